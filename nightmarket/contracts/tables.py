@@ -1,0 +1,187 @@
+"""The tables that a retailer brings: columns, types, units, meaning.
+
+Everything that speaks about these tables (the snapshot's mapping, Great Expectations suites, documentation, the error
+a user sees) is derived from here.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["id", "text", "number", "count", "time", "date", "category"]
+"""How a column is stored. id, text, category: string; number: float64; count: int64; time: timestamp[us] in UTC
+without zone; date: date32."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a contract table.
+
+    required   the column must be there; an optional column that is missing is filled with nulls at the snapshot
+    nullable   single values may be null
+    low, high  closed bounds of the values, in the column's unit
+    allowed    closed set of values
+    refers_to  "table.column" that must hold the value; a row that does not is set aside
+    """
+
+    name: str
+    kind: Kind
+    meaning: str
+    unit: str = ""
+    required: bool = True
+    nullable: bool = False
+    low: float | None = None
+    high: float | None = None
+    allowed: tuple[str, ...] = ()
+    refers_to: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table that crosses a stage.
+
+    key         columns that together name a row once; empty where rows may repeat
+    needed      a snapshot without this table is refused
+    pseudonym   the column that is replaced by a keyed hash at the snapshot, or ""
+    attributes  columns beyond the contract are kept as text (prefix "attr_"); elsewhere they are dropped
+    """
+
+    name: str
+    meaning: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+    needed: bool = False
+    pseudonym: str = ""
+    attributes: bool = False
+
+    def column(self, name: str) -> Column:
+        """The column called `name`; KeyError if the contract has none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(f"{self.name} has no column {name}")
+
+
+EVENT_KINDS = ("view", "click", "cart", "purchase", "rating")
+
+CUSTOMERS = Table(
+    "customers",
+    "who buys; optional, customers are otherwise taken from the events",
+    (
+        Column("customer_id", "id", "the customer, as a keyed hash"),
+        Column("text", "text", "free text about the customer", required=False, nullable=True),
+    ),
+    key=("customer_id",),
+    pseudonym="customer_id",
+    attributes=True,
+)
+PRODUCTS = Table(
+    "products",
+    "what can be recommended",
+    (
+        Column("product_id", "id", "the product"),
+        Column("title", "text", "name shown to customers", nullable=True),
+        Column("brand", "text", "brand", required=False, nullable=True),
+        Column("maker", "text", "manufacturer", required=False, nullable=True),
+        Column("category", "text", "category path from coarse to fine, levels joined by ' > '", nullable=True),
+        Column("size", "text", "package size as printed", required=False, nullable=True),
+        Column("description", "text", "long text", required=False, nullable=True),
+        Column("price", "number", "list price", "currency", required=False, nullable=True, low=0),
+        Column("available_from", "time", "first day on sale", "UTC", required=False, nullable=True),
+    ),
+    key=("product_id",),
+    needed=True,
+)
+EVENTS = Table(
+    "events",
+    "what customers did",
+    (
+        Column("customer_id", "id", "the customer, as a keyed hash"),
+        Column("product_id", "id", "the product", refers_to="products.product_id"),
+        Column("timestamp", "time", "when", "UTC"),
+        Column("kind", "category", "what was done", required=False, allowed=EVENT_KINDS),
+        Column("quantity", "number", "units; 0 where only a service was booked", "units", required=False, low=0),
+        Column("value", "number", "amount paid for the line", "currency", required=False, nullable=True, low=0),
+        Column("discount", "number", "reductions on the line, together", "currency", required=False, nullable=True),
+        Column("basket_id", "id", "the basket or session", required=False, nullable=True),
+        Column("channel", "category", "shop or channel", required=False, nullable=True),
+    ),
+    needed=True,
+    pseudonym="customer_id",
+)
+CAMPAIGNS = Table(
+    "campaigns",
+    "what was advertised",
+    (
+        Column("campaign_id", "id", "the campaign"),
+        Column("kind", "category", "type of campaign"),
+        Column("text", "text", "what it says", required=False, nullable=True),
+        Column("start", "time", "first moment", "UTC"),
+        Column("end", "time", "last moment", "UTC"),
+    ),
+    key=("campaign_id",),
+)
+OFFERS = Table(
+    "offers",
+    "which product an offer of a campaign applies to",
+    (
+        Column("offer_id", "id", "the offer or coupon"),
+        Column("campaign_id", "id", "its campaign", refers_to="campaigns.campaign_id"),
+        Column("product_id", "id", "a product that it applies to", refers_to="products.product_id"),
+        Column("terms", "text", "conditions", required=False, nullable=True),
+        Column("cost", "number", "cost of one redemption", "currency", required=False, nullable=True, low=0),
+    ),
+    key=("offer_id", "campaign_id", "product_id"),
+)
+EXPOSURES = Table(
+    "exposures",
+    "who was shown what",
+    (
+        Column("customer_id", "id", "the customer, as a keyed hash"),
+        Column("campaign_id", "id", "the campaign", refers_to="campaigns.campaign_id"),
+        Column("offer_id", "id", "the offer", required=False, nullable=True),
+        Column("product_id", "id", "the item", required=False, nullable=True),
+        Column("timestamp", "time", "when", "UTC", nullable=True, required=False),
+        Column("position", "count", "place on the page, from 1", required=False, nullable=True, low=1),
+        Column("propensity", "number", "probability that this was shown", required=False, nullable=True, low=0, high=1),
+        Column("arm", "category", "arm of the experiment", required=False, nullable=True),
+    ),
+    pseudonym="customer_id",
+)
+RESPONSES = Table(
+    "responses",
+    "who responded",
+    (
+        Column("customer_id", "id", "the customer, as a keyed hash"),
+        Column("campaign_id", "id", "the campaign", refers_to="campaigns.campaign_id"),
+        Column("offer_id", "id", "the offer", required=False, nullable=True),
+        Column("timestamp", "time", "when", "UTC"),
+        Column("value", "number", "value of the response", "currency", required=False, nullable=True),
+    ),
+    pseudonym="customer_id",
+)
+REVIEWS = Table(
+    "reviews",
+    "what customers say",
+    (
+        Column("customer_id", "id", "the customer, as a keyed hash", required=False, nullable=True),
+        Column("product_id", "id", "the product", refers_to="products.product_id"),
+        Column("timestamp", "time", "when", "UTC"),
+        Column("text", "text", "the review"),
+        Column("rating", "number", "stars", required=False, nullable=True),
+    ),
+    pseudonym="customer_id",
+)
+PROMOTIONS = Table(
+    "promotions",
+    "which product was promoted where in which week",
+    (
+        Column("product_id", "id", "the product"),
+        Column("channel", "category", "shop or channel"),
+        Column("week", "date", "Monday of the week, local to the shop"),
+        Column("display", "category", "placement in the shop; 0 is none", required=False, nullable=True),
+        Column("mailer", "category", "placement in the mailer; 0 is none", required=False, nullable=True),
+    ),
+)
+
+TABLES = (CUSTOMERS, PRODUCTS, EVENTS, CAMPAIGNS, OFFERS, EXPOSURES, RESPONSES, REVIEWS, PROMOTIONS)
+BY_NAME = {table.name: table for table in TABLES}

@@ -1,0 +1,37 @@
+"""`python -m tasks STAGE`: run one stage on the files of the current folder."""
+
+import importlib
+import logging
+import os
+import sys
+import time
+
+from nightmarket.contracts import InputError
+from tasks import settings
+
+BAD_INPUT = 2
+"""Exit code for a mistake in data or settings: the same input would fail again, so nobody retries it."""
+
+
+def main(name: str) -> int:
+    """Run the stage; one line on stderr and exit code 2 where its input is wrong."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout, force=True)
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    known = (*settings.STAGES, *settings.STEPS)
+    if name not in known:
+        print(f"nightmarket: there is no stage '{name}'; there are {', '.join(known)}", file=sys.stderr)
+        return BAD_INPUT
+    started = time.perf_counter()
+    try:
+        module = importlib.import_module(f"tasks.{name}")
+        module.run(settings.load(name))
+    except InputError as error:
+        print(f"nightmarket: {name}: {error}", file=sys.stderr, flush=True)
+        return BAD_INPUT
+    logging.getLogger("nightmarket").info("%s: done in %.1f s", name, time.perf_counter() - started)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else ""))

@@ -1,0 +1,68 @@
+"""params.yaml, read strictly: every stage declares its settings, and a typo fails by name."""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from nightmarket.contracts import InputError
+
+STAGES = ("validate", "prepare", "embed", "finetune", "rank", "evaluate", "score", "report")
+STEPS = ("snapshot", "register")
+"""Steps touch the world outside their files, so DVC does not run them; a flow does."""
+
+
+class StageSettings(BaseModel):
+    """The section of params.yaml that carries the stage's name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def settings_model(name: str) -> type[StageSettings]:
+    """The settings class of a stage or step."""
+    return importlib.import_module(f"tasks.{name}").Settings
+
+
+def load(name: str, path: Path = Path("params.yaml")) -> StageSettings:
+    """The settings of one stage.
+
+    Raises InputError, in one line, for a file that is not YAML, an unknown section or key, or a value of the wrong
+    type.
+    """
+    return check(sections(path), name, path)
+
+
+def sections(path: Path) -> dict[str, Any]:
+    """params.yaml as a dict of sections, with their names checked."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing; run from the folder that holds it, or restore it from git") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise InputError(f"{path}{where}: not valid YAML: {getattr(error, 'problem', 'cannot be read')}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected one section per stage, found {type(content).__name__}")
+    known = (*STAGES, *STEPS)
+    for section in content:
+        if section not in known:
+            raise InputError(f"{path}: unknown section '{section}'; there are {', '.join(known)}")
+    return content
+
+
+def check(content: dict[str, Any], name: str, path: Path = Path("params.yaml")) -> StageSettings:
+    """Check one section of a loaded params.yaml against the stage's settings model."""
+    try:
+        return settings_model(name).model_validate(content.get(name) or {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in (name, *first["loc"]))
+        extra = len(error.errors()) - 1
+        more = f" (and {extra} more)" if extra else ""
+        if first["type"] == "extra_forbidden":
+            fields = ", ".join(settings_model(name).model_fields)
+            raise InputError(f"{path}: unknown key '{where}'{more}; {name} has {fields}") from None
+        raise InputError(f"{path}: {where}: {first['msg']}{more}") from None
