@@ -1,1 +1,6 @@
-""""""
+"""How good is it: ranking metrics and honest intervals."""
+
+from nightmarket.evaluation.intervals import Interval, bootstrap, paired
+from nightmarket.evaluation.metrics import coverage, hits, novelty, rank_metrics
+
+__all__ = ["Interval", "bootstrap", "coverage", "hits", "novelty", "paired", "rank_metrics"]

@@ -1,0 +1,72 @@
+"""Ranking metrics per customer, over the full catalogue, with binary relevance.
+
+Shapes: C customers, K places, N targets in all.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids = NDArray[np.int32] | NDArray[np.int64]
+Metrics = dict[str, NDArray[np.float64]]
+
+
+def hits(recommended_CK: Ids, indptr: Ids, targets: Ids) -> NDArray[np.bool_]:
+    """Which recommended places hold a target of their customer.
+
+    recommended_CK  (C, K)  items, best first, -1 where the list is shorter
+    indptr          (C+1,)  customer c's targets are targets[indptr[c]:indptr[c+1]]
+    targets         (N,)    distinct items per customer
+    """
+    num_customers = recommended_CK.shape[0]
+    span = int(max(recommended_CK.max(initial=0), targets.max(initial=0))) + 2
+    owner = np.repeat(np.arange(num_customers, dtype=np.int64), np.diff(indptr))
+    wanted = np.sort(owner * span + targets)
+    asked = np.arange(num_customers, dtype=np.int64)[:, None] * span + recommended_CK
+    place = np.searchsorted(wanted, asked)
+    found = np.zeros(asked.shape, bool)
+    inside = place < wanted.size
+    found[inside] = wanted[place[inside]] == asked[inside]
+    return found & (recommended_CK >= 0)
+
+
+def rank_metrics(recommended_CK: Ids, indptr: Ids, targets: Ids, cutoffs: tuple[int, ...] = (10, 20)) -> Metrics:
+    """NDCG, recall, hit rate and reciprocal rank of each customer at each cutoff; NaN for customers without targets.
+
+    NDCG (Järvelin & Kekäläinen, 2002) is ideal-normalised with min(k, number of targets) places. Recall divides by the
+    number of targets. Arguments as in `hits`.
+    """
+    found = hits(recommended_CK, indptr, targets).astype(np.float64)
+    num_targets = np.diff(indptr).astype(np.float64)
+    absent = num_targets == 0
+    discount = 1.0 / np.log2(np.arange(2, recommended_CK.shape[1] + 2))
+    metrics: Metrics = {}
+    for k in cutoffs:
+        at_k = found[:, :k]
+        ideal = np.concatenate([[0.0], np.cumsum(1.0 / np.log2(np.arange(2, k + 2)))])
+        best = ideal[np.minimum(num_targets, k).astype(int)]
+        any_hit = at_k.any(axis=1)
+        first = np.where(any_hit, at_k.argmax(axis=1) + 1.0, np.inf)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            metrics[f"ndcg@{k}"] = (at_k * discount[:k]).sum(axis=1) / best
+            metrics[f"recall@{k}"] = at_k.sum(axis=1) / num_targets
+        metrics[f"hit@{k}"] = any_hit.astype(np.float64)
+        metrics[f"mrr@{k}"] = 1.0 / first
+    for values in metrics.values():
+        values[absent] = np.nan
+    return metrics
+
+
+def coverage(recommended_CK: Ids, num_items: int, k: int = 10) -> float:
+    """Share of the catalogue that appears in at least one customer's first k places."""
+    shown = recommended_CK[:, :k]
+    return float(np.unique(shown[shown >= 0]).size / max(num_items, 1))
+
+
+def novelty(recommended_CK: Ids, num_buyers: Ids, num_customers: int, k: int = 10) -> float:
+    """Mean self-information -log2(share of customers who bought the item) of what is shown (Zhou et al., 2010), bits.
+
+    num_buyers  (I,)  customers who bought each item before the cut; an item that nobody bought counts as one buyer.
+    """
+    shown = recommended_CK[:, :k]
+    share = np.maximum(num_buyers[shown[shown >= 0]], 1) / max(num_customers, 1)
+    return float(-np.log2(share).mean()) if share.size else 0.0

@@ -1,0 +1,82 @@
+"""Who bought what and when, as plain arrays that can be cut in time."""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+Ints = NDArray[np.int32]
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Histories:
+    """Purchase lines sorted by customer, then day; N lines.
+
+    customer, item  (N,)  codes from 0
+    week            (N,)  whole weeks since Monday 1970-01-05, shop-local
+    day             (N,)  days since 1970-01-01, shop-local
+    quantity        (N,)  units, above 0
+    value           (N,)  amount paid, currency
+    discount        (N,)  reductions, currency
+    basket, channel (N,)  codes
+    """
+
+    customer: Ints
+    item: Ints
+    week: Ints
+    day: Ints
+    quantity: Floats
+    value: Floats
+    discount: Floats
+    basket: Ints
+    channel: Ints
+    num_customers: int
+    num_items: int
+
+    def __len__(self) -> int:
+        return int(self.customer.size)
+
+    def _where(self, mask: NDArray[np.bool_]) -> "Histories":
+        arrays = {f.name: getattr(self, f.name)[mask] for f in fields(self) if not f.name.startswith("num_")}
+        return replace(self, **arrays)
+
+    def until(self, week: int) -> "Histories":
+        """The lines of all weeks up to and including `week`."""
+        return self._where(self.week <= week)
+
+    def between(self, first: int, last: int) -> "Histories":
+        """The lines of the weeks first..last, both included."""
+        return self._where((self.week >= first) & (self.week <= last))
+
+    @property
+    def indptr(self) -> NDArray[np.int64]:
+        """(C+1,) customer c's lines are [indptr[c]:indptr[c+1]]."""
+        return np.searchsorted(self.customer, np.arange(self.num_customers + 1)).astype(np.int64)
+
+    def matrix(self, weights: NDArray[np.float32] | None = None) -> sparse.csr_matrix:
+        """(C, I) sums of the weights (number of lines when None) per customer and item, indices sorted."""
+        data = np.ones(len(self), np.float32) if weights is None else weights.astype(np.float32)
+        shape = (self.num_customers, self.num_items)
+        out = sparse.coo_matrix((data, (self.customer, self.item)), shape=shape).tocsr()
+        out.sort_indices()
+        return out
+
+    def targets(self, mask_CI: sparse.csr_matrix | None = None) -> tuple[NDArray[np.int64], Ints]:
+        """Distinct items per customer as (indptr, items); with `mask_CI`, only items where the mask has no entry."""
+        bought = self.matrix()
+        bought.data[:] = 1
+        if mask_CI is not None:
+            known = mask_CI.copy()
+            known.data = np.ones_like(known.data)
+            bought = bought - bought.multiply(known).tocsr()
+            bought.eliminate_zeros()
+            bought.sort_indices()
+        return bought.indptr.astype(np.int64), bought.indices.astype(np.int32)
+
+    def first_weeks(self) -> Ints:
+        """(I,) the week of each item's first sale; 2147483647 for items never sold."""
+        first = np.full(self.num_items, np.iinfo(np.int32).max, np.int32)
+        np.minimum.at(first, self.item, self.week)
+        return first
