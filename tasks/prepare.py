@@ -1,0 +1,162 @@
+"""Cut time, build purchase histories, render texts. The only place where time is cut.
+
+reads   artifacts/validate/clean   tables that passed the contract
+writes  artifacts/prepare          products, texts, customers, purchases, promotions, windows
+"""
+
+import logging
+from datetime import date, datetime
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pydantic import Field
+
+from nightmarket.contracts import InputError
+from nightmarket.histories import (
+    NEVER,
+    last_complete_week,
+    levels,
+    local_days,
+    number_customers,
+    offsets,
+    product_texts,
+    promotion_shares,
+    purchase_lines,
+    week_of,
+    windows,
+)
+from tasks import storage
+from tasks.settings import StageSettings
+
+CLEAN = storage.ARTIFACTS / "validate" / "clean"
+OUT = storage.ARTIFACTS / "prepare"
+ROW = "file_row_number"
+log = logging.getLogger("nightmarket")
+
+
+class Settings(StageSettings):
+    """Where time is cut and what may be recommended."""
+
+    target_weeks: int = Field(4, ge=1, le=26, description="weeks that a window's targets span")
+    origins: int = Field(3, ge=2, le=8, description="windows: one for the test, the others train the ranker")
+    window_end: date | None = Field(None, description="Monday after the test window; null: after the last complete week")
+    min_category_levels: int = Field(1, ge=0, le=5, description="products with a shorter category path are left out")
+    exclude_categories: tuple[str, ...] = Field((), description="words; a category level that holds one is left out")
+    exclude_departments: tuple[str, ...] = Field((), description="first levels of the category path to leave out")
+
+
+def run(settings: Settings) -> None:
+    """Write artifacts/prepare."""
+    snapshot = storage.read_json(CLEAN / "snapshot.json")
+    engine = ibis.duckdb.connect()
+    products = _products(settings)
+    events = _events(engine, snapshot["time_zone"])
+    customers = ibis.memtable(number_customers(events, ROW).order_by("customer").to_pyarrow())
+    items = ibis.memtable(products.loc[products.recommendable, ["product_id", "item"]])
+    lines = purchase_lines(events, customers, items, ROW).to_pyarrow()
+    if lines.num_rows == 0:
+        raise InputError("events: no purchase of a recommendable product; check prepare.exclude_* and the categories")
+    storage.write_table(lines, OUT / "purchases.parquet")
+    log.info("prepare: %s purchase lines of %s customers", f"{lines.num_rows:,}", f"{customers.count().execute():,}")
+    _write_customers(customers.to_pandas())
+    _write_products(products, lines)
+    _write_promotions(engine, items)
+    _write_windows(settings, snapshot, lines)
+
+
+def _products(settings: Settings) -> pd.DataFrame:
+    products = storage.read_table(CLEAN / "products.parquet").to_pandas()
+    path = products["category"].fillna("").str.split(" > ")
+    text = product_texts(products)
+    products = products.drop(columns="category").join(levels(products["category"]))
+    depth = path.map(lambda found: len(found) if found[0] else 0)
+    excluded = products["department"].isin(settings.exclude_departments) | (depth < settings.min_category_levels)
+    for word in settings.exclude_categories:
+        excluded |= path.map(lambda found, w=word: any(w in level for level in found[1:]))
+    products["recommendable"] = ~excluded
+    products["item"] = np.arange(len(products), dtype=np.int32)
+    codes, distinct = pd.factorize(text)
+    products["text_id"] = codes.astype(np.int32)
+    storage.write_table(
+        pa.table({"text_id": np.arange(len(distinct), dtype=np.int32), "text": pa.array(distinct, pa.string())}),
+        OUT / "texts.parquet",
+    )
+    log.info("prepare: %s products, %s distinct texts", f"{len(products):,}", f"{len(distinct):,}")
+    return products
+
+
+def _events(engine: ibis.BaseBackend, time_zone: str) -> ir.Table:
+    events = engine.read_parquet(CLEAN / "events.parquet", file_row_number=True)
+    span = events.agg(first=events.timestamp.min(), last=events.timestamp.max()).to_pandas().iloc[0]
+    first, last = (pd.Timestamp(span[name]).to_pydatetime() for name in ("first", "last"))
+    return local_days(events, offsets(time_zone, _naive(first), _naive(last)))
+
+
+def _naive(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=None)
+
+
+def _write_customers(customers: pd.DataFrame) -> None:
+    path = CLEAN / "customers.parquet"
+    if path.exists():
+        known = storage.read_table(path).to_pandas()
+        attributes = [name for name in known if name == "text" or name.startswith("attr_")]
+        customers = customers.merge(
+            known[["customer_id", *attributes]], on="customer_id", how="left", validate="one_to_one"
+        ).sort_values("customer")
+    storage.write_table(pa.Table.from_pandas(customers, preserve_index=False), OUT / "customers.parquet")
+
+
+def _write_products(products: pd.DataFrame, lines: pa.Table) -> None:
+    sold = lines.select(["item", "week", "quantity", "value"]).to_pandas()
+    sold["price"] = sold["value"] / sold["quantity"]
+    first = sold.groupby("item")["week"].min()
+    products["first_week"] = products["item"].map(first).fillna(NEVER).astype(np.int32)
+    paid = products["item"].map(sold.groupby("item")["price"].median())
+    listed = products["price"] if "price" in products else pd.Series(np.nan, index=products.index)
+    products["price"] = listed.fillna(paid).astype(np.float32)
+    for name in ("brand", "maker", "size"):
+        if name not in products:
+            products[name] = pd.Series(pd.NA, index=products.index, dtype="str")
+    columns = "item product_id title brand maker department category type size price text_id first_week recommendable"
+    storage.write_table(pa.Table.from_pandas(products[columns.split()], preserve_index=False), OUT / "products.parquet")
+
+
+def _write_promotions(engine: ibis.BaseBackend, items: ir.Table) -> None:
+    path = CLEAN / "promotions.parquet"
+    schema = pa.schema(
+        [("item", pa.int32()), ("week", pa.int32()), ("display", pa.float32()), ("mailer", pa.float32())]
+    )
+    if not path.exists():
+        storage.write_table(schema.empty_table(), OUT / "promotions.parquet")
+        return
+    shares = promotion_shares(engine.read_parquet(path), items).to_pyarrow()
+    storage.write_table(shares.cast(schema), OUT / "promotions.parquet")
+    log.info("prepare: %s promoted items x weeks", f"{shares.num_rows:,}")
+
+
+def _write_windows(settings: Settings, snapshot: dict, lines: pa.Table) -> None:
+    days = lines.select(["week", "day"]).to_pandas()
+    if settings.window_end is None:
+        last = last_complete_week(days.groupby("week")["day"].nunique().to_dict())
+    else:
+        if settings.window_end.weekday() != 0:
+            raise InputError(f"params.yaml: prepare.window_end {settings.window_end} is not a Monday")
+        last = week_of(settings.window_end) - 1
+    first_week, last_week = int(days["week"].min()), int(days["week"].max())
+    if last > last_week:
+        raise InputError(f"params.yaml: prepare.window_end {settings.window_end} lies after the last purchase")
+    made = windows(last, first_week, settings.target_weeks, settings.origins)
+    made |= {
+        "as_of": snapshot["as_of"],
+        "time_zone": snapshot["time_zone"],
+        "first_week": first_week,
+        "last_week": last_week,
+        "deliver": {"fit_until": last_week},
+    }
+    storage.write_json(made, OUT / "windows.json")
+
+
