@@ -1,0 +1,31 @@
+"""Where tensors are computed, and in what precision: decided here and nowhere else."""
+
+from typing import Literal
+
+import torch
+
+from nightmarket.contracts import InputError
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def choose_device() -> torch.device:
+    """CUDA where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def fast_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 in hardware (CUDA from Ampere on; CPUs with AVX512-bf16 or AMX)."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    checks = (getattr(torch.cpu, "_is_avx512_bf16_supported", None), getattr(torch.cpu, "_is_amx_tile_supported", None))
+    return any(check() for check in checks if check is not None)
+
+
+def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The dtype of matrix products. `auto` is bfloat16 where the device has it in hardware, else float32."""
+    if precision == "auto":
+        return torch.bfloat16 if fast_bfloat16(device) else torch.float32
+    if precision not in ("float32", "bfloat16"):
+        raise InputError(f"precision '{precision}' is unknown; choose auto, float32 or bfloat16")
+    return torch.bfloat16 if precision == "bfloat16" else torch.float32

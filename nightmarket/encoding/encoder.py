@@ -1,0 +1,224 @@
+"""A Hugging Face encoder as a function from texts to unit vectors.
+
+Shapes: B texts of a batch, L tokens of a text, D width of the model.
+Texts of equal length form a batch, so that there is no padding: nothing is computed for nothing, attention needs no
+mask, and a text's vector does not depend on its companions.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nightmarket.contracts import InputError
+from nightmarket.encoding.device import choose_device, choose_dtype
+from nightmarket.encoding.models import resolve_model
+
+Pooling = Literal["mean", "cls"]
+Progress = Callable[[int, int, float], None]
+
+TOKENS_PER_BATCH = 8192
+MAX_LENGTH = 512
+
+
+class Encoder:
+    """Tokenizer, transformer and pooling of one model folder.
+
+    model      transformer that gives `last_hidden_state` [B, L, D]
+    pooling    "mean" over tokens, or the first token ("cls")
+    prompt     text that the model wants before each text; mostly empty
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, pooling: Pooling, max_length: int, prompt: str = "") -> None:
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self.pooling = pooling
+        self.max_length = max_length
+        self.prompt = prompt
+
+    @classmethod
+    def load(cls, model: str, precision: str = "auto") -> Self:
+        """Load a folder, a hub id or the packaged MiniLM.
+
+        Raises InputError for a model that cannot be found, whose pooling is neither mean nor CLS, or whose weights are
+        incomplete or not finite.
+        """
+        device = choose_device()
+        where = resolve_model(model)
+        dtype = choose_dtype(precision, device)
+        network, tokenizer = _load_parts(where, model)
+        pooling, max_length, prompt = _read_settings(where, tokenizer, network.config)
+        return cls(network.to(device=device, dtype=dtype), tokenizer, pooling, max_length, prompt)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return next(self.model.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the weights."""
+        return next(self.model.parameters()).dtype
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return int(self.model.config.hidden_size)
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text with the model's special tokens, cut to its greatest length."""
+        if not len(texts):
+            return []
+        wanted = [self.prompt + text for text in texts]
+        ids = self.tokenizer(wanted, truncation=True, max_length=self.max_length, padding=False)["input_ids"]
+        return [list(row) for row in ids]
+
+    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
+        """Unit vectors float32 [T, D], in the order of the texts.
+
+        progress  called as (texts done, texts in all, seconds) every two seconds or so, and at the end
+        """
+        vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
+        ids = self.tokenize(texts)
+        done, started, told = 0, time.perf_counter(), time.perf_counter()
+        with torch.inference_mode():
+            for rows in equal_length_batches(ids):
+                batch = torch.tensor([ids[row] for row in rows], device=self.device)
+                hidden = self.model(input_ids=batch).last_hidden_state
+                vectors[rows] = pool(hidden, self.pooling).cpu().numpy()
+                done += len(rows)
+                if progress is not None and (time.perf_counter() - told > 2 or done == len(texts)):
+                    told = time.perf_counter()
+                    progress(done, len(texts), told - started)
+        return vectors
+
+    def save(self, folder: Path) -> None:
+        """Write a Hugging Face folder (safetensors, tokenizer) that `load` and sentence-transformers read."""
+        self.model.save_pretrained(folder, safe_serialization=True)
+        self.tokenizer.save_pretrained(folder)
+        mean = self.pooling == "mean"
+        modes = {"pooling_mode_cls_token": not mean, "pooling_mode_mean_tokens": mean}
+        modules = (("0", "", "Transformer"), ("1", "1_Pooling", "Pooling"), ("2", "2_Normalize", "Normalize"))
+        _write(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": self.dim, **modes})
+        _write(folder / "sentence_bert_config.json", {"max_seq_length": self.max_length, "do_lower_case": False})
+        _write(
+            folder / "modules.json",
+            [
+                {"idx": i, "name": name, "path": path, "type": f"sentence_transformers.models.{kind}"}
+                for i, (name, path, kind) in enumerate(modules)
+            ],
+        )
+        (folder / "2_Normalize").mkdir(exist_ok=True)
+        if self.prompt:
+            prompts = {"prompts": {"document": self.prompt}, "default_prompt_name": "document"}
+            _write(folder / "config_sentence_transformers.json", prompts)
+
+
+def pool(hidden: Tensor, pooling: Pooling, mask: Tensor | None = None) -> Tensor:
+    """Unit vectors float32 [B, D] from hidden states [B, L, D]; mask [B, L] is 1 on tokens, None where all are."""
+    hidden = hidden.float()
+    if pooling == "cls":
+        vectors = hidden[:, 0]
+    elif mask is None:
+        vectors = hidden.mean(dim=1)
+    else:
+        weight = mask.to(hidden.dtype).unsqueeze(-1)
+        vectors = (hidden * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
+    return torch.nn.functional.normalize(vectors, dim=-1)
+
+
+def equal_length_batches(ids: Sequence[Sequence[int]], budget: int = TOKENS_PER_BATCH) -> Iterator[NDArray[np.int64]]:
+    """Rows of equal length, at most `budget` tokens at a time, long ones first.
+
+    The composition follows from the texts alone, not from the order they come in: within a length, rows are sorted by
+    their tokens.
+    """
+    order = sorted(range(len(ids)), key=lambda row: (-len(ids[row]), ids[row]))
+    start = 0
+    while start < len(order):
+        length = len(ids[order[start]])
+        end, most = start, max(1, budget // max(1, length))
+        while end < len(order) and end - start < most and len(ids[order[end]]) == length:
+            end += 1
+        yield np.array(order[start:end], dtype=np.int64)
+        start = end
+
+
+def log_progress(logger: logging.Logger, stage: str) -> Progress:
+    """A progress callback that logs counted lines."""
+
+    def tell(done: int, total: int, seconds: float) -> None:
+        logger.info("%s: %s of %s texts, %.0f/s", stage, f"{done:,}", f"{total:,}", done / max(seconds, 1e-9))
+
+    return tell
+
+
+def _load_parts(where: str, asked: str) -> tuple[Any, Any]:
+    from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        network, info = AutoModel.from_pretrained(where, dtype=torch.float32, output_loading_info=True)
+        tokenizer = AutoTokenizer.from_pretrained(where)
+    except (OSError, ValueError, KeyError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        raise InputError(
+            f"model '{asked}' cannot be loaded ({reason}); name a folder, a hub id that is in the local cache or "
+            "reachable (HF_HUB_OFFLINE=0), or the packaged MiniLM"
+        ) from None
+    # A tensor that the file lacks is filled with noise without a word; a pooler is not used here.
+    lacking = [name for name in info["missing_keys"] if not name.startswith("pooler.")]
+    if lacking:
+        raise InputError(f"model '{asked}' lacks {len(lacking)} of its tensors, first '{min(lacking)}'; fetch it again")
+    for name, value in network.named_parameters():
+        if not bool(torch.isfinite(value).all()):
+            raise InputError(f"model '{asked}' holds values that are not finite, first in '{name}'; fetch it again")
+    return network, tokenizer
+
+
+def _read_settings(where: str, tokenizer: Any, config: Any) -> tuple[Pooling, int, str]:
+    modules = _read(where, "modules.json") or []
+    strange = [m["type"].rsplit(".", 1)[-1] for m in modules]
+    strange = [kind for kind in strange if kind not in ("Transformer", "Pooling", "Normalize")]
+    if strange:
+        raise InputError(f"model '{where}' has a module '{strange[0]}' that is not supported; choose another model")
+    pooling = _read(where, "1_Pooling/config.json") or {"pooling_mode_mean_tokens": True}
+    modes = sorted(name for name, on in pooling.items() if name.startswith("pooling_mode_") and on is True)
+    known: dict[tuple[str, ...], Pooling] = {
+        ("pooling_mode_mean_tokens",): "mean",
+        ("pooling_mode_cls_token",): "cls",
+    }
+    if tuple(modes) not in known:
+        raise InputError(f"model '{where}' pools with {', '.join(modes) or 'nothing'}; only mean and CLS are supported")
+    lengths = [(_read(where, "sentence_bert_config.json") or {}).get("max_seq_length"), tokenizer.model_max_length]
+    lengths.append(getattr(config, "max_position_embeddings", None))
+    max_length = min([MAX_LENGTH, *(int(length) for length in lengths if length)])
+    prompts = _read(where, "config_sentence_transformers.json") or {}
+    prompt = (prompts.get("prompts") or {}).get(prompts.get("default_prompt_name") or "", "")
+    return known[tuple(modes)], max_length, prompt
+
+
+def _read(where: str, name: str) -> Any:
+    path = Path(where) / name
+    if not Path(where).is_dir():
+        from transformers.utils import cached_file
+
+        found = cached_file(where, name, _raise_exceptions_for_missing_entries=False)
+        if found is None:
+            return None
+        path = Path(found)
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _write(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
