@@ -1,6 +1,21 @@
 """The data contract: tables that cross a stage, and the error for input that breaks it."""
 
+from nightmarket.contracts.clock import local_day, local_to_utc, midnight, naive_utc
 from nightmarket.contracts.errors import InputError
+from nightmarket.contracts.schema import ATTRIBUTE_PREFIX, arrow_schema, arrow_type
 from nightmarket.contracts.tables import BY_NAME, TABLES, Column, Table
 
-__all__ = ["BY_NAME", "TABLES", "Column", "InputError", "Table"]
+__all__ = [
+    "ATTRIBUTE_PREFIX",
+    "BY_NAME",
+    "TABLES",
+    "Column",
+    "InputError",
+    "Table",
+    "arrow_schema",
+    "arrow_type",
+    "local_day",
+    "local_to_utc",
+    "midnight",
+    "naive_utc",
+]

@@ -1,0 +1,43 @@
+"""Where the tables come from. A source streams each table in contract columns; `snapshot` writes what it streams."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Protocol
+
+import pyarrow as pa
+
+from nightmarket.contracts import Table
+
+BATCH_ROWS = 1 << 19
+
+
+@dataclass(frozen=True)
+class Feed:
+    """One table on its way in.
+
+    batches    starts the stream: contract columns in contract order, then attr_*; times in UTC without zone; ids as
+               the source writes them. Rows come in the source's order, in bounded memory
+    attributes names of the attr_* columns
+    dropped    columns of the source that the contract does not know
+    filled     optional contract columns that the source lacks
+    """
+
+    table: Table
+    batches: Callable[[], Iterator[pa.RecordBatch]]
+    attributes: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    filled: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    """A place that holds a retailer's tables."""
+
+    def identity(self) -> dict[str, str]:
+        """What was there, as sha256 per file name."""
+
+    def last_day(self) -> date:
+        """The first local day that the data does not cover: the business date when nobody names one."""
+
+    def feeds(self) -> Iterator[Feed]:
+        """The tables, one after another."""
