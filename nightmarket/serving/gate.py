@@ -1,0 +1,157 @@
+"""May the challenger replace the champion? One rule, stated in words and figures.
+
+The gate compares customer by customer on one window, so that customers who are hard for everybody do not blur the
+difference. It closes on anything it cannot compare: a figure that is not finite never passes, because `not (nan < x)`
+is true.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from nightmarket.evaluation import Interval
+
+METRIC = "ndcg@10"
+FIRST = "all"
+"""The task that must not lose."""
+GUARDED = ("new", "launch")
+"""Tasks that must not lose beyond doubt."""
+
+Metrics = Mapping[str, Any]
+"""{task: {model: {metric: {"value", "low", "high"}}}}, the content of metrics.json."""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """What the challenger is measured against.
+
+    kind         the reigning champion, or popularity where there is none that could be scored
+    name         as it stands in a sentence: "version 2", "popularity"
+    differences  {task: interval of NDCG@10, challenger minus rival, paired by customer}
+    notes        what a reader must know about this comparison
+    """
+
+    kind: Literal["champion", "popularity"]
+    name: str
+    differences: Mapping[str, Interval]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The gate's word: whether it opens, why in plain sentences, and the figures behind it."""
+
+    opened: bool
+    reasons: tuple[str, ...]
+    against: str
+    kind: str
+    differences: dict[str, Interval]
+
+    def content(self) -> dict[str, Any]:
+        """As JSON-ready values; a difference that is not finite becomes null."""
+        return {
+            "opened": self.opened,
+            "reasons": list(self.reasons),
+            "against": self.against,
+            "kind": self.kind,
+            "differences": {
+                task: {name: number if math.isfinite(number) else None for name, number in interval._asdict().items()}
+                for task, interval in self.differences.items()
+            },
+        }
+
+
+def decide(
+    metrics: Metrics, num_customers: Mapping[str, int], rival: Rival, *, min_difference: float = 0.0
+) -> Decision:
+    """Let the challenger through only if nothing speaks against it.
+
+    metrics         the challenger's figures under the model name "nightmarket"
+    num_customers   {task: customers with targets in the window}; a task without any is not compared
+    min_difference  least mean difference of NDCG@10 on `all` to the champion, in NDCG
+
+    Against a champion the mean difference on `all` must reach min_difference, and `new` and `launch` must not be
+    worse with their whole interval. Against popularity the whole interval on `all` must lie above zero.
+    """
+    against = [*_not_finite(metrics, num_customers)]
+    against += _first_task(rival, num_customers, min_difference)
+    if rival.kind == "champion":
+        against += _guarded_tasks(rival, num_customers)
+    reasons = against or [_why_it_opens(rival)]
+    return Decision(not against, (*reasons, *rival.notes), rival.name, rival.kind, dict(rival.differences))
+
+
+def phrase(interval: Interval) -> str:
+    """A difference with its interval: "+.004 [.001, .007]"."""
+    return f"{_signed(interval.value, plus=True)} [{_signed(interval.low)}, {_signed(interval.high)}]"
+
+
+def _signed(number: float, plus: bool = False) -> str:
+    if not math.isfinite(number):
+        return str(number)
+    text = f"{abs(number):.4f}" if abs(number) < 0.0095 else f"{abs(number):.3f}"
+    text = text.removeprefix("0")
+    if not text.strip(".0"):
+        return text
+    return ("-" if number < 0 else "+" if plus else "") + text
+
+
+def _not_finite(metrics: Metrics, num_customers: Mapping[str, int]) -> list[str]:
+    """Every figure of the challenger that is missing, NaN or infinite, first one named."""
+    bad: list[str] = []
+    for task in (FIRST, *GUARDED):
+        if not num_customers.get(task, 0) and task != FIRST:
+            continue
+        figures = metrics.get(task, {}).get("nightmarket", {})
+        if METRIC not in figures:
+            bad.append(f"{task} {METRIC}")
+        for metric, interval in figures.items():
+            if not finite(interval):
+                bad.append(f"{task} {metric}")
+    if not bad:
+        return []
+    more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+    return [f"figures of the challenger are missing or not finite: {bad[0]}{more}"]
+
+
+def finite(interval: Mapping[str, Any]) -> bool:
+    """Whether value, low and high are all there and finite numbers."""
+    numbers = [interval.get(part) for part in Interval._fields]
+    return all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in numbers)
+
+
+def _first_task(rival: Rival, num_customers: Mapping[str, int], min_difference: float) -> list[str]:
+    if not num_customers.get(FIRST, 0):
+        return ["no customer bought anything in the test window, so nothing can be compared"]
+    difference = rival.differences.get(FIRST)
+    if difference is None or not all(map(math.isfinite, difference)):
+        return [f"the difference to {rival.name} on {FIRST} is not a finite number"]
+    said = f"{FIRST} {METRIC} {phrase(difference)} against {rival.name}"
+    if rival.kind == "popularity" and not difference.low > 0:
+        return [f"{said}: a first champion must beat popularity beyond doubt, with its whole interval above zero"]
+    if rival.kind == "champion" and not difference.value >= min_difference:
+        least = "zero" if min_difference == 0 else _signed(min_difference)
+        return [f"{said}: the mean difference is below {least}"]
+    return []
+
+
+def _guarded_tasks(rival: Rival, num_customers: Mapping[str, int]) -> list[str]:
+    against = []
+    for task in GUARDED:
+        if not num_customers.get(task, 0):
+            continue
+        difference = rival.differences.get(task)
+        if difference is None or not all(map(math.isfinite, difference)):
+            against.append(f"the difference to {rival.name} on {task} is not a finite number")
+        elif not difference.high >= 0:
+            said = f"{task} {METRIC} {phrase(difference)} against {rival.name}"
+            against.append(f"{said}: worse with its whole interval below zero")
+    return against
+
+
+def _why_it_opens(rival: Rival) -> str:
+    difference = phrase(rival.differences[FIRST])
+    if rival.kind == "popularity":
+        return f"{FIRST} {METRIC} {difference} against popularity, the whole interval above zero"
+    return f"{FIRST} {METRIC} {difference} against {rival.name}, not below zero; new and launch are not clearly worse"
