@@ -19,7 +19,7 @@ setup: .venv/.ready  ## virtual environment from constraints.txt
 	@touch $@
 
 nightly: setup  ## snapshot, retrain, deliver; then open artifacts/report/index.html
-	@$(BIN)/python -m flows.nightly
+	@$(BIN)/python -m flows nightly
 
 test: setup  ## every test
 	@$(BIN)/python -m pytest

@@ -1,0 +1,8 @@
+"""`python -m flows nightly`: a flow from a terminal."""
+
+import sys
+
+from flows.engine import terminal
+
+if __name__ == "__main__":
+    sys.exit(terminal.main(*sys.argv[1:2], arguments=sys.argv[2:]))

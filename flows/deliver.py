@@ -1,0 +1,29 @@
+"""By hand: score and report again, from the current champion."""
+
+from prefect import flow
+
+from flows.engine import terminal
+from flows.engine.form import Force, Overrides, WaitMinutes
+from flows.engine.outcome import in_one_line, post_failure, show
+from flows.engine.run import open_run
+
+
+@flow(name="deliver", persist_result=False, on_failure=[post_failure], on_crashed=[post_failure])
+@in_one_line
+async def deliver(
+    force: Force = [],  # noqa: B006 - a parameter's default in the form
+    overrides: Overrides = {},  # noqa: B006
+    wait_minutes: WaitMinutes = 240,
+):
+    """Score … report, from the champion that is there."""
+    async with open_run("deliver", force=force, changes=overrides, wait_minutes=wait_minutes) as run:
+        run.require_data()
+        run.require_champion()
+        await run.phase("deliver")
+        outcome = run.finish("deliver")
+        await show(run.tree, outcome)
+        return outcome
+
+
+if __name__ == "__main__":
+    terminal.hand_over("deliver")

@@ -1,0 +1,232 @@
+"""One run of a flow: its lock, its worktree, the stages and steps in it, its commit, its publication."""
+
+import contextlib
+import datetime
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from prefect import get_run_logger
+
+from flows.engine import dag, lock, outcome, overrides, publish, stage, worktree
+from nightmarket.contracts import InputError
+from tasks import lineage, storage
+
+SNAPSHOT = dag.Stage("snapshot", timeout_s=7200, retries=1)
+REGISTER = dag.Stage("register", timeout_s=1800, retries=1)
+"""The two steps have no entry in dvc.yaml that could say this."""
+
+
+class Run:
+    """What a flow asks for, in the order it asks. Made by `open_run`."""
+
+    def __init__(self, name: str, home: Path, tree: Path, *, force: Sequence[str], trial: bool, hold: int) -> None:
+        self.name, self.home, self.tree = name, home, tree
+        self.force, self.trial, self.hold = tuple(force), trial, hold
+        self.log = get_run_logger()
+        self.stages = dag.read(tree)
+        self.env = stage.environment(home, {"NIGHTMARKET_RUN": name})
+        self.seconds: dict[str, float] = {}
+        self.ran: list[str] = []
+        self.sha = ""
+        self.decision = ""
+        self.started_from = publish.records_digest(home)
+        self._status: dict[str, list[Any]] | None = None
+        missing = set(self.force) - {one.name for one in self.stages}
+        if missing:
+            raise InputError(f"force: dvc.yaml has no stage {', '.join(sorted(missing))}")
+
+    async def snapshot(self) -> None:
+        """Fetch the source tables into data/raw."""
+
+        async def work() -> Any:
+            await self._command(SNAPSHOT.name, stage.python_task(SNAPSHOT.name))
+            if not self._track("data/raw"):
+                return stage.skipped("the source has not changed")
+            return None
+
+        await self._timed(SNAPSHOT, work)
+
+    async def phase(self, phase: str) -> None:
+        """Run the stages of one phase through DVC, skipping those that are up to date."""
+        for one in self.stages:
+            if one.phase == phase:
+                await self._timed(one, self._stage_work(one))
+
+    def _stage_work(self, one: dag.Stage) -> Any:
+        forced = one.name in self.force
+
+        async def work() -> Any:
+            if not forced and self._is_clean(one):
+                return stage.skipped("inputs, code and parameters unchanged")
+            said = await self._command(one.name, stage.dvc_repro(one.name, force=forced))
+            self._status = None
+            if f"Stage '{one.name}' is cached" in said:
+                return stage.Completed(name="Cached", message="seen before; outputs taken from the cache")
+            return None
+
+        return work
+
+    def _is_clean(self, one: dag.Stage) -> bool:
+        """DVC's own test; asked once for all stages, and again after something ran."""
+        if self._status is None:
+            self._status = dag.status(self.tree)
+        return one.name not in self._status
+
+    async def register(self) -> None:
+        """Commit what was trained, register it with MLflow, and let the gate decide about data/champion."""
+        self._refuse_unfinished("retrain")
+        self.commit()
+
+        async def work() -> Any:
+            if self._is_registered():
+                self.decision = "unchanged: tonight's model is the registered one"
+                return stage.skipped(self.decision)
+            said = await self._command(REGISTER.name, stage.python_task(REGISTER.name))
+            self.decision = outcome.decision_in(said)
+            if (self.tree / storage.CHAMPION).exists():
+                self._track(str(storage.CHAMPION))
+            self._note_registered()
+            return None
+
+        await self._timed(REGISTER, work)
+
+    def require_champion(self) -> None:
+        """Delivery needs a champion; say so before a stage fails on a missing folder."""
+        if not (self.tree / storage.CHAMPION / "receipt.json").exists():
+            decided = f" (the gate said: {self.decision})" if self.decision else ""
+            raise InputError(
+                f"there is no champion to deliver from{decided}; run retrain until a model passes the gate"
+            )
+
+    def require_data(self) -> None:
+        """A flow without a snapshot works on the last one."""
+        if not (self.tree / storage.RAW).exists():
+            raise InputError("there is no snapshot in data/raw yet; run nightly first, or `dvc pull`")
+
+    def commit(self) -> str:
+        """Keep the run as it is now: a commit under refs/runs/NAME."""
+        message = outcome.commit_message(self.name, self.tree)
+        self.sha = worktree.commit(self.tree, self.name, message)
+        self.env = {**self.env, "NIGHTMARKET_COMMIT": self.sha}
+        return self.sha
+
+    def finish(self, *phases: str) -> outcome.Outcome:
+        """Commit the run and publish it; a run with overrides, or with unfinished stages, is not published."""
+        started = time.perf_counter()
+        self._refuse_unfinished(*phases)
+        self.commit()
+        if self.trial:
+            self.log.info("this run changed parameters, so it is kept as refs/runs/%s and not published", self.name)
+        published = not self.trial and publish.publish(
+            self.home, self.tree, self.name, started_from=self.started_from, say=self.log.info
+        )
+        self.seconds["publish"] = time.perf_counter() - started
+        return outcome.Outcome.of(self, published=published)
+
+    def _refuse_unfinished(self, *phases: str) -> None:
+        wanted = {one.name for one in self.stages if one.phase in phases}
+        status = dag.status(self.tree) if self._status is None else self._status
+        self._status = status
+        left = sorted(set(status) & wanted) or sorted(key for key in status if key.endswith(".dvc"))
+        if left:
+            raise InputError(
+                f"{', '.join(left)}: `dvc status` is not clean after the run, so it is not kept; did an input change "
+                "while it ran? run it again"
+            )
+
+    def _track(self, path: str) -> bool:
+        """`dvc add`, when the folder differs from what its .dvc file records."""
+        record = f"{path}.dvc"
+        if (self.tree / record).exists() and record not in {_tail(key) for key in dag.status(self.tree)}:
+            return False
+        with dag.repo(self.tree) as repo:
+            repo.add([str(self.tree / path)], no_commit=False)
+        self._status = None
+        return True
+
+    async def _command(self, name: str, command: list[str]) -> str:
+        self.ran.append(name)
+        return await stage.run_command(name, command, tree=self.tree, env=self.env, hold=[self.hold])
+
+    async def _timed(self, one: dag.Stage, work: Any) -> None:
+        started = time.perf_counter()
+        try:
+            await stage.stage_task(one, work)()
+        except TimeoutError:
+            raise stage.StageError(
+                f"{one.name} ran past its limit of {one.timeout_s:g} s and was ended (dvc.yaml: meta.timeout_s)"
+            ) from None
+        finally:
+            self.seconds[one.name] = time.perf_counter() - started
+
+    def _registered(self) -> Path:
+        return self.home / ".nightmarket" / "registered.json"
+
+    def _registration(self) -> dict[str, str]:
+        champion = self.tree / "data/champion.dvc"
+        return {
+            "lock_hash": lineage.lock_hash(self.tree / "dvc.lock"),
+            "champion": champion.read_text(encoding="utf-8") if champion.exists() else "",
+        }
+
+    def _is_registered(self) -> bool:
+        """Whether MLflow has seen this very model, so that the seconds of asking it can be saved."""
+        if {one.name for one in self.stages if one.phase == "retrain"} & set(self.ran):
+            return False
+        known = (self.home / "mlruns" / "mlflow.db").exists() and self._registered().exists()
+        return known and storage.read_json(self._registered()) == self._registration()
+
+    def _note_registered(self) -> None:
+        if not self.trial:
+            storage.write_json(self._registration(), self._registered())
+
+
+def _tail(key: str) -> str:
+    """`.runs/NAME/data/raw.dvc` → `data/raw.dvc`: DVC names files as seen from the current folder."""
+    return "/".join(Path(key).parts[-2:])
+
+
+@contextlib.asynccontextmanager
+async def open_run(
+    flow: str,
+    *,
+    business_date: str | None = None,
+    force: Sequence[str] = (),
+    changes: Mapping[str, Any] | None = None,
+    wait_minutes: float = 240.0,
+) -> AsyncIterator[Run]:
+    """Wait for the lock, make the worktree, write the run's parameters; at the end take the worktree away.
+
+    A failed run's worktree stays for whoever looks into it, until the next run begins.
+    """
+    from prefect.runtime import flow_run
+
+    home, log = storage.home(), get_run_logger()
+    name = f"{flow}-{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}"
+    values = {**(changes or {}), **({"snapshot.business_date": business_date} if business_date else {})}
+    async with lock.run_lock(
+        home / ".nightmarket" / "run.lock",
+        name,
+        wait_s=wait_minutes * 60,
+        say=log.info,
+        note={"flow_run_id": flow_run.id},
+    ) as held:
+        if held.dead:
+            await outcome.bury(held.dead)
+        worktree.remove_left_over(home, keep=name)
+        if lock.heal_dvc(home):
+            log.info("removed an unreadable .dvc/tmp/rwlock that a killed DVC had left")
+        if unseen := worktree.unknown_to_git(home):
+            log.warning(
+                "%d files are unknown to git and so to this run; first: %s (git add them)", len(unseen), unseen[0]
+            )
+        tree = worktree.create(home, name)
+        try:
+            overrides.write(tree, values)
+            yield Run(name, home, tree, force=force, trial=bool(changes), hold=held.descriptor)
+        except Exception:
+            log.info("this run's folder stays for a look, until the next run begins: %s", tree.relative_to(home))
+            raise
+        worktree.remove(home, tree)

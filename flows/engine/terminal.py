@@ -1,0 +1,76 @@
+"""`python -m flows X`: a flow from a terminal, on a Prefect server that is up or on one of its own."""
+
+import argparse
+import asyncio
+import importlib
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+from flows.engine import overrides, server
+from nightmarket.contracts import InputError
+from tasks import settings, storage
+
+
+FLOWS = ("nightly", "retrain", "deliver")
+
+
+def hand_over(flow: str) -> None:
+    """`python -m flows.X` becomes `python -m flows X`, which starts the server before it imports Prefect."""
+    os.execv(sys.executable, [sys.executable, "-m", "flows", flow, *sys.argv[1:]])
+
+
+def main(flow: str = "", arguments: list[str] | None = None) -> int:
+    """Run the flow; exit code 0, or 1 with one line on stderr, or 2 where a parameter is wrong."""
+    try:
+        if flow not in FLOWS:
+            raise InputError(f"there is no such flow; there are {', '.join(FLOWS)}")
+        parameters = _parameters(flow, arguments)
+        return _run(flow, parameters)
+    except InputError as error:
+        print(f"nightmarket: {flow}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"nightmarket: {flow}: stopped; what had finished is in the cache", file=sys.stderr)
+        return 130
+
+
+def _parameters(flow: str, arguments: list[str] | None) -> dict[str, Any]:
+    parser = argparse.ArgumentParser(prog=f"python -m flows.{flow}")
+    if flow == "nightly":
+        parser.add_argument("--business-date", metavar="YYYY-MM-DD", help="rows from this day on are left out")
+    parser.add_argument("--force", action="append", default=[], choices=settings.STAGES, help="run this stage anyway")
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="for this run only")
+    parser.add_argument("--wait-minutes", type=float, help="how long to wait for another run")
+    given = vars(parser.parse_args(arguments))
+    given["overrides"] = dict(overrides.parse(one) for one in given.pop("set"))
+    return {key: value for key, value in given.items() if value not in (None, [], {})}
+
+
+def _run(flow: str, parameters: dict[str, Any]) -> int:
+    started = time.perf_counter()
+    home = storage.home()
+    if not (home / "dvc.yaml").exists():
+        raise InputError(f"{home} holds no dvc.yaml; run from the folder of the checkout")
+    signal.signal(signal.SIGTERM, _terminated)
+    with server.some_server(home) as own:
+        module = importlib.import_module(f"flows.{flow}")  # Prefect is imported while the server starts
+        if own:
+            own.wait()
+        state = asyncio.run(getattr(module, flow)(**parameters, return_state=True))
+        outcome = state.result(raise_on_failure=False) if state.is_completed() else None
+        return _tell(flow, state, outcome, time.perf_counter() - started)
+
+
+def _tell(flow: str, state: Any, outcome: Any, seconds: float) -> int:
+    if outcome is None:
+        print(f"nightmarket: {flow}: {state.message}", file=sys.stderr)
+        return 1
+    print("\n".join(["", *outcome.lines(), f"{flow} done in {seconds:.1f} s"]), flush=True)
+    return 0
+
+
+def _terminated(*_: Any) -> None:
+    raise KeyboardInterrupt

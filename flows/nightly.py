@@ -1,0 +1,34 @@
+"""Every night: fetch the data, train, let the gate decide, deliver."""
+
+from prefect import flow
+
+from flows.engine import terminal
+from flows.engine.form import BusinessDate, Force, Overrides, WaitMinutes
+from flows.engine.outcome import in_one_line, post_failure, show
+from flows.engine.run import open_run
+
+
+@flow(name="nightly", persist_result=False, on_failure=[post_failure], on_crashed=[post_failure])
+@in_one_line
+async def nightly(
+    business_date: BusinessDate = None,
+    force: Force = [],  # noqa: B006 - a parameter's default in the form
+    overrides: Overrides = {},  # noqa: B006
+    wait_minutes: WaitMinutes = 240,
+):
+    """Snapshot, retrain, deliver; one at a time."""
+    async with open_run(
+        "nightly", business_date=business_date, force=force, changes=overrides, wait_minutes=wait_minutes
+    ) as run:
+        await run.snapshot()
+        await run.phase("retrain")
+        await run.register()
+        run.require_champion()
+        await run.phase("deliver")
+        outcome = run.finish("retrain", "deliver")
+        await show(run.tree, outcome)
+        return outcome
+
+
+if __name__ == "__main__":
+    terminal.hand_over("nightly")

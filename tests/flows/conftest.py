@@ -1,0 +1,277 @@
+"""A small project of its own for the flows: a git repository with quick stages, and one real Prefect server."""
+
+import dataclasses
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+KEPT = ("tasks/__init__.py", "tasks/__main__.py", "tasks/settings.py", "tasks/storage.py", "tasks/lineage.py")
+
+STAGE = """
+import os
+import time
+from pathlib import Path
+
+from nightmarket.contracts import InputError
+from tasks import storage
+from tasks.settings import StageSettings
+
+
+def told(name):
+    "Leave a line for the test: this stage's process was started."
+    with storage.private("started.txt").open("a") as file:
+        file.write(name + chr(10))
+
+
+def out(path, text):
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(text)
+"""
+
+FILES = {
+    "tasks/snapshot.py": STAGE
+    + """
+class Settings(StageSettings):
+    business_date: str | None = None
+
+
+def run(settings):
+    told("snapshot")
+    out("data/raw/orders.csv", (storage.home() / "source.csv").read_text() + str(settings.business_date))
+""",
+    "tasks/validate.py": STAGE
+    + """
+class Settings(StageSettings):
+    pass
+
+
+def run(settings):
+    told("validate")
+    orders = Path("data/raw/orders.csv").read_text()
+    if "broken" in orders:
+        raise InputError("orders.price: 3 of 9 values are missing, first in row 4")
+    print("validate: 9 rows", flush=True)
+    out("artifacts/validate/clean.csv", orders)
+""",
+    "tasks/rank.py": STAGE
+    + """
+class Settings(StageSettings):
+    num_leaves: int = 31
+
+
+def run(settings):
+    told("rank")
+    flaky, slow = storage.private("flaky"), storage.private("slow")
+    if flaky.exists():
+        flaky.unlink()
+        raise RuntimeError("the network went away")
+    if slow.exists():
+        if os.fork() == 0:
+            os.setsid()
+        with slow.open("a") as file:
+            file.write(f"{os.getpid()}" + chr(10))
+        time.sleep(120)
+    out("artifacts/rank/model.txt", f"leaves {settings.num_leaves} " + Path("artifacts/validate/clean.csv").read_text())
+""",
+    "tasks/evaluate.py": STAGE
+    + """
+class Settings(StageSettings):
+    pass
+
+
+def run(settings):
+    told("evaluate")
+    leaves = int(Path("artifacts/rank/model.txt").read_text().split()[1])
+    value = leaves / 100
+    ours = {"ndcg@10": {"value": value, "low": value - 0.01, "high": value + 0.01}}
+    storage.write_json({"all": {"nightmarket": ours, "popularity": ours}}, Path("artifacts/evaluate/metrics.json"))
+""",
+    "tasks/register.py": STAGE
+    + """
+from tasks.lineage import lock_hash
+
+
+class Settings(StageSettings):
+    pass
+
+
+def run(settings):
+    told("register")
+    out(storage.home() / "mlruns/mlflow.db", "")
+    if storage.private("closed").exists():
+        print("register: gate closed: popularity is better", flush=True)
+        return
+    receipt = {"version": 1, "trained_until": 52, "lock_hash": lock_hash(), "commit": os.environ["NIGHTMARKET_COMMIT"]}
+    path = Path("data/champion/receipt.json")
+    if path.exists() and storage.read_json(path)["lock_hash"] == lock_hash():
+        print("register: gate unchanged", flush=True)
+        return
+    storage.write_json(receipt, path)
+    print("register: gate opened: the first champion", flush=True)
+""",
+    "tasks/report.py": STAGE
+    + """
+class Settings(StageSettings):
+    pass
+
+
+def run(settings):
+    told("report")
+    champion = storage.read_json(Path("data/champion/receipt.json"))["version"]
+    out("artifacts/report/index.html", f"<p>champion {champion} " + Path("artifacts/rank/model.txt").read_text())
+""",
+    "params.yaml": """\
+snapshot:
+  business_date: null
+rank:
+  num_leaves: 31
+""",
+    "dvc.yaml": """\
+stages:
+  validate:
+    cmd: python -m tasks validate
+    deps: [data/raw, tasks/validate.py]
+    outs: [artifacts/validate]
+    meta: {pool: cpu, timeout_s: 60, retries: 1, retry_delay_s: 0}
+  rank:
+    cmd: python -m tasks rank
+    deps: [artifacts/validate, tasks/rank.py]
+    params: [rank]
+    outs: [artifacts/rank]
+    meta: {pool: gpu, timeout_s: 60, retries: 1, retry_delay_s: 0}
+  evaluate:
+    cmd: python -m tasks evaluate
+    deps: [artifacts/rank, tasks/evaluate.py]
+    metrics: [artifacts/evaluate/metrics.json]
+  report:
+    cmd: python -m tasks report
+    deps: [artifacts/rank, data/champion, tasks/report.py]
+    outs: [artifacts/report]
+    meta: {phase: deliver}
+""",
+    "source.csv": "a,b\n1,2\n",
+    ".gitignore": "__pycache__/\n.venv/\n/mlruns/\n/.runs/\n/.prefect/\n/.nightmarket/\n/data/raw\n/data/champion\n/artifacts/\n",
+    ".dvc/config": "[core]\n    analytics = false\n    autostage = false\n[cache]\n    type = reflink,copy\n",
+    ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n",
+    ".dvcignore": "",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Project:
+    """The small project, and what one does with it on a terminal."""
+
+    home: Path
+    api: str
+
+    @property
+    def env(self) -> dict[str, str]:
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "PREFECT_"))}
+        return {
+            **inherited,
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "PYTHONPATH": os.pathsep.join([str(self.home), str(ROOT)]),
+            "PREFECT_API_URL": self.api,
+            "PREFECT_HOME": str(self.home / ".prefect"),
+            "NIGHTMARKET_HOME": str(self.home),
+            "HOME": str(self.home / ".prefect"),  # no git identity, no profile of anybody's
+            "DVC_SITE_CACHE_DIR": str(self.home / ".dvc" / "tmp" / "site"),
+        }
+
+    def command(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.home,
+            env={**self.env, **env},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    def flow(self, name: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        return self.command("-m", f"flows.{name}", *arguments, **env)
+
+    def start(self, name: str, *arguments: str, **env: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", f"flows.{name}", *arguments],
+            cwd=self.home,
+            env={**self.env, **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def git(self, *arguments: str) -> str:
+        command = ["git", "-c", "user.name=t", "-c", "user.email=t@localhost", *arguments]
+        return subprocess.run(command, cwd=self.home, check=True, capture_output=True, text=True).stdout.strip()
+
+    def private(self, name: str) -> Path:
+        path = self.home / ".nightmarket" / name
+        path.parent.mkdir(exist_ok=True)
+        return path
+
+    def started(self) -> list[str]:
+        """The stages whose processes were started since the last question."""
+        path = self.private("started.txt")
+        names = path.read_text().split() if path.exists() else []
+        path.unlink(missing_ok=True)
+        return names
+
+    def runs(self) -> list[str]:
+        return self.git("for-each-ref", "--format=%(refname)", "refs/runs").split()
+
+
+def write_project(home: Path) -> None:
+    for name in KEPT:
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, home / name)
+    for name, text in FILES.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(dedent(text))
+    git = ["git", "-C", str(home), "-c", "user.name=t", "-c", "user.email=t@localhost"]
+    subprocess.run(["git", "init", "--quiet", "--initial-branch", "main", str(home)], check=True)
+    subprocess.run([*git, "add", "--all"], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--message", "the project"], check=True)
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory):
+    """One real server for all flow tests, with its scheduler, on a free loopback port."""
+    from flows.engine import server
+
+    home = tmp_path_factory.mktemp("server")
+    before = os.environ.pop("PREFECT_HOME", None)
+    one = server.Server(home, ui=True)
+    if before:
+        os.environ["PREFECT_HOME"] = before
+    one.wait()
+    yield one.url
+    one.stop()
+
+
+@pytest.fixture(scope="session")
+def finished_project(tmp_path_factory, prefect_api):
+    """The project after its first night, with what the terminal showed; copies of it are cheap."""
+    project = Project(tmp_path_factory.mktemp("finished") / "shop", prefect_api)
+    project.home.mkdir()
+    write_project(project.home)
+    done = project.flow("nightly")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return project, done
+
+
+@pytest.fixture
+def project(finished_project, tmp_path):
+    """A copy of the project after its first night."""
+    first, _ = finished_project
+    copy = Project(tmp_path / "shop", first.api)
+    shutil.copytree(first.home, copy.home, symlinks=True)
+    shutil.rmtree(copy.home / ".prefect", ignore_errors=True)
+    copy.started()
+    return copy
