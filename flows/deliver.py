@@ -15,7 +15,13 @@ async def deliver(
     overrides: Overrides = {},  # noqa: B006
     wait_minutes: WaitMinutes = 240,
 ):
-    """Score … report, from the champion that is there."""
+    """Score … report, from the champion that is there.
+
+    Args:
+        force: Run these stages even if nothing that they depend on has changed.
+        overrides: Values of params.yaml for this run only, as {"rank.seed": 18}; it is kept as a commit, not published.
+        wait_minutes: How long to wait while another run holds the lock.
+    """
     async with open_run("deliver", force=force, changes=overrides, wait_minutes=wait_minutes) as run:
         run.require_data()
         run.require_champion()

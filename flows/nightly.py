@@ -16,7 +16,14 @@ async def nightly(
     overrides: Overrides = {},  # noqa: B006
     wait_minutes: WaitMinutes = 240,
 ):
-    """Snapshot, retrain, deliver; one at a time."""
+    """Snapshot, retrain, deliver; one at a time.
+
+    Args:
+        business_date: YYYY-MM-DD, the night being prepared; rows from this day on are left out. Empty: all there is.
+        force: Run these stages even if nothing that they depend on has changed.
+        overrides: Values of params.yaml for this run only, as {"rank.seed": 18}; it is kept as a commit, not published.
+        wait_minutes: How long to wait while another run holds the lock.
+    """
     async with open_run(
         "nightly", business_date=business_date, force=force, changes=overrides, wait_minutes=wait_minutes
     ) as run:

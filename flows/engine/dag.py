@@ -63,7 +63,8 @@ def read(root: Path) -> list[Stage]:
             graph = opened.index.graph
             named = {node.name: node for node in graph if getattr(node, "name", None)}
             found = {name: _stage(node, graph) for name, node in named.items()}
-            order = {stage.name: position for position, stage in enumerate(opened.index.stages) if stage.name}
+            listed = [getattr(node, "name", None) for node in opened.index.stages]
+            order = {name: position for position, name in enumerate(listed) if name}
     except DvcException as error:
         raise InputError(f"dvc.yaml: {' '.join(str(error).split())}") from None
     return _sorted(found, order)

@@ -110,14 +110,16 @@ def champion_in_words(root: Path) -> str:
     """Which version delivers from this folder."""
     with contextlib.suppress(InputError, ValueError, AttributeError):
         receipt = storage.read_json(root / storage.CHAMPION / "receipt.json")
-        return f"version {receipt.get('version')}, trained until week {receipt.get('trained_until')}"
+        return f"version {receipt.get('version')}, of {receipt.get('as_of')}"
     return "none yet"
 
 
-def decision_in(said: str) -> str:
-    """The gate's decision among the lines of `register`."""
-    told = [line.strip() for line in said.splitlines() if "gate" in line.lower()]
-    return told[-1].removeprefix("register: ") if told else "no decision was reported"
+def decision(root: Path, said: str = "") -> str:
+    """The gate's latest word, from data/champion; where there is no champion, the last line that `register` said."""
+    with contextlib.suppress(InputError, ValueError, KeyError):
+        return str(storage.read_json(root / storage.CHAMPION / "decision.json")["sentence"])
+    told = [line for line in said.splitlines() if line.startswith("register: ") and ": done in" not in line]
+    return told[-1].removeprefix("register: ") if told else "not on record"
 
 
 async def show(root: Path, outcome: Outcome) -> None:

@@ -80,11 +80,14 @@ class Run:
         self.commit()
 
         async def work() -> Any:
-            if self._is_registered():
-                self.decision = "unchanged: tonight's model is the registered one"
+            if self.trial:
+                self.decision = "not asked: a run with overrides is not registered"
                 return stage.skipped(self.decision)
+            if self._is_registered():
+                self.decision = outcome.decision(self.tree)
+                return stage.skipped("this very model is registered")
             said = await self._command(REGISTER.name, stage.python_task(REGISTER.name))
-            self.decision = outcome.decision_in(said)
+            self.decision = outcome.decision(self.tree, said)
             if (self.tree / storage.CHAMPION).exists():
                 self._track(str(storage.CHAMPION))
             self._note_registered()
@@ -165,10 +168,11 @@ class Run:
         return self.home / ".nightmarket" / "registered.json"
 
     def _registration(self) -> dict[str, str]:
-        champion = self.tree / "data/champion.dvc"
+        champion, database = self.tree / "data/champion.dvc", (self.home / "mlruns" / "mlflow.db").stat()
         return {
             "lock_hash": lineage.lock_hash(self.tree / "dvc.lock"),
             "champion": champion.read_text(encoding="utf-8") if champion.exists() else "",
+            "database": f"{database.st_size} {database.st_mtime_ns}",
         }
 
     def _is_registered(self) -> bool:
@@ -179,7 +183,7 @@ class Run:
         return known and storage.read_json(self._registered()) == self._registration()
 
     def _note_registered(self) -> None:
-        if not self.trial:
+        if (self.home / "mlruns" / "mlflow.db").exists():
             storage.write_json(self._registration(), self._registered())
 
 

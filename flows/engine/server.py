@@ -60,6 +60,7 @@ def _environment(home: Path, port: int, ui: bool) -> dict[str, str]:
         "PREFECT_UI_API_URL": f"http://{LOOPBACK}:{port}/api",
         "PREFECT_SERVER_UI_ENABLED": str(ui).lower(),
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{LOOPBACK}:{port}",
+        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
         # a server that lives for one run has nothing to schedule; the one of `make ui` has
         "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": str(ui).lower(),
         "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": str(ui).lower(),
@@ -73,12 +74,14 @@ def settings(home: Path) -> dict[str, str]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
-        "PREFECT_LOGGING_FORMATTERS_STANDARD_FLOW_RUN_FMT": "%(asctime)s | %(message)s",
-        "PREFECT_LOGGING_FORMATTERS_STANDARD_TASK_RUN_FMT": "%(asctime)s | %(message)s",
+        "PREFECT_LOGGING_FORMATTERS_STANDARD_FLOW_RUN_FMT": "%(asctime)s           | %(message)s",
+        "PREFECT_LOGGING_FORMATTERS_STANDARD_TASK_RUN_FMT": "%(asctime)s %(task_run_name)-9s | %(message)s",
     }
 
 
-def start_guarded(command: list[str], *, env: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+def start_guarded(
+    command: list[str], *, env: Mapping[str, str], log: Path, cwd: Path | None = None
+) -> subprocess.Popen[bytes]:
     """Start a long-lived process under the guard, its output in a file."""
     with log.open("ab") as output:
         return subprocess.Popen(
@@ -87,6 +90,7 @@ def start_guarded(command: list[str], *, env: Mapping[str, str], log: Path) -> s
             stdout=output,
             stderr=subprocess.STDOUT,
             env=dict(env),
+            cwd=cwd,
             start_new_session=True,
         )
 

@@ -13,7 +13,6 @@ from flows.engine import overrides, server
 from nightmarket.contracts import InputError
 from tasks import settings, storage
 
-
 FLOWS = ("nightly", "retrain", "deliver")
 
 
@@ -57,9 +56,12 @@ def _run(flow: str, parameters: dict[str, Any]) -> int:
     signal.signal(signal.SIGTERM, _terminated)
     with server.some_server(home) as own:
         module = importlib.import_module(f"flows.{flow}")  # Prefect is imported while the server starts
+        from prefect.logging.handlers import APILogHandler
+
         if own:
             own.wait()
         state = asyncio.run(getattr(module, flow)(**parameters, return_state=True))
+        asyncio.run(APILogHandler.aflush())
         outcome = state.result(raise_on_failure=False) if state.is_completed() else None
         return _tell(flow, state, outcome, time.perf_counter() - started)
 

@@ -107,7 +107,7 @@ def run(settings):
     if storage.private("closed").exists():
         print("register: gate closed: popularity is better", flush=True)
         return
-    receipt = {"version": 1, "trained_until": 52, "lock_hash": lock_hash(), "commit": os.environ["NIGHTMARKET_COMMIT"]}
+    receipt = {"version": 1, "as_of": "2020-03-01", "lock_hash": lock_hash(), "commit": os.environ["NIGHTMARKET_COMMIT"]}
     path = Path("data/champion/receipt.json")
     if path.exists() and storage.read_json(path)["lock_hash"] == lock_hash():
         print("register: gate unchanged", flush=True)
@@ -231,6 +231,8 @@ def write_project(home: Path) -> None:
     for name in KEPT:
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, home / name)
+    shutil.copytree(ROOT / "flows", home / "flows", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copyfile(ROOT / "prefect.yaml", home / "prefect.yaml")
     for name, text in FILES.items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_text(dedent(text))

@@ -1,0 +1,122 @@
+"""`make ui`: a Prefect server with the deployments, a worker that runs them, and the MLflow UI, all on loopback."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from flows.engine import server
+from nightmarket.contracts import InputError
+from tasks import storage
+
+POOL = "nightmarket"
+PREFECT_PORT, MLFLOW_PORT = 4200, 5000
+STARTED_S = 120.0
+
+
+def main() -> int:
+    """Start everything, print the addresses, wait for Ctrl-C or SIGTERM, stop everything."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    home = storage.home()
+    try:
+        with everything(home) as (addresses, processes):
+            print("\n".join(["", *(f"{name:9} {address}" for name, address in addresses.items()), ""]), flush=True)
+            print("Ctrl-C stops all of them; a run in progress is ended with them.", flush=True)
+            while not stop.wait(1.0):
+                gone = next((name for name, one in processes.items() if one.poll() is not None), None)
+                if gone:
+                    raise InputError(f"{gone} stopped by itself; see {home / '.prefect' / gone}.log")
+        print("stopped", flush=True)
+    except InputError as error:
+        print(f"nightmarket: ui: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+@contextlib.contextmanager
+def everything(home: Path) -> Iterator[tuple[dict[str, str], dict[str, subprocess.Popen[bytes]]]]:
+    """Addresses and processes of what is running; all of it is ended on leaving."""
+    note = home / ".prefect" / "server.json"
+    if url := server.announced(home):
+        raise InputError(f"a Prefect server is already up at {url.removesuffix('/api')}; stop it first, or use it")
+    with contextlib.ExitStack() as stack:
+        print("starting the Prefect server", flush=True)
+        prefect = server.Server(home, server.free_port(PREFECT_PORT), ui=True)
+        stack.callback(prefect.stop)
+        env = environment(home, prefect.url)
+        mlflow_port = server.free_port(MLFLOW_PORT)
+        processes = {"mlflow": _start(stack, home, "mlflow", mlflow_command(home, mlflow_port), env)}
+        prefect.wait()
+        stack.callback(note.unlink, missing_ok=True)
+        note.write_text(json.dumps({"url": prefect.url, "pid": os.getpid()}))
+        print("registering the deployments of prefect.yaml", flush=True)
+        register(home, env)
+        processes["worker"] = _start(stack, home, "worker", worker_command(), env)
+        _listening(mlflow_port, processes["mlflow"], home)
+        addresses = {"Prefect": prefect.url.removesuffix("/api"), "MLflow": f"http://{server.LOOPBACK}:{mlflow_port}"}
+        report = home / "artifacts" / "report" / "index.html"
+        yield {**addresses, **({"report": report.as_uri()} if report.exists() else {})}, processes
+
+
+def environment(home: Path, url: str) -> dict[str, str]:
+    """What worker, deployment and MLflow see: this server, this checkout's code and files."""
+    paths = [str(home), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    return {
+        **os.environ,
+        **server.settings(home),
+        "PREFECT_API_URL": url,
+        "NIGHTMARKET_HOME": str(home),
+        "PYTHONPATH": os.pathsep.join(path for path in dict.fromkeys(paths) if path),
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
+    }
+
+
+def register(home: Path, env: dict[str, str]) -> None:
+    """The process pool and the deployments of prefect.yaml; InputError with Prefect's own words when it refuses."""
+    prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
+    for arguments in (["work-pool", "create", POOL, "--type", "process", "--overwrite"], ["deploy", "--all"]):
+        done = subprocess.run([*prefect, *arguments], cwd=home, env=env, capture_output=True, text=True)
+        if done.returncode:
+            said = " ".join((done.stderr or done.stdout).split())
+            raise InputError(f"prefect {' '.join(arguments[:2])}: {said[-300:]}")
+
+
+def worker_command() -> list[str]:
+    """One process worker for the pool."""
+    return [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
+
+
+def mlflow_command(home: Path, port: int) -> list[str]:
+    """The MLflow UI over the registry in mlruns/."""
+    (home / "mlruns").mkdir(exist_ok=True)
+    store = f"sqlite:///{home / 'mlruns' / 'mlflow.db'}"
+    options = ("--host", server.LOOPBACK, "--port", str(port), "--workers", "1")
+    return [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, *options]
+
+
+def _start(
+    stack: contextlib.ExitStack, home: Path, name: str, command: list[str], env: dict[str, str]
+) -> subprocess.Popen[bytes]:
+    process = server.start_guarded(command, env=env, log=home / ".prefect" / f"{name}.log", cwd=home)
+    stack.callback(server.stop_guarded, process)
+    return process
+
+
+def _listening(port: int, process: subprocess.Popen[bytes], home: Path) -> None:
+    deadline = time.monotonic() + STARTED_S
+    while server.free_port(port) == port:
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise InputError(f"the MLflow UI did not come up; see {home / '.prefect' / 'mlflow.log'}")
+        time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
