@@ -13,14 +13,13 @@ import logging
 import shutil
 import time
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pydantic import Field, field_validator
 
 from nightmarket.contracts import InputError, arrow_schema, midnight
@@ -28,6 +27,7 @@ from tasks.pseudonyms import Pseudonyms, customer_key, key_id
 from tasks.settings import StageSettings
 from tasks.sources import BATCH_ROWS, Feed, Source
 from tasks.storage import RAW, write_json
+from tasks.streams import sha256, writer
 
 LOG = logging.getLogger("nightmarket")
 FORMAT = 1
@@ -70,7 +70,7 @@ def run(settings: Settings) -> None:
     _recover()
     source = _source(settings)
     key = customer_key()
-    as_of = settings.business_date or source.last_day()
+    as_of = settings.business_date or source.known_until()
     fingerprint = _fingerprint(settings, source.identity(), key_id(key), as_of)
     old = _old()
     if old.get("fingerprint") == fingerprint and _whole(old):
@@ -84,6 +84,7 @@ def run(settings: Settings) -> None:
         about |= {
             "source": settings.source,
             "as_of": as_of.isoformat(),
+            "last_full_day": str((settings.business_date or source.full_until()) - timedelta(days=1)),
             "time_zone": settings.time_zone,
             "fingerprint": fingerprint,
             "key_id": key_id(key),
@@ -168,32 +169,25 @@ def _fetch(
 def _write(feed: Feed, path: Path, pseudonyms: Pseudonyms, cutoff: datetime | None) -> tuple[int, int]:
     """Stream one table to parquet; how many rows were written and how many lie after the cutoff."""
     rows = left_out = 0
-    writer = None
+    out = None
     told = time.perf_counter()
     try:
         for batch in _gather(_ready(feed, pseudonyms, cutoff)):
             kept, skipped = batch
             left_out += skipped
-            if writer is None:
-                writer = _writer(path, kept.schema)
-            writer.write_table(kept)
+            if out is None:
+                out = writer(path, kept.schema)
+            out.write_table(kept)
             rows += kept.num_rows
             if time.perf_counter() - told > 2:
                 told = time.perf_counter()
                 LOG.info("snapshot: %s %s rows so far", feed.table.name, f"{rows:,}")
-        if writer is None:
-            writer = _writer(path, arrow_schema(feed.table, feed.attributes))
+        if out is None:
+            out = writer(path, arrow_schema(feed.table, feed.attributes))
     finally:
-        if writer is not None:
-            writer.close()
+        if out is not None:
+            out.close()
     return rows, left_out
-
-
-def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    """Parquet with page checksums; dictionary arrays are stored as plain columns of their values."""
-    return pq.ParquetWriter(
-        path, schema, compression="zstd", compression_level=1, write_page_checksum=True, store_schema=False
-    )
 
 
 def _ready(feed: Feed, pseudonyms: Pseudonyms, cutoff: datetime | None) -> Iterator[tuple[pa.RecordBatch, int]]:
@@ -227,12 +221,6 @@ def _gather(batches: Iterator[tuple[pa.RecordBatch, int]]) -> Iterator[tuple[pa.
 
 def _join(batches: list[pa.RecordBatch]) -> pa.Table:
     return pa.Table.from_batches(batches).unify_dictionaries()
-
-
-def sha256(path: Path) -> str:
-    """Of a file's content, as hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _swap(fresh: Path) -> None:

@@ -36,8 +36,11 @@ class Source(Protocol):
     def identity(self) -> dict[str, str]:
         """What was there, as sha256 per file name."""
 
-    def last_day(self) -> date:
-        """The first local day that the data does not cover: the business date when nobody names one."""
+    def known_until(self) -> date:
+        """The business date when nobody names one: rows from this local day on lie in the future."""
+
+    def full_until(self) -> date:
+        """The first local day that may not be over yet."""
 
     def feeds(self) -> Iterator[Feed]:
         """The tables, one after another."""

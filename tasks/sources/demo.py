@@ -35,10 +35,14 @@ class Demo:
             path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(self.folder.glob("*.parquet"))
         }
 
-    def last_day(self) -> date:
+    def known_until(self) -> date:
         """The day after the last purchase."""
         times = self._read("transactions", ["transaction_timestamp"])["transaction_timestamp"]
         return local_day(pc.max(times).as_py().replace(tzinfo=None), self.time_zone) + timedelta(days=1)
+
+    def full_until(self) -> date:
+        """The demo's last day is whole."""
+        return self.known_until()
 
     def feeds(self) -> Iterator[Feed]:
         """customers, products, events, campaigns, offers, exposures, responses, promotions."""

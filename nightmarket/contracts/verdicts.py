@@ -1,0 +1,96 @@
+"""What validation found in a table, and its rows sorted into those that stay and those set aside."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightmarket.contracts.errors import InputError
+from nightmarket.contracts.folding import Block, looked_at, matches
+from nightmarket.contracts.suites import COPIED
+from nightmarket.contracts.tables import Table
+
+Positions = npt.NDArray[np.int64]
+"""Rows of the raw table, from 0."""
+
+
+@dataclass
+class Verdict:
+    """Positions of refused rows, sorted, per reason; reasons stand in the suite's order."""
+
+    table: Table
+    num_rows: int
+    refused: dict[str, Positions] = field(default_factory=dict)
+
+    def refuse(self, reason: str, rows: Positions) -> None:
+        """Add rows, which must lie after those that the reason already has."""
+        if len(rows):
+            self.refused[reason] = np.concatenate([self.refused.get(reason, rows[:0]), rows])
+
+    def bad(self, *, copies: bool = True) -> Positions:
+        """Every refused row once, sorted; `copies=False` leaves out rows that only copy an earlier one."""
+        counted = [rows for reason, rows in self.refused.items() if copies or reason != COPIED]
+        return np.unique(np.concatenate([np.empty(0, np.int64), *counted]))
+
+    def check_share(self, max_share: float) -> None:
+        """Raises InputError where too many rows are bad. Exact copies of earlier rows lose nothing: not counted."""
+        num_bad = len(self.bad(copies=False))
+        if num_bad <= max_share * self.num_rows:
+            return
+        worst, rows = max(self.refused.items(), key=lambda item: (item[0] != COPIED, len(item[1])))
+        raise InputError(
+            f"{self.table.name}: {num_bad:,} of {self.num_rows:,} rows are bad ({num_bad / self.num_rows:.2%}; "
+            f"validate.max_bad_share allows {max_share:.2%}): {worst} in {len(rows):,}, first in row {rows[0] + 1:,}; "
+            "mend the source, or raise the limit"
+        )
+
+
+def find(
+    batches: Iterable[pa.RecordBatch], table: Table, block: Block, wanted: dict[str, tuple[str, pa.Array]]
+) -> dict[str, Positions]:
+    """Where the block's refused values stand.
+
+    batches  the whole table
+    wanted   reason → column (or span) and the values refused in it
+    """
+    found: dict[str, list[Positions]] = {reason: [] for reason in wanted}
+    start = 0
+    for batch in batches:
+        if block.start <= start < block.start + block.num_rows:
+            columns = looked_at(batch, table)
+            for reason, (column, refused) in wanted.items():
+                hits = matches(columns[column], refused).to_numpy(zero_copy_only=False)
+                found[reason].append(np.flatnonzero(hits).astype(np.int64) + start)
+        start += batch.num_rows
+    return {reason: np.concatenate(rows) for reason, rows in found.items()}
+
+
+def sort_out(
+    batches: Iterable[pa.RecordBatch], verdict: Verdict
+) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch | None]]:
+    """Per batch the rows that stay and, if there are any, those set aside with `row` and `reason` before them."""
+    bad = verdict.bad()
+    start = 0
+    for batch in batches:
+        rows = bad[np.searchsorted(bad, start) : np.searchsorted(bad, start + batch.num_rows)]
+        if len(rows):
+            stays = np.ones(batch.num_rows, bool)
+            stays[rows - start] = False
+            aside = batch.take(pa.array(rows - start))
+            yield batch.filter(pa.array(stays)), _with_reasons(aside, rows, verdict)
+        else:
+            yield batch, None
+        start += batch.num_rows
+
+
+def _with_reasons(aside: pa.RecordBatch, rows: Positions, verdict: Verdict) -> pa.RecordBatch:
+    reasons = pa.nulls(len(rows), pa.string())
+    for reason, positions in verdict.refused.items():
+        here = pa.array(np.isin(rows, positions))
+        joined = pc.binary_join_element_wise(reasons, pa.scalar(reason), "; ", null_handling="skip")
+        reasons = pc.if_else(here, joined, reasons)
+    names = ["row", "reason", *aside.schema.names]
+    return pa.record_batch([pa.array(rows, pa.int64()), reasons, *aside.columns], names=names)

@@ -1,0 +1,126 @@
+"""Great Expectations, and nothing else of ours touches it: judge folded frames, render the Data Docs."""
+
+import logging
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nightmarket.contracts.verdicts import Verdict
+
+
+def library() -> Any:
+    """Great Expectations, quiet. Importing it takes seconds: a thread may do that beside the first reading."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    import great_expectations
+
+    return great_expectations
+
+
+class Expectations:
+    """An ephemeral context that judges one frame after another and remembers what the Data Docs need."""
+
+    def __init__(self) -> None:
+        self._gx = library()
+        self._context = self._gx.get_context(mode="ephemeral")
+        self._context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+        self._source = self._context.data_sources.add_pandas("snapshot")
+        self._results: dict[str, Any] = {}
+        self.num_expectations = 0
+
+    def judge(self, suite: dict[str, Any], frame: pd.DataFrame) -> list[tuple[dict[str, Any], bool, list[int]]]:
+        """Per expectation its meta, whether it holds, and the frame's rows that break it.
+
+        Raises RuntimeError where an expectation could not be judged: that is our bug, and never "no bad rows".
+        """
+        name = suite["name"]
+        if name not in self._results:
+            self._context.suites.add(self._gx.ExpectationSuite(**suite))
+            self._source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("snapshot")
+            self.num_expectations += len(suite["expectations"])
+        definition = self._source.get_asset(name).get_batch_definition("snapshot")
+        result = definition.get_batch({"dataframe": frame}).validate(
+            self._context.suites.get(name), result_format={"result_format": "COMPLETE"}
+        )
+        self._results.setdefault(name, result)
+        return [self._outcome(name, outcome) for outcome in result.results]
+
+    @staticmethod
+    def _outcome(name: str, outcome: Any) -> tuple[dict[str, Any], bool, list[int]]:
+        config = outcome.expectation_config
+        if not outcome.success and not outcome.result:
+            raise RuntimeError(f"{name}: {config.type} could not be judged: {outcome.exception_info}")
+        return config.meta, bool(outcome.success), list(outcome.result.get("unexpected_index_list") or ())
+
+    def write_docs(self, verdicts: list[Verdict], folder: Path, as_of: str) -> None:
+        """Data Docs as HTML, one page per table. They count rows of the table and quote no value.
+
+        Dated with the business date, so that the same snapshot gives the same pages.
+        """
+        from great_expectations.core.run_identifier import RunIdentifier
+        from great_expectations.data_context.types.resource_identifiers import (
+            ExpectationSuiteIdentifier,
+            ValidationResultIdentifier,
+        )
+
+        run = RunIdentifier(run_name=as_of, run_time=datetime.fromisoformat(as_of).replace(tzinfo=UTC))
+        self._context.add_data_docs_site("nightmarket", _site(folder))
+        for verdict in verdicts:
+            result = self._results.get(verdict.table.name)
+            if result is None:
+                continue
+            _count(result, verdict)
+            result.meta = {"run_id": run, "active_batch_definition": {"data_asset_name": verdict.table.name}}
+            key = ValidationResultIdentifier(ExpectationSuiteIdentifier(verdict.table.name), run, verdict.table.name)
+            self._context.validation_results_store.set(key, result)
+        self._context.build_data_docs(site_names=["nightmarket"])
+        pages = {page.stem for page in folder.glob("validations/**/*.html")}
+        if pages != set(self._results):
+            raise RuntimeError(f"Data Docs: pages are missing: {sorted(set(self._results) - pages)}")
+
+
+def _site(folder: Path) -> dict[str, Any]:
+    return {
+        "class_name": "SiteBuilder",
+        "show_how_to_buttons": False,
+        "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder.resolve())},
+        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+    }
+
+
+def _count(result: Any, verdict: Verdict) -> None:
+    """Replace counts of distinct values by counts of the table's rows, and drop every value."""
+    for outcome in result.results:
+        meta = outcome.expectation_config.meta
+        if meta["scope"] == "table":
+            outcome.result = _of_table(outcome, verdict.num_rows)
+            continue
+        num_bad = len(verdict.refused.get(meta["reason"], ()))
+        outcome.success = num_bad == 0
+        outcome.result = {
+            "element_count": verdict.num_rows,
+            "unexpected_count": num_bad,
+            "unexpected_percent": 100 * num_bad / verdict.num_rows,
+            "partial_unexpected_list": [],
+        }
+    num_good = sum(bool(outcome.success) for outcome in result.results)
+    num_all = len(result.results)
+    result.success = num_good == num_all
+    result.statistics = {
+        "evaluated_expectations": num_all,
+        "successful_expectations": num_good,
+        "unsuccessful_expectations": num_all - num_good,
+        "success_percent": 100 * num_good / num_all,
+    }
+
+
+def _of_table(outcome: Any, num_rows: int) -> dict[str, Any]:
+    """What a check of the whole table saw: its rows, its columns or a type, which the folded frame has as they are."""
+    if "row_count" in outcome.expectation_config.type:
+        return {"observed_value": num_rows}
+    if "proportion" in outcome.expectation_config.type:
+        return {"observed_value": "some" if outcome.success else "none"}
+    return {"observed_value": outcome.result["observed_value"]}

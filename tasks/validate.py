@@ -1,0 +1,277 @@
+"""Check the snapshot against the contract; set bad rows aside; stop at a broken table.
+
+reads   data/raw
+writes  clean/       the snapshot without bad rows
+        quarantine/  per table with bad rows: position in the raw table, reasons, the row
+        docs/        Great Expectations' Data Docs; they count and never quote
+        report.json  how many rows came, stayed and were set aside, and why
+
+The only user of Great Expectations. What it judges, and why that is exact: nightmarket/contracts/folding.py.
+"""
+
+import contextlib
+import logging
+import shutil
+import threading
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import Field
+
+from nightmarket.contracts import ATTRIBUTE_PREFIX, TABLES, InputError, Table, arrow_schema, local_day, midnight
+from nightmarket.contracts.folding import Block, fold, judged_frame
+from nightmarket.contracts.suites import COPY, REPEAT, suite
+from nightmarket.contracts.verdicts import Positions, Verdict, find, sort_out
+from tasks.expectations import Expectations, library
+from tasks.settings import StageSettings
+from tasks.storage import ARTIFACTS, RAW, read_json, write_json
+from tasks.streams import batches, sha256, writer
+
+LOG = logging.getLogger("nightmarket")
+OUT = ARTIFACTS / "validate"
+
+
+class Settings(StageSettings):
+    """params.yaml: validate."""
+
+    max_bad_share: float = Field(
+        0.02, ge=0, le=1, description="share of a table's rows that may be set aside; beyond it the run stops"
+    )
+    max_volume_drop: float = Field(
+        0.5, ge=0, le=1, description="share of a table's rows that may be missing against the previous snapshot"
+    )
+
+
+def run(settings: Settings) -> None:
+    """Judge every table of the snapshot, then write all of artifacts/validate at once."""
+    threading.Thread(target=library, daemon=True).start()
+    about = read_json(RAW / "snapshot.json")
+    tables = [table for table in TABLES if table.name in about["tables"]]
+    _check_whole(about, tables)
+    _check_volume(about, settings.max_volume_drop)
+    judge = Judge(about, Expectations())
+    verdicts = []
+    for table in tables:
+        verdict = judge(table)
+        verdict.check_share(settings.max_bad_share)
+        judge.remember(verdict)
+        verdicts.append(verdict)
+        LOG.info("validate: %s %s rows, %s set aside", table.name, f"{verdict.num_rows:,}", f"{len(verdict.bad()):,}")
+    _write(about, verdicts, judge)
+
+
+def _check_whole(about: dict[str, Any], tables: list[Table]) -> None:
+    """Raises InputError where a needed table or one referred to is missing, or a file was changed."""
+    names = {table.name for table in tables}
+    for table in TABLES:
+        if table.needed and table.name not in names:
+            raise InputError(f"the snapshot has no table {table.name}; bring it and run the snapshot again")
+    for table in tables:
+        path = RAW / f"{table.name}.parquet"
+        for other in {column.refers_to.partition(".")[0] for column in table.columns if column.refers_to} - names:
+            raise InputError(f"{table.name} refers to {other}, which the snapshot lacks; bring {other} as well")
+        if not path.exists():
+            raise InputError(f"{path} is missing; run the snapshot again, or `dvc checkout`")
+        if sha256(path) != about["tables"][table.name]["sha256"]:
+            raise InputError(
+                f"{path} is not the file that the snapshot wrote; run the snapshot again, or `dvc checkout`"
+            )
+
+
+def _check_volume(about: dict[str, Any], max_drop: float) -> None:
+    """Raises InputError where a table shrank by more than `max_drop` against the previous snapshot."""
+    for name, before in sorted(about["previous"].items()):
+        now = about["tables"].get(name, {"rows": 0})["rows"]
+        if now < before * (1 - max_drop):
+            raise InputError(
+                f"{name} has {now:,} rows, {1 - now / before:.0%} fewer than the {before:,} of the previous snapshot "
+                f"(validate.max_volume_drop allows {max_drop:.0%}); check the export, or raise the limit"
+            )
+
+
+class Judge:
+    """Judges tables in contract order: a reference is checked against the kept rows of the table it names."""
+
+    def __init__(self, about: dict[str, Any], expectations: Expectations) -> None:
+        self.about = about
+        self.expectations = expectations
+        self.horizon = midnight(date.fromisoformat(about["as_of"]), about["time_zone"])
+        self.known: dict[str, pa.Array] = {}
+        self.last_event: datetime | None = None
+
+    def __call__(self, table: Table) -> Verdict:
+        """Raises InputError for a broken table."""
+        path = RAW / f"{table.name}.parquet"
+        verdict = Verdict(table, self.about["tables"][table.name]["rows"])
+        schema = _schema(path, table)
+        content = self._suite(table, schema)
+        if not verdict.num_rows:
+            self._check_empty(table)
+        repeats = _repeats(path, table, schema.names)
+        broken: list[set[str]] = []
+        for block in fold(batches(path), table):
+            frame = judged_frame(block, table, self.known, {name: len(rows) > 0 for name, rows in repeats.items()})
+            outcomes = self.expectations.judge(content, frame)
+            broken.append({meta["reason"] for meta, holds, _ in outcomes if not holds and meta["scope"] == "table"})
+            self._collect(verdict, outcomes, block, repeats)
+            if table.name == "events":
+                self.last_event = max(filter(None, (self.last_event, _latest(block, self.horizon))), default=None)
+        for reason in sorted(set.intersection(*broken)) if broken else ():
+            raise InputError(f"{table.name}: {reason} ({verdict.num_rows:,} rows, from row 1 on); bring its values")
+        return verdict
+
+    def _suite(self, table: Table, schema: pa.Schema) -> dict[str, Any]:
+        attributes = tuple(name for name in schema.names if name.startswith(ATTRIBUTE_PREFIX))
+        filled = tuple(self.about["filled_columns"].get(table.name, ()))
+        return suite(table, attributes=attributes, filled=filled, horizon=self.horizon)
+
+    def _check_empty(self, table: Table) -> None:
+        """A table that only the business date emptied is fine unless it is needed."""
+        if table.needed or not self.about["after_business_date"].get(table.name):
+            hint = "bring its rows" if table.needed else "bring its rows, or leave it out"
+            raise InputError(f"{table.name} is empty (0 rows before {self.about['as_of']}); {hint}")
+
+    def _collect(self, verdict: Verdict, outcomes: list[Any], block: Block, repeats: dict[str, Positions]) -> None:
+        """Find the rows behind the refused values of one block."""
+        wanted: dict[str, tuple[str, pa.Array]] = {}
+        for meta, holds, rows in outcomes:
+            if holds or meta["scope"] != "row":
+                continue
+            column = meta["looked_up"]
+            if column in repeats:
+                inside = (repeats[column] >= block.start) & (repeats[column] < block.start + block.num_rows)
+                verdict.refuse(meta["reason"], repeats[column][inside])
+                continue
+            values = block.values[column]
+            index = np.unique(np.minimum(rows, len(values) - 1))
+            wanted[meta["reason"]] = (column, values.take(pa.array(index)))
+        if wanted:
+            path = RAW / f"{verdict.table.name}.parquet"
+            for reason, rows in find(batches(path), verdict.table, block, wanted).items():
+                verdict.refuse(reason, rows)
+
+    def remember(self, verdict: Verdict) -> None:
+        """Keep the ids that other tables may refer to: those of rows that stay."""
+        for name in {column.refers_to for other in TABLES for column in other.columns if column.refers_to}:
+            table, _, column = name.partition(".")
+            if table == verdict.table.name:
+                ids = pq.read_table(RAW / f"{table}.parquet", columns=[column]).column(0)
+                stays = np.ones(len(ids), bool)
+                stays[verdict.bad()] = False
+                self.known[name] = ids.filter(pa.array(stays)).unique()
+
+    def warnings(self) -> list[str]:
+        """What a person should know and no run stops for: the last full day has no events."""
+        day, zone = date.fromisoformat(self.about["last_full_day"]), self.about["time_zone"]
+        if self.last_event is not None and self.last_event >= midnight(day, zone):
+            return []
+        last = local_day(self.last_event, zone) if self.last_event else "never"
+        return [f"events: none on {day}, the last full day; the latest are of {last}"]
+
+
+def _latest(block: Block, horizon: datetime) -> datetime | None:
+    """The last moment before the horizon."""
+    times = block.values["timestamp"]
+    return pc.max(times.filter(pc.less(times, pa.scalar(horizon, times.type)))).as_py()
+
+
+def _schema(path: Path, table: Table) -> pa.Schema:
+    """The file's schema; InputError where it is not the contract's, exactly."""
+    found = pq.read_schema(path).remove_metadata()
+    attributes = tuple(name for name in found.names if table.attributes and name.startswith(ATTRIBUTE_PREFIX))
+    wanted = arrow_schema(table, attributes)
+    if set(found.names) != set(wanted.names):
+        odd = sorted(set(found.names) ^ set(wanted.names))
+        raise InputError(f"{path}: the columns differ from the contract's in {', '.join(odd)}; run the snapshot again")
+    for one in wanted:
+        if found.field(one.name).type != one.type:
+            raise InputError(
+                f"{path}: column {one.name} is {found.field(one.name).type} and must be {one.type}; "
+                "run the snapshot again"
+            )
+    return found
+
+
+def _repeats(path: Path, table: Table, columns: list[str]) -> dict[str, Positions]:
+    """Rows whose key came before: exact copies, and others."""
+    if not table.key:
+        return {}
+    key = ", ".join(f'"{name}"' for name in table.key)
+    whole = ", ".join(f'"{name}"' for name in columns)
+    known = " and ".join(f'"{name}" is not null' for name in table.key)
+    with duckdb.connect(config={"memory_limit": "2GB"}) as database:
+        found = database.execute(
+            f"select row, copy > 1 as copied from (select file_row_number as row, "
+            f"row_number() over (partition by {key} order by file_row_number) as nth, "
+            f"row_number() over (partition by {whole} order by file_row_number) as copy "
+            f"from read_parquet(?, file_row_number = true) where {known}) where nth > 1 order by row",
+            [str(path)],
+        ).fetchnumpy()
+    rows, copy = np.asarray(found["row"], np.int64), np.asarray(found["copied"], bool)
+    return {COPY: rows[copy], REPEAT: rows[~copy]}
+
+
+def _write(about: dict[str, Any], verdicts: list[Verdict], judge: Judge) -> None:
+    """Write everything beside artifacts/validate, then put it there."""
+    fresh = OUT.with_name(f".{OUT.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        for verdict in verdicts:
+            _sort_out(verdict, fresh)
+        shutil.copyfile(RAW / "snapshot.json", fresh / "clean" / "snapshot.json")
+        judge.expectations.write_docs(verdicts, fresh / "docs", about["as_of"])
+        report = _report(about, verdicts, judge)
+        for warning in report["warnings"]:
+            LOG.warning("validate: %s", warning)
+        write_json(report, fresh / "report.json")
+        shutil.rmtree(OUT, ignore_errors=True)
+        fresh.rename(OUT)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _sort_out(verdict: Verdict, folder: Path) -> None:
+    """Write a table's clean rows and, where there are any, those set aside; a spotless table is copied as it is."""
+    source = RAW / f"{verdict.table.name}.parquet"
+    clean, quarantine = (folder / place / source.name for place in ("clean", "quarantine"))
+    clean.parent.mkdir(parents=True, exist_ok=True)
+    quarantine.parent.mkdir(parents=True, exist_ok=True)
+    if not len(verdict.bad()):
+        shutil.copyfile(source, clean)
+        return
+    with contextlib.ExitStack() as stack:
+        writers: dict[Path, pq.ParquetWriter] = {}
+        for kept, aside in sort_out(batches(source), verdict):
+            for path, rows in ((clean, kept), (quarantine, aside)):
+                if rows is None:
+                    continue
+                if path not in writers:
+                    writers[path] = stack.enter_context(writer(path, rows.schema))
+                writers[path].write_batch(rows)
+
+
+def _report(about: dict[str, Any], verdicts: list[Verdict], judge: Judge) -> dict[str, Any]:
+    return {
+        "as_of": about["as_of"],
+        "tables": {
+            verdict.table.name: {
+                "rows": verdict.num_rows,
+                "kept": verdict.num_rows - len(verdict.bad()),
+                "set_aside": len(verdict.bad()),
+                "reasons": {reason: len(rows) for reason, rows in verdict.refused.items()},
+                "previous_rows": about["previous"].get(verdict.table.name),
+            }
+            for verdict in verdicts
+        },
+        "expectations": judge.expectations.num_expectations,
+        "success": True,
+        "warnings": judge.warnings(),
+        "dropped_columns": about["dropped_columns"],
+        "after_business_date": about["after_business_date"],
+    }
