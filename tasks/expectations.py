@@ -14,9 +14,9 @@ from nightmarket.contracts.verdicts import Verdict
 def library() -> Any:
     """Great Expectations, quiet. Importing it takes seconds: a thread may do that beside the first reading."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    logging.getLogger("great_expectations").setLevel(logging.ERROR)
     import great_expectations
 
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
     return great_expectations
 
 

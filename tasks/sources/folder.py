@@ -1,0 +1,229 @@
+"""A retailer's own tables: a folder with one CSV or parquet file per table, columns renamed as the mapping says."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nightmarket.contracts import ATTRIBUTE_PREFIX, BY_NAME, TABLES, Column, InputError, Table, arrow_schema
+from tasks.sources import BATCH_ROWS, Feed
+from tasks.sources.text_files import TextFile
+from tasks.sources.values import EXPECTED, BadValues, WrongType, convert
+from tasks.streams import sha256
+
+MAX_ATTRIBUTES = 20
+DEFAULTS = {("events", "kind"): pa.scalar("purchase"), ("events", "quantity"): pa.scalar(1.0)}
+"""What an optional column holds when the source lacks it; others hold nulls."""
+
+Mapping = dict[str, dict[str, str]]
+
+
+class File(Protocol):
+    """A file of one table."""
+
+    path: Path
+
+    def types(self) -> dict[str, pa.DataType]:
+        """Its columns."""
+
+    def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """Some of its columns, in row order."""
+
+    def line(self, row: int) -> int:
+        """Where a row stands for a person who opens the file: its line, or 0 if the file has none."""
+
+
+class ParquetFile:
+    """One parquet file."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises InputError for a file that is damaged or cut off."""
+        self.path = path
+        try:
+            self._types = {one.name: one.type for one in pq.read_schema(path)}
+        except (pa.ArrowException, OSError):
+            raise self._damaged() from None
+
+    def types(self) -> dict[str, pa.DataType]:
+        """Its columns."""
+        return self._types
+
+    def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """Row groups in pieces. Raises InputError where a page is damaged."""
+        try:
+            with pq.ParquetFile(self.path, page_checksum_verification=True) as file:
+                yield from file.iter_batches(BATCH_ROWS, columns=columns)
+        except (pa.ArrowException, OSError):
+            raise self._damaged() from None
+
+    def line(self, row: int) -> int:
+        """Parquet has no lines."""
+        return 0
+
+    def _damaged(self) -> InputError:
+        return InputError(f"{self.path.name} cannot be read as parquet: it is cut off or damaged; export it again")
+
+
+class Folder:
+    """The folder that `snapshot.folder` names."""
+
+    def __init__(self, folder: Path, mapping: Mapping, time_zone: str) -> None:
+        """Raises InputError for a folder, table or mapping that is not there."""
+        if not folder.is_dir():
+            raise InputError(f"snapshot.folder: there is no folder {folder}; put your tables there or name another")
+        self.folder = folder
+        self.mapping = mapping
+        self.time_zone = time_zone
+        _check_mapping(mapping)
+        self.paths = {table.name: path for table in TABLES if (path := self._find(table))}
+        for table in TABLES:
+            if table.needed and table.name not in self.paths:
+                there = ", ".join(sorted(path.name for path in folder.iterdir() if path.is_file())[:10]) or "no file"
+                raise InputError(
+                    f"{folder} has no {table.name}.csv or {table.name}.parquet (found: {there}); "
+                    "name the files after the tables"
+                )
+        for name in mapping:
+            if name not in self.paths:
+                raise InputError(f"snapshot.mapping.{name}: {folder} has no {name}.csv or {name}.parquet")
+
+    def identity(self) -> dict[str, str]:
+        """sha256 of the files that are read."""
+        return {path.name: sha256(path) for path in self.paths.values()}
+
+    def known_until(self) -> date:
+        """Tomorrow: today's rows count, later ones lie in the future."""
+        return self.full_until() + timedelta(days=1)
+
+    def full_until(self) -> date:
+        """Today is not over."""
+        return datetime.now(UTC).astimezone(ZoneInfo(self.time_zone)).date()
+
+    def feeds(self) -> Iterator[Feed]:
+        """The tables that are there, in contract order; all headers are checked before the first row is read."""
+        files = {name: ParquetFile(path) if path.suffix == ".parquet" else TextFile(path)
+                 for name, path in self.paths.items()}  # fmt: skip
+        plans = [Plan(BY_NAME[name], file, self.mapping.get(name, {}), self.time_zone) for name, file in files.items()]
+        for plan in plans:
+            yield plan.feed()
+
+    def _find(self, table: Table) -> Path | None:
+        found = [path for end in (".csv", ".parquet") if (path := self.folder / f"{table.name}{end}").exists()]
+        if len(found) > 1:
+            raise InputError(f"{self.folder} has both {found[0].name} and {found[1].name}; keep one of them")
+        if found and not found[0].resolve().is_relative_to(self.folder.resolve()):
+            raise InputError(f"{found[0]} is a link that leaves the folder; put the file itself there")
+        return found[0] if found else None
+
+
+def _check_mapping(mapping: Mapping) -> None:
+    for name, columns in mapping.items():
+        if name not in BY_NAME:
+            raise InputError(f"snapshot.mapping: there is no table '{name}'; there are {', '.join(BY_NAME)}")
+        known = [column.name for column in BY_NAME[name].columns]
+        for ours in columns:
+            if ours not in known:
+                raise InputError(f"snapshot.mapping.{name}: there is no column '{ours}'; there are {', '.join(known)}")
+
+
+class Plan:
+    """How one file becomes one table."""
+
+    def __init__(self, table: Table, file: File, mapping: dict[str, str], time_zone: str) -> None:
+        """Raises InputError for a column that is missing or of a type that cannot be meant."""
+        self.table = table
+        self.file = file
+        self.time_zone = time_zone
+        there = list(file.types())
+        self.theirs: dict[str, str] = {}
+        for column in table.columns:
+            theirs = mapping.get(column.name, column.name)
+            if theirs in there:
+                self.theirs[column.name] = theirs
+            elif column.name in mapping:
+                raise InputError(f"{file.path.name} has no column '{theirs}' (snapshot.mapping.{table.name}."
+                                 f"{column.name}); it has {_list(there)}")  # fmt: skip
+            elif column.required:
+                raise InputError(
+                    f"{file.path.name} has no column '{column.name}' (it has {_list(there)}); "
+                    f"add it, or name yours under snapshot.mapping.{table.name}.{column.name}"
+                )
+        self.extra = [name for name in there if name not in self.theirs.values()]
+        self.attributes = self._attributes() if table.attributes else {}
+
+    def feed(self) -> Feed:
+        """The table's stream."""
+        return Feed(
+            self.table,
+            self.batches,
+            tuple(self.attributes),
+            dropped=tuple(name for name in self.extra if name not in self.attributes.values()),
+            filled=tuple(column.name for column in self.table.columns if column.name not in self.theirs),
+        )
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Contract columns, then attributes. Raises InputError for the first column with values of another kind."""
+        schema = arrow_schema(self.table, tuple(self.attributes))
+        row = 0
+        for batch in self.file.batches([*dict.fromkeys([*self.theirs.values(), *self.attributes.values()])]):
+            arrays = [self._column(column, batch, row) for column in self.table.columns]
+            arrays += [self._attribute(name, batch, row) for name in self.attributes]
+            yield pa.record_batch(arrays, schema=schema)
+            row += batch.num_rows
+
+    def _column(self, column: Column, batch: pa.RecordBatch, row: int) -> pa.Array:
+        if column.name not in self.theirs:
+            kind = arrow_schema(self.table).field(column.name).type
+            return pa.repeat(DEFAULTS.get((self.table.name, column.name), pa.scalar(None, kind)), batch.num_rows)
+        return self._converted(column, self.theirs[column.name], batch, row)
+
+    def _attribute(self, name: str, batch: pa.RecordBatch, row: int) -> pa.Array:
+        theirs = self.attributes[name]
+        values = batch[theirs]
+        if pa.types.is_floating(values.type) or pa.types.is_temporal(values.type) or pa.types.is_decimal(values.type):
+            return values.cast(pa.string())
+        return self._converted(Column(name, "text", ""), theirs, batch, row)
+
+    def _converted(self, column: Column, theirs: str, batch: pa.RecordBatch, row: int) -> pa.Array:
+        try:
+            return convert(batch[theirs], column, self.time_zone)
+        except WrongType:
+            raise InputError(
+                f"{self.file.path.name}: column '{theirs}' ({self.table.name}.{column.name}) holds "
+                f"{batch[theirs].type} in all rows, from row 1 on; it must hold {EXPECTED[column.kind]}"
+            ) from None
+        except BadValues as bad:
+            raise self._bad(column, theirs, row + int(np.flatnonzero(bad.where)[0])) from None
+
+    def _bad(self, column: Column, theirs: str, first: int) -> InputError:
+        """Count the column's unreadable values in the whole file."""
+        count = 0
+        for batch in self.file.batches([theirs]):
+            try:
+                convert(batch[theirs], column, self.time_zone)
+            except BadValues as bad:
+                count += int(bad.where.sum())
+        line = self.file.line(first)
+        where = f"line {line}" if line else f"row {first + 1}"
+        return InputError(
+            f"{self.file.path.name}: column '{theirs}' ({self.table.name}.{column.name}) holds {count:,} values that "
+            f"are not {EXPECTED[column.kind]}, first in {where}; mend them, or leave them empty"
+        )
+
+    def _attributes(self) -> dict[str, str]:
+        """attr_* names for the first columns beyond the contract."""
+        names: dict[str, str] = {}
+        for theirs in self.extra[:MAX_ATTRIBUTES]:
+            name = ATTRIBUTE_PREFIX + re.sub(r"\W+", "_", theirs.strip().lower())
+            names[name if name not in names else f"{name}_{len(names)}"] = theirs
+        return names
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(names[:15]) + (" …" if len(names) > 15 else "")

@@ -1,0 +1,138 @@
+"""CSV as retailers export it: UTF-8 with or without a byte order mark, or GB18030; comma, semicolon or tab."""
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+
+from nightmarket.contracts import InputError
+
+BLOCK = 1 << 24
+"""Bytes."""
+
+
+def encoding(path: Path) -> str:
+    """`utf-8-sig` or `gb18030`, for the whole file.
+
+    Raises InputError for a file that mixes both or is neither, with the first line at fault.
+
+    Short GB18030 texts can be valid UTF-8 by chance ("联通" is the famous one): so beside other lines, a line counts as
+    UTF-8 only when it holds twelve or more bytes beyond ASCII.
+    """
+    first_other = first_utf8 = number = 0
+    pairs = far = 0
+    with path.open("rb") as file:
+        for line in file:
+            number += 1
+            if line.isascii():
+                continue
+            if _decodes(line, "utf-8"):
+                if not first_utf8 and sum(byte > 127 for byte in line) >= 12:
+                    first_utf8 = number
+                continue
+            first_other = first_other or number
+            if not _decodes(line, "gb18030"):
+                raise InputError(_advice(path, f"line {number} is neither UTF-8 nor GB18030"))
+            found = re.findall(rb"[\x81-\xfe][\x40-\xfe]", line)
+            pairs, far = pairs + len(found), far + sum(pair[1] > 160 for pair in found)
+    if not first_other:
+        return "utf-8-sig"
+    if first_utf8:
+        raise InputError(_advice(path, f"line {first_other} is not UTF-8 while line {first_utf8} is"))
+    if far < pairs / 2:
+        raise InputError(_advice(path, f"line {first_other} is neither UTF-8 nor GB18030"))
+    return "gb18030"
+
+
+def _advice(path: Path, what: str) -> str:
+    return f"{path.name}: {what}; save the whole file as UTF-8"
+
+
+def _decodes(line: bytes, name: str) -> bool:
+    try:
+        line.decode(name)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class TextFile:
+    """One CSV file: its header, and its rows as text in batches."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises InputError for mixed encodings, a missing header, or a column named twice."""
+        self.path = path
+        self.encoding = encoding(path)
+        with path.open(encoding=self.encoding, newline="") as file:
+            head = file.readline()
+            self.delimiter = max(",;\t", key=head.count)
+            file.seek(0)
+            self.columns = next(csv.reader(file, delimiter=self.delimiter), [])
+        if not any(self.columns):
+            raise InputError(f"{path.name} is empty: the first line must name the columns")
+        for name in self.columns:
+            if self.columns.count(name) > 1:
+                raise InputError(f"{path.name}: two columns are named '{name}'; rename one")
+
+    def types(self) -> dict[str, pa.DataType]:
+        """Everything is text."""
+        return dict.fromkeys(self.columns, pa.string())
+
+    def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """The rows, in order. Raises InputError for a row with another number of fields than the header."""
+        bad: list[tuple[int, int]] = []
+
+        def refuse(row: pyarrow.csv.InvalidRow) -> str:
+            bad.append((row.expected_columns, row.actual_columns))
+            return "error"
+
+        try:
+            reader = pyarrow.csv.open_csv(
+                self.path,
+                read_options=pyarrow.csv.ReadOptions(
+                    block_size=BLOCK, encoding=self.encoding.removesuffix("-sig").replace("utf-8", "utf8")
+                ),
+                parse_options=pyarrow.csv.ParseOptions(
+                    delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=refuse
+                ),
+                convert_options=pyarrow.csv.ConvertOptions(
+                    column_types=self.types(),
+                    include_columns=columns,
+                    null_values=[""],
+                    strings_can_be_null=True,
+                ),
+            )
+            yield from reader
+        except pa.ArrowInvalid:
+            raise self._broken() from None
+
+    def line(self, row: int) -> int:
+        """The line in the file, from 1, on which a row (from 0) ends; quoted line breaks are counted."""
+        with self.path.open(encoding=self.encoding, newline="") as file:
+            reader = csv.reader(file, delimiter=self.delimiter)
+            seen = -1
+            for fields in reader:
+                seen += bool(fields)
+                if seen > row:
+                    return reader.line_num
+        return 0
+
+    def _broken(self) -> InputError:
+        """What is wrong with the first row that has too few or too many fields, and how many there are."""
+        first, count, fields_there = 0, 0, 0
+        with self.path.open(encoding=self.encoding, newline="") as file:
+            reader = csv.reader(file, delimiter=self.delimiter)
+            for fields in reader:
+                if fields and len(fields) != len(self.columns):
+                    count += 1
+                    if not first:
+                        first, fields_there = reader.line_num, len(fields)
+        if not first:
+            return InputError(f"{self.path.name} is not a CSV file that can be read; export it again")
+        return InputError(
+            f"{self.path.name}, line {first}: {fields_there} fields where the header has {len(self.columns)} "
+            f"({count:,} such rows); quote fields that hold the delimiter, or export the file again"
+        )

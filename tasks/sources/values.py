@@ -1,0 +1,152 @@
+"""A retailer's column as a contract column: ids stay as they are written, numbers and times are read strictly."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightmarket.contracts import Column, arrow_type, local_to_utc, naive_utc
+
+EXPECTED = {
+    "id": "text or a whole number",
+    "text": "text",
+    "category": "text or a whole number",
+    "number": "a number like 1234.5",
+    "count": "a whole number",
+    "time": "a time like 2024-01-31 18:05:00 or 2024-01-31T18:05:00+08:00, or a date",
+    "date": "a date like 2024-01-31",
+}
+
+NUMBER = r"^[+-]?((\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|inf|Inf|infinity|nan|NaN)$"
+WHOLE = r"^[+-]?\d+$"
+TIME = r"^\d{4}-\d\d-\d\d([T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?)?$"  # days are checked later
+OFFSET = r":\d\d.*(Z|[+-]\d\d(:?\d\d)?)$"
+
+
+@dataclass
+class BadValues(Exception):  # noqa: N818
+    """Values that are not of the column's kind: where, as booleans per row of the batch."""
+
+    where: np.ndarray
+
+
+class WrongType(Exception):  # noqa: N818
+    """The whole column holds another type."""
+
+
+def convert(values: pa.Array, column: Column, time_zone: str) -> pa.Array:
+    """The values in the column's Arrow type; empty text and NaN are null.
+
+    Raises WrongType where no value of this Arrow type can be meant, BadValues where some text cannot be read.
+    """
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    if _is_text(values.type):
+        values = values.cast(pa.string())
+        values = pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.string()), values)
+    if pa.types.is_null(values.type):
+        return pa.nulls(len(values), arrow_type(column))
+    if column.kind in ("id", "text", "category"):
+        return _text(values)
+    if column.kind == "number":
+        numbers = _number(values, NUMBER, pa.float64())
+        return pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
+    if column.kind == "count":
+        return _number(values, WHOLE, pa.int64())
+    return _date(values) if column.kind == "date" else _time(values, time_zone)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def _text(values: pa.Array) -> pa.Array:
+    kind = values.type
+    if _is_text(kind):
+        return values
+    if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale == 0):
+        return values.cast(pa.string())
+    raise WrongType
+
+
+def _number(values: pa.Array, pattern: str, kind: pa.DataType) -> pa.Array:
+    if _is_text(values.type):
+        values = pc.utf8_trim_whitespace(values)
+        _refuse(pc.match_substring_regex(values, pattern))
+    elif not (
+        pa.types.is_integer(values.type) or pa.types.is_floating(values.type) or pa.types.is_decimal(values.type)
+    ):
+        raise WrongType
+    if pa.types.is_floating(values.type) and pa.types.is_integer(kind):
+        _refuse(pc.or_kleene(pc.is_nan(values), pc.equal(pc.floor(values), values)))
+        values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
+    return _cast(values, kind)
+
+
+def _time(values: pa.Array, time_zone: str) -> pa.Array:
+    kind = values.type
+    if pa.types.is_timestamp(kind):
+        return naive_utc(values) if kind.tz else local_to_utc(values.cast(pa.timestamp("us"), safe=False), time_zone)
+    if pa.types.is_date(kind):
+        return local_to_utc(values.cast(pa.timestamp("us")), time_zone)
+    if not _is_text(kind):
+        raise WrongType
+    texts = _iso(values)
+    zoned = pc.fill_null(pc.match_substring_regex(texts, OFFSET), False)
+    nothing = pa.scalar(None, pa.string())
+    local = _cast(pc.if_else(zoned, nothing, texts), pa.timestamp("us"))
+    local = local_to_utc(local, time_zone)
+    if not pc.any(zoned).as_py():
+        return local
+    return pc.coalesce(naive_utc(_cast(pc.if_else(zoned, texts, nothing), pa.timestamp("us", "UTC"))), local)
+
+
+def _date(values: pa.Array) -> pa.Array:
+    kind = values.type
+    if pa.types.is_date(kind) or (pa.types.is_timestamp(kind) and not kind.tz):
+        return values.cast(pa.date32(), safe=False)
+    if not _is_text(kind):
+        raise WrongType
+    return _cast(_iso(values), pa.timestamp("us")).cast(pa.date32(), safe=False)
+
+
+def _iso(values: pa.Array) -> pa.Array:
+    """Times as ISO 8601, cut to microseconds; 2024/1/5 9:03, as spreadsheets write it, becomes 2024-01-05 09:03."""
+    texts = pc.utf8_trim_whitespace(values)
+    if not pc.all(pc.match_substring_regex(texts, TIME)).as_py():
+        for pattern, better in (
+            (r"^(\d{4})[/.-](\d{1,2})[/.-](\d{1,2})", r"\1-0\2-0\3"),
+            (r"^(\d{4})-0(\d\d)-", r"\1-\2-"),
+            (r"^(\d{4}-\d\d)-0(\d\d)", r"\1-\2"),
+            (r"^(\d{4}-\d\d-\d\d)[T ](\d):", r"\1 0\2:"),
+        ):
+            texts = pc.replace_substring_regex(texts, pattern, better)
+        _refuse(pc.match_substring_regex(texts, TIME))
+    return pc.replace_substring_regex(texts, r"(\.\d{6})\d+", r"\1")
+
+
+def _cast(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Cast, and where that fails say which values failed (February 30th, a number that is too large)."""
+    try:
+        return values.cast(kind)
+    except pa.ArrowInvalid:
+        raise BadValues(_failing(values, kind)) from None
+
+
+def _failing(values: pa.Array, kind: pa.DataType) -> np.ndarray:
+    try:
+        values.cast(kind)
+        return np.zeros(len(values), bool)
+    except pa.ArrowInvalid:
+        if len(values) == 1:
+            return np.ones(1, bool)
+        half = len(values) // 2
+        return np.concatenate([_failing(values[:half], kind), _failing(values[half:], kind)])
+
+
+def _refuse(good: pa.Array) -> None:
+    """Raise BadValues unless every value that is not null is good."""
+    where = ~pc.fill_null(good, True).to_numpy(zero_copy_only=False)
+    if where.any():
+        raise BadValues(where)
