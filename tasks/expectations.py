@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,12 @@ import pandas as pd
 
 from nightmarket.contracts.verdicts import Verdict
 
+LOGO = r"https://great-expectations-web-assets[^\"]*logo-long\.png[^\"]*"
+UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
-def library() -> Any:
-    """Great Expectations, quiet. Importing it takes seconds: a thread may do that beside the first reading."""
+
+def _library() -> Any:
+    """Great Expectations, quiet. Importing it takes seconds."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations
 
@@ -24,9 +28,11 @@ class Expectations:
     """An ephemeral context that judges one frame after another and remembers what the Data Docs need."""
 
     def __init__(self) -> None:
-        self._gx = library()
+        self._gx = _library()
         self._context = self._gx.get_context(mode="ephemeral")
         self._context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+        for site in list(self._context.get_site_names()):
+            self._context.delete_data_docs_site(site)
         self._source = self._context.data_sources.add_pandas("snapshot")
         self._results: dict[str, Any] = {}
         self.num_expectations = 0
@@ -77,6 +83,8 @@ class Expectations:
             key = ValidationResultIdentifier(ExpectationSuiteIdentifier(verdict.table.name), run, verdict.table.name)
             self._context.validation_results_store.set(key, result)
         self._context.build_data_docs(site_names=["nightmarket"])
+        for page in folder.rglob("*.html"):
+            page.write_text(_still(page.read_text(encoding="utf-8"), page.relative_to(folder)), encoding="utf-8")
         pages = {page.stem for page in folder.glob("validations/**/*.html")}
         if pages != set(self._results):
             raise RuntimeError(f"Data Docs: pages are missing: {sorted(set(self._results) - pages)}")
@@ -89,6 +97,14 @@ def _site(folder: Path) -> dict[str, Any]:
         "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder.resolve())},
         "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
     }
+
+
+def _still(html: str, page: Path) -> str:
+    """The page without what differs from run to run (the hour, random ids) and without the logo that calls home."""
+    root = "../" * (len(page.parts) - 1)
+    html = re.sub(LOGO, f"{root}static/images/logo-long.png", html)
+    numbers: dict[str, str] = {}
+    return re.sub(UUID, lambda found: numbers.setdefault(found[0], f"id-{len(numbers)}"), html)
 
 
 def _count(result: Any, verdict: Verdict) -> None:

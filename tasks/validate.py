@@ -12,7 +12,6 @@ The only user of Great Expectations. What it judges, and why that is exact: nigh
 import contextlib
 import logging
 import shutil
-import threading
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from nightmarket.contracts import ATTRIBUTE_PREFIX, TABLES, InputError, Table, a
 from nightmarket.contracts.folding import Block, fold, judged_frame
 from nightmarket.contracts.suites import COPY, REPEAT, suite
 from nightmarket.contracts.verdicts import Positions, Verdict, find, sort_out
-from tasks.expectations import Expectations, library
+from tasks.expectations import Expectations
 from tasks.settings import StageSettings
 from tasks.storage import ARTIFACTS, RAW, read_json, write_json
 from tasks.streams import batches, sha256, writer
@@ -50,7 +49,6 @@ class Settings(StageSettings):
 
 def run(settings: Settings) -> None:
     """Judge every table of the snapshot, then write all of artifacts/validate at once."""
-    threading.Thread(target=library, daemon=True).start()
     about = read_json(RAW / "snapshot.json")
     tables = [table for table in TABLES if table.name in about["tables"]]
     _check_whole(about, tables)

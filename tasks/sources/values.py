@@ -20,7 +20,8 @@ EXPECTED = {
 
 NUMBER = r"^[+-]?((\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|inf|Inf|infinity|nan|NaN)$"
 WHOLE = r"^[+-]?\d+$"
-TIME = r"^\d{4}-\d\d-\d\d([T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?)?$"  # days are checked later
+CLOCK = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?"
+TIME = rf"^\d{{4}}-\d\d-\d\d([T ]{CLOCK})?$"
 OFFSET = r":\d\d.*(Z|[+-]\d\d(:?\d\d)?)$"
 
 
