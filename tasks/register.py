@@ -179,7 +179,6 @@ def install(registry: "Registry", version: "ModelVersion") -> None:
         for part in ("rank", "finetune"):
             (package / part).rename(folder / part)
         shutil.rmtree(folder / ".download")
-        for name in (champion.RECEIPT, champion.PER_CUSTOMER, champion.DECISION):
-            registry.fetch(f"runs:/{version.run_id}/{name}", str(folder))
+        registry.fetch(version, (champion.RECEIPT, champion.PER_CUSTOMER, champion.DECISION), str(folder))
 
     champion.install(fill)

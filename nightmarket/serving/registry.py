@@ -24,6 +24,8 @@ PREVIOUS = "previous_champion"
 PARAMS_A_CALL = 100
 METRICS_A_CALL = 1000
 """What MLflow accepts in one call."""
+HEADLINE = {f"{task}.nightmarket.ndcg_at_10" for task in ("all", "new", "launch")}
+"""Figures that the model itself carries. MLflow copies those logged before the model, one query each."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Registry:
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)
         self.client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        self._folders: dict[str, str] = {}
         found = self.client.get_experiment_by_name(experiment)
         self.experiment = found.experiment_id if found else self.client.create_experiment(experiment, artifacts)
         try:
@@ -97,7 +100,11 @@ class Registry:
         """
         with mlflow.start_run(experiment_id=self.experiment, run_name=record.run_name, tags=dict(record.tags)) as run:
             self._log(run.info.run_id, record)
+            self._log_metrics(
+                run.info.run_id, {name: record.metrics[name] for name in HEADLINE & record.metrics.keys()}
+            )
             model = _log_model(package, features)
+            self._log_metrics(run.info.run_id, record.metrics)
         tags = {"gate": "pending", **record.version_tags}
         return self.client.create_model_version(
             MODEL, model.model_uri, run.info.run_id, tags=tags, model_id=model.model_id
@@ -107,15 +114,17 @@ class Registry:
         params = [Param(*item) for item in record.params.items()]
         for start in range(0, len(params), PARAMS_A_CALL):
             self.client.log_batch(run_id, params=params[start : start + PARAMS_A_CALL])
-        metrics = [Metric(*item, timestamp=0, step=0) for item in record.metrics.items()]
-        for start in range(0, len(metrics), METRICS_A_CALL):
-            self.client.log_batch(run_id, metrics=metrics[start : start + METRICS_A_CALL])
         if record.datasets:
             self.client.log_inputs(run_id, [_dataset(*item) for item in record.datasets])
         for path, folder in record.files:
             self.client.log_artifact(run_id, path, folder)
         for figure, name in record.figures:
             self.client.log_figure(run_id, figure, name)
+
+    def _log_metrics(self, run_id: str, figures: Mapping[str, float]) -> None:
+        metrics = [Metric(*item, timestamp=0, step=0) for item in figures.items()]
+        for start in range(0, len(metrics), METRICS_A_CALL):
+            self.client.log_batch(run_id, metrics=metrics[start : start + METRICS_A_CALL])
 
     def keep(self, version: ModelVersion, name: str, content: Any) -> None:
         """Keep a JSON document with the version's run."""
@@ -124,19 +133,24 @@ class Registry:
 
     def kept(self, version: ModelVersion, name: str) -> Any:
         """A JSON document of the version's run."""
-        return json.loads(self.fetch(f"runs:/{version.run_id}/{name}", None, read=True))
+        return json.loads(mlflow.artifacts.load_text(f"{self._artifacts(str(version.run_id))}/{name}"))
 
-    def fetch(self, uri: str, into: str | None, read: bool = False) -> str:
-        """Copy an artifact into a folder and return its path, or with `read` its text."""
-        path = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=into)
-        if not read:
-            return path
-        with open(path, encoding="utf-8") as file:
-            return file.read()
+    def fetch(self, version: ModelVersion, names: Sequence[str], into: str) -> None:
+        """Copy documents of the version's run into a folder."""
+        for name in names:
+            mlflow.artifacts.download_artifacts(f"{self._artifacts(str(version.run_id))}/{name}", dst_path=into)
 
     def package(self, version: ModelVersion, into: str) -> str:
         """Copy the version's package into a folder; returns the package's path."""
-        return self.fetch(f"models:/{MODEL}/{version.version}/artifacts/package", into)
+        return mlflow.artifacts.download_artifacts(
+            f"models:/{MODEL}/{version.version}/artifacts/package", dst_path=into
+        )
+
+    def _artifacts(self, run_id: str) -> str:
+        """Where the run's artifacts lie; asked once, because MLflow reads the whole run to answer."""
+        if run_id not in self._folders:
+            self._folders[run_id] = str(self.client.get_run(run_id).info.artifact_uri)
+        return self._folders[run_id]
 
     def close_gate(self, version: ModelVersion, reason: str) -> None:
         """Put the refusal on record; aliases stay."""

@@ -1,0 +1,110 @@
+import math
+
+import pytest
+
+from nightmarket.evaluation import Interval
+from nightmarket.serving.gate import Rival, decide, phrase
+
+NAN, INF = math.nan, math.inf
+PEOPLE = {"all": 100, "new": 80, "launch": 30}
+BETTER, EQUAL, UNSURE, WORSE = (
+    Interval(0.02, 0.01, 0.03),
+    Interval(0.0, 0.0, 0.0),
+    Interval(-0.01, -0.03, 0.01),
+    Interval(-0.02, -0.03, -0.01),
+)
+
+
+def figures(**changed):
+    content = {
+        task: {
+            "nightmarket": {
+                "ndcg@10": {"value": 0.4, "low": 0.3, "high": 0.5},
+                "hit@10": {"value": 1, "low": 1, "high": 1},
+            }
+        }
+        for task in PEOPLE
+    }
+    for task, number in changed.items():
+        content[task]["nightmarket"]["hit@10"] = {"value": number, "low": 0.1, "high": 0.2}
+    return content
+
+
+def champion(all_, new=EQUAL, launch=EQUAL):
+    return Rival("champion", "version 2", {"all": all_, "new": new, "launch": launch})
+
+
+@pytest.mark.parametrize(
+    ("rival", "opened"),
+    [
+        (champion(BETTER), True),
+        (champion(EQUAL), True),
+        (champion(Interval(1e-9, -0.1, 0.1)), True),
+        (champion(Interval(-1e-9, -0.1, 0.1)), False),
+        (champion(UNSURE), False),
+        (champion(WORSE), False),
+        (champion(BETTER, new=UNSURE, launch=UNSURE), True),
+        (champion(BETTER, new=WORSE), False),
+        (champion(BETTER, launch=WORSE), False),
+        (champion(BETTER, launch=Interval(-0.01, -0.02, 0.0)), True),
+        (champion(Interval(NAN, NAN, NAN)), False),
+        (champion(Interval(0.1, NAN, 0.2)), False),
+        (champion(Interval(INF, 0.1, INF)), False),
+        (champion(BETTER, new=Interval(NAN, NAN, NAN)), False),
+        (Rival("champion", "version 2", {"all": BETTER, "new": BETTER}), False),
+        (Rival("champion", "version 2", {}), False),
+        (Rival("popularity", "popularity", {"all": BETTER}), True),
+        (Rival("popularity", "popularity", {"all": EQUAL}), False),
+        (Rival("popularity", "popularity", {"all": Interval(0.02, -0.001, 0.04)}), False),
+        (Rival("popularity", "popularity", {"all": Interval(NAN, NAN, NAN)}), False),
+        (Rival("popularity", "popularity", {}), False),
+        (Rival("popularity", "popularity", {"all": BETTER, "new": WORSE}), True),
+    ],
+)
+def test_the_gate_opens_only_where_nothing_speaks_against_it(rival, opened):
+    assert decide(figures(), PEOPLE, rival).opened is opened
+
+
+@pytest.mark.parametrize("task", ["all", "new", "launch"])
+@pytest.mark.parametrize("number", [NAN, INF, -INF, None, "0.4", True])
+def test_a_figure_that_is_not_a_finite_number_closes_the_gate_and_is_named(task, number):
+    decision = decide(figures(**{task: number}), PEOPLE, champion(BETTER))
+    assert not decision.opened
+    assert f"{task} hit@10" in decision.reasons[0]
+
+
+def test_missing_figures_close_the_gate():
+    assert not decide({}, PEOPLE, champion(BETTER)).opened
+    assert not decide({"all": {"nightmarket": {}}}, PEOPLE, champion(BETTER)).opened
+
+
+def test_a_task_that_nobody_could_hit_is_not_compared_but_a_window_without_purchases_closes_the_gate():
+    content = figures()
+    del content["launch"]
+    assert decide(content, {"all": 100, "new": 80, "launch": 0}, champion(BETTER, launch=WORSE)).opened
+    assert not decide(figures(), {"all": 0}, champion(EQUAL)).opened
+    assert not decide(figures(), {}, champion(EQUAL)).opened
+
+
+def test_a_higher_bar_can_be_set():
+    assert decide(figures(), PEOPLE, champion(BETTER), min_difference=0.02).opened
+    assert not decide(figures(), PEOPLE, champion(BETTER), min_difference=0.021).opened
+    assert not decide(figures(), PEOPLE, champion(BETTER), min_difference=NAN).opened
+
+
+def test_a_refusal_gives_every_reason_and_the_notes():
+    rival = Rival("champion", "version 2", {"all": WORSE, "new": WORSE, "launch": WORSE}, ("seen before",))
+    decision = decide(figures(), PEOPLE, rival)
+    assert [reason.split(" ndcg")[0] for reason in decision.reasons] == ["all", "new", "launch", "seen before"]
+    assert "-.020 [-.030, -.010] against version 2" in decision.reasons[0]
+
+
+def test_a_decision_is_json_without_nan():
+    content = decide(figures(), PEOPLE, champion(Interval(NAN, 0.1, INF))).content()
+    assert content["differences"]["all"] == {"value": None, "low": 0.1, "high": None}
+
+
+def test_differences_read_as_signed_numbers_with_their_interval():
+    assert phrase(Interval(0.0041, 0.0008, 0.0123)) == "+.0041 [.0008, .012]"
+    assert phrase(Interval(-0.25, -0.3, 0.0)) == "-.250 [-.300, .0000]"
+    assert phrase(Interval(1.5, 1.0, 2.0)) == "+1.500 [1.000, 2.000]"
