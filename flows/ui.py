@@ -61,6 +61,7 @@ def everything(home: Path) -> Iterator[tuple[dict[str, str], dict[str, subproces
         register(home, env)
         processes["worker"] = _start(stack, home, "worker", worker_command(), env)
         _listening(mlflow_port, processes["mlflow"], home)
+        stack.callback(server.hang_up, *processes.values())  # the first thing on leaving: all of them end at once
         addresses = {"Prefect": prefect.url.removesuffix("/api"), "MLflow": f"http://{server.LOOPBACK}:{mlflow_port}"}
         report = home / "artifacts" / "report" / "index.html"
         yield {**addresses, **({"report": report.as_uri()} if report.exists() else {})}, processes

@@ -65,7 +65,8 @@ def end_all() -> None:
     os.killpg(0, signal.SIGTERM)  # the handler below keeps this process alive
     for pid in _descendants():
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
+            if os.getpgid(pid) != os.getpgrp():
+                os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + GRACE_S
     while _reap():
         if time.monotonic() > deadline:

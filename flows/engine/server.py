@@ -61,6 +61,7 @@ def _environment(home: Path, port: int, ui: bool) -> dict[str, str]:
         "PREFECT_SERVER_UI_ENABLED": str(ui).lower(),
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{LOOPBACK}:{port}",
         "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+        "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
         # a server that lives for one run has nothing to schedule; the one of `make ui` has
         "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": str(ui).lower(),
         "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": str(ui).lower(),
@@ -97,14 +98,20 @@ def start_guarded(
 
 def stop_guarded(process: subprocess.Popen[bytes]) -> None:
     """Close the guard's pipe and wait; after ten seconds the whole group is killed."""
-    if process.stdin:
-        process.stdin.close()
+    hang_up(process)
     try:
         process.wait(timeout=10)
     except subprocess.TimeoutExpired:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def hang_up(*processes: subprocess.Popen[bytes]) -> None:
+    """Close the guards' pipes, without waiting."""
+    for process in processes:
+        if process.stdin:
+            process.stdin.close()
 
 
 def answers(url: str) -> bool:

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import datetime
 import importlib
 import os
 import signal
@@ -44,8 +45,16 @@ def _parameters(flow: str, arguments: list[str] | None) -> dict[str, Any]:
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="for this run only")
     parser.add_argument("--wait-minutes", type=float, help="how long to wait for another run")
     given = vars(parser.parse_args(arguments))
+    _check_date(given.get("business_date"))
     given["overrides"] = dict(overrides.parse(one) for one in given.pop("set"))
     return {key: value for key, value in given.items() if value not in (None, [], {})}
+
+
+def _check_date(text: str | None) -> None:
+    try:
+        datetime.datetime.strptime(text or "2000-01-01", "%Y-%m-%d")
+    except ValueError:
+        raise InputError(f"--business-date {text}: expected a date as YYYY-MM-DD") from None
 
 
 def _run(flow: str, parameters: dict[str, Any]) -> int:
@@ -56,11 +65,15 @@ def _run(flow: str, parameters: dict[str, Any]) -> int:
     signal.signal(signal.SIGTERM, _terminated)
     with server.some_server(home) as own:
         module = importlib.import_module(f"flows.{flow}")  # Prefect is imported while the server starts
+        from prefect.exceptions import TerminationSignal
         from prefect.logging.handlers import APILogHandler
 
         if own:
             own.wait()
-        state = asyncio.run(getattr(module, flow)(**parameters, return_state=True))
+        try:
+            state = asyncio.run(getattr(module, flow)(**parameters, return_state=True))
+        except TerminationSignal:
+            raise KeyboardInterrupt from None
         asyncio.run(APILogHandler.aflush())
         outcome = state.result(raise_on_failure=False) if state.is_completed() else None
         return _tell(flow, state, outcome, time.perf_counter() - started)

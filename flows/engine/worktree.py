@@ -40,7 +40,7 @@ def create(home: Path, name: str) -> Path:
         head = git(home, "rev-parse", "--verify", "--quiet", "HEAD")
     except InputError:
         raise InputError(f"{home} is not a git checkout with a commit; clone the repository, or commit first") from None
-    base = git(home, "stash", "create") or head
+    base = _with_uncommitted_changes(home) or head
     tree = home / ".runs" / name
     git(home, "worktree", "add", "--detach", "--quiet", str(tree), base)
     git(tree, "reset", "--soft", head)  # the run's commit stands on HEAD; uncommitted changes become part of it
@@ -52,6 +52,15 @@ def create(home: Path, name: str) -> Path:
     with dag.repo(tree) as repo:
         repo.checkout(allow_missing=True, force=True)
     return tree
+
+
+def _with_uncommitted_changes(home: Path) -> str:
+    """A commit that holds the tracked files as they lie there; "" when nothing was changed."""
+    command = ("git", *IDENTITY, "-C", str(home), "stash", "create")
+    done = subprocess.run(command, capture_output=True, text=True, env=_plain_environment())
+    if done.stderr.strip():  # git also exits with 1, silently, when only time stamps differ
+        raise InputError(f"git stash create in {home}: {done.stderr.strip().splitlines()[-1]}")
+    return done.stdout.strip()
 
 
 def _same_file(source: Path, target: Path) -> None:

@@ -107,7 +107,8 @@ def run(settings):
     if storage.private("closed").exists():
         print("register: gate closed: popularity is better", flush=True)
         return
-    receipt = {"version": 1, "as_of": "2020-03-01", "lock_hash": lock_hash(), "commit": os.environ["NIGHTMARKET_COMMIT"]}
+    commit = os.environ["NIGHTMARKET_COMMIT"]
+    receipt = {"version": 1, "as_of": "2020-03-01", "lock_hash": lock_hash(), "commit": commit}
     path = Path("data/champion/receipt.json")
     if path.exists() and storage.read_json(path)["lock_hash"] == lock_hash():
         print("register: gate unchanged", flush=True)
@@ -156,7 +157,17 @@ stages:
     meta: {phase: deliver}
 """,
     "source.csv": "a,b\n1,2\n",
-    ".gitignore": "__pycache__/\n.venv/\n/mlruns/\n/.runs/\n/.prefect/\n/.nightmarket/\n/data/raw\n/data/champion\n/artifacts/\n",
+    ".gitignore": """\
+__pycache__/
+.venv/
+/mlruns/
+/.runs/
+/.prefect/
+/.nightmarket/
+/data/raw
+/data/champion
+/artifacts/
+""",
     ".dvc/config": "[core]\n    analytics = false\n    autostage = false\n[cache]\n    type = reflink,copy\n",
     ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n",
     ".dvcignore": "",
