@@ -24,7 +24,7 @@ from nightmarket.encoding.models import resolve_model
 Pooling = Literal["mean", "cls"]
 Progress = Callable[[int, int, float], None]
 
-TOKENS_PER_BATCH = 8192
+TOKENS_PER_BATCH = 16384
 MAX_LENGTH = 512
 
 
@@ -86,18 +86,21 @@ class Encoder:
         progress  called as (texts done, texts in all, seconds) every two seconds or so, and at the end
         """
         vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
-        ids = self.tokenize(texts)
-        done, started, told = 0, time.perf_counter(), time.perf_counter()
-        with torch.inference_mode():
-            for rows in equal_length_batches(ids):
-                batch = torch.tensor([ids[row] for row in rows], device=self.device)
-                hidden = self.model(input_ids=batch).last_hidden_state
-                vectors[rows] = pool(hidden, self.pooling).cpu().numpy()
-                done += len(rows)
-                if progress is not None and (time.perf_counter() - told > 2 or done == len(texts)):
-                    told = time.perf_counter()
-                    progress(done, len(texts), told - started)
+        for rows, hidden in self.hidden_states(self.tokenize(texts), progress):
+            vectors[rows] = pool(hidden, self.pooling).cpu().numpy()
         return vectors
+
+    def hidden_states(
+        self, ids: Sequence[Sequence[int]], progress: Progress | None = None
+    ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+        """Batches of (rows, last hidden states [B, L, D]) until every text had its turn."""
+        ticker = Ticker(len(ids), progress)
+        for rows in equal_length_batches(ids):
+            batch = torch.tensor([list(ids[row]) for row in rows], device=self.device)
+            with torch.inference_mode():
+                hidden = self.model(input_ids=batch).last_hidden_state
+            yield rows, hidden
+            ticker.add(len(rows))
 
     def save(self, folder: Path) -> None:
         """Write a Hugging Face folder (safetensors, tokenizer) that `load` and sentence-transformers read."""
@@ -149,6 +152,22 @@ def equal_length_batches(ids: Sequence[Sequence[int]], budget: int = TOKENS_PER_
             end += 1
         yield np.array(order[start:end], dtype=np.int64)
         start = end
+
+
+class Ticker:
+    """Counts texts and calls `progress` every two seconds, and at the end."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self.total, self.progress, self.done = total, progress, 0
+        self.started = self.told = time.perf_counter()
+
+    def add(self, number: int) -> None:
+        """So many more are done."""
+        self.done += number
+        now = time.perf_counter()
+        if self.progress is not None and (now - self.told > 2 or self.done == self.total):
+            self.told = now
+            self.progress(self.done, self.total, now - self.started)
 
 
 def log_progress(logger: logging.Logger, stage: str) -> Progress:

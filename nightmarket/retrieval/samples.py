@@ -1,0 +1,153 @@
+"""Training samples: a customer at some past week, what she had bought, and what she bought next.
+
+Shapes: B customers of a batch, N purchase lines, T texts, S sampled candidate texts.
+Everything is drawn from (seed, step) alone, so that a resumed run sees what an uninterrupted one sees.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightmarket.histories import Histories
+from nightmarket.retrieval.recency import ranges
+
+Ints = NDArray[np.int64]
+
+_SPAN = 1 << 20  # above any week number
+
+
+@dataclass(frozen=True)
+class Positives:
+    """Positive pairs of one intent: customer of the batch, text, weight."""
+
+    row: Ints
+    text: Ints
+    weight: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """customer, origin (B,); lines of their histories as (row in the table of texts, owner, age in weeks)."""
+
+    customer: Ints
+    origin: Ints
+    line_text: Ints
+    line_owner: Ints
+    line_age: Ints
+    bought: Positives
+    launched: Positives
+
+
+class Sampler:
+    """Draws batches from the histories up to a cut; nothing later is ever looked at.
+
+    histories     already cut at `fit_until`
+    text_id       (I,) text of each item
+    horizon       weeks after an origin that count as next
+    min_history   weeks of data before the first origin
+    """
+
+    def __init__(
+        self,
+        histories: Histories,
+        text_id: NDArray[np.int32],
+        fit_until: int,
+        horizon: int,
+        min_history: int,
+        recommendable: NDArray[np.bool_] | None = None,
+    ) -> None:
+        self.text = text_id[histories.item].astype(np.int64)
+        self.week = histories.week.astype(np.int64)
+        self.indptr = histories.indptr
+        self.key = histories.customer.astype(np.int64) * _SPAN + self.week
+        self.horizon = horizon
+        first_week = int(self.week.min()) if len(self.week) else fit_until
+        self.origins = np.arange(min(first_week + min_history, fit_until - horizon), fit_until - horizon + 1)
+        self.origins = self.origins[self.origins >= first_week]
+        self.is_new = _first_time(histories)
+        self.item_first = histories.first_weeks()
+        self.line_first = self.item_first[histories.item].astype(np.int64)
+        self.text_id = text_id
+        self.num_texts = int(text_id.max(initial=-1)) + 1
+        self.recommendable = np.ones(len(text_id), bool) if recommendable is None else recommendable
+        new = np.bincount(self.text[self.is_new], minlength=self.num_texts).astype(np.float64)
+        self.share = new / max(new.sum(), 1.0)
+        self.buyers = np.flatnonzero(np.diff(self.indptr) > 0)
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is anything to learn from: an origin with history before and purchases after it."""
+        return bool(len(self.origins) and len(self.buyers) and self.is_new.any())
+
+    def unsold(self, origin: int) -> NDArray[np.float32]:
+        """(T,) number of recommendable items of each text that nobody had bought by the end of `origin`."""
+        items = self.recommendable & (self.item_first > origin)
+        return np.bincount(self.text_id[items], minlength=self.num_texts).astype(np.float32)
+
+    def on_sale(self, origin: int) -> NDArray[np.float32]:
+        """(T,) number of recommendable items of each text that somebody had bought by the end of `origin`."""
+        items = self.recommendable & (self.item_first <= origin)
+        return np.bincount(self.text_id[items], minlength=self.num_texts).astype(np.float32)
+
+    def batch(self, seed: int, step: int, size: int, repeat_weight: float) -> Batch:
+        """A batch of (customer, origin) pairs; `repeat_weight` is the weight of products bought before."""
+        rng = np.random.default_rng([seed, step])
+        customer = rng.choice(self.buyers, size)
+        origin = rng.choice(self.origins, size)
+        begin = self.indptr[customer]
+        cut = np.searchsorted(self.key, customer * _SPAN + origin, side="right")
+        end = np.searchsorted(self.key, customer * _SPAN + origin + self.horizon, side="right")
+        past, owner = ranges(begin, cut)
+        after, row = ranges(cut, end)
+        has_history = (cut > begin)[row]
+        after, row = after[has_history], row[has_history]
+        weight = np.where(self.is_new[after], 1.0, repeat_weight)
+        launch = self.is_new[after] & (self.line_first[after] > origin[row])
+        return Batch(
+            customer,
+            origin,
+            self.text[past],
+            owner,
+            origin[owner] - self.week[past],
+            _weighted(row, self.text[after], weight * ~launch, size),
+            _weighted(row, self.text[after], weight * launch, size),
+        )
+
+    def candidates(self, batch: Batch, seed: int, step: int, num_random: int) -> tuple[Ints, NDArray[np.float32]]:
+        """Texts that a batch is trained on, ascending (S,), and log probability (S,) that each came into the sample.
+
+        The sample is the batch's positives and `num_random` texts drawn evenly.
+        """
+        rng = np.random.default_rng([seed, step, 1])
+        drawn = rng.choice(self.num_texts, min(num_random, self.num_texts), replace=False)
+        chosen = np.unique(np.concatenate([batch.bought.text, batch.launched.text, drawn]))
+        num_positives = len(batch.bought.text) + len(batch.launched.text)
+        return chosen, log_inclusion(self.share[chosen], num_positives, len(drawn) / self.num_texts)
+
+
+def log_inclusion(share: NDArray, num_positives: int, drawn: float) -> NDArray[np.float32]:
+    """log probability that a text is in a sample of `num_positives` draws by popularity and an even draw.
+
+        1 - (1 - drawn) (1 - share)^num_positives
+
+    share  share of the positives that the text has, in [0, 1];  drawn  its chance in the even draw, in [0, 1]
+    """
+    outside = (1.0 - drawn) * np.power(1.0 - np.minimum(share, 1.0), num_positives)
+    return np.log(np.maximum(1.0 - outside, 1e-12)).astype(np.float32)
+
+
+def _first_time(histories: Histories) -> NDArray[np.bool_]:
+    """(N,) whether a line is the customer's first of its item (the first line of the first day)."""
+    pair = histories.customer.astype(np.int64) * max(histories.num_items, 1) + histories.item
+    first = np.zeros(len(pair), bool)
+    first[np.unique(pair, return_index=True)[1]] = True
+    return first
+
+
+def _weighted(row: Ints, text: Ints, weight: NDArray, size: int) -> Positives:
+    """Positive pairs with weight; a customer with n of them counts as sqrt(n) customers with one."""
+    keep = weight > 0
+    row, text, weight = row[keep], text[keep], weight[keep]
+    total = np.bincount(row, weights=weight, minlength=size)
+    return Positives(row, text, (weight / np.sqrt(total[row])).astype(np.float32))

@@ -1,0 +1,73 @@
+"""The best items of each customer over the full catalogue, exactly and repeatably.
+
+Shapes: C customers, I items, T texts, E width of the towers' space, K places.
+Items of one text have one score. Among them the one with more purchases before the cut comes first, then the one that
+stands earlier in the catalogue.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+_CHUNK = 512
+
+
+def score(
+    customers_CE: NDArray[np.float32], items_IE: NDArray[np.float32], chunk: int = _CHUNK
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Dot products in chunks of customers: (first customer, float32 [chunk, I])."""
+    items = torch.from_numpy(items_IE).T.contiguous()
+    for start in range(0, len(customers_CE), chunk):
+        yield start, (torch.from_numpy(customers_CE[start : start + chunk]) @ items).numpy()
+
+
+def best_items(
+    customers_CE: NDArray[np.float32],
+    texts_TE: NDArray[np.float32],
+    text_id: NDArray[np.int32],
+    candidates: NDArray[np.bool_],
+    popularity: NDArray,
+    rows: NDArray[np.int64],
+    k: int = 10,
+    exclude: tuple[NDArray[np.int64], NDArray[np.int32]] | None = None,
+) -> NDArray[np.int32]:
+    """The k best candidate items of the customers `rows`, int32 [C, k], -1 where there are fewer; other rows are -1.
+
+    candidates  (I,)  which items may be recommended
+    popularity  (I,)  purchases before the cut; breaks ties between items of one text
+    exclude     (indptr, items) of the items per customer that are left out, mostly those bought before
+    """
+    found = np.full((len(customers_CE), k), -1, dtype=np.int32)
+    allowed = np.flatnonzero(candidates)
+    if not len(allowed) or not len(rows):
+        return found
+    order = allowed[np.lexsort((allowed, -popularity[allowed], text_id[allowed]))]
+    texts, first, size = np.unique(text_id[order], return_index=True, return_counts=True)
+    for start, scores in score(customers_CE[rows], texts_TE[texts]):
+        for i, row_scores in enumerate(scores):
+            customer = int(rows[start + i])
+            banned = exclude[1][exclude[0][customer] : exclude[0][customer + 1]] if exclude is not None else None
+            best = _walk(row_scores, order, first, size, k, banned)
+            found[customer, : len(best)] = best
+    return found
+
+
+def _walk(
+    scores: NDArray, order: NDArray, first: NDArray, size: NDArray, k: int, banned: NDArray | None
+) -> NDArray[np.int32]:
+    """Texts by falling score, each with its items in order, until k items that are not banned are found."""
+    depth = min(4 * k if banned is not None else k, len(scores))
+    while True:
+        top = np.argpartition(-scores, depth - 1)[:depth] if depth < len(scores) else np.arange(len(scores))
+        top = top[np.lexsort((top, -scores[top]))]
+        # Without bans the first k items of a text are enough.
+        take = np.minimum(size[top], k if banned is None else k + len(banned))
+        begin = np.repeat(first[top] - np.concatenate([[0], np.cumsum(take)[:-1]]), take)
+        items = order[begin + np.arange(len(begin))]
+        if banned is not None:
+            items = items[~np.isin(items, banned)]
+        if len(items) >= k or depth >= len(scores):
+            return items[:k].astype(np.int32)
+        depth = min(4 * depth, len(scores))

@@ -1,0 +1,226 @@
+"""Training of the towers and of the encoder's top layers, step by step, from records that can be kept and resumed.
+
+Shapes: T texts, D width of a text vector, B customers of a batch, S candidate texts.
+Customers are built from a bank of text vectors. In each step some of the batch's texts are encoded anew ("live"): the
+loss reaches the encoder through them, and their new vectors go into the bank.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nightmarket.contracts import InputError
+from nightmarket.encoding.device import fast_bfloat16
+from nightmarket.encoding.layers import Hidden, TopLayers
+from nightmarket.retrieval.loss import contrastive_loss
+from nightmarket.retrieval.recency import pooled
+from nightmarket.retrieval.samples import Batch, Positives, Sampler
+from nightmarket.retrieval.tower import INTENTS, Tower
+
+Tensors = dict[str, NDArray]
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How to train; every field is a key of the section `finetune` and explained there."""
+
+    seed: int
+    max_steps: int
+    batch_size: int
+    live_texts: int
+    random_texts: int
+    learning_rate: float
+    encoder_learning_rate: float
+    weight_decay: float
+    warmup_share: float
+    clip_norm: float
+    repeat_weight: float
+    launch_weight: float
+
+
+@dataclass(frozen=True)
+class Record:
+    """One step: its number from 1, loss per intent (0 where the batch had no such target), learning rate."""
+
+    step: int
+    loss: float
+    loss_launch: float
+    lr: float
+
+
+class Trainer:
+    """Weights, optimiser and bank; `step` moves them, `state` and `restore` keep and resume them bit for bit.
+
+    bank    float32 [T, D]  vectors of all texts by the untouched encoder; copied
+    top     None trains the towers alone
+    hidden  what the frozen layers give; needed with `top`
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        tower: Tower,
+        sampler: Sampler,
+        bank: NDArray[np.float32],
+        device: torch.device,
+        dtype: torch.dtype,
+        top: TopLayers | None = None,
+        hidden: Hidden | None = None,
+    ) -> None:
+        self.config, self.sampler, self.device, self.hidden = config, sampler, device, hidden
+        self.dtype = dtype if fast_bfloat16(device) or device.type == "cuda" else torch.float32
+        self.tower = tower.to(device)
+        self.top = None if top is None else top.to(device)
+        self.bank = torch.from_numpy(bank.astype(np.float32)).to(device).clone()
+        with torch.no_grad():
+            self.tower.centre.copy_(self.bank.mean(dim=0))
+        groups = [{"params": [p for p in self.tower.parameters() if p.requires_grad], "base": config.learning_rate}]
+        if self.top is not None:
+            groups.append({"params": list(self.top.parameters()), "base": config.encoder_learning_rate})
+        self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
+        self.offsets = _Offsets(sampler, device)
+        # Compiled kernels pay on CUDA alone; on the CPU compiling takes longer than the training.
+        self._encode = None if self.top is None else self.top.encode
+        if self.top is not None and device.type == "cuda":
+            self.top.forward = torch.compile(self.top.forward, dynamic=True)  # type: ignore[method-assign]
+
+    def learning_rate(self, step: int) -> float:
+        """Share of the base rate at a step (from 0): linear warm-up, then a cosine to zero."""
+        total = self.config.max_steps
+        warm = max(1, round(self.config.warmup_share * total))
+        if step < warm:
+            return (step + 1) / warm
+        return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
+
+    def step(self, step: int) -> Record:
+        """One update; `step` counts from 0.
+
+        Raises InputError when the loss or a gradient is not finite; the weights are then those of the step before.
+        """
+        config = self.config
+        share = self.learning_rate(step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["base"] * share
+        batch = self.sampler.batch(config.seed, step, config.batch_size, config.repeat_weight)
+        texts, log_q = self.sampler.candidates(batch, config.seed, step, config.random_texts)
+        losses = self._losses(batch, texts, torch.from_numpy(log_q).to(self.device), step)
+        loss = losses[0] + config.launch_weight * losses[1]
+        if not loss.requires_grad:
+            return Record(step + 1, 0.0, 0.0, config.learning_rate * share)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        weights = [p for group in self.optimizer.param_groups for p in group["params"]]
+        norm = torch.nn.utils.clip_grad_norm_(weights, config.clip_norm)
+        if not bool(torch.isfinite(loss)) or not bool(torch.isfinite(norm)):
+            raise InputError(
+                f"finetune: the loss is not finite at step {step + 1} of {config.max_steps} "
+                f"(learning rate {config.learning_rate * share:g}); lower finetune.learning_rate or "
+                "finetune.encoder_learning_rate; nothing was written"
+            )
+        self.optimizer.step()
+        return Record(step + 1, float(losses[0].detach()), float(losses[1].detach()), config.learning_rate * share)
+
+    def _losses(self, batch: Batch, texts: NDArray[np.int64], log_q: Tensor, step: int) -> list[Tensor]:
+        index = torch.from_numpy(texts).to(self.device)
+        vectors = self.bank[index]
+        sums, counts = pooled(self.bank, batch.line_text, batch.line_owner, batch.line_age, len(batch.customer))
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            vectors = self._with_live(batch, texts, vectors, step)
+            items = self.tower.embed_items(vectors).float()
+            towers = [self.tower.embed_customers(sums, counts, intent).float() for intent in range(len(INTENTS))]
+        losses = []
+        for intent, positives in enumerate((batch.bought, batch.launched)):
+            if not len(positives.row):
+                losses.append(torch.zeros((), device=self.device))
+                continue
+            offset = self.offsets.rows(intent, batch.origin, index)
+            losses.append(self._loss(towers[intent], items, log_q, positives, texts, offset))
+        return losses
+
+    def _loss(
+        self,
+        customers: Tensor,
+        items: Tensor,
+        log_q: Tensor,
+        positives: Positives,
+        texts: NDArray[np.int64],
+        offset: Tensor,
+    ) -> Tensor:
+        temperature = self.tower.log_temperature.exp().clamp(min=0.01)
+        row, column, weight = (
+            torch.from_numpy(a).to(self.device)
+            for a in (positives.row, np.searchsorted(texts, positives.text), positives.weight)
+        )
+        return contrastive_loss(customers, items, log_q, temperature, row, column, weight, offset)
+
+    def _with_live(self, batch: Batch, texts: NDArray[np.int64], vectors: Tensor, step: int) -> Tensor:
+        if self.top is None or self.hidden is None or self.config.live_texts == 0:
+            return vectors
+        positives = np.unique(np.concatenate([batch.bought.text, batch.launched.text]))
+        rng = np.random.default_rng([self.config.seed, step, 2])
+        live = np.sort(rng.choice(positives, min(self.config.live_texts, len(positives)), replace=False))
+        if not len(live):
+            return vectors
+        fresh = self.top.encode(self.hidden, live, self.device).float()
+        self.bank[torch.from_numpy(live).to(self.device)] = fresh.detach()
+        place = torch.from_numpy(np.searchsorted(texts, live)).to(self.device)
+        return vectors.index_copy(0, place, fresh)
+
+    def weights(self) -> Tensors:
+        """The tower's and the top layers' tensors."""
+        found = {f"tower.{name}": value for name, value in self.tower.state_dict().items()}
+        if self.top is not None:
+            found |= {f"top.{name}": value for name, value in self.top.state_dict().items()}
+        return {name: value.detach().cpu().numpy().copy() for name, value in found.items()}
+
+    def load_weights(self, tensors: Mapping[str, NDArray]) -> None:
+        """Put back what `weights` gave."""
+        modules: list[tuple[str, torch.nn.Module | None]] = [("tower.", self.tower), ("top.", self.top)]
+        for prefix, module in modules:
+            if module is not None:
+                own = {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
+                module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in own.items()})
+
+    def state(self) -> Tensors:
+        """Everything that the next step depends on, as arrays."""
+        tensors = self.weights() | {"bank": self.bank.cpu().numpy().copy()}
+        for number, values in self.optimizer.state_dict()["state"].items():
+            for name, value in values.items():
+                tensors[f"optimizer.{number}.{name}"] = value.detach().cpu().numpy().copy()
+        return tensors
+
+    def restore(self, tensors: Mapping[str, NDArray]) -> None:
+        """Go on from what `state` gave."""
+        self.load_weights(tensors)
+        self.bank = torch.from_numpy(np.array(tensors["bank"])).to(self.device)
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            if name.startswith("optimizer."):
+                _, number, key = name.split(".")
+                state.setdefault(int(number), {})[key] = torch.from_numpy(np.array(value))
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+class _Offsets:
+    """Log number of products that each text stands for at each origin: launches compete product by product.
+
+    For products on sale a text counts once: of the products of one text, the popular one is shown.
+    """
+
+    def __init__(self, sampler: Sampler, device: torch.device) -> None:
+        self.first = int(sampler.origins[0]) if len(sampler.origins) else 0
+        on_sale = [sampler.on_sale(int(origin)) > 0 for origin in sampler.origins]
+        unsold = [sampler.unsold(int(origin)) for origin in sampler.origins]
+        with np.errstate(divide="ignore"):
+            tables = [np.log(np.array(table, dtype=np.float32)) for table in (on_sale, unsold)]
+        # A finite stand-in for log 0 keeps the loss finite where a positive's own text has no candidate left.
+        self.tables = [torch.from_numpy(np.maximum(table, -30.0)).to(device) for table in tables]
+
+    def rows(self, intent: int, origin: NDArray[np.int64], texts: Tensor) -> Tensor:
+        return self.tables[intent][:, texts][torch.from_numpy(origin - self.first).to(texts.device)]
