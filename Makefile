@@ -1,22 +1,37 @@
 # Two commands: `make nightly` and `make test`. Each sets up what it needs first; set-up is skipped when nothing changed.
 .DEFAULT_GOAL := help
-SHELL := /bin/sh
-PYTHON ?= python3.11
+SHELL := bash
 BIN := .venv/bin
+STAMP := $(CURDIR) $(shell cat constraints.txt pyproject.toml | cksum)
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input --root-user-action=ignore
+OLD := is not Python 3.11 or 3.12; install Python 3.11, or name one: make PYTHON=/path/to/python3.11
+RIGHT_VERSION := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help nightly test ui setup
+# the system's Python, not the environment's own, which may have to be made anew
+PYTHON ?= $(shell PATH=$$(echo "$$PATH" | tr ':' '\n' | grep -vxF '$(CURDIR)/$(BIN)' | paste -sd: -); \
+    command -v python3.11 || command -v python3.12 || command -v python3)
+
+.PHONY: help nightly test ui setup environment
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/'
 
-setup: .venv/.ready  ## virtual environment from constraints.txt
+setup:  ## virtual environment from constraints.txt
+	@test -L .venv || test "$$(cat .venv/.ready 2>/dev/null)" = "$(STAMP)" || $(MAKE) --no-print-directory environment
 
-.venv/.ready: constraints.txt pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "installing into .venv (a few minutes the first time)"
-	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --progress-bar on -c constraints.txt -e '.[dev]'
-	@touch $@
+# made anew when it was moved here from another folder (its scripts name that folder) or its Python is gone
+environment:
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c '$(RIGHT_VERSION)' || { echo "$${PYTHON:-python3} $(OLD)" >&2; exit 1; }
+	@if test -e .venv && ! { grep -qsF "$(CURDIR)/.venv" $(BIN)/pip && $(BIN)/python -c '$(RIGHT_VERSION)'; }; then \
+	    echo "making .venv anew: it belongs to another folder or another Python"; rm -rf .venv; fi
+	@test -e .venv || "$(PYTHON)" -m venv .venv || \
+	    { rm -rf .venv; echo "cannot make .venv; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "installing into .venv (some minutes the first time, no GPU needed)"
+	@set -o pipefail; $(PIP) -c constraints.txt -e '.[dev]' | awk '\
+	    /^Collecting/ { if (++n % 20 == 0) { print "  " n " packages found"; fflush() } } \
+	    /^Installing collected/ { print "  installing " n; fflush() }'
+	@echo "$(STAMP)" > .venv/.ready
 
 nightly: setup  ## snapshot, retrain, deliver; then open artifacts/report/index.html
 	@$(BIN)/python -m flows nightly

@@ -1,7 +1,9 @@
 """One stage or step as a Prefect task: a process under the guard, its lines in the log, its failure in one line."""
 
+import logging
 import os
 import re
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -27,6 +29,18 @@ CHATTER = re.compile(
 
 class StageError(Exception):
     """A stage failed for a reason that may be gone at the next attempt; one line."""
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Leave a stage's failure as the line that it is; our own stack says nothing about it."""
+    error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+    if isinstance(error, InputError | StageError):
+        record.msg, record.args, record.exc_info = "failed: %s", (str(error),), None
+    return True
+
+
+for _name in ("prefect.task_runs", "prefect.flow_runs"):
+    logging.getLogger(_name).addFilter(_without_traceback)
 
 
 def transient(_task: Any, _run: Any, state: State[Any]) -> bool:
@@ -107,7 +121,7 @@ def failure(name: str, code: int, said: list[str]) -> Exception:
 
 
 def _exit(code: int) -> str:
-    number = -code if code < 0 else code - 128 if code > 128 else 0
+    number = -code if code < 0 else code - 128 if 128 < code <= 128 + signal.SIGRTMAX else 0
     if number == 9:
         return "killed; out of memory?"
     return f"ended by signal {number}" if number else f"exit code {code}"

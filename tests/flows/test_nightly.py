@@ -213,6 +213,15 @@ def test_a_transient_failure_is_tried_again(project):
     assert "the network went away" in done.stderr
 
 
+def test_a_failure_that_lasts_ends_the_night_with_the_stages_last_line(project):
+    edit(project.home / "tasks/rank.py", 'told("rank")', 'told("rank"); raise MemoryError("no room for 9 rows")')
+    done = project.flow("nightly")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("rank failed (exit code 1): MemoryError: no room for 9 rows")
+    assert "stage_task" not in done.stderr  # the stage's own traceback is in the log, ours is not
+    assert project.started() == ["snapshot", "rank", "rank"]
+
+
 def test_a_stage_past_its_time_limit_is_ended_and_says_so(project):
     edit(project.home / "dvc.yaml", "pool: gpu, timeout_s: 60, retries: 1", "pool: gpu, timeout_s: 3, retries: 0")
     project.private("slow").touch()
