@@ -18,9 +18,9 @@ UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 def _library() -> Any:
     """Great Expectations, quiet. Importing it takes seconds."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
     import great_expectations
 
-    logging.getLogger("great_expectations").setLevel(logging.ERROR)
     return great_expectations
 
 
@@ -29,10 +29,12 @@ class Expectations:
 
     def __init__(self) -> None:
         self._gx = _library()
-        self._context = self._gx.get_context(mode="ephemeral")
+        from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
+
+        stores = InMemoryStoreBackendDefaults(init_temp_docs_sites=False)
+        config = DataContextConfig(store_backend_defaults=stores, analytics_enabled=False)
+        self._context = self._gx.get_context(mode="ephemeral", project_config=config)
         self._context.variables.progress_bars = {"globally": False, "metric_calculations": False}
-        for site in list(self._context.get_site_names()):
-            self._context.delete_data_docs_site(site)
         self._source = self._context.data_sources.add_pandas("snapshot")
         self._results: dict[str, Any] = {}
         self.num_expectations = 0

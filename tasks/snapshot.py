@@ -10,6 +10,7 @@ A step, not a stage: it touches the world outside. The same source under the sam
 import hashlib
 import json
 import logging
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from nightmarket.contracts import InputError, arrow_schema, midnight
 from tasks.pseudonyms import Pseudonyms, customer_key, key_id
 from tasks.settings import StageSettings
 from tasks.sources import BATCH_ROWS, Feed, Source
-from tasks.storage import RAW, write_json
+from tasks.storage import RAW, home, write_json
 from tasks.streams import sha256, writer
 
 LOG = logging.getLogger("nightmarket")
@@ -43,7 +44,9 @@ class Settings(StageSettings):
     source: Literal["demo", "folder"] = Field(
         "demo", description="demo: Complete Journey from its package; folder: your own tables"
     )
-    folder: str | None = Field(None, description="where the tables lie, for source: folder")
+    folder: str | None = Field(
+        None, description="where the tables lie, for source: folder; relative to the main checkout"
+    )
     business_date: date | None = Field(
         None,
         description="the day being prepared; rows from this local day on are left out. null: everything there is",
@@ -105,7 +108,7 @@ def _source(settings: Settings) -> Source:
 
     if not settings.folder:
         raise InputError("params.yaml: snapshot.folder names no folder; set it to where your tables lie")
-    return Folder(Path(settings.folder), settings.mapping, settings.time_zone)
+    return Folder(home() / Path(settings.folder).expanduser(), settings.mapping, settings.time_zone)
 
 
 def _fingerprint(settings: Settings, identity: dict[str, str], key: str, as_of: date) -> str:
@@ -187,6 +190,8 @@ def _write(feed: Feed, path: Path, pseudonyms: Pseudonyms, cutoff: datetime | No
     finally:
         if out is not None:
             out.close()
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
     return rows, left_out
 
 

@@ -86,6 +86,8 @@ def _check_volume(about: dict[str, Any], max_drop: float) -> None:
     """Raises InputError where a table shrank by more than `max_drop` against the previous snapshot."""
     for name, before in sorted(about["previous"].items()):
         now = about["tables"].get(name, {"rows": 0})["rows"]
+        if name in about["tables"] and not now:
+            continue  # judged as an empty table
         if now < before * (1 - max_drop):
             raise InputError(
                 f"{name} has {now:,} rows, {1 - now / before:.0%} fewer than the {before:,} of the previous snapshot "

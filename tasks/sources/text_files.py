@@ -13,6 +13,8 @@ from nightmarket.contracts import InputError
 BLOCK = 1 << 24
 """Bytes."""
 
+csv.field_size_limit(1 << 30)
+
 
 def encoding(path: Path) -> str:
     """`utf-8-sig` or `gb18030`, for the whole file.

@@ -75,6 +75,7 @@ def _number(values: pa.Array, pattern: str, kind: pa.DataType) -> pa.Array:
     if _is_text(values.type):
         values = pc.utf8_trim_whitespace(values)
         _refuse(pc.match_substring_regex(values, pattern))
+        values = pc.utf8_ltrim(values, "+")
     elif not (
         pa.types.is_integer(values.type) or pa.types.is_floating(values.type) or pa.types.is_decimal(values.type)
     ):

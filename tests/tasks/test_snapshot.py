@@ -1,0 +1,322 @@
+"""Every test runs the real step on the files of a small shop, as `python -m tasks snapshot` does."""
+
+import hashlib
+import hmac
+import json
+import os
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from bench.shop import make_shop
+from tasks.__main__ import main
+
+SHOP = make_shop(num_customers=40, num_products=60, num_weeks=6)
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A fresh checkout with params.yaml and a folder of CSV files."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NIGHTMARKET_HOME", raising=False)
+    (tmp_path / "tables").mkdir()
+    for name in ("customers", "products", "events"):
+        pyarrow.csv.write_csv(SHOP[name], tmp_path / "tables" / f"{name}.csv")
+    settings()
+    return tmp_path
+
+
+def settings(**snapshot):
+    section = {"source": "folder", "folder": "tables", "time_zone": "Asia/Shanghai", "business_date": "2024-02-12"}
+    Path("params.yaml").write_text(yaml.safe_dump({"snapshot": section | snapshot}))
+
+
+def raw(name):
+    return pq.read_table(f"data/raw/{name}.parquet")
+
+
+def about():
+    return json.loads(Path("data/raw/snapshot.json").read_text())
+
+
+def refused(capsys):
+    """The one line that a failing snapshot leaves on stderr."""
+    capsys.readouterr()
+    assert main("snapshot") == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("nightmarket: snapshot: ")
+    return lines[0]
+
+
+def test_it_writes_contract_columns_in_source_order_with_times_in_utc(place):
+    assert main("snapshot") == 0
+    events = raw("events")
+    assert events.schema.field("timestamp").type == pa.timestamp("us")
+    assert events["product_id"].to_pylist() == SHOP["events"]["product_id"].to_pylist()
+    first = SHOP["events"]["timestamp"][0].as_py()
+    assert (first - events["timestamp"][0].as_py()).total_seconds() == 8 * 3600
+    assert about()["tables"]["events"]["rows"] == SHOP["events"].num_rows
+    assert about()["as_of"] == "2024-02-12"
+    assert about()["last_full_day"] == "2024-02-11"
+
+
+def test_customers_are_the_same_keyed_hash_in_every_table_and_their_ids_are_nowhere(place, capsys):
+    assert main("snapshot") == 0
+    key = Path(".nightmarket/customer.key")
+    assert key.stat().st_mode & 0o777 == 0o600
+    secret = bytes.fromhex(key.read_text())
+    wanted = [
+        hmac.digest(secret, name.encode(), "sha256").hex()[:32] for name in SHOP["customers"]["customer_id"].to_pylist()
+    ]
+    assert raw("customers")["customer_id"].to_pylist() == wanted
+    assert set(raw("events")["customer_id"].to_pylist()) <= set(wanted)
+    said = capsys.readouterr().out
+    for text in (said, Path("data/raw/snapshot.json").read_text()):
+        assert key.read_text().strip() not in text
+        assert wanted[0] not in text
+    assert about()["key_id"] == hashlib.sha256(secret).hexdigest()[:8]
+
+
+def test_ids_and_countries_keep_their_spelling(place):
+    assert main("snapshot") == 0
+    assert raw("products")["product_id"][0].as_py() == "0000011"
+    assert "NA" in raw("customers")["attr_country"].to_pylist()
+
+
+def test_the_same_source_leaves_the_snapshot_alone_and_a_changed_one_replaces_it(place, capsys):
+    assert main("snapshot") == 0
+    before = {path: path.stat().st_mtime_ns for path in Path("data/raw").iterdir()}
+    assert main("snapshot") == 0
+    assert "snapshot: unchanged" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in Path("data/raw").iterdir()} == before
+    pyarrow.csv.write_csv(SHOP["events"].slice(0, 500), "tables/events.csv")
+    assert main("snapshot") == 0
+    assert about()["tables"]["events"]["rows"] == 500
+    assert about()["previous"]["events"] == SHOP["events"].num_rows
+
+
+def test_a_damaged_snapshot_is_made_again(place):
+    assert main("snapshot") == 0
+    good = Path("data/raw/events.parquet").read_bytes()
+    Path("data/raw/events.parquet").write_bytes(good[:-100])
+    assert main("snapshot") == 0
+    assert Path("data/raw/events.parquet").read_bytes() == good
+    assert about()["previous"] == {}
+
+
+def test_a_kill_between_the_two_renames_loses_nothing(place):
+    assert main("snapshot") == 0
+    fingerprint = about()["fingerprint"]
+    Path("data/raw").rename("data/.raw.old")
+    assert main("snapshot") == 0
+    assert about()["fingerprint"] == fingerprint
+    assert not Path("data/.raw.old").exists()
+
+
+def test_rows_from_the_business_date_on_are_left_out_and_counted(place):
+    settings(business_date="2024-01-15", time_zone="UTC")
+    assert main("snapshot") == 0
+    late = sum(time >= datetime(2024, 1, 15) for time in SHOP["events"]["timestamp"].to_pylist())
+    assert 0 < late == about()["after_business_date"]["events"]
+    assert raw("events").num_rows == SHOP["events"].num_rows - late
+
+
+def test_a_mapping_renames_columns_and_extra_ones_are_dropped_and_named(place):
+    events = SHOP["events"].rename_columns(
+        ["user", "sku", "when", "kind", "pieces", "value", "discount", "basket_id", "channel"]
+    )
+    pyarrow.csv.write_csv(events.append_column("till", events["sku"]), "tables/events.csv")
+    settings(
+        mapping={"events": {"customer_id": "user", "product_id": "sku", "timestamp": "when", "quantity": "pieces"}}
+    )
+    assert main("snapshot") == 0
+    assert raw("events")["quantity"].to_pylist() == SHOP["events"]["quantity"].to_pylist()
+    assert about()["dropped_columns"] == {"events": ["till"]}
+
+
+def test_optional_columns_that_are_missing_hold_purchases_of_one_unit_and_nulls(place):
+    pyarrow.csv.write_csv(SHOP["events"].select(["customer_id", "product_id", "timestamp"]), "tables/events.csv")
+    assert main("snapshot") == 0
+    events = raw("events")
+    assert set(events["kind"].to_pylist()) == {"purchase"}
+    assert set(events["quantity"].to_pylist()) == {1.0}
+    assert events["value"].null_count == events.num_rows
+    assert about()["filled_columns"]["events"] == ["kind", "quantity", "value", "discount", "basket_id", "channel"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
+def test_chinese_titles_arrive_in_each_encoding(place, encoding):
+    Path("tables/products.csv").write_text("product_id,title,category\n1,有机全脂牛奶,食品\n2,茶,\n", encoding=encoding)
+    assert main("snapshot") == 0
+    assert raw("products")["title"].to_pylist() == ["有机全脂牛奶", "茶"]
+    assert raw("products")["category"].to_pylist() == ["食品", None]
+
+
+def test_parquet_and_csv_of_the_same_tables_give_the_same_rows(place):
+    assert main("snapshot") == 0
+    from_csv = {name: raw(name) for name in ("customers", "products", "events")}
+    for name in from_csv:
+        Path(f"tables/{name}.csv").unlink()
+        pq.write_table(SHOP[name], f"tables/{name}.parquet")
+    assert main("snapshot") == 0
+    for name, table in from_csv.items():
+        assert raw(name).equals(table), name
+
+
+@pytest.mark.parametrize(
+    ("written", "utc"),
+    [
+        ("2024-01-05 09:03:00", datetime(2024, 1, 5, 1, 3)),
+        ("2024-01-05T09:03:00.5Z", datetime(2024, 1, 5, 9, 3, 0, 500000)),
+        ("2024-01-05 09:03+01:00", datetime(2024, 1, 5, 8, 3)),
+        ("2024/1/5 9:03", datetime(2024, 1, 5, 1, 3)),
+        ("2024-01-05", datetime(2024, 1, 4, 16)),
+    ],
+)
+def test_times_without_an_offset_are_local_to_the_shop(place, written, utc):
+    Path("tables/events.csv").write_text(f"customer_id,product_id,timestamp\na,1,2024-01-01\nb,2,{written}\n")
+    assert main("snapshot") == 0
+    assert raw("events")["timestamp"].to_pylist() == [datetime(2023, 12, 31, 16), utc]
+
+
+HEAD = "customer_id,product_id,timestamp,quantity\n"
+
+
+BROKEN_LINE = '"a\nb",1,2024-01-01,1\na,1,2024-02-30,1\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (
+            HEAD + "a,1,2024-01-01,1\na,1,2024-01-01,two\nb,2,2024-01-02,?\n",
+            "'quantity' (events.quantity) holds 2 values that are not a number like 1234.5, first in line 3",
+        ),
+        (HEAD + BROKEN_LINE, "'timestamp' (events.timestamp) holds 1 values that are not a time like"),
+        (HEAD + BROKEN_LINE, "first in line 4"),
+        (HEAD + "a,1,2024-01-01,1\na,1,1,1,1\n", "events.csv, line 3: 5 fields where the header has 4 (1 such rows)"),
+        ("customer_id,timestamp\na,2024-01-01\n", "has no column 'product_id' (it has customer_id, timestamp)"),
+        ("", "events.csv is empty: the first line must name the columns"),
+        ("a,a\n1,2\n", "two columns are named 'a'"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_by_file_column_count_and_line(place, capsys, content, says):
+    assert main("snapshot") == 0
+    before = Path("data/raw/snapshot.json").read_bytes()
+    Path("tables/events.csv").write_text(content)
+    assert says in refused(capsys)
+    assert Path("data/raw/snapshot.json").read_bytes() == before
+    assert sorted(path.name for path in Path("data").iterdir()) == ["raw"]
+
+
+def test_a_missing_folder_is_refused(place, capsys):
+    settings(folder="nowhere")
+    assert "there is no folder" in refused(capsys)
+    settings(folder=None)
+    assert "snapshot.folder names no folder" in refused(capsys)
+
+
+def test_a_missing_table_is_refused_with_what_was_found(place, capsys):
+    Path("tables/events.csv").rename("tables/sales.csv")
+    line = refused(capsys)
+    assert "has no events.csv or events.parquet" in line
+    assert "found: customers.csv, products.csv, sales.csv" in line
+
+
+def test_a_wrong_type_in_parquet_is_refused(place, capsys):
+    Path("tables/events.csv").unlink()
+    numbers = pa.array(range(SHOP["events"].num_rows))
+    pq.write_table(SHOP["events"].set_column(2, "timestamp", numbers), "tables/events.parquet")
+    assert "column 'timestamp' (events.timestamp) holds int64 in all rows" in refused(capsys)
+
+
+def test_a_file_of_mixed_encodings_is_refused_with_both_lines(place, capsys):
+    lines = ["product_id,title,category", "1,有机全脂牛奶,", "2,茉莉香米,"]
+    Path("tables/products.csv").write_bytes("\n".join(lines[:2]).encode() + b"\n" + lines[2].encode("gb18030") + b"\n")
+    assert "products.csv: line 3 is not UTF-8 while line 2 is; save the whole file as UTF-8" in refused(capsys)
+
+
+def test_latin_1_is_not_taken_for_chinese(place, capsys):
+    Path("tables/products.csv").write_bytes("product_id,title,category\n1,Müller Käse,\n".encode("latin-1"))
+    assert "line 2 is neither UTF-8 nor GB18030" in refused(capsys)
+
+
+def test_a_truncated_parquet_file_is_refused_by_name(place, capsys):
+    Path("tables/events.csv").unlink()
+    pq.write_table(SHOP["events"], "tables/events.parquet")
+    whole = Path("tables/events.parquet").read_bytes()
+    Path("tables/events.parquet").write_bytes(whole[: len(whole) // 2])
+    assert "events.parquet cannot be read as parquet: it is cut off or damaged" in refused(capsys)
+
+
+def test_a_link_that_leaves_the_folder_is_refused(place, capsys):
+    Path("tables/events.csv").rename("outside.csv")
+    Path("tables/events.csv").symlink_to(place / "outside.csv")
+    assert "is a link that leaves the folder" in refused(capsys)
+
+
+@pytest.mark.parametrize(
+    ("section", "says"),
+    [
+        ({"foldr": "x"}, "unknown key 'snapshot.foldr'"),
+        ({"time_zone": "Europe/Nowhere"}, "'Europe/Nowhere' is not a time zone"),
+        ({"business_date": "soon"}, "snapshot.business_date"),
+        ({"mapping": {"sales": {"a": "b"}}}, "there is no table 'sales'"),
+        ({"mapping": {"events": {"customer": "b"}}}, "there is no column 'customer'"),
+        ({"mapping": {"events": {"value": "paid"}}}, "events.csv has no column 'paid'"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused_by_name(place, capsys, section, says):
+    settings(**section)
+    assert says in refused(capsys)
+
+
+def test_a_key_that_others_may_read_is_refused(place, capsys):
+    assert main("snapshot") == 0
+    Path(".nightmarket/customer.key").chmod(0o644)
+    line = refused(capsys)
+    assert "can be read by others; run `chmod 600" in line
+    assert Path(".nightmarket/customer.key").read_text().strip() not in line
+
+
+def test_from_the_shell_a_refusal_is_one_line_and_exit_code_2(place):
+    settings(folder="nowhere")
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    ran = subprocess.run([sys.executable, "-m", "tasks", "snapshot"], capture_output=True, text=True, env=environment)
+    assert ran.returncode == 2
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_the_demo_comes_whole_with_promotions_and_readable_titles(place):
+    settings(source="demo", time_zone="America/New_York", business_date=None)
+    assert main("snapshot") == 0
+    found = about()
+    rows = {name: table["rows"] for name, table in found["tables"].items()}
+    assert rows["events"] == 1_469_307
+    assert rows["promotions"] == 20_940_529
+    assert rows["customers"] == 2_469
+    assert found["as_of"] == "2018-01-01"
+    products = raw("products").slice(0, 3).to_pylist()
+    assert products[0]["title"] == "Ice - crushed/cubed, 22 LB"
+    assert products[0]["category"] == "GROCERY > FRZN ICE > ICE - CRUSHED/CUBED"
+    assert products[1]["category"] == "MISCELLANEOUS"
+    assert products[2]["title"] == "Bread: italian/french"
+    campaign = raw("campaigns").slice(0, 1).to_pylist()[0]
+    assert campaign["start"] == datetime(2017, 3, 3, 5)
+    assert campaign["end"] == datetime(2017, 4, 10, 3, 59, 59)
+    first = raw("events").slice(0, 1).to_pylist()[0]
+    assert (first["product_id"], first["value"], first["timestamp"]) == (
+        "1095275",
+        0.5,
+        datetime(2017, 1, 1, 11, 53, 26),
+    )
+    assert raw("customers")["customer_id"][0].as_py() == first["customer_id"]
