@@ -8,8 +8,7 @@ contract's column names, so the folder can be read with `source: folder` and no 
 """
 
 import argparse
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -18,44 +17,11 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-START = datetime(2024, 1, 1)
-"""A Monday. Times are local to the shop."""
+from bench.shelf import START, TYPES, Shelf, make_shelf, products, times
 
-TYPES = (
-    # department > category > type, nouns in English, nouns in Chinese, usual price
-    ("GROCERY > DAIRY > MILK", ("whole milk", "skimmed milk", "oat drink"), ("全脂牛奶", "脱脂牛奶", "燕麦奶"), 1.6),
-    ("GROCERY > DAIRY > YOGURT", ("greek yogurt", "fruit yogurt"), ("希腊酸奶", "水果酸奶"), 2.4),
-    ("GROCERY > DAIRY > CHEESE", ("cheddar cheese", "goat cheese"), ("切达奶酪", "山羊奶酪"), 4.5),
-    ("GROCERY > BREAD > LOAVES", ("rye bread", "white bread"), ("黑麦面包", "白面包"), 2.2),
-    ("GROCERY > DRINKS > COFFEE", ("ground coffee", "coffee beans"), ("咖啡粉", "咖啡豆"), 6.9),
-    ("GROCERY > DRINKS > TEA", ("green tea", "black tea", "oolong tea"), ("绿茶", "红茶", "乌龙茶"), 3.8),
-    ("GROCERY > SNACKS > CHOCOLATE", ("dark chocolate", "milk chocolate"), ("黑巧克力", "牛奶巧克力"), 2.1),
-    ("GROCERY > STAPLES > RICE", ("jasmine rice", "brown rice"), ("茉莉香米", "糙米"), 5.2),
-    ("PRODUCE > FRUIT > CITRUS", ("navel oranges", "lemons"), ("脐橙", "柠檬"), 2.9),
-    ("PRODUCE > VEGETABLES > LEAVES", ("baby spinach", "romaine lettuce"), ("小菠菜", "长叶生菜"), 2.0),
-    ("DRUG > HAIR CARE > SHAMPOO", ("repair shampoo", "baby shampoo"), ("修护洗发水", "婴儿洗发水"), 7.5),
-    ("DRUG > PAPER > TISSUES", ("soft tissues", "kitchen roll"), ("柔软纸巾", "厨房卷纸"), 3.3),
-)
-ADJECTIVES = ("organic", "classic", "family", "light", "premium", "farm", "value", "fresh")
-ADJECTIVES_ZH = ("有机", "经典", "家庭装", "轻享", "优选", "农场", "实惠", "新鲜")
-SIZES = ("250 G", "500 G", "1 KG", "6 CT", "1 L", "330 ML")
 CAMPAIGN_KINDS = ("Type A", "Type B", "Type C")
 REPERTOIRE = 12
 CHANNELS = 4
-
-
-@dataclass(frozen=True)
-class Shelf:
-    """What the shop sells, as arrays over products, sorted by type; the last product is fuel."""
-
-    type_of: np.ndarray
-    """int (P,), index into TYPES; fuel has len(TYPES)"""
-    launch: np.ndarray
-    """int (P,), week of the first day on sale, from 0"""
-    appeal: np.ndarray
-    """float (P,), relative popularity"""
-    price: np.ndarray
-    """float (P,), list price"""
 
 
 def make_shop(
@@ -63,7 +29,7 @@ def make_shop(
 ) -> dict[str, pa.Table]:
     """All tables of the shop: contract columns, times local to the shop; the same seed makes the same shop."""
     rng = np.random.default_rng(seed)
-    shelf = _shelf(rng, num_products, num_weeks)
+    shelf = make_shelf(rng, num_products, num_weeks)
     promoted = rng.random((num_weeks, num_products)) < 0.05
     taste = rng.dirichlet(np.full(len(TYPES), 0.35), size=num_customers)
     customer_ids = _ids(np.arange(num_customers) * 7 + 1, 6)
@@ -71,7 +37,7 @@ def make_shop(
     bought = _purchases(rng, shelf, taste, promoted, num_weeks)
     tables = {
         "customers": _customers(rng, customer_ids),
-        "products": _products(rng, shelf, product_ids),
+        "products": products(rng, shelf, product_ids),
         "events": _events(bought, customer_ids, product_ids),
         "promotions": _promotions(rng, promoted, product_ids),
         "reviews": _reviews(rng, bought, customer_ids, product_ids, num_weeks),
@@ -106,16 +72,6 @@ def as_of(num_weeks: int = 60) -> str:
 
 def _ids(numbers: np.ndarray, width: int) -> pa.Array:
     return pa.array(np.char.zfill(numbers.astype(str), width).tolist())
-
-
-def _shelf(rng: np.random.Generator, num_products: int, num_weeks: int) -> Shelf:
-    type_of = np.sort(rng.integers(0, len(TYPES), num_products))
-    type_of[-1] = len(TYPES)
-    launch = np.where(rng.random(num_products) < 0.25, rng.integers(1, max(num_weeks, 2), num_products), 0)
-    launch[-1] = 0
-    appeal = rng.lognormal(0, 1, num_products)
-    usual = np.array([kind[3] for kind in TYPES] + [1.4])[type_of]
-    return Shelf(type_of, launch, appeal, np.round(usual * rng.lognormal(0, 0.25, num_products), 2))
 
 
 def _draw(rng: np.random.Generator, types: np.ndarray, shelf: Shelf, weights: np.ndarray) -> np.ndarray:
@@ -182,11 +138,6 @@ def _purchases(
     return {name: column[order] for name, column in columns.items()}
 
 
-def _times(seconds: np.ndarray) -> pa.Array:
-    """Seconds since START as timestamps without zone."""
-    return pa.array(np.datetime64(START, "us") + seconds.astype("timedelta64[s]"), type=pa.timestamp("us"))
-
-
 def _customers(rng: np.random.Generator, customer_ids: pa.Array) -> pa.Table:
     num = len(customer_ids)
     return pa.table(
@@ -198,44 +149,12 @@ def _customers(rng: np.random.Generator, customer_ids: pa.Array) -> pa.Table:
     )
 
 
-def _products(rng: np.random.Generator, shelf: Shelf, product_ids: pa.Array) -> pa.Table:
-    titles, categories, sizes = [], [], []
-    for kind in shelf.type_of:
-        size = SIZES[rng.integers(len(SIZES))]
-        adjective, noun, chinese = rng.integers(len(ADJECTIVES)), rng.integers(6), rng.random() < 0.15
-        if kind == len(TYPES):
-            titles.append("Gasoline")
-            categories.append("FUEL > GASOLINE")
-        else:
-            path, english, mandarin, _ = TYPES[kind]
-            titles.append(
-                f"{ADJECTIVES_ZH[adjective]}{mandarin[noun % len(mandarin)]} {size}"
-                if chinese
-                else f"{ADJECTIVES[adjective].capitalize()} {english[noun % len(english)]} {size}"
-            )
-            categories.append(path)
-        sizes.append(size)
-    num = len(shelf.type_of)
-    return pa.table(
-        {
-            "product_id": product_ids,
-            "title": titles,
-            "brand": rng.choice(["National", "Private"], num, p=[0.7, 0.3]).tolist(),
-            "maker": [f"M{number:02d}" for number in rng.integers(0, 25, num)],
-            "category": categories,
-            "size": sizes,
-            "price": shelf.price,
-            "available_from": _times(shelf.launch * 7 * 86400),
-        }
-    )
-
-
 def _events(bought: dict[str, np.ndarray], customer_ids: pa.Array, product_ids: pa.Array) -> pa.Table:
     return pa.table(
         {
             "customer_id": customer_ids.take(pa.array(bought["customer"])),
             "product_id": product_ids.take(pa.array(bought["product"])),
-            "timestamp": _times(bought["second"]),
+            "timestamp": times(bought["second"]),
             "kind": pa.array(np.full(len(bought["second"]), "purchase").tolist()),
             "quantity": bought["quantity"],
             "value": bought["value"],
@@ -276,7 +195,7 @@ def _reviews(
         {
             "customer_id": customer_ids.take(pa.array(bought["customer"][chosen])),
             "product_id": product_ids.take(pa.array(bought["product"][chosen])),
-            "timestamp": _times(later[chosen]),
+            "timestamp": times(later[chosen]),
             "text": [words[stars - 1] for stars in rating],
             "rating": rating.astype(float),
         }

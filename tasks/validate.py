@@ -12,6 +12,8 @@ The only user of Great Expectations. What it judges, and why that is exact: nigh
 import contextlib
 import logging
 import shutil
+import time
+from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,7 @@ def run(settings: Settings) -> None:
     tables = [table for table in TABLES if table.name in about["tables"]]
     _check_whole(about, tables)
     _check_volume(about, settings.max_volume_drop)
+    LOG.info("validate: %d tables; loading Great Expectations", len(tables))
     judge = Judge(about, Expectations())
     verdicts = []
     for table in tables:
@@ -115,7 +118,7 @@ class Judge:
             self._check_empty(table)
         repeats = _repeats(path, table, schema.names)
         broken: list[set[str]] = []
-        for block in fold(batches(path), table):
+        for block in fold(_counted(batches(path), verdict), table):
             frame = judged_frame(block, table, self.known, {name: len(rows) > 0 for name, rows in repeats.items()})
             outcomes = self.expectations.judge(content, frame)
             broken.append({meta["reason"] for meta, holds, _ in outcomes if not holds and meta["scope"] == "table"})
@@ -173,6 +176,17 @@ class Judge:
             return []
         last = local_day(self.last_event, zone) if self.last_event else "never"
         return [f"events: none on {day}, the last full day; the latest are of {last}"]
+
+
+def _counted(chunks: Iterator[pa.RecordBatch], verdict: Verdict) -> Iterator[pa.RecordBatch]:
+    """The same chunks, with a line every few seconds."""
+    rows, told = 0, time.perf_counter()
+    for chunk in chunks:
+        yield chunk
+        rows += chunk.num_rows
+        if time.perf_counter() - told > 3:
+            told = time.perf_counter()
+            LOG.info("validate: %s, %s of %s rows read", verdict.table.name, f"{rows:,}", f"{verdict.num_rows:,}")
 
 
 def _latest(block: Block, horizon: datetime) -> datetime | None:
