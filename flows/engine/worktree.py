@@ -47,7 +47,7 @@ def create(home: Path, name: str) -> Path:
     for record in RECORDS:
         _same_file(home / record, tree / record)
     _configure_dvc(home, tree)
-    if (home / ".venv").exists():
+    if (home / ".venv").exists() and not os.path.lexists(tree / ".venv"):
         (tree / ".venv").symlink_to(home / ".venv")
     with dag.repo(tree) as repo:
         repo.checkout(allow_missing=True, force=True)

@@ -1,7 +1,12 @@
+import contextlib
 import json
+import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectHTTPStatusError
@@ -9,7 +14,6 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelling
 
 from flows import ui
-from flows.engine import server
 
 
 def alive(pid: int) -> bool:
@@ -26,23 +30,44 @@ def until(condition, seconds=60.0):
         time.sleep(0.1)
 
 
+def announced_in(home):
+    return json.loads((home / ".prefect/server.json").read_text())["url"]
+
+
 @pytest.fixture
-def deployed(project):
-    """The project's deployments on the server, a process worker beside it, and a client."""
-    env = {**project.env, **ui.environment(project.home, project.api), "PREFECT_HOME": project.env["PREFECT_HOME"]}
-    env["PYTHONPATH"] = project.env["PYTHONPATH"]
-    ui.register(project.home, env)
-    (project.home / ".prefect").mkdir(exist_ok=True)
-    worker = server.start_guarded(
-        ui.worker_command(), env=env, log=project.home / ".prefect/worker.log", cwd=project.home
-    )
-    with temporary_settings({PREFECT_API_URL: project.api}), get_client(sync_client=True) as client:
-        yield project, client
-    server.stop_guarded(worker)
+def taken_ports():
+    """Somebody else listens on the usual ports."""
+    with contextlib.ExitStack() as stack:
+        for port in (ui.PREFECT_PORT, ui.MLFLOW_PORT):
+            with contextlib.suppress(OSError):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+        yield
 
 
-def test_a_run_from_the_form_is_checked_runs_in_the_worker_and_can_be_cancelled(deployed):
-    project, client = deployed
+@pytest.fixture
+def running_ui(project, taken_ports):
+    """`make ui` in the project: its process, the addresses it printed, a client of its server."""
+    env = {key: value for key, value in project.env.items() if key != "PREFECT_API_URL"}
+    command = [sys.executable, "-m", "flows.ui"]
+    with subprocess.Popen(command, cwd=project.home, env=env, stdout=subprocess.PIPE, text=True) as process:
+        addresses = {}
+        for line in process.stdout:
+            name, _, address = line.strip().partition(" ")
+            if "://" in address:
+                addresses[name] = address.strip()
+            if line.startswith("Ctrl-C"):
+                break
+        api = addresses["Prefect"] + "/api"
+        with temporary_settings({PREFECT_API_URL: api}), get_client(sync_client=True) as client:
+            yield project, process, addresses, client
+        process.terminate()
+
+
+def test_a_run_from_the_form_is_checked_runs_in_the_worker_and_can_be_cancelled(running_ui):
+    project, process, addresses, client = running_ui
+    assert not addresses["Prefect"].endswith(str(ui.PREFECT_PORT))
+    assert not addresses["MLflow"].endswith(str(ui.MLFLOW_PORT))
+    assert announced_in(project.home) == addresses["Prefect"] + "/api"
     nightly = client.read_deployment_by_name("nightly/nightly")
     assert nightly.schedules[0].schedule.cron == "0 2 * * *"
     assert "YYYY-MM-DD" in nightly.parameter_openapi_schema["properties"]["business_date"]["description"]
@@ -67,3 +92,9 @@ def test_a_run_from_the_form_is_checked_runs_in_the_worker_and_can_be_cancelled(
     assert project.started()[-1] == "report"
     done = project.command("-m", "dvc", "status", "--json")
     assert json.loads(done.stdout) == {}
+
+    below = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
+    assert len(below) >= 6  # three guards, and what they guard
+    process.terminate()
+    assert process.wait(30) == 0
+    assert [pid for pid in below if alive(pid)] == []
