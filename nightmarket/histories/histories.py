@@ -38,17 +38,18 @@ class Histories:
     def __len__(self) -> int:
         return int(self.customer.size)
 
-    def _where(self, mask: NDArray[np.bool_]) -> "Histories":
+    def where(self, mask: NDArray[np.bool_]) -> "Histories":
+        """The lines where the mask (N,) is true."""
         arrays = {f.name: getattr(self, f.name)[mask] for f in fields(self) if not f.name.startswith("num_")}
         return replace(self, **arrays)
 
     def until(self, week: int) -> "Histories":
         """The lines of all weeks up to and including `week`."""
-        return self._where(self.week <= week)
+        return self.where(self.week <= week)
 
     def between(self, first: int, last: int) -> "Histories":
         """The lines of the weeks first..last, both included."""
-        return self._where((self.week >= first) & (self.week <= last))
+        return self.where((self.week >= first) & (self.week <= last))
 
     @property
     def indptr(self) -> NDArray[np.int64]:

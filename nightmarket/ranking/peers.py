@@ -1,0 +1,196 @@
+"""The baselines that every run is measured against, over the full catalogue.
+
+Each is a function of the histories before the cut and gives scores (B, I) for a slice of customers, so that memory
+does not grow with the number of customers.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.linalg import cho_factor, cho_solve
+
+from nightmarket.histories import Histories
+
+Scores = NDArray[np.float32]
+Scorer = Callable[[slice], Scores]
+"""Scores (B, I) of all items for the customers of a slice; higher is better."""
+
+
+def recent_popularity(histories: Histories, origin: int, weeks: int = 4) -> NDArray[np.float32]:
+    """(I,) customers who bought the item in the last weeks, plus a trace of all-time buyers to break ties."""
+    recent = histories.between(origin - weeks + 1, origin).matrix()
+    ever = histories.matrix()
+    return (recent.getnnz(axis=0) + 1e-4 * ever.getnnz(axis=0)).astype(np.float32)
+
+
+def popularity(histories: Histories, origin: int, weeks: int = 4) -> Scorer:
+    """The same list for everybody."""
+    scores = recent_popularity(histories, origin, weeks)
+    return lambda rows: np.broadcast_to(scores, (rows.stop - rows.start, scores.size)).copy()
+
+
+def decayed_counts(histories: Histories, last_day: int, half_life: float) -> sparse.csr_matrix:
+    """(C, I) number of baskets with the item, each halved for every `half_life` days of age."""
+    age = last_day - histories.day
+    return histories.matrix(np.exp2(-age / half_life).astype(np.float32))
+
+
+def recency_frequency(histories: Histories, origin: int, half_life: float = 90.0) -> Scorer:
+    """What the customer bought often and lately; ties and the rest of the list by recent popularity."""
+    own = decayed_counts(histories, 7 * origin + 10, half_life)
+    shared = recent_popularity(histories, origin)
+    tail = 1e-6 * shared / max(float(shared.max()), 1.0)
+
+    def score(rows: slice) -> Scores:
+        dense: Scores = own[rows].toarray()
+        return dense + tail
+
+    return score
+
+
+@dataclass(frozen=True)
+class TifuSettings:
+    """TIFU-kNN's hyper-parameters; the defaults were chosen on earlier windows of the demo."""
+
+    num_groups: int = 20
+    within_decay: float = 0.98
+    group_decay: float = 0.9
+    num_neighbours: int = 300
+    own_share: float = 0.8
+
+
+def tifu_vectors(histories: Histories, settings: TifuSettings) -> sparse.csr_matrix:
+    """(C, I) personal item frequencies with two decays (Hu et al., 2020): within a group of baskets and across groups.
+
+    A customer's baskets are cut into `num_groups` runs of equal length, so that the decay follows each one's own pace.
+    """
+    order = np.unique(histories.basket)  # baskets are numbered by customer, then time
+    owner = np.zeros(order.size, np.int64)
+    position = np.searchsorted(order, histories.basket)
+    owner[position] = histories.customer
+    last = np.searchsorted(owner, owner, side="right") - 1
+    back = last - np.arange(order.size)  # 0 = the customer's newest basket
+    total = last - np.searchsorted(owner, owner) + 1
+    size = -(-total // settings.num_groups)
+    group, within = back // size, back % size
+    group_len = np.minimum(size, total - group * size)
+    weight = settings.within_decay**within * settings.group_decay**group / (group_len * -(-total // size))
+    return histories.matrix(weight[position].astype(np.float32))
+
+
+def neighbours(vectors: sparse.csr_matrix, num: int, chunk: int = 2048) -> sparse.csr_matrix:
+    """(C, C) rows that average each customer's `num` nearest others by Euclidean distance."""
+    num_customers = vectors.shape[0]
+    num = min(num, num_customers - 1)
+    square = np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel()
+    columns = np.empty((num_customers, max(num, 0)), np.int32)
+    transposed = vectors.T.tocsr()
+    for start in range(0, num_customers if num > 0 else 0, chunk):
+        rows = slice(start, min(start + chunk, num_customers))
+        distance = square[None, :] - 2 * (vectors[rows] @ transposed).toarray()
+        distance[np.arange(distance.shape[0]), np.arange(rows.start, rows.stop)] = np.inf
+        columns[rows] = np.argpartition(distance, num - 1, axis=1)[:, :num]
+    indptr = np.arange(num_customers + 1) * max(num, 0)
+    data = np.full(columns.size, 1.0 / max(num, 1), np.float32)
+    return sparse.csr_matrix((data, columns.ravel(), indptr), shape=(num_customers, num_customers))
+
+
+def tifu_knn(histories: Histories, origin: int, settings: TifuSettings | None = None) -> Scorer:
+    """TIFU-kNN: own decayed frequencies blended with those of the nearest customers (Hu et al., SIGIR 2020)."""
+    settings = settings or TifuSettings()
+    vectors = tifu_vectors(histories, settings)
+    around = neighbours(vectors, settings.num_neighbours)
+    shared = recent_popularity(histories, origin)
+    tail = 1e-9 * shared / max(float(shared.max()), 1.0)
+
+    def score(rows: slice) -> Scores:
+        blend = settings.own_share * vectors[rows] + (1 - settings.own_share) * (around[rows] @ vectors)
+        dense: Scores = blend.toarray()
+        return dense + tail
+
+    return score
+
+
+def ease(
+    histories: Histories,
+    origin: int,
+    ridge: float = 300.0,
+    columns: NDArray[np.int32] | None = None,
+    max_dual: int = 8000,
+    max_items: int = 8000,
+) -> Scorer:
+    """EASE (Steck, 2019) on log counts; with `columns` (A,) the scores are (B, A) for those items alone.
+
+    With C customers and X (C, I), the item-item inverse follows from a C x C one: X(XᵀX + λ)⁻¹ = (XXᵀ + λ)⁻¹X, so the
+    whole catalogue costs C³. Above `max_dual` customers the item-item form is used on the `max_items` best sellers.
+    """
+    counts = histories.matrix()
+    counts.data = np.log1p(counts.data)
+    columns = np.arange(counts.shape[1], dtype=np.int32) if columns is None else columns
+    if counts.shape[0] <= max_dual:
+        return _ease_dual(counts, ridge, columns)
+    return _ease_primal(counts, ridge, columns, max_items)
+
+
+def _ease_dual(counts: sparse.csr_matrix, ridge: float, columns: NDArray[np.int32]) -> Scorer:
+    kernel = (counts @ counts.T).toarray().astype(np.float64)
+    kernel[np.diag_indices_from(kernel)] += ridge
+    inverse = cho_solve(cho_factor(kernel, overwrite_a=True), np.eye(kernel.shape[0]), overwrite_b=True)
+    inverse32 = inverse.astype(np.float32)
+    chosen = counts.tocsc()[:, columns]
+    explained = np.zeros(columns.size, np.float32)
+    for start in range(0, columns.size, 8192):
+        block = chosen[:, start : start + 8192]
+        explained[start : start + 8192] = np.asarray(block.multiply(inverse32 @ block).sum(axis=0)).ravel()
+    scale = ridge / np.maximum(1.0 - explained, 1e-6)
+    by_item, by_customer = chosen.T.tocsr(), chosen.tocsr()
+
+    def score(rows: slice) -> Scores:
+        solved: Scores = (by_item @ inverse32[:, rows]).T
+        dense: Scores = by_customer[rows].toarray()
+        return dense - solved * scale
+
+    return score
+
+
+def _ease_primal(counts: sparse.csr_matrix, ridge: float, columns: NDArray[np.int32], max_items: int) -> Scorer:
+    best = np.argsort(-counts.getnnz(axis=0)[columns], kind="stable")[:max_items]
+    place = np.sort(best)
+    inside = counts[:, columns[place]]
+    gram = (inside.T @ inside).toarray().astype(np.float32)
+    gram[np.diag_indices_from(gram)] += ridge
+    inverse = cho_solve(cho_factor(gram, overwrite_a=True), np.eye(gram.shape[0], dtype=np.float32), overwrite_b=True)
+    weights = -inverse / np.diag(inverse)
+    np.fill_diagonal(weights, 0.0)
+
+    def score(rows: slice) -> Scores:
+        out = np.full((rows.stop - rows.start, columns.size), -np.inf, np.float32)
+        out[:, place] = inside[rows] @ weights
+        return out
+
+    return score
+
+
+def line_affinity(histories: Histories, line: NDArray[np.int32], kind: NDArray[np.int32], last_day: int) -> Scorer:
+    """How much of the customer's recent buying is in the product's line, then in its kind; needs no sales of it.
+
+    line, kind  (I,) codes of the products
+    """
+    fresh = np.exp2((histories.day - last_day) / 90).astype(np.float32)
+
+    def shares(codes: NDArray[np.int32]) -> sparse.csr_matrix:
+        shape = (histories.num_customers, int(codes.max(initial=0)) + 1)
+        counts = sparse.coo_matrix((fresh, (histories.customer, codes[histories.item])), shape=shape).tocsr()
+        total = np.maximum(np.asarray(counts.sum(axis=1)).ravel(), 1e-9)
+        return (sparse.diags_array(1 / total) @ counts).tocsr().astype(np.float32)
+
+    by_line, by_kind = shares(line), shares(kind)
+
+    def score(rows: slice) -> Scores:
+        dense: Scores = by_line[rows].toarray()[:, line] + 0.01 * by_kind[rows].toarray()[:, kind]
+        return dense
+
+    return score

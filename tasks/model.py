@@ -1,0 +1,183 @@
+"""A model folder (rank/ and finetune/) brought to life on prepared tables.
+
+Training, evaluation, the gate and delivery all look at an origin through here, so that a champion is judged and served
+by the same code that trained it.
+"""
+
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nightmarket.encoding import lookup
+from nightmarket.evaluation import rank_metrics
+from nightmarket.histories import Histories
+from nightmarket.ranking import Budget, Catalogue, Evidence, Promotions, Ranker, Scene, TextScores, catalogue
+from nightmarket.ranking import lists as ranked_lists
+from nightmarket.retrieval import Tower, item_matrix
+from tasks import storage
+
+PREPARED = storage.ARTIFACTS / "prepare"
+TASKS = ("all", "new", "launch")
+log = logging.getLogger("nightmarket")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The tables of `prepare` as arrays."""
+
+    histories: Histories
+    products: pd.DataFrame
+    promotions: Promotions
+    windows: dict[str, Any]
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """Codes of the products."""
+        return catalogue(self.products)
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """Row = text_id."""
+        return storage.read_table(PREPARED / "texts.parquet")["text"].to_pylist()
+
+    def launching(self, window: dict[str, int]) -> NDArray[np.int32]:
+        """Products first sold in the window's target weeks; none for a window without targets."""
+        first = self.histories.first_weeks()
+        inside = (first >= window.get("first_target", 1)) & (first <= window.get("last_target", 0))
+        return np.flatnonzero(inside & self.catalogue.recommendable).astype(np.int32)
+
+    def evidence(self, origin: int) -> Evidence:
+        """What was known at the end of week `origin`."""
+        return Evidence(self.histories.until(origin), self.catalogue, origin, self.promotions)
+
+
+def prepared() -> Prepared:
+    """Read artifacts/prepare."""
+    lines = storage.read_table(PREPARED / "purchases.parquet")
+    products = storage.read_table(PREPARED / "products.parquet").to_pandas()
+    num_customers = storage.read_table(PREPARED / "customers.parquet", columns=["customer"]).num_rows
+    shares = storage.read_table(PREPARED / "promotions.parquet")
+    return Prepared(
+        histories=Histories(
+            **{name: lines[name].to_numpy() for name in lines.column_names},
+            num_customers=num_customers,
+            num_items=len(products),
+        ),
+        products=products,
+        promotions=Promotions(**{name: shares[name].to_numpy() for name in ("item", "week", "display", "mailer")}),
+        windows=storage.read_json(PREPARED / "windows.json"),
+    )
+
+
+def text_scores(finetune: Path, data: Prepared, origin: int) -> TextScores:
+    """The towers' vectors of a finetune folder for all customers as they stood at `origin`, and all products."""
+    tower = Tower.load(storage.read_tensors(finetune / "tower.safetensors"), storage.read_json(finetune / "tower.json"))
+    vectors = item_matrix(text_vectors(finetune, data), data.products["text_id"].to_numpy(np.int32))
+    history = data.histories.until(origin)
+    return TextScores(
+        customers=tower.customers(vectors, history, origin, "repertoire"),
+        launch_customers=tower.customers(vectors, history, origin, "launch"),
+        items=tower.items(vectors),
+    )
+
+
+def text_vectors(finetune: Path, data: Prepared) -> NDArray[np.float32]:
+    """(T, D) vectors of tonight's texts by the folder's encoder; texts that it has not seen are encoded now."""
+    from nightmarket.encoding import Encoder, text_hashes
+
+    stored = storage.read_tensors(finetune / "text_vectors.safetensors")
+    vectors, missing = lookup(text_hashes(data.texts), stored["hashes"], stored["vectors"])
+    if missing.size:
+        log.info("encoding %s texts that the model has not seen", f"{missing.size:,}")
+        encoder = Encoder.load(str(finetune / "encoder"), "auto")
+        vectors[missing] = encoder.encode([data.texts[i] for i in missing])
+    return vectors
+
+
+@dataclass(frozen=True)
+class Model:
+    """A ranker for products on sale, one for launches, and the settings that their candidates need."""
+
+    ranker: Ranker
+    launch: Ranker | None
+    budget: Budget
+    target_weeks: int
+    promotion_plan: bool
+    use_text: bool
+    trained_until: int
+
+    def scene(self, data: Prepared, finetune: Path, window: dict[str, int]) -> Scene:
+        """Candidates with features at the end of the window's `fit_until`."""
+        origin = window["fit_until"]
+        text = text_scores(finetune, data, origin) if self.use_text else None
+        launching = data.launching(window)
+        return Scene(data.evidence(origin), self.budget, text, launching, self.target_weeks, self.promotion_plan)
+
+
+def load(rank: Path) -> Model:
+    """Read a rank folder."""
+    facts = storage.read_json(rank / "ranker.json")
+    launch = rank / "launch.txt"
+    return Model(
+        ranker=Ranker.load((rank / "ranker.txt").read_text(encoding="utf-8")),
+        launch=Ranker.load(launch.read_text(encoding="utf-8")) if launch.exists() else None,
+        budget=Budget(**facts["budget"]),
+        target_weeks=facts["target_weeks"],
+        promotion_plan=facts["promotion_plan"],
+        use_text=facts["use_text"],
+        trained_until=facts["trained_until"],
+    )
+
+
+def window_lists(model: Model, scene: Scene, num: int = 20) -> dict[str, NDArray[np.int32]]:
+    """(C, num) lists per task at the scene's origin, -1 padded: all products, those new to the customer, launches."""
+    num_customers = scene.evidence.histories.num_customers
+    found = {task: np.full((num_customers, num), -1, np.int32) for task in TASKS}
+    own = scene.features.index("item_num")
+    for done, batch in enumerate(scene.batches()):
+        score = model.ranker.score(batch.features)
+        unseen = batch.features[:, own] == 0
+        ranked_lists.fill(found["all"], batch.customer, batch.item, score)
+        ranked_lists.fill(found["new"], batch.customer[unseen], batch.item[unseen], score[unseen])
+        if done % 4 == 3:
+            log.info("ranked %s of %s customers", f"{batch.customer[-1] + 1:,}", f"{num_customers:,}")
+    if model.launch is not None:
+        for batch in scene.launches():
+            ranked_lists.fill(found["launch"], batch.customer, batch.item, model.launch.score(batch.features))
+    return found
+
+
+def window_targets(data: Prepared, window: dict[str, int]) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int32]]]:
+    """Distinct products per customer that the window's weeks hold, per task, as (indptr, items)."""
+    before = data.histories.until(window["fit_until"])
+    targets = data.histories.between(window["first_target"], window["last_target"])
+    sold = np.zeros(data.histories.num_items, bool)
+    sold[before.item] = True
+    launched = targets.where(~sold[targets.item])
+    return {"all": targets.targets(), "new": targets.targets(before.matrix()), "launch": launched.targets()}
+
+
+def window_scores(folder: Path) -> pd.DataFrame:
+    """NDCG@10 per customer and task of a model folder on the current test window: customer, task, ndcg@10."""
+    data, model = prepared(), load(folder / "rank")
+    window = data.windows["test"]
+    lists = window_lists(model, model.scene(data, folder / "finetune", window))
+    return customer_scores(lists, window_targets(data, window))
+
+
+def customer_scores(
+    lists: dict[str, NDArray[np.int32]], targets: dict[str, tuple[NDArray[np.int64], NDArray[np.int32]]]
+) -> pd.DataFrame:
+    """NDCG@10 per customer and task as a long table; customers without targets in a task are left out."""
+    parts = []
+    for task in TASKS:
+        score = rank_metrics(lists[task], *targets[task], cutoffs=(10,))["ndcg@10"]
+        part = pd.DataFrame({"customer": np.arange(score.size, dtype=np.int32), "task": task, "ndcg@10": score})
+        parts.append(part[part["ndcg@10"].notna()])
+    return pd.concat(parts, ignore_index=True)
