@@ -96,10 +96,16 @@ class Demo:
                     "title": pc.binary_join_element_wise(title, size, ", ", null_handling="skip"),
                     "brand": source["brand"],
                     "maker": source["manufacturer_id"].cast(pa.string()),
-                    "category": pc.binary_join_element_wise(*levels, " > ", null_handling="skip"),
+                    "category": self._path(levels),
                     "size": size,
                 },
             )
+
+    def _path(self, levels: list[pa.Array]) -> pa.Array:
+        """Levels joined; a type without a category above it says nothing, so only the department stays."""
+        department, category, kind = levels
+        whole = pc.binary_join_element_wise(department, category, kind, " > ", null_handling="skip")
+        return pc.if_else(pc.is_valid(category), whole, department)
 
     def _events(self) -> Iterator[pa.RecordBatch]:
         for source in self._batches("transactions"):
