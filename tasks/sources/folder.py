@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -18,6 +18,10 @@ from tasks.sources.values import EXPECTED, BadValues, WrongType, convert
 from tasks.streams import sha256
 
 MAX_ATTRIBUTES = 20
+MIN_LEVELS, MAX_LEVELS = 50, 10_000
+"""A column of the customers with more than MIN_LEVELS values, most of them different, or with more than MAX_LEVELS, says
+who somebody is rather than what they are like."""
+
 DEFAULTS = {("events", "kind"): pa.scalar("purchase"), ("events", "quantity"): pa.scalar(1.0)}
 """What an optional column holds when the source lacks it; others hold nulls."""
 
@@ -217,12 +221,29 @@ class Plan:
         )
 
     def _attributes(self) -> dict[str, str]:
-        """attr_* names for the first columns beyond the contract."""
+        """attr_* names for the first columns beyond the contract that do not tell one customer from another."""
         names: dict[str, str] = {}
+        telling = self._telling(self.extra[:MAX_ATTRIBUTES])
         for theirs in self.extra[:MAX_ATTRIBUTES]:
+            if theirs in telling:
+                continue
             name = ATTRIBUTE_PREFIX + re.sub(r"\W+", "_", theirs.strip().lower())
             names[name if name not in names else f"{name}_{len(names)}"] = theirs
         return names
+
+    def _telling(self, names: list[str]) -> set[str]:
+        """Columns whose values are mostly different, like an address or a telephone number: they stay outside."""
+        seen: dict[str, set[Any]] = {name: set() for name in names}
+        rows = dict.fromkeys(names, 0)
+        for batch in self.file.batches(names) if names else ():
+            for name in names:
+                values = batch[name].drop_null()
+                rows[name] += len(values)
+                if len(seen[name]) <= MAX_LEVELS:
+                    seen[name].update(values.unique().to_pylist())
+        return {
+            name for name in names if len(seen[name]) > max(MIN_LEVELS, rows[name] / 2) or len(seen[name]) > MAX_LEVELS
+        }
 
 
 def _list(names: list[str]) -> str:

@@ -143,6 +143,23 @@ def test_a_mapping_renames_columns_and_extra_ones_are_dropped_and_named(place):
     assert about()["dropped_columns"] == {"events": ["till"]}
 
 
+def test_what_tells_one_customer_from_another_stays_outside(place):
+    lines = ["customer_id,age,mail"] + [
+        f"{number},{20 + number % 7},somebody{number}@example.org" for number in range(90)
+    ]
+    Path("tables/customers.csv").write_text("\n".join(lines))
+    assert main("snapshot") == 0
+    assert raw("customers").column_names == ["customer_id", "text", "attr_age"]
+    assert about()["dropped_columns"] == {"customers": ["mail"]}
+
+
+def test_a_file_with_a_header_alone_is_an_empty_table(place):
+    Path("tables/customers.csv").write_text("\ufeffcustomer_id;age\n", encoding="utf-8")
+    assert main("snapshot") == 0
+    assert raw("customers").column_names == ["customer_id", "text", "attr_age"]
+    assert about()["tables"]["customers"]["rows"] == 0
+
+
 def test_optional_columns_that_are_missing_hold_purchases_of_one_unit_and_nulls(place):
     pyarrow.csv.write_csv(SHOP["events"].select(["customer_id", "product_id", "timestamp"]), "tables/events.csv")
     assert main("snapshot") == 0
@@ -216,6 +233,17 @@ def test_a_file_that_cannot_be_read_is_refused_by_file_column_count_and_line(pla
     assert says in refused(capsys)
     assert Path("data/raw/snapshot.json").read_bytes() == before
     assert sorted(path.name for path in Path("data").iterdir()) == ["raw"]
+
+
+def test_a_relative_folder_and_the_key_lie_in_the_main_checkout_wherever_the_run_is(place, monkeypatch):
+    run = place / ".runs" / "tonight"
+    run.mkdir(parents=True)
+    monkeypatch.setenv("NIGHTMARKET_HOME", str(place))
+    monkeypatch.chdir(run)
+    settings()
+    assert main("snapshot") == 0
+    assert (run / "data/raw/events.parquet").exists()
+    assert (place / ".nightmarket/customer.key").exists()
 
 
 def test_a_missing_folder_is_refused(place, capsys):
