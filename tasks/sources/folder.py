@@ -19,7 +19,7 @@ from tasks.streams import sha256
 
 MAX_ATTRIBUTES = 20
 MIN_LEVELS, MAX_LEVELS = 50, 10_000
-"""A column of the customers with more than MIN_LEVELS values, most of them different, or with more than MAX_LEVELS, says
+"""A column of the customers with more than MIN_LEVELS values, most of them different, or more than MAX_LEVELS, says
 who somebody is rather than what they are like."""
 
 DEFAULTS = {("events", "kind"): pa.scalar("purchase"), ("events", "quantity"): pa.scalar(1.0)}
