@@ -96,16 +96,10 @@ class Demo:
                     "title": pc.binary_join_element_wise(title, size, ", ", null_handling="skip"),
                     "brand": source["brand"],
                     "maker": source["manufacturer_id"].cast(pa.string()),
-                    "category": self._path(levels),
+                    "category": _category(*levels),
                     "size": size,
                 },
             )
-
-    def _path(self, levels: list[pa.Array]) -> pa.Array:
-        """Levels joined; a type without a category above it says nothing, so only the department stays."""
-        department, category, kind = levels
-        whole = pc.binary_join_element_wise(department, category, kind, " > ", null_handling="skip")
-        return pc.if_else(pc.is_valid(category), whole, department)
 
     def _events(self) -> Iterator[pa.RecordBatch]:
         for source in self._batches("transactions"):
@@ -196,6 +190,12 @@ class Demo:
 
 def _feed(name: str, batches: object, dropped: tuple[str, ...] = (), filled: tuple[str, ...] = ()) -> Feed:
     return Feed(BY_NAME[name], batches, dropped=dropped, filled=filled)  # type: ignore[arg-type]
+
+
+def _category(department: pa.Array, category: pa.Array, kind: pa.Array) -> pa.Array:
+    """Levels joined; a type without a category above it says nothing, so only the department stays."""
+    whole = pc.binary_join_element_wise(department, category, kind, " > ", null_handling="skip")
+    return pc.if_else(pc.is_valid(category), whole, department)
 
 
 def _texts(numbers: pa.Array) -> pa.DictionaryArray:
