@@ -1,1 +1,7 @@
-""""""
+"""The page that people open in the morning: facts in, one self-contained HTML page out."""
+
+from nightmarket.reporting.night import Night
+from nightmarket.reporting.page import render
+from nightmarket.reporting.people import Person, Pick, Purchase, choose
+
+__all__ = ["Night", "Person", "Pick", "Purchase", "choose", "render"]

@@ -1,0 +1,95 @@
+"""Small SVG charts without script: coordinates are percentages, so they fit any width; colours come from the page."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+MARGIN = 2.0
+"""Percent kept free left and right of the data."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A linear axis from low to high, in the data's unit."""
+
+    low: float
+    high: float
+
+    def at(self, number: float) -> float:
+        """Place of a number, percent of the width."""
+        span = self.high - self.low or 1.0
+        return round(MARGIN + (100 - 2 * MARGIN) * (min(max(number, self.low), self.high) - self.low) / span, 2)
+
+    def ticks(self, num: int = 4) -> list[float]:
+        """Round numbers inside the axis, at most about `num`."""
+        raw = (self.high - self.low) / max(num, 1) or 1.0
+        size = 10.0 ** math.floor(math.log10(raw))
+        step = next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= raw)
+        first = math.ceil(self.low / step - 1e-9)
+        return [round(i * step, 10) for i in range(first, math.floor(self.high / step + 1e-9) + 1)]
+
+
+def scale(figures: Sequence[Mapping[str, float]], zero: bool = True) -> Scale:
+    """An axis that holds every interval, and zero unless told otherwise."""
+    lows, highs = [f["low"] for f in figures], [f["high"] for f in figures]
+    low, high = min(lows, default=0.0), max(highs, default=1.0)
+    if zero:
+        low, high = min(low, 0.0), max(high, 0.0)
+    return Scale(low, high if high > low else low + 1.0)
+
+
+def whisker(
+    figure: Mapping[str, float], axis: Scale, said: str, *, ours: bool = False, mark: float | None = None
+) -> Markup:
+    """A dot with its interval; `mark` draws a dashed line for comparison, `said` is what a screen reader says."""
+    low, value, high = (axis.at(figure[part]) for part in ("low", "value", "high"))
+    kind = "ours" if ours else "theirs"
+    parts = [_grid(axis)]
+    if mark is not None:
+        parts.append(Markup('<line class="mark" x1="{0}%" x2="{0}%" y1="0" y2="100%"/>').format(axis.at(mark)))
+    parts.append(Markup('<line class="whisker {}" x1="{}%" x2="{}%" y1="50%" y2="50%"/>').format(kind, low, high))
+    parts.append(Markup('<circle class="dot {}" cx="{}%" cy="50%" r="{}"/>').format(kind, value, 5 if ours else 4))
+    return Markup('<svg class="track" role="img" aria-label="{}">{}</svg>').format(said, Markup("").join(parts))
+
+
+def axis_labels(axis: Scale) -> Markup:
+    """The numbers of an axis, for the chart's head; read out with the rows, so hidden from screen readers."""
+    texts = Markup("").join(
+        Markup('<text x="{}%" y="70%">{}</text>').format(axis.at(tick), _short(tick)) for tick in axis.ticks()
+    )
+    return Markup('<svg class="axis" aria-hidden="true">{}</svg>').format(texts)
+
+
+def bar(share: float, said: str) -> Markup:
+    """A bar that fills `share` of its cell, in [0, 1]."""
+    width = round(100 * min(max(share, 0.0), 1.0), 2)
+    return Markup(
+        '<svg class="bar" role="img" aria-label="{}"><rect class="rail" width="100%" height="100%" rx="3"/>'
+        '<rect class="fill" width="{}%" height="100%" rx="3"/></svg>'
+    ).format(said, width)
+
+
+def curve(points: Sequence[tuple[float, float]], said: str) -> Markup:
+    """A line through (x, y) points, stretched to the width; at least two points."""
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    across, up = Scale(min(xs), max(xs)), Scale(min(ys), max(ys))
+    line = " ".join(f"{across.at(x):g},{round(38 - 0.36 * up.at(y), 2):g}" for x, y in points)
+    return Markup(
+        '<svg class="curve" role="img" aria-label="{}" viewBox="0 0 100 40" preserveAspectRatio="none">'
+        '<polyline points="{}" vector-effect="non-scaling-stroke"/></svg>'
+    ).format(said, line)
+
+
+def _grid(axis: Scale) -> Markup:
+    return Markup("").join(
+        Markup('<line class="{}" x1="{}%" x2="{}%" y1="0" y2="100%"/>').format(
+            "zero" if tick == 0 else "grid", axis.at(tick), axis.at(tick)
+        )
+        for tick in axis.ticks()
+    )
+
+
+def _short(number: float) -> str:
+    return f"{number:.4f}".rstrip("0").rstrip(".").replace("0.", ".").replace("-", "−") or "0"

@@ -1,0 +1,149 @@
+"""Which model delivers, what the gate said, what moves a score, and where it all comes from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from nightmarket.reporting import charts, words
+from nightmarket.reporting.night import Content, Night
+
+METRIC = "ndcg@10"
+NUM_FEATURES = 12
+
+
+@dataclass(frozen=True)
+class KeyFigure:
+    """One large number at the top."""
+
+    title: str
+    value: str
+    reach: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class GateView:
+    """The gate's word: opened or closed, its reasons, and differences by task."""
+
+    opened: bool
+    title: str
+    reasons: tuple[str, ...]
+    against: str
+    axis: Markup
+    rows: tuple[tuple[str, Markup, str, str], ...]
+
+
+def headline(night: Night) -> str:
+    """Who delivers today, in a sentence or two."""
+    receipt, decision = night.receipt, night.decision
+    if receipt is None:
+        refused = f" {_refusal(decision)}" if decision and not decision["opened"] else ""
+        return f"No version delivers yet: none has passed the gate.{refused}"
+    version = receipt["version"]
+    if decision is None or decision["version"] == version:
+        return f"Version {version} delivers. It passed the gate on the data up to {words.day(receipt['as_of'])}."
+    keeps = f"Version {version}, made from the data up to {words.day(receipt['as_of'])}, still delivers."
+    if decision["opened"]:
+        return f"{keeps} Tonight’s training repeated version {decision['version']}, which once was champion."
+    return f"{keeps} {_refusal(decision)}"
+
+
+def _refusal(decision: Content) -> str:
+    return f"Tonight’s model, version {decision['version']}, was not let through."
+
+
+def key_figures(night: Night) -> list[KeyFigure]:
+    """NDCG@10 of tonight's model per task, with what its hit rate means for people."""
+    figures = []
+    for task, (title, _) in words.TASKS.items():
+        ours = (night.metrics or {}).get(task, {}).get("nightmarket", {})
+        figure, hit = ours.get(METRIC), ours.get("hit@10")
+        if not words.known(figure):
+            continue
+        meaning = f"NDCG@10; {_people(hit['value'], task)}" if words.known(hit) else "NDCG@10"
+        figures.append(KeyFigure(title, words.fraction(figure["value"]), words.reach(figure), meaning))
+    return figures
+
+
+def _people(rate: float, task: str) -> str:
+    of_hundred = round(100 * rate)
+    who = {"all": "customers", "new": "who tried something new", "launch": "who tried a launch"}[task]
+    return f"{of_hundred if rate >= 0.005 else 'under 1'} of 100 {who} found one among their ten"
+
+
+def gate(night: Night) -> GateView | None:
+    """The gate's latest word, or None before the first registration."""
+    decision = night.decision
+    if decision is None:
+        return None
+    differences: Mapping[str, Any] = {t: f for t, f in decision["differences"].items() if words.known(f)}
+    axis = charts.scale(list(differences.values()))
+    rows = []
+    for task, (title, _) in words.TASKS.items():
+        if task in differences:
+            figure = differences[task]
+            said = words.interval(figure, plus=True)
+            rows.append(
+                (title, charts.whisker(figure, axis, f"{title}: {said}", ours=True), said, words.standing(figure))
+            )
+    version = decision["version"]
+    title = f"Version {version} was let through" if decision["opened"] else f"Version {version} was not let through"
+    reasons = tuple(_sentence(reason) for reason in decision["reasons"])
+    return GateView(decision["opened"], title, reasons, decision["against"], charts.axis_labels(axis), tuple(rows))
+
+
+def _sentence(reason: str) -> str:
+    reason = reason.replace("ndcg@10", "NDCG@10")
+    return f"{reason[:1].upper()}{reason[1:]}."
+
+
+def importance(night: Night) -> list[tuple[str, Markup, str]]:
+    """The features that the ranker gained most from: name, bar, share of all gain."""
+    pairs = _gains(night.importance)
+    whole = sum(gain for _, gain in pairs)
+    top = sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:NUM_FEATURES]
+    if not top or whole <= 0:
+        return []
+    most = top[0][1]
+    rows = [(name, gain / most, words.share(gain, whole)) for name, gain in top if gain > 0]
+    return [(name.replace("_", " "), charts.bar(part, f"{name}: {share}"), share) for name, part, share in rows]
+
+
+def _gains(content: Any) -> list[tuple[str, float]]:
+    """Pairs of feature and gain, from a mapping or from a list of {"feature", "gain"}."""
+    if isinstance(content, Mapping):
+        content = content.get("gain", content)
+        return [(str(name), float(gain)) for name, gain in content.items() if isinstance(gain, int | float)]
+    if isinstance(content, list):
+        return [(str(row["feature"]), float(row["gain"])) for row in content if {"feature", "gain"} <= set(row)]
+    return []
+
+
+def lineage(night: Night) -> list[tuple[str, str, bool]]:
+    """Where tonight's page comes from: label, value, whether the value is a code to copy."""
+    rows: list[tuple[str, str, bool]] = []
+    receipt, decision = night.receipt, night.decision
+    if receipt:
+        rows.append(("Delivering version", str(receipt["version"]), False))
+    told = decision or receipt
+    if told:
+        if decision and receipt and decision["version"] != receipt["version"]:
+            rows.append(("Tonight’s version", str(decision["version"]), False))
+        rows += [
+            ("Commit", told["commit"], True),
+            ("MLflow run", told["run_id"], True),
+            ("Lock hash", told["lock_hash"], True),
+            ("Parameters, SHA-256", told["params_sha256"], True),
+        ]
+    if night.snapshot and night.snapshot.get("fingerprint"):
+        rows.append(("Data fingerprint", night.snapshot["fingerprint"], True))
+    if night.window:
+        span = words.week_span(night.window["first_target"], night.window["last_target"])
+        rows.append(("Judged on purchases of", span, False))
+    if night.summary:
+        scored = f"{words.count(night.summary.get('num_customers', 0))} customers"
+        products = night.summary.get("num_products")
+        rows.append(("Recommended for", scored + (f", {words.count(products)} products" if products else ""), False))
+    return rows

@@ -1,0 +1,78 @@
+"""What came in, what was set aside and why."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nightmarket.reporting import words
+from nightmarket.reporting.night import Night
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One source table: counts as text, change against the night before."""
+
+    name: str
+    rows: str
+    change: str
+    set_aside: str
+
+
+@dataclass(frozen=True)
+class Intake:
+    """The section's words and rows."""
+
+    summary: str
+    tables: tuple[TableRow, ...]
+    reasons: tuple[tuple[str, str, str], ...]
+    warnings: tuple[str, ...]
+
+
+def intake(night: Night) -> Intake | None:
+    """The section, or None when nothing is known about the input."""
+    if night.validation is None:
+        return None
+    tables: Mapping[str, Any] = night.validation["tables"]
+    rows = tuple(_row(name, table) for name, table in sorted(tables.items(), key=lambda item: -item[1]["rows"]))
+    reasons = [
+        (name, reason, int(number)) for name, table in tables.items() for reason, number in table["reasons"].items()
+    ]
+    told = tuple((name, reason, words.count(n)) for name, reason, n in sorted(reasons, key=lambda row: (-row[2], row)))
+    return Intake(_summary(night, tables), rows, told, tuple(_warnings(night)))
+
+
+def _row(name: str, table: Mapping[str, Any]) -> TableRow:
+    previous = table.get("previous_rows")
+    if previous is None:
+        change = "first night"
+    elif previous == table["rows"]:
+        change = "unchanged"
+    else:
+        more = table["rows"] - previous
+        change = f"{'+' if more > 0 else '−'}{words.count(abs(more))} ({words.share(abs(more), previous)})"
+    aside = f"{words.count(table['set_aside'])} ({words.share(table['set_aside'], table['rows'])})"
+    return TableRow(name, words.count(table["rows"]), change, aside if table["set_aside"] else "none")
+
+
+def _summary(night: Night, tables: Mapping[str, Any]) -> str:
+    rows = sum(table["rows"] for table in tables.values())
+    aside = sum(table["set_aside"] for table in tables.values())
+    source = (night.snapshot or {}).get("source", "the source")
+    checks = (night.validation or {}).get("expectations", 0)
+    kept = "None was set aside."
+    if aside:
+        waiting = f"{words.count(aside)} were set aside ({words.share(aside, rows)})"
+        kept = f"{waiting}; they wait in quarantine with their reason."
+    came = f"{words.count(rows)} rows in {len(tables)} tables came from “{source}”"
+    return f"{came} and went through {words.count(checks)} checks. {kept}"
+
+
+def _warnings(night: Night) -> list[str]:
+    validation, snapshot = night.validation or {}, night.snapshot or {}
+    told = [str(warning) for warning in validation.get("warnings", ())]
+    for table, columns in sorted((validation.get("dropped_columns") or {}).items()):
+        names = words.listed([str(column) for column in columns])
+        told.append(f"{table}: {names} {'is' if len(columns) == 1 else 'are'} not in the contract and stayed behind.")
+    for table, number in sorted((snapshot.get("after_business_date") or {}).items()):
+        told.append(f"{table}: {words.count(number)} rows lie after the business date and were left for another night.")
+    return told

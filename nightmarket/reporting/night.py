@@ -1,0 +1,38 @@
+"""Everything the page is made from, as the stages wrote it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nightmarket.reporting.people import Person
+
+Content = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Night:
+    """One night. What is None was not there, and the page says so.
+
+    snapshot    what the source held: as_of, source, time_zone, previous, after_business_date
+    validation  per table: rows, kept, set_aside, reasons, previous_rows
+    window      fit_until, first_target, last_target, in weeks since Monday 1970-01-05
+    metrics     {task: {model: {metric: {value, low, high}}}} with paired, slices and num_customers
+    history     fine-tuning: before, after, paired, validation, device, num_steps
+    receipt     the model that delivers
+    decision    the gate's latest word; may speak of a challenger that was refused
+    importance  {feature: gain} of the ranker that delivers
+    summary     what was scored: num_customers, num_products
+    people      a few customers with their history and tonight's recommendations
+    """
+
+    as_of: str
+    snapshot: Content | None = None
+    validation: Content | None = None
+    window: Content | None = None
+    metrics: Content | None = None
+    history: Content | None = None
+    receipt: Content | None = None
+    decision: Content | None = None
+    importance: Any = None
+    summary: Content | None = None
+    people: Sequence[Person] = ()

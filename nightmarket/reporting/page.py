@@ -1,0 +1,76 @@
+"""The page: one HTML string that needs nothing else, runs no script and fetches nothing."""
+
+import base64
+import hashlib
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from nightmarket.reporting import delivery, intake, quality, words
+from nightmarket.reporting.night import Night
+
+PSEUDONYM_LENGTH = 8
+MAX_TITLE = 90
+"""Characters of a product title or reason; what is longer is cut."""
+
+
+def render(night: Night) -> str:
+    """The page of one night. Titles and reasons are other people's text: every value is escaped."""
+    style = _environment().get_template("page.css").render()
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            style=Markup(style),
+            policy=_policy(style),
+            night=night,
+            date=words.day(night.as_of),
+            weekday=words.weekday(night.as_of),
+            headline=delivery.headline(night),
+            key_figures=delivery.key_figures(night),
+            gate=delivery.gate(night),
+            intake=intake.intake(night),
+            tasks=quality.tasks(night),
+            slices=quality.slices(night),
+            text=quality.text(night),
+            importance=delivery.importance(night),
+            lineage=delivery.lineage(night),
+            judged=_judged(night),
+        )
+    )
+
+
+def _judged(night: Night) -> str:
+    if not night.window:
+        return "purchases after the cut"
+    return "purchases of " + words.week_span(night.window["first_target"], night.window["last_target"])
+
+
+def _policy(style: str) -> str:
+    """A Content-Security-Policy that allows this one style sheet and nothing else."""
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+
+
+def _cut(text: object, length: int = MAX_TITLE) -> str:
+    whole = " ".join(str(text).split())
+    return whole if len(whole) <= length else whole[: length - 1].rstrip() + "…"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("nightmarket.reporting", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "cut": _cut,
+        "count": words.count,
+        "short_day": lambda number: words.day(words.local_day(number)),
+        "pseudonym": lambda text: str(text)[:PSEUDONYM_LENGTH],
+    }
+    return environment

@@ -1,0 +1,114 @@
+"""Numbers and dates as people read them."""
+
+import math
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import Any, Literal
+
+FIRST_MONDAY = date(1970, 1, 5)
+"""Week 0 starts here."""
+
+Standing = Literal["better", "worse", "level"]
+
+MODELS = {
+    "nightmarket": "nightmarket",
+    "nightmarket_no_promotions": "nightmarket without the promotion plan",
+    "popularity": "popularity, last four weeks",
+    "recency_frequency": "recency-weighted frequency",
+    "tifu_knn": "TIFU-kNN",
+    "ease": "EASE",
+    "text_before": "text alone, before fine-tuning",
+    "text_after": "text alone, after fine-tuning",
+}
+TASKS = {
+    "all": ("All purchases", "what customers buy in the four weeks after the cut, repeats included"),
+    "new": ("New to the customer", "products that the customer never bought before"),
+    "launch": ("Launches", "products that nobody had bought before the cut"),
+}
+
+
+def model(name: str) -> str:
+    """A model's name as the page writes it."""
+    return MODELS.get(name, name.replace("_", " "))
+
+
+def count(number: float) -> str:
+    """1469307 → "1,469,307"."""
+    return f"{int(number):,}"
+
+
+def known(figure: Any) -> bool:
+    """Whether a figure has a finite value, low and high."""
+    if not isinstance(figure, Mapping):
+        return False
+    numbers = [figure.get(part) for part in ("value", "low", "high")]
+    return all(isinstance(n, int | float) and math.isfinite(n) for n in numbers)
+
+
+def fraction(number: float) -> str:
+    """0.4371 → ".437"; small numbers keep a fourth place; one and above keep their whole part."""
+    text = f"{abs(number):.4f}" if abs(number) < 0.0995 else f"{abs(number):.3f}"
+    text = text.removeprefix("0")
+    return f"−{text}" if number < 0 and text.strip(".0") else text
+
+
+def signed(number: float) -> str:
+    """0.004 → "+.0040"; zero has no sign."""
+    text = fraction(number)
+    return f"+{text}" if number > 0 and text.strip(".0") else text
+
+
+def interval(figure: Mapping[str, float], plus: bool = False) -> str:
+    """{value, low, high} → ".437 [.422, .450]"."""
+    value = signed(figure["value"]) if plus else fraction(figure["value"])
+    return f"{value} {reach(figure, plus)}"
+
+
+def reach(figure: Mapping[str, float], plus: bool = False) -> str:
+    """The interval alone: "[.422, .450]"."""
+    write = signed if plus else fraction
+    return f"[{write(figure['low'])}, {write(figure['high'])}]"
+
+
+def standing(difference: Mapping[str, float]) -> Standing:
+    """What a paired difference says: its interval lies above zero, below zero, or holds it."""
+    if difference["low"] > 0:
+        return "better"
+    return "worse" if difference["high"] < 0 else "level"
+
+
+def day(moment: str | date) -> str:
+    """ "2018-01-01" → "1 January 2018"."""
+    moment = date.fromisoformat(moment) if isinstance(moment, str) else moment
+    return f"{moment.day} {moment:%B %Y}"
+
+
+def weekday(moment: str) -> str:
+    """ "2018-01-01" → "Monday"."""
+    return f"{date.fromisoformat(moment):%A}"
+
+
+def local_day(number: int) -> date:
+    """Days since 1970-01-01 as a date."""
+    return date(1970, 1, 1) + timedelta(days=int(number))
+
+
+def week_span(first: int, last: int) -> str:
+    """Weeks 2499 to 2502 → "27 November to 24 December 2017"."""
+    start = FIRST_MONDAY + timedelta(weeks=first)
+    end = FIRST_MONDAY + timedelta(weeks=last + 1, days=-1)
+    opening = f"{start.day} {start:%B}" if start.year == end.year else day(start)
+    return f"{opening} to {day(end)}"
+
+
+def share(part: float, whole: float) -> str:
+    """3 of 1000 → "0.3%"; below a hundredth of a percent → "under 0.01%"."""
+    percent = 100 * part / whole if whole else 0.0
+    if 0 < percent < 0.01:
+        return "under 0.01%"
+    return f"{percent:.2f}".rstrip("0").rstrip(".") + "%"
+
+
+def listed(words: list[str]) -> str:
+    """["a", "b", "c"] → "a, b and c"."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -1,0 +1,120 @@
+"""One page to read in the morning.
+
+reads   what every stage left: validate, prepare, finetune, evaluate, score, and data/champion
+writes  artifacts/report/index.html, self-contained
+"""
+
+import contextlib
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightmarket.contracts import InputError
+from nightmarket.reporting import Night, Person, Pick, Purchase, choose, render
+from nightmarket.reporting.people import KINDS
+from tasks import storage
+from tasks.settings import StageSettings
+
+log = logging.getLogger("nightmarket")
+NUM_VISITS = 4
+NUM_TITLES = 6
+NUM_PICKS = 10
+OUT = storage.ARTIFACTS / "report/index.html"
+
+
+class Settings(StageSettings):
+    """The page has no knobs."""
+
+
+def run(settings: Settings) -> None:
+    """Gather what is there and write the page."""
+    prepare = storage.ARTIFACTS / "prepare"
+    windows = storage.read_json(prepare / "windows.json")
+    night = Night(
+        as_of=windows["as_of"],
+        snapshot=_optional(storage.ARTIFACTS / "validate/clean/snapshot.json"),
+        validation=_optional(storage.ARTIFACTS / "validate/report.json"),
+        window=windows.get("test"),
+        metrics=_optional(storage.ARTIFACTS / "evaluate/metrics.json"),
+        history=_optional(storage.ARTIFACTS / "finetune/history.json"),
+        receipt=_optional(storage.CHAMPION / "receipt.json"),
+        decision=_optional(storage.CHAMPION / "decision.json"),
+        importance=_optional(storage.CHAMPION / "rank/importance.json"),
+        summary=_optional(storage.ARTIFACTS / "score/summary.json"),
+        people=people(prepare, storage.ARTIFACTS / "score/recommendations.parquet"),
+    )
+    page = render(night)
+    with storage.replacing(OUT) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    log.info("report: %s, %.0f kB", OUT, len(page.encode()) / 1000)
+
+
+def _optional(path: Path) -> Any:
+    """What a stage wrote, or None: the page says in a sentence what is not there."""
+    with contextlib.suppress(InputError):
+        return storage.read_json(path)
+    log.info("report: %s is not there; the page goes without it", path)
+    return None
+
+
+def people(prepare: Path, recommendations: Path) -> list[Person]:
+    """Example customers with their latest visits and tonight's recommendations; none where nobody was scored."""
+    if not recommendations.exists():
+        return []
+    columns = ["customer", "item", "day"]
+    bought = {name: column.to_numpy() for name, column in _columns(prepare / "purchases.parquet", columns).items()}
+    ids = storage.read_table(prepare / "customers.parquet", ["customer_id"])["customer_id"]
+    products = _columns(prepare / "products.parquet", ["product_id", "title"])
+    visit = np.unique(bought["customer"].astype(np.int64) << 32 | bought["day"].astype(np.int64))
+    num_visits = np.bincount(visit >> 32, minlength=len(ids))
+    recommended = storage.read_table(recommendations, ["customer_id", "rank", "product_id", "title", "reason"])
+    shown = []
+    for customer, (kind, _) in zip(choose(num_visits), KINDS, strict=False):
+        mine = bought["customer"] == customer
+        rows = (
+            recommended.filter(pc.equal(recommended["customer_id"], ids[customer])).sort_by("rank").slice(0, NUM_PICKS)
+        )
+        items, days = bought["item"][mine], bought["day"][mine]
+        person = Person(
+            kind=kind,
+            pseudonym=str(ids[customer].as_py()),
+            num_visits=int(num_visits[customer]),
+            num_products=int(np.unique(items).size),
+            purchases=_visits(items, days, products["title"]),
+            picks=_picks(rows, items, products["product_id"]),
+        )
+        shown.append(person)
+    return shown
+
+
+def _columns(path: Path, names: list[str]) -> dict[str, pa.ChunkedArray]:
+    table = storage.read_table(path, names)
+    return {name: table[name] for name in names}
+
+
+def _visits(items: np.ndarray, days: np.ndarray, titles: pa.ChunkedArray) -> list[Purchase]:
+    """The latest visits, newest first; items by their place in the catalogue."""
+    visits = []
+    for day in np.unique(days)[::-1][:NUM_VISITS]:
+        there = np.unique(items[days == day])
+        names = tuple(_title(titles[int(item)].as_py()) for item in there[:NUM_TITLES])
+        visits.append(Purchase(int(day), names, max(0, there.size - NUM_TITLES)))
+    return visits
+
+
+def _picks(rows: pa.Table, items: np.ndarray, product_ids: pa.ChunkedArray) -> list[Pick]:
+    """Recommendations with how often the customer bought each product before."""
+    own, counts = np.unique(items, return_counts=True)
+    known = dict(zip(product_ids.take(pa.array(own)).to_pylist(), counts.tolist(), strict=True))
+    return [
+        Pick(row["rank"], _title(row["title"]), row["reason"] or "", known.get(row["product_id"], 0))
+        for row in rows.to_pylist()
+    ]
+
+
+def _title(title: str | None) -> str:
+    return title or "(without a title)"
