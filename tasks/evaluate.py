@@ -46,7 +46,7 @@ def run(settings: Settings) -> None:
     scene = ours.scene(data, FINETUNE, window)
     targets = model.window_targets(data, window)
     lists = {OURS: model.window_lists(ours, scene, PLACES)}
-    lists |= {name: found for name, found in _baselines(data, scene)}
+    lists |= dict(_baselines(data, scene))
     per_customer = {
         task: {name: rank_metrics(found[task], *targets[task]) for name, found in lists.items() if task in found}
         for task in model.TASKS
@@ -99,7 +99,7 @@ def _baselines(data: model.Prepared, scene: Scene) -> Iterator[tuple[str, Lists]
 
 
 def _walk(scorer: Scorer, scene: Scene, tasks: tuple[str, ...]) -> Lists:
-    """Top places per task: sold products for `all`, without the customer's own for `new`, launched ones for `launch`."""
+    """Top places per task: products sold before for `all`, without one's own for `new`, launched ones for `launch`."""
     evidence, num = scene.evidence, scene.evidence.histories.num_customers
     bought = evidence.histories.matrix()
     launching = np.zeros(evidence.catalogue.num_items, bool)
@@ -164,7 +164,8 @@ def _slices(
         | {"num_customers": int(((group == i) & ~np.isnan(score)).sum())}
         for i, name in enumerate(names)
     }
-    return {"history ndcg@10": by_length, "department recall@20": _by_department(found, targets, scene, departments, settings)}
+    by_department = _by_department(found, targets, scene, departments, settings)
+    return {"history ndcg@10": by_length, "department recall@20": by_department}
 
 
 def _by_department(

@@ -42,7 +42,7 @@ class Settings(StageSettings):
 
     target_weeks: int = Field(4, ge=1, le=26, description="weeks that a window's targets span")
     origins: int = Field(3, ge=2, le=8, description="windows: one for the test, the others train the ranker")
-    window_end: date | None = Field(None, description="Monday after the test window; null: after the last complete week")
+    window_end: date | None = Field(None, description="Monday after the test window; null: last complete week")
     min_category_levels: int = Field(1, ge=0, le=5, description="products with a shorter category path are left out")
     exclude_categories: tuple[str, ...] = Field((), description="words; a category level that holds one is left out")
     exclude_departments: tuple[str, ...] = Field((), description="first levels of the category path to leave out")
@@ -158,5 +158,3 @@ def _write_windows(settings: Settings, snapshot: dict, lines: pa.Table) -> None:
         "deliver": {"fit_until": last_week},
     }
     storage.write_json(made, OUT / "windows.json")
-
-

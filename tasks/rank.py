@@ -59,8 +59,7 @@ def run(settings: Settings) -> None:
         parts.append(_rows(scene, bought, settings, rng))
         launch_parts.append(_launch_rows(scene, bought, settings, rng))
         log.info("rank: week %d: %s rows to learn from", origin, f"{parts[-1].label.size:,}")
-    knobs: dict[str, Any] = {"num_leaves": settings.num_leaves, "learning_rate": settings.learning_rate, "seed": settings.seed}
-    knobs["objective"] = settings.objective
+    knobs: dict[str, Any] = settings.model_dump(include={"objective", "num_leaves", "learning_rate", "seed"})
     ranker = fit(parts, scene.features, num_trees=settings.num_trees, **knobs)
     launch = None
     if any(part.label.any() for part in launch_parts):

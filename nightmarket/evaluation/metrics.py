@@ -47,10 +47,10 @@ def rank_metrics(recommended_CK: Ids, indptr: Ids, targets: Ids, cutoffs: tuple[
         any_hit = at_k.any(axis=1)
         first = np.where(any_hit, at_k.argmax(axis=1) + 1.0, np.inf)
         with np.errstate(invalid="ignore", divide="ignore"):
-            metrics[f"ndcg@{k}"] = (at_k * discount[:k]).sum(axis=1) / best
-            metrics[f"recall@{k}"] = at_k.sum(axis=1) / num_targets
+            metrics[f"ndcg@{k}"] = np.asarray(at_k @ discount[:k] / best, dtype=np.float64)
+            metrics[f"recall@{k}"] = np.asarray(at_k.sum(axis=1) / num_targets, dtype=np.float64)
         metrics[f"hit@{k}"] = any_hit.astype(np.float64)
-        metrics[f"mrr@{k}"] = 1.0 / first
+        metrics[f"mrr@{k}"] = np.asarray(1.0 / first, np.float64)
     for values in metrics.values():
         values[absent] = np.nan
     return metrics

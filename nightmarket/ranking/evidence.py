@@ -33,7 +33,7 @@ class Promotions:
         inside = (self.week >= first) & (self.week <= last)
         weeks = max(last - first + 1, 1)
         shares = [
-            np.bincount(self.item[inside], weights[inside], num_items).astype(np.float32) / weeks
+            (np.bincount(self.item[inside], weights[inside], num_items) / weeks).astype(np.float32)
             for weights in (self.display, self.mailer)
         ]
         return shares[0], shares[1]
@@ -138,7 +138,8 @@ class Evidence:
         own = np.arange(c.num_items, dtype=np.int32)
         codes = {"item": own, "line": c.line, "kind": c.kind, "category": c.category, "maker": c.maker}
         return {
-            name: pairs(self.histories, code, int(code.max(initial=0)) + 1, self.last_day) for name, code in codes.items()
+            name: pairs(self.histories, code, int(code.max(initial=0)) + 1, self.last_day)
+            for name, code in codes.items()
         }
 
     @cached_property

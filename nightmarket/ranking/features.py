@@ -105,7 +105,9 @@ class FeatureTable:
             age = (last_day - stats.last).astype(np.float32)
             columns = {"num": stats.num, "fresh": stats.fresh, "brief": stats.brief, "age": age, "due": age / gap}
             for name, values in columns.items():
-                found[f"{level}_{name}"] = _take(values, row, never, 0.0 if name in ("num", "fresh", "brief") else np.nan)
+                found[f"{level}_{name}"] = _take(
+                    values, row, never, 0.0 if name in ("num", "fresh", "brief") else np.nan
+                )
             found[f"{level}_share"] = found[f"{level}_fresh"] / self._customer_fresh[customer]
             if level == "item":
                 since = (last_day - stats.first).astype(np.float32)
@@ -213,7 +215,7 @@ def _gap(stats: Pairs) -> Floats:
     return np.where(stats.days > 1, gap, np.nan).astype(np.float32)
 
 
-def _take(values: Floats, row: NDArray[np.int64], never: NDArray[np.bool_], missing: float) -> Floats:
+def _take(values: NDArray, row: NDArray[np.int64], never: NDArray[np.bool_], missing: float) -> Floats:
     if values.size == 0:
         return np.full(row.size, missing, np.float32)
     taken = values[np.maximum(row, 0)].astype(np.float32)

@@ -50,8 +50,8 @@ class LaunchTable:
             if level == "category":
                 continue
             expected = self._stats[level]["draw"][codes[items]] + 1e-4
-            score = affinity(self._evidence, level, codes, items, weight, divide=False)
-            made.append(Source(level, num, items, lambda rows, s=score, e=expected: s(rows) * e))
+            weight[items] = expected
+            made.append(Source(level, num, items, affinity(self._evidence, level, codes, items, weight, divide=False)))
         return made
 
     def names(self, sources: list[str]) -> list[str]:

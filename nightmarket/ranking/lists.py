@@ -6,7 +6,9 @@ from scipy import sparse
 
 
 def top_items(scores_BI: NDArray[np.float32], num: int) -> NDArray[np.int32]:
-    """(B, num) best items, best first; -1 where fewer than `num` items have a finite score. Ties go to the lower code."""
+    """(B, num) best items, best first; -1 where fewer than `num` have a finite score. Ties go to the
+    lower code (among the best num + 64).
+    """
     num_items = scores_BI.shape[1]
     num = min(num, num_items)
     # Partition by score alone would let ties at the border fall at random; a margin keeps them together.

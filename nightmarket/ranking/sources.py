@@ -103,7 +103,7 @@ def candidates(
         dense[source.name] = (source, scores)
         if source.num:
             best = top_items(_without_own(evidence, scores, source.items, rows), source.num)
-            keys.append((base + source.items[np.maximum(best, 0)])[best >= 0])
+            keys.append((base + source.items[np.maximum(best, 0)].astype(np.int64))[best >= 0])
     key = np.unique(np.concatenate(keys))
     customer, item = (key // num_items).astype(np.int32), (key % num_items).astype(np.int32)
     found = {

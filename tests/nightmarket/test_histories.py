@@ -1,0 +1,111 @@
+"""Days and weeks are the shop's own; time is cut where the protocol says; texts say each thing once."""
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nightmarket.contracts import InputError
+from nightmarket.histories import (
+    Histories,
+    last_complete_week,
+    levels,
+    monday,
+    offsets,
+    product_texts,
+    week_of,
+    windows,
+)
+
+
+def history(rows: list[tuple[int, int, int]], num_customers: int = 3, num_items: int = 4) -> Histories:
+    """Lines (customer, item, week), one unit each."""
+    table = np.array(sorted(rows), np.int32).reshape(-1, 3)
+    ones = np.ones(len(table), np.float32)
+    return Histories(
+        customer=table[:, 0],
+        item=table[:, 1],
+        week=table[:, 2],
+        day=table[:, 2] * 7 + 4,
+        quantity=ones,
+        value=ones,
+        discount=0 * ones,
+        basket=np.arange(len(table), dtype=np.int32),
+        channel=np.zeros(len(table), np.int32),
+        num_customers=num_customers,
+        num_items=num_items,
+    )
+
+
+def test_a_week_starts_on_monday():
+    assert week_of(date(1970, 1, 5)) == 0
+    assert week_of(date(2017, 12, 24)) == week_of(date(2017, 12, 18))
+    assert week_of(date(2017, 12, 25)) == week_of(date(2017, 12, 24)) + 1
+    assert monday(week_of(date(2017, 12, 24))) == date(2017, 12, 18)
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Shanghai", "Australia/Lord_Howe"])
+def test_offsets_agree_with_the_time_zone_database_through_a_year(zone):
+    first = datetime(2017, 1, 1)
+    found = offsets(zone, first, datetime(2017, 12, 31))
+    for hours in range(0, 24 * 364, 7):
+        moment = (first + timedelta(hours=hours)).replace(tzinfo=UTC)
+        ours = [offset for start, offset in found if moment.timestamp() >= start][-1]
+        assert timedelta(seconds=ours) == moment.astimezone(ZoneInfo(zone)).utcoffset()
+
+
+def test_a_half_week_is_not_a_target_but_a_shop_that_rests_on_sundays_has_complete_weeks():
+    assert last_complete_week({1: 7, 2: 7, 3: 7, 4: 6}) == 3
+    assert last_complete_week({1: 6, 2: 6, 3: 6}) == 3
+
+
+def test_windows_do_not_overlap_and_the_encoder_learns_before_the_ranker():
+    made = windows(last_complete=52, first_week=1, target_weeks=4, num_origins=3)
+    assert made["test"] == {"fit_until": 48, "first_target": 49, "last_target": 52}
+    assert [w["fit_until"] for w in made["train"]] == [44, 40]
+    assert made["finetune"]["last_target"] == made["train"][-1]["fit_until"]
+
+
+def test_too_short_a_history_is_refused_with_what_to_do():
+    with pytest.raises(InputError, match=r"8 weeks of history, 20 are needed; .*target_weeks"):
+        windows(last_complete=8, first_week=1, target_weeks=4, num_origins=3)
+
+
+def test_cutting_keeps_the_rows_on_the_right_side():
+    lines = history([(0, 0, 1), (0, 1, 2), (1, 0, 3)])
+    assert lines.until(2).week.tolist() == [1, 2]
+    assert lines.between(2, 3).item.tolist() == [1, 0]
+    assert lines.indptr.tolist() == [0, 2, 3, 3]
+
+
+def test_targets_are_distinct_and_leave_out_what_was_bought_before():
+    lines = history([(0, 0, 1), (0, 0, 5), (0, 2, 5), (0, 2, 6), (1, 3, 5)])
+    before, after = lines.until(4), lines.between(5, 6)
+    assert after.targets()[1].tolist() == [0, 2, 3]
+    indptr, items = after.targets(before.matrix())
+    assert indptr.tolist() == [0, 1, 2, 2]
+    assert items.tolist() == [2, 3]
+
+
+def test_a_text_says_each_thing_once_and_an_empty_product_still_has_one():
+    products = pd.DataFrame(
+        {
+            "title": ["Apple sauce 50 oz", None, "低乳糖牛奶 1L"],
+            "category": ["GROCERY > FRUIT > APPLE SAUCE", None, "乳品 > 牛奶"],
+            "brand": ["Private", None, "光明"],
+        }
+    )
+    assert product_texts(products).tolist() == [
+        "Apple sauce 50 oz, FRUIT, GROCERY, Private",
+        "unnamed product",
+        "低乳糖牛奶 1L, 乳品, 光明",
+    ]
+
+
+def test_a_missing_level_repeats_the_one_above():
+    found = levels(pd.Series(["A > B > C > D", "A > B", "A", None]))
+    assert found["department"].tolist() == ["A", "A", "A", ""]
+    assert found["category"].tolist() == ["B", "B", "A", ""]
+    assert found["type"].tolist() == ["D", "B", "A", ""]

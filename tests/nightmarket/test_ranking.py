@@ -1,0 +1,316 @@
+"""Candidates, features and peers: against definitions computed the slow way, and against leaks from the future."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nightmarket.contracts import InputError
+from nightmarket.histories import Histories
+from nightmarket.ranking import (
+    Budget,
+    Evidence,
+    Promotions,
+    Ranker,
+    Scene,
+    TextScores,
+    TrainingRows,
+    catalogue,
+    fit,
+    reasons,
+    thinned,
+)
+from nightmarket.ranking.evidence import pairs
+from nightmarket.ranking.lists import fill, mask_entries, top_items
+from nightmarket.ranking.peers import (
+    TifuSettings,
+    ease,
+    line_affinity,
+    neighbours,
+    popularity,
+    recency_frequency,
+    tifu_vectors,
+)
+
+NUM_CUSTOMERS, NUM_ITEMS, ORIGIN = 60, 40, 19
+NO_PROMOTIONS = Promotions(*(np.zeros(0, t) for t in (np.int32, np.int32, np.float32, np.float32)))
+
+
+@pytest.fixture(scope="module")
+def shop() -> Histories:
+    """24 weeks; item 39 is first sold in week 20."""
+    rng = np.random.default_rng(5)
+    num = 3000
+    customer = rng.integers(0, NUM_CUSTOMERS, num)
+    item = np.minimum((rng.integers(0, 10, num) + customer * 3) % (NUM_ITEMS - 1), NUM_ITEMS - 2)
+    week = rng.integers(0, 24, num)
+    item[(week >= 20) & (rng.random(num) < 0.2)] = NUM_ITEMS - 1
+    day = week * 7 + 4 + rng.integers(0, 7, num)
+    order = np.lexsort((item, day, customer))
+    customer, item, week, day = (x[order].astype(np.int32) for x in (customer, item, week, day))
+    basket = np.unique(np.stack([customer, day]), axis=1, return_inverse=True)[1].astype(np.int32).ravel()
+    value = rng.random(num).astype(np.float32) + 1
+    ones = np.ones(num, np.float32)
+    return Histories(customer, item, week, day, ones, value, 0 * ones, basket, 0 * basket, NUM_CUSTOMERS, NUM_ITEMS)
+
+
+@pytest.fixture(scope="module")
+def products() -> pd.DataFrame:
+    index = np.arange(NUM_ITEMS)
+    return pd.DataFrame(
+        {
+            "department": "food",
+            "category": [f"c{i % 4}" for i in index],
+            "type": [f"t{i % 8}" for i in index],
+            "maker": [f"m{i % 5}" for i in index],
+            "brand": None,
+            "text_id": index,
+            "recommendable": index != 7,
+        }
+    )
+
+
+def evidence(shop: Histories, products: pd.DataFrame, promotions: Promotions = NO_PROMOTIONS) -> Evidence:
+    return Evidence(shop.until(ORIGIN), catalogue(products), ORIGIN, promotions)
+
+
+def scene(shop: Histories, products: pd.DataFrame, **settings) -> Scene:
+    launching = np.array([NUM_ITEMS - 1], np.int32)
+    budget = Budget(ease=5, neighbours=5, popular=5, kind=5, line=5, launch=1)
+    return Scene(evidence(shop, products), budget, settings.pop("text", None), launching, 4, **settings)
+
+
+def rows_of(made: Scene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    batches = list(made.batches())
+    return tuple(np.concatenate([getattr(b, name) for b in batches]) for name in ("customer", "item", "features"))
+
+
+def test_no_feature_sees_the_weeks_after_the_origin(shop, products):
+    """A planted future: every later line is replaced by other customers, items and prices; nothing may change."""
+    rng = np.random.default_rng(0)
+    future = shop.week > ORIGIN
+    changed = {
+        "item": np.where(future, rng.integers(0, NUM_ITEMS, len(shop)), shop.item).astype(np.int32),
+        "value": np.where(future, 1000.0, shop.value).astype(np.float32),
+        "quantity": np.where(future, 50.0, shop.quantity).astype(np.float32),
+    }
+    other = Histories(**{**vars(shop), **changed})
+    for ours, theirs in zip(rows_of(scene(shop, products)), rows_of(scene(other, products)), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    for ours, theirs in zip(scene(shop, products).launches(), scene(other, products).launches(), strict=True):
+        np.testing.assert_array_equal(ours.features, theirs.features)
+
+
+def test_promotions_of_the_target_weeks_are_seen_only_with_the_plan(shop, products):
+    later = Promotions(
+        np.array([3], np.int32), np.array([ORIGIN + 1], np.int32), np.ones(1, np.float32), np.ones(1, np.float32)
+    )
+    args = (Budget(), None, np.zeros(0, np.int32), 4)
+    blind = Scene(evidence(shop, products), *args)
+    same = Scene(evidence(shop, products, later), *args)
+    planned = Scene(evidence(shop, products, later), *args, promotion_plan=True)
+    np.testing.assert_array_equal(rows_of(blind)[2], rows_of(same)[2])
+    _, item, features = rows_of(planned)
+    shown = features[:, planned.features.index("plan_display")]
+    assert shown[item == 3].tolist() == [0.25] * int((item == 3).sum())
+    assert not shown[item != 3].any()
+
+
+def test_features_equal_their_definition_computed_line_by_line(shop, products):
+    made = scene(shop, products)
+    customer, item, features = rows_of(made)
+    column = {name: features[:, i] for i, name in enumerate(made.features)}
+    before = shop.until(ORIGIN)
+    today = made.evidence.last_day
+    for row in range(0, len(customer), 97):
+        c, i = customer[row], item[row]
+        mine = (before.customer == c) & (before.item == i)
+        baskets = {b: d for b, d in zip(before.basket[mine], before.day[mine], strict=True)}
+        assert column["item_num"][row] == len(baskets)
+        fresh = sum(2 ** (-(today - d) / 90) for d in baskets.values())
+        assert column["item_fresh"][row] == pytest.approx(fresh, rel=1e-5)
+        days = sorted(set(baskets.values()))
+        if days:
+            assert column["item_age"][row] == today - days[-1]
+        if len(days) > 1:
+            gap = (days[-1] - days[0]) / (len(days) - 1)
+            assert column["item_gap"][row] == pytest.approx(gap)
+            assert column["item_due"][row] == pytest.approx((today - days[-1]) / gap, rel=1e-5)
+        recent = before.between(ORIGIN - 3, ORIGIN)
+        assert column["buyers_4w"][row] == len(set(recent.customer[recent.item == i].tolist()))
+
+
+def test_own_recommendable_products_are_candidates_and_others_never(shop, products):
+    customer, item, _ = rows_of(scene(shop, products))
+    before = shop.until(ORIGIN)
+    asked = set(zip(customer.tolist(), item.tolist(), strict=True))
+    for c, i in set(zip(before.customer.tolist(), before.item.tolist(), strict=True)):
+        assert ((c, i) in asked) == (i != 7)
+    assert NUM_ITEMS - 1 not in item  # on sale only after the origin
+
+
+def test_launches_propose_only_what_comes_on_sale(shop, products):
+    made = list(scene(shop, products).launches())
+    assert {int(i) for batch in made for i in batch.item} == {NUM_ITEMS - 1}
+
+
+def test_text_vectors_enter_as_a_score_and_as_a_source(shop, products):
+    rng = np.random.default_rng(1)
+    vectors = TextScores(
+        *(rng.normal(size=(n, 3)).astype(np.float32) for n in (NUM_CUSTOMERS, NUM_CUSTOMERS, NUM_ITEMS))
+    )
+    made = scene(shop, products, text=vectors)
+    customer, item, features = rows_of(made)
+    score = features[:, made.features.index("score_text")]
+    expected = (vectors.customers[customer] * vectors.items[item]).sum(axis=1)
+    np.testing.assert_allclose(score, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_ease_from_customers_equals_ease_from_items(shop):
+    history = shop.until(ORIGIN)
+    rows = slice(0, NUM_CUSTOMERS)
+    dual = ease(history, ORIGIN, ridge=20.0)(rows)
+    primal = ease(history, ORIGIN, ridge=20.0, max_dual=0)(rows)
+    np.testing.assert_allclose(dual, primal, rtol=2e-3, atol=2e-3)
+
+
+def test_tifu_weighs_a_basket_by_its_place_in_its_group():
+    three = np.arange(4, dtype=np.int32)
+    ones = np.ones(4, np.float32)
+    lines = Histories(0 * three, three, three, three, ones, ones, ones, three, 0 * three, 1, 4)
+    found = tifu_vectors(lines, TifuSettings(num_groups=2, within_decay=0.5, group_decay=0.1)).toarray()[0]
+    # Two groups of two baskets; newest basket last. Each weight is divided by group length and number of groups.
+    np.testing.assert_allclose(found, np.array([0.05, 0.1, 0.5, 1.0]) / 4, rtol=1e-6)
+
+
+def test_neighbours_are_the_nearest_and_never_oneself(shop):
+    vectors = shop.until(ORIGIN).matrix()
+    found = neighbours(vectors, 3)
+    dense = vectors.toarray()
+    distance = ((dense[:, None] - dense[None]) ** 2).sum(axis=2)
+    np.fill_diagonal(distance, np.inf)
+    for c in range(NUM_CUSTOMERS):
+        assert found[c, c] == 0
+        chosen = distance[c][found[c].indices]
+        assert chosen.max() <= np.sort(distance[c])[2]
+
+
+def test_recency_frequency_prefers_the_fresh_and_falls_back_to_popularity(shop):
+    history = shop.until(ORIGIN)
+    scores = recency_frequency(history, ORIGIN)(slice(0, 1))[0]
+    own = set(history.item[history.customer == 0].tolist())
+    best = set(np.argsort(-scores)[: len(own)].tolist())
+    assert best == own
+    rest = [i for i in np.argsort(-scores) if i not in own][:3]
+    shared = popularity(history, ORIGIN)(slice(0, 1))[0]
+    assert rest == [i for i in np.argsort(-shared) if i not in own][:3]
+
+
+def test_line_affinity_ranks_a_product_nobody_bought(shop, products):
+    known = catalogue(products)
+    history = shop.until(ORIGIN)
+    scores = line_affinity(history, known.line, known.kind, 140)(slice(0, NUM_CUSTOMERS))
+    launch = NUM_ITEMS - 1
+    siblings = (known.line == known.line[launch]).nonzero()[0]
+    bought = np.isin(history.item, siblings)
+    buyers = np.unique(history.customer[bought])
+    others = np.setdiff1d(np.arange(NUM_CUSTOMERS), buyers)
+    if others.size and buyers.size:
+        assert scores[buyers, launch].min() > scores[others, launch].max()
+
+
+def test_pairs_of_an_empty_history_are_found_nowhere(shop):
+    nothing = shop.until(-1)
+    found = pairs(nothing, np.arange(NUM_ITEMS, dtype=np.int32), NUM_ITEMS, 0)
+    assert found.find(np.array([0, 1], np.int32), np.array([0, 1], np.int32)).tolist() == [-1, -1]
+
+
+def test_the_trees_find_a_planted_preference_and_survive_their_text_form():
+    rng = np.random.default_rng(2)
+    features = rng.random((4000, 3)).astype(np.float32)
+    label = rng.random(4000) < 0.02 + 0.5 * (features[:, 1] > 0.8)
+    rows = TrainingRows(features, label, np.full(100, 40), np.ones(4000, np.float32))
+    knobs = {"num_trees": 20, "num_leaves": 7, "learning_rate": 0.2, "seed": 0}
+    for objective in ("binary", "lambdarank"):
+        ranker = fit([rows], ["a", "b", "c"], objective=objective, **knobs)
+        score = ranker.score(features)
+        assert score[features[:, 1] > 0.8].mean() > score[features[:, 1] <= 0.8].mean()
+        assert max(ranker.gains(), key=ranker.gains().get) == "b"
+        np.testing.assert_array_equal(Ranker.load(ranker.text()).score(features), score)
+        again = fit([rows], ["a", "b", "c"], objective=objective, **knobs)
+        assert again.text() == ranker.text()
+
+
+def test_training_without_a_purchase_says_so():
+    rows = TrainingRows(np.zeros((4, 1), np.float32), np.zeros(4, bool), np.array([4]), np.ones(4, np.float32))
+    with pytest.raises(InputError, match="no candidate was bought"):
+        fit([rows], ["a"], objective="binary", num_trees=1, num_leaves=2, learning_rate=0.1, seed=0)
+
+
+def test_a_frame_with_other_features_is_refused():
+    rows = TrainingRows(
+        np.eye(4, dtype=np.float32), np.array([1, 0, 0, 1], bool), np.array([4]), np.ones(4, np.float32)
+    )
+    names = list("abcd")
+    ranker = fit([rows], names, objective="binary", num_trees=1, num_leaves=2, learning_rate=0.1, seed=0)
+    with pytest.raises(InputError, match="knows 4 features, the rows have 2"):
+        ranker.score(np.zeros((1, 2), np.float32))
+
+
+def test_thinning_keeps_every_purchase_and_weighs_back_to_the_whole():
+    rng = np.random.default_rng(0)
+    label = rng.random(50_000) < 0.02
+    own = rng.random(50_000) < 0.3
+    keep, weight = thinned(label, own, 0.5, 0.2, rng)
+    assert keep[label].all()
+    assert keep[~label].mean() == pytest.approx(0.3 * 0.5 + 0.7 * 0.2, abs=0.01)
+    assert weight[keep].sum() == pytest.approx(50_000, rel=0.01)
+
+
+def test_top_items_are_exact_with_ties_to_the_lower_code():
+    rng = np.random.default_rng(4)
+    scores = rng.integers(0, 50, (20, 300)).astype(np.float32)
+    expected = np.argsort(-scores, axis=1, kind="stable")[:, :5]
+    found = top_items(scores, 5)
+    np.testing.assert_array_equal(np.take_along_axis(scores, found, 1), np.take_along_axis(scores, expected, 1))
+    only_two = np.full((1, 6), -np.inf, np.float32)
+    only_two[0, [4, 1]] = 1.0
+    assert top_items(only_two, 4).tolist() == [[1, 4, -1, -1]]
+
+
+def test_fill_puts_the_best_first_for_each_customer():
+    lists = np.full((3, 2), -1, np.int32)
+    customer = np.array([2, 0, 2, 2, 0], np.int32)
+    fill(lists, customer, np.array([5, 6, 7, 8, 9], np.int32), np.array([0.1, 0.2, 0.9, 0.5, 0.2]))
+    assert lists.tolist() == [[6, 9], [-1, -1], [7, 8]]
+
+
+def test_masked_entries_never_come_first(shop):
+    bought = shop.matrix()[:4]
+    scores = np.ones((4, NUM_ITEMS), np.float32)
+    mask_entries(scores, bought)
+    assert np.isneginf(scores[bought.toarray() > 0]).all()
+    assert (scores[bought.toarray() == 0] == 1).all()
+
+
+def test_each_reason_states_numbers_that_the_ranker_saw():
+    names = ["item_num", "item_age", "item_gap", "line_num", "kind_num", "kind_age", "buyers_4w", "score_ease"]
+    nan = np.nan
+    rows = np.array(
+        [
+            [4, 9, 21, 4, 9, 2, 80, 1],
+            [1, 30, nan, 1, 1, 30, 80, 1],
+            [0, nan, nan, 2, 5, 3, 80, 1],
+            [0, nan, nan, 0, 1, 1, 80, 1],
+            [0, nan, nan, 0, 0, nan, 80, 0.2],
+            [0, nan, nan, 0, 0, nan, 80, -1],
+        ],
+        np.float32,
+    )
+    assert reasons(rows, names) == [
+        "bought 4 times, about every 3 weeks, last 9 days ago",
+        "bought once, 4 weeks ago",
+        "same kind and maker as products in 2 baskets of this customer",
+        "its kind is in 1 basket of this customer, last 1 day ago",
+        "often bought together with products of this customer",
+        "bought by 80 customers in the last 4 weeks",
+    ]
