@@ -183,8 +183,9 @@ def _load_parts(where: str, asked: str) -> tuple[Any, Any]:
     from transformers import AutoModel, AutoTokenizer
     from transformers.utils import logging as transformers_logging
 
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
+    talk: Any = transformers_logging
+    talk.set_verbosity_error()
+    talk.disable_progress_bar()
     try:
         network, info = AutoModel.from_pretrained(where, dtype=torch.float32, output_loading_info=True)
         tokenizer = AutoTokenizer.from_pretrained(where)
@@ -229,7 +230,7 @@ def _read_settings(where: str, tokenizer: Any, config: Any) -> tuple[Pooling, in
 def _read(where: str, name: str) -> Any:
     path = Path(where) / name
     if not Path(where).is_dir():
-        from transformers.utils import cached_file
+        from transformers.utils.hub import cached_file
 
         found = cached_file(where, name, _raise_exceptions_for_missing_entries=False)
         if found is None:

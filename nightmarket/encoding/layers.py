@@ -48,8 +48,8 @@ class TopLayers(nn.Module):
         if not isinstance(stack, nn.ModuleList) or not 0 < num_layers <= len(stack):
             have = len(stack) if isinstance(stack, nn.ModuleList) else 0
             raise InputError(
-                f"finetune.trained_layers is {num_layers}, and {have} layers of this encoder can be trained one by one; "
-                "lower it (0 trains the towers alone and works with any encoder)"
+                f"finetune.trained_layers is {num_layers}, but {have} layers of this encoder can be trained one by "
+                "one; lower it (0 trains the towers alone and works with any encoder)"
             )
         self.num_frozen = len(stack) - num_layers
         self.pooling = encoder.pooling
@@ -87,9 +87,7 @@ class TopLayers(nn.Module):
         """Vectors [B, D] of some texts, in the order of `rows`; similar lengths go through together."""
         order = np.argsort(hidden.start[rows + 1] - hidden.start[rows], kind="stable")
         chunk = _CHUNK if device.type == "cpu" else len(rows)
-        parts = [
-            self(*hidden.padded(rows[order[i : i + chunk]], device)) for i in range(0, len(order), max(chunk, 1))
-        ]
+        parts = [self(*hidden.padded(rows[order[i : i + chunk]], device)) for i in range(0, len(order), max(chunk, 1))]
         back = torch.from_numpy(np.argsort(order, kind="stable")).to(device)
         return torch.cat(parts)[back]
 

@@ -4,11 +4,12 @@ Shapes: C customers, I items, T texts, D width of a text vector, E width of the 
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nightmarket.evaluation import rank_metrics
+from nightmarket.evaluation import Interval, bootstrap, paired, rank_metrics
 from nightmarket.histories import Histories, Window
 from nightmarket.retrieval.search import best_items
 from nightmarket.retrieval.tower import Tower
@@ -120,3 +121,25 @@ def _only(targets: Rows, mask: NDArray[np.bool_]) -> Rows:
     indptr, items = targets
     owner = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))[mask[items]]
     return np.searchsorted(owner, np.arange(len(indptr))).astype(np.int64), items[mask[items]]
+
+
+def before_after(
+    before: dict[str, NDArray[np.float64]], after: dict[str, NDArray[np.float64]], judge: Judge, seed: int
+) -> dict[str, Any]:
+    """NDCG@10 per task with intervals, before, after, and the paired difference after - before.
+
+    before, after  per task (C,), NaN where not concerned
+
+    A task without targets in the window has figures of zero and is named under `without_targets`.
+    """
+    report: dict[str, Any] = {"before": {}, "after": {}, "paired": {}, "num_customers": judge.num_customers()}
+    for task in TASKS:
+        report["before"][task] = {"ndcg@10": _as_dict(bootstrap(before[task], seed))}
+        report["after"][task] = {"ndcg@10": _as_dict(bootstrap(after[task], seed))}
+        report["paired"][task] = {"ndcg@10": _as_dict(paired(after[task], before[task], seed))}
+    report["without_targets"] = [task for task, number in report["num_customers"].items() if number == 0]
+    return report
+
+
+def _as_dict(interval: Interval) -> dict[str, float]:
+    return {name: round(value, 6) for name, value in interval._asdict().items()}

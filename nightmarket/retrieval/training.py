@@ -113,7 +113,7 @@ class Trainer:
         if not loss.requires_grad:
             return Record(step + 1, 0.0, 0.0, config.learning_rate * share)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         weights = [p for group in self.optimizer.param_groups for p in group["params"]]
         norm = torch.nn.utils.clip_grad_norm_(weights, config.clip_norm)
         if not bool(torch.isfinite(loss)) or not bool(torch.isfinite(norm)):

@@ -1,0 +1,103 @@
+"""Training with validation and early stopping, in a form that can be interrupted after any step.
+
+The best weights are kept, those of the start included: an encoder that nothing improves stays as it was.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from nightmarket.retrieval.quality import TASKS, Judge
+from nightmarket.retrieval.training import Tensors, Trainer
+
+log = logging.getLogger("nightmarket")
+
+History = dict[str, Any]
+Save = Callable[[Tensors, Tensors, History], None]
+
+
+def criterion(ndcg: dict[str, float]) -> float:
+    """What a validation is chosen by: products new to the customer, for which text is there, and repeats a little.
+
+    Launches are reported and not chosen by: a window has too few of them to tell one validation from the next.
+    """
+    return ndcg["new"] + 0.1 * ndcg["all"]
+
+
+def best_validation(validations: list[dict[str, float]]) -> dict[str, float]:
+    """The best validation; of equals the first."""
+    return max(validations, key=criterion)
+
+
+def exhausted(validations: list[dict[str, float]], patience: int) -> bool:
+    """Whether the last `patience` validations brought nothing better."""
+    return len(validations) - 1 - validations.index(best_validation(validations)) >= patience
+
+
+def mean_ndcg(values: dict[str, np.ndarray]) -> dict[str, float]:
+    """Mean per task over the customers concerned; 0 where there is none."""
+    return {task: float(np.nanmean(v)) if not np.isnan(v).all() else 0.0 for task, v in values.items()}
+
+
+def fit(
+    trainer: Trainer,
+    judge: Judge,
+    rows: np.ndarray,
+    *,
+    validate_every: int,
+    checkpoint_every: int,
+    patience: int,
+    save: Save,
+    resumed: tuple[Tensors, Tensors, History] | None = None,
+) -> History:
+    """Train to the last step or until patience ends; afterwards the trainer holds the best weights.
+
+    rows      customers of the window that a validation looks at
+    save      called as (state, best weights, history) every `checkpoint_every` steps
+    resumed   what `save` was given; training goes on after it
+
+    Returns {"records", "validation", "num_steps", "best_step"}. Raises InputError at a loss that is not finite.
+    """
+    max_steps = trainer.config.max_steps
+    history: History = {"records": [], "validation": []}
+    best: Tensors = trainer.weights()
+    if resumed is not None:
+        state, best, history = resumed
+        trainer.restore(state)
+        log.info("finetune: going on after step %s of %s", len(history["records"]), max_steps)
+    else:
+        _validate(history, trainer, judge, rows, 0)
+    for done in range(len(history["records"]) + 1, max_steps + 1):
+        if exhausted(history["validation"], patience):
+            log.info("finetune: stopped early, step %s was the best", best_validation(history["validation"])["step"])
+            break
+        history["records"].append(asdict(trainer.step(done - 1)))
+        if done % 10 == 0 or done == max_steps:
+            _tell(history["records"][-1], max_steps)
+        if (done % validate_every == 0 or done == max_steps) and _validate(history, trainer, judge, rows, done):
+            best = trainer.weights()
+        if done % checkpoint_every == 0:
+            save(trainer.state(), best, history)
+    trainer.load_weights(best)
+    history["num_steps"] = len(history["records"])
+    history["best_step"] = best_validation(history["validation"])["step"]
+    return history
+
+
+def _validate(history: History, trainer: Trainer, judge: Judge, rows: np.ndarray, step: int) -> bool:
+    """Append a validation; whether it is the best so far."""
+    ndcg = mean_ndcg(judge.towers(trainer.tower, trainer.bank.cpu().numpy(), rows))
+    history["validation"].append({"step": step, "ndcg@10": round(criterion(ndcg), 6)} | ndcg)
+    told = ", ".join(f"{task} {ndcg[task]:.4f}" for task in TASKS)
+    log.info("finetune: step %s, validation ndcg@10: %s", step, told)
+    return best_validation(history["validation"])["step"] == step
+
+
+def _tell(record: dict[str, float], max_steps: int) -> None:
+    log.info(
+        "finetune: step %s of %s, loss %.3f, launch %.3f, rate %.2g",
+        *(record["step"], max_steps, record["loss"], record["loss_launch"], record["lr"]),
+    )

@@ -1,0 +1,242 @@
+"""Fine-tune the text encoder together with a customer tower on what customers bought next.
+
+reads   artifacts/prepare, artifacts/embed   histories, texts, windows, frozen vectors
+writes  artifacts/finetune                   encoder, tower, vectors of all texts, history with quality before and after
+keeps   .nightmarket/checkpoints/            until the run ends; a killed run goes on from there
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+
+import numpy as np
+import torch
+from pydantic import Field
+from safetensors.numpy import load, save
+
+from nightmarket.contracts import InputError
+from nightmarket.encoding import lookup, text_hashes
+from nightmarket.encoding.device import Precision, choose_device, choose_dtype
+from nightmarket.encoding.encoder import Encoder, log_progress
+from nightmarket.encoding.layers import Hidden, TopLayers, re_encode
+from nightmarket.histories import Histories, Window
+from nightmarket.retrieval.fitting import History, criterion, fit, mean_ndcg
+from nightmarket.retrieval.quality import TASKS, Judge, before_after
+from nightmarket.retrieval.samples import Sampler
+from nightmarket.retrieval.tower import Tower, TowerConfig
+from nightmarket.retrieval.training import Tensors, Trainer, TrainingConfig
+from tasks import storage
+from tasks.settings import StageSettings
+
+PREPARED = storage.ARTIFACTS / "prepare"
+EMBEDDED = storage.ARTIFACTS / "embed"
+OUT = storage.ARTIFACTS / "finetune"
+log = logging.getLogger("nightmarket")
+
+
+class Settings(StageSettings):
+    """How long and how fast to learn; the budget is counted in steps, so that a result can be reproduced."""
+
+    seed: int = Field(17, ge=0, description="seed of the weights' start, of the batches and of the intervals")
+    precision: Precision = Field("auto", description="of matrix products; auto: bfloat16 where it is in hardware")
+    max_steps: int = Field(120, ge=0, le=1_000_000, description="training steps; 0 keeps everything untrained")
+    trained_layers: int = Field(2, ge=0, le=48, description="top layers of the encoder that learn; 0: the towers alone")
+    batch_size: int = Field(192, ge=1, le=65536, description="customers (each at some past week) per step")
+    live_texts: int = Field(192, ge=0, le=65536, description="texts that are encoded anew, with gradient, per step")
+    random_texts: int = Field(2048, ge=1, description="texts drawn evenly as negatives, beside those of the batch")
+    learning_rate: float = Field(2e-3, gt=0, description="of the towers")
+    encoder_learning_rate: float = Field(1e-4, gt=0, description="of the encoder's layers")
+    weight_decay: float = Field(1e-2, ge=0, description="of AdamW")
+    warmup_share: float = Field(0.1, ge=0, le=1, description="share of the steps in which the rates rise from zero")
+    clip_norm: float = Field(1.0, gt=0, description="greatest norm of the gradient")
+    repeat_weight: float = Field(0.1, ge=0, description="weight of a target that was bought before, against a new one")
+    launch_weight: float = Field(1.0, ge=0, description="weight of the loss of products that nobody had bought before")
+    dim: int = Field(128, ge=2, le=4096, description="width of the space in which customers and products meet")
+    hidden: int = Field(512, ge=2, le=65536, description="units of the hidden layer of either tower")
+    min_history: int = Field(8, ge=1, description="weeks of data before the first week that is learned from")
+    validate_every: int = Field(30, ge=1, description="steps between validations on the finetune window")
+    validate_customers: int = Field(600, ge=1, description="customers of a validation, drawn once")
+    patience: int = Field(3, ge=1, description="validations without a better one after which training stops")
+    checkpoint_every: int = Field(30, ge=1, description="steps between checkpoints")
+
+
+def run(settings: Settings) -> None:
+    """Write artifacts/finetune."""
+    shop = Shop()
+    device = choose_device()
+    dtype = choose_dtype(settings.precision, device)
+    frozen = _frozen_vectors(shop)
+    encoder = Encoder.load(storage.read_json(EMBEDDED / "manifest.json")["model"], settings.precision)
+    log.info("finetune: on %s in %s", device.type, str(dtype).removeprefix("torch."))
+    judge = shop.judge("finetune")
+    sampler = shop.sampler(settings)
+    top = hidden = None
+    if settings.trained_layers and settings.max_steps and sampler.usable:
+        top = TopLayers(encoder, settings.trained_layers)
+        hidden = top.hidden(shop.texts, log_progress(log, "finetune: frozen layers"))
+    tower = Tower(TowerConfig(frozen.shape[1], settings.dim, settings.hidden), settings.seed)
+    config = TrainingConfig(**{name: getattr(settings, name) for name in TrainingConfig.__dataclass_fields__})
+    trainer = Trainer(config, tower, sampler, frozen, device, dtype, top, hidden)
+    checkpoints = Checkpoints(settings, shop)
+    history = _train(settings, trainer, judge, checkpoints)
+    vectors = _final_vectors(trainer, encoder, frozen, hidden, judge, settings, history)
+    history |= {"device": device.type, "precision": str(dtype).removeprefix("torch."), "seed": settings.seed}
+    history["fit_until"] = shop.window("finetune").fit_until
+    plain, tuned = judge.plain(frozen), judge.towers(trainer.tower, vectors)
+    history |= before_after(plain, tuned, judge, settings.seed)
+    judge = shop.judge("test")
+    plain, tuned = judge.plain(frozen), judge.towers(trainer.tower, vectors)
+    history["test"] = before_after(plain, tuned, judge, settings.seed) | {"fit_until": judge.cut}
+    for task in TASKS:
+        was, now = history["test"]["before"][task]["ndcg@10"], history["test"]["after"][task]["ndcg@10"]
+        log.info("finetune: test window, %s: ndcg@10 %.4f before, %.4f after", task, was["value"], now["value"])
+    _write(trainer.tower, encoder, vectors, shop, history)
+    checkpoints.remove()
+
+
+class Shop:
+    """What `prepare` wrote, as arrays."""
+
+    def __init__(self) -> None:
+        self.windows = storage.read_json(PREPARED / "windows.json")
+        self.texts: list[str] = storage.read_table(PREPARED / "texts.parquet", ["text"])["text"].to_pylist()
+        items = storage.read_table(PREPARED / "products.parquet", ["text_id", "first_week", "recommendable"])
+        self.text_id = items["text_id"].to_numpy()
+        self.first_week = items["first_week"].to_numpy()
+        self.recommendable = np.asarray(items["recommendable"].to_pylist(), dtype=bool)
+        num_customers = storage.read_table(PREPARED / "customers.parquet", ["customer"]).num_rows
+        lines = storage.read_table(PREPARED / "purchases.parquet")
+        columns = {name: lines[name].to_numpy() for name in lines.column_names}
+        self.histories = Histories(**columns, num_customers=num_customers, num_items=len(self.text_id))
+
+    def window(self, name: str) -> Window:
+        """One window of windows.json."""
+        return Window(**self.windows[name])
+
+    def judge(self, name: str) -> Judge:
+        """Histories up to a window's cut, and its targets."""
+        return Judge(self.histories, self.text_id, self.first_week, self.recommendable, self.window(name))
+
+    def sampler(self, settings: Settings) -> Sampler:
+        """Training samples of the weeks up to the finetune window's cut."""
+        window = self.window("finetune")
+        horizon = window.last_target - window.first_target + 1
+        past = self.histories.until(window.fit_until)
+        return Sampler(past, self.text_id, window.fit_until, horizon, settings.min_history, self.recommendable)
+
+
+def _frozen_vectors(shop: Shop) -> np.ndarray:
+    stored = storage.read_tensors(EMBEDDED / "vectors.safetensors")
+    vectors, missing = lookup(text_hashes(shop.texts), stored["hashes"], stored["vectors"])
+    if len(missing):
+        raise InputError(f"{EMBEDDED}: {len(missing)} texts have no vector, first row {missing[0]}; run embed")
+    return vectors.astype(np.float32)
+
+
+class Checkpoints:
+    """The newest checkpoint of one run: state, best weights, history. Tensors are safetensors, the rest is JSON.
+
+    A checkpoint is one file, replaced as a whole; its history travels in the file's metadata.
+    """
+
+    def __init__(self, settings: Settings, shop: Shop) -> None:
+        window = shop.window("finetune")
+        past = shop.histories.until(window.fit_until)
+        whole = hashlib.sha256(f"{settings.model_dump_json()}|{window}|{torch.__version__}".encode())
+        whole.update(f"{choose_device().type}|{torch.get_num_threads()}".encode())
+        for name in ("manifest.json", "vectors.safetensors"):
+            whole.update((EMBEDDED / name).read_bytes())
+        for array in (past.customer, past.item, past.week, shop.text_id, shop.recommendable, text_hashes(shop.texts)):
+            whole.update(np.ascontiguousarray(array).tobytes())
+        self.path = storage.private("checkpoints", whole.hexdigest()[:20], "newest.safetensors")
+
+    def save(self, state: Tensors, best: Tensors, history: History) -> None:
+        """Replace the checkpoint."""
+        tensors = {f"state/{name}": value for name, value in state.items()}
+        tensors |= {f"best/{name}": value for name, value in best.items()}
+        ordered = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
+        content = save(ordered, metadata={"history": json.dumps(history)})
+        checksum = hashlib.sha256(content).digest()
+        with storage.replacing(self.path) as temporary:
+            temporary.write_bytes(checksum + content)
+
+    def load(self) -> tuple[Tensors, Tensors, History] | None:
+        """What `save` was given last; None where there is nothing, or nothing that can be trusted."""
+        if not self.path.exists():
+            return None
+        data = self.path.read_bytes()
+        checksum, content = data[:32], data[32:]
+        if hashlib.sha256(content).digest() != checksum:
+            log.warning("finetune: the checkpoint is damaged; starting from the first step")
+            return None
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        found: dict[str, Tensors] = {"state": {}, "best": {}}
+        for name, value in load(content).items():
+            kind, rest = name.split("/", 1)
+            found[kind][rest] = value
+        return found["state"], found["best"], json.loads(header["__metadata__"]["history"])
+
+    def remove(self) -> None:
+        """Delete the run's checkpoint."""
+        shutil.rmtree(self.path.parent, ignore_errors=True)
+
+
+def _train(settings: Settings, trainer: Trainer, judge: Judge, checkpoints: Checkpoints) -> History:
+    if not trainer.sampler.usable:
+        log.info("finetune: no purchases to learn from before the cut; nothing is trained")
+        return {"records": [], "validation": [], "num_steps": 0, "best_step": 0, "note": "nothing to learn from"}
+    try:
+        return fit(
+            trainer,
+            judge,
+            judge.sample(settings.validate_customers, settings.seed),
+            validate_every=settings.validate_every,
+            checkpoint_every=settings.checkpoint_every,
+            patience=settings.patience,
+            save=checkpoints.save,
+            resumed=checkpoints.load(),
+        )
+    except InputError:
+        checkpoints.remove()
+        raise
+
+
+def _final_vectors(
+    trainer: Trainer,
+    encoder: Encoder,
+    frozen: np.ndarray,
+    hidden: Hidden | None,
+    judge: Judge,
+    settings: Settings,
+    history: History,
+) -> np.ndarray:
+    """Vectors of all texts by the encoder that is kept: the trained one, unless the untouched one validates better."""
+    history["encoder"] = "untouched"
+    if trainer.top is None or hidden is None or history["best_step"] == 0:
+        return frozen
+    rows = judge.sample(settings.validate_customers, settings.seed)
+    before = {name: value.clone() for name, value in encoder.model.state_dict().items()}
+    trainer.top.merged()
+    tuned = re_encode(encoder, hidden, trainer.top.num_frozen, log_progress(log, "finetune: trained layers"))
+    tuned = tuned.astype(np.float16).astype(np.float32)
+    choices = {"trained": tuned, "untouched": frozen}
+    scores = {name: mean_ndcg(judge.towers(trainer.tower, v, rows)) for name, v in choices.items()}
+    history["encoder_validation"] = scores
+    if criterion(scores["untouched"]) > criterion(scores["trained"]):
+        encoder.model.load_state_dict(before)
+        return frozen
+    history["encoder"] = "trained"
+    return tuned
+
+
+def _write(tower: Tower, encoder: Encoder, vectors: np.ndarray, shop: Shop, history: History) -> None:
+    shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir(parents=True)
+    tensors, config = tower.save()
+    storage.write_tensors(tensors, OUT / "tower.safetensors")
+    storage.write_json(config, OUT / "tower.json")
+    kept = {"vectors": vectors.astype(np.float16), "hashes": text_hashes(shop.texts)}
+    storage.write_tensors(kept, OUT / "text_vectors.safetensors")
+    encoder.save(OUT / "encoder")
+    storage.write_json(history, OUT / "history.json")
