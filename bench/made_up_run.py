@@ -161,9 +161,13 @@ def _finetune(folder: Path, rng: np.random.Generator, lift: float) -> None:
         "num_steps": 40,
         "records": [{"step": 10 * i, "loss": 3.0 / (i + 1), "lr": 1e-4} for i in range(5)],
         "validation": [{"step": 20 * i, "ndcg@10": 0.03 + 0.004 * i} for i in range(3)],
-        "before": before,
-        "after": after,
-        "paired": {task: {"ndcg@10": Interval(*numbers)._asdict()} for task, numbers in gain.items()},
+        "encoder": "trained",
+        "best_step": 30,
+        "test": {
+            "before": before,
+            "after": after,
+            "paired": {task: {"ndcg@10": Interval(*numbers)._asdict()} for task, numbers in gain.items()},
+        },
         "fit_until": FIT_UNTIL - 12,
     }
     _json(history, out / "history.json")
@@ -184,7 +188,7 @@ def _rank(folder: Path, rng: np.random.Generator) -> None:
     booster.save_model(out / "ranker.txt")
     gain = {name: float(value) for name, value in zip(FEATURES, booster.feature_importance("gain"), strict=True)}
     _json({"features": list(FEATURES), "settings": {"num_leaves": 7}, "trained_until": FIT_UNTIL}, out / "ranker.json")
-    _json(gain, out / "importance.json")
+    _json({"rank": gain}, out / "importance.json")
 
 
 def _evaluate(folder: Path, rng: np.random.Generator, lift: float, num_customers: int) -> None:
@@ -204,8 +208,11 @@ def _evaluate(folder: Path, rng: np.random.Generator, lift: float, num_customers
         metrics["num_customers"][task] = num_customers
         rows += [[task, model, *bootstrap(figures, 1, 200)] for model, figures in values.items()]
         frames.append((task, ours))
-    thirds = {name: _figures(frames[0][1][i::3]) for i, name in enumerate(("short history", "medium", "long history"))}
-    metrics["slices"]["history length"] = thirds
+    groups = ("up to 10 lines", "up to 30", "over 30")
+    metrics["slices"]["history ndcg@10"] = {
+        name: bootstrap(frames[0][1][i::3], 1, 200)._asdict() | {"num_customers": num_customers // 3}
+        for i, name in enumerate(groups)
+    }
     _json(metrics, out / "metrics.json")
     text = "".join(f"{','.join(map(str, row))}\n" for row in [["task", "model", "value", "low", "high"], *rows])
     (out / "ndcg.csv").write_text(text, encoding="utf-8")

@@ -32,7 +32,7 @@ class GateView:
     reasons: tuple[str, ...]
     against: str
     axis: Markup
-    rows: tuple[tuple[str, Markup, str, str], ...]
+    rows: tuple[tuple[str, Markup, str], ...]
 
 
 def headline(night: Night) -> str:
@@ -70,7 +70,7 @@ def key_figures(night: Night) -> list[KeyFigure]:
 def _people(rate: float, task: str) -> str:
     of_hundred = round(100 * rate)
     who = {"all": "customers", "new": "who tried something new", "launch": "who tried a launch"}[task]
-    return f"{of_hundred if rate >= 0.005 else 'under 1'} of 100 {who} found one among their ten"
+    return f"{of_hundred if rate >= 0.005 else 'under 1'} of 100 {who} bought one of their ten"
 
 
 def gate(night: Night) -> GateView | None:
@@ -85,9 +85,7 @@ def gate(night: Night) -> GateView | None:
         if task in differences:
             figure = differences[task]
             said = words.interval(figure, plus=True)
-            rows.append(
-                (title, charts.whisker(figure, axis, f"{title}: {said}", ours=True), said, words.standing(figure))
-            )
+            rows.append((title, charts.whisker(figure, axis, f"{title}: {said}", ours=True), said))
     version = decision["version"]
     title = f"Version {version} was let through" if decision["opened"] else f"Version {version} was not let through"
     reasons = tuple(_sentence(reason) for reason in decision["reasons"])
@@ -95,7 +93,8 @@ def gate(night: Night) -> GateView | None:
 
 
 def _sentence(reason: str) -> str:
-    reason = reason.replace("ndcg@10", "NDCG@10")
+    for task, (title, _) in words.TASKS.items():
+        reason = reason.replace(f"{task} ndcg@10", f"{title}: NDCG@10")
     return f"{reason[:1].upper()}{reason[1:]}."
 
 
@@ -112,13 +111,9 @@ def importance(night: Night) -> list[tuple[str, Markup, str]]:
 
 
 def _gains(content: Any) -> list[tuple[str, float]]:
-    """Pairs of feature and gain, from a mapping or from a list of {"feature", "gain"}."""
-    if isinstance(content, Mapping):
-        content = content.get("gain", content)
-        return [(str(name), float(gain)) for name, gain in content.items() if isinstance(gain, int | float)]
-    if isinstance(content, list):
-        return [(str(row["feature"]), float(row["gain"])) for row in content if {"feature", "gain"} <= set(row)]
-    return []
+    """Pairs of feature and gain of the ranker, from {"rank": {feature: gain}, …} or {feature: gain}."""
+    gains = content.get("rank", content) if isinstance(content, Mapping) else {}
+    return [(str(name), float(gain)) for name, gain in gains.items() if isinstance(gain, int | float)]
 
 
 def lineage(night: Night) -> list[tuple[str, str, bool]]:

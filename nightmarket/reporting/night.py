@@ -20,7 +20,7 @@ class Night:
     history     fine-tuning: before, after, paired, validation, device, num_steps
     receipt     the model that delivers
     decision    the gate's latest word; may speak of a challenger that was refused
-    importance  {feature: gain} of the ranker that delivers
+    importance  gain by feature of the ranker that delivers, under "rank"
     summary     what was scored: num_customers, num_products
     people      a few customers with their history and tonight's recommendations
     """

@@ -1,7 +1,8 @@
 """How good the recommendations are: against every baseline, in slices, and what the text encoder learned."""
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from markupsafe import Markup
@@ -14,6 +15,7 @@ OURS = "nightmarket"
 OWN = (OURS, "nightmarket_no_promotions")
 VARIANTS = (*OWN, "text_before", "text_after")
 """Models that are ours or parts of ours; the others are baselines."""
+SLICES = {"history": "By length of history", "department": "By department"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,9 @@ class ModelRow:
     figure: str
     reach: str
     difference: str
+    difference_reach: str
     standing: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,14 @@ class Slice:
     """One way to cut the customers, with a row per group."""
 
     title: str
+    metric: str
     axis: Markup
     rows: tuple[ModelRow, ...]
 
 
 @dataclass(frozen=True)
 class TextView:
-    """Fine-tuning in words and rows: task, before, after, difference."""
+    """Fine-tuning in words and rows: task, before, after, difference, standing."""
 
     verdict: str
     rows: tuple[tuple[str, str, str, str, str], ...]
@@ -90,7 +95,8 @@ def _row(
         chart=chart,
         figure=words.fraction(figure["value"]),
         reach=words.reach(figure),
-        difference=words.interval(difference, plus=True) if compared else "",
+        difference=words.signed(difference["value"]) if compared else "",
+        difference_reach=words.reach(difference) if compared else "",
         standing=words.standing(difference) if compared else "",
     )
 
@@ -115,20 +121,38 @@ def _verdict(figures: Mapping[str, Mapping[str, float]], paired: Mapping[str, An
 
 
 def slices(night: Night) -> list[Slice]:
-    """One view per way to cut the customers; groups without a finite figure are left out."""
+    """One view per way to cut the customers; groups without a finite figure are left out.
+
+    The content is {"history ndcg@10": {group: {value, low, high, num_customers}}}, deeper where it pleases.
+    """
     found: dict[str, list[tuple[str, Mapping[str, float]]]] = {}
     for path, figure in _figures((night.metrics or {}).get("slices") or {}):
-        found.setdefault(" · ".join(map(words.model, path[:-1])), []).append((path[-1], figure))
-    views = []
-    for title, groups in found.items():
-        axis = charts.scale([figure for _, figure in groups])
-        rows = tuple(_row(words.model(name), figure, axis, None, False, None) for name, figure in groups)
-        views.append(Slice(title or "groups", charts.axis_labels(axis), rows))
-    return views
+        found.setdefault(" · ".join(path[:-1]), []).append((path[-1], figure))
+    return [_slice(title, groups) for title, groups in found.items()]
+
+
+def _slice(title: str, groups: list[tuple[str, Mapping[str, float]]]) -> Slice:
+    name, _, metric = title.rpartition(" ")
+    if "@" not in metric:
+        name, metric = title, METRIC
+    axis = charts.scale([figure for _, figure in groups])
+    rows = []
+    for group, figure in sorted(groups, key=_group_order):
+        row = _row(group, figure, axis, None, False, None)
+        num = figure.get("num_customers")
+        rows.append(replace(row, note=f"{words.count(num)} customers" if num is not None else ""))
+    shown = {"ndcg": "NDCG", "mrr": "MRR"}.get(metric.split("@")[0], metric.split("@")[0].capitalize())
+    return Slice(SLICES.get(name, name), f"{shown}@{metric.split('@')[1]}", charts.axis_labels(axis), tuple(rows))
+
+
+def _group_order(group: tuple[str, Mapping[str, float]]) -> tuple[float, bool, float]:
+    """Groups named by a number in its order, "over 90" after "up to 90"; others by their figure, best first."""
+    number = re.search(r"\d+", group[0])
+    return (float(number[0]), group[0].startswith("over"), 0.0) if number else (0.0, False, -group[1]["value"])
 
 
 def _figures(content: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Mapping[str, float]]]:
-    """Every NDCG@10 below a nested mapping, with the names that lead to it; `nightmarket` itself is no name."""
+    """Every figure below a nested mapping, with the names that lead to it."""
     if not isinstance(content, Mapping):
         return
     figure = content.get(METRIC, content)
@@ -136,43 +160,57 @@ def _figures(content: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
         yield path, figure
         return
     for name, part in content.items():
-        yield from _figures(part, path if name == OURS else (*path, str(name)))
+        yield from _figures(part, (*path, str(name)))
 
 
 def text(night: Night) -> TextView | None:
-    """What fine-tuning did to the text encoder, or None when nothing is known about it."""
+    """What fine-tuning did to the text encoder, or None when nothing is known about it.
+
+    The test window is shown where the stage measured it: the validation window chose the step, so it flatters.
+    """
     history = night.history
     if history is None:
         return None
-    rows, said = [], {"better": [], "level": [], "worse": []}  # type: tuple[list[tuple[str, str, str, str, str]], dict[str, list[str]]]
+    measured = history.get("test", history)
+    rows: list[tuple[str, str, str, str, str]] = []
+    said: dict[str, list[str]] = {"better": [], "level": [], "worse": []}
     for task, (title, _) in words.TASKS.items():
-        before, after, difference = (
-            history.get(part, {}).get(task, {}).get(METRIC) for part in ("before", "after", "paired")
-        )
-        if not (words.known(before) and words.known(after) and words.known(difference)):
+        parts = [measured.get(part, {}).get(task, {}).get(METRIC) for part in ("before", "after", "paired")]
+        if not all(map(words.known, parts)):
             continue
+        before, after, difference = parts
         standing = words.standing(difference)
-        said[standing].append(title.lower())
+        said[standing].append(f"“{title.lower()}”")
         rows.append((title, words.interval(before), words.interval(after), words.interval(difference, True), standing))
+    return TextView(_text_verdict(said, history), tuple(rows), _validation(history), _spent(history))
+
+
+def _validation(history: Content) -> Markup | None:
+    """How the quality on the validation weeks moved, from two measurements on."""
     points = [(float(v["step"]), float(v[METRIC])) for v in history.get("validation", ()) if v.get(METRIC) is not None]
-    drawn = None
-    if len(points) > 1:
-        first, last = points[0], points[-1]
-        drawn = charts.curve(
-            points,
-            f"NDCG@10 on the validation weeks: {words.fraction(first[1])} at step {first[0]:.0f}, "
-            f"{words.fraction(last[1])} at step {last[0]:.0f}",
-        )
-    steps, device = history.get("num_steps", 0), history.get("device", "an unknown device")
-    return TextView(_text_verdict(said), tuple(rows), drawn, f"{words.count(steps)} steps on {device}")
+    if len(points) < 2:
+        return None
+    (first, low), (last, high) = points[0], points[-1]
+    said = f"from {words.fraction(low)} at step {first:.0f} to {words.fraction(high)} at step {last:.0f}"
+    return charts.curve(points, f"NDCG@10 on the validation weeks: {said}")
 
 
-def _text_verdict(said: Mapping[str, list[str]]) -> str:
+def _spent(history: Content) -> str:
+    said = f"{words.count(history.get('num_steps', 0))} steps on {history.get('device', 'an unknown device')}"
+    best = history.get("best_step")
+    return said if best is None else f"{said}, of which step {words.count(best)} was kept"
+
+
+def _text_verdict(said: Mapping[str, list[str]], history: Content) -> str:
     parts = []
     if said["better"]:
-        parts.append(f"Fine-tuning made the encoder better on {words.listed(said['better'])}.")
+        parts.append(f"Fine-tuning helped on {words.listed(said['better'])}.")
     if said["worse"]:
-        parts.append(f"It made it worse on {words.listed(said['worse'])}.")
+        parts.append(f"It hurt on {words.listed(said['worse'])}.")
     if said["level"]:
         parts.append(f"On {words.listed(said['level'])} no difference can be told from chance.")
+    if history.get("encoder") == "untouched":
+        parts.append(
+            "The encoder itself was left as it came, because it validated better so; the customer tower is new."
+        )
     return " ".join(parts) or "Fine-tuning was not measured tonight."

@@ -12,13 +12,14 @@ Standing = Literal["better", "worse", "level"]
 
 MODELS = {
     "nightmarket": "nightmarket",
-    "nightmarket_no_promotions": "nightmarket without the promotion plan",
-    "popularity": "popularity, last four weeks",
+    "nightmarket_no_promotions": "nightmarket, no promotions",
+    "popularity": "popularity",
     "recency_frequency": "recency-weighted frequency",
     "tifu_knn": "TIFU-kNN",
     "ease": "EASE",
-    "text_before": "text alone, before fine-tuning",
-    "text_after": "text alone, after fine-tuning",
+    "affinity": "type and maker affinity",
+    "text_before": "text, before fine-tuning",
+    "text_after": "text, after fine-tuning",
 }
 TASKS = {
     "all": ("All purchases", "what customers buy in the four weeks after the cut, repeats included"),
@@ -61,13 +62,12 @@ def signed(number: float) -> str:
 def interval(figure: Mapping[str, float], plus: bool = False) -> str:
     """{value, low, high} → ".437 [.422, .450]"."""
     value = signed(figure["value"]) if plus else fraction(figure["value"])
-    return f"{value} {reach(figure, plus)}"
+    return f"{value} {reach(figure)}"
 
 
-def reach(figure: Mapping[str, float], plus: bool = False) -> str:
+def reach(figure: Mapping[str, float]) -> str:
     """The interval alone: "[.422, .450]"."""
-    write = signed if plus else fraction
-    return f"[{write(figure['low'])}, {write(figure['high'])}]"
+    return f"[{fraction(figure['low'])}, {fraction(figure['high'])}]"
 
 
 def standing(difference: Mapping[str, float]) -> Standing:
@@ -102,11 +102,11 @@ def week_span(first: int, last: int) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """3 of 1000 → "0.3%"; below a hundredth of a percent → "under 0.01%"."""
+    """3 of 1000 → "0.3%"; one decimal from 1% on; below a hundredth of a percent → "under 0.01%"."""
     percent = 100 * part / whole if whole else 0.0
     if 0 < percent < 0.01:
         return "under 0.01%"
-    return f"{percent:.2f}".rstrip("0").rstrip(".") + "%"
+    return (f"{percent:.1f}" if percent >= 1 else f"{percent:.2f}").rstrip("0").rstrip(".") + "%"
 
 
 def listed(words: list[str]) -> str:
