@@ -4,6 +4,7 @@ import logging
 import os
 import re
 from datetime import UTC, datetime
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,13 @@ import pandas as pd
 from nightmarket.contracts.verdicts import Verdict
 
 LOGO = r"https://great-expectations-web-assets[^\"]*logo-long\.png[^\"]*"
+STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:1.5rem auto;padding:0 1rem;color:#222}
+table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.25rem .6rem;text-align:left;vertical-align:top}
+footer,.sticky>.card:has(.btn-group){display:none}nav,.card{height:auto!important;max-height:none!important}ol{padding-left:1rem}
+.fa-check-circle::before{content:"\\2713";color:#176f2c}.fa-times::before{content:"\\2717";color:#b3261e}
+.fas{font-style:normal}
+"""
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 
@@ -81,15 +89,20 @@ class Expectations:
             if result is None:
                 continue
             _count(result, verdict)
-            result.meta = {"run_id": run, "active_batch_definition": {"data_asset_name": verdict.table.name}}
+            result.meta = {
+                "run_id": run,
+                "great_expectations_version": self._gx.__version__,
+                "batch_spec": {"data_asset_name": verdict.table.name},
+            }
             key = ValidationResultIdentifier(ExpectationSuiteIdentifier(verdict.table.name), run, verdict.table.name)
             self._context.validation_results_store.set(key, result)
         self._context.build_data_docs(site_names=["nightmarket"])
+        pages = {page.stem: page.relative_to(folder) for page in folder.glob("validations/**/*.html")}
+        if set(pages) != set(self._results):
+            raise RuntimeError(f"Data Docs: pages are missing: {sorted(set(self._results) - set(pages))}")
         for page in folder.rglob("*.html"):
             page.write_text(_still(page.read_text(encoding="utf-8"), page.relative_to(folder)), encoding="utf-8")
-        pages = {page.stem for page in folder.glob("validations/**/*.html")}
-        if pages != set(self._results):
-            raise RuntimeError(f"Data Docs: pages are missing: {sorted(set(self._results) - pages)}")
+        (folder / "index.html").write_text(_index(verdicts, pages, as_of), encoding="utf-8")
 
 
 def _site(folder: Path) -> dict[str, Any]:
@@ -102,11 +115,32 @@ def _site(folder: Path) -> dict[str, Any]:
 
 
 def _still(html: str, page: Path) -> str:
-    """The page without what differs from run to run (the hour, random ids) and without the logo that calls home."""
+    """The page on its own: no hour, no random ids, nothing fetched from elsewhere (styles, scripts, a logo).
+
+    So it looks the same without a network, and the same snapshot gives the same bytes.
+    """
     root = "../" * (len(page.parts) - 1)
     html = re.sub(LOGO, f"{root}static/images/logo-long.png", html)
+    html = re.sub(r"<script\b.*?</script>", "", html, flags=re.DOTALL)
+    html = re.sub(r'<link\b[^>]*href="https?://[^>]*>', "", html)
+    html = html.replace("</head>", f"<style>{STYLE}</style></head>", 1)
     numbers: dict[str, str] = {}
     return re.sub(UUID, lambda found: numbers.setdefault(found[0], f"id-{len(numbers)}"), html)
+
+
+def _index(verdicts: list[Verdict], pages: dict[str, Path], as_of: str) -> str:
+    """The first page: what came in and what was set aside, with a link to each table's checks."""
+    rows = []
+    for verdict in verdicts:
+        name, bad = verdict.table.name, len(verdict.bad())
+        link = f'<a href="{pages[name].as_posix()}">{name}</a>' if name in pages else name
+        why = "; ".join(f"{escape(reason)}: {len(found):,}" for reason, found in verdict.refused.items())
+        rows.append(f"<tr><td>{link}<td>{verdict.num_rows:,}<td>{bad:,}<td>{why}</tr>")
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Checked {as_of}</title>'
+        f"<style>{STYLE}</style></head><body><h1>Checked tables, {as_of}</h1>"
+        "<table><tr><th>table<th>rows<th>set aside<th>why</tr>" + "".join(rows) + "</table></body></html>\n"
+    )
 
 
 def _count(result: Any, verdict: Verdict) -> None:
@@ -114,6 +148,7 @@ def _count(result: Any, verdict: Verdict) -> None:
     for outcome in result.results:
         meta = outcome.expectation_config.meta
         if meta["scope"] == "table":
+            outcome.success = True  # or the run would have stopped
             outcome.result = _of_table(outcome, verdict.num_rows)
             continue
         num_bad = len(verdict.refused.get(meta["reason"], ()))

@@ -125,6 +125,8 @@ class Judge:
             self._collect(verdict, outcomes, block, repeats)
             if table.name == "events":
                 self.last_event = max(filter(None, (self.last_event, _latest(block, self.horizon))), default=None)
+        order = [expectation["meta"]["reason"] for expectation in content["expectations"]]
+        verdict.refused = {reason: verdict.refused[reason] for reason in order if reason in verdict.refused}
         for reason in sorted(set.intersection(*broken)) if broken else ():
             raise InputError(f"{table.name}: {reason} ({verdict.num_rows:,} rows, from row 1 on); bring its values")
         return verdict

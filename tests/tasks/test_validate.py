@@ -126,6 +126,10 @@ def test_bad_rows_are_set_aside_with_their_position_and_every_reason(place):
     assert "2 unexpected values found" in pages
     for value in ("no such product", "theft", clean("events")["customer_id"][0].as_py()):
         assert value not in pages
+    for outside in ('src="http', "<script", 'rel="stylesheet" href="http'):
+        assert outside not in pages
+    first = (OUT / "docs" / "index.html").read_text()
+    assert "customer_id is missing: 1; product_id is not in products: 2; kind is none of" in first
 
 
 def test_a_table_judged_in_many_blocks_gives_the_same_verdict(place, monkeypatch):
