@@ -49,7 +49,7 @@ def rank_metrics(recommended_CK: Ids, indptr: Ids, targets: Ids, cutoffs: tuple[
         with np.errstate(invalid="ignore", divide="ignore"):
             metrics[f"ndcg@{k}"] = np.asarray(at_k @ discount[:k] / best, dtype=np.float64)
             metrics[f"recall@{k}"] = np.asarray(at_k.sum(axis=1) / num_targets, dtype=np.float64)
-        metrics[f"hit@{k}"] = any_hit.astype(np.float64)
+        metrics[f"hit@{k}"] = np.asarray(any_hit, np.float64)
         metrics[f"mrr@{k}"] = np.asarray(1.0 / first, np.float64)
     for values in metrics.values():
         values[absent] = np.nan

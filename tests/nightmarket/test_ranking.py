@@ -124,7 +124,7 @@ def test_features_equal_their_definition_computed_line_by_line(shop, products):
     for row in range(0, len(customer), 97):
         c, i = customer[row], item[row]
         mine = (before.customer == c) & (before.item == i)
-        baskets = {b: d for b, d in zip(before.basket[mine], before.day[mine], strict=True)}
+        baskets = dict(zip(before.basket[mine], before.day[mine], strict=True))
         assert column["item_num"][row] == len(baskets)
         fresh = sum(2 ** (-(today - d) / 90) for d in baskets.values())
         assert column["item_fresh"][row] == pytest.approx(fresh, rel=1e-5)

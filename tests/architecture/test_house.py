@@ -1,0 +1,157 @@
+"""The house stays in order: one name in six places, imports point down, no dump rooms, no stale stage."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tasks import settings
+
+ROOT = Path(__file__).parents[2]
+DAG = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+TOP = {"pyproject.toml", "flows", "tasks", "params.yaml", "dvc.yaml", "tests", "mlruns"}
+DUMPS = {"utils", "util", "common", "helpers", "helper", "misc", "base", "shared", "lib", "core", "stuff"}
+
+
+def tracked() -> list[Path]:
+    """Files that git knows, or would know."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [Path(name) for name in names.split("\0") if name and (ROOT / name).exists()]
+
+
+@pytest.mark.parametrize("stage", settings.STAGES)
+def test_a_stage_has_one_name_in_six_places(stage):
+    assert stage in DAG, f"dvc.yaml has no stage {stage}"
+    assert stage in PARAMS, f"params.yaml has no section {stage}"
+    assert (ROOT / "tasks" / f"{stage}.py").is_file()
+    assert (ROOT / "tests" / "tasks" / f"test_{stage}.py").is_file()
+    assert DAG[stage]["cmd"] == f"python -m tasks {stage}"
+    for out in outs(DAG[stage]):
+        assert out == f"artifacts/{stage}" or out.startswith(f"artifacts/{stage}/"), out
+
+
+def test_dvc_yaml_and_params_yaml_hold_no_other_names():
+    assert tuple(DAG) == settings.STAGES
+    assert set(PARAMS) == {*settings.STAGES, *settings.STEPS}
+
+
+def test_the_flow_runs_each_stage_under_its_own_name():
+    from flows.engine import dag
+
+    assert [stage.name for stage in dag.load(ROOT).stages] == list(settings.STAGES)
+
+
+def outs(stage: dict) -> list[str]:
+    """Paths that a stage writes."""
+    found = []
+    for kind in ("outs", "metrics", "plots"):
+        for entry in stage.get(kind, []):
+            found.append(entry if isinstance(entry, str) else next(iter(entry)))
+    return found
+
+
+def imports(path: Path) -> set[str]:
+    """Modules of ours that a file names in an import, wherever in the file."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in found if name.split(".")[0] in ("tasks", "nightmarket", "flows", "bench")}
+
+
+def closure(start: Path) -> set[Path]:
+    """Files of ours that are imported when `start` runs; a module brings the __init__ of its packages."""
+    seen: set[Path] = set()
+    todo = [start]
+    while todo:
+        path = todo.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        for name in imports(path):
+            parts = name.split(".")
+            for depth in range(1, len(parts) + 1):
+                stem = ROOT.joinpath(*parts[:depth])
+                todo += [p for p in (stem.with_suffix(".py"), stem / "__init__.py") if p.is_file()]
+    return seen
+
+
+@pytest.mark.parametrize("stage", settings.STAGES)
+def test_what_a_stage_imports_lies_inside_the_deps_it_declares(stage):
+    """Otherwise DVC would serve a stale result after a change of the code."""
+    deps = [ROOT / dep for dep in DAG[stage]["deps"]]
+    needed = closure(ROOT / "tasks" / f"{stage}.py") | closure(ROOT / "tasks" / "__main__.py")
+    trivial = {ROOT / "tasks" / "__init__.py", ROOT / "nightmarket" / "__init__.py"}
+    loose = {p for p in needed - trivial if not any(p == dep or dep in p.parents for dep in deps)}
+    assert not loose, f"{stage} imports {sorted(str(p.relative_to(ROOT)) for p in loose)} without declaring them"
+
+
+@pytest.mark.parametrize("stage", settings.STAGES)
+def test_declared_deps_exist_or_are_made_by_a_stage_or_step(stage):
+    made = [out for other in DAG.values() for out in outs(other)] + ["data/raw", "data/champion"]
+    for dep in DAG[stage]["deps"]:
+        inside = any(dep == out or dep.startswith(f"{out}/") or out.startswith(f"{dep}/") for out in made)
+        assert inside or (ROOT / dep).exists(), f"{stage} depends on {dep}, which nobody makes"
+
+
+def test_imports_point_down():
+    command = [Path(sys.executable).parent / "lint-imports", "--no-cache"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
+
+def test_great_expectations_has_one_user():
+    users = {
+        p for p in (ROOT / "tasks").rglob("*.py") if re.search(r"^\s*(import|from) great_expectations", p.read_text())
+    }
+    others = {
+        p for p in (ROOT / "flows").rglob("*.py") if re.search(r"^\s*(import|from) great_expectations", p.read_text())
+    }
+    assert len(users) == 1
+    assert not others
+
+
+def test_no_dump_rooms():
+    for path in tracked():
+        for part in path.with_suffix("").parts:
+            assert part.lower() not in DUMPS, f"{path}: what a stranger would look for has a name of its own"
+
+
+def test_the_folders_that_were_asked_for_are_there():
+    missing = {name for name in TOP if not (ROOT / name).exists()}
+    assert not missing
+
+
+def test_no_module_of_the_library_is_longer_than_300_lines():
+    for package in ("nightmarket", "tasks", "flows"):
+        for path in (ROOT / package).rglob("*.py"):
+            num = len(path.read_text(encoding="utf-8").splitlines())
+            assert num <= 300, f"{path.relative_to(ROOT)} has {num} lines"
+
+
+@pytest.mark.parametrize(
+    "command", [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]], ids=" ".join
+)
+def test_tools_are_content(command):
+    done = subprocess.run(
+        [Path(sys.executable).parent / command[0], *command[1:]], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
+
+def test_no_path_of_a_machine_and_no_registry_host_is_tracked():
+    pattern = re.compile(r"(^|[^A-Za-z0-9_.])/(work|farm|opt|root)/|index-url|find-links|https?://[^ ]*/simple/?")
+    for path in tracked():
+        if path == Path("tests/architecture/test_house.py") or path.suffix in (".png", ".parquet"):
+            continue
+        text = (ROOT / path).read_text(encoding="utf-8", errors="replace")
+        assert not pattern.search(text), f"{path} names a path of a machine or a registry"
