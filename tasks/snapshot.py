@@ -31,8 +31,8 @@ from tasks.storage import RAW, home, write_json
 from tasks.streams import sha256, writer
 
 LOG = logging.getLogger("nightmarket")
-FORMAT = 1
-"""Raise it when the same source must give another snapshot."""
+FORMAT = 2
+"""Raise it with every change here or in `tasks.sources` that makes another snapshot of the same source."""
 
 DATED = ("events", "exposures", "responses", "reviews")
 """Tables whose rows happen at a moment; only these are cut at the business date. Plans (campaigns, promotions) stay."""
