@@ -84,6 +84,8 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} is missing; run the stage that writes it, or `dvc checkout`") from None
+    except ValueError as error:
+        raise InputError(f"{path} is not valid JSON ({str(error).splitlines()[0][:120]}); restore it") from None
 
 
 def write_tensors(tensors: Mapping[str, Any], path: Path) -> None:

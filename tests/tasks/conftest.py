@@ -1,0 +1,53 @@
+"""A whole night of a small made-up shop, run once: every stage on the files of the one before."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bench.shop import write_shop
+from tasks.__main__ import main
+
+STAGES = ("snapshot", "validate", "prepare", "embed", "finetune", "rank", "evaluate")
+PARAMS = {
+    "snapshot": {"source": "folder", "folder": "tables", "time_zone": "Asia/Shanghai"},
+    "validate": {},
+    "prepare": {"target_weeks": 3},
+    "embed": {},
+    "finetune": {"max_steps": 6, "validate_every": 3, "validate_customers": 20, "random_texts": 64, "hidden": 16},
+    "rank": {"num_trees": 12, "launch_trees": 6, "num_leaves": 7},
+    "evaluate": {"num_resamples": 200},
+    "register": {},
+    "score": {"num_recommendations": 5},
+    "report": {},
+}
+
+
+def run(stage: str) -> None:
+    """A stage in the current folder; it must end well."""
+    assert main(stage) == 0, f"{stage} failed"
+
+
+@pytest.fixture(scope="session")
+def whole_night(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the run: data/raw and artifacts up to `evaluate`. Read it; `copied_night` is for writing."""
+    folder = tmp_path_factory.mktemp("night")
+    write_shop(folder / "tables", num_customers=80, num_products=150, num_weeks=30, seed=11)
+    (folder / "params.yaml").write_text(yaml.safe_dump(PARAMS), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("NIGHTMARKET_HOME", raising=False)
+        for stage in STAGES:
+            run(stage)
+    return folder
+
+
+@pytest.fixture
+def copied_night(whole_night: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the whole night as the current folder."""
+    folder = tmp_path / "night"
+    shutil.copytree(whole_night, folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("NIGHTMARKET_HOME", raising=False)
+    return folder

@@ -1,0 +1,82 @@
+"""evaluate: figures in the promised shape, equal to those that one computes from the lists."""
+
+import json
+import math
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from tasks import evaluate, model
+
+NAMES = {f"{m}@{k}" for m in ("ndcg", "recall", "hit", "mrr") for k in (10, 20)} | {"coverage@10", "novelty@10"}
+
+
+@pytest.fixture(scope="module")
+def metrics(whole_night):
+    return json.loads((whole_night / "artifacts/evaluate/metrics.json").read_text())
+
+
+def test_every_task_has_every_metric_with_an_ordered_interval(metrics):
+    for task in ("all", "new", "launch"):
+        assert "nightmarket" in metrics[task]
+        for figures in metrics[task].values():
+            assert set(figures) == NAMES
+            for figure in figures.values():
+                assert set(figure) == {"value", "low", "high"}
+                assert all(math.isfinite(v) for v in figure.values())
+                assert figure["low"] <= figure["value"] <= figure["high"]
+
+
+def test_all_baselines_and_the_encoder_before_and_after_stand_beside_ours(metrics):
+    assert {*evaluate.BASELINES, "nightmarket", "text_before", "text_after"} <= set(metrics["all"])
+    assert set(metrics["paired"]["all"]) == set(metrics["all"]) - {"nightmarket"}
+    assert "affinity" in metrics["launch"]
+
+
+def test_a_paired_difference_is_the_difference_of_the_values(metrics):
+    for task in ("all", "new"):
+        for name, figures in metrics["paired"][task].items():
+            ours, theirs = metrics[task]["nightmarket"]["ndcg@10"], metrics[task][name]["ndcg@10"]
+            assert figures["ndcg@10"]["value"] == pytest.approx(ours["value"] - theirs["value"], abs=1e-9)
+
+
+def test_per_customer_figures_average_to_the_metric(metrics, whole_night):
+    table = pq.read_table(whole_night / "artifacts/evaluate/per_customer.parquet").to_pandas()
+    for task, part in table.groupby("task"):
+        assert part["ndcg@10"].mean() == pytest.approx(metrics[task]["nightmarket"]["ndcg@10"]["value"], abs=1e-9)
+        assert len(part) == metrics["num_customers"][task]
+
+
+def test_the_ranker_beats_popularity_where_customers_have_habits(metrics):
+    assert metrics["paired"]["all"]["popularity"]["ndcg@10"]["low"] > 0
+
+
+def test_lists_hold_no_product_twice_and_new_ones_nothing_bought_before(whole_night, monkeypatch):
+    monkeypatch.chdir(whole_night)
+    data, made = model.prepared(), model.load(whole_night / "artifacts/rank")
+    window = data.windows["test"]
+    scene = made.scene(data, whole_night / "artifacts/finetune", window)
+    lists = model.window_lists(made, scene)
+    before = data.histories.until(window["fit_until"])
+    bought = set(zip(before.customer.tolist(), before.item.tolist(), strict=True))
+    launched = set(data.launching(window).tolist())
+    for task, table in lists.items():
+        for customer, row in enumerate(table):
+            shown = row[row >= 0].tolist()
+            assert len(shown) == len(set(shown))
+            if task == "new":
+                assert not {(customer, i) for i in shown} & bought
+            if task == "launch":
+                assert set(shown) <= launched
+
+
+def test_targets_of_launch_are_products_without_a_sale_before(whole_night, monkeypatch):
+    monkeypatch.chdir(whole_night)
+    data = model.prepared()
+    window = data.windows["test"]
+    items = model.window_targets(data, window)["launch"][1]
+    first = data.histories.first_weeks()[items]
+    assert items.size
+    assert (first > window["fit_until"]).all()
+    assert set(np.unique(items).tolist()) == set(data.launching(window).tolist())

@@ -1,0 +1,100 @@
+"""prepare: the tables that everything later stands on."""
+
+import hashlib
+import json
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import yaml
+
+from nightmarket.histories import NEVER
+from tasks.__main__ import main
+
+
+def frame(folder, name):
+    return pq.read_table(folder / "artifacts" / "prepare" / f"{name}.parquet").to_pandas()
+
+
+def change(folder, section, **values):
+    path = folder / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    params[section] |= values
+    path.write_text(yaml.safe_dump(params))
+
+
+def test_every_purchase_of_the_clean_events_is_a_line_on_its_local_day(whole_night):
+    events = pq.read_table(whole_night / "artifacts/validate/clean/events.parquet").to_pandas()
+    bought = events[(events.kind == "purchase") & (events.quantity > 0)]
+    lines = frame(whole_night, "purchases")
+    assert len(lines) == len(bought)
+    local = bought.timestamp.dt.tz_localize("UTC").dt.tz_convert("Asia/Shanghai").dt.tz_localize(None)
+    days = (local.dt.normalize() - pd.Timestamp("1970-01-01")).dt.days
+    assert sorted(lines.day) == sorted(days)
+    np.testing.assert_array_equal(lines.week, (lines.day - 4) // 7)
+
+
+def test_lines_are_sorted_and_name_their_customer_and_product(whole_night):
+    lines, customers, products = (frame(whole_night, name) for name in ("purchases", "customers", "products"))
+    assert (lines.sort_values(["customer", "day"], kind="stable").index == lines.index).all()
+    np.testing.assert_array_equal(customers.customer, np.arange(len(customers)))
+    np.testing.assert_array_equal(products.item, np.arange(len(products)))
+    events = pq.read_table(whole_night / "artifacts/validate/clean/events.parquet").to_pandas()
+    spent = events[events.kind == "purchase"].groupby("customer_id").value.sum()
+    ours = lines.groupby("customer").value.sum()
+    ours.index = customers.customer_id.iloc[ours.index]
+    np.testing.assert_allclose(ours.sort_index(), spent[ours.index].sort_index(), rtol=1e-4)
+
+
+def test_first_weeks_are_those_of_the_lines_and_unsold_products_have_none(whole_night):
+    lines, products = frame(whole_night, "purchases"), frame(whole_night, "products")
+    first = lines.groupby("item").week.min()
+    assert (products.first_week.iloc[first.index].to_numpy() == first.to_numpy()).all()
+    assert (products.first_week.drop(first.index) == NEVER).all()
+
+
+def test_each_distinct_text_stands_once(whole_night):
+    texts, products = frame(whole_night, "texts"), frame(whole_night, "products")
+    assert texts.text.is_unique
+    assert set(products.text_id) == set(texts.text_id)
+
+
+def test_the_key_of_the_hashes_changes_no_other_byte(copied_night):
+    """Nothing may depend on the value of a customer id: another installation has other hashes."""
+
+    def digests():
+        names = ("purchases", "products", "texts", "promotions")
+        return {
+            n: hashlib.sha256((copied_night / f"artifacts/prepare/{n}.parquet").read_bytes()).hexdigest() for n in names
+        }
+
+    before = digests()
+    clean = copied_night / "artifacts/validate/clean"
+    for path in clean.glob("*.parquet"):
+        table = pq.read_table(path).to_pandas()
+        if "customer_id" in table:
+            table["customer_id"] = [hashlib.md5(f"other{v}".encode()).hexdigest() for v in table["customer_id"]]
+            table.to_parquet(path, index=False)
+    assert main("prepare") == 0
+    assert digests() == before
+
+
+def test_leaving_everything_out_says_so(copied_night, capsys):
+    change(copied_night, "prepare", min_category_levels=5)
+    assert main("prepare") == 2
+    err = capsys.readouterr().err.strip()
+    assert "\n" not in err
+    assert "check prepare.exclude_*" in err
+
+
+def test_a_window_that_does_not_end_on_a_monday_is_refused(copied_night, capsys):
+    change(copied_night, "prepare", window_end="2026-01-01")
+    assert main("prepare") == 2
+    assert "prepare.window_end 2026-01-01 is not a Monday" in capsys.readouterr().err
+
+
+def test_windows_are_recorded(whole_night):
+    windows = json.loads((whole_night / "artifacts/prepare/windows.json").read_text())
+    assert windows["test"]["last_target"] - windows["test"]["fit_until"] == 3
+    assert windows["test"]["last_target"] <= windows["last_week"]
+    assert windows["deliver"]["fit_until"] == windows["last_week"]

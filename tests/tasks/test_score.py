@@ -1,0 +1,68 @@
+"""score: a list for every customer from the champion, and from nothing else."""
+
+import json
+import shutil
+
+import pyarrow.parquet as pq
+import pytest
+
+from tasks import manifest
+from tasks.__main__ import main
+
+
+@pytest.fixture
+def crowned(copied_night):
+    """The night's model as champion, as `register` leaves it."""
+    champion = copied_night / "data/champion"
+    for part in ("rank", "finetune"):
+        shutil.copytree(copied_night / "artifacts" / part, champion / part)
+    (champion / "receipt.json").write_text(json.dumps({"version": "1"}))
+    manifest.write(champion)
+    return copied_night
+
+
+def test_every_customer_gets_distinct_recommendable_products_with_reasons(crowned):
+    shutil.rmtree(crowned / "artifacts/rank")  # the champion alone delivers
+    assert main("score") == 0
+    found = pq.read_table(crowned / "artifacts/score/recommendations.parquet").to_pandas()
+    customers = pq.read_table(crowned / "artifacts/prepare/customers.parquet").to_pandas()
+    products = pq.read_table(crowned / "artifacts/prepare/products.parquet").to_pandas()
+    assert set(found.customer_id) == set(customers.customer_id)
+    assert (found.groupby("customer_id")["rank"].apply(list) == [list(range(1, 6))] * len(customers)).all()
+    assert not found.duplicated(["customer_id", "product_id"]).any()
+    assert set(found.product_id) <= set(products.product_id[products.recommendable])
+    assert found.reason.str.len().gt(5).all()
+    assert (found.groupby("customer_id").score.diff().dropna() <= 0).all()
+
+
+def test_a_reason_counts_what_the_history_counts(crowned):
+    assert main("score") == 0
+    found = pq.read_table(crowned / "artifacts/score/recommendations.parquet").to_pandas()
+    lines = pq.read_table(crowned / "artifacts/prepare/purchases.parquet").to_pandas()
+    customers = pq.read_table(crowned / "artifacts/prepare/customers.parquet").to_pandas()
+    products = pq.read_table(crowned / "artifacts/prepare/products.parquet").to_pandas()
+    code = dict(zip(customers.customer_id, customers.customer, strict=True))
+    item = dict(zip(products.product_id, products.item, strict=True))
+    told = found[found.reason.str.match(r"bought \d+ times")].head(50)
+    assert len(told)
+    for row in told.itertuples():
+        mine = lines[(lines.customer == code[row.customer_id]) & (lines.item == item[row.product_id])]
+        assert f"bought {mine.basket.nunique()} times" in row.reason
+
+
+def test_without_a_champion_it_says_how_to_get_one(copied_night, capsys):
+    assert main("score") == 2
+    err = capsys.readouterr().err.strip()
+    assert "\n" not in err
+    assert "there is no champion yet; run `make nightly`" in err
+
+
+def test_a_damaged_champion_is_not_used_and_old_lists_stay(crowned, capsys):
+    assert main("score") == 0
+    path = crowned / "artifacts/score/recommendations.parquet"
+    before = path.read_bytes()
+    ranker = crowned / "data/champion/rank/ranker.txt"
+    ranker.write_bytes(ranker.read_bytes()[:-9] + b"damaged!\n")
+    assert main("score") == 2
+    assert "rank/ranker.txt" in capsys.readouterr().err
+    assert path.read_bytes() == before
