@@ -44,7 +44,7 @@ def intake(night: Night) -> Intake | None:
 def _row(name: str, table: Mapping[str, Any]) -> TableRow:
     previous = table.get("previous_rows")
     if previous is None:
-        change = "seen first"
+        change = "first time"
     elif previous == table["rows"]:
         change = "unchanged"
     else:

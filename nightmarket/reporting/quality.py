@@ -57,12 +57,24 @@ class Slice:
 
 
 @dataclass(frozen=True)
+class TextRow:
+    """One task: before, after and their difference, and what the difference says."""
+
+    title: str
+    before: tuple[str, str]
+    after: tuple[str, str]
+    difference: tuple[str, str]
+    standing: words.Standing
+
+
+@dataclass(frozen=True)
 class TextView:
-    """Fine-tuning in words and rows: task, before, after, difference, standing."""
+    """Fine-tuning in words and figures; each figure is a value and its interval."""
 
     verdict: str
-    rows: tuple[tuple[str, str, str, str, str], ...]
-    curve: Markup | None
+    weeks: str
+    rows: tuple[TextRow, ...]
+    curve: tuple[Markup, str] | None
     spent: str
 
 
@@ -172,7 +184,7 @@ def text(night: Night) -> TextView | None:
     if history is None:
         return None
     measured = history.get("test", history)
-    rows: list[tuple[str, str, str, str, str]] = []
+    rows: list[TextRow] = []
     said: dict[str, list[str]] = {"better": [], "level": [], "worse": []}
     for task, (title, _) in words.TASKS.items():
         parts = [measured.get(part, {}).get(task, {}).get(METRIC) for part in ("before", "after", "paired")]
@@ -181,18 +193,21 @@ def text(night: Night) -> TextView | None:
         before, after, difference = parts
         standing = words.standing(difference)
         said[standing].append(f"“{title.lower()}”")
-        rows.append((title, words.interval(before), words.interval(after), words.interval(difference, True), standing))
-    return TextView(_text_verdict(said, history), tuple(rows), _validation(history), _spent(history))
+        was, now = ((words.fraction(f["value"]), words.reach(f)) for f in (before, after))
+        rows.append(TextRow(title, was, now, (words.signed(difference["value"]), words.reach(difference)), standing))
+    weeks = "weeks that training never saw" if "test" in history else "the weeks that also chose when to stop"
+    return TextView(_text_verdict(said, history), weeks, tuple(rows), _validation(history), _spent(history))
 
 
-def _validation(history: Content) -> Markup | None:
+def _validation(history: Content) -> tuple[Markup, str] | None:
     """How the quality on the validation weeks moved, from two measurements on."""
     points = [(float(v["step"]), float(v[METRIC])) for v in history.get("validation", ()) if v.get(METRIC) is not None]
     if len(points) < 2:
         return None
     (first, low), (last, high) = points[0], points[-1]
     said = f"from {words.fraction(low)} at step {first:.0f} to {words.fraction(high)} at step {last:.0f}"
-    return charts.curve(points, f"NDCG@10 on the validation weeks: {said}")
+    said = f"NDCG@10 on the validation weeks while training, {said}"
+    return charts.curve(points, said), said
 
 
 def _spent(history: Content) -> str:

@@ -1,0 +1,205 @@
+"""The page from files, opened in a real browser where there is one."""
+
+import base64
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from urllib.request import urlopen
+
+import pyarrow.parquet as pq
+import pytest
+
+from bench.made_up_run import HOSTILE, write_run
+from tasks import report
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+QUIET = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--remote-debugging-port=0",
+)  # fmt: skip
+SIZES = ((1280, "light"), (1280, "dark"), (390, "light"), (390, "dark"))
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory):
+    """A checkout after a night: artifacts, and a champion with its receipt and the gate's word."""
+    folder = tmp_path_factory.mktemp("night")
+    write_run(folder)
+    deliver(folder, decided=3, delivers=3)
+    return folder
+
+
+def deliver(folder, *, decided, delivers, opened=True):
+    champion = folder / "data/champion"
+    champion.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(folder / "artifacts/rank", champion / "rank", dirs_exist_ok=True)
+    origin = {
+        "as_of": "2018-01-01",
+        "run_id": "r" * 32,
+        "lock_hash": "1" * 64,
+        "commit": "c" * 40,
+        "params_sha256": "5" * 64,
+    }
+    said = {"opened": opened, "against": "version 2", "kind": "champion", "reasons": ["all ndcg@10 +.004 [.001, .007]"]}
+    said["differences"] = {"all": {"value": 0.004, "low": 0.001, "high": 0.007}}
+    (champion / "receipt.json").write_text(json.dumps({"version": delivers, **origin}))
+    (champion / "decision.json").write_text(json.dumps({"version": decided, **origin, **said}))
+
+
+def page(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    report.run(report.Settings())
+    return (folder / report.OUT).read_text(encoding="utf-8")
+
+
+def test_the_page_is_one_small_file_that_fetches_nothing(night, monkeypatch):
+    html = page(night, monkeypatch)
+    assert len(html.encode()) < 1_000_000
+    assert "http://" not in html
+    assert "https://" not in html
+    assert "<script" not in html
+    assert "default-src 'none'; style-src 'sha256-" in html.replace("&#39;", "'")
+
+
+def test_titles_of_products_are_text_and_nothing_else(night, monkeypatch, tmp_path):
+    folder = tmp_path / "night"
+    shutil.copytree(night, folder)
+    html = page(folder, monkeypatch)
+    assert HOSTILE not in html
+    assert "&lt;script&gt;alert(&#39;title&#39;)&lt;/script&gt; {{ 7 * 7 }}" in html
+    assert "49" not in html.split("{{ 7 * 7 }}")[1][:20]
+
+
+def test_the_same_files_give_the_same_page(night, monkeypatch):
+    assert page(night, monkeypatch) == page(night, monkeypatch)
+
+
+def test_customers_show_no_more_than_eight_characters_of_their_pseudonym(night, monkeypatch):
+    html = page(night, monkeypatch)
+    ids = pq.read_table(night / "artifacts/prepare/customers.parquet")["customer_id"].to_pylist()
+    shown = [name for name in ids if name[:8] in html]
+    assert len(shown) == 3
+    assert not any(name[:9] in html for name in ids)
+
+
+def test_the_page_says_who_delivers_when_the_challenger_was_refused(night, monkeypatch, tmp_path):
+    folder = tmp_path / "night"
+    shutil.copytree(night, folder)
+    deliver(folder, decided=4, delivers=3, opened=False)
+    html = page(folder, monkeypatch)
+    assert "Version 3, made from the data up to 1 January 2018, still delivers." in html
+    assert "Tonight’s model, version 4, was not let through." in html
+
+
+OPTIONAL = {
+    "artifacts/validate/report.json": "The validation report was not there.",
+    "artifacts/evaluate/metrics.json": "The evaluation was not there.",
+    "artifacts/finetune/history.json": "There was no fine-tuning to report.",
+    "artifacts/score/recommendations.parquet": "there is nobody to show",
+    "data/champion/decision.json": "the gate has not spoken",
+    "data/champion/receipt.json": "No version delivers yet",
+    "data/champion/rank/importance.json": "left no record of what moves its scores",
+    "artifacts/validate/clean/snapshot.json": "came from “the source”",
+    "artifacts/score/summary.json": "nightmarket",
+}
+
+
+@pytest.mark.parametrize("missing", OPTIONAL)
+def test_what_is_missing_becomes_a_sentence(night, monkeypatch, tmp_path, missing):
+    folder = tmp_path / "night"
+    shutil.copytree(night, folder)
+    (folder / missing).unlink()
+    assert OPTIONAL[missing] in page(folder, monkeypatch)
+
+
+def test_a_page_without_anything_optional_still_stands(night, monkeypatch, tmp_path):
+    folder = tmp_path / "night"
+    shutil.copytree(night, folder)
+    for missing in OPTIONAL:
+        (folder / missing).unlink()
+    assert "No version delivers yet: none has passed the gate." in page(folder, monkeypatch)
+
+
+class Browser:
+    """A headless Chromium, spoken to through its debugging port."""
+
+    def __init__(self, profile):
+        from websockets.sync.client import connect
+
+        given = [CHROMIUM, *QUIET, f"--user-data-dir={profile}", "about:blank"]
+        self.process = subprocess.Popen(given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        told = profile / "DevToolsActivePort"
+        deadline = time.monotonic() + 60
+        while not (told.exists() and told.read_text().strip()):
+            assert time.monotonic() < deadline, "Chromium did not start"
+            time.sleep(0.05)
+        with urlopen(f"http://127.0.0.1:{told.read_text().split()[0]}/json", timeout=20) as answer:
+            tab = next(tab for tab in json.load(answer) if tab["type"] == "page")
+        self.socket = connect(tab["webSocketDebuggerUrl"], max_size=None)
+        self.number, self.events = 0, []
+
+    def ask(self, method, **params):
+        self.number += 1
+        self.socket.send(json.dumps({"id": self.number, "method": method, "params": params}))
+        while True:
+            message = json.loads(self.socket.recv(timeout=60))
+            if message.get("id") == self.number:
+                assert "error" not in message, message
+                return message["result"]
+            self.events.append(message)
+
+    def value(self, expression):
+        return self.ask("Runtime.evaluate", expression=expression, returnByValue=True)["result"]["value"]
+
+    def open(self, address):
+        for domain in ("Page", "Log", "Runtime", "Network"):
+            self.ask(f"{domain}.enable")
+        self.ask("Page.navigate", url=address)
+        while self.value("document.readyState + location.protocol") != "completefile:":
+            time.sleep(0.05)
+
+    def close(self):
+        with contextlib.suppress(Exception):
+            self.socket.close()
+        self.process.terminate()
+        self.process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    if not CHROMIUM:
+        pytest.skip("no Chromium on this machine: the page was not opened in a browser")
+    opened = Browser(tmp_path_factory.mktemp("profile"))
+    yield opened
+    opened.close()
+
+
+def test_a_browser_shows_the_page_without_a_complaint_and_asks_nobody_for_anything(
+    night, monkeypatch, browser, tmp_path
+):
+    page(night, monkeypatch)
+    browser.open((night / report.OUT).as_uri())
+    pictures = Path(os.environ.get("NIGHTMARKET_PICTURES", tmp_path))
+    paper = set()
+    for width, scheme in SIZES:
+        browser.ask(
+            "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 500
+        )
+        browser.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        assert browser.value("document.documentElement.scrollWidth") <= width
+        paper.add((scheme, browser.value("getComputedStyle(document.body).backgroundColor")))
+        shot = browser.ask("Page.captureScreenshot", captureBeyondViewport=True)["data"]
+        (pictures / f"report-{width}-{scheme}.png").write_bytes(base64.b64decode(shot))
+    assert len({colour for _, colour in paper}) == len(paper) == 2
+    told = [event for event in browser.events if event["method"] in ("Log.entryAdded", "Runtime.consoleAPICalled")]
+    assert told == []
+    asked = [
+        event["params"]["request"]["url"] for event in browser.events if event["method"] == "Network.requestWillBeSent"
+    ]
+    assert asked
+    assert all(address.startswith("file:") for address in asked)
