@@ -141,10 +141,22 @@ def in_one_line(flow: Callable[P, Awaitable[Any]]) -> Callable[P, Awaitable[Any]
         try:
             return await flow(*args, **kwargs)
         except (InputError, StageError) as error:
-            get_run_logger().error("%s", error)
-            return Failed(message=str(error))
+            line = str(error)
+        except Exception as error:
+            if not isinstance(error, OSError | _dvc_error()):
+                raise
+            line = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            get_run_logger().debug("where it happened", exc_info=True)
+        get_run_logger().error("%s", line)
+        return Failed(message=line)
 
     return told
+
+
+def _dvc_error() -> type[Exception]:
+    from dvc.exceptions import DvcException
+
+    return DvcException
 
 
 def post_failure(flow: Any, flow_run: Any, state: Any) -> None:

@@ -142,7 +142,8 @@ class Run:
     def _track(self, path: str) -> bool:
         """`dvc add`, when the folder differs from what its .dvc file records."""
         record = f"{path}.dvc"
-        if (self.tree / record).exists() and record not in {_tail(key) for key in dag.status(self.tree)}:
+        self._status = dag.status(self.tree)
+        if (self.tree / record).exists() and record not in {_tail(key) for key in self._status}:
             return False
         with dag.repo(self.tree) as repo:
             repo.add([str(self.tree / path)], no_commit=False)

@@ -23,7 +23,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def until(condition, seconds=60.0):
+def until(condition, seconds=120.0):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
@@ -84,10 +84,10 @@ def test_a_run_from_the_form_is_checked_runs_in_the_worker_and_can_be_cancelled(
     client.set_flow_run_state(run.id, Cancelling())
     project.private("slow").unlink()
     until(lambda: not any(alive(pid) for pid in stage))
-    assert time.monotonic() - started < 25
+    assert time.monotonic() - started < 60
     until(lambda: client.read_flow_run(run.id).state_name == "Cancelled")
 
-    until(lambda: client.read_flow_run(next_run.id).state.is_final(), 120)
+    until(lambda: client.read_flow_run(next_run.id).state.is_final(), 240)
     assert client.read_flow_run(next_run.id).state_name == "Completed"
     assert project.started()[-1] == "report"
     done = project.command("-m", "dvc", "status", "--json")
@@ -96,5 +96,5 @@ def test_a_run_from_the_form_is_checked_runs_in_the_worker_and_can_be_cancelled(
     below = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
     assert len(below) >= 6  # three guards, and what they guard
     process.terminate()
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
     assert [pid for pid in below if alive(pid)] == []

@@ -1,7 +1,10 @@
 import json
 import os
+import re
 import shutil
 import signal
+import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -16,7 +19,7 @@ from prefect.client.schemas import filters
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 
-def until(condition, seconds=30.0):
+def until(condition, seconds=90.0):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
@@ -56,8 +59,9 @@ def edit(path: Path, before: str, after: str) -> None:
 
 def test_the_first_night_ends_with_a_report_a_champion_and_a_clean_dvc(finished_project):
     project, done = finished_project
-    for line in ("all      ndcg@10 0.3100 [0.3000, 0.3200]", "gate     gate opened", "champion version 1", "rank 1."):
-        assert line in done.stdout or line == "rank 1."
+    for line in ("all      ndcg@10 0.3100 [0.3000, 0.3200]", "gate     gate opened", "champion version 1"):
+        assert line in done.stdout
+    assert re.search(r"time     snapshot \d+\.\d s  validate \d+\.\d s  rank ", done.stdout)
     assert f"report   {project.home / 'artifacts/report/index.html'}" in done.stdout
     assert (project.home / "artifacts/report/index.html").read_text().startswith("<p>champion 1 leaves 31")
     assert json.loads(dvc(project, "status", "--json")) == {}
@@ -67,6 +71,18 @@ def test_the_first_night_ends_with_a_report_a_champion_and_a_clean_dvc(finished_
     assert "all ndcg@10 0.3100 [0.3000, 0.3200]" in project.git("log", "-1", "--format=%B", ref)
     receipt = json.loads((project.home / "data/champion/receipt.json").read_text())
     assert project.git("merge-base", receipt["commit"], ref) == receipt["commit"]
+
+
+def test_a_server_of_its_own_keeps_every_task_record_and_is_gone_afterwards(finished_project):
+    project, done = finished_project
+    address = re.search(r"http://(127\.0\.0\.1):(\d+)/runs", done.stderr)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((address[1], int(address[2])), timeout=5)
+    database = sqlite3.connect(project.home / ".prefect/prefect.db")
+    found = database.execute("select name, state_name from task_run order by start_time").fetchall()
+    database.close()
+    names = ["snapshot", "validate", "rank", "evaluate", "register", "report"]
+    assert found == [(name, "Completed") for name in names]
 
 
 def test_a_run_is_a_commit_from_which_a_second_clone_rebuilds_the_same_lock(project, tmp_path):
@@ -151,7 +167,6 @@ def test_a_business_date_reaches_the_snapshot_and_is_published(project):
     ("arguments", "line"),
     [
         (["--set", "rank.num_leaves=many"], "override: rank.num_leaves: Input should be a valid integer"),
-        (["--set", "rank.leaves=3"], "override: unknown key 'rank.leaves'; rank has num_leaves"),
         (["--business-date", "yesterday"], "--business-date yesterday: expected a date as YYYY-MM-DD"),
     ],
 )
@@ -258,7 +273,7 @@ def test_stopping_a_run_takes_its_stage_along_and_says_so_in_one_line(project, n
     run = project.start("nightly", "--force", "rank")
     stage = in_slow_stage(project)
     run.send_signal(number)
-    said = run.communicate(timeout=30)[0]
+    said = run.communicate(timeout=90)[0]
     assert run.returncode != 0
     assert not any(alive(pid) for pid in stage)
     assert said.rstrip().splitlines()[-1].startswith("nightmarket: nightly: stopped")
