@@ -33,6 +33,7 @@ class TrainingConfig:
     max_steps: int
     batch_size: int
     live_texts: int
+    live_every: int
     random_texts: int
     learning_rate: float
     encoder_learning_rate: float
@@ -97,6 +98,11 @@ class Trainer:
             return (step + 1) / warm
         return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
 
+    def is_live(self, step: int) -> bool:
+        """Whether the encoder learns in a step: every `live_every`-th, once the towers are warm."""
+        warm = round(self.config.warmup_share * self.config.max_steps)
+        return self.config.live_texts > 0 and step >= warm and (step - warm) % self.config.live_every == 0
+
     def step(self, step: int) -> Record:
         """One update; `step` counts from 0.
 
@@ -159,7 +165,7 @@ class Trainer:
         return contrastive_loss(customers, items, log_q, temperature, row, column, weight, offset)
 
     def _with_live(self, batch: Batch, texts: NDArray[np.int64], vectors: Tensor, step: int) -> Tensor:
-        if self.top is None or self.hidden is None or self.config.live_texts == 0:
+        if self.top is None or self.hidden is None or not self.is_live(step):
             return vectors
         positives = np.unique(np.concatenate([batch.bought.text, batch.launched.text]))
         rng = np.random.default_rng([self.config.seed, step, 2])

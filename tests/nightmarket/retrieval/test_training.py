@@ -1,0 +1,128 @@
+import copy
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from nightmarket.contracts import InputError
+from nightmarket.retrieval.fitting import best_validation, exhausted, fit
+from nightmarket.retrieval.quality import Judge
+from nightmarket.retrieval.samples import Sampler
+from nightmarket.retrieval.tower import Tower, TowerConfig
+from nightmarket.retrieval.training import Trainer, TrainingConfig
+
+CONFIG = TrainingConfig(
+    seed=1,
+    max_steps=80,
+    batch_size=64,
+    live_texts=0,
+    live_every=1,
+    random_texts=60,
+    learning_rate=5e-3,
+    encoder_learning_rate=1e-3,
+    weight_decay=1e-2,
+    warmup_share=0.1,
+    clip_norm=1.0,
+    repeat_weight=0.5,
+    launch_weight=1.0,
+)
+
+
+def trainer_of(shop, **changed):
+    past = shop.histories.until(shop.window.fit_until)
+    sampler = Sampler(past, shop.text_id, shop.window.fit_until, 4, 8, shop.recommendable)
+    tower = Tower(TowerConfig(shop.vectors.shape[1], dim=16, hidden=32), seed=1)
+    config = dataclasses.replace(CONFIG, **changed)
+    return Trainer(config, tower, sampler, shop.vectors, torch.device("cpu"), torch.float32)
+
+
+def judge_of(shop):
+    return Judge(shop.histories, shop.text_id, shop.histories.first_weeks(), shop.recommendable, shop.window)
+
+
+def run(trainer, judge, **changed):
+    options = {"validate_every": 20, "checkpoint_every": 1000, "patience": 9, "save": lambda *_: None}
+    return fit(trainer, judge, judge.sample(80, 0), **(options | changed))
+
+
+def same(first, second):
+    return first.keys() == second.keys() and all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_a_planted_taste_is_learned_far_beyond_chance(planted):
+    trainer, judge = trainer_of(planted), judge_of(planted)
+    history = run(trainer, judge)
+    losses = [record["loss"] for record in history["records"]]
+    assert np.mean(losses[-10:]) < np.mean(losses[:10]) - 0.3
+    found = np.nanmean(judge.towers(trainer.tower, planted.vectors)["all"])
+    shuffled = np.random.default_rng(0).permutation(planted.vectors)
+    chance = np.nanmean(judge.towers(Tower(trainer.tower.config, seed=9), shuffled)["all"])
+    assert found > 2 * chance
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(planted):
+    judge, made = judge_of(planted), []
+    for seed in (1, 1, 2):
+        trainer = trainer_of(planted, max_steps=5, seed=seed)
+        run(trainer, judge, validate_every=5)
+        made.append(trainer.state())
+    assert same(made[0], made[1])
+    assert not same(made[0], made[2])
+
+
+def test_training_goes_on_from_a_checkpoint_as_if_it_had_never_stopped(planted):
+    judge, kept = judge_of(planted), []
+    whole = trainer_of(planted, max_steps=12)
+    history = run(
+        whole, judge, validate_every=4, checkpoint_every=6, save=lambda *parts: kept.append(copy.deepcopy(parts))
+    )
+    resumed = trainer_of(planted, max_steps=12)
+    again = run(resumed, judge, validate_every=4, resumed=kept[0])
+    assert again == history
+    assert same(resumed.state(), whole.state())
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_and_rate_and_leaves_the_weights(planted):
+    trainer = trainer_of(planted)
+    trainer.step(0)
+    before = trainer.weights()
+    trainer.bank[3] = float("nan")
+    with pytest.raises(InputError, match=r"not finite at step 2 of 80 \(learning rate 0\.00"):
+        for step in range(1, 5):
+            trainer.step(step)
+    assert same(before, trainer.weights())
+
+
+def test_nothing_after_the_cut_is_looked_at(planted):
+    late = planted.histories.item.copy()
+    late[planted.histories.week > planted.window.fit_until] = 0
+    other = dataclasses.replace(planted, histories=dataclasses.replace(planted.histories, item=late))
+    first, second = trainer_of(planted, max_steps=3), trainer_of(other, max_steps=3)
+    for step in range(3):
+        assert first.step(step) == second.step(step)
+
+
+def test_the_rate_rises_and_falls(planted):
+    trainer = trainer_of(planted)
+    rates = [trainer.learning_rate(step) for step in range(80)]
+    assert rates[0] == pytest.approx(1 / 8)
+    assert max(rates) == 1.0
+    assert rates[-1] < 0.01
+
+
+def test_early_stopping_waits_and_keeps_the_first_of_equals():
+    ndcg = [{"step": i, "new": value, "all": 0.0, "launch": 0.0} for i, value in enumerate([0.1, 0.3, 0.2, 0.3])]
+    assert best_validation(ndcg)["step"] == 1
+    assert exhausted(ndcg, 2)
+    assert not exhausted(ndcg, 3)
+
+
+def test_the_best_weights_come_back_even_when_they_are_those_of_the_start(planted):
+    trainer, judge = trainer_of(planted, max_steps=4, learning_rate=1e-3), judge_of(planted)
+    start = trainer.weights()
+    judge.towers = lambda *_: {task: np.array([0.0]) for task in ("all", "new", "launch")}
+    history = run(trainer, judge, validate_every=1, patience=2)
+    assert history["best_step"] == 0
+    assert history["num_steps"] == 2
+    assert same(start, trainer.weights())

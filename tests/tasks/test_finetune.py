@@ -1,0 +1,146 @@
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from nightmarket.contracts import InputError
+from nightmarket.encoding import Encoder
+from nightmarket.retrieval import Tower
+from tasks import embed, finetune, storage
+
+KINDS = ("WHOLE MILK, DAIRY", "RYE BREAD, BAKERY", "GREEN TEA, DRINKS", "DARK CHOCOLATE, SNACKS")
+SMALL = {"max_steps": 6, "trained_layers": 1, "batch_size": 24, "live_texts": 16, "live_every": 2, "random_texts": 50}
+SMALL |= {"validate_every": 3, "checkpoint_every": 2, "hidden": 32, "dim": 16}
+NEVER = 2147483647
+
+
+def write_shop(num_weeks=24):
+    """60 customers of four tastes and 200 products in 100 texts; products 160..199 come to the shelf late."""
+    rng = np.random.default_rng(4)
+    kind = np.arange(200) % 4
+    text_id = (np.arange(200) % 100).astype(np.int32)
+    texts = [f"{KINDS[i % 4]} {i} OZ" for i in range(100)]
+    customer = np.repeat(np.arange(60), num_weeks * 3)
+    week = np.tile(np.repeat(np.arange(num_weeks), 3), 60) + 2500
+    item = rng.integers(0, 40, len(week)) * 4 + np.where(rng.random(len(week)) < 0.9, customer, week) % 4
+    late = (week > 2500 + num_weeks - 10) & (rng.random(len(week)) < 0.15)
+    item = np.where(late, 160 + rng.integers(0, 10, len(week)) * 4 + customer % 4, item)
+    first = np.full(200, NEVER)
+    np.minimum.at(first, item, week)
+    out = finetune.PREPARED
+    ints = {"customer": customer, "item": item, "week": week, "day": week * 7 + 4}
+    lines = {name: values.astype(np.int32) for name, values in ints.items()}
+    lines |= {name: np.ones(len(week), np.float32) for name in ("quantity", "value", "discount")}
+    lines |= {name: np.zeros(len(week), np.int32) for name in ("basket", "channel")}
+    storage.write_table(pa.table(lines), out / "purchases.parquet")
+    products = {"item": np.arange(200, dtype=np.int32), "text_id": text_id, "first_week": first.astype(np.int32)}
+    storage.write_table(pa.table(products | {"recommendable": kind >= 0}), out / "products.parquet")
+    storage.write_table(pa.table({"text_id": np.arange(100, dtype=np.int32), "text": texts}), out / "texts.parquet")
+    storage.write_table(pa.table({"customer": np.arange(60, dtype=np.int32)}), out / "customers.parquet")
+    write_windows(2500 + num_weeks - 9)
+
+
+def write_windows(cut, last=2523):
+    window = {"fit_until": cut, "first_target": cut + 1, "last_target": cut + 4}
+    test = {"fit_until": last - 4, "first_target": last - 3, "last_target": last}
+    storage.write_json({"finetune": window, "test": test}, finetune.PREPARED / "windows.json")
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NIGHTMARKET_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    write_shop()
+    embed.run(embed.Settings())
+    return tmp_path
+
+
+def history():
+    return json.loads((finetune.OUT / "history.json").read_text())
+
+
+def outputs():
+    """SHA-256 of every file of the stage."""
+    files = sorted(path for path in finetune.OUT.rglob("*") if path.is_file())
+    return {p.relative_to(finetune.OUT).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def test_the_stage_writes_encoder_tower_vectors_and_an_honest_history(checkout):
+    finetune.run(finetune.Settings(**SMALL))
+    found = history()
+    assert found["num_steps"] == 6
+    assert [v["step"] for v in found["validation"]] == [0, 3, 6]
+    for part in (found, found["test"]):
+        for figures in ("before", "after", "paired"):
+            assert set(part[figures]) == {"all", "new", "launch"}
+            for metrics in part[figures].values():
+                assert metrics["ndcg@10"]["low"] <= metrics["ndcg@10"]["value"] <= metrics["ndcg@10"]["high"]
+    tower = Tower.load(
+        storage.read_tensors(finetune.OUT / "tower.safetensors"), storage.read_json(finetune.OUT / "tower.json")
+    )
+    kept = storage.read_tensors(finetune.OUT / "text_vectors.safetensors")
+    assert kept["vectors"].dtype == np.float16
+    assert tower.items(kept["vectors"]).shape == (100, 16)
+    again = Encoder.load(str(finetune.OUT / "encoder")).encode(finetune.Shop().texts)
+    assert (again * kept["vectors"].astype(np.float32)).sum(axis=1).min() > 0.9995
+    assert not list((checkout / ".nightmarket" / "checkpoints").glob("*"))
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(checkout):
+    settings = SMALL | {"max_steps": 30, "validate_every": 10}
+    (checkout / "params.yaml").write_text(json.dumps({"finetune": settings}))
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "tasks", "finetune"]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    checkpoints = checkout / ".nightmarket" / "checkpoints"
+    deadline = time.monotonic() + 200
+    while not list(checkpoints.glob("*/newest.safetensors")):
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not finetune.OUT.exists()
+    resumed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert "going on after step" in resumed.stdout
+    after_kill = outputs()
+    finetune.run(finetune.Settings(**settings))
+    assert outputs() == after_kill
+    assert not list(checkpoints.glob("*"))
+
+
+def test_a_learning_rate_that_explodes_stops_in_one_line_and_writes_nothing(checkout):
+    with pytest.raises(InputError, match=r"not finite at step \d+ of 6 \(learning rate .*nothing was written") as error:
+        finetune.run(finetune.Settings(**(SMALL | {"learning_rate": 1e38, "warmup_share": 0, "trained_layers": 0})))
+    assert "\n" not in str(error.value)
+    assert not finetune.OUT.exists()
+    assert not list((checkout / ".nightmarket" / "checkpoints").glob("*"))
+
+
+def test_a_window_without_targets_is_named(checkout):
+    write_windows(2550, last=2560)
+    finetune.run(finetune.Settings(**(SMALL | {"max_steps": 1, "trained_layers": 0})))
+    assert history()["without_targets"] == ["all", "new", "launch"]
+    assert history()["after"]["all"]["ndcg@10"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+
+
+def test_a_cut_before_the_first_purchase_trains_nothing_and_says_so(checkout):
+    write_windows(2490)
+    finetune.run(finetune.Settings(**SMALL))
+    assert history()["note"] == "nothing to learn from"
+    assert history()["encoder"] == "untouched"
+
+
+def test_vectors_that_miss_a_text_are_refused(checkout):
+    texts = [f"text {i}" for i in range(100)]
+    storage.write_table(pa.table({"text_id": np.arange(100, dtype=np.int32), "text": texts}), embed.TEXTS)
+    with pytest.raises(InputError, match="100 texts have no vector, first row 0; run embed"):
+        finetune.run(finetune.Settings(**SMALL))
