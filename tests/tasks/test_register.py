@@ -253,7 +253,7 @@ def test_a_champion_that_this_code_cannot_score_gives_way_only_to_a_model_that_b
     (night / "artifacts/prepare/promotions.parquet").write_bytes(b"other data")
 
     def fail():
-        raise InputError("data/champion/rank/ranker.json asks for a feature that is gone")
+        raise KeyError("a feature that is gone")
 
     monkeypatch.setattr(register.challenger, "_rescored", fail)
     register.run(register.Settings())
@@ -388,7 +388,7 @@ def test_a_kill_leaves_a_whole_champion_and_the_next_registration_finishes(kille
 
 
 def test_processes_that_promote_at_the_same_time_never_leave_a_wrong_champion(tmp_path):
-    lifts = [[0.01, 0.06], [0.05, 0.02], [0.08, 0.03], [0.04, 0.07]]
+    lifts = [[0.01, 0.06], [0.05], [0.07, 0.03], [0.04]]
     home = tmp_path / "home"
     home.mkdir()
     for lift in itertools.chain(*lifts):
@@ -396,7 +396,7 @@ def test_processes_that_promote_at_the_same_time_never_leave_a_wrong_champion(tm
         write_run(tmp_path / str(lift), lift=lift, num_customers=30)
     assert registrations([(home, [tmp_path / str(lift) for lift in pair], None) for pair in lifts]) == [0, 0, 0, 0]
     found = versions(home)
-    assert sorted(found) == list(range(1, 9))
+    assert sorted(found) == list(range(1, 7))
     value = {
         number: client(home).get_run(version.run_id).data.metrics["all.nightmarket.ndcg_at_10"]
         for number, version in found.items()
