@@ -158,8 +158,6 @@ def rival(tonight: Challenger, seed: int) -> gate.Rival:
     except (ValueError, KeyError, TypeError) as error:
         why = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         said = f"{name} cannot be scored by this code ({why}), so the rule for a first champion holds"
-            f"{name} cannot be scored on this window with this code ({error}), so the rule for a first champion holds"
-        )
         return _popularity(tonight, (said,))
     if int(receipt["trained_until"]) >= int(tonight.window["first_target"]):
         notes = (
