@@ -40,13 +40,13 @@ class Settings(StageSettings):
 
     seed: int = Field(17, ge=0, description="seed of the weights' start, of the batches and of the intervals")
     precision: Precision = Field("auto", description="of matrix products; auto: bfloat16 where it is in hardware")
-    max_steps: int = Field(240, ge=0, le=1_000_000, description="training steps; 0 keeps everything untrained")
+    max_steps: int = Field(400, ge=0, le=1_000_000, description="training steps; 0 keeps everything untrained")
     trained_layers: int = Field(2, ge=0, le=48, description="top layers of the encoder that learn; 0: the towers alone")
     batch_size: int = Field(192, ge=1, le=65536, description="customers (each at some past week) per step")
     live_texts: int = Field(
         192, ge=0, le=65536, description="texts that are encoded anew, with gradient, in such a step"
     )
-    live_every: int = Field(3, ge=1, description="steps from one in which the encoder learns to the next")
+    live_every: int = Field(5, ge=1, description="steps from one in which the encoder learns to the next")
     random_texts: int = Field(2048, ge=1, description="texts drawn evenly as negatives, beside those of the batch")
     learning_rate: float = Field(2e-3, gt=0, description="of the towers")
     encoder_learning_rate: float = Field(1e-4, gt=0, description="of the encoder's layers")
@@ -58,10 +58,10 @@ class Settings(StageSettings):
     dim: int = Field(128, ge=2, le=4096, description="width of the space in which customers and products meet")
     hidden: int = Field(512, ge=2, le=65536, description="units of the hidden layer of either tower")
     min_history: int = Field(8, ge=1, description="weeks of data before the first week that is learned from")
-    validate_every: int = Field(60, ge=1, description="steps between validations on the finetune window")
+    validate_every: int = Field(100, ge=1, description="steps between validations on the finetune window")
     validate_customers: int = Field(800, ge=1, description="customers of a validation, drawn once")
     patience: int = Field(3, ge=1, description="validations without a better one after which training stops")
-    checkpoint_every: int = Field(60, ge=1, description="steps between checkpoints")
+    checkpoint_every: int = Field(100, ge=1, description="steps between checkpoints")
 
 
 def run(settings: Settings) -> None:
@@ -158,7 +158,7 @@ class Checkpoints:
         """Replace the checkpoint."""
         tensors = {f"state/{name}": value for name, value in state.items()}
         tensors |= {f"best/{name}": value for name, value in best.items()}
-        ordered = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
+        ordered = {name: np.asarray(tensors[name], order="C") for name in sorted(tensors)}
         content = save(ordered, metadata={"history": json.dumps(history)})
         checksum = hashlib.sha256(content).digest()
         with storage.replacing(self.path) as temporary:

@@ -14,7 +14,7 @@ def tiny_bert(tmp_path_factory):
         "[CLS]",
         "[SEP]",
         "[MASK]",
-        *"whole milk rye bread green tea dark chocolate of the".split(),
+        *["whole", "milk", "rye", "bread", "green", "tea", "dark", "chocolate", "of", "the"],
     ]
     (folder / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
     with torch.random.fork_rng():

@@ -87,10 +87,9 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_rate_and_leaves_the_weigh
     trainer = trainer_of(planted)
     trainer.step(0)
     before = trainer.weights()
-    trainer.bank[3] = float("nan")
+    trainer.bank[:] = float("nan")
     with pytest.raises(InputError, match=r"not finite at step 2 of 80 \(learning rate 0\.00"):
-        for step in range(1, 5):
-            trainer.step(step)
+        trainer.step(1)
     assert same(before, trainer.weights())
 
 
