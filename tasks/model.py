@@ -141,7 +141,7 @@ def window_lists(model: Model, scene: Scene, num: int = 20) -> dict[str, NDArray
     found = {task: np.full((num_customers, num), -1, np.int32) for task in TASKS}
     own = scene.features.index("item_num")
     for done, batch in enumerate(scene.batches()):
-        score = model.ranker.score(batch.features)
+        score = model.ranker.score(batch.features, scene.features)
         unseen = batch.features[:, own] == 0
         ranked_lists.fill(found["all"], batch.customer, batch.item, score)
         ranked_lists.fill(found["new"], batch.customer[unseen], batch.item[unseen], score[unseen])
@@ -149,7 +149,8 @@ def window_lists(model: Model, scene: Scene, num: int = 20) -> dict[str, NDArray
             log.info("ranked %s of %s customers", f"{batch.customer[-1] + 1:,}", f"{num_customers:,}")
     if model.launch is not None:
         for batch in scene.launches():
-            ranked_lists.fill(found["launch"], batch.customer, batch.item, model.launch.score(batch.features))
+            score = model.launch.score(batch.features, scene.launch_features)
+            ranked_lists.fill(found["launch"], batch.customer, batch.item, score)
     return found
 
 

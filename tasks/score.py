@@ -65,7 +65,7 @@ def _recommend(champion: model.Model, scene: Scene, num: int) -> pd.DataFrame:
     parts = []
     num_customers = scene.evidence.histories.num_customers
     for done, batch in enumerate(scene.batches()):
-        score = champion.ranker.score(batch.features)
+        score = champion.ranker.score(batch.features, scene.features)
         first, last = int(batch.customer[0]), int(batch.customer[-1])
         lists = np.full((last - first + 1, num), -1, np.int32)
         fill(lists, batch.customer - first, np.arange(score.size, dtype=np.int32), score)

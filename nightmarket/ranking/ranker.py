@@ -41,10 +41,15 @@ class Ranker:
     booster: lgb.Booster
     features: tuple[str, ...]
 
-    def score(self, rows: Floats) -> NDArray[np.float64]:
-        """(N,) scores of feature rows (N, F); only their order within a customer means something."""
-        if rows.shape[1] != len(self.features):
-            raise InputError(f"the ranker knows {len(self.features)} features, the rows have {rows.shape[1]}")
+    def score(self, rows: Floats, names: list[str]) -> NDArray[np.float64]:
+        """(N,) scores of feature rows (N, F) with columns `names`; only their order within a customer means something.
+
+        Raises InputError when the columns are not those that the ranker was fitted on, in their order.
+        """
+        if list(self.features) != names:
+            odd = sorted(set(self.features) ^ set(names))
+            which = ", ".join(odd[:3]) if odd else "another order"
+            raise InputError(f"the ranker was fitted on other features ({which}); retrain it with this code")
         if rows.shape[0] == 0:
             return np.zeros(0)
         return np.asarray(self.booster.predict(rows), np.float64)

@@ -232,10 +232,10 @@ def test_the_trees_find_a_planted_preference_and_survive_their_text_form():
     knobs = {"num_trees": 20, "num_leaves": 7, "learning_rate": 0.2, "seed": 0}
     for objective in ("binary", "lambdarank"):
         ranker = fit([rows], ["a", "b", "c"], objective=objective, **knobs)
-        score = ranker.score(features)
+        score = ranker.score(features, ["a", "b", "c"])
         assert score[features[:, 1] > 0.8].mean() > score[features[:, 1] <= 0.8].mean()
         assert max(ranker.gains(), key=ranker.gains().get) == "b"
-        np.testing.assert_array_equal(Ranker.load(ranker.text()).score(features), score)
+        np.testing.assert_array_equal(Ranker.load(ranker.text()).score(features, ["a", "b", "c"]), score)
         again = fit([rows], ["a", "b", "c"], objective=objective, **knobs)
         assert again.text() == ranker.text()
 
@@ -252,8 +252,10 @@ def test_a_frame_with_other_features_is_refused():
     )
     names = list("abcd")
     ranker = fit([rows], names, objective="binary", num_trees=1, num_leaves=2, learning_rate=0.1, seed=0)
-    with pytest.raises(InputError, match="knows 4 features, the rows have 2"):
-        ranker.score(np.zeros((1, 2), np.float32))
+    with pytest.raises(InputError, match=r"other features \(c, d\)"):
+        ranker.score(np.zeros((1, 2), np.float32), ["a", "b"])
+    with pytest.raises(InputError, match="another order"):
+        ranker.score(np.zeros((1, 4), np.float32), list("abdc"))
 
 
 def test_thinning_keeps_every_purchase_and_weighs_back_to_the_whole():
