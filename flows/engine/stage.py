@@ -44,8 +44,8 @@ for _name in ("prefect.task_runs", "prefect.flow_runs"):
 
 
 def transient(_task: Any, _run: Any, state: State[Any]) -> bool:
-    """Whether another attempt makes sense; wrong input stays wrong."""
-    return not isinstance(state.data, InputError)
+    """Whether another attempt makes sense: wrong input stays wrong, and so does a file that a stage does not write."""
+    return not (isinstance(state.data, InputError) or "does not exist" in str(state.data))
 
 
 def stage_task(stage: dag.Stage, work: Callable[[], Awaitable[Any]]) -> Task[[], Any]:
