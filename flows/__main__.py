@@ -5,4 +5,4 @@ import sys
 from flows.engine import terminal
 
 if __name__ == "__main__":
-    sys.exit(terminal.main(*sys.argv[1:2], arguments=sys.argv[2:]))
+    sys.exit(terminal.main(sys.argv[1] if len(sys.argv) > 1 else "", sys.argv[2:]))

@@ -4,7 +4,7 @@ from prefect import flow
 
 from flows.engine import terminal
 from flows.engine.form import Force, Overrides, WaitMinutes
-from flows.engine.outcome import in_one_line, post_failure, show
+from flows.engine.outcome import Outcome, in_one_line, post_failure, show
 from flows.engine.run import open_run
 
 
@@ -14,7 +14,7 @@ async def deliver(
     force: Force = [],  # noqa: B006 - a parameter's default in the form
     overrides: Overrides = {},  # noqa: B006
     wait_minutes: WaitMinutes = 240,
-):
+) -> Outcome:
     """Score … report, from the champion that is there.
 
     Args:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect import get_run_logger
+from prefect.states import Completed
 
 from flows.engine import dag, lock, outcome, overrides, publish, stage, worktree
 from nightmarket.contracts import InputError
@@ -63,7 +64,7 @@ class Run:
             said = await self._command(one.name, stage.dvc_repro(one.name, force=forced))
             self._status = None
             if f"Stage '{one.name}' is cached" in said:
-                return stage.Completed(name="Cached", message="seen before; outputs taken from the cache")
+                return Completed(name="Cached", message="seen before; outputs taken from the cache")
             return None
 
         return work
