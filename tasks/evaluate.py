@@ -113,7 +113,7 @@ def _walk(scorer: Scorer, scene: Scene, tasks: tuple[str, ...]) -> Lists:
                 mask_entries(scores, bought[rows])
             allowed = launching if task == "launch" else evidence.sold
             best = top_items(np.where(allowed, scores, -np.inf), PLACES)
-            found[task][rows, : best.shape[1]] = best
+            found[task][rows] = best
     return found
 
 

@@ -1,23 +1,28 @@
 """From scores to lists."""
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
 
 def top_items(scores_BI: NDArray[np.float32], num: int) -> NDArray[np.int32]:
-    """(B, num) best items, best first; -1 where fewer than `num` have a finite score. Ties go to the
-    lower code (among the best num + 64).
-    """
-    num_items = scores_BI.shape[1]
-    num = min(num, num_items)
-    # Partition by score alone would let ties at the border fall at random; a margin keeps them together.
-    wide = min(num_items, num + 64)
-    part = np.sort(np.argpartition(-scores_BI, wide - 1, axis=1)[:, :wide], axis=1)
-    values = np.take_along_axis(scores_BI, part, axis=1)
-    order = np.argsort(-values, axis=1, kind="stable")[:, :num]
-    best = np.take_along_axis(part, order, axis=1).astype(np.int32)
-    best[~np.isfinite(np.take_along_axis(values, order, axis=1))] = -1
+    """(B, num) best items, best first, ties to the lower code; -1 where fewer than `num` have a finite score."""
+    best = np.full((scores_BI.shape[0], num), -1, np.int32)
+    kept = min(num, scores_BI.shape[1])
+    if kept == 0 or scores_BI.shape[0] == 0:
+        return best
+    # Only the score at the border is asked of topk: which of several equal items it would name is not defined.
+    border = torch.topk(torch.from_numpy(np.ascontiguousarray(scores_BI)), kept, dim=1).values[:, -1].numpy()
+    for row, (scores, least) in enumerate(zip(scores_BI, border, strict=True)):
+        item = np.flatnonzero(scores >= least)
+        if item.size > kept:
+            tied = scores[item] == least
+            spare = kept - int((~tied).sum())
+            item = np.sort(np.concatenate([item[~tied], item[tied][:spare]]))
+        item = item[np.argsort(-scores[item], kind="stable")]
+        item = item[np.isfinite(scores[item])]
+        best[row, : item.size] = item
     return best
 
 
