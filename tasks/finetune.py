@@ -19,9 +19,9 @@ from nightmarket.contracts import InputError
 from nightmarket.encoding import lookup, text_hashes
 from nightmarket.encoding.device import Precision, choose_device, choose_dtype
 from nightmarket.encoding.encoder import Encoder, log_progress
-from nightmarket.encoding.layers import Hidden, TopLayers, re_encode
+from nightmarket.encoding.layers import TopLayers
 from nightmarket.histories import Histories, Window
-from nightmarket.retrieval.fitting import History, criterion, fit, mean_ndcg
+from nightmarket.retrieval.fitting import History, fit
 from nightmarket.retrieval.quality import TASKS, Judge, before_after
 from nightmarket.retrieval.samples import Sampler
 from nightmarket.retrieval.tower import Tower, TowerConfig
@@ -32,6 +32,7 @@ from tasks.settings import StageSettings
 PREPARED = storage.ARTIFACTS / "prepare"
 EMBEDDED = storage.ARTIFACTS / "embed"
 OUT = storage.ARTIFACTS / "finetune"
+Kept = tuple[Encoder, np.ndarray]
 log = logging.getLogger("nightmarket")
 
 
@@ -46,7 +47,10 @@ class Settings(StageSettings):
     live_texts: int = Field(
         192, ge=0, le=65536, description="texts that are encoded anew, with gradient, in such a step"
     )
-    live_every: int = Field(5, ge=1, description="steps from one in which the encoder learns to the next")
+    live_every: int = Field(3, ge=1, description="steps from one in which the encoder learns to the next")
+    encoder_share: float = Field(
+        0.6, gt=0, le=1, description="share of the steps after which the encoder stays and the towers settle on it"
+    )
     random_texts: int = Field(2048, ge=1, description="texts drawn evenly as negatives, beside those of the batch")
     learning_rate: float = Field(2e-3, gt=0, description="of the towers")
     encoder_learning_rate: float = Field(1e-4, gt=0, description="of the encoder's layers")
@@ -58,10 +62,10 @@ class Settings(StageSettings):
     dim: int = Field(128, ge=2, le=4096, description="width of the space in which customers and products meet")
     hidden: int = Field(512, ge=2, le=65536, description="units of the hidden layer of either tower")
     min_history: int = Field(8, ge=1, description="weeks of data before the first week that is learned from")
-    validate_every: int = Field(100, ge=1, description="steps between validations on the finetune window")
-    validate_customers: int = Field(800, ge=1, description="customers of a validation, drawn once")
+    validate_every: int = Field(80, ge=1, description="steps between validations on the finetune window")
+    validate_customers: int = Field(2000, ge=1, description="customers of a validation, drawn once")
     patience: int = Field(3, ge=1, description="validations without a better one after which training stops")
-    checkpoint_every: int = Field(100, ge=1, description="steps between checkpoints")
+    checkpoint_every: int = Field(80, ge=1, description="steps between checkpoints")
 
 
 def run(settings: Settings) -> None:
@@ -70,7 +74,7 @@ def run(settings: Settings) -> None:
     device = choose_device()
     dtype = choose_dtype(settings.precision, device)
     frozen = _frozen_vectors(shop)
-    encoder = Encoder.load(storage.read_json(EMBEDDED / "manifest.json")["model"], settings.precision)
+    encoder = _load_encoder(settings)
     log.info("finetune: on %s in %s", device.type, str(dtype).removeprefix("torch."))
     judge = shop.judge("finetune")
     sampler = shop.sampler(settings)
@@ -83,7 +87,8 @@ def run(settings: Settings) -> None:
     trainer = Trainer(config, tower, sampler, frozen, device, dtype, top, hidden)
     checkpoints = Checkpoints(settings, shop)
     history = _train(settings, trainer, judge, checkpoints)
-    vectors = _final_vectors(trainer, encoder, frozen, hidden, judge, settings, history)
+    encoder, vectors = _keep(trainer, encoder, frozen, history, settings)
+    history["encoder"] = "untouched" if vectors is frozen else "trained"
     history |= {"device": device.type, "precision": str(dtype).removeprefix("torch."), "seed": settings.seed}
     history["fit_until"] = shop.window("finetune").fit_until
     plain, tuned = judge.plain(frozen), judge.towers(trainer.tower, vectors)
@@ -127,6 +132,10 @@ class Shop:
         horizon = window.last_target - window.first_target + 1
         past = self.histories.until(window.fit_until)
         return Sampler(past, self.text_id, window.fit_until, horizon, settings.min_history, self.recommendable)
+
+
+def _load_encoder(settings: Settings) -> Encoder:
+    return Encoder.load(storage.read_json(EMBEDDED / "manifest.json")["model"], settings.precision)
 
 
 def _frozen_vectors(shop: Shop) -> np.ndarray:
@@ -198,6 +207,7 @@ def _train(settings: Settings, trainer: Trainer, judge: Judge, checkpoints: Chec
             checkpoint_every=settings.checkpoint_every,
             patience=settings.patience,
             save=checkpoints.save,
+            progress=log_progress(log, "finetune: trained layers"),
             resumed=checkpoints.load(),
         )
     except InputError:
@@ -205,32 +215,13 @@ def _train(settings: Settings, trainer: Trainer, judge: Judge, checkpoints: Chec
         raise
 
 
-def _final_vectors(
-    trainer: Trainer,
-    encoder: Encoder,
-    frozen: np.ndarray,
-    hidden: Hidden | None,
-    judge: Judge,
-    settings: Settings,
-    history: History,
-) -> np.ndarray:
-    """Vectors of all texts by the encoder that is kept: the trained one, unless the untouched one validates better."""
-    history["encoder"] = "untouched"
-    if trainer.top is None or hidden is None or history["best_step"] == 0:
-        return frozen
-    rows = judge.sample(settings.validate_customers, settings.seed)
-    before = {name: value.clone() for name, value in encoder.model.state_dict().items()}
-    trainer.top.merged()
-    tuned = re_encode(encoder, hidden, trainer.top.num_frozen, log_progress(log, "finetune: trained layers"))
-    tuned = tuned.astype(np.float16).astype(np.float32)
-    choices = {"trained": tuned, "untouched": frozen}
-    scores = {name: mean_ndcg(judge.towers(trainer.tower, v, rows)) for name, v in choices.items()}
-    history["encoder_validation"] = scores
-    if criterion(scores["untouched"]) > criterion(scores["trained"]):
-        encoder.model.load_state_dict(before)
-        return frozen
-    history["encoder"] = "trained"
-    return tuned
+def _keep(trainer: Trainer, encoder: Encoder, frozen: np.ndarray, history: History, settings: Settings) -> Kept:
+    """The encoder that is kept and its vectors of all texts: the trained one, or the untouched one."""
+    if trainer.top is None:
+        return encoder, frozen
+    if history["best_step"] > 0:
+        return trainer.top.merged(), trainer.bank.cpu().numpy()
+    return _load_encoder(settings), frozen
 
 
 def _write(tower: Tower, encoder: Encoder, vectors: np.ndarray, shop: Shop, history: History) -> None:

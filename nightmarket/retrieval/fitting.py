@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nightmarket.encoding.encoder import Progress
 from nightmarket.retrieval.quality import TASKS, Judge
 from nightmarket.retrieval.training import Tensors, Trainer
 
@@ -17,6 +18,14 @@ log = logging.getLogger("nightmarket")
 
 History = dict[str, Any]
 Save = Callable[[Tensors, Tensors, History], None]
+
+
+def eligible(validations: list[dict[str, float]], settle_step: int) -> list[dict[str, float]]:
+    """The validations that may be kept: the start, and those with the vectors that the encoder really gives.
+
+    In between, the bank mixes vectors of different ages of the encoder.
+    """
+    return [v for v in validations if v["step"] == 0 or v["step"] >= settle_step]
 
 
 def criterion(ndcg: dict[str, float]) -> float:
@@ -51,17 +60,19 @@ def fit(
     checkpoint_every: int,
     patience: int,
     save: Save,
+    progress: Progress | None = None,
     resumed: tuple[Tensors, Tensors, History] | None = None,
 ) -> History:
     """Train to the last step or until patience ends; afterwards the trainer holds the best weights.
 
     rows      customers of the window that a validation looks at
+    progress  told about the texts that are encoded when the towers settle
     save      called as (state, best weights, history) every `checkpoint_every` steps
     resumed   what `save` was given; training goes on after it
 
     Returns {"records", "validation", "num_steps", "best_step"}. Raises InputError at a loss that is not finite.
     """
-    max_steps = trainer.config.max_steps
+    max_steps, settle = trainer.config.max_steps, trainer.settle_step
     history: History = {"records": [], "validation": []}
     best: Tensors = trainer.weights()
     if resumed is not None:
@@ -71,29 +82,32 @@ def fit(
     else:
         _validate(history, trainer, judge, rows, 0)
     for done in range(len(history["records"]) + 1, max_steps + 1):
-        if exhausted(history["validation"], patience):
-            log.info("finetune: stopped early, step %s was the best", best_validation(history["validation"])["step"])
+        if exhausted(eligible(history["validation"], settle), patience):
+            log.info("finetune: stopped early after step %s", done - 1)
             break
         history["records"].append(asdict(trainer.step(done - 1)))
         if done % 10 == 0 or done == max_steps:
             _tell(history["records"][-1], max_steps)
-        if (done % validate_every == 0 or done == max_steps) and _validate(history, trainer, judge, rows, done):
-            best = trainer.weights()
+        if done == settle:
+            trainer.settle(progress)
+        if done % validate_every == 0 or done == max_steps:
+            _validate(history, trainer, judge, rows, done)
+            if best_validation(eligible(history["validation"], settle))["step"] == done:
+                best = trainer.weights()
         if done % checkpoint_every == 0:
             save(trainer.state(), best, history)
     trainer.load_weights(best)
     history["num_steps"] = len(history["records"])
-    history["best_step"] = best_validation(history["validation"])["step"]
+    history["best_step"] = best_validation(eligible(history["validation"], settle))["step"]
     return history
 
 
-def _validate(history: History, trainer: Trainer, judge: Judge, rows: np.ndarray, step: int) -> bool:
-    """Append a validation; whether it is the best so far."""
+def _validate(history: History, trainer: Trainer, judge: Judge, rows: np.ndarray, step: int) -> None:
+    """Append a validation."""
     ndcg = mean_ndcg(judge.towers(trainer.tower, trainer.bank.cpu().numpy(), rows))
     history["validation"].append({"step": step, "ndcg@10": round(criterion(ndcg), 6)} | ndcg)
     told = ", ".join(f"{task} {ndcg[task]:.4f}" for task in TASKS)
     log.info("finetune: step %s, validation ndcg@10: %s", step, told)
-    return best_validation(history["validation"])["step"] == step
 
 
 def _tell(record: dict[str, float], max_steps: int) -> None:

@@ -2,7 +2,8 @@
 
 Shapes: T texts, D width of a text vector, B customers of a batch, S candidate texts.
 Customers are built from a bank of text vectors. In each step some of the batch's texts are encoded anew ("live"): the
-loss reaches the encoder through them, and their new vectors go into the bank.
+loss reaches the encoder through them, and their new vectors go into the bank. Then the encoder stays as it is, all
+texts are encoded by it, and the towers settle on these vectors.
 """
 
 import math
@@ -16,7 +17,8 @@ from torch import Tensor
 
 from nightmarket.contracts import InputError
 from nightmarket.encoding.device import fast_bfloat16
-from nightmarket.encoding.layers import Hidden, TopLayers
+from nightmarket.encoding.encoder import Progress
+from nightmarket.encoding.layers import Hidden, TopLayers, re_encode
 from nightmarket.retrieval.loss import contrastive_loss
 from nightmarket.retrieval.recency import pooled
 from nightmarket.retrieval.samples import Batch, Positives, Sampler
@@ -34,6 +36,7 @@ class TrainingConfig:
     batch_size: int
     live_texts: int
     live_every: int
+    encoder_share: float
     random_texts: int
     learning_rate: float
     encoder_learning_rate: float
@@ -90,18 +93,34 @@ class Trainer:
         if self.top is not None and device.type == "cuda":
             self.top.forward = torch.compile(self.top.forward, dynamic=True)  # type: ignore[method-assign]
 
-    def learning_rate(self, step: int) -> float:
-        """Share of the base rate at a step (from 0): linear warm-up, then a cosine to zero."""
-        total = self.config.max_steps
-        warm = max(1, round(self.config.warmup_share * total))
+    @property
+    def settle_step(self) -> int:
+        """Steps after which the encoder stays as it is and the towers settle on its vectors; 0 without an encoder."""
+        return round(self.config.encoder_share * self.config.max_steps) if self.top is not None else 0
+
+    def learning_rate(self, step: int, total: int | None = None) -> float:
+        """Share of the base rate at a step (from 0): linear warm-up, then a cosine to zero at `total`."""
+        warm = max(1, round(self.config.warmup_share * self.config.max_steps))
         if step < warm:
             return (step + 1) / warm
-        return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
+        total = self.config.max_steps if total is None else total
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, total - warm))))
 
     def is_live(self, step: int) -> bool:
-        """Whether the encoder learns in a step: every `live_every`-th, once the towers are warm."""
+        """Whether the encoder learns in a step: every `live_every`-th, once the towers are warm, until they settle."""
         warm = round(self.config.warmup_share * self.config.max_steps)
-        return self.config.live_texts > 0 and step >= warm and (step - warm) % self.config.live_every == 0
+        return (
+            self.config.live_texts > 0
+            and warm <= step < self.settle_step
+            and (step - warm) % self.config.live_every == 0
+        )
+
+    def settle(self, progress: Progress | None = None) -> None:
+        """Encode all texts by the trained encoder; from here on the bank holds its vectors, as they will be stored."""
+        if self.top is None or self.hidden is None:
+            return
+        vectors = re_encode(self.top.merged(), self.hidden, self.top.num_frozen, progress)
+        self.bank = torch.from_numpy(vectors.astype(np.float16).astype(np.float32)).to(self.device)
 
     def step(self, step: int) -> Record:
         """One update; `step` counts from 0.
@@ -110,8 +129,8 @@ class Trainer:
         """
         config = self.config
         share = self.learning_rate(step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["base"] * share
+        for group, total in zip(self.optimizer.param_groups, (config.max_steps, self.settle_step), strict=False):
+            group["lr"] = group["base"] * self.learning_rate(step, total)
         batch = self.sampler.batch(config.seed, step, config.batch_size, config.repeat_weight)
         texts, log_q = self.sampler.candidates(batch, config.seed, step, config.random_texts)
         losses = self._losses(batch, texts, torch.from_numpy(log_q).to(self.device), step)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nightmarket.contracts import InputError
-from nightmarket.retrieval.fitting import best_validation, exhausted, fit
+from nightmarket.retrieval.fitting import best_validation, eligible, exhausted, fit
 from nightmarket.retrieval.quality import Judge
 from nightmarket.retrieval.samples import Sampler
 from nightmarket.retrieval.tower import Tower, TowerConfig
@@ -18,6 +18,7 @@ CONFIG = TrainingConfig(
     batch_size=64,
     live_texts=0,
     live_every=1,
+    encoder_share=0.5,
     random_texts=60,
     learning_rate=5e-3,
     encoder_learning_rate=1e-3,
@@ -115,6 +116,10 @@ def test_early_stopping_waits_and_keeps_the_first_of_equals():
     assert best_validation(ndcg)["step"] == 1
     assert exhausted(ndcg, 2)
     assert not exhausted(ndcg, 3)
+
+
+def test_validations_on_vectors_of_mixed_age_are_not_chosen():
+    assert [v["step"] for v in eligible([{"step": step} for step in (0, 10, 20, 30)], 20)] == [0, 20, 30]
 
 
 def test_the_best_weights_come_back_even_when_they_are_those_of_the_start(planted):
