@@ -89,7 +89,10 @@ def unknown_to_git(home: Path) -> list[str]:
 
 def commit(tree: Path, name: str, message: str) -> str:
     """Commit everything in the worktree and point refs/runs/NAME at it; returns the commit."""
-    git(tree, "add", "--all", "--", ".", ":!.venv")
+    git(tree, "add", "--all")
+    git(
+        tree, "rm", "--cached", "--quiet", "--ignore-unmatch", ".venv"
+    )  # the link, where .gitignore means a folder only
     git(tree, "commit", "--quiet", "--allow-empty", "--no-verify", "--message", message)
     sha = git(tree, "rev-parse", "HEAD")
     git(tree, "update-ref", f"refs/runs/{name}", sha)

@@ -40,8 +40,11 @@ def test_a_worktree_holds_uncommitted_changes_records_and_files_but_shares_the_c
     assert "params.yaml" in at_home.git("status", "--short")
 
 
-def test_a_commit_of_a_run_holds_no_link_to_this_machines_environment(at_home):
+@pytest.mark.parametrize("ignored", [".venv/", ".venv"])
+def test_a_commit_of_a_run_holds_no_link_to_this_machines_environment(at_home, ignored):
     (at_home.home / ".venv").mkdir()
+    gitignore = at_home.home / ".gitignore"
+    gitignore.write_text(gitignore.read_text().replace(".venv/", ignored))
     tree = worktree.create(at_home.home, "nightly-2")
     assert (tree / ".venv").is_symlink()
     worktree.commit(tree, "nightly-2", "tonight")
