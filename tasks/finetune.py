@@ -45,7 +45,7 @@ class Settings(StageSettings):
     trained_layers: int = Field(2, ge=0, le=48, description="top layers of the encoder that learn; 0: the towers alone")
     batch_size: int = Field(192, ge=1, le=65536, description="customers (each at some past week) per step")
     live_texts: int = Field(
-        192, ge=0, le=65536, description="texts that are encoded anew, with gradient, in such a step"
+        256, ge=2, le=65536, description="candidates of such a step, all encoded anew, with gradient"
     )
     live_every: int = Field(3, ge=1, description="steps from one in which the encoder learns to the next")
     encoder_share: float = Field(

@@ -25,6 +25,11 @@ class Positives:
     text: Ints
     weight: NDArray[np.float32]
 
+    def within(self, texts: Ints) -> "Positives":
+        """The pairs whose text is among `texts` (ascending)."""
+        keep = np.isin(self.text, texts)
+        return Positives(self.row[keep], self.text[keep], self.weight[keep])
+
 
 @dataclass(frozen=True)
 class Batch:

@@ -1,9 +1,9 @@
 """Training of the towers and of the encoder's top layers, step by step, from records that can be kept and resumed.
 
 Shapes: T texts, D width of a text vector, B customers of a batch, S candidate texts.
-Customers are built from a bank of text vectors. In each step some of the batch's texts are encoded anew ("live"): the
-loss reaches the encoder through them, and their new vectors go into the bank. Then the encoder stays as it is, all
-texts are encoded by it, and the towers settle on these vectors.
+Customers are built from a bank of text vectors. In some steps the candidates are texts that are encoded anew ("live"):
+through them the loss reaches the encoder. Then the encoder stays as it is, all texts are encoded by it, and the towers
+settle on these vectors.
 """
 
 import math
@@ -151,21 +151,41 @@ class Trainer:
         return Record(step + 1, float(losses[0].detach()), float(losses[1].detach()), config.learning_rate * share)
 
     def _losses(self, batch: Batch, texts: NDArray[np.int64], log_q: Tensor, step: int) -> list[Tensor]:
+        chosen = self._live(len(texts), step)
+        if chosen is not None:
+            texts, log_q = texts[chosen], log_q[torch.from_numpy(chosen).to(self.device)]
         index = torch.from_numpy(texts).to(self.device)
-        vectors = self.bank[index]
         sums, counts = pooled(self.bank, batch.line_text, batch.line_owner, batch.line_age, len(batch.customer))
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            vectors = self._with_live(batch, texts, vectors, step)
+            vectors = self.bank[index] if chosen is None else self._encoded(texts)
             items = self.tower.embed_items(vectors).float()
             towers = [self.tower.embed_customers(sums, counts, intent).float() for intent in range(len(INTENTS))]
         losses = []
         for intent, positives in enumerate((batch.bought, batch.launched)):
-            if not len(positives.row):
+            pairs = positives.within(texts)
+            if not len(pairs.row):
                 losses.append(torch.zeros((), device=self.device))
                 continue
             offset = self.offsets.rows(intent, batch.origin, index)
-            losses.append(self._loss(towers[intent], items, log_q, positives, texts, offset))
+            losses.append(self._loss(towers[intent], items, log_q, pairs, texts, offset))
         return losses
+
+    def _live(self, num_texts: int, step: int) -> NDArray[np.int64] | None:
+        """Places of the candidates that are encoded anew in this step, ascending; None where none are.
+
+        An even draw: each candidate's chance shrinks by the same factor, so their log_q is right up to a constant. The
+        loss is taken among them alone. Beside vectors from the bank, the encoder would learn to shift whatever is
+        encoded anew, which is mostly what was bought.
+        """
+        if not self.is_live(step):
+            return None
+        rng = np.random.default_rng([self.config.seed, step, 2])
+        return np.sort(rng.choice(num_texts, min(self.config.live_texts, num_texts), replace=False))
+
+    def _encoded(self, texts: NDArray[np.int64]) -> Tensor:
+        if self.top is None or self.hidden is None:
+            raise AssertionError("a live step needs the encoder's top layers")
+        return self.top.encode(self.hidden, texts, self.device).float()
 
     def _loss(
         self,
@@ -182,19 +202,6 @@ class Trainer:
             for a in (positives.row, np.searchsorted(texts, positives.text), positives.weight)
         )
         return contrastive_loss(customers, items, log_q, temperature, row, column, weight, offset)
-
-    def _with_live(self, batch: Batch, texts: NDArray[np.int64], vectors: Tensor, step: int) -> Tensor:
-        if self.top is None or self.hidden is None or not self.is_live(step):
-            return vectors
-        positives = np.unique(np.concatenate([batch.bought.text, batch.launched.text]))
-        rng = np.random.default_rng([self.config.seed, step, 2])
-        live = np.sort(rng.choice(positives, min(self.config.live_texts, len(positives)), replace=False))
-        if not len(live):
-            return vectors
-        fresh = self.top.encode(self.hidden, live, self.device).float()
-        self.bank[torch.from_numpy(live).to(self.device)] = fresh.detach()
-        place = torch.from_numpy(np.searchsorted(texts, live)).to(self.device)
-        return vectors.index_copy(0, place, fresh)
 
     def weights(self) -> Tensors:
         """The tower's and the top layers' tensors."""
