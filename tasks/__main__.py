@@ -15,7 +15,9 @@ BAD_INPUT = 2
 
 def main(name: str) -> int:
     """Run the stage; one line on stderr and exit code 2 where its input is wrong."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout, force=True)
+    # Libraries speak up only when something is wrong; the stage's own lines are its progress.
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout, force=True)
+    logging.getLogger("nightmarket").setLevel(logging.INFO)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     known = (*settings.STAGES, *settings.STEPS)
