@@ -1,11 +1,15 @@
 """Intervals over customers: the customer is the unit that repeats, so the customer is what is resampled."""
 
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
+_KEPT = 4_000_000
+"""Counts in a block of resamples: 32 MB."""
 
 
 class Interval(NamedTuple):
@@ -26,16 +30,33 @@ def bootstrap(values: Vector, seed: int, num: int = 1000) -> Interval:
     known = values[~np.isnan(values)]
     if known.size == 0:
         return Interval(0.0, 0.0, 0.0)
-    rng = np.random.default_rng(seed)
-    means = np.empty(num)
-    # Multinomial counts give the same resample as drawn indices, without a (num, C) gather of floats.
-    chunk = max(1, 4_000_000 // known.size)
-    weights = np.full(known.size, 1.0 / known.size)
-    for start in range(0, num, chunk):
-        counts = rng.multinomial(known.size, weights, size=min(chunk, num - start))
-        means[start : start + len(counts)] = counts @ known / known.size
+    means = np.concatenate([counts @ known for counts in _resamples(known.size, seed, num)]) / known.size
     low, high = np.quantile(means, [0.025, 0.975])
     return Interval(float(known.mean()), float(low), float(high))
+
+
+def _resamples(size: int, seed: int, num: int) -> Iterable[Vector]:
+    """How often each of `size` customers is drawn, in blocks of the `num` resamples (R, size).
+
+    Multinomial counts give the same resample as drawn indices, without gathering values. Figures of one window share
+    their customers, so small sets of resamples are kept.
+    """
+    if size * num <= _KEPT:
+        return (_kept_resamples(size, seed, num),)
+    return _blocks(size, seed, num)
+
+
+def _blocks(size: int, seed: int, num: int) -> Iterator[Vector]:
+    rng = np.random.default_rng(seed)
+    chance = np.full(size, 1.0 / size)
+    block = max(1, _KEPT // size)
+    for start in range(0, num, block):
+        yield rng.multinomial(size, chance, size=min(block, num - start)).astype(np.float64)
+
+
+@lru_cache(maxsize=8)
+def _kept_resamples(size: int, seed: int, num: int) -> Vector:
+    return np.concatenate(list(_blocks(size, seed, num)))
 
 
 def paired(ours: Vector, theirs: Vector, seed: int, num: int = 1000) -> Interval:

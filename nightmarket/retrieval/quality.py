@@ -43,8 +43,8 @@ class Judge:
     first_week     (I,)  week of each item's first sale
     recommendable  (I,)
 
-    Candidates of `all` and `new` are the recommendable items sold by the cut; those of `launch` the recommendable items
-    that nobody had bought by then, whether or not they ever sell.
+    Candidates of `all` and `new` are the recommendable items sold by the cut; those of `launch` the products that come
+    on sale in the target weeks: which ones do is the retailer's decision and known beforehand, who wants them is not.
     """
 
     def __init__(
@@ -63,13 +63,13 @@ class Judge:
         self.by_text = replace(past, item=text_id[past.item], num_items=int(text_id.max(initial=-1)) + 1)
         self.popularity = np.bincount(past.item, minlength=histories.num_items)
         known = recommendable & (first_week <= window.fit_until)
-        unsold = recommendable & (first_week > window.fit_until)
+        launched = recommendable & (first_week >= window.first_target) & (first_week <= window.last_target)
         new = after.targets(bought)
         before = (bought.indptr.astype(np.int64), bought.indices.astype(np.int32))
         self.tasks = {
             "all": Task(_only(after.targets(), known), known, None),
             "new": Task(_only(new, known), known, before),
-            "launch": Task(_only(new, unsold), unsold, None),
+            "launch": Task(_only(new, launched), launched, None),
         }
 
     def num_customers(self) -> dict[str, int]:
