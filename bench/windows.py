@@ -38,6 +38,8 @@ def measure(checkout: Path, end: str, overrides: dict[str, Any]) -> dict[str, An
             Path("artifacts", name).symlink_to(checkout / "artifacts" / name)
         Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
         for stage in STAGES:
+            if stage == "finetune" and not params["rank"].get("use_text", True):
+                continue  # nothing reads it then
             if run_stage(stage):
                 raise SystemExit(f"{stage} failed for the window that ends at {end}")
         return json.loads(Path("artifacts/evaluate/metrics.json").read_text(encoding="utf-8"))

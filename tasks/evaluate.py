@@ -91,11 +91,16 @@ def _baselines(data: model.Prepared, scene: Scene) -> Iterator[tuple[str, Lists]
         after |= _walk(lambda rows: launches[rows] @ items.T, scene, ("launch",))
         yield "text_after", after
         log.info("evaluate: ranked text_after")
+        yield "text_before", _frozen_text(data, scene)
+        log.info("evaluate: ranked text_before")
+
+
+def _frozen_text(data: model.Prepared, scene: Scene) -> Lists:
+    """Text without any training: the frozen encoder's vectors and their recency-weighted mean."""
     vectors = storage.read_tensors(storage.ARTIFACTS / "embed" / "vectors.safetensors")["vectors"]
     frozen = item_matrix(vectors, data.products["text_id"].to_numpy(np.int32))
     mean = scene.evidence.mean_vectors(frozen)
-    yield "text_before", _walk(lambda rows: mean[rows] @ frozen.T, scene, model.TASKS)
-    log.info("evaluate: ranked text_before")
+    return _walk(lambda rows: mean[rows] @ frozen.T, scene, model.TASKS)
 
 
 def _walk(scorer: Scorer, scene: Scene, tasks: tuple[str, ...]) -> Lists:
