@@ -77,7 +77,7 @@ def environment(home: Path, url: str) -> dict[str, str]:
         "NIGHTMARKET_HOME": str(home),
         "PYTHONPATH": os.pathsep.join(path for path in dict.fromkeys(paths) if path),
         "PREFECT_WORKER_QUERY_SECONDS": "2",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # its job runners are five more processes, which nothing here uses
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # five more processes, which nothing here uses
     }
 
 

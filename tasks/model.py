@@ -5,7 +5,7 @@ by the same code that trained it.
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from nightmarket.evaluation import rank_metrics
 from nightmarket.histories import Histories
 from nightmarket.ranking import Budget, Catalogue, Evidence, Promotions, Ranker, Scene, TextScores, catalogue
 from nightmarket.ranking import lists as ranked_lists
-from nightmarket.retrieval import Tower, item_matrix
+from nightmarket.retrieval import Tower
 from tasks import storage
 
 PREPARED = storage.ARTIFACTS / "prepare"
@@ -78,12 +78,15 @@ def prepared() -> Prepared:
 def text_scores(finetune: Path, data: Prepared, origin: int) -> TextScores:
     """The towers' vectors of a finetune folder for all customers as they stood at `origin`, and all products."""
     tower = Tower.load(storage.read_tensors(finetune / "tower.safetensors"), storage.read_json(finetune / "tower.json"))
-    vectors = item_matrix(text_vectors(finetune, data), data.products["text_id"].to_numpy(np.int32))
-    history = data.histories.until(origin)
+    vectors = text_vectors(finetune, data)
+    text_id = data.products["text_id"].to_numpy(np.int32)
+    # Products of one text share its vector, so the towers see texts, of which there are fewer.
+    past = data.histories.until(origin)
+    by_text = replace(past, item=text_id[past.item], num_items=len(vectors))
     return TextScores(
-        customers=tower.customers(vectors, history, origin, "repertoire"),
-        launch_customers=tower.customers(vectors, history, origin, "launch"),
-        items=tower.items(vectors),
+        customers=tower.customers(vectors, by_text, origin, "repertoire"),
+        launch_customers=tower.customers(vectors, by_text, origin, "launch"),
+        items=tower.items(vectors)[text_id],
     )
 
 
