@@ -38,8 +38,6 @@ def measure(checkout: Path, end: str, overrides: dict[str, Any]) -> dict[str, An
             Path("artifacts", name).symlink_to(checkout / "artifacts" / name)
         Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
         for stage in STAGES:
-            if stage == "finetune" and not params["rank"].get("use_text", True):
-                continue  # nothing reads it then
             if run_stage(stage):
                 raise SystemExit(f"{stage} failed for the window that ends at {end}")
         return json.loads(Path("artifacts/evaluate/metrics.json").read_text(encoding="utf-8"))
@@ -51,7 +49,7 @@ def table(metrics: dict[str, Any], task: str) -> str:
     for name, figures in metrics[task].items():
         value = figures["ndcg@10"]
         row = f"| {task} | {name} | {value['value']:.4f} [{value['low']:.4f}, {value['high']:.4f}] |"
-        if name != "nightmarket":
+        if name in metrics["paired"][task]:
             gain = metrics["paired"][task][name]["ndcg@10"]
             row += f" {gain['value']:+.4f} [{gain['low']:+.4f}, {gain['high']:+.4f}] |"
         else:

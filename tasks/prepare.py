@@ -51,19 +51,25 @@ class Settings(StageSettings):
 def run(settings: Settings) -> None:
     """Write artifacts/prepare."""
     snapshot = storage.read_json(CLEAN / "snapshot.json")
-    engine = ibis.duckdb.connect()
     products = _products(settings)
-    events = _events(engine, snapshot["time_zone"])
-    customers = ibis.memtable(number_customers(events, ROW).order_by("customer").to_pyarrow())
-    items = ibis.memtable(products.loc[products.recommendable, ["product_id", "item"]])
-    lines = purchase_lines(events, customers, items, ROW).to_pyarrow()
-    if lines.num_rows == 0:
-        raise InputError("events: no purchase of a recommendable product; check prepare.exclude_* and the categories")
-    storage.write_table(lines, OUT / "purchases.parquet")
-    log.info("prepare: %s purchase lines of %s customers", f"{lines.num_rows:,}", f"{customers.count().execute():,}")
-    _write_customers(customers.to_pandas())
+    engine = ibis.duckdb.connect()
+    try:
+        events = _events(engine, snapshot["time_zone"])
+        numbered = number_customers(events, ROW).order_by("customer").to_pyarrow()
+        items = ibis.memtable(products.loc[products.recommendable, ["product_id", "item"]])
+        lines = purchase_lines(events, ibis.memtable(numbered), items, ROW).to_pyarrow()
+        if lines.num_rows == 0:
+            raise InputError(
+                "events: no purchase of a recommendable product; check prepare.exclude_*, prepare.min_category_levels "
+                "and the categories"
+            )
+        storage.write_table(lines, OUT / "purchases.parquet")
+        log.info("prepare: %s purchase lines of %s customers", f"{lines.num_rows:,}", f"{numbered.num_rows:,}")
+        _write_promotions(engine, items)
+    finally:
+        engine.disconnect()
+    _write_customers(numbered.to_pandas())
     _write_products(products, lines)
-    _write_promotions(engine, items)
     _write_windows(settings, snapshot, lines)
 
 

@@ -33,7 +33,7 @@ class Settings(StageSettings):
     keep_own: float = Field(0.5, gt=0, le=1, description="share of the unbought candidates from the history that train")
     keep_other: float = Field(0.2, gt=0, le=1, description="share of the other unbought candidates that train")
     max_customers: int = Field(20_000, ge=10, description="customers that train; more are thinned at random")
-    use_text: bool = Field(True, description="candidates and features from the fine-tuned text towers")
+    use_text: bool = Field(False, description="candidates and features from the fine-tuned text towers")
     text_candidates: int = Field(30, ge=0, le=1000, description="candidates that the text towers propose")
     promotion_plan: bool = Field(
         False, description="features from the promotions of the target weeks; only where the plan is fixed in advance"

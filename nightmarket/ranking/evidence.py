@@ -167,9 +167,3 @@ class Evidence:
         lately = self.sold & (self.buyers["13w"] > 0) & (self.buyers["ever"] >= MIN_BUYERS)
         chosen = lately if lately.any() else self.sold
         return np.flatnonzero(chosen).astype(np.int32)
-
-    def mean_vectors(self, vectors_ID: Floats, half_life: float = 90.0) -> Floats:
-        """(C, D) recency-weighted mean of the vectors of what each customer bought, unit norm; 0 without history."""
-        weights = self.histories.matrix(np.exp2((self.histories.day - self.last_day) / half_life).astype(np.float32))
-        mean = np.asarray(weights @ vectors_ID, np.float32)
-        return mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-9)

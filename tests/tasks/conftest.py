@@ -16,7 +16,7 @@ PARAMS = {
     "prepare": {"target_weeks": 3},
     "embed": {},
     "finetune": {"max_steps": 6, "validate_every": 3, "validate_customers": 20, "random_texts": 64, "hidden": 16},
-    "rank": {"num_trees": 12, "launch_trees": 6, "num_leaves": 7},
+    "rank": {"use_text": True, "num_trees": 12, "launch_trees": 6, "num_leaves": 7},
     "evaluate": {"num_resamples": 200},
     "register": {},
     "score": {"num_recommendations": 5},
