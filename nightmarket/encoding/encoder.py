@@ -106,6 +106,7 @@ class Encoder:
         """Write a Hugging Face folder (safetensors, tokenizer) that `load` and sentence-transformers read."""
         self.model.save_pretrained(folder, safe_serialization=True)
         self.tokenizer.save_pretrained(folder)
+        _forget_loading(folder / "tokenizer_config.json")
         mean = self.pooling == "mean"
         modes = {"pooling_mode_cls_token": not mean, "pooling_mode_mean_tokens": mean}
         modules = (("0", "", "Transformer"), ("1", "1_Pooling", "Pooling"), ("2", "2_Normalize", "Normalize"))
@@ -237,6 +238,12 @@ def _read(where: str, name: str) -> Any:
             return None
         path = Path(found)
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _forget_loading(config: Path) -> None:
+    """Drop what transformers notes about how it was loaded here: the same model must give the same bytes anywhere."""
+    content = json.loads(config.read_text(encoding="utf-8"))
+    _write(config, {key: value for key, value in content.items() if key not in ("is_local", "local_files_only")})
 
 
 def _write(path: Path, content: Any) -> None:
