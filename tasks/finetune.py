@@ -41,7 +41,7 @@ class Settings(StageSettings):
 
     seed: int = Field(17, ge=0, description="seed of the weights' start, of the batches and of the intervals")
     precision: Precision = Field("auto", description="of matrix products; auto: bfloat16 where it is in hardware")
-    max_steps: int = Field(400, ge=0, le=1_000_000, description="training steps; 0 keeps everything untrained")
+    max_steps: int = Field(300, ge=0, le=1_000_000, description="training steps; 0 keeps everything untrained")
     trained_layers: int = Field(2, ge=0, le=48, description="top layers of the encoder that learn; 0: the towers alone")
     batch_size: int = Field(192, ge=1, le=65536, description="customers (each at some past week) per step")
     live_texts: int = Field(
