@@ -6,6 +6,7 @@ history its line or kind may have.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +72,13 @@ class Pairs:
     def code(self) -> Ints:
         """(P,) the code of each pair."""
         return (self.key % self.num_codes).astype(np.int32)
+
+    @cached_property
+    def gap(self) -> Floats:
+        """(P,) mean days between two days of purchase; NaN where there was one."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            gap = (self.last - self.first) / (self.days - 1)
+        return np.where(self.days > 1, gap, np.nan).astype(np.float32)
 
     def find(self, customer: Ints, code: Ints) -> NDArray[np.int64]:
         """(N,) row of each asked pair, -1 where it never occurred."""
@@ -141,6 +149,24 @@ class Evidence:
             name: pairs(self.histories, code, int(code.max(initial=0)) + 1, self.last_day)
             for name, code in codes.items()
         }
+
+    @cached_property
+    def customer_fresh(self) -> Floats:
+        """(C,) fresh baskets of each customer summed over products; above 0, so that it can divide."""
+        own = self.levels["item"]
+        total = np.bincount(own.customer, own.fresh, self.histories.num_customers)
+        return np.maximum(total, 1e-6).astype(np.float32)
+
+    @cached_property
+    def customer_range(self) -> NDArray[np.int64]:
+        """(C,) distinct products that each customer ever bought."""
+        return np.bincount(self.levels["item"].customer, minlength=self.histories.num_customers)
+
+    @cached_property
+    def customer_recent(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """(C,), (C,) distinct products of each customer's last 8 weeks: those bought for the first time, and all."""
+        own, since, num = self.levels["item"], self.last_day - 57, self.histories.num_customers
+        return np.bincount(own.customer, own.first > since, num), np.bincount(own.customer, own.last > since, num)
 
     @cached_property
     def sold(self) -> NDArray[np.bool_]:

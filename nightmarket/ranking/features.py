@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightmarket.histories import Histories
-from nightmarket.ranking.evidence import Evidence, Pairs
+from nightmarket.ranking.evidence import Evidence
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
@@ -101,17 +101,16 @@ class FeatureTable:
             stats = self._evidence.levels[level]
             row = stats.find(customer, codes[level])
             never = row < 0
-            gap = _gap(stats)
             age = (last_day - stats.last).astype(np.float32)
-            columns = {"num": stats.num, "fresh": stats.fresh, "brief": stats.brief, "age": age, "due": age / gap}
+            columns = {"num": stats.num, "fresh": stats.fresh, "brief": stats.brief, "age": age, "due": age / stats.gap}
             for name, values in columns.items():
                 found[f"{level}_{name}"] = _take(
                     values, row, never, 0.0 if name in ("num", "fresh", "brief") else np.nan
                 )
-            found[f"{level}_share"] = found[f"{level}_fresh"] / self._customer_fresh[customer]
+            found[f"{level}_share"] = found[f"{level}_fresh"] / self._evidence.customer_fresh[customer]
             if level == "item":
                 since = (last_day - stats.first).astype(np.float32)
-                found["item_gap"] = _take(gap, row, never, np.nan)
+                found["item_gap"] = _take(stats.gap, row, never, np.nan)
                 found["item_since"] = _take(since, row, never, np.nan)
                 found["item_units"] = _take(stats.units / np.maximum(stats.num, 1), row, never, np.nan)
             if level == "kind":
@@ -132,12 +131,6 @@ class FeatureTable:
                 "price_to_kind": items["price"] / found.pop("_kind_price"),
             }
         return items | {name: values.astype(np.float32) for name, values in ratios.items()}
-
-    @cached_property
-    def _customer_fresh(self) -> Floats:
-        stats = self._evidence.levels["item"]
-        total = np.bincount(stats.customer, stats.fresh, self._evidence.histories.num_customers)
-        return np.maximum(total, 1e-6).astype(np.float32)
 
     @cached_property
     def _tenure(self) -> Floats:
@@ -190,8 +183,7 @@ class FeatureTable:
         histories, origin = self._evidence.histories, self._evidence.origin
         stats, num = self._evidence.levels["item"], histories.num_customers
         baskets = _baskets(histories)
-        first_of_pair = np.bincount(stats.customer, stats.first > self._evidence.last_day - 57, num)
-        recent = np.bincount(stats.customer, stats.last > self._evidence.last_day - 57, num)
+        tried, recent = self._evidence.customer_recent
         last = np.full(num, -(10**6), np.int32)
         np.maximum.at(last, histories.customer, histories.day)
         sizes = np.bincount(stats.customer, stats.num, num)
@@ -201,18 +193,11 @@ class FeatureTable:
                 "baskets_4w": _baskets(histories.between(origin - 3, origin)),
                 "basket_size": sizes / baskets,
                 "idle": self._evidence.last_day - last,
-                "explore": first_of_pair / recent,
+                "explore": tried / recent,
                 "spend": np.bincount(histories.customer, histories.value, num) / baskets,
-                "range": np.bincount(stats.customer, minlength=num),
+                "range": self._evidence.customer_range,
             }
         return {name: np.asarray(values, np.float32) for name, values in columns.items()}
-
-
-def _gap(stats: Pairs) -> Floats:
-    """(P,) mean days between two days of purchase; NaN where there was one."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        gap = (stats.last - stats.first) / (stats.days - 1)
-    return np.where(stats.days > 1, gap, np.nan).astype(np.float32)
 
 
 def _take(values: NDArray, row: NDArray[np.int64], never: NDArray[np.bool_], missing: float) -> Floats:

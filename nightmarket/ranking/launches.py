@@ -70,30 +70,20 @@ class LaunchTable:
             row = stats.find(customer, code)
             some = (row >= 0) if stats.key.size else np.zeros(row.size, bool)
             fresh = np.where(some, stats.fresh[row] if stats.key.size else 0.0, 0.0)
-            found[f"{level}_own"] = fresh / self._fresh[customer]
+            found[f"{level}_own"] = fresh / self._evidence.customer_fresh[customer]
             if level in ("line", "kind"):
                 found[f"{level}_num"] = np.where(some, stats.num[row] if stats.key.size else 0.0, 0.0)
             if level == "kind":
                 age = self._evidence.last_day - (stats.last[row] if stats.key.size else np.zeros(row.size))
                 found["kind_age"] = np.where(some, age, np.nan)
-        own = levels["item"]
-        count = np.bincount(own.customer, minlength=self._evidence.histories.num_customers)
-        recent = self._evidence.last_day - 57
-        tried = np.bincount(own.customer, own.first > recent, count.size)
-        bought = np.maximum(np.bincount(own.customer, own.last > recent, count.size), 1)
-        found["range"] = count[customer]
-        found["explore"] = (tried / bought)[customer]
+        tried, bought = self._evidence.customer_recent
+        found["range"] = self._evidence.customer_range[customer]
+        found["explore"] = (tried / np.maximum(bought, 1))[customer]
         found |= {f"score_{name}": values for name, values in scores.items()}
         table = np.empty((customer.size, len(found)), np.float32)
         for column, name in enumerate(self.names(list(scores))):
             table[:, column] = found[name]
         return table
-
-    @property
-    def _fresh(self) -> Floats:
-        own = self._evidence.levels["item"]
-        total = np.bincount(own.customer, own.fresh, self._evidence.histories.num_customers)
-        return np.maximum(total, 1e-6).astype(np.float32)
 
     def _level(self, codes: Ints) -> dict[str, Floats]:
         """Debuts of the last weeks, per code of the level."""
