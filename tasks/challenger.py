@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow.csv as pc
 
 from nightmarket.contracts import InputError
-from nightmarket.evaluation import Interval, paired
+from nightmarket.evaluation import Interval, forgetting, paired
+from nightmarket.histories import Histories
 from nightmarket.serving import gate
 from nightmarket.serving.figures import flatten_metrics, flatten_params
 from tasks import champion, lineage, manifest, settings, storage
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from nightmarket.serving.registry import Record
 
 TASKS = (gate.FIRST, *gate.GUARDED)
+HISTORY = ("customer", "item", "week", "day")
 COMPARED = ("customers.parquet", "products.parquet", "purchases.parquet", "promotions.parquet", "windows.json")
 """Files of prepare that decide what a model is shown and judged on."""
 
@@ -92,12 +94,14 @@ def git_commit() -> tuple[str, bool]:
     return head.strip(), bool(status.strip())
 
 
-def record(tonight: Challenger, package_sha256: str) -> "Record":
-    """What the registry learns about tonight's training."""
+def record(tonight: Challenger, package_sha256: str, rival: gate.Rival) -> "Record":
+    """What the registry learns about tonight's training, and how the groups that were strong before fare with it."""
     from nightmarket.serving.plots import ndcg_bars
     from nightmarket.serving.registry import Record
 
-    metrics, left_out = flatten_metrics({name: part for name, part in tonight.metrics.items() if name != "slices"})
+    content = {name: part for name, part in tonight.metrics.items() if name != "slices"}
+    groups = {f"forgetting {name}": kept.content() for name, kept in rival.groups.items()}
+    metrics, left_out = flatten_metrics(content | groups)
     evaluate = storage.ARTIFACTS / "evaluate"
     files = [(evaluate / "metrics.json", "evaluate"), (storage.ARTIFACTS / "validate/report.json", "validate")]
     files += [(evaluate / champion.PER_CUSTOMER, ""), (Path("params.yaml"), ""), (Path("dvc.lock"), "")]
@@ -166,7 +170,7 @@ def rival(tonight: Challenger, seed: int) -> gate.Rival:
         )
     ours = _scored(storage.ARTIFACTS / "evaluate" / champion.PER_CUSTOMER)
     differences = {task: _difference(ours, theirs, task, seed) for task in TASKS}
-    return gate.Rival("champion", name, differences, notes)
+    return gate.Rival("champion", name, differences, notes, _kept(tonight, ours, theirs, seed))
 
 
 def _popularity(tonight: Challenger, notes: tuple[str, ...]) -> gate.Rival:
@@ -187,6 +191,26 @@ def _rescored() -> "pd.DataFrame":
     from tasks import model
 
     return model.window_scores(storage.CHAMPION)
+
+
+def _kept(tonight: Challenger, ours: "pd.DataFrame", theirs: "pd.DataFrame", seed: int) -> dict[str, forgetting.Kept]:
+    """The difference on `all` in each group of customers that was strong in the month before the window."""
+    prepare, window = storage.ARTIFACTS / "prepare", tonight.window
+    lines = storage.read_table(prepare / "purchases.parquet", [*HISTORY, "quantity"])
+    departments = storage.read_table(prepare / "products.parquet", ["department"])["department"].to_pylist()
+    num_customers = storage.read_table(prepare / "customers.parquet", ["customer"]).num_rows
+    columns = {name: lines[name].to_numpy() for name in HISTORY}
+    unused = lines["quantity"].to_numpy()
+    others = dict.fromkeys(("quantity", "value", "discount", "basket", "channel"), unused)
+    histories = Histories(**columns, **others, num_customers=num_customers, num_items=len(departments))
+    weeks = int(window["last_target"]) - int(window["fit_until"])
+    named = [name or "unknown" for name in departments]
+    groups = forgetting.strong_groups(histories, named, int(window["fit_until"]), weeks)
+    mine, his = (
+        frame[frame["task"] == gate.FIRST].set_index("customer")[gate.METRIC].dropna().to_dict()
+        for frame in (ours, theirs)
+    )
+    return forgetting.compared(groups, mine, his, seed)
 
 
 def _difference(ours: "pd.DataFrame", theirs: "pd.DataFrame", task: str, seed: int) -> Interval:
@@ -219,7 +243,7 @@ def receipt(tonight: Challenger, version: "ModelVersion", said: Mapping[str, Any
         "prepared": tonight.prepared,
         "trained_until": tonight.trained_until,
         "metrics": _ours(tonight.metrics),
-        "gate": {name: said[name] for name in ("opened", "reasons", "against", "kind", "differences")},
+        "gate": {name: said[name] for name in ("opened", "reasons", "against", "kind", "differences", "groups")},
     }
 
 

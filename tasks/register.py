@@ -55,9 +55,10 @@ def run(settings: Settings) -> None:
         if version is not None and decided(registry, version):
             repeat(registry, version)
             return
+        rival = challenger.rival(tonight, settings.seed)
         if version is None:
-            version = record(registry, tonight)
-        settle(registry, version, tonight, settings)
+            version = record(registry, tonight, rival)
+        settle(registry, version, tonight, rival, settings)
 
 
 @contextlib.contextmanager
@@ -121,7 +122,7 @@ def decided(registry: "Registry", version: "ModelVersion") -> bool:
     return True
 
 
-def record(registry: "Registry", tonight: "challenger.Challenger") -> "ModelVersion":
+def record(registry: "Registry", tonight: "challenger.Challenger", rival: gate.Rival) -> "ModelVersion":
     """One MLflow run and one model version, its gate still pending."""
     staging = storage.private("register", str(os.getpid()), "package")
     shutil.rmtree(staging.parent.parent, ignore_errors=True)
@@ -130,15 +131,20 @@ def record(registry: "Registry", tonight: "challenger.Challenger") -> "ModelVers
         for part in ("rank", "finetune"):
             shutil.copytree(storage.ARTIFACTS / part, staging / part, copy_function=champion.link)
         manifest.write(staging)
-        entry = challenger.record(tonight, manifest.tree_digest(staging))
+        entry = challenger.record(tonight, manifest.tree_digest(staging), rival)
         return registry.record(entry, str(staging), tonight.ranker["features"])
     finally:
         shutil.rmtree(staging.parent, ignore_errors=True)
 
 
-def settle(registry: "Registry", version: "ModelVersion", tonight: "challenger.Challenger", settings: Settings) -> None:
+def settle(
+    registry: "Registry",
+    version: "ModelVersion",
+    tonight: "challenger.Challenger",
+    rival: gate.Rival,
+    settings: Settings,
+) -> None:
     """Let the gate decide and put its word on record; open it only after everything needed to deliver is kept."""
-    rival = challenger.rival(tonight, settings.seed)
     verdict = gate.decide(tonight.metrics, tonight.num_customers, rival, min_difference=settings.min_difference)
     decision = challenger.decision(tonight, version, verdict)
     registry.keep(version, champion.DECISION, decision)

@@ -7,10 +7,11 @@ is true.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from nightmarket.evaluation import Interval
+from nightmarket.evaluation.forgetting import Kept
 
 METRIC = "ndcg@10"
 FIRST = "all"
@@ -30,12 +31,14 @@ class Rival:
     name         as it stands in a sentence: "version 2", "popularity"
     differences  {task: interval of NDCG@10, challenger minus rival, paired by customer}
     notes        what a reader must know about this comparison
+    groups       {name: difference over a group that was strong before this window}; against a champion alone
     """
 
     kind: Literal["champion", "popularity"]
     name: str
     differences: Mapping[str, Interval]
     notes: tuple[str, ...] = ()
+    groups: Mapping[str, Kept] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Decision:
     against: str
     kind: str
     differences: dict[str, Interval]
+    groups: dict[str, Kept] = field(default_factory=dict)
 
     def content(self) -> dict[str, Any]:
         """As JSON-ready values; a difference that is not finite becomes null."""
@@ -55,11 +59,13 @@ class Decision:
             "reasons": list(self.reasons),
             "against": self.against,
             "kind": self.kind,
-            "differences": {
-                task: {name: number if math.isfinite(number) else None for name, number in interval._asdict().items()}
-                for task, interval in self.differences.items()
-            },
+            "differences": {task: _json(interval._asdict()) for task, interval in self.differences.items()},
+            "groups": {name: _json(kept.content()) for name, kept in self.groups.items()},
         }
+
+
+def _json(numbers: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: number if math.isfinite(number) else None for name, number in numbers.items()}
 
 
 def decide(
@@ -71,15 +77,18 @@ def decide(
     num_customers   {task: customers with targets in the window}; a task without any is not compared
     min_difference  least mean difference of NDCG@10 on `all` to the champion, in NDCG
 
-    Against a champion the mean difference on `all` must reach min_difference, and `new` and `launch` must not be
-    worse with their whole interval. Against popularity the whole interval on `all` must lie above zero.
+    Against a champion the mean difference on `all` must reach min_difference, and `new`, `launch` and each group that
+    was strong before this window must not be worse with their whole interval. Against popularity the whole interval on
+    `all` must lie above zero.
     """
     against = [*_not_finite(metrics, num_customers)]
     against += _first_task(rival, num_customers, min_difference)
     if rival.kind == "champion":
         against += _guarded_tasks(rival, num_customers)
+        against += _forgotten(rival)
     reasons = against or [_why_it_opens(rival)]
-    return Decision(not against, (*reasons, *rival.notes), rival.name, rival.kind, dict(rival.differences))
+    differences, groups = dict(rival.differences), dict(rival.groups)
+    return Decision(not against, (*reasons, *rival.notes), rival.name, rival.kind, differences, groups)
 
 
 def phrase(interval: Interval) -> str:
@@ -150,8 +159,20 @@ def _guarded_tasks(rival: Rival, num_customers: Mapping[str, int]) -> list[str]:
     return against
 
 
+def _forgotten(rival: Rival) -> list[str]:
+    """Groups that last month's recommendations served well and that are clearly worse off now."""
+    return [
+        f"{name}, {kept.num_customers} customers who were strong before this window: {FIRST} {METRIC} "
+        f"{phrase(kept.difference)} against {rival.name}: forgotten, with its whole interval below zero"
+        for name, kept in rival.groups.items()
+        if not kept.difference.high >= 0
+    ]
+
+
 def _why_it_opens(rival: Rival) -> str:
     difference = phrase(rival.differences[FIRST])
     if rival.kind == "popularity":
         return f"{FIRST} {METRIC} {difference} against popularity, the whole interval above zero"
-    return f"{FIRST} {METRIC} {difference} against {rival.name}, not below zero; new and launch are not clearly worse"
+    groups = f", nor any of {len(rival.groups)} groups that were strong before" if rival.groups else ""
+    said = f"{FIRST} {METRIC} {difference} against {rival.name}, not below zero"
+    return f"{said}; new and launch are not clearly worse{groups}"

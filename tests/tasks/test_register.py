@@ -212,6 +212,51 @@ def test_a_better_challenger_takes_over_and_the_old_one_keeps_an_alias(night, tr
     manifest.verify(night / "data/champion")
 
 
+def write_regulars(folder, num=80):
+    """Every week until the cut, even customers buy product 3 (BAKERY); odd ones buy something else each week."""
+    week = np.arange(2470, 2499)
+    bakery = np.arange(num)[:, None] % 2 == 0
+    item = np.where(bakery, 3, 4 + (week[None, :] - 2470 + 7 * np.arange(num)[:, None]) % 80)
+    table = {"customer": np.repeat(np.arange(num), week.size), "item": item.ravel(), "week": np.tile(week, num)}
+    frame = pd.DataFrame(table).astype("int32")
+    frame["day"] = (frame["week"] * 7 + 4).astype("int32")
+    frame["quantity"] = np.float32(1)
+    frame.to_parquet(folder / "artifacts/prepare/purchases.parquet")
+    products = pd.read_parquet(folder / "artifacts/prepare/products.parquet")
+    products.loc[3, "department"] = "BAKERY"
+    products.to_parquet(folder / "artifacts/prepare/products.parquet")
+
+
+@pytest.mark.parametrize("forgets", [True, False])
+def test_a_better_challenger_that_forgot_the_regulars_of_a_department_is_refused(
+    night, trainings, forgets, monkeypatch
+):
+    train(night, trainings[0.1])
+    write_regulars(night)
+    path = night / "artifacts/evaluate/per_customer.parquet"
+    ours = pd.read_parquet(path)
+    everybody = ours["task"] == "all"
+    ours.loc[everybody & (ours["customer"] % 2 == 0), "ndcg@10"] -= 0.12 if forgets else 0.0
+    ours.loc[everybody & (ours["customer"] % 2 == 1), "ndcg@10"] += 0.12 if forgets else 0.0
+    ours.to_parquet(path)
+    theirs = pd.read_parquet(night / "data/champion/per_customer.parquet")
+    monkeypatch.setattr(register.challenger, "_rescored", lambda: theirs)  # the made-up champion cannot score
+    register.run(register.Settings())
+    decision = json.loads((night / "data/champion/decision.json").read_text())
+    assert decision["opened"] is not forgets
+    assert decision["differences"]["all"]["value"] == pytest.approx(0.05)
+    kept = decision["groups"]["department BAKERY"]
+    assert kept["num_customers"] == 40
+    assert kept["value"] == pytest.approx(-0.07 if forgets else 0.05)
+    if forgets:
+        assert decision["reasons"][0].startswith("best served quarter of the customers, 40 customers who were strong")
+        assert decision["reasons"][1].startswith("department BAKERY, 40 customers who were strong before this window")
+    version = versions(night)[2]
+    metrics = client(night).get_run(version.run_id).data.metrics
+    assert metrics["forgetting department BAKERY"] == pytest.approx(kept["value"])
+    assert metrics["forgetting department BAKERY.high"] == pytest.approx(kept["high"])
+
+
 def test_figures_that_are_not_finite_are_refused_and_never_logged(night, trainings):
     train(night, trainings[0.1])
     path = night / "artifacts/evaluate/metrics.json"

@@ -3,6 +3,7 @@ import math
 import pytest
 
 from nightmarket.evaluation import Interval
+from nightmarket.evaluation.forgetting import Kept
 from nightmarket.serving.gate import Rival, decide, phrase
 
 NAN, INF = math.nan, math.inf
@@ -97,6 +98,23 @@ def test_a_refusal_gives_every_reason_and_the_notes():
     decision = decide(figures(), PEOPLE, rival)
     assert [reason.split(" ndcg")[0] for reason in decision.reasons] == ["all", "new", "launch", "seen before"]
     assert "-.020 [-.030, -.010] against version 2" in decision.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("lost", "opened"), [(WORSE, False), (UNSURE, True), (EQUAL, True), (Interval(NAN, NAN, NAN), False)]
+)
+def test_a_challenger_that_is_better_on_average_but_forgot_one_strong_group_is_refused(lost, opened):
+    groups = {"department BAKERY": Kept(BETTER, 70), "department DAIRY": Kept(lost, 60)}
+    decision = decide(figures(), PEOPLE, Rival("champion", "version 2", dict.fromkeys(PEOPLE, BETTER), (), groups))
+    assert decision.opened is opened
+    if opened:
+        assert decision.reasons[0].endswith("nor any of 2 groups that were strong before")
+    else:
+        [reason] = decision.reasons
+        assert reason.startswith("department DAIRY, 60 customers who were strong before this window: all ndcg@10 ")
+    if lost == WORSE:
+        figure = decision.content()["groups"]["department DAIRY"]
+        assert figure == {"value": -0.02, "low": -0.03, "high": -0.01, "num_customers": 60}
 
 
 def test_a_decision_is_json_without_nan():
