@@ -1,0 +1,71 @@
+"""Adapters for implicit: matrix factorisation and item neighbours."""
+
+from typing import Any
+
+import numpy as np
+from implicit.als import AlternatingLeastSquares
+from implicit.bpr import BayesianPersonalizedRanking
+from implicit.nearest_neighbours import BM25Recommender, CosineRecommender
+
+from bench.peers.shop import Ints, Shop
+
+
+class _Implicit:
+    """A model of implicit on the products that were sold; the library masks own purchases itself."""
+
+    def __init__(self, seed: int, weight: str = "log", **settings: Any) -> None:
+        self.weight = weight
+        self.model = self.make(seed, **settings)
+
+    def make(self, seed: int, **settings: Any) -> Any:
+        """The library's model."""
+        raise NotImplementedError
+
+    def fit(self, shop: Shop) -> None:
+        """Fit on the (C, sold items) matrix of `weight`."""
+        self._items = np.flatnonzero(shop.sold).astype(np.int32)
+        self._rows = shop.weighted(self.weight)[:, self._items].tocsr()
+        self.model.fit(self._rows, show_progress=False)
+
+    def recommend(self, customers: Ints, num: int, task: str) -> Ints:
+        """(B, K); implicit fills short lists with scores of 0 or of -max, which are cut here."""
+        asked = min(num, self._items.size)
+        found, score = self.model.recommend(
+            customers, self._rows[customers], N=asked, filter_already_liked_items=task == "new"
+        )
+        known = (found >= 0) & (score > np.finfo(np.float32).min) & np.isfinite(score)
+        best = np.full((customers.size, num), -1, np.int32)
+        best[:, :asked] = np.where(known, self._items[np.maximum(found, 0)], -1)
+        return best
+
+
+class Als(_Implicit):
+    """Weighted matrix factorisation by alternating least squares (Hu, Koren & Volinsky, 2008)."""
+
+    def make(self, seed: int, **settings: Any) -> AlternatingLeastSquares:
+        """implicit.als"""
+        return AlternatingLeastSquares(random_state=seed, use_gpu=False, num_threads=1, **settings)
+
+
+class Bpr(_Implicit):
+    """Bayesian personalised ranking (Rendle et al., 2009)."""
+
+    def make(self, seed: int, **settings: Any) -> BayesianPersonalizedRanking:
+        """implicit.bpr"""
+        return BayesianPersonalizedRanking(random_state=seed, use_gpu=False, num_threads=1, **settings)
+
+
+class CosineItems(_Implicit):
+    """Item neighbours by cosine."""
+
+    def make(self, seed: int, **settings: Any) -> CosineRecommender:
+        """implicit.nearest_neighbours"""
+        return CosineRecommender(num_threads=1, **settings)
+
+
+class Bm25Items(_Implicit):
+    """Item neighbours after BM25 weighting."""
+
+    def make(self, seed: int, **settings: Any) -> BM25Recommender:
+        """implicit.nearest_neighbours"""
+        return BM25Recommender(num_threads=1, **settings)

@@ -1,0 +1,73 @@
+"""Adapters for RecTools' transformers."""
+
+import logging
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pytorch_lightning import Trainer, seed_everything
+from rectools import Columns
+from rectools.dataset import Dataset
+from rectools.models import BERT4RecModel, SASRecModel
+
+from bench.peers.shop import Ints, Shop
+
+warnings.filterwarnings("ignore")
+logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+
+
+class _Transformer:
+    """The library masks own purchases and knows only products that were sold."""
+
+    model_class: type
+
+    def __init__(self, seed: int, epochs: int, **settings: Any) -> None:
+        self.seed = seed
+
+        def trainer() -> Trainer:
+            return Trainer(
+                max_epochs=epochs,
+                accelerator="cpu",
+                logger=False,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+            )
+
+        self.model = self.model_class(
+            session_max_len=100, loss="sampled_softmax", batch_size=64, get_trainer_func=trainer, **settings
+        )
+
+    def fit(self, shop: Shop) -> None:
+        """Baskets in time; within a basket the order of the till, because the library wants one."""
+        seed_everything(self.seed, verbose=False)
+        moment = pd.to_datetime(shop.day, unit="D") + pd.to_timedelta(np.arange(shop.day.size), unit="us")
+        frame = pd.DataFrame(
+            {Columns.User: shop.customer, Columns.Item: shop.item, Columns.Weight: 1.0, Columns.Datetime: moment}
+        )
+        self._data = Dataset.construct(frame)
+        self._known = np.bincount(shop.customer, minlength=shop.num_customers) > 0
+        self.model.fit(self._data)
+
+    def recommend(self, customers: Ints, num: int, task: str) -> Ints:
+        """(B, K); customers without purchases get an empty list."""
+        found = np.full((customers.size, num), -1, np.int32)
+        asked = np.flatnonzero(self._known[customers])
+        frame = self.model.recommend(customers[asked], self._data, k=num, filter_viewed=task == "new")
+        place = np.full(int(customers.max()) + 1, -1)
+        place[customers[asked]] = asked
+        found[place[frame[Columns.User].to_numpy()], frame[Columns.Rank].to_numpy() - 1] = frame[Columns.Item]
+        return found
+
+
+class SasRec(_Transformer):
+    """SASRec (Kang & McAuley, 2018) with sampled softmax."""
+
+    model_class = SASRecModel
+
+
+class Bert4Rec(_Transformer):
+    """BERT4Rec (Sun et al., 2019) with sampled softmax."""
+
+    model_class = BERT4RecModel

@@ -1,0 +1,157 @@
+"""What a peer is given and what it gives back. Runs in the peers' environment and in ours: numpy and scipy alone.
+
+Shapes: C customers, I items, N purchase lines, L launched items, B customers asked for, K places.
+"""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+Ints = NDArray[np.int32]
+Scores = NDArray[np.float32]
+LEVELS = ("department", "category", "kind", "line", "maker")
+TASKS = ("all", "new", "launch")
+
+
+@dataclass(frozen=True)
+class Shop:
+    """Everything known at the end of week `origin`; no line is younger. Lines are sorted by customer, then day.
+
+    customer, item, week, day, basket  (N,)  as in nightmarket.histories.Histories; baskets are numbered in time
+    quantity, value                    (N,)  units; currency
+    department … maker                 (I,)  codes of the products, sold or not
+    launching                          (L,)  products that come on sale in the target weeks; who buys them is not known
+    """
+
+    customer: Ints
+    item: Ints
+    week: Ints
+    day: Ints
+    basket: Ints
+    quantity: NDArray[np.float32]
+    value: NDArray[np.float32]
+    department: Ints
+    category: Ints
+    kind: Ints
+    line: Ints
+    maker: Ints
+    launching: Ints
+    origin: int
+    num_customers: int
+    num_items: int
+
+    @property
+    def last_day(self) -> int:
+        """Sunday of week `origin`, in days since 1970-01-01."""
+        return 7 * self.origin + 10
+
+    @property
+    def sold(self) -> NDArray[np.bool_]:
+        """(I,) items with a purchase: what may be recommended for `all` and `new`."""
+        seen = np.zeros(self.num_items, bool)
+        seen[self.item] = True
+        return seen
+
+    def matrix(self, weights: NDArray[np.float32] | None = None) -> sparse.csr_matrix:
+        """(C, I) sums per customer and item of the weights (N,), by default the number of lines."""
+        data = np.ones(self.item.size, np.float32) if weights is None else weights
+        shape = (self.num_customers, self.num_items)
+        found = sparse.coo_matrix((data, (self.customer, self.item)), shape=shape).tocsr()
+        found.sort_indices()
+        return found
+
+    def weighted(self, weight: str) -> sparse.csr_matrix:
+        """(C, I) strength of each pair: `binary` 1, `log` log(1 + lines), `recent` lines halved for every 90 days."""
+        if weight == "recent":
+            return self.matrix(np.exp2((self.day - self.last_day) / 90).astype(np.float32))
+        found = self.matrix()
+        if weight == "binary":
+            found.data[:] = 1
+        elif weight == "log":
+            found.data = np.log1p(found.data)
+        else:
+            raise ValueError(f"weight is {weight!r}; it may be binary, log or recent")
+        return found
+
+    def save(self, path: Path) -> None:
+        """Write one npz file without pickles."""
+        np.savez(path, **{field.name: getattr(self, field.name) for field in fields(self)})
+
+    @classmethod
+    def load(cls, path: Path) -> "Shop":
+        """Read what `save` wrote."""
+        with np.load(path, allow_pickle=False) as stored:
+            return cls(**{name: stored[name] if stored[name].ndim else int(stored[name]) for name in stored.files})
+
+
+class Peer(Protocol):
+    """One adapter per library: settings and seed in the constructor, `fit` once, then `recommend`."""
+
+    def fit(self, shop: Shop) -> None:
+        """Learn from the lines; nothing else is ever shown."""
+
+    def recommend(self, customers: Ints, num: int, task: str) -> Ints:
+        """(B, K) items, best first, -1 where the list is shorter; what each task admits says `admitted`."""
+
+
+def admitted(shop: Shop, task: str) -> NDArray[np.bool_]:
+    """(I,) items that a task's lists may hold; `new` leaves out each customer's own purchases besides."""
+    if task != "launch":
+        return shop.sold
+    launched = np.zeros(shop.num_items, bool)
+    launched[shop.launching] = True
+    return launched
+
+
+def best_items(scores_BI: Scores, num: int) -> Ints:
+    """(B, num) items with the highest finite scores, best first, ties to the lower code; -1 where there are fewer."""
+    best = np.full((scores_BI.shape[0], num), -1, np.int32)
+    kept = min(num, scores_BI.shape[1])
+    if kept == 0:
+        return best
+    border = np.partition(scores_BI, -kept, axis=1)[:, -kept]
+    for row, (scores, least) in enumerate(zip(scores_BI, border, strict=True)):
+        item = np.flatnonzero((scores >= least) & np.isfinite(scores))
+        item = item[np.argsort(-scores[item], kind="stable")][:kept]
+        best[row, : item.size] = item
+    return best
+
+
+class Scoring:
+    """A peer that scores the whole catalogue: subclasses give `learn` and `scores`, the tasks' rules are kept here."""
+
+    shop: Shop
+
+    def fit(self, shop: Shop) -> None:
+        """Learn from the shop."""
+        self.shop = shop
+        self._bought = shop.matrix()
+        self._admitted = {task: admitted(shop, task) for task in TASKS}
+        self.learn(shop)
+
+    def learn(self, shop: Shop) -> None:
+        """Fit the model."""
+        raise NotImplementedError
+
+    def scores(self, customers: Ints) -> Scores:
+        """(B, I) higher is better; -inf for what the model does not know."""
+        raise NotImplementedError
+
+    def recommend(self, customers: Ints, num: int, task: str) -> Ints:
+        """(B, K) the best admitted items."""
+        scores = np.where(self._admitted[task], self.scores(customers), -np.inf).astype(np.float32)
+        if task == "new":
+            own = self._bought[customers]
+            scores[np.repeat(np.arange(customers.size), np.diff(own.indptr)), own.indices] = -np.inf
+        return best_items(scores, num)
+
+
+def lists(peer: Peer, shop: Shop, task: str, num: int = 20, batch: int = 256) -> Ints:
+    """(C, num) every customer's list."""
+    everyone = np.arange(shop.num_customers, dtype=np.int32)
+    parts = [peer.recommend(everyone[start : start + batch], num, task) for start in range(0, everyone.size, batch)]
+    return np.concatenate(parts) if parts else np.zeros((0, num), np.int32)
