@@ -1,6 +1,7 @@
 """Fine-tune the text encoder together with a customer tower on what customers bought next.
 
 reads   artifacts/prepare, artifacts/embed   histories, texts, windows, frozen vectors
+        data/raw/warm                        the champion's weights, where finetune.warm_start says so
 writes  artifacts/finetune                   encoder, tower, vectors of all texts, history with quality before and after
 keeps   .nightmarket/checkpoints/            until the run ends; a killed run goes on from there
 """
@@ -9,6 +10,8 @@ import hashlib
 import json
 import logging
 import shutil
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +29,7 @@ from nightmarket.retrieval.quality import TASKS, Judge, before_after
 from nightmarket.retrieval.samples import Sampler
 from nightmarket.retrieval.tower import Tower, TowerConfig
 from nightmarket.retrieval.training import Tensors, Trainer, TrainingConfig
-from tasks import storage
+from tasks import storage, warm
 from tasks.settings import StageSettings
 
 PREPARED = storage.ARTIFACTS / "prepare"
@@ -66,6 +69,9 @@ class Settings(StageSettings):
     validate_customers: int = Field(2000, ge=1, description="customers of a validation, drawn once")
     patience: int = Field(3, ge=1, description="validations without a better one after which training stops")
     checkpoint_every: int = Field(80, ge=1, description="steps between checkpoints")
+    warm_start: bool = Field(False, description="start from the champion's weights where they fit; else from none")
+    warm_steps: int = Field(120, ge=0, le=1_000_000, description="training steps of a warm start, for max_steps")
+    warm_rate: float = Field(0.5, gt=0, le=1, description="share of both learning rates that a warm start uses")
 
 
 def run(settings: Settings) -> None:
@@ -78,17 +84,23 @@ def run(settings: Settings) -> None:
     log.info("finetune: on %s in %s", device.type, str(dtype).removeprefix("torch."))
     judge = shop.judge("finetune")
     sampler = shop.sampler(settings)
+    sizes = TowerConfig(frozen.shape[1], settings.dim, settings.hidden)
+    start = _start(settings, sizes, encoder, shop)
+    if isinstance(start, warm.Start):
+        bank, tower, encoder = start.bank(shop.texts), start.tower, start.encoder
+    else:
+        bank, tower = frozen, Tower(sizes, settings.seed)
+    config = _training(settings, isinstance(start, warm.Start))
     top = hidden = None
-    if settings.trained_layers and settings.max_steps and sampler.usable:
+    if settings.trained_layers and config.max_steps and sampler.usable:
         top = TopLayers(encoder, settings.trained_layers)
         hidden = top.hidden(shop.texts, log_progress(log, "finetune: frozen layers"))
-    tower = Tower(TowerConfig(frozen.shape[1], settings.dim, settings.hidden), settings.seed)
-    config = TrainingConfig(**{name: getattr(settings, name) for name in TrainingConfig.__dataclass_fields__})
-    trainer = Trainer(config, tower, sampler, frozen, device, dtype, top, hidden)
+    trainer = Trainer(config, tower, sampler, bank, device, dtype, top, hidden, centred=bank is not frozen)
     checkpoints = Checkpoints(settings, shop)
     history = _train(settings, trainer, judge, checkpoints)
-    encoder, vectors = _keep(trainer, encoder, frozen, history, settings)
-    history["encoder"] = "untouched" if vectors is frozen else "trained"
+    encoder, vectors = _keep(trainer, encoder, bank, history, settings, start)
+    history["encoder"] = "untouched" if np.array_equal(vectors, frozen) else "trained"
+    history["start"] = _start_on_record(start)
     history |= {"device": device.type, "precision": str(dtype).removeprefix("torch."), "seed": settings.seed}
     history["fit_until"] = shop.window("finetune").fit_until
     plain, tuned = judge.plain(frozen), judge.towers(trainer.tower, vectors)
@@ -134,6 +146,37 @@ class Shop:
         return Sampler(past, self.text_id, window.fit_until, horizon, settings.min_history, self.recommendable)
 
 
+def _start(settings: Settings, sizes: TowerConfig, encoder: Encoder, shop: Shop) -> warm.Start | str:
+    """The champion's weights, or why the night begins without; said in one line where they were asked for."""
+    if not settings.warm_start:
+        return "finetune.warm_start is off"
+    cut = shop.window("finetune").fit_until
+    start = warm.start(sizes, encoder, settings.trained_layers, settings.precision, cut)
+    if isinstance(start, warm.Start):
+        log.info("finetune: starting from version %s, %s steps", start.version, settings.warm_steps)
+    else:
+        log.info("finetune: starting cold: %s", start)
+    return start
+
+
+def _start_on_record(start: warm.Start | str) -> dict[str, Any]:
+    if isinstance(start, warm.Start):
+        return {"version": start.version, "fit_until": start.fit_until}
+    return {"version": None, "why": start}
+
+
+def _training(settings: Settings, is_warm: bool) -> TrainingConfig:
+    config = TrainingConfig(**{name: getattr(settings, name) for name in TrainingConfig.__dataclass_fields__})
+    if not is_warm:
+        return config
+    return replace(
+        config,
+        max_steps=settings.warm_steps,
+        learning_rate=settings.warm_rate * config.learning_rate,
+        encoder_learning_rate=settings.warm_rate * config.encoder_learning_rate,
+    )
+
+
 def _load_encoder(settings: Settings) -> Encoder:
     return Encoder.load(storage.read_json(EMBEDDED / "manifest.json")["model"], settings.precision)
 
@@ -159,6 +202,8 @@ class Checkpoints:
         whole.update(f"{choose_device().type}|{torch.get_num_threads()}".encode())
         for name in ("manifest.json", "vectors.safetensors"):
             whole.update((EMBEDDED / name).read_bytes())
+        for path in (warm.FOLDER / warm.ABOUT, warm.FOLDER / "tower.safetensors"):
+            whole.update(path.read_bytes() if settings.warm_start and path.exists() else b"")
         for array in (past.customer, past.item, past.week, shop.text_id, shop.recommendable, text_hashes(shop.texts)):
             whole.update(np.ascontiguousarray(array).tobytes())
         self.path = storage.private("checkpoints", whole.hexdigest()[:20], "newest.safetensors")
@@ -215,13 +260,17 @@ def _train(settings: Settings, trainer: Trainer, judge: Judge, checkpoints: Chec
         raise
 
 
-def _keep(trainer: Trainer, encoder: Encoder, frozen: np.ndarray, history: History, settings: Settings) -> Kept:
-    """The encoder that is kept and its vectors of all texts: the trained one, or the untouched one."""
+def _keep(
+    trainer: Trainer, encoder: Encoder, bank: np.ndarray, history: History, settings: Settings, start: warm.Start | str
+) -> Kept:
+    """The encoder that is kept and its vectors of all texts: the trained one, or the one that training began with."""
     if trainer.top is None:
-        return encoder, frozen
+        return encoder, bank
     if history["best_step"] > 0:
         return trainer.top.merged(), trainer.bank.cpu().numpy()
-    return _load_encoder(settings), frozen
+    if isinstance(start, warm.Start):
+        return Encoder.load(str(warm.FOLDER / "encoder"), settings.precision), bank
+    return _load_encoder(settings), bank
 
 
 def _write(tower: Tower, encoder: Encoder, vectors: np.ndarray, shop: Shop, history: History) -> None:

@@ -3,6 +3,7 @@
 reads   the demo package, or the folder named in params.yaml
 writes  data/raw/*.parquet   contract columns, rows in the source's order, times in UTC
         data/raw/snapshot.json   where it came from, how many rows, sha256 per file
+        data/raw/warm            the champion's weights, from which fine-tuning may start
 
 A step, not a stage: it touches the world outside. The same source under the same settings leaves data/raw as it is.
 """
@@ -24,14 +25,15 @@ import pyarrow.compute as pc
 from pydantic import Field, field_validator
 
 from nightmarket.contracts import InputError, arrow_schema, midnight
+from tasks import warm
 from tasks.pseudonyms import Pseudonyms, customer_key, key_id
-from tasks.settings import StageSettings
+from tasks.settings import StageSettings, sections
 from tasks.sources import BATCH_ROWS, Feed, Source
 from tasks.storage import RAW, home, write_json
 from tasks.streams import sha256, writer
 
 LOG = logging.getLogger("nightmarket")
-FORMAT = 2
+FORMAT = 3
 """Raise it with every change here or in `tasks.sources` that makes another snapshot of the same source."""
 
 DATED = ("events", "exposures", "responses", "reviews")
@@ -74,7 +76,8 @@ def run(settings: Settings) -> None:
     source = _source(settings)
     key = customer_key()
     as_of = settings.business_date or source.known_until()
-    fingerprint = _fingerprint(settings, source.identity(), key_id(key), as_of)
+    wanted = _warm_start_wanted()
+    fingerprint = _fingerprint(settings, source.identity(), key_id(key), as_of, wanted)
     old = _old()
     if old.get("fingerprint") == fingerprint and _whole(old):
         LOG.info("snapshot: unchanged")
@@ -93,6 +96,7 @@ def run(settings: Settings) -> None:
             "key_id": key_id(key),
             "previous": _previous(old, fingerprint, settings.source, as_of),
         }
+        warm.pin(fresh / warm.FOLDER.name, wanted=wanted)
         write_json(about, fresh / "snapshot.json")
         _swap(fresh)
     finally:
@@ -111,13 +115,23 @@ def _source(settings: Settings) -> Source:
     return Folder(home() / Path(settings.folder).expanduser(), settings.mapping, settings.time_zone)
 
 
-def _fingerprint(settings: Settings, identity: dict[str, str], key: str, as_of: date) -> str:
-    """What decides the snapshot: the files' contents (not their place), the settings, the key and our format."""
+def _warm_start_wanted() -> bool:
+    """Whether fine-tuning asks for starting weights; without params.yaml it does not."""
+    path = Path("params.yaml")
+    return bool(path.exists() and (sections(path).get("finetune") or {}).get("warm_start"))
+
+
+def _fingerprint(settings: Settings, identity: dict[str, str], key: str, as_of: date, warm_start: bool) -> str:
+    """What decides the snapshot: the files' contents (not their place), the settings, the key and our format.
+
+    Which champion's weights lie beside them does not: a new champion alone makes no new snapshot.
+    """
     parts = {
         "format": FORMAT,
         "files": identity,
         "key": key,
         "as_of": as_of.isoformat(),
+        "warm_start": warm_start,
         "settings": settings.model_dump(mode="json", exclude={"folder"}),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -135,7 +149,8 @@ def _old() -> dict[str, Any]:
 def _whole(about: dict[str, Any]) -> bool:
     """Whether data/raw holds exactly the files that its snapshot.json describes."""
     tables = about["tables"]
-    return {path.name for path in RAW.iterdir()} == {"snapshot.json", *(f"{name}.parquet" for name in tables)} and all(
+    names = {"snapshot.json", warm.FOLDER.name, *(f"{name}.parquet" for name in tables)}
+    return {path.name for path in RAW.iterdir()} == names and all(
         sha256(RAW / f"{name}.parquet") == table["sha256"] for name, table in tables.items()
     )
 

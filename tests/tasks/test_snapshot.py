@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import os
+import shutil
 import subprocess
 import sys
 from datetime import datetime
@@ -16,6 +17,7 @@ import pytest
 import yaml
 
 from bench.shop import make_shop
+from tasks import manifest
 from tasks.__main__ import main
 
 SHOP = make_shop(num_customers=40, num_products=60, num_weeks=6)
@@ -102,6 +104,55 @@ def test_the_same_source_leaves_the_snapshot_alone_and_a_changed_one_replaces_it
     assert main("snapshot") == 0
     assert about()["tables"]["events"]["rows"] == 500
     assert about()["previous"]["events"] == SHOP["events"].num_rows
+
+
+def crown(version, text="weights"):
+    """A champion folder as far as the pin looks at it."""
+    folder = Path("data/champion")
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "finetune/encoder").mkdir(parents=True)
+    (folder / "finetune/encoder/model.safetensors").write_text(text)
+    (folder / "finetune/history.json").write_text(json.dumps({"fit_until": 2480}))
+    (folder / "receipt.json").write_text(json.dumps({"version": version, "run_id": "r"}))
+    manifest.write(folder)
+
+
+def ask_for_warm_start():
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    Path("params.yaml").write_text(yaml.safe_dump(content | {"finetune": {"warm_start": True}}))
+
+
+def pinned():
+    return json.loads(Path("data/raw/warm/start.json").read_text())
+
+
+def test_the_champions_weights_are_pinned_with_the_snapshot_and_stay_until_there_is_another(place, capsys):
+    ask_for_warm_start()
+    assert main("snapshot") == 0
+    assert pinned() == {"version": None, "why": "there was no champion when the snapshot was taken"}
+    crown(1)
+    assert main("snapshot") == 0
+    assert "snapshot: unchanged" in capsys.readouterr().out
+    assert pinned()["version"] is None
+    pyarrow.csv.write_csv(SHOP["events"].slice(0, 500), "tables/events.csv")
+    assert main("snapshot") == 0
+    assert pinned() == {"version": 1, "run_id": "r", "fit_until": 2480}
+    assert Path("data/raw/warm/encoder/model.safetensors").read_text() == "weights"
+    crown(2, "other weights")
+    assert main("snapshot") == 0
+    assert pinned()["version"] == 1
+    assert Path("data/raw/warm/encoder/model.safetensors").read_text() == "weights"
+
+
+def test_nothing_is_pinned_unless_it_is_asked_for_and_a_damaged_champion_never(place):
+    crown(1)
+    assert main("snapshot") == 0
+    assert pinned() == {"version": None, "why": "finetune.warm_start was off when the snapshot was taken"}
+    ask_for_warm_start()
+    Path("data/champion/finetune/encoder/model.safetensors").write_text("weights, changed")
+    assert main("snapshot") == 0
+    assert "finetune/encoder/model.safetensors differs from its checksum" in pinned()["why"]
+    assert [path.name for path in Path("data/raw/warm").iterdir()] == ["start.json"]
 
 
 def test_a_damaged_snapshot_is_made_again(place):
