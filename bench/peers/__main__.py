@@ -4,10 +4,11 @@
     python -m bench.peers export                 npz files of the windows (run `make nightly` first)
     python -m bench.peers tune [--peers NAME …]  random search on the tuning window
     python -m bench.peers run  [--peers NAME …] [--ends MONDAY …] [--seeds 3]
+    python -m bench.peers collect                results.json from the fits that are there
     python -m bench.peers table [--ours [MONDAY=]PATH …]
 
-Fits are kept in bench/peers/store; a fit that is there is not made again. `run` ends by writing results.json, `table`
-writes docs/peers.md from it, with nightmarket beside the peers.
+Fits are kept in bench/peers/store; a fit that is there is not made again. `table` writes docs/peers.md from
+results.json, with nightmarket beside the peers; the paired differences need the store.
 """
 
 import argparse
@@ -82,7 +83,7 @@ def run(names: list[str], ends: list[str], seeds: int) -> None:
 def main(words: list[str] | None = None) -> int:
     """Run one command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("setup", "export", "tune", "run", "table"))
+    parser.add_argument("command", choices=("setup", "export", "tune", "run", "collect", "table"))
     parser.add_argument("--peers", nargs="+", choices=list(ROSTER), default=list(ROSTER), metavar="NAME")
     parser.add_argument("--ends", nargs="+", default=list(windows.ENDS), metavar="MONDAY")
     parser.add_argument("--seeds", type=int, default=3)
@@ -99,6 +100,7 @@ def main(words: list[str] | None = None) -> int:
             tune(name)
     elif args.command == "run":
         run(args.peers, args.ends, args.seeds)
+    elif args.command == "collect":
         content = results.collect(list(windows.ENDS), args.seeds)
         if results.RESULTS.exists():
             kept = results.read()

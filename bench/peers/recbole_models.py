@@ -86,9 +86,9 @@ def frequent(shop: Shop) -> np.ndarray:
 
 
 class SasRec(_RecBole):
-    """SASRec with full softmax: `samples` next-product targets an epoch, drawn from each customer's last 200 lines."""
+    """SASRec with full softmax: `samples` next-product targets an epoch, drawn from each customer's last 100 lines."""
 
-    name, reach, span = "SASRec", 200, 50
+    name, reach, span = "SASRec", 100, 30
 
     def __init__(self, seed: int, hidden_size: int, dropout: float, learning_rate: float, samples: int, epochs: int):
         self.seed, self.samples, self.epochs = seed, samples, epochs
@@ -123,7 +123,7 @@ class SasRec(_RecBole):
         return model
 
     def scores(self, customers: Ints) -> Scores:
-        """(B, I) the next product after each customer's last 50 lines."""
+        """(B, I) the next product after each customer's last 30 lines."""
         sequence = torch.zeros((customers.size, self.span), dtype=torch.int64)
         length = torch.ones(customers.size, dtype=torch.int64)
         for row, user in enumerate(self._user[customers]):

@@ -3,6 +3,7 @@
 Shapes: C customers, I items, N purchase lines, L launched items, B customers asked for, K places.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Protocol
@@ -129,6 +130,7 @@ class Scoring:
     def fit(self, shop: Shop) -> None:
         """Learn from the shop."""
         self.shop = shop
+        self._asked: Ints | None = None
         self._bought = shop.matrix()
         self._admitted = {task: admitted(shop, task) for task in TASKS}
         self.learn(shop)
@@ -142,16 +144,23 @@ class Scoring:
         raise NotImplementedError
 
     def recommend(self, customers: Ints, num: int, task: str) -> Ints:
-        """(B, K) the best admitted items."""
-        scores = np.where(self._admitted[task], self.scores(customers), -np.inf).astype(np.float32)
+        """(B, K) the best admitted items; the scores are kept for the next task of the same batch."""
+        if self._asked is not customers:
+            self._asked, self._scores = customers, self.scores(customers)
+        scores = np.where(self._admitted[task], self._scores, -np.inf).astype(np.float32, copy=False)
         if task == "new":
             own = self._bought[customers]
             scores[np.repeat(np.arange(customers.size), np.diff(own.indptr)), own.indices] = -np.inf
         return best_items(scores, num)
 
 
+def batches(shop: Shop, size: int = 256) -> Iterator[Ints]:
+    """All customers in runs of `size`."""
+    everyone = np.arange(shop.num_customers, dtype=np.int32)
+    for start in range(0, everyone.size, size):
+        yield everyone[start : start + size]
+
+
 def lists(peer: Peer, shop: Shop, task: str, num: int = 20, batch: int = 256) -> Ints:
     """(C, num) every customer's list."""
-    everyone = np.arange(shop.num_customers, dtype=np.int32)
-    parts = [peer.recommend(everyone[start : start + batch], num, task) for start in range(0, everyone.size, batch)]
-    return np.concatenate(parts) if parts else np.zeros((0, num), np.int32)
+    return np.concatenate([peer.recommend(customers, num, task) for customers in batches(shop, batch)])
