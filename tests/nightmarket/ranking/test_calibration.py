@@ -1,0 +1,120 @@
+"""Scores become probabilities: against a truth that the test made itself."""
+
+import json
+
+import numpy as np
+import pytest
+
+from nightmarket.contracts import InputError
+from nightmarket.evaluation.calibration import ece
+from nightmarket.ranking.calibration import MAX_KNOTS, Calibration
+
+
+def pairs(num, seed):
+    """Own products are bought at three times the odds that others of the same score are."""
+    rng = np.random.default_rng(seed)
+    score, own = rng.normal(0, 1.5, num), rng.random(num) < 0.4
+    truth = 1 / (1 + np.exp(-(0.7 * score - 2.5 + np.log(3.0) * own)))
+    return score, own, truth, rng.random(num) < truth
+
+
+def test_probabilities_come_near_the_truth_for_own_products_and_for_others():
+    score, own, _, label = pairs(60_000, 0)
+    made = Calibration.fit(score, label, np.ones(score.size), own)
+    score, own, truth, label = pairs(60_000, 1)
+    found = made.probability(score, own)
+    for group in (own, ~own):
+        assert np.abs(found - truth)[group].mean() < 0.012
+        assert ece(found[group], label[group]) < 0.01
+    raw = 1 / (1 + np.exp(-score))
+    assert ece(raw, label) > 0.2
+
+
+def test_thinned_pairs_weighed_back_give_the_same_probabilities():
+    score, own, truth, label = pairs(120_000, 2)
+    keep = label | (np.random.default_rng(3).random(score.size) < 0.25)
+    weight = np.where(label, 1.0, 4.0)[keep]
+    made = Calibration.fit(score[keep], label[keep], weight, own[keep])
+    found = made.probability(score, own)
+    assert found.mean() == pytest.approx(truth.mean(), rel=0.02)
+    assert np.abs(found - truth).mean() < 0.006
+
+
+def test_a_higher_score_never_has_a_lower_probability():
+    score, own, _, label = pairs(5_000, 4)
+    made = Calibration.fit(score, label, np.ones(score.size), own)
+    asked = np.linspace(-20, 20, 3001)
+    for group in (True, False):
+        found = made.probability(asked, np.full(asked.size, group))
+        assert (np.diff(found) >= 0).all()
+        assert found[0] >= 0
+        assert found[-1] <= 1
+    assert all(scores.size <= MAX_KNOTS for scores, _ in made.knots.values())
+
+
+def test_the_mean_is_kept_where_it_was_fitted():
+    """Probabilities add up: to within the straight lines between knots, as many as were bought."""
+    score, own, _, label = pairs(40_000, 5)
+    made = Calibration.fit(score, label, np.ones(score.size), own)
+    found = made.probability(score, own)
+    for group in (own, ~own):
+        assert found[group].sum() == pytest.approx(label[group].sum(), rel=0.03)
+
+
+def test_json_carries_the_map_exactly():
+    score, own, _, label = pairs(4_000, 6)
+    made = Calibration.fit(score, label, np.ones(score.size), own)
+    again = Calibration.from_json(json.loads(json.dumps(made.to_json())))
+    assert (again.probability(score, own) == made.probability(score, own)).all()
+
+
+def test_the_order_of_the_pairs_and_equal_scores_do_not_matter():
+    score, own, _, label = pairs(6_000, 7)
+    score = np.round(score, 1)
+    made = Calibration.fit(score, label, np.ones(score.size), own)
+    order = np.random.default_rng(8).permutation(score.size)
+    again = Calibration.fit(score[order], label[order], np.ones(score.size), own[order])
+    for name, (scores, chances) in made.knots.items():
+        np.testing.assert_allclose(again.knots[name][0], scores)
+        np.testing.assert_allclose(again.knots[name][1], chances)
+        assert (np.diff(scores) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("label", "own", "said"),
+    [
+        ([False] * 8, [True] * 4 + [False] * 4, 0.0),
+        ([True] * 8, [True] * 4 + [False] * 4, 1.0),
+        ([True, False] * 4, [False] * 8, 0.5),
+    ],
+)
+def test_little_data_gives_the_share_that_was_bought(label, own, said):
+    made = Calibration.fit(np.zeros(8), np.array(label), np.ones(8), np.array(own))
+    assert made.probability(np.array([-1.0, 3.0]), np.array([True, False])).tolist() == [said, said]
+
+
+def test_what_cannot_be_fitted_is_refused_in_a_line():
+    one = np.ones(2)
+    for score, weight in ((np.array([0.0, np.nan]), one), (one, np.array([1.0, 0.0])), (np.zeros(0), np.zeros(0))):
+        with pytest.raises(InputError, match="not usable numbers"):
+            Calibration.fit(score, np.zeros(score.size, bool), weight, np.zeros(score.size, bool))
+
+
+@pytest.mark.parametrize(
+    "curve",
+    [
+        {"score": [0, 1], "probability": [0.5, 0.2]},
+        {"score": [1, 0], "probability": [0.1, 0.2]},
+        {"score": [0, 1], "probability": [0.1, 1.2]},
+        {"score": [0, 1], "probability": [0.1, float("nan")]},
+        {"score": [], "probability": []},
+        {"score": [0], "probability": [0.1, 0.2]},
+        {"score": "x"},
+        None,
+    ],
+)
+def test_content_that_is_no_calibration_is_refused(curve):
+    fine = {"score": [0.0, 1.0], "probability": [0.1, 0.2]}
+    Calibration.from_json({"own": fine, "other": fine})
+    with pytest.raises(InputError, match="calibration"):
+        Calibration.from_json({"own": fine, "other": curve})
