@@ -82,6 +82,39 @@ def curve(points: Sequence[tuple[float, float]], said: str) -> Markup:
     ).format(said, line)
 
 
+def reliability(bins: Sequence[Mapping[str, float]], said: str) -> Markup:
+    """Probabilities said against shares bought, both on the same logarithmic axes; on the line they agree.
+
+    bins  each with `predicted`, and `value`, `low`, `high` of what was bought, in [0, 1]; shares below the axis stand
+    on its edge
+    """
+    least = min([part["predicted"] for part in bins if part["predicted"] > 0] + [0.1])
+    low = max(math.floor(math.log10(least)), -6)
+    axis = Scale(low, 0.0)
+
+    def at(share: float) -> float:
+        return axis.at(math.log10(share) if share > 0 else low)
+
+    parts = []
+    for power in range(low, 1):
+        place, text = axis.at(power), f"{10.0 ** (power + 2):g}%"
+        parts.append(
+            Markup('<line class="grid" x1="{0}%" x2="{0}%" y1="0" y2="100%"/>').format(place)
+            + Markup('<line class="grid" x1="0" x2="100%" y1="{0}%" y2="{0}%"/>').format(100 - place)
+            + Markup('<text x="{}%" y="{}%" dx="5" dy="-4">{}</text>').format(place if power < 0 else 89, 100, text)
+        )
+    ends = axis.at(low), axis.at(0.0)
+    parts.append(Markup('<line class="mark" x1="{0}%" x2="{1}%" y1="{1}%" y2="{0}%"/>').format(*ends))
+    for part in bins:
+        place = at(part["predicted"])
+        line = '<line class="whisker ours" x1="{0}%" x2="{0}%" y1="{1}%" y2="{2}%"/>'
+        parts.append(Markup(line).format(place, 100 - at(part["low"]), 100 - at(part["high"])))
+        parts.append(
+            Markup('<circle class="dot ours" cx="{}%" cy="{}%" r="4"/>').format(place, 100 - at(part["value"]))
+        )
+    return Markup('<svg class="reliability" role="img" aria-label="{}">{}</svg>').format(said, Markup("").join(parts))
+
+
 def _grid(axis: Scale) -> Markup:
     return Markup("").join(
         Markup('<line class="{}" x1="{}%" x2="{}%" y1="0" y2="100%"/>').format(

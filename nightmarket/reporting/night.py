@@ -16,12 +16,12 @@ class Night:
     snapshot    what the source held: as_of, source, time_zone, previous, after_business_date
     validation  per table: rows, kept, set_aside, reasons, previous_rows
     window      fit_until, first_target, last_target, in weeks since Monday 1970-01-05
-    metrics     {task: {model: {metric: {value, low, high}}}} with paired, slices and num_customers
+    metrics     {task: {model: {metric: {value, low, high}}}} with paired, slices, groups, calibration and num_customers
     history     fine-tuning: before, after, paired, validation, device, num_steps
     receipt     the model that delivers
     decision    the gate's latest word; may speak of a challenger that was refused
     importance  gain by feature of the ranker that delivers, under "rank"
-    summary     what was scored: num_customers, num_products
+    summary     what was scored: num_customers, num_products, reasons by family
     people      a few customers with their history and tonight's recommendations
     """
 

@@ -7,7 +7,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from nightmarket.reporting import delivery, intake, quality, words
+from nightmarket.reporting import chances, delivery, groups, intake, quality, words
 from nightmarket.reporting.night import Night
 
 PSEUDONYM_LENGTH = 8
@@ -33,6 +33,9 @@ def render(night: Night) -> str:
             intake=intake.intake(night),
             tasks=quality.tasks(night),
             slices=quality.slices(night),
+            groups=groups.view(night),
+            chances=chances.chances(night),
+            reasons=chances.reasons(night),
             text=quality.text(night),
             importance=delivery.importance(night),
             lineage=delivery.lineage(night),

@@ -135,10 +135,14 @@ def _verdict(figures: Mapping[str, Mapping[str, float]], paired: Mapping[str, An
 def slices(night: Night) -> list[Slice]:
     """One view per way to cut the customers; groups without a finite figure are left out.
 
-    The content is {"history ndcg@10": {group: {value, low, high, num_customers}}}, deeper where it pleases.
+    The content is {"history ndcg@10": {group: {value, low, high, num_customers}}}, deeper where it pleases. Where there
+    are groups, they tell of the length of history, with more.
     """
     found: dict[str, list[tuple[str, Mapping[str, float]]]] = {}
-    for path, figure in _figures((night.metrics or {}).get("slices") or {}):
+    metrics = night.metrics or {}
+    for path, figure in _figures(metrics.get("slices") or {}):
+        if metrics.get("groups") and path[0].startswith("history"):
+            continue
         found.setdefault(" · ".join(path[:-1]), []).append((path[-1], figure))
     return [_slice(title, groups) for title, groups in found.items()]
 

@@ -1,0 +1,89 @@
+"""Whether the probabilities hold, and why products were recommended."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from nightmarket.reporting import charts, words
+from nightmarket.reporting.night import Night
+
+REASONS = {
+    "repeat": "they buy it",
+    "text": "like something they buy, by its description",
+    "line": "of a maker they buy",
+    "kind": "of a kind they buy",
+    "goes_with": "goes with what they buy",
+    "shop": "liked in their shop",
+    "popular": "many buy it now",
+    "loyal": "its buyers come back",
+    "price": "its price",
+    "promotion": "on display or in the mailer",
+    "new": "new on sale",
+    "fallback": "no single reason",
+}
+
+
+@dataclass(frozen=True)
+class ChancesView:
+    """The reliability of the probabilities: words, the drawing, and a row per bin."""
+
+    verdict: str
+    chart: Markup
+    rows: tuple[tuple[str, str, str, str], ...]
+
+
+def chances(night: Night) -> ChancesView | None:
+    """From metrics["calibration"], what `evaluation.calibration_figures` gives; None when it was not measured."""
+    found: Mapping[str, Any] = (night.metrics or {}).get("calibration") or {}
+    bins = [part for part in found.get("bins", ()) if words.known(part)]
+    if not bins:
+        return None
+    verdict = (
+        f"Over {words.count(found['num_pairs'])} pairs of customer and product the model expected "
+        f"{percent(found['predicted'])} to be bought; {percent(found['observed'])} were. Between what it said and what "
+        f"happened lie {100 * found['ece']:.2f} percentage points on average (ECE, {len(bins)} groups of equal size)."
+    )
+    rows = tuple(
+        (
+            percent(part["predicted"]),
+            percent(part["value"]),
+            f"[{percent(part['low'])}, {percent(part['high'])}]",
+            words.count(part["num_pairs"]),
+        )
+        for part in bins
+    )
+    said = "; ".join(f"said {row[0]}, bought {row[1]}" for row in rows)
+    return ChancesView(verdict, charts.reliability(bins, f"Probability said and share bought: {said}"), rows)
+
+
+def percent(share: float) -> str:
+    """0.1234 → "12.3%", 0.00123 → "0.12%"."""
+    return f"{100 * share:.1f}%" if share >= 0.01 else f"{100 * share:.2f}%"
+
+
+@dataclass(frozen=True)
+class ReasonsView:
+    """The share of tonight's recommendations by kind of reason: name, bar, share; and a sentence."""
+
+    verdict: str
+    rows: tuple[tuple[str, Markup, str], ...]
+
+
+def reasons(night: Night) -> ReasonsView | None:
+    """From summary["reasons"], {family: share}, "generic" for those that say nothing of the customer; None without."""
+    found = (night.summary or {}).get("reasons") or {}
+    shares = {name: float(share) for name, share in found.items() if name != "generic" and share > 0}
+    if not shares:
+        return None
+    most = max(shares.values())
+    rows = []
+    for name, share in sorted(shares.items(), key=lambda pair: (-pair[1], pair[0])):
+        told = REASONS.get(name, name.replace("_", " "))
+        rows.append((told, charts.bar(share / most, f"{told}: {words.share(share, 1)}"), words.share(share, 1)))
+    generic = words.share(found.get("generic", 0.0), 1)
+    verdict = (
+        f"{generic} of tonight’s recommendations give a reason that speaks of the product alone, not of the customer."
+    )
+    return ReasonsView(verdict, tuple(rows))
