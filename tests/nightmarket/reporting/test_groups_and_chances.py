@@ -22,7 +22,9 @@ def night(**parts):
 def judged(shift):
     rng = np.random.default_rng(0)
     ours, zero = rng.random(300), np.zeros(300, np.int32)
-    table = pd.DataFrame({"attr_home_size": ["2", "1", "5+"] * 100, "attr_kind": [BAD] * 100 + ["b"] * 100 + [None] * 100})
+    table = pd.DataFrame(
+        {"attr_home_size": ["2", "1", "5+"] * 100, "attr_kind": [BAD] * 100 + ["b"] * 100 + [None] * 100}
+    )
     one = np.ones(300, np.float32)
     history = Histories(np.arange(300, dtype=np.int32), zero, zero, zero, one, one, one, zero, zero, 300, 1)
     theirs = ours - 0.03 + shift * (table.attr_home_size == "5+").to_numpy() + rng.normal(0, 0.01, 300)
