@@ -80,11 +80,6 @@ class _RecBole(Scoring):
         return found
 
 
-def frequent(shop: Shop) -> np.ndarray:
-    """(N,) lines of products with at least LEAST_LINES lines."""
-    return np.bincount(shop.item, minlength=shop.num_items)[shop.item] >= LEAST_LINES
-
-
 class SasRec(_RecBole):
     """SASRec with full softmax: `samples` next-product targets an epoch, drawn from each customer's last 100 lines."""
 
@@ -102,7 +97,7 @@ class SasRec(_RecBole):
 
     def lines(self, shop: Shop) -> np.ndarray:
         """The last `reach` frequent lines of each customer."""
-        lines = np.flatnonzero(frequent(shop))
+        lines = np.flatnonzero(shop.frequent(LEAST_LINES))
         owner = shop.customer[lines]
         back = np.searchsorted(owner, owner, side="right") - 1 - np.arange(owner.size)
         return lines[back < self.reach]
@@ -151,7 +146,7 @@ class MultiVae(_RecBole):
 
     def lines(self, shop: Shop) -> np.ndarray:
         """The first frequent line of each pair."""
-        lines = np.flatnonzero(frequent(shop))
+        lines = np.flatnonzero(shop.frequent(LEAST_LINES))
         pair = shop.customer[lines].astype(np.int64) * shop.num_items + shop.item[lines]
         return lines[np.sort(np.unique(pair, return_index=True)[1])]
 

@@ -15,10 +15,11 @@ from bench.peers.shop import Ints, Shop
 
 warnings.filterwarnings("ignore")
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+LEAST_LINES = 5
 
 
 class _Transformer:
-    """The library masks own purchases and knows only products that were sold."""
+    """The library masks own purchases; it is given the products with at least LEAST_LINES purchase lines."""
 
     model_class: type
 
@@ -36,18 +37,17 @@ class _Transformer:
             )
 
         self.model = self.model_class(
-            session_max_len=100, loss="sampled_softmax", batch_size=64, get_trainer_func=trainer, **settings
+            session_max_len=50, loss="sampled_softmax", batch_size=64, get_trainer_func=trainer, **settings
         )
 
     def fit(self, shop: Shop) -> None:
         """Baskets in time; within a basket the order of the till, because the library wants one."""
         seed_everything(self.seed, verbose=False)
-        moment = pd.to_datetime(shop.day, unit="D") + pd.to_timedelta(np.arange(shop.day.size), unit="us")
-        frame = pd.DataFrame(
-            {Columns.User: shop.customer, Columns.Item: shop.item, Columns.Weight: 1.0, Columns.Datetime: moment}
-        )
-        self._data = Dataset.construct(frame)
-        self._known = np.bincount(shop.customer, minlength=shop.num_customers) > 0
+        lines = np.flatnonzero(shop.frequent(LEAST_LINES))
+        moment = pd.to_datetime(shop.day[lines], unit="D") + pd.to_timedelta(lines, unit="us")
+        frame = pd.DataFrame({Columns.User: shop.customer[lines], Columns.Item: shop.item[lines]})
+        self._data = Dataset.construct(frame.assign(**{Columns.Weight: 1.0, Columns.Datetime: moment}))
+        self._known = np.bincount(shop.customer[lines], minlength=shop.num_customers) > 0
         self.model.fit(self._data)
 
     def recommend(self, customers: Ints, num: int, task: str) -> Ints:

@@ -16,7 +16,7 @@ class Entry:
     default     settings that are tried first
     space       values per setting, searched at random
     stochastic  fitted with several seeds
-    launch      can rank products that nobody bought yet
+    tasks       `launch` only for those that can rank products that nobody bought yet
     note        what bounds it
     """
 
@@ -31,7 +31,6 @@ class Entry:
 
 
 IMPLICIT = ("pm-implicit",)
-SEQUENCE = "the last 100 lines of each customer; epochs as listed"
 
 ROSTER: dict[str, Entry] = {
     "popularity": Entry(
@@ -114,13 +113,13 @@ ROSTER: dict[str, Entry] = {
     "lightfm": Entry(
         "LightFM, WARP, hybrid",
         "bench.peers.lightfm_models:HybridWarp",
-        {"no_components": 32, "learning_rate": 0.05, "item_alpha": 0.0, "epochs": 5, "features": "id+kind+maker+line"},
+        {"no_components": 32, "learning_rate": 0.05, "item_alpha": 0.0, "epochs": 3, "features": "id+kind+maker"},
         {
             "no_components": [32, 64],
             "learning_rate": [0.03, 0.05, 0.1],
             "item_alpha": [0.0, 1e-6, 1e-5],
-            "epochs": [5, 10],
-            "features": ["id", "id+kind+maker+line"],
+            "epochs": [3, 5],
+            "features": ["id", "id+kind+maker", "id+kind+maker+line"],
         },
         ("rectools-lightfm",),
         stochastic=True,
@@ -129,44 +128,46 @@ ROSTER: dict[str, Entry] = {
     "rectools_sasrec": Entry(
         "RecTools SASRec",
         "bench.peers.rectools_models:SasRec",
-        {"n_factors": 64, "n_blocks": 2, "dropout_rate": 0.2, "lr": 0.003, "epochs": 15, "n_negatives": 128},
+        {"n_factors": 64, "n_blocks": 1, "dropout_rate": 0.2, "lr": 0.003, "epochs": 10, "n_negatives": 32},
         {
             "n_factors": [64, 128],
             "n_blocks": [1, 2],
             "dropout_rate": [0.2, 0.4],
             "lr": [0.001, 0.003],
-            "epochs": [8, 15, 30],
-            "n_negatives": [64, 128],
+            "epochs": [10, 20],
+            "n_negatives": [32, 64],
         },
         ("RecTools", "torch"),
         stochastic=True,
-        note=SEQUENCE,
-    ),
-    "recbole_sasrec": Entry(
-        "RecBole SASRec",
-        "bench.peers.recbole_models:SasRec",
-        {"hidden_size": 64, "dropout": 0.5, "learning_rate": 0.001, "samples": 100_000, "epochs": 1},
-        {
-            "hidden_size": [64],
-            "dropout": [0.2, 0.5],
-            "learning_rate": [0.001, 0.003],
-            "samples": [50_000, 100_000],
-            "epochs": [1, 2],
-        },
-        ("recbole", "torch"),
-        stochastic=True,
+        note="products with at least 5 lines, the last 51 lines of each customer",
     ),
     "recbole_multivae": Entry(
         "RecBole MultiVAE",
         "bench.peers.recbole_models:MultiVae",
-        {"hidden": 300, "latent_dimension": 128, "learning_rate": 0.001, "epochs": 20},
+        {"hidden": 200, "latent_dimension": 128, "learning_rate": 0.003, "epochs": 10},
         {
             "hidden": [200, 300],
             "latent_dimension": [64, 128],
-            "learning_rate": [0.0003, 0.001, 0.003],
-            "epochs": [10, 20, 40],
+            "learning_rate": [0.001, 0.003, 0.01],
+            "epochs": [10, 20],
         },
         ("recbole", "torch"),
         stochastic=True,
+        note="products with at least 5 lines",
+    ),
+    "recbole_sasrec": Entry(
+        "RecBole SASRec",
+        "bench.peers.recbole_models:SasRec",
+        {"hidden_size": 64, "dropout": 0.2, "learning_rate": 0.003, "samples": 30_000, "epochs": 1},
+        {
+            "hidden_size": [64],
+            "dropout": [0.2, 0.5],
+            "learning_rate": [0.001, 0.003, 0.01],
+            "samples": [30_000, 60_000],
+            "epochs": [1, 2],
+        },
+        ("recbole", "torch"),
+        stochastic=True,
+        note="products with at least 5 lines; targets in the last 100 lines of each customer, sequences of 30",
     ),
 }

@@ -57,6 +57,10 @@ class Shop:
         seen[self.item] = True
         return seen
 
+    def frequent(self, num: int) -> NDArray[np.bool_]:
+        """(N,) lines of the products with at least `num` lines."""
+        return np.bincount(self.item, minlength=self.num_items)[self.item] >= num
+
     def matrix(self, weights: NDArray[np.float32] | None = None) -> sparse.csr_matrix:
         """(C, I) sums per customer and item of the weights (N,), by default the number of lines."""
         data = np.ones(self.item.size, np.float32) if weights is None else weights

@@ -12,7 +12,7 @@ Settings = dict[str, Any]
 SEED = 17
 MOST_SETTINGS = 8
 MOST_CPU_SECONDS = 90.0
-LEAST_SETTINGS = 3
+LEAST_SETTINGS = 2
 
 
 def proposals(entry: Entry, seed: int = SEED) -> Iterator[Settings]:
