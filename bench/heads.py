@@ -1,0 +1,206 @@
+"""Every scoring head on rolling windows, beside the baselines: quality, time, memory; and as a source of candidates.
+
+    python -m bench.heads --ends 2017-11-27 2017-10-30 2017-12-25 [--heads NAME ...] [--set FIELD=VALUE ...] [--sources]
+
+Reads artifacts/prepare and artifacts/embed of the checkout (run `make nightly` first) and writes nothing. Text vectors
+are those of the untouched encoder, so that no window sees an encoder that was trained on its targets. Each head is
+fitted in a process of its own. `--sources` adds what each head's best products hold of the `new` targets, next to the
+sources that the ranker has. Prints Markdown; the last line is one JSON object.
+"""
+
+import argparse
+import itertools
+import json
+import multiprocessing
+import os
+import platform
+import resource
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from datetime import date
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from nightmarket.evaluation import bootstrap, paired, rank_metrics
+from nightmarket.histories import week_of, windows
+from nightmarket.ranking import Budget, Scene
+from nightmarket.ranking.lists import mask_entries, top_items
+from nightmarket.ranking.peers import ease, line_affinity, popularity, recency_frequency, tifu_knn
+from nightmarket.retrieval.heads import HEADS, Material, config_of, fit
+from tasks import model, storage
+
+BASELINES = {"popularity": popularity, "recency_frequency": recency_frequency, "tifu_knn": tifu_knn, "ease": ease}
+DEPTH = 100
+SEED = 17
+Lists = dict[str, NDArray[np.int32]]
+
+
+def window_before(end: str, data: model.Prepared) -> dict[str, int]:
+    """The four target weeks that end before the Monday `end`, and the weeks before them."""
+    first = int(data.histories.week.min())
+    found: Any = windows(week_of(date.fromisoformat(end)) - 1, first, 4, 3)["test"]
+    return found
+
+
+def lists_of(scorer: Any, data: model.Prepared, window: dict[str, int], tasks: tuple[str, ...]) -> Lists:
+    """The best DEPTH items per task, by scores (B, A) of `scorer(slice, items)`; masked as in tasks/evaluate."""
+    past = data.histories.until(window["fit_until"])
+    bought, num = past.matrix(), past.num_customers
+    sold = np.unique(past.item).astype(np.int32)
+    launching = data.launching(window)
+    found = {task: np.full((num, DEPTH), -1, np.int32) for task in tasks}
+    for start in range(0, num, 256):
+        rows = slice(start, min(start + 256, num))
+        if "all" in tasks:
+            scores = scorer(rows, sold)
+            found["all"][rows] = named(top_items(scores, DEPTH), sold)
+            mask_entries(scores, bought[rows][:, sold].tocsr())
+            found["new"][rows] = named(top_items(scores, DEPTH), sold)
+        if "launch" in tasks and launching.size:
+            found["launch"][rows] = named(top_items(scorer(rows, launching), DEPTH), launching)
+    return found
+
+
+def named(places: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Places among the items as item codes; -1 stays."""
+    return np.where(places >= 0, items[np.maximum(places, 0)], -1).astype(np.int32)
+
+
+def measure(end: str, name: str, changed: dict[str, Any]) -> tuple[Lists, dict[str, float]]:
+    """Lists of one head on one window, and what they cost. Runs in a process of its own."""
+    data = model.prepared()
+    window = window_before(end, data)
+    vectors = storage.read_tensors(storage.ARTIFACTS / "embed" / "vectors.safetensors")["vectors"].astype(np.float32)
+    text_id = data.products["text_id"].to_numpy(np.int32)
+    material = Material(data.histories, vectors, text_id, data.catalogue.recommendable)
+    clock = [(time.perf_counter(), time.process_time())]
+    head = fit(name, material, window["fit_until"], config_of(name, **changed), SEED)
+    clock.append((time.perf_counter(), time.process_time()))
+    found = lists_of(head.scores, data, window, model.TASKS)
+    clock.append((time.perf_counter(), time.process_time()))
+    (fit_s, fit_cpu), (score_s, score_cpu) = (
+        (after[0] - before[0], after[1] - before[1]) for before, after in itertools.pairwise(clock)
+    )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    cost = {"fit_s": fit_s, "fit_cpu_s": fit_cpu, "score_s": score_s, "score_cpu_s": score_cpu, "peak_gb": peak}
+    return found, {key: round(value, 2) for key, value in cost.items()}
+
+
+def baselines(data: model.Prepared, window: dict[str, int]) -> dict[str, Lists]:
+    """The baselines that every night is measured against."""
+    origin = window["fit_until"]
+    past = data.histories.until(origin)
+    found = {}
+    for name, make in BASELINES.items():
+        scorer = make(past, origin)
+        found[name] = lists_of(lambda rows, items, s=scorer: s(rows)[:, items], data, window, ("all", "new"))
+    affinity = line_affinity(past, data.catalogue.line, data.catalogue.kind, 7 * origin + 10)
+    found["affinity"] = lists_of(lambda rows, items: affinity(rows)[:, items], data, window, ("launch",))
+    return found
+
+
+def shares(lists: dict[str, Lists], scene: Scene, targets: tuple[NDArray, NDArray]) -> dict[str, dict[str, float]]:
+    """Share of the `new` targets that is among each source's best 40 and 100, mean over customers; and among all
+    sources of the ranker together, alone and with 40 of a head besides.
+    """
+    bought = scene.evidence.histories.matrix()
+    num = bought.shape[0]
+    own: Lists = {source.name: np.full((num, DEPTH), -1, np.int32) for source in scene._sources}
+    for start in range(0, num, 256):
+        rows = slice(start, min(start + 256, num))
+        for source in scene._sources:
+            scores = np.array(source.score(rows), np.float32)
+            mask_entries(scores, bought[rows][:, source.items].tocsr())
+            own[source.name][rows] = named(top_items(scores, DEPTH), source.items)
+    every = own | {name: found["new"] for name, found in lists.items() if name in HEADS}
+    budget = {source.name: source.num for source in scene._sources}
+    table = {}
+    for name, found in every.items():
+        parts = [own[s][:, :n] for s, n in budget.items() if s != name]
+        parts.append(found[:, : budget.get(name, 0) + 40])
+        table[name] = {
+            "recall@40": recall(found[:, :40], targets),
+            "recall@100": recall(found, targets),
+            "all sources and 40 more of it": recall(np.concatenate(parts, axis=1), targets),
+        }
+    table["all sources"] = {"union": recall(np.concatenate([own[s][:, :n] for s, n in budget.items()], 1), targets)}
+    return table
+
+
+def recall(found: NDArray[np.int32], targets: tuple[NDArray, NDArray]) -> float:
+    """Mean over customers of the share of their targets that the lists (duplicates allowed) hold."""
+    indptr, items = targets
+    num = len(indptr) - 1
+    owner = np.repeat(np.arange(num), np.diff(indptr))
+    span = int(max(items.max(initial=0), found.max(initial=0))) + 2
+    held = np.isin(owner * span + items, (np.arange(num)[:, None] * span + found)[found >= 0])
+    with np.errstate(invalid="ignore"):
+        return round(float(np.nanmean(np.bincount(owner, held, minlength=num) / np.diff(indptr))), 4)
+
+
+def report(end: str, lists: dict[str, Lists], costs: dict[str, dict], targets: dict) -> dict[str, Any]:
+    """Print the window's table; the figures as a dictionary."""
+    print(f"\nwindow before {end}\n\n| head | all | new | launch | fit s (CPU s) | score s (CPU s) | peak GB |")
+    print("|---|---|---|---|---|---|---|")
+    scores = {
+        name: {t: rank_metrics(f, *targets[t], cutoffs=(10,))["ndcg@10"] for t, f in found.items()}
+        for name, found in lists.items()
+    }
+    figures: dict[str, Any] = {}
+    for name, of_task in scores.items():
+        figures[name] = {task: bootstrap(values, SEED)._asdict() for task, values in of_task.items()}
+        if name in HEADS:
+            for task, peer in (("all", "recency_frequency"), ("new", "ease"), ("launch", "affinity")):
+                figures[name][f"{task} - {peer}"] = paired(of_task[task], scores[peer][task], SEED)._asdict()
+        cells = []
+        for task in model.TASKS:
+            value = figures[name].get(task)
+            cells.append(f"{value['value']:.4f} [{value['low']:.4f}, {value['high']:.4f}]" if value else "")
+        cost = costs.get(name)
+        if cost:
+            cells += [f"{cost[f'{w}_s']:.0f} ({cost[f'{w}_cpu_s']:.0f})" for w in ("fit", "score")]
+            cells.append(f"{cost['peak_gb']:.1f}")
+        else:
+            cells += [""] * 3
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    return figures
+
+
+def main() -> None:
+    """Measure every window and head that was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ends", nargs="+", default=["2017-11-27", "2017-10-30", "2017-12-25"], metavar="MONDAY")
+    parser.add_argument("--heads", nargs="*", default=list(HEADS), metavar="NAME")
+    parser.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE", dest="changed")
+    parser.add_argument("--sources", action="store_true")
+    args = parser.parse_args()
+    changed = {key: yaml.safe_load(value) for key, value in (pair.split("=", 1) for pair in args.changed)}
+    for name in args.heads:
+        config_of(name, **changed)
+    data = model.prepared()
+    result: dict[str, Any] = {"windows": {}, "set": changed}
+    for end in args.ends:
+        window = window_before(end, data)
+        targets = model.window_targets(data, window)
+        lists, costs = baselines(data, window), {}
+        for name in args.heads:
+            with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+                lists[name], costs[name] = pool.submit(measure, end, name, changed).result()
+        result["windows"][end] = {"ndcg@10": report(end, lists, costs, targets), "cost": costs}
+        if args.sources:
+            scene = Scene(data.evidence(window["fit_until"]), Budget(), None, data.launching(window), 4)
+            table = shares(lists, scene, targets["new"])
+            result["windows"][end]["sources"] = table
+            print("\n| source | recall@40 | recall@100 | all sources and 40 more of it |\n|---|---|---|---|")
+            for name, row in table.items():
+                print(f"| {name} | {' | '.join(f'{value:.4f}' for value in row.values())} |", flush=True)
+    result["machine"] = {"python": platform.python_version(), "cores": os.cpu_count()}
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
