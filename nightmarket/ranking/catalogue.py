@@ -16,7 +16,7 @@ class Catalogue:
     department, category, kind  (I,)  levels of the category path, `kind` the finest
     line                        (I,)  kind x maker: "this maker's potato crisps"
     maker, brand                (I,)
-    text_id                     (I,)  row of the text vectors
+    text                        (I,)  products with the same text
     recommendable               (I,)
     """
 
@@ -26,13 +26,20 @@ class Catalogue:
     line: Codes
     maker: Codes
     brand: Codes
-    text_id: Codes
+    text: Codes
     recommendable: NDArray[np.bool_]
 
     @property
     def num_items(self) -> int:
         """Products in the catalogue, recommendable or not."""
         return int(self.kind.size)
+
+    def codes(self, level: str) -> Codes:
+        """(I,) each product's code at a level; at level "item" its own."""
+        if level == "item":
+            return np.arange(self.num_items, dtype=np.int32)
+        codes: Codes = getattr(self, level)
+        return codes
 
 
 def catalogue(products: pd.DataFrame) -> Catalogue:
@@ -52,6 +59,6 @@ def catalogue(products: pd.DataFrame) -> Catalogue:
         line=code(*path, "maker"),
         maker=code("maker"),
         brand=code("brand"),
-        text_id=products["text_id"].to_numpy(np.int32),
+        text=products["text_id"].to_numpy(np.int32),
         recommendable=products["recommendable"].to_numpy(bool),
     )

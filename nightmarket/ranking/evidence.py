@@ -1,10 +1,12 @@
 """Everything that is known at an origin, refit from the histories up to it; nothing here sees a later week.
 
-The same statistics are kept at four levels (product, product line, kind, category), because what a product lacks in
-history its line or kind may have.
+What is known of products is held for all of them. What is known of customers is made for a slice of them at a time, so
+that memory does not grow with their number. The same statistics are kept at several levels (product, products of the
+same text, product line, kind, category, maker), because what a product lacks in history its line or kind may have.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,11 +15,16 @@ from numpy.typing import NDArray
 
 from nightmarket.histories import Histories
 from nightmarket.ranking.catalogue import Catalogue
+from nightmarket.ranking.pairs import Pairs, pairs
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
-ACTIVE_WEEKS = 13
+LEVELS = ("item", "text", "line", "kind", "category", "maker")
+SPANS = {"2w": 2, "4w": 4, "13w": 13}
 MIN_BUYERS = 2
+RARE_BUYERS = 10
+NEW_WEEKS = 8
+_STEP = 4096
 
 
 @dataclass(frozen=True)
@@ -39,90 +46,9 @@ class Promotions:
         ]
         return shares[0], shares[1]
 
-
-@dataclass(frozen=True)
-class Pairs:
-    """Statistics of (customer, code) pairs that occur; P pairs sorted by key.
-
-    num        baskets with the code
-    fresh      the same, halved for every 90 days of age
-    brief      the same, halved for every 21 days
-    first, last  days
-    days       distinct days
-    spend, units  sums
-    """
-
-    key: NDArray[np.int64]
-    num_codes: int
-    num: Floats
-    fresh: Floats
-    brief: Floats
-    first: Ints
-    last: Ints
-    days: Floats
-    spend: Floats
-    units: Floats
-
-    @property
-    def customer(self) -> Ints:
-        """(P,) the customer of each pair."""
-        return (self.key // self.num_codes).astype(np.int32)
-
-    @property
-    def code(self) -> Ints:
-        """(P,) the code of each pair."""
-        return (self.key % self.num_codes).astype(np.int32)
-
-    @cached_property
-    def gap(self) -> Floats:
-        """(P,) mean days between two days of purchase; NaN where there was one."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            gap = (self.last - self.first) / (self.days - 1)
-        return np.where(self.days > 1, gap, np.nan).astype(np.float32)
-
-    def find(self, customer: Ints, code: Ints) -> NDArray[np.int64]:
-        """(N,) row of each asked pair, -1 where it never occurred."""
-        if self.key.size == 0:
-            return np.full(customer.size, -1)
-        asked = customer.astype(np.int64) * self.num_codes + code
-        row = np.minimum(np.searchsorted(self.key, asked), self.key.size - 1)
-        return np.where(self.key[row] == asked, row, -1)
-
-
-def pairs(histories: Histories, codes: Ints, num_codes: int, last_day: int) -> Pairs:
-    """Aggregate purchase lines by customer and code of the item.
-
-    codes  (I,) the level's code of each item
-    """
-    key = histories.customer.astype(np.int64) * num_codes + codes[histories.item]
-    order = np.lexsort((histories.basket, key))  # baskets are numbered in time
-    key, day = key[order], histories.day[order]
-    if key.size == 0:
-        none, whole = np.zeros(0, np.float32), np.zeros(0, np.int32)
-        return Pairs(key, num_codes, none, none, none, whole, whole, none, none, none)
-    basket = histories.basket[order]
-    new_key = np.diff(key, prepend=-1) != 0
-    new_basket = new_key | (np.diff(basket, prepend=-1) != 0)
-    new_day = new_key | (np.diff(day, prepend=-1) != 0)
-    start = np.flatnonzero(new_key)
-    end = np.append(start[1:], key.size) - 1
-    age = (last_day - day).astype(np.float32)
-
-    def total(values: NDArray) -> Floats:
-        return np.add.reduceat(values.astype(np.float64), start).astype(np.float32)
-
-    return Pairs(
-        key=key[start],
-        num_codes=num_codes,
-        num=total(new_basket),
-        fresh=total(new_basket * np.exp2(-age / 90)),
-        brief=total(new_basket * np.exp2(-age / 21)),
-        first=day[start],
-        last=day[end],
-        days=total(new_day),
-        spend=total(histories.value[order]),
-        units=total(histories.quantity[order]),
-    )
+    def covers(self, first: int, last: int) -> bool:
+        """Whether every one of the weeks first..last has promotions."""
+        return set(range(first, last + 1)) <= set(np.unique(self.week).tolist())
 
 
 @dataclass(frozen=True)
@@ -139,34 +65,50 @@ class Evidence:
         """The day after the origin's last day, from which ages are counted."""
         return 7 * self.origin + 11
 
-    @cached_property
-    def levels(self) -> dict[str, Pairs]:
-        """Statistics per customer at each level."""
-        c = self.catalogue
-        own = np.arange(c.num_items, dtype=np.int32)
-        codes = {"item": own, "line": c.line, "kind": c.kind, "category": c.category, "maker": c.maker}
-        return {
-            name: pairs(self.histories, code, int(code.max(initial=0)) + 1, self.last_day)
-            for name, code in codes.items()
-        }
+    def customers(self, rows: slice) -> "Customers":
+        """What is known of the customers of a slice."""
+        return Customers(self, rows)
+
+    def slices(self, step: int) -> Iterator[slice]:
+        """All customers, `step` at a time."""
+        num = self.histories.num_customers
+        for start in range(0, num, step):
+            yield slice(start, min(start + step, num))
 
     @cached_property
-    def customer_fresh(self) -> Floats:
-        """(C,) fresh baskets of each customer summed over products; above 0, so that it can divide."""
-        own = self.levels["item"]
-        total = np.bincount(own.customer, own.fresh, self.histories.num_customers)
-        return np.maximum(total, 1e-6).astype(np.float32)
+    def _totals(self) -> dict[str, NDArray[np.int64]]:
+        """(I,) per item: distinct customers of the last weeks and ever, of two days or more, and their baskets."""
+        num_items = self.catalogue.num_items
+        totals = {name: np.zeros(num_items, np.int64) for name in (*SPANS, "ever", "again", "baskets")}
+        for rows in self.slices(_STEP):
+            own = self.customers(rows).levels["item"]
+            for name, weeks in SPANS.items():
+                lately = own.last >= self.last_day - 7 * weeks
+                totals[name] += np.bincount(own.code[lately], minlength=num_items)
+            totals["ever"] += np.bincount(own.code, minlength=num_items)
+            totals["again"] += np.bincount(own.code[own.days > 1], minlength=num_items)
+            totals["baskets"] += np.bincount(own.code, own.num, num_items).astype(np.int64)
+        return totals
 
     @cached_property
-    def customer_range(self) -> NDArray[np.int64]:
-        """(C,) distinct products that each customer ever bought."""
-        return np.bincount(self.levels["item"].customer, minlength=self.histories.num_customers)
+    def buyers(self) -> dict[str, Floats]:
+        """(I,) distinct customers who bought each item in the last 2, 4, 13 weeks and ever."""
+        return {name: self._totals[name].astype(np.float32) for name in (*SPANS, "ever")}
+
+    @property
+    def again(self) -> NDArray[np.int64]:
+        """(I,) customers who bought the item on two days or more."""
+        return self._totals["again"]
+
+    @property
+    def baskets(self) -> NDArray[np.int64]:
+        """(I,) baskets that held the item."""
+        return self._totals["baskets"]
 
     @cached_property
-    def customer_recent(self) -> tuple[NDArray[Any], NDArray[Any]]:
-        """(C,), (C,) distinct products of each customer's last 8 weeks: those bought for the first time, and all."""
-        own, since, num = self.levels["item"], self.last_day - 57, self.histories.num_customers
-        return np.bincount(own.customer, own.first > since, num), np.bincount(own.customer, own.last > since, num)
+    def first_weeks(self) -> Ints:
+        """(I,) the week of each item's first sale; 2147483647 for items never sold."""
+        return self.histories.first_weeks()
 
     @cached_property
     def sold(self) -> NDArray[np.bool_]:
@@ -176,20 +118,69 @@ class Evidence:
         return sold & self.catalogue.recommendable
 
     @cached_property
-    def buyers(self) -> dict[str, Floats]:
-        """(I,) distinct customers who bought each item in the last 2, 4, 13 weeks and ever."""
-        spans = {"2w": 2, "4w": 4, "13w": 13}
-        found = {
-            name: self.histories.between(self.origin - weeks + 1, self.origin).matrix().getnnz(axis=0)
-            for name, weeks in spans.items()
-        }
-        found["ever"] = self.histories.matrix().getnnz(axis=0)
-        return {name: values.astype(np.float32) for name, values in found.items()}
-
-    @cached_property
     def active(self) -> Ints:
         """Items that the collaborative sources choose from: sold lately, to more than one customer. If that leaves
         nothing, all that were ever sold."""
         lately = self.sold & (self.buyers["13w"] > 0) & (self.buyers["ever"] >= MIN_BUYERS)
         chosen = lately if lately.any() else self.sold
         return np.flatnonzero(chosen).astype(np.int32)
+
+    @cached_property
+    def rare(self) -> Ints:
+        """Items that were sold, to fewer than RARE_BUYERS customers ever."""
+        return np.flatnonzero(self.sold & (self.buyers["ever"] < RARE_BUYERS)).astype(np.int32)
+
+
+class Customers:
+    """What is known of the customers `rows` at the evidence's origin; B customers, counted from 0 inside the slice."""
+
+    def __init__(self, evidence: Evidence, rows: slice) -> None:
+        self.evidence = evidence
+        self.rows = rows
+        lines = evidence.histories.of(rows)
+        self.lines: Histories = replace(lines, customer=lines.customer - rows.start, num_customers=rows.stop - rows.start)
+        self.levels = _Levels(self)
+
+    @property
+    def num(self) -> int:
+        """B."""
+        return self.lines.num_customers
+
+    @cached_property
+    def fresh(self) -> Floats:
+        """(B,) fresh baskets summed over products; above 0, so that it can divide."""
+        own = self.levels["item"]
+        return np.maximum(np.bincount(own.customer, own.fresh, self.num), 1e-6).astype(np.float32)
+
+    @cached_property
+    def variety(self) -> NDArray[np.int64]:
+        """(B,) distinct products ever bought."""
+        return np.bincount(self.levels["item"].customer, minlength=self.num)
+
+    @cached_property
+    def recent(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """(B,), (B,) distinct products of the last 8 weeks: those bought for the first time, and all."""
+        own, since = self.levels["item"], self.evidence.last_day - 57
+        return np.bincount(own.customer, own.first > since, self.num), np.bincount(own.customer, own.last > since, self.num)
+
+    @cached_property
+    def adopted(self) -> NDArray[np.int64]:
+        """(B,) lines of the last 8 weeks with a product that came on sale in that week or the week before."""
+        lines, first = self.lines, self.evidence.first_weeks
+        lately = lines.week > self.evidence.origin - NEW_WEEKS
+        early = lately & (first[lines.item] >= lines.week - 1)
+        return np.bincount(lines.customer[early], minlength=self.num)
+
+
+class _Levels(dict[str, Pairs]):
+    """Statistics per customer at each level, made on first use."""
+
+    def __init__(self, customers: Customers) -> None:
+        super().__init__()
+        self._customers = customers
+
+    def __missing__(self, level: str) -> Pairs:
+        evidence = self._customers.evidence
+        codes = evidence.catalogue.codes(level)
+        self[level] = pairs(self._customers.lines, codes, int(codes.max(initial=0)) + 1, evidence.last_day)
+        return self[level]

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from nightmarket.ranking.evidence import Evidence, Pairs
+from nightmarket.ranking.evidence import Customers, Evidence
 from nightmarket.ranking.lists import top_items
-from nightmarket.ranking.peers import decayed_counts, ease, neighbours, recent_popularity
+from nightmarket.ranking.pairs import Pairs
+from nightmarket.ranking.peers import Ease, Neighbours, decayed_counts, log_counts, recent_popularity, reference
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
+Score = Callable[[Customers], Floats]
 
 
 @dataclass(frozen=True)
@@ -25,102 +27,120 @@ class Source:
     name: str
     num: int
     items: Ints
-    score: Callable[[slice], Floats]
+    score: Score
 
 
-def _level_matrix(level: Pairs, num_customers: int) -> sparse.csr_matrix:
-    """(C, K) fresh counts as shares of the customer's whole."""
+def level_shares(level: Pairs, num_customers: int) -> sparse.csr_matrix:
+    """(B, K) fresh counts as shares of the customer's whole."""
     shape = (num_customers, level.num_codes)
     counts = sparse.csr_matrix((level.fresh, (level.customer, level.code)), shape=shape)
     total = np.maximum(np.asarray(counts.sum(axis=1)).ravel(), 1e-6)
     return sparse.diags_array(1.0 / total).astype(np.float32).tocsr() @ counts
 
 
-def affinity(
-    evidence: Evidence, level: str, codes: Ints, items: Ints, weight: Floats, divide: bool = True
-) -> Callable[[slice], Floats]:
+def affinity(evidence: Evidence, level: str, items: Ints, weight: Floats, divide: bool = True) -> Score:
     """Share of the customer's recent baskets in the item's level x the item's share inside that level.
 
-    codes   (I,) the level's code per item
-    weight  (I,) what an item's share inside its level is made of
+    weight  (A,) what an item's share inside its level is made of
     divide  False: the item's weight itself, not its share
     """
-    shares = _level_matrix(evidence.levels[level], evidence.histories.num_customers)
-    inside = np.bincount(codes[items], weight[items], shares.shape[1]) + 1e-9
-    within = (weight[items] / (inside[codes[items]] if divide else 1.0)).astype(np.float32)
-    columns = codes[items]
+    columns = evidence.catalogue.codes(level)[items]
+    inside = np.bincount(columns, weight) + 1e-9
+    within = (weight / (inside[columns] if divide else 1.0)).astype(np.float32)
 
-    def score(rows: slice) -> Floats:
-        dense: Floats = shares[rows].toarray()
+    def score(customers: Customers) -> Floats:
+        dense: Floats = level_shares(customers.levels[level], customers.num).toarray()
         return dense[:, columns] * within
 
     return score
 
 
-def ease_scores(evidence: Evidence) -> Callable[[slice], Floats]:
-    """EASE on log counts, restricted to the active items' columns."""
-    return ease(evidence.histories, evidence.origin, columns=evidence.active)
+def ease_scores(evidence: Evidence, items: Ints) -> Score:
+    """EASE on log counts, for the items' columns."""
+    known = reference(evidence.histories)
+    model = Ease(log_counts(known.histories), columns=items)
+
+    def score(customers: Customers) -> Floats:
+        return model.score(log_counts(customers.lines), known.place(customers.rows))
+
+    return score
 
 
-def neighbour_scores(evidence: Evidence, num: int = 100) -> Callable[[slice], Floats]:
+def neighbour_scores(evidence: Evidence, items: Ints, num: int = 100) -> Score:
     """What the nearest customers bought lately: cosine nearest by recency-weighted baskets."""
-    vectors = decayed_counts(evidence.histories, evidence.last_day, 120.0)
-    vectors.data = np.log1p(vectors.data)
-    norm = np.sqrt(np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel())
-    unit = (sparse.diags_array(1.0 / np.maximum(norm, 1e-9)).astype(np.float32) @ vectors).tocsr()
-    around = neighbours(unit, num)
-    chosen = unit[:, evidence.active].tocsr()
 
-    def score(rows: slice) -> Floats:
-        dense: Floats = (around[rows] @ chosen).toarray()
+    def unit(counts: sparse.csr_matrix) -> sparse.csr_matrix:
+        counts.data = np.log1p(counts.data)
+        norm = np.sqrt(np.asarray(counts.multiply(counts).sum(axis=1)).ravel())
+        return (sparse.diags_array(1.0 / np.maximum(norm, 1e-9)).astype(np.float32) @ counts).tocsr()
+
+    known = reference(evidence.histories)
+    others = unit(decayed_counts(known.histories, evidence.last_day, 120.0))
+    model = Neighbours(others, num)
+    chosen = others[:, items].tocsr()
+
+    def score(customers: Customers) -> Floats:
+        own = unit(decayed_counts(customers.lines, evidence.last_day, 120.0))
+        dense: Floats = (model.weights(own, known.place(customers.rows)) @ chosen).toarray()
         return dense
 
     return score
 
 
-def popularity_scores(evidence: Evidence) -> Callable[[slice], Floats]:
+def popularity_scores(evidence: Evidence, items: Ints) -> Score:
     """Recent popularity, the same for everybody."""
-    values = recent_popularity(evidence.histories, evidence.origin, 2)[evidence.active]
-    return lambda rows: np.broadcast_to(values, (rows.stop - rows.start, values.size))
+    values = recent_popularity(evidence.histories, evidence.origin, 2)[items]
+    return lambda customers: np.broadcast_to(values, (customers.num, values.size))
+
+
+def rare_scores(evidence: Evidence, items: Ints) -> Score:
+    """For products with few buyers: line, then kind affinity, x what sold lately."""
+    buyers, catalogue = evidence.buyers, evidence.catalogue
+    weight = buyers["2w"] + 0.3 * buyers["4w"] + 0.1 * buyers["13w"] + 0.01 * buyers["ever"] + 0.02
+    within, line, kind = weight[items], catalogue.line[items], catalogue.kind[items]
+
+    def score(customers: Customers) -> Floats:
+        by_line = level_shares(customers.levels["line"], customers.num).toarray()[:, line]
+        by_kind = level_shares(customers.levels["kind"], customers.num).toarray()[:, kind]
+        found: Floats = (by_line + 0.01 * by_kind + 1e-5) * within
+        return found
+
+    return score
 
 
 def candidates(
-    evidence: Evidence, sources: list[Source], rows: slice, num_history: int
+    customers: Customers, sources: list[Source], num_history: int
 ) -> tuple[Ints, Ints, dict[str, Floats]]:
     """The union of what history and the sources propose, for the customers of a slice.
 
-    Returns (customer (N,), item (N,), scores {source: (N,)}), sorted by customer, item. A source's score is kept for
-    every candidate that the source knows, NaN elsewhere.
+    Returns (customer (N,) counted inside the slice, item (N,), scores {source: (N,)}), sorted by customer, item. A
+    source's score is kept for every candidate that the source knows, NaN elsewhere.
     """
-    num_items = evidence.catalogue.num_items
-    keys = [_history(evidence, rows, num_history)] if num_history else [np.zeros(0, np.int64)]
+    num_items = customers.evidence.catalogue.num_items
+    keys = [_history(customers, num_history)] if num_history else [np.zeros(0, np.int64)]
     dense: dict[str, tuple[Source, Floats]] = {}
-    base = np.arange(rows.start, rows.stop, dtype=np.int64)[:, None] * num_items
+    base = np.arange(customers.num, dtype=np.int64)[:, None] * num_items
     for source in sources:
         if source.items.size == 0:
             continue
-        scores = source.score(rows)
+        scores = source.score(customers)
         dense[source.name] = (source, scores)
         if source.num:
-            best = top_items(_without_own(evidence, scores, source.items, rows), source.num)
+            best = top_items(_without_own(customers, scores, source.items), source.num)
             keys.append((base + source.items[np.maximum(best, 0)].astype(np.int64))[best >= 0])
     key = np.unique(np.concatenate(keys))
     customer, item = (key // num_items).astype(np.int32), (key % num_items).astype(np.int32)
-    found = {
-        name: _at(scores, source.items, num_items, customer - rows.start, item)
-        for name, (source, scores) in dense.items()
-    }
+    found = {name: _at(scores, source.items, num_items, customer, item) for name, (source, scores) in dense.items()}
     return customer, item, found
 
 
-def _without_own(evidence: Evidence, scores: Floats, items: Ints, rows: slice) -> Floats:
+def _without_own(customers: Customers, scores: Floats, items: Ints) -> Floats:
     """A copy of the scores with -inf where the customer bought the item before: history proposes those itself."""
-    own = evidence.levels["item"]
-    first, last = np.searchsorted(own.key, [rows.start * own.num_codes, rows.stop * own.num_codes])
-    place = column_of(items, evidence.catalogue.num_items)[own.code[first:last]]
+    own = customers.levels["item"]
+    place = column_of(items, own.num_codes)[own.code]
     masked = np.array(scores, np.float32)
     known = place >= 0
-    masked[own.customer[first:last][known] - rows.start, place[known]] = -np.inf
+    masked[own.customer[known], place[known]] = -np.inf
     return masked
 
 
@@ -131,15 +151,11 @@ def column_of(items: Ints, num_items: int) -> Ints:
     return column
 
 
-def _history(evidence: Evidence, rows: slice, num: int) -> NDArray[np.int64]:
+def _history(customers: Customers, num: int) -> NDArray[np.int64]:
     """Keys of each customer's `num` freshest recommendable items."""
-    own = evidence.levels["item"]
-    num_items = evidence.catalogue.num_items
-    first, last = np.searchsorted(own.key, [rows.start * num_items, rows.stop * num_items])
-    key, fresh = own.key[first:last], own.fresh[first:last]
-    keep = evidence.catalogue.recommendable[key % num_items]
-    key, fresh = key[keep], fresh[keep]
-    customer = key // num_items
+    own = customers.levels["item"]
+    keep = customers.evidence.catalogue.recommendable[own.code]
+    key, fresh, customer = own.key[keep], own.fresh[keep], own.customer[keep]
     order = np.lexsort((-fresh, customer))
     place = np.arange(key.size) - np.searchsorted(customer[order], customer[order])
     return key[order][place < num]
