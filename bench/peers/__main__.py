@@ -20,7 +20,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench.peers import judge, results, table, trial, tuning, windows
+from bench.peers import judge, results, table, trial, tuning
+from bench.peers.keeping import ENDS, STORE, TUNING, read_truth
 from bench.peers.roster import ROSTER
 
 PAGE = trial.ROOT / "docs" / "peers.md"
@@ -40,12 +41,12 @@ def setup() -> None:
 def tune(name: str) -> None:
     """Search a peer's settings on the tuning window and keep what was tried."""
     entry = ROSTER[name]
-    truth = windows.truth(trial.STORE / windows.TUNING)
+    truth = read_truth(STORE / TUNING)
     failures: dict[str, str] = {}
 
     def measure(settings: dict[str, Any]) -> tuple[dict[str, float], float]:
         try:
-            found = trial.run(name, windows.TUNING, settings, seed=0)
+            found = trial.run(name, TUNING, settings, seed=0)
         except trial.TrialError as error:
             failures[json.dumps(settings)] = str(error)
             print(f"{name} {settings}: {error}", flush=True)
@@ -85,7 +86,7 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=("setup", "export", "tune", "run", "collect", "table"))
     parser.add_argument("--peers", nargs="+", choices=list(ROSTER), default=list(ROSTER), metavar="NAME")
-    parser.add_argument("--ends", nargs="+", default=list(windows.ENDS), metavar="MONDAY")
+    parser.add_argument("--ends", nargs="+", default=list(ENDS), metavar="MONDAY")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--ours", nargs="+", default=[], metavar="[MONDAY=]PATH")
     args = parser.parse_args(words)
@@ -93,15 +94,17 @@ def main(words: list[str] | None = None) -> int:
     if args.command == "setup":
         setup()
     elif args.command == "export":
+        from bench.peers.windows import export  # brings the stages' libraries, which nothing else here needs
+
         for end in args.ends:
-            windows.export(trial.ROOT, trial.STORE, end)
+            export(trial.ROOT, STORE, end)
     elif args.command == "tune":
         for name in args.peers:
             tune(name)
     elif args.command == "run":
         run(args.peers, args.ends, args.seeds)
     elif args.command == "collect":
-        content = results.collect(list(windows.ENDS), args.seeds)
+        content = results.collect(list(ENDS), args.seeds)
         if results.RESULTS.exists():
             kept = results.read()
             content |= {"ours": kept["ours"], "paired": kept["paired"]}

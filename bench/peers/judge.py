@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from bench.peers.keeping import Truth
 from bench.peers.shop import Shop
-from bench.peers.windows import Truth
 from nightmarket.evaluation import bootstrap, coverage, paired, rank_metrics
 
 SEED = 17

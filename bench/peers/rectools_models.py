@@ -47,17 +47,16 @@ class _Transformer:
         moment = pd.to_datetime(shop.day[lines], unit="D") + pd.to_timedelta(lines, unit="us")
         frame = pd.DataFrame({Columns.User: shop.customer[lines], Columns.Item: shop.item[lines]})
         self._data = Dataset.construct(frame.assign(**{Columns.Weight: 1.0, Columns.Datetime: moment}))
-        self._known = np.bincount(shop.customer[lines], minlength=shop.num_customers) > 0
         self.model.fit(self._data)
 
     def recommend(self, customers: Ints, num: int, task: str) -> Ints:
-        """(B, K); customers without purchases get an empty list."""
+        """(B, K); customers with fewer than two lines get an empty list."""
         found = np.full((customers.size, num), -1, np.int32)
-        asked = np.flatnonzero(self._known[customers])
-        frame = self.model.recommend(customers[asked], self._data, k=num, filter_viewed=task == "new")
-        place = np.full(int(customers.max()) + 1, -1)
-        place[customers[asked]] = asked
-        found[place[frame[Columns.User].to_numpy()], frame[Columns.Rank].to_numpy() - 1] = frame[Columns.Item]
+        frame = self.model.recommend(
+            customers, self._data, k=num, filter_viewed=task == "new", on_unsupported_targets="ignore"
+        )
+        place = np.searchsorted(customers, frame[Columns.User].to_numpy())  # batches come sorted
+        found[place, frame[Columns.Rank].to_numpy() - 1] = frame[Columns.Item]
         return found
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.peers import judge, trial, tuning, windows
+from bench.peers import judge, trial, tuning
+from bench.peers.keeping import ENDS, STORE, TUNING, read_truth
 from bench.peers.roster import ROSTER
 from bench.peers.shop import TASKS, Shop
 
@@ -27,12 +28,12 @@ def write(content: dict[str, Any], path: Path = RESULTS) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def search_path(name: str, store: Path = trial.STORE) -> Path:
+def search_path(name: str, store: Path = STORE) -> Path:
     """What was tried for a peer."""
     return store / "search" / f"{name}.json"
 
 
-def chosen(name: str, task: str, store: Path = trial.STORE) -> dict[str, Any]:
+def chosen(name: str, task: str, store: Path = STORE) -> dict[str, Any]:
     """The settings of a peer for a task: the search's best, or the only ones there are."""
     path = search_path(name, store)
     if not path.exists():
@@ -41,11 +42,11 @@ def chosen(name: str, task: str, store: Path = trial.STORE) -> dict[str, Any]:
     return tuning.chosen([row for row in tried if "failed" not in row], task)
 
 
-def collect(ends: list[str], seeds: int, store: Path = trial.STORE) -> dict[str, Any]:
+def collect(ends: list[str], seeds: int, store: Path = STORE) -> dict[str, Any]:
     """results.json's peers from the fits that the store holds; what is not there is left out."""
     content: dict[str, Any] = {"machine": machine(), "budget": {}, "windows": {}, "peers": {}, "ours": {}, "paired": {}}
     content["budget"] = {
-        "tuning_window": windows.TUNING,
+        "tuning_window": TUNING,
         "most_settings": tuning.MOST_SETTINGS,
         "most_cpu_seconds": tuning.MOST_CPU_SECONDS,
         "seed": tuning.SEED,
@@ -66,7 +67,7 @@ def _searched(name: str, store: Path) -> dict[str, Any]:
 
 
 def _collect_window(content: dict[str, Any], end: str, seeds: int, store: Path) -> None:
-    shop, truth = Shop.load(store / end / "shop.npz"), windows.truth(store / end)
+    shop, truth = Shop.load(store / end / "shop.npz"), read_truth(store / end)
     first = shop.origin - int(shop.week.min()) + 2
     content["windows"][end] = {
         "weeks": f"{first}–{first + 3}",
@@ -125,7 +126,7 @@ def machine() -> dict[str, Any]:
     return {"cores": os.cpu_count(), "cpu": cpu, "python": platform.python_version()}
 
 
-def add_ours(content: dict[str, Any], given: list[str], store: Path = trial.STORE) -> None:
+def add_ours(content: dict[str, Any], given: list[str], store: Path = STORE) -> None:
     """Put nightmarket's figures, and its paired difference to each peer, into `content`, in place.
 
     given  [END=]PATH, PATH an evaluate folder, its metrics.json or a per_customer.parquet (customer, task, ndcg@10).
@@ -133,7 +134,7 @@ def add_ours(content: dict[str, Any], given: list[str], store: Path = trial.STOR
     """
     for pair in given:
         end, _, path = pair.rpartition("=")
-        end = end or windows.ENDS[0]
+        end = end or ENDS[0]
         if end not in content["windows"]:
             raise ValueError(f"--ours {pair}: {end} is none of the windows {', '.join(content['windows'])}")
         file = Path(path)

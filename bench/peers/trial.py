@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 import psutil
 
+from bench.peers.keeping import STORE, fingerprint
 from bench.peers.roster import ROSTER
-from bench.peers.windows import fingerprint
 
 ROOT = Path(__file__).resolve().parents[2]
-STORE = Path(__file__).parent / "store"
 PYTHON = Path(__file__).parent / ".venv" / "bin" / "python"
 PLACES = 20
 MOST_MIB = 6144
@@ -44,7 +43,7 @@ class Trial:
 
 def folder_of(name: str, end: str, settings: dict[str, Any], seed: int, store: Path = STORE) -> Path:
     """Where the store keeps it."""
-    key = json.dumps([ROSTER[name].adapter, settings, seed, fingerprint(store / end)], sort_keys=True)
+    key = json.dumps([ROSTER[name].adapter, settings, seed, fingerprint(store / end / "shop.npz")], sort_keys=True)
     return store / end / "fits" / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 

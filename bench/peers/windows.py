@@ -1,7 +1,6 @@
 """What `prepare` cut, window by window, as npz files: the shop up to the cut for the peers, the truth for us alone."""
 
 import contextlib
-import hashlib
 import logging
 import tempfile
 from pathlib import Path
@@ -15,10 +14,6 @@ from tasks.__main__ import main as run_stage
 from tasks.model import Prepared
 from tasks.settings import sections
 
-ENDS = ("2017-12-25", "2017-11-27", "2017-10-30")
-"""Mondays after the windows: weeks 49-52, 45-48, 41-44 of the demo."""
-TUNING = "2017-11-27"
-Truth = dict[str, tuple[np.ndarray, np.ndarray]]
 log = logging.getLogger("nightmarket")
 
 
@@ -57,14 +52,3 @@ def export(checkout: Path, store: Path, end: str) -> None:
     }
     np.savez(folder / "truth.npz", **parts)
     log.info("peers: window before %s written, fit until week %s", end, window["fit_until"])
-
-
-def truth(folder: Path) -> Truth:
-    """Targets per task as (indptr, items)."""
-    with np.load(folder / "truth.npz", allow_pickle=False) as stored:
-        return {task: (stored[f"{task}_indptr"], stored[f"{task}_items"]) for task in TASKS}
-
-
-def fingerprint(folder: Path) -> str:
-    """Of the shop file: a fit is used again only for the data that it saw."""
-    return hashlib.sha256((folder / "shop.npz").read_bytes()).hexdigest()[:16]

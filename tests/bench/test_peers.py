@@ -9,9 +9,12 @@ import pandas as pd
 import pytest
 
 from bench.peers import house, judge, results, table, trial, tuning, windows
+from bench.peers.keeping import TUNING, read_truth
 from bench.peers.roster import ROSTER, Entry
 from bench.peers.shop import Shop, admitted, best_items, lists
 from bench.peers.upcf import UpCf, asymmetric_cosine, recent_shares
+from nightmarket.ranking import Promotions
+from tasks.model import Prepared
 
 NUM_CUSTOMERS, NUM_ITEMS, ORIGIN = 30, 24, 12
 PEERS = {
@@ -112,6 +115,22 @@ def test_a_shop_comes_back_from_its_file(shop, tmp_path):
         assert np.array_equal(getattr(shop, field.name), getattr(again, field.name)), field.name
 
 
+def test_a_peer_sees_no_line_of_the_target_weeks_and_learns_only_which_products_launch(shop):
+    late = 7 * (ORIGIN + 1) + 6
+    lines = house.histories(shop_from([(0, late - 20, 0), (0, late, 1), (1, late - 20, 1), (1, late, 3)], 2, 5))
+    names = ("department", "category", "type", "maker", "brand")
+    products = pd.DataFrame({name: list("aabbc") for name in names} | {"text_id": range(5), "recommendable": True})
+    none = np.zeros(0, np.int32)
+    prepared = Prepared(lines, products, Promotions(none, none, none.astype("f4"), none.astype("f4")), {})
+    window = {"fit_until": ORIGIN, "first_target": ORIGIN + 1, "last_target": ORIGIN + 4}
+    seen = windows.shop_of(prepared, window)
+    assert lines.week.max() > ORIGIN
+    assert seen.week.max() <= ORIGIN
+    assert seen.launching.tolist() == [3]
+    assert np.flatnonzero(seen.sold).tolist() == [0, 1]
+    assert seen.maker.tolist() == [0, 0, 1, 1, 2]
+
+
 def test_weights_tell_old_purchases_from_new_ones():
     one = shop_from([(0, 7 * ORIGIN + 10, 0), (0, 7 * ORIGIN - 80, 1)], 1, 2)
     assert one.weighted("recent").toarray()[0] == pytest.approx([1, 0.5])
@@ -152,7 +171,7 @@ def test_every_library_is_pinned():
 @pytest.fixture
 def store(shop, tmp_path):
     """A store with one window: everybody wants items 0 and 5."""
-    folder = tmp_path / windows.TUNING
+    folder = tmp_path / TUNING
     folder.mkdir()
     shop.save(folder / "shop.npz")
     indptr, items = np.arange(NUM_CUSTOMERS + 1) * 2, np.tile(np.array([0, 5], np.int32), NUM_CUSTOMERS)
@@ -165,41 +184,41 @@ def store(shop, tmp_path):
 
 def test_a_fit_runs_in_its_own_process_once_and_is_collected(store, shop):
     settings = ROSTER["upcf"].default
-    first = trial.run("upcf", windows.TUNING, settings, 0, store)
-    record = trial.folder_of("upcf", windows.TUNING, settings, 0, store) / "record.json"
+    first = trial.run("upcf", TUNING, settings, 0, store)
+    record = trial.folder_of("upcf", TUNING, settings, 0, store) / "record.json"
     made = record.stat().st_mtime_ns
-    second = trial.run("upcf", windows.TUNING, settings, 0, store)
+    second = trial.run("upcf", TUNING, settings, 0, store)
     assert record.stat().st_mtime_ns == made
     assert (first.lists["all"] == second.lists["all"]).all()
     assert first.record["peak_mib"] > 10
 
-    content = results.collect([windows.TUNING], 3, store)
+    content = results.collect([TUNING], 3, store)
     assert list(content["peers"]) == ["upcf"]
-    found = content["peers"]["upcf"]["windows"][windows.TUNING]["all"]
-    expected = judge.per_customer(first.lists, windows.truth(store / windows.TUNING))["all"]["ndcg@10"].mean()
+    found = content["peers"]["upcf"]["windows"][TUNING]["all"]
+    expected = judge.per_customer(first.lists, read_truth(store / TUNING))["all"]["ndcg@10"].mean()
     assert found["ndcg@10"]["value"] == pytest.approx(expected, abs=1e-5)
     assert found["cost"]["peak_mib"] == first.record["peak_mib"]
 
-    theirs = pd.read_parquet(store / windows.TUNING / "per_customer.parquet")
+    theirs = pd.read_parquet(store / TUNING / "per_customer.parquet")
     ours = theirs[["customer", "task", "ndcg@10"]].copy()
     ours["ndcg@10"] += 0.25
     ours.to_parquet(store / "per_customer.parquet")
-    results.add_ours(content, [f"{windows.TUNING}={store}"], store)
-    gain = content["paired"][windows.TUNING]["all"]["upcf"]
+    results.add_ours(content, [f"{TUNING}={store}"], store)
+    gain = content["paired"][TUNING]["all"]["upcf"]
     assert (gain["value"], gain["low"], gain["high"]) == pytest.approx((0.25, 0.25, 0.25))
     assert "+.2500 [+.2500, +.2500]" in table.quality(content, "all")
 
     ours[ours["customer"] != 4].to_parquet(store / "per_customer.parquet")
     with pytest.raises(ValueError, match="another window or data"):
-        results.add_ours(content, [f"{windows.TUNING}={store / 'per_customer.parquet'}"], store)
+        results.add_ours(content, [f"{TUNING}={store / 'per_customer.parquet'}"], store)
 
 
 def test_a_fit_that_holds_too_much_or_fails_is_reported(store, monkeypatch):
     with pytest.raises(trial.TrialError, match="unexpected keyword"):
-        trial.run("upcf", windows.TUNING, {"colour": 1}, 0, store)
+        trial.run("upcf", TUNING, {"colour": 1}, 0, store)
     monkeypatch.setattr(trial, "MOST_MIB", 1)
     with pytest.raises(trial.TrialError, match="more than the 1 allowed"):
-        trial.run("upcf", windows.TUNING, ROSTER["upcf"].default, 0, store)
+        trial.run("upcf", TUNING, ROSTER["upcf"].default, 0, store)
 
 
 def test_the_table_ranks_peers_marks_the_tuning_window_and_keeps_the_page_around_it(tmp_path):
