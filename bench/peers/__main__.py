@@ -2,7 +2,8 @@
 
     python -m bench.peers setup                  bench/peers/.venv from requirements.txt, once
     python -m bench.peers export                 npz files of the windows (run `make nightly` first)
-    python -m bench.peers tune [--peers NAME …]  random search on the tuning window
+    python -m bench.peers tune [--peers NAME …] [--settings 8] [--cpu-seconds 360]
+                                                 random search on the tuning window
     python -m bench.peers run  [--peers NAME …] [--ends MONDAY …] [--seeds 3]
     python -m bench.peers collect                results.json from the fits that are there
     python -m bench.peers table [--ours [MONDAY=]PATH …]
@@ -12,6 +13,7 @@ results.json, with nightmarket beside the peers; the paired differences need the
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import shutil
@@ -38,7 +40,7 @@ def setup() -> None:
     )
 
 
-def tune(name: str) -> None:
+def tune(name: str, budget: tuning.Budget) -> None:
     """Search a peer's settings on the tuning window and keep what was tried."""
     entry = ROSTER[name]
     truth = read_truth(STORE / TUNING)
@@ -56,14 +58,15 @@ def tune(name: str) -> None:
         print(f"{name} {settings}: {figures}, {found.cpu_seconds:.0f} CPU s", flush=True)
         return figures, found.cpu_seconds
 
-    tried = tuning.search(entry, measure) if entry.space else []
+    tried = tuning.search(entry, measure, budget) if entry.space else []
     for row in tried:
         if failure := failures.get(json.dumps(row["settings"])):
             row["failed"] = failure
     path = results.search_path(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     if tried:
-        path.write_text(json.dumps(tried, indent=1), encoding="utf-8")
+        content = dataclasses.asdict(budget) | {"tried": tried}
+        path.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
 def run(names: list[str], ends: list[str], seeds: int) -> None:
@@ -88,6 +91,8 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--peers", nargs="+", choices=list(ROSTER), default=list(ROSTER), metavar="NAME")
     parser.add_argument("--ends", nargs="+", default=list(ENDS), metavar="MONDAY")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--settings", type=int, default=tuning.Budget.most_settings, help="most settings of a search")
+    parser.add_argument("--cpu-seconds", type=float, default=tuning.Budget.most_cpu_seconds, help="of a search")
     parser.add_argument("--ours", nargs="+", default=[], metavar="[MONDAY=]PATH")
     args = parser.parse_args(words)
     os.environ.setdefault("NIGHTMARKET_HOME", str(trial.ROOT))
@@ -100,7 +105,7 @@ def main(words: list[str] | None = None) -> int:
             export(trial.ROOT, STORE, end)
     elif args.command == "tune":
         for name in args.peers:
-            tune(name)
+            tune(name, tuning.Budget(args.settings, args.cpu_seconds))
     elif args.command == "run":
         run(args.peers, args.ends, args.seeds)
     elif args.command == "collect":

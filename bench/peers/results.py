@@ -38,19 +38,14 @@ def chosen(name: str, task: str, store: Path = STORE) -> dict[str, Any]:
     path = search_path(name, store)
     if not path.exists():
         return ROSTER[name].default
-    tried = json.loads(path.read_text(encoding="utf-8"))
+    tried = json.loads(path.read_text(encoding="utf-8"))["tried"]
     return tuning.chosen([row for row in tried if "failed" not in row], task)
 
 
 def collect(ends: list[str], seeds: int, store: Path = STORE) -> dict[str, Any]:
     """results.json's peers from the fits that the store holds; what is not there is left out."""
-    content: dict[str, Any] = {"machine": machine(), "budget": {}, "windows": {}, "peers": {}, "ours": {}, "paired": {}}
-    content["budget"] = {
-        "tuning_window": TUNING,
-        "most_settings": tuning.MOST_SETTINGS,
-        "most_cpu_seconds": tuning.MOST_CPU_SECONDS,
-        "seed": tuning.SEED,
-    }
+    content: dict[str, Any] = {"machine": machine(), "windows": {}, "peers": {}, "ours": {}, "paired": {}}
+    content["search"] = {"window": TUNING, "seed": tuning.SEED}
     for name in ROSTER:
         content["peers"][name] = {"title": ROSTER[name].title, "chosen": {}, "windows": {}} | _searched(name, store)
     for end in ends:
@@ -62,8 +57,9 @@ def collect(ends: list[str], seeds: int, store: Path = STORE) -> dict[str, Any]:
 
 def _searched(name: str, store: Path) -> dict[str, Any]:
     path = search_path(name, store)
-    tried = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    return {"tried": len(tried), "tuning_cpu_seconds": round(sum(row["cpu_seconds"] for row in tried))}
+    content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"tried": []}
+    spent = round(sum(row["cpu_seconds"] for row in content["tried"]))
+    return content | {"tuning_cpu_seconds": spent}
 
 
 def _collect_window(content: dict[str, Any], end: str, seeds: int, store: Path) -> None:

@@ -32,7 +32,7 @@ def difference(found: dict[str, float]) -> str:
 def quality(content: dict[str, Any], task: str) -> str:
     """One task: a row per peer, best first on the first window; a column per window, * marks the tuning window."""
     ends = [end for end in content["windows"] if _any(content, end, task)]
-    mark = content["budget"].get("tuning_window")
+    mark = content["search"]["window"]
     heads = [f"weeks {content['windows'][end]['weeks']}" + ("*" if end == mark else "") for end in ends]
     rows = [f"| {task} | " + " | ".join(heads) + " |", "|---|" + "---|" * len(ends)]
     if any(task in content["ours"].get(end, {}) for end in ends):
@@ -80,7 +80,7 @@ def costs(content: dict[str, Any]) -> str:
         cost = of_window[task]["cost"]
         library = ", ".join(f"{name} {version}" for name, version in peer["versions"].items()) or "ours"
         cells = [f"{cost[f'{what}_cpu_seconds']} ({cost[f'{what}_seconds']})" for what in ("fit", "recommend")]
-        cells += [f"{cost['peak_mib']:,}", f"{peer['tried']}, {peer['tuning_cpu_seconds']}", library]
+        cells += [f"{cost['peak_mib']:,}", f"{len(peer['tried'])}, {peer['tuning_cpu_seconds']}", library]
         rows.append(f"| {peer['title']} | " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
@@ -101,11 +101,10 @@ def settings(content: dict[str, Any]) -> str:
 
 def markdown(content: dict[str, Any]) -> str:
     """Everything between the marks."""
-    machine, budget = content["machine"], content["budget"]
+    machine = content["machine"]
     made = (
         f"Machine: {machine.get('cores')} cores ({machine.get('cpu')}), each fit on one thread, "
-        f"Python {machine.get('python')}. Budget of a peer's search: {budget.get('most_settings')} settings or "
-        f"{budget.get('most_cpu_seconds', 0) / 60:.0f} CPU-minutes, whichever came first; seed {budget.get('seed')}."
+        f"Python {machine.get('python')}. The searches' seed is {content['search']['seed']}."
     )
     parts = [made, *(quality(content, task) for task in TASKS), costs(content), settings(content)]
     return "\n\n".join(parts)

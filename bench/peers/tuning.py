@@ -1,7 +1,8 @@
-"""Random search on the tuning window, within a budget that is the same for every peer."""
+"""Random search on the tuning window, within a budget."""
 
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,15 @@ from bench.peers.roster import Entry
 
 Settings = dict[str, Any]
 SEED = 17
-MOST_SETTINGS = 8
-MOST_CPU_SECONDS = 90.0
 LEAST_SETTINGS = 2
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a peer's search may spend; fits and recommendations count."""
+
+    most_settings: int = 8
+    most_cpu_seconds: float = 360.0
 
 
 def proposals(entry: Entry, seed: int = SEED) -> Iterator[Settings]:
@@ -24,15 +31,17 @@ def proposals(entry: Entry, seed: int = SEED) -> Iterator[Settings]:
             yield grid[place]
 
 
-def search(entry: Entry, measure: Callable[[Settings], tuple[dict[str, float], float]]) -> list[dict[str, Any]]:
-    """Try settings until MOST_SETTINGS or MOST_CPU_SECONDS are spent, at least LEAST_SETTINGS.
+def search(
+    entry: Entry, measure: Callable[[Settings], tuple[dict[str, float], float]], budget: Budget
+) -> list[dict[str, Any]]:
+    """Try settings until either limit of the budget is reached, at least LEAST_SETTINGS.
 
     measure  settings → (figure per task, CPU seconds)
     """
     tried: list[dict[str, Any]] = []
     spent = 0.0
-    for settings in itertools.islice(proposals(entry), MOST_SETTINGS):
-        if spent >= MOST_CPU_SECONDS and len(tried) >= LEAST_SETTINGS:
+    for settings in itertools.islice(proposals(entry), budget.most_settings):
+        if spent >= budget.most_cpu_seconds and len(tried) >= LEAST_SETTINGS:
             break
         figures, seconds = measure(settings)
         spent += seconds

@@ -141,12 +141,13 @@ def test_weights_tell_old_purchases_from_new_ones():
 
 def test_a_search_begins_with_the_default_and_stops_at_either_budget():
     entry = Entry("x", "m:C", {"a": 2}, {"a": list(range(20))})
-    cheap = tuning.search(entry, lambda settings: ({"all": -abs(settings["a"] - 7.0)}, 1.0))
-    dear = tuning.search(entry, lambda settings: ({"all": 0.0}, 1000.0))
+    budget = tuning.Budget(most_settings=6, most_cpu_seconds=50.0)
+    cheap = tuning.search(entry, lambda settings: ({"all": 0.0}, 1.0), budget)
+    dear = tuning.search(entry, lambda settings: ({"all": 0.0}, 20.0), budget)
+    dearest = tuning.search(entry, lambda settings: ({"all": 0.0}, 1000.0), budget)
     assert cheap[0]["settings"] == {"a": 2}
-    assert len(cheap) == tuning.MOST_SETTINGS
+    assert (len(cheap), len(dear), len(dearest)) == (6, 3, tuning.LEAST_SETTINGS)
     assert len({row["settings"]["a"] for row in cheap}) == len(cheap)
-    assert len(dear) == tuning.LEAST_SETTINGS
 
 
 def test_each_task_has_its_own_best_setting():
@@ -227,10 +228,10 @@ def test_the_table_ranks_peers_marks_the_tuning_window_and_keeps_the_page_around
         cost = {f"{what}_{kind}": 1.5 for what in ("fit", "recommend") for kind in ("seconds", "cpu_seconds")}
         return {"ndcg@10": figure, "seed_deviation": deviation, "seeds": [value] * 3, "cost": cost | {"peak_mib": 1234}}
 
-    rest = {"versions": {"lib": "1.0"}, "tried": 4, "tuning_cpu_seconds": 9}
+    rest = {"versions": {"lib": "1.0"}, "tried": [{}] * 4, "tuning_cpu_seconds": 9}
     content = {
         "machine": {"cores": 2},
-        "budget": {"tuning_window": "b"},
+        "search": {"window": "b", "seed": 17},
         "windows": {"a": {"weeks": "49–52"}, "b": {"weeks": "45–48"}},
         "peers": {
             "low": {"title": "Low", "chosen": {"all": {"k": 1}}, "windows": {"a": {"all": of_window(0.1)}}} | rest,
