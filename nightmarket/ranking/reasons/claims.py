@@ -65,7 +65,7 @@ def _repeat(rows: Rows) -> Said:
 
 
 def _text(rows: Rows) -> Said:
-    return _like(rows, "text_id", "text", "text", "launch_like")
+    return _like(rows, "text", "text", "text", "launch_like")
 
 
 def _line(rows: Rows) -> Said:
@@ -191,7 +191,7 @@ def _promotion(rows: Rows) -> Said:
 
 def _new(rows: Rows) -> Said:
     """On sale for a few weeks; like one of the customer's own where there is one."""
-    own, baskets = rows.facts.own_like("text_id", rows.customer, rows.item)
+    own, baskets = rows.facts.own_like("text", rows.customer, rows.item)
     line, num_line = rows.facts.own_like("line", rows.customer, rows.item)
     use = (own < 0) & rows.facts.has_maker[rows.item]
     own, baskets = np.where(use, line, own), np.where(use, num_line, baskets)

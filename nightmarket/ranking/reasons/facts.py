@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from nightmarket.ranking.evidence import Evidence
+from nightmarket.ranking.evidence import Customers, Evidence
 
 Ints = NDArray[np.int32]
 LONGEST_TITLE = 40
@@ -33,27 +33,40 @@ class Facts:
         self.kinds = _names(products, "type")
         self.categories = _names(products, "category")
         self.has_maker: NDArray[np.bool_] = _names(products, "maker") != ""
-        self._own: dict[str, tuple[NDArray[np.int64], Ints, NDArray[np.float32]]] = {}
         self._partners: dict[int, Ints] = {}
+        self._last: Customers | None = None
+        self._ordered: dict[str, tuple[NDArray[np.int64], Ints, Ints]] = {}
 
     def own_like(self, level: str, customer: Ints, item: Ints) -> tuple[Ints, Ints]:
         """The customer's own product of the same code at a level: (N,) the one in most baskets, and these baskets.
 
-        level  "text_id", "line", "kind" or "maker". Never the item itself, nor a product without a title; -1 and 0
+        level  "text", "line", "kind" or "maker". Never the item itself, nor a product without a title; -1 and 0
         where there is none. Of equal ones the one bought last, then the lower code.
         """
-        if level not in self._own:
-            self._own[level] = self._ordered(level)
-        group, own, num = self._own[level]
-        codes = getattr(self.evidence.catalogue, level)
-        asked = customer.astype(np.int64) * _span(codes) + codes[item]
-        place = np.searchsorted(group, asked)
+        around = self.around(customer)
+        if level not in self._ordered:
+            self._ordered[level] = self._best_first(level, around)
+        group, mine, num = self._ordered[level]
         found, baskets = np.full(item.size, -1, np.int32), np.zeros(item.size, np.int32)
+        if group.size == 0:
+            return found, baskets
+        codes = self.evidence.catalogue.codes(level)
+        asked = (customer - around.rows.start).astype(np.int64) * _span(codes) + codes[item]
+        place = np.searchsorted(group, asked)
         for step in (1, 0):  # the second best first, so that the best takes its place unless it is the item itself
             at = np.minimum(place + step, group.size - 1)
-            good = (group[at] == asked) & (own[at] != item) & (place + step < group.size) if group.size else at < -1
-            found[good], baskets[good] = own[at[good]], num[at[good]].astype(np.int32)
+            good = (group[at] == asked) & (mine[at] != item) & (place + step < group.size)
+            found[good], baskets[good] = mine[at[good]], num[at[good]]
         return found, baskets
+
+    def _best_first(self, level: str, around: Customers) -> tuple[NDArray[np.int64], Ints, Ints]:
+        """Own products as (customer and code in one number, item, baskets), the best of each number first."""
+        own, codes = around.levels["item"], self.evidence.catalogue.codes(level)
+        kept = np.flatnonzero(self.titles[own.code] != "")
+        item, num = own.code[kept], own.num[kept].astype(np.int32)
+        group = own.customer[kept].astype(np.int64) * _span(codes) + codes[item]
+        order = np.lexsort((item, -own.last[kept], -num, group))
+        return group[order], item[order], num[order]
 
     def goes_with(self, customer: Ints, item: Ints) -> tuple[Ints, Ints]:
         """The customer's own product that goes best with the item: (N,) the product, and the baskets that held both.
@@ -65,12 +78,13 @@ class Facts:
         """
         self._learn(np.unique(item))
         found, together = np.full(item.size, -1, np.int32), np.zeros(item.size, np.int32)
-        own = self.evidence.levels["item"]
+        around = self.around(customer)
+        own, inside = around.levels["item"], customer - around.rows.start
         for start in range(0, item.size, 8192):
             rows = slice(start, start + 8192)
             block = np.stack([self._partners[int(i)] for i in item[rows]])
             partner, count = block[:, 0], block[:, 1]
-            bought = own.find(np.repeat(customer[rows], NUM_PARTNERS), np.maximum(partner, 0).ravel()) >= 0
+            bought = own.find(np.repeat(inside[rows], NUM_PARTNERS), np.maximum(partner, 0).ravel()) >= 0
             bought = bought.reshape(partner.shape) & (partner >= 0)
             best = bought.argmax(axis=1)[:, None]
             some = bought.any(axis=1)
@@ -83,12 +97,20 @@ class Facts:
 
         0 where there is one channel only. Of equal channels the lower code.
         """
-        usual, keys, num = self._shops
-        if usual is None:
+        keys, num, span = self._shops
+        if span < 2 or keys.size == 0:
             return np.zeros(item.size, np.int32)
-        asked = usual[customer].astype(np.int64) * self.evidence.catalogue.num_items + item
+        around = self.around(customer)
+        lines = around.lines
+        place = lines.customer.astype(np.int64) * span + lines.channel
+        visit = np.unique(place * (int(lines.basket.max(initial=0)) + 1) + lines.basket)
+        pair, baskets = np.unique(visit // (int(lines.basket.max(initial=0)) + 1), return_counts=True)
+        order = np.lexsort((-pair, baskets))  # the last one written has most baskets, then the lower code
+        usual = np.zeros(around.num, np.int64)
+        usual[pair[order] // span] = pair[order] % span
+        asked = usual[customer - around.rows.start] * self.evidence.catalogue.num_items + item
         at = np.minimum(np.searchsorted(keys, asked), keys.size - 1)
-        return np.where(keys[at] == asked, num[at], 0).astype(np.int32) if keys.size else np.zeros(item.size, np.int32)
+        return np.where(keys[at] == asked, num[at], 0).astype(np.int32)
 
     @cached_property
     def buyers_before(self) -> NDArray[np.int64]:
@@ -96,15 +118,13 @@ class Facts:
         origin = self.evidence.origin
         return np.asarray(self.evidence.histories.between(origin - 7, origin - 4).matrix().getnnz(axis=0), np.int64)
 
-    def _ordered(self, level: str) -> tuple[NDArray[np.int64], Ints, NDArray[np.float32]]:
-        """Own products as (group, item, baskets), the best of each (customer, code) first."""
-        own = self.evidence.levels["item"]
-        codes = getattr(self.evidence.catalogue, level)
-        kept = np.flatnonzero(self.titles[own.code] != "")
-        group = own.customer[kept].astype(np.int64) * _span(codes) + codes[own.code[kept]]
-        order = np.lexsort((own.code[kept], -own.last[kept], -own.num[kept], group))
-        kept = kept[order]
-        return group[order], own.code[kept], own.num[kept]
+    def around(self, customer: Ints) -> Customers:
+        """What is known of the customers from the lowest to the highest code. The last such slice is kept, and serves
+        for every slice inside it."""
+        first, last = int(customer.min(initial=np.iinfo(np.int32).max)), int(customer.max(initial=-1)) + 1
+        if self._last is None or not self._last.rows.start <= first <= last <= self._last.rows.stop:
+            self._last, self._ordered = self.evidence.customers(slice(min(first, last), last)), {}
+        return self._last
 
     @cached_property
     def _baskets(self) -> tuple[sparse.csr_matrix, sparse.csr_matrix, NDArray[np.int64]]:
@@ -144,21 +164,13 @@ class Facts:
         return best
 
     @cached_property
-    def _shops(self) -> tuple[Ints | None, NDArray[np.int64], NDArray[np.int64]]:
-        """(C,) each customer's usual channel, None where there is one channel only; recent buyers by channel, item."""
+    def _shops(self) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+        """Customers of the last 4 weeks by channel x item, as sorted keys and their numbers; and how many channels."""
         histories, num_items = self.evidence.histories, self.evidence.catalogue.num_items
-        if len(histories) == 0 or histories.channel.min() == histories.channel.max():
-            return None, np.zeros(0, np.int64), np.zeros(0, np.int64)
-        span = int(histories.channel.max()) + 1
-        visits = np.unique(np.stack([histories.customer, histories.channel, histories.basket]), axis=1)
-        pair, baskets = np.unique(visits[0].astype(np.int64) * span + visits[1], return_counts=True)
-        usual = np.zeros(histories.num_customers, np.int32)
-        order = np.lexsort((-pair, baskets))  # the last one written is the one with most baskets, then the lower code
-        usual[pair[order] // span] = (pair[order] % span).astype(np.int32)
         recent = histories.between(self.evidence.origin - 3, self.evidence.origin)
-        key = recent.channel.astype(np.int64) * num_items + recent.item
-        buyers = np.unique(np.stack([key, recent.customer.astype(np.int64)]), axis=1)[0]
-        return usual, *np.unique(buyers, return_counts=True)
+        key = (recent.channel.astype(np.int64) * num_items + recent.item) * histories.num_customers + recent.customer
+        keys, num = np.unique(np.unique(key) // max(histories.num_customers, 1), return_counts=True)
+        return keys, num, int(histories.channel.max(initial=-1)) + 1
 
 
 def _span(codes: Ints) -> int:

@@ -28,6 +28,7 @@ _WHOLE = {
     "kind_share": "kind",
     "score_popular": "popular",
     "score_line": "line",
+    "score_rare": "line",
     "score_maker": "line",
     "score_kind": "kind",
     "score_category": "kind",
@@ -39,7 +40,10 @@ _WHOLE = {
     "mailer": "promotion",
     "sold_for": "new",
     **dict.fromkeys(("baskets", "baskets_4w", "basket_size", "idle", "explore", "spend", "range"), "customer"),
+    **dict.fromkeys(("recent", "adopted"), "customer"),
 }
+_OF_A_LEVEL = ("debuts", "draw", "sold", "launching", "pop", "trend", "each")
+"""Second words that tell what everybody buys at a level, not what the customer does."""
 _FIRST_WORD = {
     "item": "repeat",
     "text": "text",
@@ -64,7 +68,10 @@ a collaborative one unless it is named above."""
 
 def family_of(feature: str) -> str:
     """The family of a feature, by its name; "other" for a name that tells nothing."""
-    return _WHOLE.get(feature) or _FIRST_WORD.get(feature.split("_")[0], "other")
+    if feature in _WHOLE:
+        return _WHOLE[feature]
+    first, _, rest = feature.partition("_")
+    return "popular" if rest in _OF_A_LEVEL else _FIRST_WORD.get(first, "other")
 
 
 def by_family(contributions: NDArray[np.float32], names: list[str]) -> NDArray[np.float32]:

@@ -48,6 +48,7 @@ def explain(
     is true and says something gives the reason.
     """
     words = LANGUAGES[language]
+    facts.around(customer)  # one slice for all families, not one for each
     column = {name: rows[:, i] for i, name in enumerate(names)}
     whole = Rows(column, customer, item, facts, words)
     moved = by_family(contributions, names)
