@@ -34,6 +34,7 @@ from nightmarket.retrieval.heads import HEADS, Material, config_of, fit
 from tasks import model, storage
 
 BASELINES = {"popularity": popularity, "recency_frequency": recency_frequency, "tifu_knn": tifu_knn, "ease": ease}
+TASKS = ("all", "new", "launch")
 DEPTH = 100
 SEED = 17
 Lists = dict[str, NDArray[np.int32]]
@@ -80,7 +81,7 @@ def measure(end: str, name: str, changed: dict[str, Any]) -> tuple[Lists, dict[s
     clock = [(time.perf_counter(), time.process_time())]
     head = fit(name, material, window["fit_until"], config_of(name, **changed), SEED)
     clock.append((time.perf_counter(), time.process_time()))
-    found = lists_of(head.scores, data, window, model.TASKS)
+    found = lists_of(head.scores, data, window, TASKS)
     clock.append((time.perf_counter(), time.process_time()))
     (fit_s, fit_cpu), (score_s, score_cpu) = (
         (after[0] - before[0], after[1] - before[1]) for before, after in itertools.pairwise(clock)
@@ -157,7 +158,7 @@ def report(end: str, lists: dict[str, Lists], costs: dict[str, dict], targets: d
             for task, peer in (("all", "recency_frequency"), ("new", "ease"), ("launch", "affinity")):
                 figures[name][f"{task} - {peer}"] = paired(of_task[task], scores[peer][task], SEED)._asdict()
         cells = []
-        for task in model.TASKS:
+        for task in TASKS:
             value = figures[name].get(task)
             cells.append(f"{value['value']:.4f} [{value['low']:.4f}, {value['high']:.4f}]" if value else "")
         cost = costs.get(name)
@@ -176,6 +177,9 @@ def main() -> None:
     parser.add_argument("--ends", nargs="+", default=["2017-11-27", "2017-10-30", "2017-12-25"], metavar="MONDAY")
     parser.add_argument("--heads", nargs="*", default=list(HEADS), metavar="NAME")
     parser.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE", dest="changed")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="heads fitted at a time; 1 where seconds are to be compared"
+    )
     parser.add_argument("--sources", action="store_true")
     args = parser.parse_args()
     changed = {key: yaml.safe_load(value) for key, value in (pair.split("=", 1) for pair in args.changed)}
@@ -186,10 +190,12 @@ def main() -> None:
     for end in args.ends:
         window = window_before(end, data)
         targets = model.window_targets(data, window)
-        lists, costs = baselines(data, window), {}
-        for name in args.heads:
-            with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-                lists[name], costs[name] = pool.submit(measure, end, name, changed).result()
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(args.jobs, mp_context=spawn, max_tasks_per_child=1) as pool:
+            waiting = {name: pool.submit(measure, end, name, changed) for name in args.heads}
+            lists, costs = baselines(data, window), {}
+            for name, future in waiting.items():
+                lists[name], costs[name] = future.result()
         result["windows"][end] = {"ndcg@10": report(end, lists, costs, targets), "cost": costs}
         if args.sources:
             scene = Scene(data.evidence(window["fit_until"]), Budget(), None, data.launching(window), 4)

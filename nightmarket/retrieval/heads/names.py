@@ -24,10 +24,12 @@ class Kind:
 HEADS: dict[str, Kind] = {
     "cosine": Kind(Cosine, sampled_softmax, {}),
     "linear": Kind(
-        Linear, negative_sampling, {"repeats": False, "trend": False, "launch_weight": 0.0, "hidden_share": 0.0}
+        Linear,
+        negative_sampling,
+        {"repeats": False, "trend": False, "launch_weight": 0.0, "hidden_share": 0.0, "learning_rate": 0.03},
     ),
-    "matrix_factorisation": Kind(MatrixFactorisation, sampled_softmax, {}),
-    "deep_matrix_factorisation": Kind(DeepMatrixFactorisation, sampled_softmax, {}),
+    "matrix_factorisation": Kind(MatrixFactorisation, sampled_softmax, {"dim": 32}),
+    "deep_matrix_factorisation": Kind(DeepMatrixFactorisation, sampled_softmax, {"dim": 32, "hidden": 64}),
     "self_attentive": Kind(SelfAttentive, sampled_softmax, {}),
 }
 

@@ -75,13 +75,26 @@ class Linear(Space):
         self.b = nn.Linear(sizes.text_dim, 1, bias=False)
         faded = np.exp2(-np.array(AGES)[None, :] / np.array(HALF_LIVES)[:, None]).astype(np.float32)
         self.register_buffer("fading", torch.from_numpy(faded), persistent=False)
+        self.centre = nn.Parameter(torch.zeros(sizes.text_dim), requires_grad=False)
+
+    def start(self, generator: torch.Generator, bank: Tensor | None) -> None:
+        """Chances start at 1 in 1,000 for all. Text vectors are centred: what all share says nothing."""
+        super().start(generator, bank)
+        nn.init.zeros_(self.b.weight)
+        nn.init.constant_(self.a.bias, -7.0)
+        if bank is not None:
+            with torch.no_grad():
+                self.centre.copy_(bank.mean(dim=0))
 
     def customers(self, past: Past, bank: Tensor | None) -> Tensor:
         """(B, 2): a^T u + c, and one."""
         assert bank is not None
         sums_BHD, counts_BH = bins(past, bank)
         total = (counts_BH @ self.fading.T)[..., None]
-        mean = functional.normalize(torch.einsum("kh,bhd->bkd", self.fading, sums_BHD) / total.clamp(min=1e-6), dim=-1)
+        mean = functional.normalize(
+            torch.einsum("kh,bhd->bkd", self.fading, sums_BHD) / total.clamp(min=1e-6) - self.centre * (total > 1e-6),
+            dim=-1,
+        )
         amount = torch.log1p(counts_BH.sum(dim=1, keepdim=True)) / 4
         u: Tensor = self.a(torch.cat([mean.flatten(1), amount], dim=1))
         return with_one(u)
@@ -89,5 +102,5 @@ class Linear(Space):
     def items(self, rows: Tensor, texts: Tensor, bank: Tensor | None) -> Tensor:
         """(A, 2): one, and b^T v."""
         assert bank is not None
-        v: Tensor = self.b(bank).index_select(0, texts)
+        v: Tensor = self.b(bank - self.centre).index_select(0, texts)
         return torch.cat([torch.ones_like(v), v], dim=1)
