@@ -71,7 +71,7 @@ class Settings(StageSettings):
     checkpoint_every: int = Field(80, ge=1, description="steps between checkpoints")
     warm_start: bool = Field(False, description="start from the champion's weights where they fit; else from none")
     warm_steps: int = Field(120, ge=0, le=1_000_000, description="training steps of a warm start, for max_steps")
-    warm_rate: float = Field(0.5, gt=0, le=1, description="share of both learning rates that a warm start uses")
+    warm_rate: float = Field(0.2, gt=0, le=1, description="share of both learning rates that a warm start uses")
 
 
 def run(settings: Settings) -> None:
