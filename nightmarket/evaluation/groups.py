@@ -128,7 +128,7 @@ def _levels(column: pd.Series, known: NDArray[np.bool_]) -> NDArray[Any] | None:
 def _quartiles(values: Vector, known: NDArray[np.bool_], unit: str = "") -> NDArray[Any]:
     """(C,) names of the quarter that each value lies in, cut at the quartiles of the customers that count."""
     counted = values[known & ~np.isnan(values)]
-    cuts = np.unique(np.quantile(counted, [0.25, 0.5, 0.75])) if counted.size else np.zeros(1)
+    cuts = np.unique(np.quantile(counted, [0.25, 0.5, 0.75], method="lower")) if counted.size else np.zeros(1)
     names = [f"up to {cuts[0]:.6g}{unit}"]
     names += [f"over {low:.6g} up to {high:.6g}{unit}" for low, high in pairwise(cuts)]
     names += [f"over {cuts[-1]:.6g}{unit}"]

@@ -101,7 +101,9 @@ def reliability(bins: Sequence[Mapping[str, float]], said: str) -> Markup:
         parts.append(
             Markup('<line class="grid" x1="{0}%" x2="{0}%" y1="0" y2="100%"/>').format(place)
             + Markup('<line class="grid" x1="0" x2="100%" y1="{0}%" y2="{0}%"/>').format(100 - place)
-            + Markup('<text x="{}%" y="{}%" dx="5" dy="-4">{}</text>').format(place if power < 0 else 89, 100, text)
+            + Markup('<text x="{}%" y="100%" dx="{}" dy="-4" text-anchor="{}">{}</text>').format(
+                place, -5 if power == 0 else 5, "end" if power == 0 else "start", text
+            )
         )
     ends = axis.at(low), axis.at(0.0)
     parts.append(Markup('<line class="mark" x1="{0}%" x2="{1}%" y1="{1}%" y2="{0}%"/>').format(*ends))
