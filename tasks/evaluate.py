@@ -5,7 +5,7 @@ writes  artifacts/evaluate   metrics.json, per_customer.parquet, ndcg.csv
 """
 
 import logging
-from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,19 +13,19 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field
 
-from nightmarket.evaluation import Interval, bootstrap, coverage, hits, novelty, paired, rank_metrics
-from nightmarket.ranking import Scene
-from nightmarket.ranking.lists import mask_entries, top_items
-from nightmarket.ranking.peers import Scorer, ease, line_affinity, popularity, recency_frequency, tifu_knn
+from nightmarket.evaluation import Interval, audience_auc, bootstrap, coverage, hits, novelty, paired, rank_metrics
+from nightmarket.evaluation.calibration import calibration_figures
+from nightmarket.evaluation.groups import groups
+from nightmarket.ranking import Batch, Scene
+from nightmarket.ranking.baselines import BASELINES, Lists, baselines, line_scorer
 from tasks import model, storage
 from tasks.settings import StageSettings
 
 OUT = storage.ARTIFACTS / "evaluate"
 FINETUNE = storage.ARTIFACTS / "finetune"
-OURS = "nightmarket"
-BASELINES = ("popularity", "recency_frequency", "tifu_knn", "ease")
+OURS, PLANNED = "nightmarket", "nightmarket_plan"
 PLACES = 20
-Lists = dict[str, NDArray[np.int32]]
+MIN_AUDIENCE = 5
 Metrics = dict[str, NDArray[np.float64]]
 log = logging.getLogger("nightmarket")
 
@@ -44,67 +44,124 @@ def run(settings: Settings) -> None:
     ours = model.load(storage.ARTIFACTS / "rank")
     scene = ours.scene(data, FINETUNE, window)
     targets = model.window_targets(data, window)
-    lists = {OURS: model.window_lists(ours, scene, PLACES)}
-    lists |= dict(_baselines(data, scene))
+    chances = _Chances(ours, data, window)
+    plans = (False, True) if scene.promotion_plan else (False,)
+    found = model.window_lists(ours, scene, plans, PLACES, chances.see)
+    lists: dict[str, Lists] = {OURS: found[False]} | ({PLANNED: found[True]} if scene.promotion_plan else {})
+    for name, their_lists in baselines(scene, PLACES):
+        lists[name] = their_lists
+        log.info("evaluate: ranked %s", name)
     per_customer = {
         task: {name: rank_metrics(found[task], *targets[task]) for name, found in lists.items() if task in found}
         for task in model.TASKS
     }
-    content: dict[str, object] = {
+    content: dict[str, Any] = {
         task: {name: _intervals(values, settings) for name, values in of_task.items()}
         for task, of_task in per_customer.items()
     }
     text = storage.read_json(FINETUNE / "history.json")["test"]
     for task in model.TASKS:
-        for name, found in lists.items():
-            if task in found:
-                content[task][name] |= _beyond(found[task], scene, task)  # type: ignore[index]
+        for name, their_lists in lists.items():
+            if task in their_lists:
+                content[task][name] |= _beyond(their_lists[task], scene, task)
         # Text alone was measured where it was trained; one measurement is enough.
-        content[task] |= {f"text_{when}": text[when][task] for when in ("before", "after")}  # type: ignore[operator]
+        content[task] |= {f"text_{when}": text[when][task] for when in ("before", "after") if task in text[when]}
+    for name, figure in _audiences(ours, scene, data, window, plans, settings).items():
+        content["launch"][name]["audience_auc"] = figure
     content["paired"] = {task: _paired(of_task, settings) for task, of_task in per_customer.items()}
+    content["checks"] = {"launch ndcg@10 of permuted customers": _permuted(found[False]["launch"], targets, settings)}
     departments = dict(zip(data.catalogue.department.tolist(), data.products["department"], strict=True))
-    score = per_customer["all"][OURS]["ndcg@10"]
-    content["slices"] = _slices(score, lists[OURS]["all"], targets["all"], scene, departments, settings)
-    content["window"] = window | {"promotion_plan": ours.promotion_plan, "use_text": ours.use_text}
+    content["slices"] = {
+        "department recall@20": _by_department(lists[OURS]["all"], targets["all"], scene, departments, settings)
+    }
+    content["groups"] = {task: _groups(per_customer[task], scene, settings) for task in ("all", "new")}
+    content["calibration"] = chances.figures()
+    content["window"] = window | {"promotion_plan": scene.promotion_plan, "use_text": ours.use_text}
     content["num_customers"] = {task: int((np.diff(targets[task][0]) > 0).sum()) for task in model.TASKS}
     storage.write_json(content, OUT / "metrics.json")
     table = model.customer_scores(lists[OURS], targets)
     storage.write_table(pa.Table.from_pandas(table, preserve_index=False), OUT / "per_customer.parquet")
     _write_plot(content)
+    _tell(content)
+
+
+def _tell(content: dict[str, Any]) -> None:
     for task in model.TASKS:
-        figure = content[task][OURS]["ndcg@10"]  # type: ignore[index]
-        log.info("evaluate: %s ndcg@10 %.4f [%.4f, %.4f]", task, figure["value"], figure["low"], figure["high"])
+        for name in (OURS, PLANNED):
+            if name in content[task]:
+                figure = content[task][name]["ndcg@10"]
+                values = figure["value"], figure["low"], figure["high"]
+                log.info("evaluate: %s ndcg@10 %.4f [%.4f, %.4f] %s", task, *values, name.removeprefix(OURS))
+    for task, found in content["groups"].items():
+        for warning in found["warnings"]:
+            log.warning("evaluate: %s falls behind %s for %s", task, found["against"], warning)
 
 
-def _baselines(data: model.Prepared, scene: Scene) -> Iterator[tuple[str, Lists]]:
-    """Each baseline's lists over the full catalogue; `launch` by the peer that can rank unsold products."""
-    history, origin = scene.evidence.histories, scene.evidence.origin
-    makers = {"popularity": popularity, "recency_frequency": recency_frequency, "tifu_knn": tifu_knn, "ease": ease}
-    for name in BASELINES:
-        yield name, _walk(makers[name](history, origin), scene, ("all", "new"))
-        log.info("evaluate: ranked %s", name)
-    catalogue = scene.evidence.catalogue
-    affinity = line_affinity(history, catalogue.line, catalogue.kind, scene.evidence.last_day)
-    yield "affinity", _walk(affinity, scene, ("launch",))
+class _Chances:
+    """Probabilities of the test candidates beside what was bought."""
+
+    def __init__(self, ours: model.Model, data: model.Prepared, window: dict[str, int]) -> None:
+        self._calibration = ours.calibration
+        self._bought = data.histories.between(window["first_target"], window["last_target"]).matrix()
+        self._parts: list[tuple[NDArray, NDArray, NDArray]] = []
+
+    def see(self, batch: Batch, score: NDArray[np.float64], own: NDArray[np.bool_]) -> None:
+        """Take note of one batch."""
+        if self._calibration is not None:
+            label = np.asarray(self._bought[batch.customer, batch.item]).ravel() > 0
+            self._parts.append((self._calibration.probability(score, own), label, batch.customer))
+
+    def figures(self) -> dict[str, Any]:
+        """Calibration error, log-loss and the rest; empty where the model gives no probabilities."""
+        if not self._parts:
+            return {}
+        return calibration_figures(*(np.concatenate(part) for part in zip(*self._parts, strict=True)))
 
 
-def _walk(scorer: Scorer, scene: Scene, tasks: tuple[str, ...]) -> Lists:
-    """Top places per task: products sold before for `all`, without one's own for `new`, launched ones for `launch`."""
-    evidence, num = scene.evidence, scene.evidence.histories.num_customers
-    bought = evidence.histories.matrix()
-    launching = np.zeros(evidence.catalogue.num_items, bool)
-    launching[scene.launching] = True
-    found: Lists = {task: np.full((num, PLACES), -1, np.int32) for task in tasks}
-    for start in range(0, num, 256):
-        rows = slice(start, min(start + 256, num))
-        scores = scorer(rows).astype(np.float32)
-        for task in tasks:
-            if task == "new":
-                mask_entries(scores, bought[rows])
-            allowed = launching if task == "launch" else evidence.sold
-            best = top_items(np.where(allowed, scores, -np.inf), PLACES)
-            found[task][rows] = best
-    return found
+def _audiences(
+    ours: model.Model,
+    scene: Scene,
+    data: model.Prepared,
+    window: dict[str, int],
+    plans: tuple[bool, ...],
+    settings: Settings,
+) -> dict[str, dict[str, float]]:
+    """Area under the curve over launches with MIN_AUDIENCE buyers or more, as a mean over launches: the interval
+    resamples launches, not customers."""
+    targets = data.histories.between(window["first_target"], window["last_target"]).matrix()
+    items = scene.launching[targets[:, scene.launching].getnnz(axis=0) >= MIN_AUDIENCE]
+    if items.size == 0 or ours.forest("launch", False) is None:
+        return {}
+    bought = targets[:, items].toarray() > 0
+    scores = {plan: np.zeros(bought.shape) for plan in plans}
+    for batch in scene.audience(items):
+        first, last = int(batch.customer[0]), int(batch.customer[-1]) + 1
+        for plan, values in scores.items():
+            forest = ours.need("launch", plan)
+            values[first:last] = forest.score(batch.features, scene.launch_features).reshape(-1, items.size)
+    affinity = line_scorer(scene)
+    every = {OURS: scores[False]} | ({PLANNED: scores[True]} if True in scores else {})
+    every["affinity"] = np.concatenate([affinity(rows)[:, items] for rows in scene.evidence.slices(256)])
+    return {
+        name: bootstrap(audience_auc(values, bought), settings.seed, settings.num_resamples)._asdict()
+        | {"num_launches": int(items.size)}
+        for name, values in every.items()
+    }
+
+
+def _permuted(found: NDArray[np.int32], targets: dict[str, Any], settings: Settings) -> dict[str, float]:
+    """Launch lists handed to other customers: what is left is what the lists say of products, not of customers."""
+    other = np.random.default_rng(settings.seed).permutation(found.shape[0])
+    score = rank_metrics(found[other], *targets["launch"], cutoffs=(10,))["ndcg@10"]
+    return bootstrap(score, settings.seed, settings.num_resamples)._asdict()
+
+
+def _groups(of_task: dict[str, Metrics], scene: Scene, settings: Settings) -> dict[str, Any]:
+    customers = storage.read_table(model.PREPARED / "customers.parquet").to_pandas()
+    theirs = {name: of_task[name]["ndcg@10"] for name in BASELINES}
+    return groups(
+        of_task[OURS]["ndcg@10"], theirs, customers, scene.evidence.histories, settings.seed, settings.num_resamples
+    )
 
 
 def _intervals(values: Metrics, settings: Settings) -> dict[str, dict[str, float]]:
@@ -114,7 +171,8 @@ def _intervals(values: Metrics, settings: Settings) -> dict[str, dict[str, float
 def _beyond(found: NDArray[np.int32], scene: Scene, task: str) -> dict[str, dict[str, float]]:
     """Coverage and novelty: properties of the lists, without an interval."""
     evidence = scene.evidence
-    catalogue = scene.launching.size if task == "launch" else int(evidence.sold.sum())
+    sizes = {"launch": scene.launching.size, "rare": evidence.rare.size}
+    catalogue = sizes.get(task, int(evidence.sold.sum()))
     buyers = evidence.buyers["ever"].astype(np.int64)
     values = {
         "coverage@10": coverage(found, catalogue),
@@ -133,29 +191,6 @@ def _paired(of_task: dict[str, Metrics], settings: Settings) -> dict[str, dict[s
         for name, theirs in of_task.items()
         if name != OURS
     }
-
-
-def _slices(
-    score: NDArray[np.float64],
-    found: NDArray[np.int32],
-    targets: tuple[NDArray[np.int64], NDArray[np.int32]],
-    scene: Scene,
-    departments: dict[int, str],
-    settings: Settings,
-) -> dict[str, dict[str, dict[str, float]]]:
-    """NDCG@10 by length of history; recall@20 by department (share of its targets that the list holds)."""
-    history = scene.evidence.histories
-    lines = np.bincount(history.customer, minlength=history.num_customers)
-    cuts = np.quantile(lines[lines > 0], [0.25, 0.5, 0.75]) if (lines > 0).any() else [0, 0, 0]
-    names = [f"up to {cuts[0]:.0f} lines", f"up to {cuts[1]:.0f}", f"up to {cuts[2]:.0f}", f"over {cuts[2]:.0f}"]
-    group = np.searchsorted(cuts, lines)
-    by_length = {
-        name: bootstrap(np.where(group == i, score, np.nan), settings.seed, settings.num_resamples)._asdict()
-        | {"num_customers": int(((group == i) & ~np.isnan(score)).sum())}
-        for i, name in enumerate(names)
-    }
-    by_department = _by_department(found, targets, scene, departments, settings)
-    return {"history ndcg@10": by_length, "department recall@20": by_department}
 
 
 def _by_department(

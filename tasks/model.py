@@ -5,6 +5,7 @@ by the same code that trained it.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,16 +15,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nightmarket.contracts import InputError
 from nightmarket.encoding import lookup
 from nightmarket.evaluation import rank_metrics
 from nightmarket.histories import Histories
-from nightmarket.ranking import Budget, Catalogue, Evidence, Promotions, Ranker, Scene, TextScores, catalogue
+from nightmarket.ranking import Batch, Budget, Catalogue, Evidence, Promotions, Ranker, Scene, TextScores, catalogue
 from nightmarket.ranking import lists as ranked_lists
+from nightmarket.ranking.calibration import Calibration
+from nightmarket.ranking.evidence import RARE_BUYERS
 from nightmarket.retrieval import Tower
 from tasks import storage
 
 PREPARED = storage.ARTIFACTS / "prepare"
-TASKS = ("all", "new", "launch")
+Lists = dict[str, NDArray[np.int32]]
+TASKS = ("all", "new", "rare", "launch")
 log = logging.getLogger("nightmarket")
 
 
@@ -51,6 +56,10 @@ class Prepared:
         first = self.histories.first_weeks()
         inside = (first >= window.get("first_target", 1)) & (first <= window.get("last_target", 0))
         return np.flatnonzero(inside & self.catalogue.recommendable).astype(np.int32)
+
+    def plan_covers(self, window: dict[str, int]) -> bool:
+        """Whether the promotions of all of a window's target weeks lie in the tables."""
+        return "last_target" in window and self.promotions.covers(window["first_target"], window["last_target"])
 
     def evidence(self, origin: int) -> Evidence:
         """What was known at the end of week `origin`."""
@@ -105,10 +114,13 @@ def text_vectors(finetune: Path, data: Prepared) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class Model:
-    """A ranker for products on sale, one for launches, and the settings that their candidates need."""
+    """A ranker for products on sale, one for launches, and the settings that their candidates need.
 
-    ranker: Ranker
-    launch: Ranker | None
+    forests  ranker, launch, and where it was trained with a promotion plan ranker_plan, launch_plan
+    """
+
+    forests: dict[str, Ranker]
+    calibration: Calibration | None
     budget: Budget
     target_weeks: int
     promotion_plan: bool
@@ -116,20 +128,34 @@ class Model:
     trained_until: int
 
     def scene(self, data: Prepared, finetune: Path, window: dict[str, int]) -> Scene:
-        """Candidates with features at the end of the window's `fit_until`."""
+        """Candidates with features at the end of the window's `fit_until`; with the promotion plan where one is known
+        of and was trained with."""
         origin = window["fit_until"]
         text = text_scores(finetune, data, origin) if self.use_text else None
         launching = data.launching(window)
-        return Scene(data.evidence(origin), self.budget, text, launching, self.target_weeks, self.promotion_plan)
+        plan = self.promotion_plan and data.promotions.covers(origin + 1, origin + self.target_weeks)
+        return Scene(data.evidence(origin), self.budget, text, launching, self.target_weeks, plan)
+
+    def forest(self, name: str, plan: bool) -> Ranker | None:
+        """The forest `ranker` or `launch`, with or without the plan; None where none was trained."""
+        return self.forests.get(f"{name}_plan" if plan else name)
+
+    def need(self, name: str, plan: bool) -> Ranker:
+        """The same, which must be there."""
+        forest = self.forest(name, plan)
+        if forest is None:
+            raise InputError(f"the model has no forest '{name}'; run the stage `rank` again")
+        return forest
 
 
 def load(rank: Path) -> Model:
     """Read a rank folder."""
     facts = storage.read_json(rank / "ranker.json")
-    launch = rank / "launch.txt"
+    if "forests" not in facts:
+        raise InputError(f"{rank}: written by an older version; run `make nightly`, which trains and registers anew")
     return Model(
-        ranker=Ranker.load((rank / "ranker.txt").read_text(encoding="utf-8")),
-        launch=Ranker.load(launch.read_text(encoding="utf-8")) if launch.exists() else None,
+        forests={name: Ranker.load((rank / f"{name}.txt").read_text(encoding="utf-8")) for name in facts["forests"]},
+        calibration=Calibration.from_json(facts["calibration"]) if facts["calibration"] else None,
         budget=Budget(**facts["budget"]),
         target_weeks=facts["target_weeks"],
         promotion_plan=facts["promotion_plan"],
@@ -138,22 +164,38 @@ def load(rank: Path) -> Model:
     )
 
 
-def window_lists(model: Model, scene: Scene, num: int = 20) -> dict[str, NDArray[np.int32]]:
-    """(C, num) lists per task at the scene's origin, -1 padded: all products, those new to the customer, launches."""
-    num_customers = scene.evidence.histories.num_customers
-    found = {task: np.full((num_customers, num), -1, np.int32) for task in TASKS}
-    own = scene.features.index("item_num")
+def window_lists(
+    model: Model,
+    scene: Scene,
+    plans: tuple[bool, ...] = (False,),
+    num: int = 20,
+    see: Callable[[Batch, NDArray[np.float64], NDArray[np.bool_]], None] | None = None,
+) -> dict[bool, Lists]:
+    """Per variant, without and with the promotion plan, (C, num) lists per task at the scene's origin, -1 padded.
+
+    Tasks: all products, those new to the customer, those of them with few buyers, launches.
+    `see` is given each batch of products on sale with its scores without the plan, and which of them are own products.
+    """
+    evidence = scene.evidence
+    num_customers = evidence.histories.num_customers
+    found = {plan: {task: np.full((num_customers, num), -1, np.int32) for task in TASKS} for plan in plans}
+    own, few = scene.features.index("item_num"), scene.features.index("buyers_ever")
     for done, batch in enumerate(scene.batches()):
-        score = model.ranker.score(batch.features, scene.features)
-        unseen = batch.features[:, own] == 0
-        ranked_lists.fill(found["all"], batch.customer, batch.item, score)
-        ranked_lists.fill(found["new"], batch.customer[unseen], batch.item[unseen], score[unseen])
+        new = batch.features[:, own] == 0
+        chosen = {"all": np.ones(new.size, bool), "new": new, "rare": new & (batch.features[:, few] < RARE_BUYERS)}
+        for plan in plans:
+            score = model.need("ranker", plan).score(batch.features, scene.features)
+            if see is not None and not plan:
+                see(batch, score, ~new)
+            for task, rows in chosen.items():
+                ranked_lists.fill(found[plan][task], batch.customer[rows], batch.item[rows], score[rows])
         if done % 4 == 3:
             log.info("ranked %s of %s customers", f"{batch.customer[-1] + 1:,}", f"{num_customers:,}")
-    if model.launch is not None:
+    if model.forest("launch", False) is not None:
         for batch in scene.launches():
-            score = model.launch.score(batch.features, scene.launch_features)
-            ranked_lists.fill(found["launch"], batch.customer, batch.item, score)
+            for plan in plans:
+                score = model.need("launch", plan).score(batch.features, scene.launch_features)
+                ranked_lists.fill(found[plan]["launch"], batch.customer, batch.item, score)
     return found
 
 
@@ -161,23 +203,25 @@ def window_targets(data: Prepared, window: dict[str, int]) -> dict[str, tuple[ND
     """Distinct products per customer that the window's weeks hold, per task, as (indptr, items)."""
     before = data.histories.until(window["fit_until"])
     targets = data.histories.between(window["first_target"], window["last_target"])
-    sold = np.zeros(data.histories.num_items, bool)
-    sold[before.item] = True
-    launched = targets.where(~sold[targets.item])
-    return {"all": targets.targets(), "new": targets.targets(before.matrix()), "launch": launched.targets()}
+    buyers = before.matrix().getnnz(axis=0)[targets.item]
+    few = targets.where((buyers > 0) & (buyers < RARE_BUYERS))
+    return {
+        "all": targets.targets(),
+        "new": targets.targets(before.matrix()),
+        "rare": few.targets(before.matrix()),
+        "launch": targets.where(buyers == 0).targets(),
+    }
 
 
 def window_scores(folder: Path) -> pd.DataFrame:
     """NDCG@10 per customer and task of a model folder on the current test window: customer, task, ndcg@10."""
     data, model = prepared(), load(folder / "rank")
     window = data.windows["test"]
-    lists = window_lists(model, model.scene(data, folder / "finetune", window))
+    lists = window_lists(model, model.scene(data, folder / "finetune", window))[False]
     return customer_scores(lists, window_targets(data, window))
 
 
-def customer_scores(
-    lists: dict[str, NDArray[np.int32]], targets: dict[str, tuple[NDArray[np.int64], NDArray[np.int32]]]
-) -> pd.DataFrame:
+def customer_scores(lists: Lists, targets: dict[str, tuple[NDArray[np.int64], NDArray[np.int32]]]) -> pd.DataFrame:
     """NDCG@10 per customer and task as a long table; customers without targets in a task are left out."""
     parts = []
     for task in TASKS:

@@ -1,19 +1,20 @@
 """Gather candidates at earlier origins and train the second stage on what was bought afterwards.
 
 reads   artifacts/prepare, artifacts/finetune
-writes  artifacts/rank   ranker.txt, launch.txt (LightGBM's text form), ranker.json, importance.json
+writes  artifacts/rank   NAME.txt per forest (LightGBM's text form), ranker.json, importance.json
 """
 
 import logging
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
+from scipy import sparse
 
-from nightmarket.ranking import Budget, Ranker, Scene, TrainingRows, fit, thinned
+from nightmarket.ranking import Batch, Budget, Ranker, Scene, TrainingRows, Trees, fit, thinned
+from nightmarket.ranking.calibration import Calibration
 from tasks import model, storage
 from tasks.settings import StageSettings
 
@@ -27,65 +28,113 @@ class Settings(StageSettings):
 
     seed: int = Field(17, ge=0, description="seed of the thinning and of LightGBM")
     objective: Literal["binary", "lambdarank"] = Field("binary", description="what the trees are fitted to")
-    num_trees: int = Field(200, ge=1, le=5000, description="trees")
-    num_leaves: int = Field(63, ge=2, le=1024, description="leaves of a tree")
-    learning_rate: float = Field(0.07, gt=0, le=1, description="shrinkage of a tree")
+    num_trees: int = Field(300, ge=1, le=5000, description="trees")
+    num_leaves: int = Field(31, ge=2, le=1024, description="leaves of a tree")
+    learning_rate: float = Field(0.05, gt=0, le=1, description="shrinkage of a tree")
+    min_leaf_rows: int = Field(200, ge=1, description="rows that a leaf must hold")
+    l2: float = Field(10.0, ge=0, description="L2 penalty on the values of leaves")
     keep_own: float = Field(0.5, gt=0, le=1, description="share of the unbought candidates from the history that train")
     keep_other: float = Field(0.2, gt=0, le=1, description="share of the other unbought candidates that train")
     max_customers: int = Field(20_000, ge=10, description="customers that train; more are thinned at random")
+    calibrate_share: float = Field(
+        0.2,
+        gt=0,
+        lt=1,
+        description="share of the customers whom probabilities are calibrated on, by a forest of its own",
+    )
     use_text: bool = Field(False, description="candidates and features from the fine-tuned text towers")
     text_candidates: int = Field(30, ge=0, le=1000, description="candidates that the text towers propose")
     promotion_plan: bool = Field(
-        False, description="features from the promotions of the target weeks; only where the plan is fixed in advance"
+        True,
+        description="train a second forest that knows the promotions of the target weeks; it is used where the plan of "
+        "those weeks lies in the tables, and judged beside the one without",
     )
-    launch_trees: int = Field(100, ge=1, le=5000, description="trees of the ranker for products without sales")
+    launch_trees: int = Field(150, ge=1, le=5000, description="trees of the ranker for products without sales")
+    keep_launch: float = Field(0.05, gt=0, le=1, description="share of unbought customer-launch pairs that train")
 
 
 def run(settings: Settings) -> None:
     """Write artifacts/rank."""
     data = model.prepared()
     budget = Budget(text=settings.text_candidates if settings.use_text else 0)
-    target_weeks = data.windows["test"]["last_target"] - data.windows["test"]["fit_until"]
+    windows = data.windows["train"]
+    target_weeks = windows[0]["last_target"] - windows[0]["fit_until"]
+    plan = settings.promotion_plan and all(data.plan_covers(window) for window in windows)
     parts: list[TrainingRows] = []
     launch_parts: list[TrainingRows] = []
-    for window in data.windows["train"]:
+    for window in windows:
         origin = window["fit_until"]
         text = model.text_scores(FINETUNE, data, origin) if settings.use_text else None
-        scene = Scene(
-            data.evidence(origin), budget, text, data.launching(window), target_weeks, settings.promotion_plan
-        )
+        scene = Scene(data.evidence(origin), budget, text, data.launching(window), target_weeks, plan)
         bought = data.histories.between(window["first_target"], window["last_target"]).matrix()
         rng = np.random.default_rng([settings.seed, origin])
         parts.append(_rows(scene, bought, settings, rng))
         launch_parts.append(_launch_rows(scene, bought, settings, rng))
         log.info("rank: week %d: %s rows to learn from", origin, f"{parts[-1].label.size:,}")
-    knobs: dict[str, Any] = settings.model_dump(include={"objective", "num_leaves", "learning_rate", "seed"})
-    ranker = fit(parts, scene.features, num_trees=settings.num_trees, **knobs)
-    launch = None
+    forests = _forests(settings, parts, scene.features, "ranker", settings.num_trees)
     if any(part.label.any() for part in launch_parts):
-        launch = fit(launch_parts, scene.launch_features, num_trees=settings.launch_trees, name="launch", **knobs)
-    _write(settings, ranker, launch, budget, target_weeks, data.windows["train"][0]["last_target"])
+        forests |= _forests(settings, launch_parts, scene.launch_features, "launch", settings.launch_trees)
+    calibration = _calibration(settings, parts, scene.features)
+    _write(settings, forests, calibration, budget, target_weeks, plan, windows[0]["last_target"])
 
 
-def _rows(scene: Scene, bought: object, settings: Settings, rng: np.random.Generator) -> TrainingRows:
+def _forests(
+    settings: Settings, parts: list[TrainingRows], names: list[str], name: str, num_trees: int
+) -> dict[str, Ranker]:
+    """The forest that knows no plan, and where the rows hold one, that which does."""
+    trees, blind = _trees(settings, num_trees), _without_plan(names)
+    made = {name: fit(parts, names, blind, trees, name)}
+    if blind != names:
+        made[f"{name}_plan"] = fit(parts, names, names, trees, f"{name} with the plan")
+    return made
+
+
+def _trees(settings: Settings, num_trees: int) -> Trees:
+    known = {"num_leaves", "learning_rate", "min_leaf_rows", "l2", "seed", "objective"}
+    return Trees(num_trees=num_trees, **settings.model_dump(include=known))
+
+
+def _without_plan(names: list[str]) -> list[str]:
+    return [name for name in names if not name.startswith("plan_")]
+
+
+def _calibration(settings: Settings, parts: list[TrainingRows], names: list[str]) -> Calibration | None:
+    """Probabilities from scores, learned on a fifth of the customers from a forest that did not see them."""
+    if settings.objective != "binary":
+        return None
+    learned, held = zip(*(part.split(settings.seed, settings.calibrate_share) for part in parts), strict=True)
+    if not (any(part.label.any() for part in learned) and any(part.label.any() for part in held)):
+        return None
+    trees = _trees(settings, settings.num_trees)
+    forest = fit(list(learned), names, _without_plan(names), trees, "calibration")
+    score = np.concatenate([forest.score(part.features, names) for part in held])
+    label, weight = (np.concatenate([getattr(part, name) for part in held]) for name in ("label", "weight"))
+    own = np.concatenate([part.features[:, names.index("item_num")] > 0 for part in held])
+    return Calibration.fit(score, label, weight.astype(np.float64), own)
+
+
+def _rows(scene: Scene, bought: sparse.csr_matrix, settings: Settings, rng: np.random.Generator) -> TrainingRows:
     own = scene.features.index("item_num")
     keep_customer = _chosen(scene, settings, rng)
     kept = []
     for batch in scene.batches():
-        label = _label(bought, batch.customer, batch.item)
+        label = _label(bought, batch)
         keep, weight = thinned(label, batch.features[:, own] > 0, settings.keep_own, settings.keep_other, rng)
         keep &= keep_customer[batch.customer]
         kept.append((batch.features[keep], label[keep], batch.customer[keep], weight[keep]))
     return _joined(kept)
 
 
-def _launch_rows(scene: Scene, bought: object, settings: Settings, rng: np.random.Generator) -> TrainingRows:
-    """Only customers who bought a launch teach the order of launches."""
+def _launch_rows(scene: Scene, bought: sparse.csr_matrix, settings: Settings, rng: np.random.Generator) -> TrainingRows:
+    """Every bought pair and a share of all others, customers who bought no launch included: that is what makes the
+    scores of one launch comparable across customers."""
+    keep_customer = _chosen(scene, settings, rng)
     kept = []
-    for batch in scene.launches():
-        label = _label(bought, batch.customer, batch.item)
-        keep = np.isin(batch.customer, np.unique(batch.customer[label]))
-        kept.append((batch.features[keep], label[keep], batch.customer[keep], np.ones(keep.sum(), np.float32)))
+    for batch in scene.sampled_launches(bought, settings.keep_launch, rng):
+        label = _label(bought, batch)
+        keep = keep_customer[batch.customer]
+        weight = np.where(label, 1.0, 1.0 / settings.keep_launch).astype(np.float32)
+        kept.append((batch.features[keep], label[keep], batch.customer[keep], weight[keep]))
     if not kept:
         empty = np.zeros((0, len(scene.launch_features)), np.float32)
         return TrainingRows(empty, np.zeros(0, bool), np.zeros(0, int), np.zeros(0, np.float32))
@@ -97,8 +146,8 @@ def _chosen(scene: Scene, settings: Settings, rng: np.random.Generator) -> NDArr
     return rng.random(num) < settings.max_customers / max(num, 1)
 
 
-def _label(bought: object, customer: NDArray[np.int32], item: NDArray[np.int32]) -> NDArray[np.bool_]:
-    return np.asarray(bought[customer, item]).ravel() > 0  # type: ignore[index]
+def _label(bought: sparse.csr_matrix, batch: Batch) -> NDArray[np.bool_]:
+    return np.asarray(bought[batch.customer, batch.item]).ravel() > 0
 
 
 def _joined(kept: list[tuple[NDArray, NDArray, NDArray, NDArray]]) -> TrainingRows:
@@ -108,27 +157,27 @@ def _joined(kept: list[tuple[NDArray, NDArray, NDArray, NDArray]]) -> TrainingRo
 
 
 def _write(
-    settings: Settings, ranker: Ranker, launch: Ranker | None, budget: Budget, target_weeks: int, trained_until: int
+    settings: Settings,
+    forests: dict[str, Ranker],
+    calibration: Calibration | None,
+    budget: Budget,
+    target_weeks: int,
+    plan: bool,
+    trained_until: int,
 ) -> None:
-    _write_text(ranker, OUT / "ranker.txt")
-    gains = {"rank": ranker.gains()}
-    if launch is not None:
-        _write_text(launch, OUT / "launch.txt")
-        gains["launch"] = launch.gains()
-    facts = {
-        "features": list(ranker.features),
-        "launch_features": list(launch.features) if launch else [],
+    for name, forest in forests.items():
+        with storage.replacing(OUT / f"{name}.txt") as temporary:
+            temporary.write_text(forest.text(), encoding="utf-8")
+    facts: dict[str, Any] = {
+        "forests": {name: list(forest.features) for name, forest in forests.items()},
+        "features": list(forests["ranker"].features),
+        "calibration": calibration.to_json() if calibration else None,
         "budget": asdict(budget),
         "target_weeks": target_weeks,
-        "promotion_plan": settings.promotion_plan,
+        "promotion_plan": plan,
         "use_text": settings.use_text,
         "trained_until": trained_until,
         "settings": settings.model_dump(),
     }
     storage.write_json(facts, OUT / "ranker.json")
-    storage.write_json(gains, OUT / "importance.json")
-
-
-def _write_text(ranker: Ranker, path: Path) -> None:
-    with storage.replacing(path) as temporary:
-        temporary.write_text(ranker.text(), encoding="utf-8")
+    storage.write_json({name: forest.gains() for name, forest in forests.items()}, OUT / "importance.json")

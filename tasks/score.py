@@ -1,23 +1,40 @@
 """Recommend for every customer, from the champion and everything known tonight.
 
 reads   data/champion, artifacts/prepare
-writes  artifacts/score   recommendations.parquet, summary.json
+writes  artifacts/score   recommendations.parquet, launches.parquet, summary.json
 """
 
 import logging
+from collections import Counter
+from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 from pydantic import Field
 
 from nightmarket.contracts import InputError
-from nightmarket.ranking import Scene, reasons
+from nightmarket.ranking import Batch, Scene
 from nightmarket.ranking.lists import fill
+from nightmarket.ranking.reasons import Facts, Paths, explain, mix
 from tasks import manifest, model, storage
 from tasks.settings import StageSettings
 
 OUT = storage.ARTIFACTS / "score"
+SCHEMA = pa.schema(
+    [
+        ("customer_id", pa.string()),
+        ("rank", pa.int32()),
+        ("product_id", pa.string()),
+        ("title", pa.string()),
+        ("score", pa.float32()),
+        ("probability", pa.float32()),
+        ("reason", pa.string()),
+        ("reason_kind", pa.string()),
+    ]
+)
+STEP = 1024
 log = logging.getLogger("nightmarket")
 
 
@@ -25,6 +42,7 @@ class Settings(StageSettings):
     """What each customer gets."""
 
     num_recommendations: int = Field(20, ge=1, le=200, description="products per customer")
+    language: Literal["en", "zh"] = Field("en", description="language of the reasons")
 
 
 def run(settings: Settings) -> None:
@@ -35,53 +53,88 @@ def run(settings: Settings) -> None:
     data = model.prepared()
     champion = model.load(storage.CHAMPION / "rank")
     scene = champion.scene(data, storage.CHAMPION / "finetune", data.windows["deliver"])
-    found = _recommend(champion, scene, settings.num_recommendations)
     customers = storage.read_table(model.PREPARED / "customers.parquet", columns=["customer_id"])["customer_id"]
-    table = pa.table(
-        {
-            "customer_id": customers.take(found["customer"].to_numpy()),
-            "rank": found["rank"].to_numpy(np.int32),
-            "product_id": data.products["product_id"].to_numpy()[found["item"]],
-            "title": data.products["title"].to_numpy()[found["item"]],
-            "score": found["score"].to_numpy(np.float32),
-            "reason": found["reason"].to_numpy(),
-        }
-    )
-    storage.write_table(table, OUT / "recommendations.parquet")
+    kinds: Counter[str] = Counter()
+    shown = np.zeros(data.histories.num_items, bool)
+    served = total = 0
+    with storage.table_writer(OUT / "recommendations.parquet", SCHEMA) as write:
+        for found in _recommend(champion, scene, data, settings):
+            kinds.update(found["reason_kind"].tolist())
+            shown[found["item"]] = True
+            served += int(np.unique(found["customer"]).size)
+            total += found["item"].size
+            write(_table(found, customers, data))
     receipt = storage.read_json(storage.CHAMPION / "receipt.json")
     summary = {
-        "num_customers": int(found["customer"].nunique()),
-        "num_products": int(found["item"].nunique()),
-        "num_recommendations": len(found),
+        "num_customers": served,
+        "num_products": int(shown.sum()),
+        "num_recommendations": total,
+        "reasons": mix(np.repeat(np.array(list(kinds), object), list(kinds.values()))),
+        "promotion_plan": scene.promotion_plan,
         "champion": receipt["version"],
         "as_of": data.windows["as_of"],
     }
     storage.write_json(summary, OUT / "summary.json")
-    log.info("score: %s recommendations from version %s", f"{len(found):,}", receipt["version"])
+    log.info("score: %s recommendations from version %s", f"{total:,}", receipt["version"])
 
 
-def _recommend(champion: model.Model, scene: Scene, num: int) -> pd.DataFrame:
-    """customer, item, rank, score, reason; best first."""
-    parts = []
+def _recommend(
+    champion: model.Model, scene: Scene, data: model.Prepared, settings: Settings
+) -> Iterator[dict[str, NDArray]]:
+    """customer, item, rank, score, probability, reason, reason_kind; best first, some customers at a time."""
+    forest = champion.need("ranker", scene.promotion_plan)
+    paths, facts = Paths(forest.booster), Facts(scene.evidence, data.products)
     num_customers = scene.evidence.histories.num_customers
-    for done, batch in enumerate(scene.batches()):
-        score = champion.ranker.score(batch.features, scene.features)
-        first, last = int(batch.customer[0]), int(batch.customer[-1])
-        lists = np.full((last - first + 1, num), -1, np.int32)
-        fill(lists, batch.customer - first, np.arange(score.size, dtype=np.int32), score)
-        row = lists[lists >= 0]
-        rank = np.broadcast_to(np.arange(1, num + 1), lists.shape)[lists >= 0]
-        parts.append(
-            pd.DataFrame(
-                {
-                    "customer": batch.customer[row],
-                    "item": batch.item[row],
-                    "rank": rank,
-                    "score": score[row],
-                    "reason": reasons(batch.features[row], scene.features),
-                }
-            )
+    for batch in scene.batches():
+        score = forest.score(batch.features, scene.features)
+        row, rank = _best(batch, score, settings.num_recommendations)
+        features = forest.columns(batch.features[row], scene.features)
+        told = explain(
+            features,
+            list(forest.features),
+            paths.contributions(features),
+            batch.customer[row],
+            batch.item[row],
+            facts,
+            settings.language,
         )
-        if done % 4 == 3:
-            log.info("score: %s of %s customers", f"{last + 1:,}", f"{num_customers:,}")
-    return pd.concat(parts, ignore_index=True)
+        own = features[:, forest.features.index("item_num")] > 0
+        chance = (
+            champion.calibration.probability(score[row], own) if champion.calibration else np.full(row.size, np.nan)
+        )
+        yield {
+            "customer": batch.customer[row],
+            "item": batch.item[row],
+            "rank": rank,
+            "score": score[row],
+            "probability": chance,
+            "reason": np.array(told.texts, object),
+            "reason_kind": told.family,
+        }
+        done = int(batch.customer[-1]) + 1
+        if done % STEP < batch.customers.num or done == num_customers:
+            log.info("score: %s of %s customers", f"{done:,}", f"{num_customers:,}")
+
+
+def _best(batch: Batch, score: NDArray[np.float64], num: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Rows of the batch that are recommended, by customer, best first, and their ranks from 1."""
+    first, last = int(batch.customer[0]), int(batch.customer[-1])
+    lists = np.full((last - first + 1, num), -1, np.int32)
+    fill(lists, batch.customer - first, np.arange(score.size, dtype=np.int32), score)
+    rank = np.broadcast_to(np.arange(1, num + 1, dtype=np.int32), lists.shape)
+    return lists[lists >= 0], rank[lists >= 0]
+
+
+def _table(found: dict[str, NDArray], customers: pa.ChunkedArray, data: model.Prepared) -> pa.Table:
+    products = data.products
+    columns = {
+        "customer_id": customers.take(pa.array(found["customer"])),
+        "rank": found["rank"],
+        "product_id": products["product_id"].to_numpy()[found["item"]],
+        "title": products["title"].to_numpy()[found["item"]],
+        "score": found["score"].astype(np.float32),
+        "probability": found["probability"].astype(np.float32),
+        "reason": found["reason"],
+        "reason_kind": found["reason_kind"],
+    }
+    return pa.table(columns, schema=SCHEMA)

@@ -7,7 +7,7 @@ that are verified on reading.
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,16 @@ def write_table(table: pa.Table, path: Path, *, row_group_size: int = 1 << 20) -
             row_group_size=row_group_size,
             write_page_checksum=True,
         )
+
+
+@contextlib.contextmanager
+def table_writer(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
+    """A function that appends tables of the schema to a parquet file, which replaces `path` when the block ends well."""
+    with replacing(path) as temporary:
+        with pq.ParquetWriter(
+            temporary, schema, compression="zstd", compression_level=1, write_page_checksum=True
+        ) as writer:
+            yield writer.write_table
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:

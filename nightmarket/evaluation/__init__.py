@@ -1,6 +1,7 @@
 """How good is it: ranking metrics and honest intervals."""
 
+from nightmarket.evaluation.audience import audience_auc
 from nightmarket.evaluation.intervals import Interval, bootstrap, paired
 from nightmarket.evaluation.metrics import coverage, hits, novelty, rank_metrics
 
-__all__ = ["Interval", "bootstrap", "coverage", "hits", "novelty", "paired", "rank_metrics"]
+__all__ = ["Interval", "audience_auc", "bootstrap", "coverage", "hits", "novelty", "paired", "rank_metrics"]

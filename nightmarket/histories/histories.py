@@ -43,8 +43,16 @@ class Histories:
         arrays = {f.name: getattr(self, f.name)[mask] for f in fields(self) if not f.name.startswith("num_")}
         return replace(self, **arrays)
 
+    def of(self, rows: slice) -> "Histories":
+        """The lines of the customers of a slice, as views; codes stay as they are."""
+        first, last = np.searchsorted(self.customer, [rows.start, rows.stop])
+        arrays = {f.name: getattr(self, f.name)[first:last] for f in fields(self) if not f.name.startswith("num_")}
+        return replace(self, **arrays)
+
     def until(self, week: int) -> "Histories":
         """The lines of all weeks up to and including `week`."""
+        if len(self) == 0 or self.week.max() <= week:
+            return self  # not a copy: delivery walks the whole history
         return self.where(self.week <= week)
 
     def between(self, first: int, last: int) -> "Histories":

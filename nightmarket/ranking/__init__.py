@@ -2,7 +2,7 @@
 
 from nightmarket.ranking.catalogue import Catalogue, catalogue
 from nightmarket.ranking.evidence import Evidence, Promotions
-from nightmarket.ranking.ranker import Ranker, TrainingRows, fit, thinned
+from nightmarket.ranking.ranker import Ranker, TrainingRows, Trees, fit, thinned
 from nightmarket.ranking.reasons import reasons
 from nightmarket.ranking.scene import Batch, Budget, Scene, TextScores
 
@@ -16,6 +16,7 @@ __all__ = [
     "Scene",
     "TextScores",
     "TrainingRows",
+    "Trees",
     "catalogue",
     "fit",
     "reasons",

@@ -76,6 +76,11 @@ class Evidence:
             yield slice(start, min(start + step, num))
 
     @cached_property
+    def levels(self) -> "_Levels":
+        """Statistics per customer at each level, for all customers at once; `customers` makes them for a slice."""
+        return self.customers(slice(0, self.histories.num_customers)).levels
+
+    @cached_property
     def _totals(self) -> dict[str, NDArray[np.int64]]:
         """(I,) per item: distinct customers of the last weeks and ever, of two days or more, and their baskets."""
         num_items = self.catalogue.num_items
@@ -138,7 +143,9 @@ class Customers:
         self.evidence = evidence
         self.rows = rows
         lines = evidence.histories.of(rows)
-        self.lines: Histories = replace(lines, customer=lines.customer - rows.start, num_customers=rows.stop - rows.start)
+        self.lines: Histories = replace(
+            lines, customer=lines.customer - rows.start, num_customers=rows.stop - rows.start
+        )
         self.levels = _Levels(self)
 
     @property
@@ -161,7 +168,9 @@ class Customers:
     def recent(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """(B,), (B,) distinct products of the last 8 weeks: those bought for the first time, and all."""
         own, since = self.levels["item"], self.evidence.last_day - 57
-        return np.bincount(own.customer, own.first > since, self.num), np.bincount(own.customer, own.last > since, self.num)
+        return np.bincount(own.customer, own.first > since, self.num), np.bincount(
+            own.customer, own.last > since, self.num
+        )
 
     @cached_property
     def adopted(self) -> NDArray[np.int64]:

@@ -9,12 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightmarket.histories import Histories
-from nightmarket.ranking.evidence import Evidence
+from nightmarket.ranking.evidence import LEVELS, Customers, Evidence
+from nightmarket.ranking.pairs import take
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 
-_LEVELS = ("item", "line", "kind", "category", "maker")
+_MEANING = {
+    "item": "item",
+    "text": "products with the item's text",
+    "line": "line",
+    "kind": "kind",
+    "category": "category",
+    "maker": "maker",
+}
 _LEVEL_FEATURES = {
     "num": "baskets with it",
     "fresh": "baskets with it, halved for every 90 days of age",
@@ -62,14 +70,14 @@ PLAN = {
 """Known at the origin only where a retailer fixes the promotion plan in advance: off unless `rank.promotion_plan`."""
 
 FEATURES: dict[str, str] = {
-    **{f"{level}_{name}": f"{level}: {text}" for level in _LEVELS for name, text in _LEVEL_FEATURES.items()},
+    **{f"{level}_{name}": f"{_MEANING[level]}: {text}" for level in LEVELS for name, text in _LEVEL_FEATURES.items()},
     **_ITEM_FEATURES,
     **_CUSTOMER_FEATURES,
 }
 
 
 class FeatureTable:
-    """Computes feature rows for pairs at one origin; statistics are made once, on first use."""
+    """Computes feature rows for pairs at one origin; what is said of products is made once, on first use."""
 
     def __init__(self, evidence: Evidence, target_weeks: int, promotion_plan: bool = False) -> None:
         self._evidence = evidence
@@ -80,74 +88,24 @@ class FeatureTable:
         """Names of the columns, in order; `sources` are the candidate sources whose scores are appended."""
         return [*FEATURES, *(PLAN if self._plan else {}), *(f"score_{name}" for name in sources)]
 
-    def rows(self, customer: Ints, item: Ints, scores: dict[str, Floats]) -> Floats:
-        """(N, F) features of the pairs (customer[i], item[i])."""
-        found = self._levels(customer, item)
-        found |= self._of_item(customer, item, found)
-        found |= {name: values[customer] for name, values in self._customers.items()}
+    def rows(self, customers: Customers, customer: Ints, item: Ints, scores: dict[str, Floats]) -> Floats:
+        """(N, F) features of the pairs (customer[i], item[i]); customers are counted inside the slice."""
+        found = _levels(customers, customer, item)
+        of_customer = _of_customers(customers)
+        found |= {name: values[item] for name, values in self._items.items()}
+        found |= _ratios(found, of_customer, customer)
+        found |= {name: of_customer[name][customer] for name in _CUSTOMER_FEATURES}
         if self._plan:
             found |= {name: values[item] for name, values in self._planned.items()}
         found |= {f"score_{name}": values for name, values in scores.items()}
-        table = np.empty((customer.size, len(found)), np.float32)
-        for column, name in enumerate(self.names(list(scores))):
-            table[:, column] = found[name]
-        return table
-
-    def _levels(self, customer: Ints, item: Ints) -> dict[str, Floats]:
-        catalogue, last_day = self._evidence.catalogue, self._evidence.last_day
-        codes = {"item": item} | {level: getattr(catalogue, level)[item] for level in _LEVELS[1:]}
-        found: dict[str, Floats] = {}
-        for level in _LEVELS:
-            stats = self._evidence.levels[level]
-            row = stats.find(customer, codes[level])
-            never = row < 0
-            age = (last_day - stats.last).astype(np.float32)
-            columns = {"num": stats.num, "fresh": stats.fresh, "brief": stats.brief, "age": age, "due": age / stats.gap}
-            for name, values in columns.items():
-                found[f"{level}_{name}"] = _take(
-                    values, row, never, 0.0 if name in ("num", "fresh", "brief") else np.nan
-                )
-            found[f"{level}_share"] = found[f"{level}_fresh"] / self._evidence.customer_fresh[customer]
-            if level == "item":
-                since = (last_day - stats.first).astype(np.float32)
-                found["item_gap"] = _take(stats.gap, row, never, np.nan)
-                found["item_since"] = _take(since, row, never, np.nan)
-                found["item_units"] = _take(stats.units / np.maximum(stats.num, 1), row, never, np.nan)
-            if level == "kind":
-                paid = stats.spend / np.maximum(stats.units, 1e-6)
-                found["_kind_price"] = _take(paid, row, never, np.nan)
-        return found
-
-    def _of_item(self, customer: Ints, item: Ints, found: dict[str, Floats]) -> dict[str, Floats]:
-        items = {name: values[item] for name, values in self._items.items()}
-        with np.errstate(divide="ignore", invalid="ignore"):
-            kind = np.where(found["kind_fresh"] > 0, found["kind_fresh"], np.nan)
-            weeks = np.maximum(found["item_since"] / 7, 1)
-            pace = self._customers["baskets"][customer] / self._tenure[customer]
-            ratios = {
-                "item_rate": found["item_num"] / np.maximum(pace * weeks, 1),
-                "item_of_kind": found["item_fresh"] / kind,
-                "line_of_kind": found["line_fresh"] / kind,
-                "price_to_kind": items["price"] / found.pop("_kind_price"),
-            }
-        return items | {name: values.astype(np.float32) for name, values in ratios.items()}
-
-    @cached_property
-    def _tenure(self) -> Floats:
-        """(C,) weeks since each customer's first purchase, at least one."""
-        histories = self._evidence.histories
-        first = np.full(histories.num_customers, self._evidence.origin, np.int32)
-        np.minimum.at(first, histories.customer, histories.week)
-        return (self._evidence.origin - first + 1).astype(np.float32)
+        return table(found, self.names(list(scores)), customer.size)
 
     @cached_property
     def _items(self) -> dict[str, Floats]:
         evidence, histories = self._evidence, self._evidence.histories
         num_items, origin = evidence.catalogue.num_items, evidence.origin
-        buyers, stats = evidence.buyers, evidence.levels["item"]
+        buyers = evidence.buyers
         ever = np.maximum(buyers["ever"], 1)
-        again = np.bincount(stats.code, stats.days > 1, num_items)
-        baskets = np.bincount(stats.code, stats.num, num_items)
         kinds = np.bincount(evidence.catalogue.kind, buyers["4w"])
         recent = histories.between(origin - 3, origin)
         usual, now = _price(histories, num_items), _price(recent, num_items)
@@ -158,9 +116,9 @@ class FeatureTable:
             columns = {
                 **{f"buyers_{name}": values for name, values in buyers.items()},
                 "trend": (buyers["4w"] / 4) / (buyers["13w"] / 13),
-                "repeat": again / ever,
-                "loyal": baskets / ever,
-                "sold_for": _sold_for(histories.first_weeks(), origin),
+                "repeat": evidence.again / ever,
+                "loyal": evidence.baskets / ever,
+                "sold_for": _sold_for(evidence.first_weeks, origin),
                 "kind_share": buyers["4w"] / np.maximum(kinds[evidence.catalogue.kind], 1),
                 "price": usual,
                 "price_now": now / usual,
@@ -178,34 +136,77 @@ class FeatureTable:
         )
         return dict(zip(PLAN, shares, strict=True))
 
-    @cached_property
-    def _customers(self) -> dict[str, Floats]:
-        histories, origin = self._evidence.histories, self._evidence.origin
-        stats, num = self._evidence.levels["item"], histories.num_customers
-        baskets = _baskets(histories)
-        tried, recent = self._evidence.customer_recent
-        last = np.full(num, -(10**6), np.int32)
-        np.maximum.at(last, histories.customer, histories.day)
-        sizes = np.bincount(stats.customer, stats.num, num)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            columns = {
-                "baskets": baskets,
-                "baskets_4w": _baskets(histories.between(origin - 3, origin)),
-                "basket_size": sizes / baskets,
-                "idle": self._evidence.last_day - last,
-                "explore": tried / recent,
-                "spend": np.bincount(histories.customer, histories.value, num) / baskets,
-                "range": self._evidence.customer_range,
-            }
-        return {name: np.asarray(values, np.float32) for name, values in columns.items()}
+
+def table(found: dict[str, NDArray], names: list[str], num: int) -> Floats:
+    """(N, F) the named columns side by side."""
+    rows = np.empty((num, len(names)), np.float32)
+    for column, name in enumerate(names):
+        rows[:, column] = found[name]
+    return rows
 
 
-def _take(values: NDArray, row: NDArray[np.int64], never: NDArray[np.bool_], missing: float) -> Floats:
-    if values.size == 0:
-        return np.full(row.size, missing, np.float32)
-    taken = values[np.maximum(row, 0)].astype(np.float32)
-    taken[never] = missing
-    return taken
+def level_columns(customers: Customers, level: str, customer: Ints, code: Ints) -> dict[str, Floats]:
+    """The `_LEVEL_FEATURES` of the pairs at one level, without its name in front."""
+    stats = customers.levels[level]
+    row = stats.find(customer, code)
+    age = (customers.evidence.last_day - stats.last).astype(np.float32)
+    counts = {"num": stats.num, "fresh": stats.fresh, "brief": stats.brief}
+    found = {name: take(values, row, 0.0) for name, values in counts.items()}
+    found |= {"age": take(age, row, np.nan), "due": take(age / stats.gap, row, np.nan)}
+    return found | {"share": found["fresh"] / customers.fresh[customer]}
+
+
+def _levels(customers: Customers, customer: Ints, item: Ints) -> dict[str, Floats]:
+    found: dict[str, Floats] = {}
+    for level in LEVELS:
+        code = customers.evidence.catalogue.codes(level)[item]
+        columns = level_columns(customers, level, customer, code)
+        found |= {f"{level}_{name}": values for name, values in columns.items()}
+    own, kind = customers.levels["item"], customers.levels["kind"]
+    row = own.find(customer, item)
+    found["item_gap"] = take(own.gap, row, np.nan)
+    found["item_since"] = take((customers.evidence.last_day - own.first).astype(np.float32), row, np.nan)
+    found["item_units"] = take(own.units / np.maximum(own.num, 1), row, np.nan)
+    paid = kind.spend / np.maximum(kind.units, 1e-6)
+    found["_kind_price"] = take(paid, kind.find(customer, customers.evidence.catalogue.kind[item]), np.nan)
+    return found
+
+
+def _ratios(found: dict[str, Floats], of_customer: dict[str, Floats], customer: Ints) -> dict[str, Floats]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        kind = np.where(found["kind_fresh"] > 0, found["kind_fresh"], np.nan)
+        weeks = np.maximum(found["item_since"] / 7, 1)
+        pace = of_customer["pace"][customer]
+        ratios = {
+            "item_rate": found["item_num"] / np.maximum(pace * weeks, 1),
+            "item_of_kind": found["item_fresh"] / kind,
+            "line_of_kind": found["line_fresh"] / kind,
+            "price_to_kind": found["price"] / found["_kind_price"],
+        }
+    return {name: values.astype(np.float32) for name, values in ratios.items()}
+
+
+def _of_customers(customers: Customers) -> dict[str, Floats]:
+    """(B,) each of `_CUSTOMER_FEATURES`, and `pace`: baskets per week since the first purchase."""
+    lines, num, origin = customers.lines, customers.num, customers.evidence.origin
+    baskets = _baskets(lines)
+    tried, recent = customers.recent
+    last, first = np.full(num, -(10**6), np.int32), np.full(num, origin, np.int32)
+    np.maximum.at(last, lines.customer, lines.day)
+    np.minimum.at(first, lines.customer, lines.week)
+    own = customers.levels["item"]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        columns = {
+            "baskets": baskets,
+            "baskets_4w": _baskets(lines.between(origin - 3, origin)),
+            "basket_size": np.bincount(own.customer, own.num, num) / baskets,
+            "idle": customers.evidence.last_day - last,
+            "explore": tried / recent,
+            "spend": np.bincount(lines.customer, lines.value, num) / baskets,
+            "range": customers.variety,
+            "pace": baskets / (origin - first + 1),
+        }
+    return {name: np.asarray(values, np.float32) for name, values in columns.items()}
 
 
 def _price(histories: Histories, num_items: int) -> NDArray[np.float64]:

@@ -1,100 +1,119 @@
-"""Products that come on sale now: who will be the first to buy them.
+"""Products that nobody has bought yet: what their text, line, kind and maker say about who will.
 
-Which products are launched is the retailer's own decision and known beforehand; what is not known is who wants them.
-A product without sales has only its place in the catalogue and its text. Besides, we know how many bought the products
-of its line, kind and maker that came on sale lately, and who buys there.
+A product without sales has no score of its own; what is known is how the customer buys at each level above it, how
+many buyers products that were new at that level lately found, and who tries new products at all. Every product is
+described the same way, so a new one needs no training to be scored, and one forest for all customers makes scores
+comparable across customers.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nightmarket.ranking.evidence import Evidence
+from nightmarket.ranking.evidence import LEVELS, NEW_WEEKS, Customers, Evidence
+from nightmarket.ranking.features import level_columns, table
 from nightmarket.ranking.sources import Source, affinity
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 
-_LEVELS = ("line", "kind", "category", "maker")
-RECENT_WEEKS = 8
-LAUNCH_FEATURES: dict[str, str] = {
-    **{f"{level}_debuts": f"products of its {level} first sold in the last {RECENT_WEEKS} weeks" for level in _LEVELS},
-    **{f"{level}_draw": f"customers per debut of its {level}, per week since the debut" for level in _LEVELS},
-    **{f"{level}_own": f"share of the customer's fresh baskets in its {level}" for level in _LEVELS},
-    "line_num": "baskets of the customer with its line",
-    "kind_num": "baskets of the customer with its kind",
-    "kind_age": "days since the customer's last basket with its kind",
-    "range": "distinct products of the customer",
-    "explore": "share of the customer's last 8 weeks' purchases that were first purchases",
+_LEVELS = LEVELS[1:]
+_OF_LEVEL = {
+    "debuts": f"products first sold in the last {NEW_WEEKS} weeks",
+    "draw": "customers per such debut and week since",
+    "sold": "products ever sold",
+    "launching": "products that come on sale now",
+    "pop": "buyers of the last 4 weeks, summed over products",
+    "trend": "these, per buyer of the last 13 weeks",
+    "each": "these, per product ever sold",
 }
-
-
-def _codes(evidence: Evidence) -> dict[str, Ints]:
-    return {level: getattr(evidence.catalogue, level) for level in _LEVELS}
+_OF_PAIR = {
+    "num": "baskets of the customer",
+    "fresh": "baskets, halved for every 90 days of age",
+    "brief": "baskets, halved for every 21 days of age",
+    "age": "days since the last one",
+    "due": "days since the last one / usual gap between two",
+    "share": "fresh / the customer's fresh baskets of everything",
+}
+_OF_CUSTOMER = {
+    "range": "distinct products ever",
+    "recent": f"distinct products of the last {NEW_WEEKS} weeks",
+    "explore": f"share of the last {NEW_WEEKS} weeks' products that were bought for the first time",
+    "adopted": f"purchases of the last {NEW_WEEKS} weeks of products that had just come on sale",
+}
+_PLAN = {
+    "plan_display": "share of channels that will display it in the target weeks",
+    "plan_mailer": "share of channels that will have it in the mailer in the target weeks",
+}
+LAUNCH_FEATURES: dict[str, str] = {
+    f"{level}_{name}": f"{level}: {text}" for level in _LEVELS for name, text in (_OF_LEVEL | _OF_PAIR).items()
+} | _OF_CUSTOMER
 
 
 class LaunchTable:
-    """Candidates and features for products without sales, at one origin."""
+    """Candidates and features for products without sales, at one origin.
 
-    def __init__(self, evidence: Evidence, launching: Ints) -> None:
+    launching  (L,) the products
+    """
+
+    def __init__(
+        self, evidence: Evidence, launching: Ints, target_weeks: int = 4, promotion_plan: bool = False
+    ) -> None:
         self._evidence = evidence
         self._launching = launching
-        self._first = evidence.histories.first_weeks()
-        self._stats = {level: self._level(codes) for level, codes in _codes(evidence).items()}
+        self._plan: dict[str, Floats] = {}
+        if promotion_plan:
+            weeks = evidence.origin + 1, evidence.origin + target_weeks
+            self._plan = dict(zip(_PLAN, evidence.promotions.mean(evidence.catalogue.num_items, *weeks), strict=True))
+        self._stats = {level: self._level(evidence.catalogue.codes(level)) for level in _LEVELS}
 
     def sources(self, num: int) -> list[Source]:
-        """Affinity to line, kind and maker, weighed by how many buyers a debut there can expect."""
+        """Affinity to text, line, kind and category, each weighed by how many buyers a product there can expect."""
         items = self._launching
-        weight = np.ones(self._evidence.catalogue.num_items, np.float32)
         made = []
-        for level, codes in _codes(self._evidence).items():
-            if level == "category":
-                continue
-            expected = self._stats[level]["draw"][codes[items]] + 1e-4
-            weight[items] = expected
-            made.append(Source(level, num, items, affinity(self._evidence, level, codes, items, weight, divide=False)))
+        for level in ("text", "line", "kind", "category"):
+            code = self._evidence.catalogue.codes(level)[items]
+            stats = self._stats[level]
+            expected = (stats["draw"] + 0.1 * stats["each"] + 1e-4)[code].astype(np.float32)
+            made.append(Source(level, num, items, affinity(self._evidence, level, items, expected, divide=False)))
         return made
 
     def names(self, sources: list[str]) -> list[str]:
         """Names of the feature columns, in order."""
-        return [*LAUNCH_FEATURES, *(f"score_{name}" for name in sources)]
+        return [*LAUNCH_FEATURES, *self._plan, *(f"score_{name}" for name in sources)]
 
-    def rows(self, customer: Ints, item: Ints, scores: dict[str, Floats]) -> Floats:
-        """(N, F) features of the pairs (customer[i], item[i])."""
+    def rows(self, customers: Customers, customer: Ints, item: Ints, scores: dict[str, Floats]) -> Floats:
+        """(N, F) features of the pairs (customer[i], item[i]); customers are counted inside the slice."""
         found: dict[str, NDArray] = {}
-        levels = self._evidence.levels
-        for level, codes in _codes(self._evidence).items():
-            code = codes[item]
-            for name in ("debuts", "draw"):
-                found[f"{level}_{name}"] = self._stats[level][name][code]
-            stats = levels[level]
-            row = stats.find(customer, code)
-            some = (row >= 0) if stats.key.size else np.zeros(row.size, bool)
-            fresh = np.where(some, stats.fresh[row] if stats.key.size else 0.0, 0.0)
-            found[f"{level}_own"] = fresh / self._evidence.customer_fresh[customer]
-            if level in ("line", "kind"):
-                found[f"{level}_num"] = np.where(some, stats.num[row] if stats.key.size else 0.0, 0.0)
-            if level == "kind":
-                age = self._evidence.last_day - (stats.last[row] if stats.key.size else np.zeros(row.size))
-                found["kind_age"] = np.where(some, age, np.nan)
-        tried, bought = self._evidence.customer_recent
-        found["range"] = self._evidence.customer_range[customer]
+        for level in _LEVELS:
+            code = self._evidence.catalogue.codes(level)[item]
+            found |= {f"{level}_{name}": values[code] for name, values in self._stats[level].items()}
+            columns = level_columns(customers, level, customer, code)
+            found |= {f"{level}_{name}": values for name, values in columns.items()}
+        tried, bought = customers.recent
+        found["range"], found["recent"] = customers.variety[customer], bought[customer]
         found["explore"] = (tried / np.maximum(bought, 1))[customer]
+        found["adopted"] = customers.adopted[customer]
+        found |= {name: values[item] for name, values in self._plan.items()}
         found |= {f"score_{name}": values for name, values in scores.items()}
-        table = np.empty((customer.size, len(found)), np.float32)
-        for column, name in enumerate(self.names(list(scores))):
-            table[:, column] = found[name]
-        return table
+        return table(found, self.names(list(scores)), customer.size)
 
     def _level(self, codes: Ints) -> dict[str, Floats]:
-        """Debuts of the last weeks, per code of the level."""
+        """What is known of the products of each code of a level, by the names of `_OF_LEVEL`."""
         evidence, num = self._evidence, int(codes.max(initial=0)) + 1
-        since = evidence.origin - RECENT_WEEKS + 1
-        debut = evidence.sold & (self._first >= since)
+        debut = evidence.sold & (evidence.first_weeks > evidence.origin - NEW_WEEKS)
         debuts = np.bincount(codes[debut], minlength=num)
-        weeks = np.maximum(evidence.origin - self._first[debut] + 1, 1)
+        weeks = np.maximum(evidence.origin - evidence.first_weeks[debut] + 1, 1)
         draw = np.bincount(codes[debut], evidence.buyers["13w"][debut] / weeks, num)
         overall = draw.sum() / max(debuts.sum(), 1)
-        return {
-            "debuts": debuts.astype(np.float32),
-            "draw": ((draw + 2 * overall) / (debuts + 2)).astype(np.float32),
+        sold = np.bincount(codes[evidence.sold], minlength=num)
+        month = np.bincount(codes[evidence.active], evidence.buyers["4w"][evidence.active], num)
+        columns = {
+            "debuts": debuts,
+            "draw": (draw + 2 * overall) / (debuts + 2),
+            "sold": sold,
+            "launching": np.bincount(codes[self._launching], minlength=num),
+            "pop": month,
+            "trend": (month + 1) / (np.bincount(codes, evidence.buyers["13w"], num) + 3),
+            "each": (month + 0.5) / (sold + 2),
         }
+        return {name: np.asarray(values, np.float32) for name, values in columns.items()}

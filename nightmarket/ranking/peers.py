@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.linalg import cho_factor, cho_solve
 
 from nightmarket.histories import Histories
+from nightmarket.ranking.crowd import Ease, log_counts, reference
 
 Scores = NDArray[np.float32]
 Scorer = Callable[[slice], Scores]
@@ -114,64 +114,13 @@ def tifu_knn(histories: Histories, origin: int, settings: TifuSettings | None = 
     return score
 
 
-def ease(
-    histories: Histories,
-    origin: int,
-    ridge: float = 300.0,
-    columns: NDArray[np.int32] | None = None,
-    max_dual: int = 8000,
-    max_items: int = 8000,
-) -> Scorer:
-    """EASE (Steck, 2019) on log counts; with `columns` (A,) the scores are (B, A) for those items alone.
-
-    With C customers and X (C, I), the item-item inverse follows from a C x C one: X(XᵀX + λ)⁻¹ = (XXᵀ + λ)⁻¹X, so the
-    whole catalogue costs C³. Above `max_dual` customers the item-item form is used on the `max_items` best sellers.
-    """
-    counts = histories.matrix()
-    counts.data = np.log1p(counts.data)
-    columns = np.arange(counts.shape[1], dtype=np.int32) if columns is None else columns
-    if counts.shape[0] <= max_dual:
-        return _ease_dual(counts, ridge, columns)
-    return _ease_primal(counts, ridge, columns, max_items)
-
-
-def _ease_dual(counts: sparse.csr_matrix, ridge: float, columns: NDArray[np.int32]) -> Scorer:
-    kernel = (counts @ counts.T).toarray().astype(np.float64)
-    kernel[np.diag_indices_from(kernel)] += ridge
-    inverse = cho_solve(cho_factor(kernel, overwrite_a=True), np.eye(kernel.shape[0]), overwrite_b=True)
-    inverse32 = inverse.astype(np.float32)
-    chosen = counts.tocsc()[:, columns]
-    explained = np.zeros(columns.size, np.float32)
-    for start in range(0, columns.size, 8192):
-        block = chosen[:, start : start + 8192]
-        explained[start : start + 8192] = np.asarray(block.multiply(inverse32 @ block).sum(axis=0)).ravel()
-    scale = ridge / np.maximum(1.0 - explained, 1e-6)
-    by_item, by_customer = chosen.T.tocsr(), chosen.tocsr()
-
-    def score(rows: slice) -> Scores:
-        solved: Scores = (by_item @ inverse32[:, rows]).T
-        dense: Scores = by_customer[rows].toarray()
-        return dense - solved * scale
-
-    return score
-
-
-def _ease_primal(counts: sparse.csr_matrix, ridge: float, columns: NDArray[np.int32], max_items: int) -> Scorer:
-    best = np.argsort(-counts.getnnz(axis=0)[columns], kind="stable")[:max_items]
-    place = np.sort(best)
-    inside = counts[:, columns[place]]
-    gram = (inside.T @ inside).toarray().astype(np.float32)
-    gram[np.diag_indices_from(gram)] += ridge
-    inverse = cho_solve(cho_factor(gram, overwrite_a=True), np.eye(gram.shape[0], dtype=np.float32), overwrite_b=True)
-    weights = -inverse / np.diag(inverse)
-    np.fill_diagonal(weights, 0.0)
-
-    def score(rows: slice) -> Scores:
-        out = np.full((rows.stop - rows.start, columns.size), -np.inf, np.float32)
-        out[:, place] = inside[rows] @ weights
-        return out
-
-    return score
+def ease(histories: Histories, origin: int, ridge: float = 300.0, columns: NDArray[np.int32] | None = None) -> Scorer:
+    """EASE (Steck, 2019) on log counts; with `columns` (A,) the scores are (B, A) for those items alone."""
+    known = reference(histories, 8000)
+    columns = np.arange(histories.num_items, dtype=np.int32) if columns is None else columns
+    model = Ease(log_counts(known.histories), columns, ridge)
+    counts = log_counts(histories)
+    return lambda rows: model.score(counts[rows], known.place(rows))
 
 
 def line_affinity(histories: Histories, line: NDArray[np.int32], kind: NDArray[np.int32], last_day: int) -> Scorer:

@@ -33,6 +33,28 @@ class TrainingRows:
     group: NDArray[np.int64]
     weight: NDArray[np.float32]
 
+    def split(self, seed: int, share: float) -> tuple["TrainingRows", "TrainingRows"]:
+        """These rows in two parts by customer: a random `share` of the groups is in the second."""
+        second = np.random.default_rng([seed, self.group.size]).random(self.group.size) < share
+        return self._where(~second), self._where(second)
+
+    def _where(self, groups: NDArray[np.bool_]) -> "TrainingRows":
+        rows = np.repeat(groups, self.group)
+        return TrainingRows(self.features[rows], self.label[rows], self.group[groups], self.weight[rows])
+
+
+@dataclass(frozen=True)
+class Trees:
+    """How a forest is grown; every field is a key of the section `rank` and explained there."""
+
+    num_trees: int
+    num_leaves: int
+    learning_rate: float
+    min_leaf_rows: int
+    l2: float
+    seed: int
+    objective: Literal["binary", "lambdarank"] = "binary"
+
 
 @dataclass(frozen=True)
 class Ranker:
@@ -42,17 +64,25 @@ class Ranker:
     features: tuple[str, ...]
 
     def score(self, rows: Floats, names: list[str]) -> NDArray[np.float64]:
-        """(N,) scores of feature rows (N, F) with columns `names`; only their order within a customer means something.
+        """(N,) raw scores of feature rows (N, F) with columns `names`: log-odds under the binary objective.
 
-        Raises InputError when the columns are not those that the ranker was fitted on, in their order.
+        Columns that the ranker does not know are left aside. Raises InputError when one that it needs is missing.
         """
-        if list(self.features) != names:
-            odd = sorted(set(self.features) ^ set(names))
-            which = ", ".join(odd[:3]) if odd else "another order"
-            raise InputError(f"the ranker was fitted on other features ({which}); retrain it with this code")
         if rows.shape[0] == 0:
             return np.zeros(0)
-        return np.asarray(self.booster.predict(rows), np.float64)
+        return np.asarray(self.booster.predict(self.columns(rows, names), raw_score=True), np.float64)
+
+    def columns(self, rows: Floats, names: list[str]) -> Floats:
+        """(N, G) the ranker's own columns, in its order, of rows (N, F) with columns `names`."""
+        if list(self.features) == names:
+            return rows
+        lacking = [name for name in self.features if name not in names]
+        if lacking:
+            raise InputError(
+                f"the ranker was fitted on {len(lacking)} features that are not made here, first '{lacking[0]}'; "
+                "retrain it with this code"
+            )
+        return rows[:, [names.index(name) for name in self.features]]
 
     def text(self) -> str:
         """LightGBM's own text form."""
@@ -71,19 +101,11 @@ class Ranker:
         return {name: float(value) / total for name, value in zip(self.features, gain, strict=True)}
 
 
-def fit(
-    parts: list[TrainingRows],
-    features: list[str],
-    *,
-    objective: Literal["binary", "lambdarank"],
-    num_trees: int,
-    num_leaves: int,
-    learning_rate: float,
-    seed: int,
-    num_threads: int = 0,
-    name: str = "rank",
-) -> Ranker:
-    """Fit the trees on the labelled candidates of one or more origins.
+def fit(parts: list[TrainingRows], names: list[str], features: list[str], trees: Trees, name: str = "rank") -> Ranker:
+    """Fit a forest on the labelled candidates of one or more origins.
+
+    names     (F,) the columns of the rows
+    features  those of them that are learned from
 
     Raises InputError when no candidate was bought: there is nothing to learn an order from.
     """
@@ -91,26 +113,28 @@ def fit(
     if not label.any():
         raise InputError(f"{name}: no candidate was bought in the training windows; bring more history or customers")
     params: dict[str, Any] = {
-        "objective": objective,
+        "objective": trees.objective,
         "lambdarank_truncation_level": 20,
-        "num_leaves": num_leaves,
-        "learning_rate": learning_rate,
-        "min_data_in_leaf": min(50, max(1, label.size // 200)),
+        "num_leaves": trees.num_leaves,
+        "learning_rate": trees.learning_rate,
+        "min_data_in_leaf": min(trees.min_leaf_rows, max(1, label.size // 200)),
+        "lambda_l2": trees.l2,
         "feature_fraction": 0.6,
         "bagging_fraction": 0.7,
         "bagging_freq": 1,
         "max_bin": 63,
         "verbosity": -1,
-        "seed": seed,
+        "seed": trees.seed,
         "deterministic": True,
         "force_row_wise": True,
-        "num_threads": num_threads,
     }
+    known = [names.index(feature) for feature in features]
+    rows = np.concatenate([part.features if features == names else part.features[:, known] for part in parts])
     data = lgb.Dataset(
-        np.concatenate([part.features for part in parts]),
+        rows,
         label.astype(np.int8),
-        group=np.concatenate([part.group for part in parts]) if objective == "lambdarank" else None,
-        weight=np.concatenate([part.weight for part in parts]) if objective == "binary" else None,
+        group=np.concatenate([part.group for part in parts]) if trees.objective == "lambdarank" else None,
+        weight=np.concatenate([part.weight for part in parts]) if trees.objective == "binary" else None,
         feature_name=features,
         params={"max_bin": params["max_bin"], "verbosity": -1},
         free_raw_data=True,
@@ -118,10 +142,10 @@ def fit(
 
     def progress(env: Any) -> None:
         done = env.iteration + 1
-        if done % 50 == 0 or done == num_trees:
-            log.info("%s: %d of %d trees", name, done, num_trees)
+        if done % 50 == 0 or done == trees.num_trees:
+            log.info("%s: %d of %d trees", name, done, trees.num_trees)
 
-    booster = lgb.train(params, data, num_trees, callbacks=[progress])
+    booster = lgb.train(params, data, trees.num_trees, callbacks=[progress])
     return Ranker(booster, tuple(features))
 
 

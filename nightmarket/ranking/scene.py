@@ -9,8 +9,9 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
-from nightmarket.ranking.evidence import Evidence
+from nightmarket.ranking.evidence import Customers, Evidence
 from nightmarket.ranking.features import FeatureTable
 from nightmarket.ranking.launches import LaunchTable
 from nightmarket.ranking.sources import (
@@ -20,6 +21,7 @@ from nightmarket.ranking.sources import (
     ease_scores,
     neighbour_scores,
     popularity_scores,
+    rare_scores,
 )
 
 Floats = NDArray[np.float32]
@@ -37,8 +39,9 @@ class Budget:
     popular: int = 30
     kind: int = 50
     line: int = 40
+    rare: int = 40
     text: int = 0
-    launch: int = 40
+    launch: int = 60
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class TextScores:
 class Batch:
     """Candidates of a slice of customers: N pairs sorted by customer, with features (N, F)."""
 
+    customers: Customers
     customer: Ints
     item: Ints
     features: Floats
@@ -66,7 +70,8 @@ class Batch:
 class Scene:
     """Candidates and features at the end of week `evidence.origin`.
 
-    launching  (L,) products that come on sale in the target weeks, sold to nobody before
+    launching       (L,) products that come on sale in the target weeks, sold to nobody before
+    promotion_plan  with what is known of the promotions of the target weeks
     """
 
     def __init__(
@@ -81,9 +86,10 @@ class Scene:
         self.evidence = evidence
         self._budget = budget
         self.text = text
+        self.promotion_plan = promotion_plan
         self._table = FeatureTable(evidence, target_weeks, promotion_plan)
         self.launching = launching
-        self._launches = LaunchTable(evidence, launching)
+        self._launches = LaunchTable(evidence, launching, target_weeks, promotion_plan)
 
     @property
     def features(self) -> list[str]:
@@ -95,36 +101,62 @@ class Scene:
         """Names of the feature columns of `launches`."""
         return self._launches.names([source.name for source in self._launch_sources])
 
-    def batches(self) -> Iterator[Batch]:
-        """Products that were sold before, in chunks of customers."""
-        for rows in self._slices():
-            customer, item, scores = candidates(self.evidence, self._sources, rows, self._budget.history)
-            yield Batch(customer, item, self._table.rows(customer, item, scores))
+    def batches(self, step: int = CHUNK) -> Iterator[Batch]:
+        """Products that were sold before, `step` customers at a time."""
+        for rows in self.evidence.slices(step):
+            customers = self.evidence.customers(rows)
+            customer, item, scores = candidates(customers, self._sources, self._budget.history)
+            features = self._table.rows(customers, customer, item, scores)
+            yield Batch(customers, customer + np.int32(rows.start), item, features)
 
-    def launches(self) -> Iterator[Batch]:
+    def launches(self, step: int = CHUNK) -> Iterator[Batch]:
         """Products that come on sale, in chunks of customers; nothing where there are none."""
         if self.launching.size == 0:
             return
-        for rows in self._slices():
-            customer, item, scores = candidates(self.evidence, self._launch_sources, rows, 0)
-            yield Batch(customer, item, self._launches.rows(customer, item, scores))
+        for rows in self.evidence.slices(step):
+            customers = self.evidence.customers(rows)
+            customer, item, scores = candidates(customers, self._launch_sources, 0)
+            features = self._launches.rows(customers, customer, item, scores)
+            yield Batch(customers, customer + np.int32(rows.start), item, features)
 
-    def _slices(self) -> Iterator[slice]:
-        num = self.evidence.histories.num_customers
-        for start in range(0, num, CHUNK):
-            yield slice(start, min(start + CHUNK, num))
+    def audience(self, items: Ints, step: int = CHUNK) -> Iterator[Batch]:
+        """Every customer with each of a few launching products, by the features of `launches`."""
+        for rows in self.evidence.slices(step):
+            num = rows.stop - rows.start
+            customer = np.repeat(np.arange(num, dtype=np.int32), items.size)
+            yield self._launch_batch(rows, customer, np.tile(items, num))
+
+    def sampled_launches(
+        self, bought: sparse.csr_matrix, share: float, rng: np.random.Generator, step: int = CHUNK
+    ) -> Iterator[Batch]:
+        """A random share of all pairs of a customer and a launching product, and every pair that was bought.
+
+        bought  (C, I)
+        """
+        for rows in self.evidence.slices(step) if self.launching.size else ():
+            label = bought[rows][:, self.launching].toarray() > 0
+            customer, place = np.nonzero(label | (rng.random(label.shape) < share))
+            yield self._launch_batch(rows, customer.astype(np.int32), self.launching[place])
+
+    def _launch_batch(self, rows: slice, customer: Ints, item: Ints) -> Batch:
+        customers = self.evidence.customers(rows)
+        place = np.searchsorted(self.launching, item)
+        scores = {source.name: source.score(customers)[customer, place] for source in self._launch_sources}
+        features = self._launches.rows(customers, customer, item, scores)
+        return Batch(customers, customer + np.int32(rows.start), item, features)
 
     @cached_property
     def _sources(self) -> list[Source]:
         evidence, budget = self.evidence, self._budget
         active, buyers = evidence.active, evidence.buyers
-        weight = buyers["4w"] + 0.1 * buyers["13w"] + 0.01 * buyers["ever"]
+        weight = (buyers["4w"] + 0.1 * buyers["13w"] + 0.01 * buyers["ever"])[active]
         made = [
-            Source("ease", budget.ease, active, ease_scores(evidence)),
-            Source("neighbours", budget.neighbours, active, neighbour_scores(evidence)),
-            Source("popular", budget.popular, active, popularity_scores(evidence)),
-            Source("kind", budget.kind, active, affinity(evidence, "kind", evidence.catalogue.kind, active, weight)),
-            Source("line", budget.line, active, affinity(evidence, "line", evidence.catalogue.line, active, weight)),
+            Source("ease", budget.ease, active, ease_scores(evidence, active)),
+            Source("neighbours", budget.neighbours, active, neighbour_scores(evidence, active)),
+            Source("popular", budget.popular, active, popularity_scores(evidence, active)),
+            Source("kind", budget.kind, active, affinity(evidence, "kind", active, weight)),
+            Source("line", budget.line, active, affinity(evidence, "line", active, weight)),
+            Source("rare", budget.rare, evidence.rare, rare_scores(evidence, evidence.rare)),
         ]
         if self.text is not None:
             made.append(_text_source(self.text.customers, self.text.items, active, budget.text))
@@ -138,6 +170,7 @@ class Scene:
         return made
 
 
-def _text_source(customers: Floats, items: Floats, chosen: Ints, num: int) -> Source:
+def _text_source(vectors: Floats, items: Floats, chosen: Ints, num: int) -> Source:
     columns = np.ascontiguousarray(items[chosen].T)
-    return Source("text", num, chosen, lambda rows: customers[rows] @ columns)
+    # another name than that of the level "text", whose affinity is a source too
+    return Source("tower", num, chosen, lambda customers: vectors[customers.rows] @ columns)

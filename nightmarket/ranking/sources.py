@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from nightmarket.ranking.crowd import Ease, Neighbours, log_counts, reference
 from nightmarket.ranking.evidence import Customers, Evidence
 from nightmarket.ranking.lists import top_items
 from nightmarket.ranking.pairs import Pairs
-from nightmarket.ranking.peers import Ease, Neighbours, decayed_counts, log_counts, recent_popularity, reference
+from nightmarket.ranking.peers import decayed_counts, recent_popularity
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
@@ -108,9 +109,7 @@ def rare_scores(evidence: Evidence, items: Ints) -> Score:
     return score
 
 
-def candidates(
-    customers: Customers, sources: list[Source], num_history: int
-) -> tuple[Ints, Ints, dict[str, Floats]]:
+def candidates(customers: Customers, sources: list[Source], num_history: int) -> tuple[Ints, Ints, dict[str, Floats]]:
     """The union of what history and the sources propose, for the customers of a slice.
 
     Returns (customer (N,) counted inside the slice, item (N,), scores {source: (N,)}), sorted by customer, item. A
@@ -118,19 +117,23 @@ def candidates(
     """
     num_items = customers.evidence.catalogue.num_items
     keys = [_history(customers, num_history)] if num_history else [np.zeros(0, np.int64)]
-    dense: dict[str, tuple[Source, Floats]] = {}
+    dense: dict[str, Floats] = {}
     base = np.arange(customers.num, dtype=np.int64)[:, None] * num_items
     for source in sources:
         if source.items.size == 0:
             continue
         scores = source.score(customers)
-        dense[source.name] = (source, scores)
+        dense[source.name] = scores
         if source.num:
             best = top_items(_without_own(customers, scores, source.items), source.num)
             keys.append((base + source.items[np.maximum(best, 0)].astype(np.int64))[best >= 0])
     key = np.unique(np.concatenate(keys))
     customer, item = (key // num_items).astype(np.int32), (key % num_items).astype(np.int32)
-    found = {name: _at(scores, source.items, num_items, customer, item) for name, (source, scores) in dense.items()}
+    found = {}
+    for source in sources:
+        known = dense.get(source.name)
+        nothing = np.full(item.size, np.nan, np.float32)
+        found[source.name] = nothing if known is None else _at(known, source.items, num_items, customer, item)
     return customer, item, found
 
 

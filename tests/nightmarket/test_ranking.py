@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from nightmarket.contracts import InputError
 from nightmarket.histories import Histories
@@ -14,13 +15,14 @@ from nightmarket.ranking import (
     Scene,
     TextScores,
     TrainingRows,
+    Trees,
     catalogue,
     fit,
-    reasons,
     thinned,
 )
-from nightmarket.ranking.evidence import pairs
+from nightmarket.ranking.crowd import Ease, Neighbours, log_counts, reference
 from nightmarket.ranking.lists import fill, mask_entries, top_items
+from nightmarket.ranking.pairs import pairs
 from nightmarket.ranking.peers import (
     TifuSettings,
     ease,
@@ -160,17 +162,100 @@ def test_text_vectors_enter_as_a_score_and_as_a_source(shop, products):
     )
     made = scene(shop, products, text=vectors)
     customer, item, features = rows_of(made)
-    score = features[:, made.features.index("score_text")]
+    score = features[:, made.features.index("score_tower")]
     expected = (vectors.customers[customer] * vectors.items[item]).sum(axis=1)
     np.testing.assert_allclose(score, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_ease_from_customers_equals_ease_from_items(shop):
     history = shop.until(ORIGIN)
-    rows = slice(0, NUM_CUSTOMERS)
-    dual = ease(history, ORIGIN, ridge=20.0)(rows)
-    primal = ease(history, ORIGIN, ridge=20.0, max_dual=0)(rows)
-    np.testing.assert_allclose(dual, primal, rtol=2e-3, atol=2e-3)
+    counts = np.log1p(history.matrix().toarray().astype(np.float64))
+    inverse = np.linalg.inv(counts.T @ counts + 20.0 * np.eye(NUM_ITEMS))
+    weights = -inverse / np.diag(inverse)
+    np.fill_diagonal(weights, 0.0)
+    found = ease(history, ORIGIN, ridge=20.0)(slice(0, NUM_CUSTOMERS))
+    np.testing.assert_allclose(found, counts @ weights, rtol=2e-3, atol=2e-3)
+
+
+def test_a_customer_outside_the_reference_is_scored_like_one_inside(shop):
+    """Whoever is not in the sample, or came today, is scored by the same formula, without fitting again."""
+    history = shop.until(ORIGIN)
+    model = Ease(log_counts(history), np.arange(NUM_ITEMS, dtype=np.int32), 20.0)
+    counts = log_counts(history)
+    inside = model.score(counts, np.arange(NUM_CUSTOMERS))
+    outside = model.score(counts, np.full(NUM_CUSTOMERS, -1))
+    np.testing.assert_allclose(inside, outside, rtol=1e-3, atol=1e-4)
+
+
+def test_the_reference_is_an_even_sample_that_knows_its_members(shop):
+    history = shop.until(ORIGIN)
+    known = reference(history, 7)
+    assert known.chosen.size == 7
+    place = known.place(slice(0, NUM_CUSTOMERS))
+    assert place[known.chosen].tolist() == list(range(7))
+    assert (place < 0).sum() == NUM_CUSTOMERS - 7
+    whole, part = history.matrix(), known.histories.matrix()
+    assert (whole[known.chosen] != part).nnz == 0
+
+
+def test_nearest_customers_never_include_oneself(shop):
+    rows = shop.until(ORIGIN).matrix()
+    norm = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1))).ravel()
+    unit = (rows.toarray() / norm[:, None]).astype(np.float32)
+    found = Neighbours(sparse.csr_matrix(unit), 3).weights(sparse.csr_matrix(unit), np.arange(NUM_CUSTOMERS))
+    close = unit @ unit.T
+    np.fill_diagonal(close, -np.inf)
+    for c in range(NUM_CUSTOMERS):
+        assert found[c, c] == 0
+        assert close[c][found[c].indices].min() >= np.sort(close[c])[-3] - 1e-6
+
+
+def test_rows_do_not_depend_on_how_many_customers_are_walked_at_a_time(shop, products):
+    made = scene(shop, products)
+    for walk in (made.batches, made.launches):
+        few, many = list(walk(7)), list(walk(1000))
+        for name in ("customer", "item", "features"):
+            np.testing.assert_allclose(
+                np.concatenate([getattr(b, name) for b in few]), getattr(many[0], name), rtol=1e-5, atol=1e-6
+            )
+
+
+def test_item_totals_equal_their_definition(shop, products):
+    made = evidence(shop, products)
+    history = made.histories
+    for item in range(0, NUM_ITEMS, 7):
+        mine = history.item == item
+        lately = mine & (history.week > ORIGIN - 4)
+        assert made.buyers["4w"][item] == len(set(history.customer[lately].tolist()))
+        assert made.buyers["ever"][item] == len(set(history.customer[mine].tolist()))
+        assert made.baskets[item] == len(set(history.basket[mine].tolist()))
+        days = {c: set(history.day[mine & (history.customer == c)].tolist()) for c in set(history.customer[mine])}
+        assert made.again[item] == sum(len(found) > 1 for found in days.values())
+
+
+def test_rare_products_have_few_buyers_and_some(shop, products):
+    made = evidence(shop, products)
+    assert set(made.rare.tolist()) == {i for i in range(NUM_ITEMS) if 0 < made.buyers["ever"][i] < 10 and i != 7}
+
+
+def test_an_audience_is_every_customer_by_the_same_features(shop, products):
+    made = scene(shop, products)
+    item = np.array([NUM_ITEMS - 1], np.int32)
+    asked = {int(c): row for b in made.audience(item, 16) for c, row in zip(b.customer, b.features, strict=True)}
+    assert sorted(asked) == list(range(NUM_CUSTOMERS))
+    for batch in made.launches():
+        for c, row in zip(batch.customer, batch.features, strict=True):
+            np.testing.assert_allclose(asked[int(c)], row, rtol=1e-5)
+
+
+def test_launch_rows_hold_every_purchase_and_a_share_of_the_rest(shop, products):
+    made = scene(shop, products)
+    bought = shop.between(ORIGIN + 1, ORIGIN + 4).matrix()
+    batches = list(made.sampled_launches(bought, 0.2, np.random.default_rng(0)))
+    customer = np.concatenate([b.customer for b in batches])
+    buyers = bought[:, [NUM_ITEMS - 1]].nonzero()[0]
+    assert set(buyers.tolist()) <= set(customer.tolist())
+    assert len(buyers) < customer.size < NUM_CUSTOMERS
 
 
 def test_tifu_weighs_a_basket_by_its_place_in_its_group():
@@ -229,33 +314,46 @@ def test_the_trees_find_a_planted_preference_and_survive_their_text_form():
     features = rng.random((4000, 3)).astype(np.float32)
     label = rng.random(4000) < 0.02 + 0.5 * (features[:, 1] > 0.8)
     rows = TrainingRows(features, label, np.full(100, 40), np.ones(4000, np.float32))
-    knobs = {"num_trees": 20, "num_leaves": 7, "learning_rate": 0.2, "seed": 0}
+    names = ["a", "b", "c"]
     for objective in ("binary", "lambdarank"):
-        ranker = fit([rows], ["a", "b", "c"], objective=objective, **knobs)
-        score = ranker.score(features, ["a", "b", "c"])
+        trees = Trees(20, 7, 0.2, 20, 0.0, 0, objective)
+        ranker = fit([rows], names, names, trees)
+        score = ranker.score(features, names)
         assert score[features[:, 1] > 0.8].mean() > score[features[:, 1] <= 0.8].mean()
         assert max(ranker.gains(), key=ranker.gains().get) == "b"
-        np.testing.assert_array_equal(Ranker.load(ranker.text()).score(features, ["a", "b", "c"]), score)
-        again = fit([rows], ["a", "b", "c"], objective=objective, **knobs)
-        assert again.text() == ranker.text()
+        np.testing.assert_array_equal(Ranker.load(ranker.text()).score(features, names), score)
+        assert fit([rows], names, names, trees).text() == ranker.text()
+
+
+ONE_TREE = Trees(1, 2, 0.1, 1, 0.0, 0)
 
 
 def test_training_without_a_purchase_says_so():
     rows = TrainingRows(np.zeros((4, 1), np.float32), np.zeros(4, bool), np.array([4]), np.ones(4, np.float32))
     with pytest.raises(InputError, match="no candidate was bought"):
-        fit([rows], ["a"], objective="binary", num_trees=1, num_leaves=2, learning_rate=0.1, seed=0)
+        fit([rows], ["a"], ["a"], ONE_TREE)
 
 
-def test_a_frame_with_other_features_is_refused():
-    rows = TrainingRows(
-        np.eye(4, dtype=np.float32), np.array([1, 0, 0, 1], bool), np.array([4]), np.ones(4, np.float32)
-    )
-    names = list("abcd")
-    ranker = fit([rows], names, objective="binary", num_trees=1, num_leaves=2, learning_rate=0.1, seed=0)
-    with pytest.raises(InputError, match=r"other features \(c, d\)"):
+def test_a_forest_reads_its_own_columns_and_refuses_rows_without_them():
+    rng = np.random.default_rng(3)
+    table = rng.random((500, 4)).astype(np.float32)
+    rows = TrainingRows(table, table[:, 2] > 0.7, np.array([500]), np.ones(500, np.float32))
+    ranker = fit([rows], list("abcd"), ["a", "c"], Trees(5, 4, 0.3, 5, 0.0, 0))
+    assert ranker.features == ("a", "c")
+    np.testing.assert_array_equal(ranker.score(table, list("abcd")), ranker.score(table[:, [2, 1, 0, 3]], list("cbad")))
+    with pytest.raises(InputError, match="1 features that are not made here, first 'c'"):
         ranker.score(np.zeros((1, 2), np.float32), ["a", "b"])
-    with pytest.raises(InputError, match="another order"):
-        ranker.score(np.zeros((1, 4), np.float32), list("abdc"))
+
+
+def test_rows_are_split_by_customer():
+    group = np.full(400, 3)
+    owner = np.repeat(np.arange(400), 3)
+    rows = TrainingRows(owner[:, None].astype(np.float32), owner % 2 == 0, group, np.ones(1200, np.float32))
+    first, second = rows.split(5, 0.2)
+    assert not set(first.features[:, 0]) & set(second.features[:, 0])
+    assert first.label.size + second.label.size == 1200
+    assert 40 < second.group.size < 120
+    assert second.group.sum() == second.label.size
 
 
 def test_thinning_keeps_every_purchase_and_weighs_back_to_the_whole():
@@ -292,30 +390,6 @@ def test_masked_entries_never_come_first(shop):
     mask_entries(scores, bought)
     assert np.isneginf(scores[bought.toarray() > 0]).all()
     assert (scores[bought.toarray() == 0] == 1).all()
-
-
-def test_each_reason_states_numbers_that_the_ranker_saw():
-    names = ["item_num", "item_age", "item_gap", "line_num", "kind_num", "kind_age", "buyers_4w", "score_ease"]
-    nan = np.nan
-    rows = np.array(
-        [
-            [4, 9, 21, 4, 9, 2, 80, 1],
-            [1, 30, nan, 1, 1, 30, 80, 1],
-            [0, nan, nan, 2, 5, 3, 80, 1],
-            [0, nan, nan, 0, 1, 1, 80, 1],
-            [0, nan, nan, 0, 0, nan, 80, 0.2],
-            [0, nan, nan, 0, 0, nan, 80, -1],
-        ],
-        np.float32,
-    )
-    assert reasons(rows, names) == [
-        "bought 4 times, about every 3 weeks, last 9 days ago",
-        "bought once, 4 weeks ago",
-        "same kind and maker as products in 2 baskets of this customer",
-        "its kind is in 1 basket of this customer, last 1 day ago",
-        "often bought together with products of this customer",
-        "bought by 80 customers in the last 4 weeks",
-    ]
 
 
 def test_a_customer_whose_scores_are_all_equal_gets_the_first_items():
