@@ -31,6 +31,7 @@ class Run:
         self.seconds: dict[str, float] = {}
         self.ran: list[str] = []
         self.sha = ""
+        self.about = ""
         self.decision = ""
         self.started_from = publish.records_digest(home)
         self._status: dict[str, list[Any]] | None = None
@@ -55,6 +56,16 @@ class Run:
             if one.phase == phase:
                 await self._timed(one, self._stage_work(one))
 
+    async def upto(self, last: str) -> None:
+        """Run one stage and all that it depends on."""
+        wanted = self._needed(last)
+        for one in self.stages:
+            if one.name in wanted:
+                await self._timed(one, self._stage_work(one))
+
+    def _needed(self, last: str) -> set[str]:
+        return {last, *(name for one in self.stages if one.name == last for name in one.upstream)}
+
     def _stage_work(self, one: dag.Stage) -> Any:
         forced = one.name in self.force
 
@@ -77,7 +88,7 @@ class Run:
 
     async def register(self) -> None:
         """Commit what was trained, register it with MLflow, and let the gate decide about data/champion."""
-        self._refuse_unfinished("retrain")
+        self._refuse_unfinished(self._of("retrain"))
         self.commit()
 
         async def work() -> Any:
@@ -116,10 +127,15 @@ class Run:
         self.env = {**self.env, "NIGHTMARKET_COMMIT": self.sha}
         return self.sha
 
+    def keep(self, last: str) -> str:
+        """Commit a run that ends with the stage `last`, and do no more; returns the commit."""
+        self._refuse_unfinished(self._needed(last))
+        return self.commit()
+
     def finish(self, *phases: str) -> outcome.Outcome:
         """Commit the run and publish it; a run with overrides, or with unfinished stages, is not published."""
         started = time.perf_counter()
-        self._refuse_unfinished(*phases)
+        self._refuse_unfinished(self._of(*phases))
         self.commit()
         if self.trial:
             self.log.info("this run changed parameters, so it is kept as refs/runs/%s and not published", self.name)
@@ -129,8 +145,10 @@ class Run:
         self.seconds["publish"] = time.perf_counter() - started
         return outcome.Outcome.of(self, published=published)
 
-    def _refuse_unfinished(self, *phases: str) -> None:
-        wanted = {one.name for one in self.stages if one.phase in phases}
+    def _of(self, *phases: str) -> set[str]:
+        return {one.name for one in self.stages if one.phase in phases}
+
+    def _refuse_unfinished(self, wanted: set[str]) -> None:
         status = dag.status(self.tree) if self._status is None else self._status
         self._status = status
         left = sorted(set(status) & wanted) or sorted(key for key in status if key.endswith(".dvc"))
@@ -158,7 +176,7 @@ class Run:
     async def _timed(self, one: dag.Stage, work: Any) -> None:
         started = time.perf_counter()
         try:
-            await stage.stage_task(one, work)()
+            await stage.stage_task(one, work, self.about)()
         except TimeoutError:
             raise stage.StageError(
                 f"{one.name} ran past its limit of {one.timeout_s:g} s and was ended (dvc.yaml: meta.timeout_s)"

@@ -49,15 +49,18 @@ def transient(_task: Any, _run: Any, state: State[Any]) -> bool:
     return not (isinstance(state.data, InputError) or "does not exist" in str(state.data))
 
 
-def stage_task(stage: dag.Stage, work: Callable[[], Awaitable[Any]]) -> Task[[], Any]:
-    """A Prefect task of the stage's name, with the retries, time limit and pool that dvc.yaml asks for."""
+def stage_task(stage: dag.Stage, work: Callable[[], Awaitable[Any]], about: str = "") -> Task[[], Any]:
+    """A Prefect task of the stage's name, with the retries, time limit and pool that dvc.yaml asks for.
+
+    about   stands before the stage's name in the UI and in the log
+    """
 
     async def run() -> Any:
         return await work()
 
     return task(
         name=stage.name,
-        task_run_name=stage.name,
+        task_run_name=about + stage.name,
         tags=[f"pool:{stage.pool}"],
         cache_policy=NO_CACHE,
         persist_result=False,

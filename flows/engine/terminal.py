@@ -14,7 +14,7 @@ from flows.engine import overrides, server
 from nightmarket.contracts import InputError
 from tasks import settings, storage
 
-FLOWS = ("nightly", "retrain", "deliver")
+FLOWS = ("nightly", "retrain", "deliver", "search")
 
 
 def hand_over(flow: str) -> None:
@@ -39,6 +39,8 @@ def main(flow: str = "", arguments: list[str] | None = None) -> int:
 
 def _parameters(flow: str, arguments: list[str] | None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog=f"python -m flows.{flow}")
+    if flow == "search":
+        return _search_parameters(parser, arguments)
     if flow == "nightly":
         parser.add_argument("--business-date", metavar="YYYY-MM-DD", help="rows from this day on are left out")
     parser.add_argument("--force", action="append", default=[], choices=settings.STAGES, help="run this stage anyway")
@@ -47,6 +49,21 @@ def _parameters(flow: str, arguments: list[str] | None) -> dict[str, Any]:
     given = vars(parser.parse_args(arguments))
     _check_date(given.get("business_date"))
     given["overrides"] = dict(overrides.parse(one) for one in given.pop("set"))
+    return {key: value for key, value in given.items() if value not in (None, [], {})}
+
+
+def _search_parameters(parser: argparse.ArgumentParser, arguments: list[str] | None) -> dict[str, Any]:
+    what = "as rank.num_leaves='[31, 255]' or rank.learning_rate='{low: 0.03, high: 0.2, log: true}'"
+    parser.add_argument("--space", action="append", default=[], metavar="SECTION.KEY=RANGE", help=what)
+    parser.add_argument("--trials", type=int, help="how many in all")
+    parser.add_argument("--metric", help="task and figure, as 'all ndcg@10'")
+    parser.add_argument("--windows", nargs="+", metavar="MONDAY", help="where the windows end, before the test window")
+    parser.add_argument("--minutes", type=float, help="no trial begins after so many minutes")
+    parser.add_argument("--seed", type=int, help="of the sampler")
+    parser.add_argument("--name", help="of the search; one that was killed goes on under its name")
+    parser.add_argument("--wait-minutes", type=float, help="how long to wait for another run")
+    given = vars(parser.parse_args(arguments))
+    given["space"] = dict(overrides.parse(one) for one in given["space"])
     return {key: value for key, value in given.items() if value not in (None, [], {})}
 
 
