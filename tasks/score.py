@@ -7,7 +7,7 @@ writes  artifacts/score   recommendations.parquet, launches.parquet, summary.jso
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -50,8 +50,15 @@ def run(settings: Settings) -> None:
     if not (storage.CHAMPION / "receipt.json").exists():
         raise InputError("there is no champion yet; run `make nightly`, whose gate makes the first")
     manifest.verify(storage.CHAMPION)
-    data = model.prepared()
     champion = model.load(storage.CHAMPION / "rank")
+    summary = deliver(settings, model.prepared(), champion)
+    receipt = storage.read_json(storage.CHAMPION / "receipt.json")
+    storage.write_json(summary | {"champion": receipt["version"]}, OUT / "summary.json")
+    log.info("score: %s recommendations from version %s", f"{summary['num_recommendations']:,}", receipt["version"])
+
+
+def deliver(settings: Settings, data: model.Prepared, champion: model.Model) -> dict[str, Any]:
+    """Write recommendations.parquet, some customers at a time, and return what the summary says of it."""
     scene = champion.scene(data, storage.CHAMPION / "finetune", data.windows["deliver"])
     customers = storage.read_table(model.PREPARED / "customers.parquet", columns=["customer_id"])["customer_id"]
     kinds: Counter[str] = Counter()
@@ -64,18 +71,14 @@ def run(settings: Settings) -> None:
             served += int(np.unique(found["customer"]).size)
             total += found["item"].size
             write(_table(found, customers, data))
-    receipt = storage.read_json(storage.CHAMPION / "receipt.json")
-    summary = {
+    return {
         "num_customers": served,
         "num_products": int(shown.sum()),
         "num_recommendations": total,
         "reasons": mix(np.repeat(np.array(list(kinds), object), list(kinds.values()))),
         "promotion_plan": scene.promotion_plan,
-        "champion": receipt["version"],
         "as_of": data.windows["as_of"],
     }
-    storage.write_json(summary, OUT / "summary.json")
-    log.info("score: %s recommendations from version %s", f"{total:,}", receipt["version"])
 
 
 def _recommend(

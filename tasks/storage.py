@@ -62,12 +62,14 @@ def write_table(table: pa.Table, path: Path, *, row_group_size: int = 1 << 20) -
 
 @contextlib.contextmanager
 def table_writer(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
-    """A function that appends tables of the schema to a parquet file, which replaces `path` when the block ends well."""
-    with replacing(path) as temporary:
-        with pq.ParquetWriter(
+    """A function that appends tables to a parquet file, which replaces `path` when the block ends well."""
+    with (
+        replacing(path) as temporary,
+        pq.ParquetWriter(
             temporary, schema, compression="zstd", compression_level=1, write_page_checksum=True
-        ) as writer:
-            yield writer.write_table
+        ) as writer,
+    ):
+        yield writer.write_table
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:

@@ -61,10 +61,13 @@ def last_complete_week(trading_days: dict[int, int]) -> int:
     return max(week for week, days in trading_days.items() if days >= usual)
 
 
-def windows(last_complete: int, first_week: int, target_weeks: int, num_origins: int) -> dict[str, object]:
-    """Where time is cut: one test window, `num_origins` - 1 earlier ones that train the ranker, one for the encoder.
+def windows(
+    last_complete: int, first_week: int, target_weeks: int, num_origins: int, origin_step: int | None = None
+) -> dict[str, object]:
+    """Where time is cut: one test window, `num_origins` - 1 windows before it that train the ranker, one for the encoder.
 
-    The encoder learns before the ranker's first origin, so that the ranker never sees scores of a tower that knew
+    With `origin_step` weeks, fewer than `target_weeks`, the ranker also trains at the origins between these: their
+    targets overlap, so they cost time and add no later week. The encoder learns before the ranker's first origin, so that the ranker never sees scores of a tower that knew
     its targets. Raises InputError when the history is too short.
     """
     need = target_weeks * (num_origins + 2)
@@ -75,5 +78,9 @@ def windows(last_complete: int, first_week: int, target_weeks: int, num_origins:
             "or prepare.origins"
         )
     cuts = [last_complete - target_weeks * (i + 1) for i in range(num_origins + 1)]
-    made = [asdict(Window(cut, cut + 1, cut + target_weeks)) for cut in cuts]
-    return {"test": made[0], "train": made[1:num_origins], "finetune": made[num_origins]}
+
+    def window(cut: int) -> dict[str, int]:
+        return asdict(Window(cut, cut + 1, cut + target_weeks))
+
+    train = range(cuts[1], cuts[num_origins - 1] - 1, -(origin_step or target_weeks))
+    return {"test": window(cuts[0]), "train": [window(cut) for cut in train], "finetune": window(cuts[num_origins])}

@@ -41,7 +41,7 @@ class Budget:
     line: int = 40
     rare: int = 40
     text: int = 0
-    launch: int = 60
+    launch: int = 100
 
 
 @dataclass(frozen=True)
