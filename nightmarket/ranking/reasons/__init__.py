@@ -3,7 +3,6 @@
 from nightmarket.ranking.reasons.facts import Facts
 from nightmarket.ranking.reasons.families import family_of
 from nightmarket.ranking.reasons.paths import Paths
-from nightmarket.ranking.reasons.plain import reasons
-from nightmarket.ranking.reasons.told import Told, explain, mix
+from nightmarket.ranking.reasons.told import Told, explain, mix, reasons
 
 __all__ = ["Facts", "Paths", "Told", "explain", "family_of", "mix", "reasons"]
