@@ -13,11 +13,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field
 
+from nightmarket.encoding.encoder import log_progress
 from nightmarket.evaluation import Interval, audience_auc, bootstrap, coverage, hits, novelty, paired, rank_metrics
 from nightmarket.evaluation.calibration import calibration_figures
 from nightmarket.evaluation.groups import groups
 from nightmarket.ranking import Batch, Scene
-from nightmarket.ranking.baselines import BASELINES, Lists, baselines, line_scorer
+from nightmarket.ranking.baselines import BASELINES, Lists, baselines, line_scorer, walk
 from tasks import model, storage
 from tasks.settings import StageSettings
 
@@ -35,6 +36,10 @@ class Settings(StageSettings):
 
     seed: int = Field(17, ge=0, description="seed of the bootstrap")
     num_resamples: int = Field(1000, ge=100, le=100_000, description="bootstrap resamples of the customers")
+    heads: tuple[str, ...] = Field(
+        (), description="scoring heads, by name, to fit and compare: see docs/heads.md; none of them helps the champion"
+    )
+    head_steps: int | None = Field(None, ge=0, description="steps that each of them is trained for; null: its default")
 
 
 def run(settings: Settings) -> None:
@@ -51,6 +56,9 @@ def run(settings: Settings) -> None:
     for name, their_lists in baselines(scene, PLACES):
         lists[name] = their_lists
         log.info("evaluate: ranked %s", name)
+    for name in settings.heads:
+        lists[f"head_{name}"] = _head(name, data, scene, settings)
+        log.info("evaluate: ranked head %s", name)
     per_customer = {
         task: {name: rank_metrics(found[task], *targets[task]) for name, found in lists.items() if task in found}
         for task in model.TASKS
@@ -83,6 +91,23 @@ def run(settings: Settings) -> None:
     storage.write_table(pa.Table.from_pandas(table, preserve_index=False), OUT / "per_customer.parquet")
     _write_plot(content)
     _tell(content)
+
+
+def _head(name: str, data: model.Prepared, scene: Scene, settings: Settings) -> Lists:
+    """The lists of a scoring head, fitted at the test window's origin."""
+    from nightmarket.retrieval.heads import Material, config_of, fit
+
+    steps = {} if settings.head_steps is None else {"max_steps": settings.head_steps}
+    material = Material(
+        scene.evidence.histories,
+        model.text_vectors(FINETUNE, data).astype(np.float32),
+        data.products["text_id"].to_numpy(np.int32),
+        data.catalogue.recommendable,
+    )
+    progress = log_progress(log, f"evaluate: head {name}")
+    head = fit(name, material, scene.evidence.origin, config_of(name, **steps), settings.seed, progress)
+    every = np.arange(data.histories.num_items, dtype=np.int32)
+    return walk(lambda rows: head.scores(rows, every), scene, model.TASKS, PLACES)
 
 
 def _tell(content: dict[str, Any]) -> None:

@@ -64,11 +64,11 @@ def last_complete_week(trading_days: dict[int, int]) -> int:
 def windows(
     last_complete: int, first_week: int, target_weeks: int, num_origins: int, origin_step: int | None = None
 ) -> dict[str, object]:
-    """Where time is cut: one test window, `num_origins` - 1 windows before it that train the ranker, one for the encoder.
+    """Where time is cut: one test window, `num_origins` - 1 before it that train the ranker, one for the encoder.
 
     With `origin_step` weeks, fewer than `target_weeks`, the ranker also trains at the origins between these: their
-    targets overlap, so they cost time and add no later week. The encoder learns before the ranker's first origin, so that the ranker never sees scores of a tower that knew
-    its targets. Raises InputError when the history is too short.
+    targets overlap, and none lies later. The encoder learns before the ranker's first origin, so that the ranker never
+    sees scores of a tower that knew its targets. Raises InputError when the history is too short.
     """
     need = target_weeks * (num_origins + 2)
     have = last_complete - first_week + 1

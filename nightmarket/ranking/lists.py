@@ -12,18 +12,26 @@ def top_items(scores_BI: NDArray[np.float32], num: int) -> NDArray[np.int32]:
     kept = min(num, scores_BI.shape[1])
     if kept == 0 or scores_BI.shape[0] == 0:
         return best
-    # Only the score at the border is asked of topk: which of several equal items it would name is not defined.
-    border = torch.topk(torch.from_numpy(np.ascontiguousarray(scores_BI)), kept, dim=1).values[:, -1].numpy()
-    for row, (scores, least) in enumerate(zip(scores_BI, border, strict=True)):
-        item = np.flatnonzero(scores >= least)
-        if item.size > kept:
-            tied = scores[item] == least
-            spare = kept - int((~tied).sum())
-            item = np.sort(np.concatenate([item[~tied], item[tied][:spare]]))
-        item = item[np.argsort(-scores[item], kind="stable")]
-        item = item[np.isfinite(scores[item])]
-        best[row, : item.size] = item
+    found = torch.topk(torch.from_numpy(np.ascontiguousarray(scores_BI)), kept, dim=1)
+    border = found.values[:, -1].numpy()
+    best[:, :kept] = _in_order(scores_BI, found.indices.numpy().astype(np.int32))
+    # Which of several items that are equal at the border topk names is not defined: those rows are done by hand.
+    tied = np.flatnonzero((scores_BI >= border[:, None]).sum(axis=1) > kept)
+    for row in tied.tolist():
+        scores, least = scores_BI[row], border[row]
+        above, equal = np.flatnonzero(scores > least), np.flatnonzero(scores == least)
+        item = np.sort(np.concatenate([above, equal[: kept - above.size]]))
+        best[row, :kept] = item[np.argsort(-scores[item], kind="stable")]
+    chosen = np.take_along_axis(scores_BI, best[:, :kept], axis=1)
+    best[:, :kept][~np.isfinite(chosen)] = -1
     return best
+
+
+def _in_order(scores_BI: NDArray[np.float32], items: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Each row's items (B, k) by falling score, equal ones by rising code."""
+    items = np.sort(items, axis=1)
+    order = np.argsort(-np.take_along_axis(scores_BI, items, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(items, order, axis=1)
 
 
 def mask_entries(scores_BI: NDArray[np.float32], rows: sparse.csr_matrix) -> None:

@@ -149,6 +149,7 @@ class Scene:
     def _sources(self) -> list[Source]:
         evidence, budget = self.evidence, self._budget
         active, buyers = evidence.active, evidence.buyers
+        rare = evidence.rare[buyers["13w"][evidence.rare] > 0]
         weight = (buyers["4w"] + 0.1 * buyers["13w"] + 0.01 * buyers["ever"])[active]
         made = [
             Source("ease", budget.ease, active, ease_scores(evidence, active)),
@@ -156,7 +157,7 @@ class Scene:
             Source("popular", budget.popular, active, popularity_scores(evidence, active)),
             Source("kind", budget.kind, active, affinity(evidence, "kind", active, weight)),
             Source("line", budget.line, active, affinity(evidence, "line", active, weight)),
-            Source("rare", budget.rare, evidence.rare, rare_scores(evidence, evidence.rare)),
+            Source("rare", budget.rare, rare, rare_scores(evidence, rare)),
         ]
         if self.text is not None:
             made.append(_text_source(self.text.customers, self.text.items, active, budget.text))

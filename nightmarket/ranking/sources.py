@@ -23,7 +23,8 @@ Score = Callable[[Customers], Floats]
 
 @dataclass(frozen=True)
 class Source:
-    """Scores (B, A) over `items` (A,) for the customers of a slice; the best `num` become candidates."""
+    """Scores (B, A) over `items` (A,) for the customers of a slice, an array of their own; the best `num` become
+    candidates."""
 
     name: str
     num: int
@@ -51,7 +52,9 @@ def affinity(evidence: Evidence, level: str, items: Ints, weight: Floats, divide
 
     def score(customers: Customers) -> Floats:
         dense: Floats = level_shares(customers.levels[level], customers.num).toarray()
-        return dense[:, columns] * within
+        found: Floats = np.take(dense, columns, axis=1)  # not dense[:, columns], which numpy lays out by column
+        found *= within
+        return found
 
     return score
 
@@ -91,7 +94,7 @@ def neighbour_scores(evidence: Evidence, items: Ints, num: int = 100) -> Score:
 def popularity_scores(evidence: Evidence, items: Ints) -> Score:
     """Recent popularity, the same for everybody."""
     values = recent_popularity(evidence.histories, evidence.origin, 2)[items]
-    return lambda customers: np.broadcast_to(values, (customers.num, values.size))
+    return lambda customers: np.tile(values, (customers.num, 1))
 
 
 def rare_scores(evidence: Evidence, items: Ints) -> Score:
@@ -101,9 +104,11 @@ def rare_scores(evidence: Evidence, items: Ints) -> Score:
     within, line, kind = weight[items], catalogue.line[items], catalogue.kind[items]
 
     def score(customers: Customers) -> Floats:
-        by_line = level_shares(customers.levels["line"], customers.num).toarray()[:, line]
-        by_kind = level_shares(customers.levels["kind"], customers.num).toarray()[:, kind]
-        found: Floats = (by_line + 0.01 * by_kind + 1e-5) * within
+        by_line = level_shares(customers.levels["line"], customers.num).toarray()
+        by_kind = 0.01 * level_shares(customers.levels["kind"], customers.num).toarray() + 1e-5
+        found: Floats = np.take(by_line, line, axis=1)
+        found += np.take(by_kind, kind, axis=1)
+        found *= within
         return found
 
     return score
@@ -125,7 +130,7 @@ def candidates(customers: Customers, sources: list[Source], num_history: int) ->
         scores = source.score(customers)
         dense[source.name] = scores
         if source.num:
-            best = top_items(_without_own(customers, scores, source.items), source.num)
+            best = _best_unowned(customers, scores, source)
             keys.append((base + source.items[np.maximum(best, 0)].astype(np.int64))[best >= 0])
     key = np.unique(np.concatenate(keys))
     customer, item = (key // num_items).astype(np.int32), (key % num_items).astype(np.int32)
@@ -137,14 +142,17 @@ def candidates(customers: Customers, sources: list[Source], num_history: int) ->
     return customer, item, found
 
 
-def _without_own(customers: Customers, scores: Floats, items: Ints) -> Floats:
-    """A copy of the scores with -inf where the customer bought the item before: history proposes those itself."""
+def _best_unowned(customers: Customers, scores: Floats, source: Source) -> Ints:
+    """(B, num) columns of the best items that the customer never bought: history proposes the others itself."""
     own = customers.levels["item"]
-    place = column_of(items, own.num_codes)[own.code]
-    masked = np.array(scores, np.float32)
+    place = column_of(source.items, own.num_codes)[own.code]
     known = place >= 0
-    masked[own.customer[known], place[known]] = -np.inf
-    return masked
+    row, column = own.customer[known], place[known]
+    kept = scores[row, column]
+    scores[row, column] = -np.inf
+    best = top_items(scores, source.num)
+    scores[row, column] = kept
+    return best
 
 
 def column_of(items: Ints, num_items: int) -> Ints:

@@ -6,8 +6,11 @@ import math
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
-from tasks import evaluate, model
+from nightmarket.ranking.baselines import BASELINES
+from tasks import model
+from tasks.__main__ import main
 
 NAMES = {f"{m}@{k}" for m in ("ndcg", "recall", "hit", "mrr") for k in (10, 20)} | {"coverage@10", "novelty@10"}
 
@@ -18,18 +21,18 @@ def metrics(whole_night):
 
 
 def test_every_task_has_every_metric_with_an_ordered_interval(metrics):
-    for task in ("all", "new", "launch"):
-        assert "nightmarket" in metrics[task]
+    for task in model.TASKS:
+        assert {"nightmarket", "nightmarket_plan"} <= set(metrics[task])
         for name, figures in metrics[task].items():
-            assert set(figures) == ({"ndcg@10"} if name.startswith("text_") else NAMES)
-            for figure in figures.values():
-                assert set(figure) == {"value", "low", "high"}
+            assert set(figures) - {"audience_auc"} == ({"ndcg@10"} if name.startswith("text_") else NAMES)
+            for metric, figure in figures.items():
+                assert set(figure) - {"num_launches"} == {"value", "low", "high"}, metric
                 assert all(math.isfinite(v) for v in figure.values())
                 assert figure["low"] <= figure["value"] <= figure["high"]
 
 
 def test_all_baselines_and_the_encoder_before_and_after_stand_beside_ours(metrics):
-    assert {*evaluate.BASELINES, "nightmarket", "text_before", "text_after"} <= set(metrics["all"])
+    assert {*BASELINES, "nightmarket", "text_before", "text_after"} <= set(metrics["all"])
     assert set(metrics["paired"]["all"]) == set(metrics["all"]) - {"nightmarket", "text_before", "text_after"}
     assert "affinity" in metrics["launch"]
 
@@ -57,7 +60,7 @@ def test_lists_hold_no_product_twice_and_new_ones_nothing_bought_before(whole_ni
     data, made = model.prepared(), model.load(whole_night / "artifacts/rank")
     window = data.windows["test"]
     scene = made.scene(data, whole_night / "artifacts/finetune", window)
-    lists = model.window_lists(made, scene)
+    lists = model.window_lists(made, scene)[False]
     before = data.histories.until(window["fit_until"])
     bought = set(zip(before.customer.tolist(), before.item.tolist(), strict=True))
     launched = set(data.launching(window).tolist())
@@ -65,8 +68,10 @@ def test_lists_hold_no_product_twice_and_new_ones_nothing_bought_before(whole_ni
         for customer, row in enumerate(table):
             shown = row[row >= 0].tolist()
             assert len(shown) == len(set(shown))
-            if task == "new":
+            if task in ("new", "rare"):
                 assert not {(customer, i) for i in shown} & bought
+            if task == "rare":
+                assert (scene.evidence.buyers["ever"][shown] < 10).all()
             if task == "launch":
                 assert set(shown) <= launched
 
@@ -80,3 +85,36 @@ def test_targets_of_launch_are_products_without_a_sale_before(whole_night, monke
     assert items.size
     assert (first > window["fit_until"]).all()
     assert set(np.unique(items).tolist()) == set(data.launching(window).tolist())
+
+
+def test_probabilities_are_judged_on_all_candidates(metrics):
+    found = metrics["calibration"]
+    assert 0 <= found["ece"] < 0.1
+    assert found["num_pairs"] == sum(part["num_pairs"] for part in found["bins"])
+
+
+def test_groups_are_told_for_what_is_bought_and_what_is_new(metrics):
+    assert set(metrics["groups"]) == {"all", "new"}
+    assert metrics["groups"]["all"]["against"] in BASELINES
+
+
+def test_heads_named_in_params_stand_in_the_comparison(copied_night):
+    path = copied_night / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    params["evaluate"] |= {"heads": ["cosine", "matrix_factorisation"], "head_steps": 3}
+    path.write_text(yaml.safe_dump(params))
+    assert main("evaluate") == 0
+    found = json.loads((copied_night / "artifacts/evaluate/metrics.json").read_text())
+    for task in model.TASKS:
+        assert {"head_cosine", "head_matrix_factorisation"} <= set(found[task])
+
+
+def test_an_unknown_head_is_one_line(copied_night, capsys):
+    path = copied_night / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    params["evaluate"]["heads"] = ["cosin"]
+    path.write_text(yaml.safe_dump(params))
+    assert main("evaluate") == 2
+    err = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "cosin" in err
+    assert "self_attentive" in err

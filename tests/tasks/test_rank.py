@@ -4,9 +4,10 @@ import hashlib
 import json
 
 import lightgbm as lgb
+import numpy as np
 import yaml
 
-from tasks import model
+from tasks import model, storage
 from tasks.__main__ import main
 
 
@@ -16,7 +17,7 @@ def test_the_folder_holds_text_and_json_only_and_both_agree_on_the_features(whol
     facts = json.loads((folder / "ranker.json").read_text())
     booster = lgb.Booster(model_file=str(folder / "ranker.txt"))
     assert booster.feature_name() == facts["features"]
-    assert "score_text" in facts["features"]
+    assert "score_tower" in facts["features"]
     assert not any(name.startswith("plan_") for name in facts["features"])
 
 
@@ -30,7 +31,7 @@ def test_the_same_inputs_give_the_same_bytes(copied_night):
     def digest():
         return [
             hashlib.sha256((copied_night / f"artifacts/rank/{n}.txt").read_bytes()).digest()
-            for n in ("ranker", "launch")
+            for n in ("ranker", "ranker_plan", "launch", "launch_plan")
         ]
 
     before = digest()
@@ -45,8 +46,31 @@ def test_without_text_the_towers_are_not_touched(copied_night):
     path.write_text(yaml.safe_dump(params))
     (copied_night / "artifacts/finetune/tower.safetensors").unlink()
     assert main("rank") == 0
-    assert "score_text" not in json.loads((copied_night / "artifacts/rank/ranker.json").read_text())["features"]
+    assert "score_tower" not in json.loads((copied_night / "artifacts/rank/ranker.json").read_text())["features"]
     assert not model.load(copied_night / "artifacts/rank").use_text
+
+
+def test_a_plan_is_learned_from_only_where_one_is_known(whole_night, copied_night):
+    """The made-up shop has promotions for every week; without them there is one forest of each kind."""
+    facts = json.loads((whole_night / "artifacts/rank/ranker.json").read_text())
+    assert {"plan_display", "plan_mailer"} <= set(facts["forests"]["ranker_plan"])
+    path = copied_night / "artifacts/prepare/promotions.parquet"
+    storage.write_table(storage.read_table(path).slice(0, 0), path)
+    assert main("rank") == 0
+    facts = json.loads((copied_night / "artifacts/rank/ranker.json").read_text())
+    assert set(facts["forests"]) == {"ranker", "launch"}
+    assert not facts["promotion_plan"]
+
+
+def test_probabilities_are_calibrated_on_customers_that_did_not_train(whole_night):
+    loaded = model.load(whole_night / "artifacts/rank")
+    assert loaded.calibration is not None
+    scores = np.linspace(-6, 2, 50)
+    for own in (True, False):
+        chance = loaded.calibration.probability(scores, np.full(50, own))
+        assert (np.diff(chance) >= 0).all()
+        assert (chance > 0).all()
+        assert (chance < 1).all()
 
 
 def test_an_override_out_of_range_is_one_line(copied_night, capsys):

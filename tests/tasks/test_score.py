@@ -1,6 +1,7 @@
 """score: a list for every customer from the champion, and from nothing else."""
 
 import json
+import re
 import shutil
 
 import pyarrow.parquet as pq
@@ -33,6 +34,11 @@ def test_every_customer_gets_distinct_recommendable_products_with_reasons(crowne
     assert set(found.product_id) <= set(products.product_id[products.recommendable])
     assert found.reason.str.len().gt(5).all()
     assert (found.groupby("customer_id").score.diff().dropna() <= 0).all()
+    assert found.probability.between(0, 1, inclusive="neither").all()
+    summary = json.loads((crowned / "artifacts/score/summary.json").read_text())
+    assert summary["num_recommendations"] == len(found)
+    assert summary["num_customers"] == len(customers)
+    assert summary["reasons"]["fallback" if "fallback" in summary["reasons"] else "generic"] < 0.5
 
 
 def test_a_reason_counts_what_the_history_counts(crowned):
@@ -43,11 +49,17 @@ def test_a_reason_counts_what_the_history_counts(crowned):
     products = pq.read_table(crowned / "artifacts/prepare/products.parquet").to_pandas()
     code = dict(zip(customers.customer_id, customers.customer, strict=True))
     item = dict(zip(products.product_id, products.item, strict=True))
-    told = found[found.reason.str.match(r"bought \d+ times")].head(50)
+    told = found[found.reason_kind == "repeat"].head(80)
     assert len(told)
+    counted = 0
     for row in told.itertuples():
         mine = lines[(lines.customer == code[row.customer_id]) & (lines.item == item[row.product_id])]
-        assert f"bought {mine.basket.nunique()} times" in row.reason
+        assert len(mine), row.reason
+        times = re.search(r"bought (\d+) times", row.reason)
+        if times:
+            counted += 1
+            assert mine.basket.nunique() == int(times[1]), row.reason
+    assert counted
 
 
 def test_without_a_champion_it_says_how_to_get_one(copied_night, capsys):

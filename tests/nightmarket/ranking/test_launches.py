@@ -1,0 +1,137 @@
+"""Products without sales: who wants them is learned from other launches; a new one needs no training to be scored."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nightmarket.evaluation import audience_auc, rank_metrics
+from nightmarket.histories import Histories
+from nightmarket.ranking import Budget, Evidence, Promotions, Ranker, Scene, TrainingRows, Trees, catalogue, fit
+from nightmarket.ranking.lists import fill
+
+CUSTOMERS, KINDS, OLD, LAUNCHES = 240, 6, 60, 36
+FIRST, ORIGIN = 15, 19
+NO_PROMOTIONS = Promotions(*(np.zeros(0, t) for t in (np.int32, np.int32, np.float32, np.float32)))
+
+
+def products(num: int) -> pd.DataFrame:
+    kind = np.arange(num) % KINDS
+    return pd.DataFrame(
+        {
+            "department": "food",
+            "category": [f"c{k // 2}" for k in kind],
+            "type": [f"t{k}" for k in kind],
+            "maker": [f"m{i % 4}" for i in range(num)],
+            "brand": None,
+            "text_id": np.arange(num) % 20,
+            "recommendable": True,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def shop() -> Histories:
+    """Each customer buys one kind; products OLD.. come on sale at week FIRST + 1 or ORIGIN + 1, and are tried by those
+    who buy their kind."""
+    rng = np.random.default_rng(8)
+    rows = []
+    for customer in range(CUSTOMERS):
+        kind = customer % KINDS
+        for week in range(24):
+            for _ in range(2):
+                rows.append((customer, kind + KINDS * int(rng.integers(0, OLD // KINDS)), week))
+            for item in range(OLD, OLD + LAUNCHES):
+                start = FIRST + 1 if item < OLD + LAUNCHES // 2 else ORIGIN + 1
+                if week >= start and item % KINDS == kind and rng.random() < 0.08:
+                    rows.append((customer, item, week))
+    customer, item, week = (np.array(column, np.int32) for column in zip(*rows, strict=True))
+    day = (week * 7 + 4 + rng.integers(0, 7, week.size)).astype(np.int32)
+    order = np.lexsort((day, customer))
+    customer, item, week, day = (x[order] for x in (customer, item, week, day))
+    basket = np.unique(np.stack([customer, day]), axis=1, return_inverse=True)[1].astype(np.int32).ravel()
+    ones = np.ones(customer.size, np.float32)
+    num_items = OLD + LAUNCHES
+    return Histories(customer, item, week, day, ones, ones, 0 * ones, basket, 0 * basket, CUSTOMERS, num_items)
+
+
+def scene(shop: Histories, origin: int, launching: np.ndarray, num_items: int = OLD + LAUNCHES) -> Scene:
+    evidence = Evidence(shop.until(origin), catalogue(products(num_items)), origin, NO_PROMOTIONS)
+    return Scene(evidence, Budget(), None, launching.astype(np.int32), 4)
+
+
+@pytest.fixture(scope="module")
+def forest(shop: Histories) -> Ranker:
+    """Trained on the launches of week FIRST + 1."""
+    made = scene(shop, FIRST, np.arange(OLD, OLD + LAUNCHES // 2))
+    bought = shop.between(FIRST + 1, FIRST + 4).matrix()
+    parts = []
+    for batch in made.sampled_launches(bought, 0.5, np.random.default_rng(0)):
+        label = np.asarray(bought[batch.customer, batch.item]).ravel() > 0
+        group = np.unique(batch.customer, return_counts=True)[1]
+        parts.append(TrainingRows(batch.features, label, group, np.where(label, 1, 2).astype(np.float32)))
+    return fit(parts, made.launch_features, made.launch_features, Trees(30, 7, 0.2, 20, 1.0, 0))
+
+
+def lists(made: Scene, forest: Ranker) -> np.ndarray:
+    found = np.full((CUSTOMERS, 10), -1, np.int32)
+    for batch in made.launches():
+        fill(found, batch.customer, batch.item, forest.score(batch.features, made.launch_features))
+    return found
+
+
+def test_launches_find_who_buys_their_kind_and_permuted_customers_lose_it(shop, forest):
+    made = scene(shop, ORIGIN, np.arange(OLD + LAUNCHES // 2, OLD + LAUNCHES))
+    window = shop.between(ORIGIN + 1, ORIGIN + 4)
+    targets = window.where(window.item >= OLD + LAUNCHES // 2).targets()
+    found = lists(made, forest)
+    own = np.nanmean(rank_metrics(found, *targets, cutoffs=(10,))["ndcg@10"])
+    other = np.random.default_rng(1).permutation(CUSTOMERS)
+    theirs = np.nanmean(rank_metrics(found[other], *targets, cutoffs=(10,))["ndcg@10"])
+    assert own > 0.5
+    assert theirs < 0.5 * own
+
+
+def test_an_audience_is_ranked_across_customers(shop, forest):
+    items = np.arange(OLD + LAUNCHES // 2, OLD + LAUNCHES, dtype=np.int32)
+    made = scene(shop, ORIGIN, items)
+    scores = np.zeros((CUSTOMERS, items.size))
+    for batch in made.audience(items):
+        rows = slice(batch.customer[0], batch.customer[-1] + 1)
+        scores[rows] = forest.score(batch.features, made.launch_features).reshape(-1, items.size)
+    bought = shop.between(ORIGIN + 1, ORIGIN + 4).matrix()[:, items].toarray() > 0
+    assert np.nanmean(audience_auc(scores, bought)) > 0.85
+
+
+def test_a_new_product_and_a_new_customer_are_scored_by_the_forest_as_it_is(shop, forest):
+    """One more product, one more customer with a single basket: neither was there when anything was trained."""
+    new_item, new_customer = OLD + LAUNCHES, CUSTOMERS
+    line = {"customer": new_customer, "item": 2, "week": ORIGIN, "day": 7 * ORIGIN + 5, "basket": shop.basket.max() + 1}
+    grown = {}
+    for name, values in vars(shop).items():
+        if name.startswith("num_"):
+            grown[name] = values + 1
+        else:
+            grown[name] = np.append(values, np.asarray(line.get(name, 1), values.dtype))
+    made = scene(Histories(**grown), ORIGIN, np.array([new_item - 1, new_item]), new_item + 1)
+    chance = {}
+    for batch in made.audience(np.array([new_item], np.int32)):
+        scores = forest.score(batch.features, made.launch_features)
+        chance |= dict(zip(batch.customer.tolist(), scores.tolist(), strict=True))
+    assert len(chance) == CUSTOMERS + 1
+    assert np.isfinite(list(chance.values())).all()
+    kind = new_item % KINDS
+    buyers = [value for customer, value in chance.items() if customer < CUSTOMERS and customer % KINDS == kind]
+    others = [value for customer, value in chance.items() if customer < CUSTOMERS and customer % KINDS != kind]
+    assert min(buyers) > max(others)
+
+
+def test_the_area_under_the_curve_equals_its_definition():
+    rng = np.random.default_rng(0)
+    scores = rng.integers(0, 5, (40, 3)).astype(float)
+    bought = rng.random((40, 3)) < 0.3
+    bought[:, 2] = False
+    for column, area in enumerate(audience_auc(scores, bought)[:2]):
+        yes, no = scores[bought[:, column], column], scores[~bought[:, column], column]
+        pairs = (yes[:, None] > no).sum() + 0.5 * (yes[:, None] == no).sum()
+        assert area == pytest.approx(pairs / (yes.size * no.size))
+    assert np.isnan(audience_auc(scores, bought)[2])
