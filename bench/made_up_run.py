@@ -21,7 +21,7 @@ from nightmarket.evaluation import Interval, bootstrap, paired
 
 FEATURES = ("times_bought", "weeks_since", "text_similarity", "popularity", "display_this_week")
 BASELINES = {
-    "nightmarket_no_promotions": 0.006,
+    "nightmarket_plan": 0.006,
     "popularity": 0.24,
     "recency_frequency": 0.025,
     "tifu_knn": 0.02,

@@ -12,7 +12,7 @@ from nightmarket.reporting.night import Content, Night
 
 METRIC = "ndcg@10"
 OURS = "nightmarket"
-OWN = (OURS, "nightmarket_no_promotions")
+OWN = (OURS, "nightmarket_plan")
 VARIANTS = (*OWN, "text_before", "text_after")
 """Models that are ours or parts of ours; the others are baselines."""
 SLICES = {"history": "By length of history", "department": "By department"}
@@ -92,7 +92,19 @@ def _task(key: str, metrics: Content) -> TaskView:
     rows = tuple(_row(words.model(name), f, axis, paired.get(name), name == OURS, ours) for name, f in ordered)
     title, meaning = words.TASKS[key]
     number = words.count(metrics.get("num_customers", {}).get(key, 0))
-    return TaskView(key, title, meaning, number, _verdict(figures, paired), charts.axis_labels(axis), rows)
+    verdict = _verdict(figures, paired) + _audience(metrics[key][OURS])
+    return TaskView(key, title, meaning, number, verdict, charts.axis_labels(axis), rows)
+
+
+def _audience(ours: Content) -> str:
+    """How well the audience of one launch is told from other customers; "" where it was not measured."""
+    figure: Mapping[str, float] = ours.get("audience_auc") or {}
+    if not words.known(figure):
+        return ""
+    return (
+        f" Of a buyer and another customer, the buyer stands higher in the launch’s audience with a chance of "
+        f"{words.interval(figure)} (mean over {words.count(figure['num_launches'])} launches with five buyers or more)."
+    )
 
 
 def _row(

@@ -12,7 +12,7 @@ Standing = Literal["better", "worse", "level"]
 
 MODELS = {
     "nightmarket": "nightmarket",
-    "nightmarket_no_promotions": "nightmarket, no promotions",
+    "nightmarket_plan": "nightmarket, promotion plan known",
     "popularity": "popularity",
     "recency_frequency": "recency-weighted frequency",
     "tifu_knn": "TIFU-kNN",
@@ -24,6 +24,7 @@ MODELS = {
 TASKS = {
     "all": ("All purchases", "what customers buy in the four weeks after the cut, repeats included"),
     "new": ("New to the customer", "products that the customer never bought before"),
+    "rare": ("Rare products", "products new to the customer that fewer than ten customers had ever bought"),
     "launch": ("Launches", "products that nobody had bought before the cut"),
 }
 
