@@ -1,9 +1,10 @@
 """The protocol on rolling windows: every stage that learns is run again for each, nothing is carried over.
 
-    python -m bench.windows --ends 2017-12-25 2017-11-27 2017-10-30 [--set rank.use_text=false]
+    python -m bench.windows --ends 2017-12-25 2017-11-27 2017-10-30 [--set rank.use_text=false] [--keep FOLDER]
 
 Reads artifacts/validate and artifacts/embed of the checkout (run `make nightly` first) and works in a temporary folder.
-The last line is one JSON object: per window and task, ndcg@10 of every model and the paired difference to each.
+`--keep` leaves metrics.json and per_customer.parquet of each window in FOLDER/END. The last line is one JSON object: per
+window and task, ndcg@10 of every model, and what else is asked of the recommender.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import contextlib
 import json
 import os
 import platform
+import shutil
 import sys
 import tempfile
 import time
@@ -20,12 +22,14 @@ from typing import Any
 import yaml
 
 from tasks.__main__ import main as run_stage
+from tasks.model import TASKS
 from tasks.settings import sections
 
 STAGES = ("prepare", "finetune", "rank", "evaluate")
+KEPT = ("metrics.json", "per_customer.parquet")
 
 
-def measure(checkout: Path, end: str, overrides: dict[str, Any]) -> dict[str, Any]:
+def measure(checkout: Path, end: str, overrides: dict[str, Any], keep: Path | None = None) -> dict[str, Any]:
     """metrics.json of one window, which ends before Monday `end`."""
     params = sections(checkout / "params.yaml")
     params["prepare"]["window_end"] = end
@@ -40,6 +44,10 @@ def measure(checkout: Path, end: str, overrides: dict[str, Any]) -> dict[str, An
         for stage in STAGES:
             if run_stage(stage):
                 raise SystemExit(f"{stage} failed for the window that ends at {end}")
+        if keep is not None:
+            (keep / end).mkdir(parents=True, exist_ok=True)
+            for name in KEPT:
+                shutil.copyfile(Path("artifacts/evaluate", name), keep / end / name)
         return json.loads(Path("artifacts/evaluate/metrics.json").read_text(encoding="utf-8"))
 
 
@@ -63,22 +71,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ends", nargs="+", default=["2017-12-25", "2017-11-27", "2017-10-30"], metavar="MONDAY")
     parser.add_argument("--set", nargs="*", default=[], metavar="SECTION.KEY=VALUE", dest="overrides")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER")
     args = parser.parse_args()
+    keep = args.keep.resolve() if args.keep else None
     overrides = {key: yaml.safe_load(value) for key, value in (pair.split("=", 1) for pair in args.overrides)}
     checkout = Path.cwd()
     os.environ.setdefault("NIGHTMARKET_HOME", str(checkout))
     found: dict[str, Any] = {}
     started = time.perf_counter()
     for end in args.ends:
-        metrics = measure(checkout, end, overrides)
-        found[end] = {key: metrics[key] for key in ("all", "new", "launch", "paired")}
+        metrics = measure(checkout, end, overrides, keep)
+        found[end] = metrics
         print(f"\nwindow before {end}\n\n| task | model | ndcg@10 | nightmarket minus it |\n|---|---|---|---|")
-        print("\n".join(table(metrics, task) for task in ("all", "new", "launch")), flush=True)
+        print("\n".join(table(metrics, task) for task in TASKS), flush=True)
+        for name, figures in metrics["launch"].items():
+            if "audience_auc" in figures:
+                area = figures["audience_auc"]
+                print(f"audience AUC, {name}: {area['value']:.3f} [{area['low']:.3f}, {area['high']:.3f}]", flush=True)
+        print(f"launch lists of permuted customers: {list(metrics['checks'].values())[0]['value']:.4f}", flush=True)
     slim = {
-        end: {
-            task: {name: figures["ndcg@10"] for name, figures in of_window[task].items()}
-            for task in ("all", "new", "launch")
-        }
+        end: {task: {name: f["ndcg@10"] for name, f in of_window[task].items()} for task in TASKS}
+        | {"audience_auc": {name: f["audience_auc"] for name, f in of_window["launch"].items() if "audience_auc" in f}}
+        | {"calibration": {name: value for name, value in of_window["calibration"].items() if name != "bins"}}
         for end, of_window in found.items()
     }
     machine = {"python": platform.python_version(), "cores": os.cpu_count(), "seconds": time.perf_counter() - started}
