@@ -3,8 +3,8 @@
     python -m bench.windows --ends 2017-12-25 2017-11-27 2017-10-30 [--set rank.use_text=false] [--keep FOLDER]
 
 Reads artifacts/validate and artifacts/embed of the checkout (run `make nightly` first) and works in a temporary folder.
-`--keep` leaves metrics.json and per_customer.parquet of each window in FOLDER/END. The last line is one JSON object: per
-window and task, ndcg@10 of every model, and what else is asked of the recommender.
+`--keep` leaves metrics.json and per_customer.parquet of each window in FOLDER/END. The last line is one JSON object:
+per window and task, ndcg@10 of every model, and what else is asked of the recommender.
 """
 
 import argparse
@@ -88,7 +88,7 @@ def main() -> None:
             if "audience_auc" in figures:
                 area = figures["audience_auc"]
                 print(f"audience AUC, {name}: {area['value']:.3f} [{area['low']:.3f}, {area['high']:.3f}]", flush=True)
-        print(f"launch lists of permuted customers: {list(metrics['checks'].values())[0]['value']:.4f}", flush=True)
+        print(f"launch lists of permuted customers: {next(iter(metrics['checks'].values()))['value']:.4f}", flush=True)
     slim = {
         end: {task: {name: f["ndcg@10"] for name, f in of_window[task].items()} for task in TASKS}
         | {"audience_auc": {name: f["audience_auc"] for name, f in of_window["launch"].items() if "audience_auc" in f}}

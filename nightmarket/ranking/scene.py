@@ -94,18 +94,18 @@ class Scene:
     @property
     def features(self) -> list[str]:
         """Names of the feature columns of `batches`."""
-        return self._table.names([source.name for source in self._sources])
+        return self._table.names([source.name for source in self.sources])
 
     @property
     def launch_features(self) -> list[str]:
         """Names of the feature columns of `launches`."""
-        return self._launches.names([source.name for source in self._launch_sources])
+        return self._launches.names([source.name for source in self.launch_sources])
 
     def batches(self, step: int = CHUNK) -> Iterator[Batch]:
         """Products that were sold before, `step` customers at a time."""
         for rows in self.evidence.slices(step):
             customers = self.evidence.customers(rows)
-            customer, item, scores = candidates(customers, self._sources, self._budget.history)
+            customer, item, scores = candidates(customers, self.sources, self._budget.history)
             features = self._table.rows(customers, customer, item, scores)
             yield Batch(customers, customer + np.int32(rows.start), item, features)
 
@@ -115,7 +115,7 @@ class Scene:
             return
         for rows in self.evidence.slices(step):
             customers = self.evidence.customers(rows)
-            customer, item, scores = candidates(customers, self._launch_sources, 0)
+            customer, item, scores = candidates(customers, self.launch_sources, 0)
             features = self._launches.rows(customers, customer, item, scores)
             yield Batch(customers, customer + np.int32(rows.start), item, features)
 
@@ -141,12 +141,13 @@ class Scene:
     def _launch_batch(self, rows: slice, customer: Ints, item: Ints) -> Batch:
         customers = self.evidence.customers(rows)
         place = np.searchsorted(self.launching, item)
-        scores = {source.name: source.score(customers)[customer, place] for source in self._launch_sources}
+        scores = {source.name: source.score(customers)[customer, place] for source in self.launch_sources}
         features = self._launches.rows(customers, customer, item, scores)
         return Batch(customers, customer + np.int32(rows.start), item, features)
 
     @cached_property
-    def _sources(self) -> list[Source]:
+    def sources(self) -> list[Source]:
+        """Who proposes products on sale, besides the customer's own history."""
         evidence, budget = self.evidence, self._budget
         active, buyers = evidence.active, evidence.buyers
         rare = evidence.rare[buyers["13w"][evidence.rare] > 0]
@@ -164,7 +165,8 @@ class Scene:
         return made
 
     @cached_property
-    def _launch_sources(self) -> list[Source]:
+    def launch_sources(self) -> list[Source]:
+        """Who proposes products that come on sale."""
         made = self._launches.sources(self._budget.launch)
         if self.text is not None:
             made.append(_text_source(self.text.launch_customers, self.text.items, self.launching, self._budget.launch))

@@ -31,6 +31,11 @@ class Source:
     items: Ints
     score: Score
 
+    def recommend(self, customers: Customers, num: int) -> Ints:
+        """(B, num) the best items that the customer never bought, best first; -1 where there are fewer."""
+        best = _best_unowned(customers, self.score(customers), self, num)
+        return np.where(best >= 0, self.items[np.maximum(best, 0)], -1).astype(np.int32)
+
 
 def level_shares(level: Pairs, num_customers: int) -> sparse.csr_matrix:
     """(B, K) fresh counts as shares of the customer's whole."""
@@ -130,7 +135,7 @@ def candidates(customers: Customers, sources: list[Source], num_history: int) ->
         scores = source.score(customers)
         dense[source.name] = scores
         if source.num:
-            best = _best_unowned(customers, scores, source)
+            best = _best_unowned(customers, scores, source, source.num)
             keys.append((base + source.items[np.maximum(best, 0)].astype(np.int64))[best >= 0])
     key = np.unique(np.concatenate(keys))
     customer, item = (key // num_items).astype(np.int32), (key % num_items).astype(np.int32)
@@ -142,7 +147,7 @@ def candidates(customers: Customers, sources: list[Source], num_history: int) ->
     return customer, item, found
 
 
-def _best_unowned(customers: Customers, scores: Floats, source: Source) -> Ints:
+def _best_unowned(customers: Customers, scores: Floats, source: Source, num: int) -> Ints:
     """(B, num) columns of the best items that the customer never bought: history proposes the others itself."""
     own = customers.levels["item"]
     place = column_of(source.items, own.num_codes)[own.code]
@@ -150,7 +155,7 @@ def _best_unowned(customers: Customers, scores: Floats, source: Source) -> Ints:
     row, column = own.customer[known], place[known]
     kept = scores[row, column]
     scores[row, column] = -np.inf
-    best = top_items(scores, source.num)
+    best = top_items(scores, num)
     scores[row, column] = kept
     return best
 
