@@ -3,7 +3,7 @@
     python -m bench.candidates [--ends 2017-11-27 2017-10-30] [--budgets 30 60 100 200]
 
 Reads artifacts/prepare of the checkout. For each window, the share of *new* targets among a source's best products;
-then the share that all candidates hold together (at the budgets that the ranker uses), and without one source at a time.
+then the share that all candidates hold together, at the ranker's own budgets, and without one source at a time.
 """
 
 import argparse
