@@ -58,14 +58,13 @@ def tune(name: str, budget: tuning.Budget) -> None:
         print(f"{name} {settings}: {figures}, {found.cpu_seconds:.0f} CPU s", flush=True)
         return figures, found.cpu_seconds
 
-    tried = tuning.search(entry, measure, budget) if entry.space else []
-    for row in tried:
-        if failure := failures.get(json.dumps(row["settings"])):
-            row["failed"] = failure
     path = results.search_path(name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if tried:
-        content = dataclasses.asdict(budget) | {"tried": tried}
+    content: dict[str, Any] = dataclasses.asdict(budget) | {"tried": []}
+    for row in tuning.search(entry, measure, budget) if entry.space else ():
+        if failure := failures.get(json.dumps(row["settings"])):
+            row["failed"] = failure
+        content["tried"].append(row)
         path.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 

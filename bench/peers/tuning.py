@@ -33,20 +33,18 @@ def proposals(entry: Entry, seed: int = SEED) -> Iterator[Settings]:
 
 def search(
     entry: Entry, measure: Callable[[Settings], tuple[dict[str, float], float]], budget: Budget
-) -> list[dict[str, Any]]:
-    """Try settings until either limit of the budget is reached, at least LEAST_SETTINGS.
+) -> Iterator[dict[str, Any]]:
+    """Rows as they are measured: try settings until either limit of the budget is reached, at least LEAST_SETTINGS.
 
     measure  settings → (figure per task, CPU seconds)
     """
-    tried: list[dict[str, Any]] = []
     spent = 0.0
-    for settings in itertools.islice(proposals(entry), budget.most_settings):
-        if spent >= budget.most_cpu_seconds and len(tried) >= LEAST_SETTINGS:
-            break
+    for num, settings in enumerate(itertools.islice(proposals(entry), budget.most_settings)):
+        if spent >= budget.most_cpu_seconds and num >= LEAST_SETTINGS:
+            return
         figures, seconds = measure(settings)
         spent += seconds
-        tried.append({"settings": settings, "ndcg@10": figures, "cpu_seconds": round(seconds, 1)})
-    return tried
+        yield {"settings": settings, "ndcg@10": figures, "cpu_seconds": round(seconds, 1)}
 
 
 def chosen(tried: list[dict[str, Any]], task: str) -> Settings:

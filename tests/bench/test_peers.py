@@ -142,9 +142,9 @@ def test_weights_tell_old_purchases_from_new_ones():
 def test_a_search_begins_with_the_default_and_stops_at_either_budget():
     entry = Entry("x", "m:C", {"a": 2}, {"a": list(range(20))})
     budget = tuning.Budget(most_settings=6, most_cpu_seconds=50.0)
-    cheap = tuning.search(entry, lambda settings: ({"all": 0.0}, 1.0), budget)
-    dear = tuning.search(entry, lambda settings: ({"all": 0.0}, 20.0), budget)
-    dearest = tuning.search(entry, lambda settings: ({"all": 0.0}, 1000.0), budget)
+    cheap = list(tuning.search(entry, lambda settings: ({"all": 0.0}, 1.0), budget))
+    dear = list(tuning.search(entry, lambda settings: ({"all": 0.0}, 20.0), budget))
+    dearest = list(tuning.search(entry, lambda settings: ({"all": 0.0}, 1000.0), budget))
     assert cheap[0]["settings"] == {"a": 2}
     assert (len(cheap), len(dear), len(dearest)) == (6, 3, tuning.LEAST_SETTINGS)
     assert len({row["settings"]["a"] for row in cheap}) == len(cheap)
@@ -246,7 +246,7 @@ def test_the_table_ranks_peers_marks_the_tuning_window_and_keeps_the_page_around
     assert rows[2] == "| **nightmarket** | .3000 [.2900, .3100] |"
     assert rows[3] == "| High | .2000 [.1900, .2100] ± .0030 (3 seeds) |"
     assert rows[4] == "| Low | .1000 [.0900, .1100]<br>−.2000 [−.2100, +.1900] |"
-    assert "1.5 (1.5)" in table.costs(content)
+    assert "| Low | 1.5 | 1.5 | 1,234 | 4 | 9 | lib 1.0 |" in table.costs(content)
 
     page = tmp_path / "page.md"
     page.write_text(f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n", encoding="utf-8")
