@@ -114,7 +114,7 @@ def shares(lists: dict[str, Lists], scene: Scene, targets: tuple[NDArray, NDArra
     for start in range(0, num, 256):
         rows = slice(start, min(start + 256, num))
         for source in scene._sources:
-            scores = np.array(source.score(rows), np.float32)
+            scores = np.array(source.score(scene.evidence.customers(rows)), np.float32)
             mask_entries(scores, bought[rows][:, source.items].tocsr())
             own[source.name][rows] = named(top_items(scores, DEPTH), source.items)
     every = own | {name: found["new"] for name, found in lists.items() if name in HEADS}
