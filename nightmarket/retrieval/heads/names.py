@@ -28,7 +28,7 @@ HEADS: dict[str, Kind] = {
         negative_sampling,
         {"repeats": False, "trend": False, "launch_weight": 0.0, "hidden_share": 0.0, "learning_rate": 0.03},
     ),
-    "matrix_factorisation": Kind(MatrixFactorisation, sampled_softmax, {"dim": 32}),
+    "matrix_factorisation": Kind(MatrixFactorisation, sampled_softmax, {"dim": 32, "table_decay": 3e-2}),
     "deep_matrix_factorisation": Kind(DeepMatrixFactorisation, sampled_softmax, {"dim": 32, "hidden": 64}),
     "self_attentive": Kind(SelfAttentive, sampled_softmax, {}),
 }
