@@ -74,7 +74,7 @@ def run(settings: Settings) -> None:
                 content[task][name] |= _beyond(their_lists[task], scene, task)
         # Text alone was measured where it was trained; one measurement is enough.
         content[task] |= {f"text_{when}": text[when][task] for when in ("before", "after") if task in text[when]}
-    for name, figure in _audiences(ours, scene, data, window, plans, settings).items():
+    for name, figure in _audiences(ours, scene, data, window, settings).items():
         content["launch"][name]["audience_auc"] = figure
     content["paired"] = {task: _paired(of_task, settings) for task, of_task in per_customer.items()}
     content["checks"] = {"launch ndcg@10 of permuted customers": _permuted(found[False]["launch"], targets, settings)}
@@ -148,25 +148,23 @@ def _audiences(
     scene: Scene,
     data: model.Prepared,
     window: dict[str, int],
-    plans: tuple[bool, ...],
     settings: Settings,
 ) -> dict[str, dict[str, float]]:
     """Area under the curve over launches with MIN_AUDIENCE buyers or more, as a mean over launches: the interval
     resamples launches, not customers."""
     targets = data.histories.between(window["first_target"], window["last_target"]).matrix()
     items = scene.launching[targets[:, scene.launching].getnnz(axis=0) >= MIN_AUDIENCE]
-    if items.size == 0 or ours.forest("launch", False) is None:
+    forest = ours.forests.get("launch")
+    if items.size == 0 or forest is None:
         return {}
     bought = targets[:, items].toarray() > 0
-    scores = {plan: np.zeros(bought.shape) for plan in plans}
+    scores = np.zeros(bought.shape)
     for batch in scene.audience(items):
-        first, last = int(batch.customer[0]), int(batch.customer[-1]) + 1
-        for plan, values in scores.items():
-            forest = ours.need("launch", plan)
-            values[first:last] = forest.score(batch.features, scene.launch_features).reshape(-1, items.size)
+        rows = slice(int(batch.customer[0]), int(batch.customer[-1]) + 1)
+        scores[rows] = forest.score(batch.features, scene.launch_features).reshape(-1, items.size)
     affinity = line_scorer(scene)
-    every = {OURS: scores[False]} | ({PLANNED: scores[True]} if True in scores else {})
-    every["affinity"] = np.concatenate([affinity(rows)[:, items] for rows in scene.evidence.slices(256)])
+    theirs = np.concatenate([affinity(rows)[:, items] for rows in scene.evidence.slices(256)])
+    every = {OURS: scores, "affinity": theirs}
     return {
         name: bootstrap(audience_auc(values, bought), settings.seed, settings.num_resamples)._asdict()
         | {"num_launches": int(items.size)}

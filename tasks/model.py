@@ -116,7 +116,7 @@ def text_vectors(finetune: Path, data: Prepared) -> NDArray[np.float32]:
 class Model:
     """A ranker for products on sale, one for launches, and the settings that their candidates need.
 
-    forests  ranker, launch, and where it was trained with a promotion plan ranker_plan, launch_plan
+    forests  ranker; ranker_plan where it was trained with a promotion plan; launch where there were launches
     """
 
     forests: dict[str, Ranker]
@@ -136,16 +136,9 @@ class Model:
         plan = self.promotion_plan and data.promotions.covers(origin + 1, origin + self.target_weeks)
         return Scene(data.evidence(origin), self.budget, text, launching, self.target_weeks, plan)
 
-    def forest(self, name: str, plan: bool) -> Ranker | None:
-        """The forest `ranker` or `launch`, with or without the plan; None where none was trained."""
-        return self.forests.get(f"{name}_plan" if plan else name)
-
-    def need(self, name: str, plan: bool) -> Ranker:
-        """The same, which must be there."""
-        forest = self.forest(name, plan)
-        if forest is None:
-            raise InputError(f"the model has no forest '{name}'; run the stage `rank` again")
-        return forest
+    def ranker(self, plan: bool) -> Ranker:
+        """The forest for products on sale, with or without the plan."""
+        return self.forests["ranker_plan" if plan else "ranker"]
 
 
 def load(rank: Path) -> Model:
@@ -178,24 +171,24 @@ def window_lists(
     """
     evidence = scene.evidence
     num_customers = evidence.histories.num_customers
-    found = {plan: {task: np.full((num_customers, num), -1, np.int32) for task in TASKS} for plan in plans}
+    tasks = {plan: TASKS[:-1] if plan else TASKS for plan in plans}  # no plan helps to order launches
+    found = {plan: {task: np.full((num_customers, num), -1, np.int32) for task in tasks[plan]} for plan in plans}
     own, few = scene.features.index("item_num"), scene.features.index("buyers_ever")
     for done, batch in enumerate(scene.batches()):
         new = batch.features[:, own] == 0
         chosen = {"all": np.ones(new.size, bool), "new": new, "rare": new & (batch.features[:, few] < RARE_BUYERS)}
         for plan in plans:
-            score = model.need("ranker", plan).score(batch.features, scene.features)
+            score = model.ranker(plan).score(batch.features, scene.features)
             if see is not None and not plan:
                 see(batch, score, ~new)
             for task, rows in chosen.items():
                 ranked_lists.fill(found[plan][task], batch.customer[rows], batch.item[rows], score[rows])
         if done % 4 == 3:
             log.info("ranked %s of %s customers", f"{batch.customer[-1] + 1:,}", f"{num_customers:,}")
-    if model.forest("launch", False) is not None:
-        for batch in scene.launches():
-            for plan in plans:
-                score = model.need("launch", plan).score(batch.features, scene.launch_features)
-                ranked_lists.fill(found[plan]["launch"], batch.customer, batch.item, score)
+    launch = model.forests.get("launch")
+    for batch in scene.launches() if launch is not None else ():
+        score = launch.score(batch.features, scene.launch_features)
+        ranked_lists.fill(found[False]["launch"], batch.customer, batch.item, score)
     return found
 
 

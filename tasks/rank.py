@@ -50,7 +50,7 @@ class Settings(StageSettings):
         "those weeks lies in the tables, and judged beside the one without",
     )
     launch_trees: int = Field(150, ge=1, le=5000, description="trees of the ranker for products without sales")
-    keep_launch: float = Field(0.05, gt=0, le=1, description="share of unbought customer-launch pairs that train")
+    keep_launch: float = Field(0.02, gt=0, le=1, description="share of unbought customer-launch pairs that train")
 
 
 def run(settings: Settings) -> None:

@@ -85,7 +85,7 @@ def _recommend(
     champion: model.Model, scene: Scene, data: model.Prepared, settings: Settings
 ) -> Iterator[dict[str, NDArray]]:
     """customer, item, rank, score, probability, reason, reason_kind; best first, some customers at a time."""
-    forest = champion.need("ranker", scene.promotion_plan)
+    forest = champion.ranker(scene.promotion_plan)
     paths, facts = Paths(forest.booster), Facts(scene.evidence, data.products)
     num_customers = scene.evidence.histories.num_customers
     for batch in scene.batches():

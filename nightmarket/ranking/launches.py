@@ -40,10 +40,6 @@ _OF_CUSTOMER = {
     "explore": f"share of the last {NEW_WEEKS} weeks' products that were bought for the first time",
     "adopted": f"purchases of the last {NEW_WEEKS} weeks of products that had just come on sale",
 }
-_PLAN = {
-    "plan_display": "share of channels that will display it in the target weeks",
-    "plan_mailer": "share of channels that will have it in the mailer in the target weeks",
-}
 LAUNCH_FEATURES: dict[str, str] = {
     f"{level}_{name}": f"{level}: {text}" for level in _LEVELS for name, text in (_OF_LEVEL | _OF_PAIR).items()
 } | _OF_CUSTOMER
@@ -55,15 +51,9 @@ class LaunchTable:
     launching  (L,) the products
     """
 
-    def __init__(
-        self, evidence: Evidence, launching: Ints, target_weeks: int = 4, promotion_plan: bool = False
-    ) -> None:
+    def __init__(self, evidence: Evidence, launching: Ints) -> None:
         self._evidence = evidence
         self._launching = launching
-        self._plan: dict[str, Floats] = {}
-        if promotion_plan:
-            weeks = evidence.origin + 1, evidence.origin + target_weeks
-            self._plan = dict(zip(_PLAN, evidence.promotions.mean(evidence.catalogue.num_items, *weeks), strict=True))
         self._stats = {level: self._level(evidence.catalogue.codes(level)) for level in _LEVELS}
 
     def sources(self, num: int) -> list[Source]:
@@ -79,7 +69,7 @@ class LaunchTable:
 
     def names(self, sources: list[str]) -> list[str]:
         """Names of the feature columns, in order."""
-        return [*LAUNCH_FEATURES, *self._plan, *(f"score_{name}" for name in sources)]
+        return [*LAUNCH_FEATURES, *(f"score_{name}" for name in sources)]
 
     def rows(self, customers: Customers, customer: Ints, item: Ints, scores: dict[str, Floats]) -> Floats:
         """(N, F) features of the pairs (customer[i], item[i]); customers are counted inside the slice."""
@@ -93,7 +83,6 @@ class LaunchTable:
         found["range"], found["recent"] = customers.variety[customer], bought[customer]
         found["explore"] = (tried / np.maximum(bought, 1))[customer]
         found["adopted"] = customers.adopted[customer]
-        found |= {name: values[item] for name, values in self._plan.items()}
         found |= {f"score_{name}": values for name, values in scores.items()}
         return table(found, self.names(list(scores)), customer.size)
 
