@@ -5,7 +5,7 @@ writes  artifacts/rank   NAME.txt per forest (LightGBM's text form), ranker.json
 """
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -49,6 +49,8 @@ class Settings(StageSettings):
         description="train a second forest that knows the promotions of the target weeks; it is used where the plan of "
         "those weeks lies in the tables, and judged beside the one without",
     )
+    launch_leaf_rows: int = Field(30, ge=1, description="the same for launches, which have few buyers to learn from")
+    launch_l2: float = Field(5.0, ge=0, description="L2 penalty for launches")
     launch_trees: int = Field(150, ge=1, le=5000, description="trees of the ranker for products without sales")
     keep_launch: float = Field(0.02, gt=0, le=1, description="share of unbought customer-launch pairs that train")
 
@@ -71,27 +73,22 @@ def run(settings: Settings) -> None:
         parts.append(_rows(scene, bought, settings, rng))
         launch_parts.append(_launch_rows(scene, bought, settings, rng))
         log.info("rank: week %d: %s rows to learn from", origin, f"{parts[-1].label.size:,}")
-    forests = _forests(settings, parts, scene.features, "ranker", settings.num_trees)
+    names, trees = scene.features, _trees(settings)
+    forests = {"ranker": fit(parts, names, _without_plan(names), trees, "ranker")}
+    if plan:
+        forests["ranker_plan"] = fit(parts, names, names, trees, "ranker with the plan")
     if any(part.label.any() for part in launch_parts):
-        forests |= _forests(settings, launch_parts, scene.launch_features, "launch", settings.launch_trees)
+        few = replace(
+            trees, num_trees=settings.launch_trees, min_leaf_rows=settings.launch_leaf_rows, l2=settings.launch_l2
+        )
+        forests["launch"] = fit(launch_parts, scene.launch_features, scene.launch_features, few, "launch")
     calibration = _calibration(settings, parts, scene.features)
     _write(settings, forests, calibration, budget, target_weeks, plan, windows[0]["last_target"])
 
 
-def _forests(
-    settings: Settings, parts: list[TrainingRows], names: list[str], name: str, num_trees: int
-) -> dict[str, Ranker]:
-    """The forest that knows no plan, and where the rows hold one, that which does."""
-    trees, blind = _trees(settings, num_trees), _without_plan(names)
-    made = {name: fit(parts, names, blind, trees, name)}
-    if blind != names:
-        made[f"{name}_plan"] = fit(parts, names, names, trees, f"{name} with the plan")
-    return made
-
-
-def _trees(settings: Settings, num_trees: int) -> Trees:
-    known = {"num_leaves", "learning_rate", "min_leaf_rows", "l2", "seed", "objective"}
-    return Trees(num_trees=num_trees, **settings.model_dump(include=known))
+def _trees(settings: Settings) -> Trees:
+    known = {"num_trees", "num_leaves", "learning_rate", "min_leaf_rows", "l2", "seed", "objective"}
+    return Trees(**settings.model_dump(include=known))
 
 
 def _without_plan(names: list[str]) -> list[str]:
@@ -105,8 +102,7 @@ def _calibration(settings: Settings, parts: list[TrainingRows], names: list[str]
     learned, held = zip(*(part.split(settings.seed, settings.calibrate_share) for part in parts), strict=True)
     if not (any(part.label.any() for part in learned) and any(part.label.any() for part in held)):
         return None
-    trees = _trees(settings, settings.num_trees)
-    forest = fit(list(learned), names, _without_plan(names), trees, "calibration")
+    forest = fit(list(learned), names, _without_plan(names), _trees(settings), "calibration")
     score = np.concatenate([forest.score(part.features, names) for part in held])
     label, weight = (np.concatenate([getattr(part, name) for part in held]) for name in ("label", "weight"))
     own = np.concatenate([part.features[:, names.index("item_num")] > 0 for part in held])
