@@ -29,7 +29,7 @@ BASELINES = {
     "text_before": 0.38,
     "text_after": 0.3,
 }
-LEVEL = {"all": 0.43, "new": 0.055, "launch": 0.04}
+LEVEL = {"all": 0.43, "new": 0.055, "rare": 0.016, "launch": 0.04}
 METRICS = ("ndcg@10", "ndcg@20", "recall@10", "recall@20", "hit@10", "hit@20", "mrr@10", "mrr@20")
 FIT_UNTIL = 2498
 HOSTILE = "<script>alert('title')</script> {{ 7 * 7 }} & \"jam\""

@@ -69,8 +69,8 @@ def key_figures(night: Night) -> list[KeyFigure]:
 
 def _people(rate: float, task: str) -> str:
     of_hundred = round(100 * rate)
-    who = {"all": "customers", "new": "who tried something new", "launch": "who tried a launch"}[task]
-    return f"{of_hundred if rate >= 0.005 else 'under 1'} of 100 {who} bought one of their ten"
+    who = {"new": "who tried something new", "rare": "who tried something rare", "launch": "who tried a launch"}
+    return f"{of_hundred if rate >= 0.005 else 'under 1'} of 100 {who.get(task, 'customers')} bought one of their ten"
 
 
 def gate(night: Night) -> GateView | None:
