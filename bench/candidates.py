@@ -8,48 +8,39 @@ then the share that all candidates hold together, at the ranker's own budgets, a
 
 import argparse
 import sys
-from datetime import date
 
 import numpy as np
-from scipy import sparse
+from numpy.typing import NDArray
 
-from nightmarket.histories import week_of
+from bench.windows import WEEKS, window_before
+from nightmarket.evaluation import hits
 from nightmarket.ranking import Budget, Scene
 from nightmarket.ranking.sources import Source
 from tasks import model
 
-WEEKS = 4
-
-
-def hits(found: np.ndarray, wanted: sparse.csr_matrix) -> np.ndarray:
-    """(B, K) whether each recommended item (-1: none) is wanted, from wanted (B, I)."""
-    rows = np.repeat(np.arange(found.shape[0]), found.shape[1])
-    hit = np.asarray(wanted[rows, np.maximum(found, 0).ravel()]).reshape(found.shape) > 0
-    return hit & (found >= 0)
+Targets = tuple[NDArray[np.int64], NDArray[np.int32]]
 
 
 def window(data: model.Prepared, end: str, budgets: list[int]) -> str:
     """A Markdown table of one window, which ends before Monday `end`."""
-    origin = week_of(date.fromisoformat(end)) - 1 - WEEKS
-    targets = data.histories.between(origin + 1, origin + WEEKS)
-    wanted = targets.matrix()
-    scene = Scene(data.evidence(origin), Budget(), None, np.zeros(0, np.int32), WEEKS)
-    owned = scene.evidence.histories.matrix()
-    wanted = wanted - wanted.multiply(owned > 0)
-    wanted.eliminate_zeros()
+    cut = window_before(end, data.histories)
+    indptr, items = model.window_targets(data, cut)["new"]
+    scene = Scene(data.evidence(cut["fit_until"]), Budget(), None, np.zeros(0, np.int32), WEEKS)
     alone = {source.name: np.zeros(len(budgets)) for source in scene.sources}
     together: dict[str, int] = dict.fromkeys(("all", *alone), 0)
     size = dict.fromkeys(together, 0)
     for rows in scene.evidence.slices(256):
-        customers, here = scene.evidence.customers(rows), wanted[rows].tocsr()
+        customers = scene.evidence.customers(rows)
+        bounds = indptr[rows.start : rows.stop + 1]
+        here = (bounds - bounds[0], items[bounds[0] : bounds[-1]])
         lists = {source.name: source.recommend(customers, max(budgets)) for source in scene.sources}
         for name, found in lists.items():
-            alone[name] += hits(found, here).cumsum(axis=1)[:, np.array(budgets) - 1].sum(axis=0)
+            alone[name] += hits(found, *here).cumsum(axis=1)[:, np.array(budgets) - 1].sum(axis=0)
         for left_out in together:
             union = _union(lists, scene.sources, left_out, here)
             together[left_out] += union[0]
             size[left_out] += union[1]
-    total, num = wanted.nnz, scene.evidence.histories.num_customers
+    total, num = items.size, scene.evidence.histories.num_customers
     head = f"| source | {' | '.join(f'recall@{k}' for k in budgets)} | all candidates without it |"
     lines = [head, "|---|" + "---|" * (len(budgets) + 1)]
     for name, found in alone.items():
@@ -59,16 +50,12 @@ def window(data: model.Prepared, end: str, budgets: list[int]) -> str:
     return "\n".join([*lines, f"| all candidates | {' | '.join('' for _ in budgets)} | {whole} |"])
 
 
-def _union(
-    lists: dict[str, np.ndarray], sources: list[Source], left_out: str, wanted: sparse.csr_matrix
-) -> tuple[int, int]:
+def _union(lists: dict[str, np.ndarray], sources: list[Source], left_out: str, wanted: Targets) -> tuple[int, int]:
     """New targets that the sources' candidates hold, and how many candidates there are."""
     parts = [lists[source.name][:, : source.num] for source in sources if source.name != left_out]
-    owner = np.repeat(np.arange(wanted.shape[0], dtype=np.int64), sum(part.shape[1] for part in parts))
-    items = np.concatenate(parts, axis=1).ravel()
-    key = np.unique((owner * wanted.shape[1] + items)[items >= 0])
-    asked = np.asarray(wanted[key // wanted.shape[1], key % wanted.shape[1]]).ravel()
-    return int((asked > 0).sum()), int(key.size)
+    together = np.sort(np.concatenate(parts, axis=1), axis=1)
+    together[:, 1:][together[:, 1:] == together[:, :-1]] = -1
+    return int(hits(together, *wanted).sum()), int((together >= 0).sum())
 
 
 def main() -> None:

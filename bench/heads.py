@@ -18,50 +18,43 @@ import resource
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
-from datetime import date
 from typing import Any
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from bench.windows import WEEKS, window_before
 from nightmarket.evaluation import bootstrap, paired, rank_metrics
-from nightmarket.histories import week_of, windows
 from nightmarket.ranking import Budget, Scene
+from nightmarket.ranking.baselines import baselines
 from nightmarket.ranking.lists import mask_entries, top_items
-from nightmarket.ranking.peers import ease, line_affinity, popularity, recency_frequency, tifu_knn
 from nightmarket.retrieval.heads import HEADS, Material, config_of, fit
 from tasks import model, storage
 
-BASELINES = {"popularity": popularity, "recency_frequency": recency_frequency, "tifu_knn": tifu_knn, "ease": ease}
 TASKS = ("all", "new", "launch")
 DEPTH = 100
 SEED = 17
 Lists = dict[str, NDArray[np.int32]]
 
 
-def window_before(end: str, data: model.Prepared) -> dict[str, int]:
-    """The four target weeks that end before the Monday `end`, and the weeks before them."""
-    first = int(data.histories.week.min())
-    found: Any = windows(week_of(date.fromisoformat(end)) - 1, first, 4, 3)["test"]
-    return found
+def lists_of(scorer: Any, data: model.Prepared, window: dict[str, int]) -> Lists:
+    """The best DEPTH items per task, by scores (B, A) of `scorer(slice, items)`; masked as in tasks/evaluate.
 
-
-def lists_of(scorer: Any, data: model.Prepared, window: dict[str, int], tasks: tuple[str, ...]) -> Lists:
-    """The best DEPTH items per task, by scores (B, A) of `scorer(slice, items)`; masked as in tasks/evaluate."""
+    A head scores only the items that it is asked for, so this does not walk the whole catalogue as a baseline does.
+    """
     past = data.histories.until(window["fit_until"])
     bought, num = past.matrix(), past.num_customers
     sold = np.unique(past.item).astype(np.int32)
     launching = data.launching(window)
-    found = {task: np.full((num, DEPTH), -1, np.int32) for task in tasks}
+    found = {task: np.full((num, DEPTH), -1, np.int32) for task in TASKS}
     for start in range(0, num, 256):
         rows = slice(start, min(start + 256, num))
-        if "all" in tasks:
-            scores = scorer(rows, sold)
-            found["all"][rows] = named(top_items(scores, DEPTH), sold)
-            mask_entries(scores, bought[rows][:, sold].tocsr())
-            found["new"][rows] = named(top_items(scores, DEPTH), sold)
-        if "launch" in tasks and launching.size:
+        scores = scorer(rows, sold)
+        found["all"][rows] = named(top_items(scores, DEPTH), sold)
+        mask_entries(scores, bought[rows][:, sold].tocsr())
+        found["new"][rows] = named(top_items(scores, DEPTH), sold)
+        if launching.size:
             found["launch"][rows] = named(top_items(scorer(rows, launching), DEPTH), launching)
     return found
 
@@ -74,14 +67,14 @@ def named(places: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.int
 def measure(end: str, name: str, changed: dict[str, Any]) -> tuple[Lists, dict[str, float]]:
     """Lists of one head on one window, and what they cost. Runs in a process of its own."""
     data = model.prepared()
-    window = window_before(end, data)
+    window = window_before(end, data.histories)
     vectors = storage.read_tensors(storage.ARTIFACTS / "embed" / "vectors.safetensors")["vectors"].astype(np.float32)
     text_id = data.products["text_id"].to_numpy(np.int32)
     material = Material(data.histories, vectors, text_id, data.catalogue.recommendable)
     clock = [(time.perf_counter(), time.process_time())]
     head = fit(name, material, window["fit_until"], config_of(name, **changed), SEED)
     clock.append((time.perf_counter(), time.process_time()))
-    found = lists_of(head.scores, data, window, TASKS)
+    found = lists_of(head.scores, data, window)
     clock.append((time.perf_counter(), time.process_time()))
     (fit_s, fit_cpu), (score_s, score_cpu) = (
         (after[0] - before[0], after[1] - before[1]) for before, after in itertools.pairwise(clock)
@@ -91,34 +84,18 @@ def measure(end: str, name: str, changed: dict[str, Any]) -> tuple[Lists, dict[s
     return found, {key: round(value, 2) for key, value in cost.items()}
 
 
-def baselines(data: model.Prepared, window: dict[str, int]) -> dict[str, Lists]:
-    """The baselines that every night is measured against."""
-    origin = window["fit_until"]
-    past = data.histories.until(origin)
-    found = {}
-    for name, make in BASELINES.items():
-        scorer = make(past, origin)
-        found[name] = lists_of(lambda rows, items, s=scorer: s(rows)[:, items], data, window, ("all", "new"))
-    affinity = line_affinity(past, data.catalogue.line, data.catalogue.kind, 7 * origin + 10)
-    found["affinity"] = lists_of(lambda rows, items: affinity(rows)[:, items], data, window, ("launch",))
-    return found
-
-
 def shares(lists: dict[str, Lists], scene: Scene, targets: tuple[NDArray, NDArray]) -> dict[str, dict[str, float]]:
     """Share of the `new` targets that is among each source's best 40 and 100, mean over customers; and among all
     sources of the ranker together, alone and with 40 of a head besides.
     """
-    bought = scene.evidence.histories.matrix()
-    num = bought.shape[0]
-    own: Lists = {source.name: np.full((num, DEPTH), -1, np.int32) for source in scene._sources}
-    for start in range(0, num, 256):
-        rows = slice(start, min(start + 256, num))
-        for source in scene._sources:
-            scores = np.array(source.score(scene.evidence.customers(rows)), np.float32)
-            mask_entries(scores, bought[rows][:, source.items].tocsr())
-            own[source.name][rows] = named(top_items(scores, DEPTH), source.items)
+    num = scene.evidence.histories.num_customers
+    own: Lists = {source.name: np.full((num, DEPTH), -1, np.int32) for source in scene.sources}
+    for rows in scene.evidence.slices(256):
+        customers = scene.evidence.customers(rows)
+        for source in scene.sources:
+            own[source.name][rows] = source.recommend(customers, DEPTH)
     every = own | {name: found["new"] for name, found in lists.items() if name in HEADS}
-    budget = {source.name: source.num for source in scene._sources}
+    budget = {source.name: source.num for source in scene.sources}
     table = {}
     for name, found in every.items():
         parts = [own[s][:, :n] for s, n in budget.items() if s != name]
@@ -188,17 +165,17 @@ def main() -> None:
     data = model.prepared()
     result: dict[str, Any] = {"windows": {}, "set": changed}
     for end in args.ends:
-        window = window_before(end, data)
+        window = window_before(end, data.histories)
+        scene = Scene(data.evidence(window["fit_until"]), Budget(), None, data.launching(window), WEEKS)
         targets = model.window_targets(data, window)
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(args.jobs, mp_context=spawn, max_tasks_per_child=1) as pool:
             waiting = {name: pool.submit(measure, end, name, changed) for name in args.heads}
-            lists, costs = baselines(data, window), {}
+            lists, costs = dict(baselines(scene, DEPTH)), {}
             for name, future in waiting.items():
                 lists[name], costs[name] = future.result()
         result["windows"][end] = {"ndcg@10": report(end, lists, costs, targets), "cost": costs}
         if args.sources:
-            scene = Scene(data.evidence(window["fit_until"]), Budget(), None, data.launching(window), 4)
             table = shares(lists, scene, targets["new"])
             result["windows"][end]["sources"] = table
             print("\n| source | recall@40 | recall@100 | all sources and 40 more of it |\n|---|---|---|---|")

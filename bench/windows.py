@@ -16,17 +16,27 @@ import shutil
 import sys
 import tempfile
 import time
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from nightmarket.histories import Histories, week_of, windows
 from tasks.__main__ import main as run_stage
 from tasks.model import TASKS
 from tasks.settings import sections
 
 STAGES = ("prepare", "finetune", "rank", "evaluate")
 KEPT = ("metrics.json", "per_customer.parquet")
+WEEKS = 4
+
+
+def window_before(end: str, histories: Histories) -> dict[str, int]:
+    """The four target weeks that end before the Monday `end`, and the last week before them."""
+    cut = windows(week_of(date.fromisoformat(end)) - 1, int(histories.week.min()), WEEKS, 3)
+    found: Any = cut["test"]
+    return found
 
 
 def measure(checkout: Path, end: str, overrides: dict[str, Any], keep: Path | None = None) -> dict[str, Any]:

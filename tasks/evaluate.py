@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field
+from scipy import sparse
 
 from nightmarket.encoding.encoder import log_progress
 from nightmarket.evaluation import Interval, audience_auc, bootstrap, coverage, hits, novelty, paired, rank_metrics
@@ -49,7 +50,8 @@ def run(settings: Settings) -> None:
     ours = model.load(storage.ARTIFACTS / "rank")
     scene = ours.scene(data, FINETUNE, window)
     targets = model.window_targets(data, window)
-    chances = _Chances(ours, data, window)
+    bought = data.histories.between(window["first_target"], window["last_target"]).matrix()
+    chances = _Chances(ours, bought)
     plans = (False, True) if scene.promotion_plan else (False,)
     found = model.window_lists(ours, scene, plans, PLACES, chances.see)
     lists: dict[str, Lists] = {OURS: found[False]} | ({PLANNED: found[True]} if scene.promotion_plan else {})
@@ -74,7 +76,7 @@ def run(settings: Settings) -> None:
                 content[task][name] |= _beyond(their_lists[task], scene, task)
         # Text alone was measured where it was trained; one measurement is enough.
         content[task] |= {f"text_{when}": text[when][task] for when in ("before", "after") if task in text[when]}
-    for name, figure in _audiences(ours, scene, data, window, settings).items():
+    for name, figure in _audiences(ours, scene, bought, settings).items():
         content["launch"][name]["audience_auc"] = figure
     content["paired"] = {task: _paired(of_task, settings) for task, of_task in per_customer.items()}
     content["checks"] = {"launch ndcg@10 of permuted customers": _permuted(found[False]["launch"], targets, settings)}
@@ -125,16 +127,15 @@ def _tell(content: dict[str, Any]) -> None:
 class _Chances:
     """Probabilities of the test candidates beside what was bought."""
 
-    def __init__(self, ours: model.Model, data: model.Prepared, window: dict[str, int]) -> None:
-        self._calibration = ours.calibration
-        self._bought = data.histories.between(window["first_target"], window["last_target"]).matrix()
+    def __init__(self, ours: model.Model, bought: sparse.csr_matrix) -> None:
+        self._calibration, self._bought = ours.calibration, bought
         self._parts: list[tuple[NDArray, NDArray, NDArray]] = []
 
     def see(self, batch: Batch, score: NDArray[np.float64], own: NDArray[np.bool_]) -> None:
         """Take note of one batch."""
         if self._calibration is not None:
-            label = np.asarray(self._bought[batch.customer, batch.item]).ravel() > 0
-            self._parts.append((self._calibration.probability(score, own), label, batch.customer))
+            chance = self._calibration.probability(score, own)
+            self._parts.append((chance, batch.label(self._bought), batch.customer))
 
     def figures(self) -> dict[str, Any]:
         """Calibration error, log-loss and the rest; empty where the model gives no probabilities."""
@@ -144,15 +145,10 @@ class _Chances:
 
 
 def _audiences(
-    ours: model.Model,
-    scene: Scene,
-    data: model.Prepared,
-    window: dict[str, int],
-    settings: Settings,
+    ours: model.Model, scene: Scene, targets: sparse.csr_matrix, settings: Settings
 ) -> dict[str, dict[str, float]]:
     """Area under the curve over launches with MIN_AUDIENCE buyers or more, as a mean over launches: the interval
     resamples launches, not customers."""
-    targets = data.histories.between(window["first_target"], window["last_target"]).matrix()
     items = scene.launching[targets[:, scene.launching].getnnz(axis=0) >= MIN_AUDIENCE]
     forest = ours.forests.get("launch")
     if items.size == 0 or forest is None:

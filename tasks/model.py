@@ -57,10 +57,6 @@ class Prepared:
         inside = (first >= window.get("first_target", 1)) & (first <= window.get("last_target", 0))
         return np.flatnonzero(inside & self.catalogue.recommendable).astype(np.int32)
 
-    def plan_covers(self, window: dict[str, int]) -> bool:
-        """Whether the promotions of all of a window's target weeks lie in the tables."""
-        return "last_target" in window and self.promotions.covers(window["first_target"], window["last_target"])
-
     def evidence(self, origin: int) -> Evidence:
         """What was known at the end of week `origin`."""
         return Evidence(self.histories.until(origin), self.catalogue, origin, self.promotions)
@@ -196,12 +192,13 @@ def window_targets(data: Prepared, window: dict[str, int]) -> dict[str, tuple[ND
     """Distinct products per customer that the window's weeks hold, per task, as (indptr, items)."""
     before = data.histories.until(window["fit_until"])
     targets = data.histories.between(window["first_target"], window["last_target"])
-    buyers = before.matrix().getnnz(axis=0)[targets.item]
+    owned = before.matrix()
+    buyers = owned.getnnz(axis=0)[targets.item]
     few = targets.where((buyers > 0) & (buyers < RARE_BUYERS))
     return {
         "all": targets.targets(),
-        "new": targets.targets(before.matrix()),
-        "rare": few.targets(before.matrix()),
+        "new": targets.targets(owned),
+        "rare": few.targets(owned),
         "launch": targets.where(buyers == 0).targets(),
     }
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy import sparse
 
-from nightmarket.ranking import Batch, Budget, Ranker, Scene, TrainingRows, Trees, fit, thinned
+from nightmarket.ranking import Budget, Ranker, Scene, TrainingRows, Trees, fit, thinned
 from nightmarket.ranking.calibration import Calibration
 from tasks import model, storage
 from tasks.settings import StageSettings
@@ -61,7 +61,9 @@ def run(settings: Settings) -> None:
     budget = Budget(text=settings.text_candidates if settings.use_text else 0)
     windows = data.windows["train"]
     target_weeks = windows[0]["last_target"] - windows[0]["fit_until"]
-    plan = settings.promotion_plan and all(data.plan_covers(window) for window in windows)
+    plan = settings.promotion_plan and all(
+        data.promotions.covers(window["first_target"], window["last_target"]) for window in windows
+    )
     parts: list[TrainingRows] = []
     launch_parts: list[TrainingRows] = []
     for window in windows:
@@ -114,7 +116,7 @@ def _rows(scene: Scene, bought: sparse.csr_matrix, settings: Settings, rng: np.r
     keep_customer = _chosen(scene, settings, rng)
     kept = []
     for batch in scene.batches():
-        label = _label(bought, batch)
+        label = batch.label(bought)
         keep, weight = thinned(label, batch.features[:, own] > 0, settings.keep_own, settings.keep_other, rng)
         keep &= keep_customer[batch.customer]
         kept.append((batch.features[keep], label[keep], batch.customer[keep], weight[keep]))
@@ -127,7 +129,7 @@ def _launch_rows(scene: Scene, bought: sparse.csr_matrix, settings: Settings, rn
     keep_customer = _chosen(scene, settings, rng)
     kept = []
     for batch in scene.sampled_launches(bought, settings.keep_launch, rng):
-        label = _label(bought, batch)
+        label = batch.label(bought)
         keep = keep_customer[batch.customer]
         weight = np.where(label, 1.0, 1.0 / settings.keep_launch).astype(np.float32)
         kept.append((batch.features[keep], label[keep], batch.customer[keep], weight[keep]))
@@ -140,10 +142,6 @@ def _launch_rows(scene: Scene, bought: sparse.csr_matrix, settings: Settings, rn
 def _chosen(scene: Scene, settings: Settings, rng: np.random.Generator) -> NDArray[np.bool_]:
     num = scene.evidence.histories.num_customers
     return rng.random(num) < settings.max_customers / max(num, 1)
-
-
-def _label(bought: sparse.csr_matrix, batch: Batch) -> NDArray[np.bool_]:
-    return np.asarray(bought[batch.customer, batch.item]).ravel() > 0
 
 
 def _joined(kept: list[tuple[NDArray, NDArray, NDArray, NDArray]]) -> TrainingRows:

@@ -19,6 +19,7 @@ from nightmarket.contracts import InputError
 RAW = Path("data/raw")
 CHAMPION = Path("data/champion")
 ARTIFACTS = Path("artifacts")
+PARQUET: dict[str, Any] = {"compression": "zstd", "compression_level": 1, "write_page_checksum": True}
 
 
 def home() -> Path:
@@ -50,14 +51,7 @@ def replacing(path: Path) -> Iterator[Path]:
 def write_table(table: pa.Table, path: Path, *, row_group_size: int = 1 << 20) -> None:
     """Write a table as parquet with page checksums."""
     with replacing(path) as temporary:
-        pq.write_table(
-            table,
-            temporary,
-            compression="zstd",
-            compression_level=1,
-            row_group_size=row_group_size,
-            write_page_checksum=True,
-        )
+        pq.write_table(table, temporary, row_group_size=row_group_size, **PARQUET)
 
 
 @contextlib.contextmanager
@@ -65,9 +59,7 @@ def table_writer(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table],
     """A function that appends tables to a parquet file, which replaces `path` when the block ends well."""
     with (
         replacing(path) as temporary,
-        pq.ParquetWriter(
-            temporary, schema, compression="zstd", compression_level=1, write_page_checksum=True
-        ) as writer,
+        pq.ParquetWriter(temporary, schema, **PARQUET) as writer,
     ):
         yield writer.write_table
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nightmarket.contracts import InputError
+from tasks.storage import PARQUET
 
 CHUNK = 1 << 20
 """Rows."""
@@ -30,9 +31,7 @@ def batches(path: Path) -> Iterator[pa.RecordBatch]:
 
 def writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     """Parquet with page checksums; dictionary arrays are stored as plain columns of their values."""
-    return pq.ParquetWriter(
-        path, schema, compression="zstd", compression_level=1, write_page_checksum=True, store_schema=False
-    )
+    return pq.ParquetWriter(path, schema, store_schema=False, **PARQUET)
 
 
 def sha256(path: Path) -> str:

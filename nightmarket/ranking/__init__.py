@@ -3,7 +3,6 @@
 from nightmarket.ranking.catalogue import Catalogue, catalogue
 from nightmarket.ranking.evidence import Evidence, Promotions
 from nightmarket.ranking.ranker import Ranker, TrainingRows, Trees, fit, thinned
-from nightmarket.ranking.reasons import reasons
 from nightmarket.ranking.scene import Batch, Budget, Scene, TextScores
 
 __all__ = [
@@ -19,6 +18,5 @@ __all__ = [
     "Trees",
     "catalogue",
     "fit",
-    "reasons",
     "thinned",
 ]

@@ -47,7 +47,7 @@ def walk(scorer: Scorer, scene: Scene, tasks: tuple[str, ...], num: int) -> List
     for rows in evidence.slices(CHUNK):
         scores = scorer(rows).astype(np.float32)
         for task in tasks:  # `all` comes first: the later tasks leave out what the customer owns
-            if task == "new" or (task == "rare" and "new" not in tasks):
+            if task != "all":
                 mask_entries(scores, bought[rows])
             found[task][rows] = top_items(np.where(allowed[task], scores, -np.inf), num)
     return found

@@ -97,10 +97,15 @@ class Neighbours:
         close = (unit @ self._unit_t).toarray()
         known = np.flatnonzero(place >= 0)
         close[known, place[known]] = -np.inf
-        num = min(self._num, close.shape[1] - 1)
-        if num <= 0:
-            return sparse.csr_matrix(close.shape, dtype=np.float32)
-        nearest = np.argpartition(-close, num - 1, axis=1)[:, :num]
-        data = np.full(nearest.size, 1.0 / num, np.float32)
-        indptr = np.arange(close.shape[0] + 1) * num
-        return sparse.csr_matrix((data, nearest.ravel(), indptr), shape=close.shape)
+        return mean_of_nearest(-close, self._num)
+
+
+def mean_of_nearest(distance: Floats, num: int) -> sparse.csr_matrix:
+    """(B, R) rows that average the `num` nearest of R by their distance (B, R), at most all but one."""
+    num = min(num, distance.shape[1] - 1)
+    if num <= 0:
+        return sparse.csr_matrix(distance.shape, dtype=np.float32)
+    nearest = np.argpartition(distance, num - 1, axis=1)[:, :num]
+    data = np.full(nearest.size, 1.0 / num, np.float32)
+    indptr = np.arange(distance.shape[0] + 1) * num
+    return sparse.csr_matrix((data, nearest.ravel(), indptr), shape=distance.shape)

@@ -76,11 +76,6 @@ class Evidence:
             yield slice(start, min(start + step, num))
 
     @cached_property
-    def levels(self) -> "_Levels":
-        """Statistics per customer at each level, for all customers at once; `customers` makes them for a slice."""
-        return self.customers(slice(0, self.histories.num_customers)).levels
-
-    @cached_property
     def _totals(self) -> dict[str, NDArray[np.int64]]:
         """(I,) per item: distinct customers of the last weeks and ever, of two days or more, and their baskets."""
         num_items = self.catalogue.num_items

@@ -145,10 +145,9 @@ def table(found: dict[str, NDArray], names: list[str], num: int) -> Floats:
     return rows
 
 
-def level_columns(customers: Customers, level: str, customer: Ints, code: Ints) -> dict[str, Floats]:
-    """The `_LEVEL_FEATURES` of the pairs at one level, without its name in front."""
+def level_columns(customers: Customers, level: str, customer: Ints, row: NDArray[np.int64]) -> dict[str, Floats]:
+    """The `_LEVEL_FEATURES` of pairs at one level, without its name in front; `row` (N,) is what `Pairs.find` gave."""
     stats = customers.levels[level]
-    row = stats.find(customer, code)
     age = (customers.evidence.last_day - stats.last).astype(np.float32)
     counts = {"num": stats.num, "fresh": stats.fresh, "brief": stats.brief}
     found = {name: take(values, row, 0.0) for name, values in counts.items()}
@@ -158,17 +157,19 @@ def level_columns(customers: Customers, level: str, customer: Ints, code: Ints) 
 
 def _levels(customers: Customers, customer: Ints, item: Ints) -> dict[str, Floats]:
     found: dict[str, Floats] = {}
+    rows = {}
     for level in LEVELS:
         code = customers.evidence.catalogue.codes(level)[item]
-        columns = level_columns(customers, level, customer, code)
+        rows[level] = customers.levels[level].find(customer, code)
+        columns = level_columns(customers, level, customer, rows[level])
         found |= {f"{level}_{name}": values for name, values in columns.items()}
     own, kind = customers.levels["item"], customers.levels["kind"]
-    row = own.find(customer, item)
+    row = rows["item"]
     found["item_gap"] = take(own.gap, row, np.nan)
     found["item_since"] = take((customers.evidence.last_day - own.first).astype(np.float32), row, np.nan)
     found["item_units"] = take(own.units / np.maximum(own.num, 1), row, np.nan)
     paid = kind.spend / np.maximum(kind.units, 1e-6)
-    found["_kind_price"] = take(paid, kind.find(customer, customers.evidence.catalogue.kind[item]), np.nan)
+    found["_kind_price"] = take(paid, rows["kind"], np.nan)
     return found
 
 

@@ -77,7 +77,7 @@ class LaunchTable:
         for level in _LEVELS:
             code = self._evidence.catalogue.codes(level)[item]
             found |= {f"{level}_{name}": values[code] for name, values in self._stats[level].items()}
-            columns = level_columns(customers, level, customer, code)
+            columns = level_columns(customers, level, customer, customers.levels[level].find(customer, code))
             found |= {f"{level}_{name}": values for name, values in columns.items()}
         tried, bought = customers.recent
         found["range"], found["recent"] = customers.variety[customer], bought[customer]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from nightmarket.histories import Histories
-from nightmarket.ranking.crowd import Ease, log_counts, reference
+from nightmarket.ranking.crowd import Ease, log_counts, mean_of_nearest, reference
 
 Scores = NDArray[np.float32]
 Scorer = Callable[[slice], Scores]
@@ -20,10 +20,15 @@ Scorer = Callable[[slice], Scores]
 
 
 def recent_popularity(histories: Histories, origin: int, weeks: int = 4) -> NDArray[np.float32]:
-    """(I,) customers who bought the item in the last weeks, plus a trace of all-time buyers to break ties."""
+    """(I,) customers who bought the item in the last weeks, ties by all-time buyers."""
     recent = histories.between(origin - weeks + 1, origin).matrix()
     ever = histories.matrix()
-    return (recent.getnnz(axis=0) + 1e-4 * ever.getnnz(axis=0)).astype(np.float32)
+    return popular_lately(recent.getnnz(axis=0), ever.getnnz(axis=0))
+
+
+def popular_lately(recent: NDArray, ever: NDArray) -> NDArray[np.float32]:
+    """(I,) recent buyers, plus a trace of all buyers to break ties."""
+    return (recent + 1e-4 * ever.astype(np.float64)).astype(np.float32)
 
 
 def popularity(histories: Histories, origin: int, weeks: int = 4) -> Scorer:
@@ -84,18 +89,15 @@ def tifu_vectors(histories: Histories, settings: TifuSettings) -> sparse.csr_mat
 def neighbours(vectors: sparse.csr_matrix, num: int, chunk: int = 2048) -> sparse.csr_matrix:
     """(C, C) rows that average each customer's `num` nearest others by Euclidean distance."""
     num_customers = vectors.shape[0]
-    num = min(num, num_customers - 1)
     square = np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel()
-    columns = np.empty((num_customers, max(num, 0)), np.int32)
     transposed = vectors.T.tocsr()
-    for start in range(0, num_customers if num > 0 else 0, chunk):
+    parts = []
+    for start in range(0, num_customers, chunk):
         rows = slice(start, min(start + chunk, num_customers))
         distance = square[None, :] - 2 * (vectors[rows] @ transposed).toarray()
         distance[np.arange(distance.shape[0]), np.arange(rows.start, rows.stop)] = np.inf
-        columns[rows] = np.argpartition(distance, num - 1, axis=1)[:, :num]
-    indptr = np.arange(num_customers + 1) * max(num, 0)
-    data = np.full(columns.size, 1.0 / max(num, 1), np.float32)
-    return sparse.csr_matrix((data, columns.ravel(), indptr), shape=(num_customers, num_customers))
+        parts.append(mean_of_nearest(distance, num))
+    return sparse.vstack(parts, format="csr")
 
 
 def tifu_knn(histories: Histories, origin: int, settings: TifuSettings | None = None) -> Scorer:

@@ -66,6 +66,10 @@ class Batch:
     item: Ints
     features: Floats
 
+    def label(self, bought: sparse.csr_matrix) -> NDArray[np.bool_]:
+        """(N,) which pairs have an entry in `bought` (C, I)."""
+        return np.asarray(bought[self.customer, self.item]).ravel() > 0
+
 
 class Scene:
     """Candidates and features at the end of week `evidence.origin`.

@@ -14,7 +14,7 @@ from nightmarket.ranking.crowd import Ease, Neighbours, log_counts, reference
 from nightmarket.ranking.evidence import Customers, Evidence
 from nightmarket.ranking.lists import top_items
 from nightmarket.ranking.pairs import Pairs
-from nightmarket.ranking.peers import decayed_counts, recent_popularity
+from nightmarket.ranking.peers import decayed_counts, popular_lately
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
@@ -98,7 +98,7 @@ def neighbour_scores(evidence: Evidence, items: Ints, num: int = 100) -> Score:
 
 def popularity_scores(evidence: Evidence, items: Ints) -> Score:
     """Recent popularity, the same for everybody."""
-    values = recent_popularity(evidence.histories, evidence.origin, 2)[items]
+    values = popular_lately(evidence.buyers["2w"], evidence.buyers["ever"])[items]
     return lambda customers: np.tile(values, (customers.num, 1))
 
 

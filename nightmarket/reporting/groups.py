@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from markupsafe import Markup
 
 from nightmarket.reporting import charts, words
 from nightmarket.reporting.night import Night
-from nightmarket.reporting.quality import ModelRow
+from nightmarket.reporting.quality import ModelRow, model_row
 
 
 @dataclass(frozen=True)
@@ -71,21 +71,8 @@ def _table(name: str, levels: Mapping[str, Any]) -> GroupTable:
     for level, figure in sorted(levels.items(), key=_order):
         if not words.known(figure):
             continue
-        gain = figure.get("gain")
-        compared = words.known(gain)
-        rows.append(
-            ModelRow(
-                name=level,
-                ours=False,
-                chart=charts.whisker(figure, axis, f"{level}: {words.interval(figure)}"),
-                figure=words.fraction(figure["value"]),
-                reach=words.reach(figure),
-                difference=words.signed(gain["value"]) if compared else "",
-                difference_reach=words.reach(gain) if compared else "",
-                standing=words.standing(gain) if compared else "",
-                note=f"{words.count(figure['num_customers'])} customers",
-            )
-        )
+        row = model_row(level, figure, axis, figure.get("gain"), False, None)
+        rows.append(replace(row, note=f"{words.count(figure['num_customers'])} customers"))
     return GroupTable(_attribute(name), charts.axis_labels(axis), tuple(rows))
 
 

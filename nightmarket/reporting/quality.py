@@ -89,7 +89,7 @@ def _task(key: str, metrics: Content) -> TaskView:
     paired = {model: f.get(METRIC) for model, f in metrics.get("paired", {}).get(key, {}).items()}
     axis, ours = charts.scale(list(figures.values())), figures[OURS]["value"]
     ordered = sorted(figures.items(), key=lambda item: (-item[1]["value"], item[0] != OURS, item[0]))
-    rows = tuple(_row(words.model(name), f, axis, paired.get(name), name == OURS, ours) for name, f in ordered)
+    rows = tuple(model_row(words.model(name), f, axis, paired.get(name), name == OURS, ours) for name, f in ordered)
     title, meaning = words.TASKS[key]
     number = words.count(metrics.get("num_customers", {}).get(key, 0))
     verdict = _verdict(figures, paired) + _audience(metrics[key][OURS])
@@ -107,9 +107,10 @@ def _audience(ours: Content) -> str:
     )
 
 
-def _row(
+def model_row(
     name: str, figure: Mapping[str, float], axis: charts.Scale, difference: Any, ours: bool, mark: float | None
 ) -> ModelRow:
+    """A figure with its interval, and its difference to another where that is known."""
     said = f"{name}: {words.interval(figure)}"
     chart = charts.whisker(figure, axis, said, ours=ours, mark=None if ours else mark)
     compared = words.known(difference) and not ours
@@ -166,7 +167,7 @@ def _slice(title: str, groups: list[tuple[str, Mapping[str, float]]]) -> Slice:
     axis = charts.scale([figure for _, figure in groups])
     rows = []
     for group, figure in sorted(groups, key=_group_order):
-        row = _row(group, figure, axis, None, False, None)
+        row = model_row(group, figure, axis, None, False, None)
         num = figure.get("num_customers")
         rows.append(replace(row, note=f"{words.count(num)} customers" if num is not None else ""))
     shown = {"ndcg": "NDCG", "mrr": "MRR"}.get(metric.split("@")[0], metric.split("@")[0].capitalize())

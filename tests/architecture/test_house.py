@@ -142,3 +142,13 @@ def test_tools_are_content(command):
         [Path(sys.executable).parent / command[0], *command[1:]], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
+
+def test_no_path_of_a_machine_and_no_registry_host_is_tracked():
+    homes = r"(^|[^A-Za-z0-9_.])/(work|opt|root|home|mnt|srv|Users)/"
+    pattern = re.compile(homes + r"|index-url|find-links|https?://[^ ]*/simple/?")
+    for path in tracked():
+        if path == Path("tests/architecture/test_house.py") or path.suffix in (".png", ".parquet"):
+            continue
+        text = (ROOT / path).read_text(encoding="utf-8", errors="replace")
+        assert not pattern.search(text), f"{path} names a path of a machine or a registry"

@@ -3,6 +3,6 @@
 from nightmarket.ranking.reasons.facts import Facts
 from nightmarket.ranking.reasons.families import family_of
 from nightmarket.ranking.reasons.paths import Paths
-from nightmarket.ranking.reasons.told import Told, explain, mix, reasons
+from nightmarket.ranking.reasons.told import Told, explain, mix
 
-__all__ = ["Facts", "Paths", "Told", "explain", "family_of", "mix", "reasons"]
+__all__ = ["Facts", "Paths", "Told", "explain", "family_of", "mix"]

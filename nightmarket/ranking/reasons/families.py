@@ -33,6 +33,7 @@ _WHOLE = {
     "score_kind": "kind",
     "score_category": "kind",
     "score_text": "text",
+    "score_tower": "text",
     "repeat": "loyal",
     "loyal": "loyal",
     "discount": "price",

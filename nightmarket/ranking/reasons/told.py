@@ -72,19 +72,6 @@ def explain(
     return Told([text or spare for text, spare in zip(texts, fallback, strict=True)], family, by)
 
 
-def reasons(
-    rows: NDArray[np.float32],
-    names: list[str],
-    contributions: NDArray[np.float32],
-    customer: Ints,
-    item: Ints,
-    facts: Facts,
-    language: Literal["en", "zh"] = "en",
-) -> list[str]:
-    """The sentences of `explain`."""
-    return explain(rows, names, contributions, customer, item, facts, language).texts
-
-
 def mix(family: NDArray[Any]) -> dict[str, float]:
     """Share of the reasons of each family that occurs, most first; and of those that say nothing of the customer.
 
