@@ -1,0 +1,1 @@
+"""Who gets what, when, within budget? Allocation, pacing, send times, delivery policies."""

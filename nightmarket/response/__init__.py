@@ -1,0 +1,1 @@
+"""What will a customer respond to? P(response | customer, campaign, offer, time), calibrated."""
