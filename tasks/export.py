@@ -1,0 +1,154 @@
+"""Hand an approved plan of contacts to mail and ad tools: exports/NAME/ in the checkout. A step: people carry it away.
+
+reads   a folder with plan.parquet and summary.json, as `plan` and `launch` write them
+writes  exports/NAME   send.csv, send.parquet, holdout.csv, holdout.parquet, summary.json, receipt.json
+
+The folder appears whole or not at all, and an exported name is never written over.
+"""
+
+import contextlib
+import datetime
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pcsv
+
+from nightmarket.contracts import InputError
+from tasks import storage
+
+PLAN, SUMMARY = "plan.parquet", "summary.json"
+SEND, HOLDOUT = "send", "holdout"
+NAME = r"^[0-9A-Za-z一-鿿][0-9A-Za-z一-鿿_-]{0,59}$"
+"""Letters, digits, Chinese characters, - and _; the first one is no sign. Nothing that a path could be made of."""
+
+FIRST = ("customer_id", "channel", "day", "slot", "offer", "offer_kind", "segment")
+"""What a mail tool asks for comes first in a file."""
+
+NEEDED = (*FIRST, "probability", "expected_value", "cost", "expected_profit", "propensity", "arm")
+FORMULA = r"^(\s*[=+\-@＝＋－＠]|[\t\r\n])"
+"""What a spreadsheet takes for the beginning of a formula (OWASP: CSV injection)."""
+
+BOM = b"\xef\xbb\xbf"
+
+
+def folder(home: Path, name: str) -> Path:
+    """Where a name is exported to; InputError for a name that is no plain name, or that was exported before."""
+    if not re.fullmatch(NAME, name):
+        raise InputError("name: letters, digits, - and _ only (Chinese characters too), 1 to 60, no sign at the start")
+    target = home / "exports" / name
+    if target.exists():
+        raise InputError(f"name: exports/{name} is there already, and nothing is written over; choose another name")
+    return target
+
+
+def digest(planned: Path) -> str:
+    """SHA-256 over the plan's two files: what was approved is what is exported."""
+    found = hashlib.sha256()
+    for name in (PLAN, SUMMARY):
+        try:
+            found.update(hashlib.sha256((planned / name).read_bytes()).digest())
+        except FileNotFoundError:
+            raise InputError(f"{planned / name} is missing; plan again") from None
+    return found.hexdigest()
+
+
+def read(planned: Path) -> pa.Table:
+    """The plan's rows, what a mail tool asks for first.
+
+    Raises InputError for a missing column, an unknown arm, or a customer who is to be sent to and held out: what is
+    learned from the holdout would be wrong.
+    """
+    table = storage.read_table(planned / PLAN)
+    if missing := [name for name in NEEDED if name not in table.column_names]:
+        raise InputError(f"{PLAN} has no column {', '.join(missing)}; plan again")
+    arms = set(pc.unique(table["arm"]).to_pylist())
+    if not arms <= {SEND, HOLDOUT}:
+        raise InputError(f"{PLAN}: arm is {SEND} or {HOLDOUT}; there are {len(arms - {SEND, HOLDOUT})} other values")
+    held = table.filter(pc.equal(table["arm"], HOLDOUT))["customer_id"]
+    sent = table.filter(pc.equal(table["arm"], SEND))["customer_id"]
+    both = pc.sum(pc.is_in(pc.unique(sent), value_set=held.combine_chunks())).as_py() or 0
+    if both:
+        raise InputError(f"{PLAN}: {both} customers are in the holdout and are sent to; plan again")
+    rest = [name for name in table.column_names if name not in FIRST]
+    return table.select([*FIRST, *rest])
+
+
+def export(planned: Path, home: Path, name: str, *, approved: str, receipt: Mapping[str, Any], excel: bool) -> Path:
+    """Write exports/NAME from the plan with the digest `approved`; returns the folder.
+
+    receipt   who approved, when and what; the files with their rows and SHA-256 are added
+    excel     a byte-order mark before the CSV's UTF-8, without which Excel garbles Chinese
+
+    Raises InputError when the plan is not the one that was approved, or the name is taken.
+    """
+    target = folder(home, name)
+    if digest(planned) != approved:
+        raise InputError("the plan changed after it was approved, so it is not exported; plan and approve again")
+    table = read(planned)
+    with _whole_folder(target, name) as draft:
+        files: dict[str, dict[str, Any]] = {}
+        for arm in (SEND, HOLDOUT):
+            rows = table.filter(pc.equal(table["arm"], arm))
+            rows = rows.drop_columns("arm") if arm == SEND else rows
+            storage.write_table(rows, draft / f"{arm}.parquet")
+            _write_csv(rows, draft / f"{arm}.csv", excel)
+            files |= {f"{arm}{suffix}": {"rows": rows.num_rows} for suffix in (".csv", ".parquet")}
+        shutil.copyfile(planned / SUMMARY, draft / SUMMARY)
+        files[SUMMARY] = {}
+        for file, facts in files.items():
+            facts["sha256"] = hashlib.sha256((draft / file).read_bytes()).hexdigest()
+        written = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        more = {"name": name, "exported_at": written, "plan_sha256": approved, "files": files}
+        storage.write_json({**receipt, **more}, draft / "receipt.json")
+    return target
+
+
+@contextlib.contextmanager
+def _whole_folder(target: Path, name: str) -> Iterator[Path]:
+    """A draft beside the target that takes its name when the block ends well; flushed to disk, with its entries."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{name}.{os.getpid()}.tmp")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    try:
+        yield draft
+        for path in (*draft.iterdir(), draft):
+            _sync(path)
+        try:
+            draft.rename(target)
+        except OSError:  # another export of this name was quicker
+            folder(target.parent.parent, name)
+            raise
+        _sync(target.parent)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_csv(table: pa.Table, path: Path, excel: bool) -> None:
+    with path.open("wb") as file:
+        file.write(BOM * excel)
+        pcsv.write_csv(pa.table({name: _escaped(table[name]) for name in table.column_names}), file)
+
+
+def _escaped(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Text that would be a formula gets an apostrophe in front; numbers and dates stay."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return column
+    return pc.if_else(pc.match_substring_regex(column, FORMULA), pc.binary_join_element_wise("'", column, ""), column)
