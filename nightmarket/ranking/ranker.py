@@ -72,6 +72,21 @@ class Ranker:
             return np.zeros(0)
         return np.asarray(self.booster.predict(self.columns(rows, names), raw_score=True), np.float64)
 
+    def shortlist(self, rows: Floats, customer: NDArray[np.int32], num: int) -> NDArray[np.int64]:
+        """Rows, rising, of each customer's best `num` by the first fifth of the trees: a cascade (Wang, Lin & Metzler,
+        2011), for lists so much shorter than `num` that the other trees cannot move anything into them.
+
+        rows      (N, G)  the ranker's own columns
+        customer  (N,)    ascending
+        """
+        if np.bincount(customer - customer[:1].sum()).max(initial=0) <= num:
+            return np.arange(customer.size)
+        first = max(1, self.booster.num_trees() // 5)
+        rough = np.asarray(self.booster.predict(rows, raw_score=True, num_iteration=first))
+        order = np.lexsort((-rough, customer))
+        place = np.arange(customer.size) - np.searchsorted(customer, customer)
+        return np.sort(order[place < num])
+
     def columns(self, rows: Floats, names: list[str]) -> Floats:
         """(N, G) the ranker's own columns, in its order, of rows (N, F) with columns `names`."""
         if list(self.features) == names:

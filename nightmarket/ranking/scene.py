@@ -3,9 +3,13 @@
 Training, evaluation and delivery walk the same scene; they differ only in the origin. Memory is bounded by the chunk.
 """
 
-from collections.abc import Iterator
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +30,10 @@ from nightmarket.ranking.sources import (
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
+T = TypeVar("T")
 CHUNK = 256
+WORKERS = max(1, min(4, os.cpu_count() or 1))
+"""Batches that are made side by side, ahead of the one in use: numpy, scipy and torch leave Python's lock."""
 
 
 @dataclass(frozen=True)
@@ -107,28 +114,39 @@ class Scene:
 
     def batches(self, step: int = CHUNK) -> Iterator[Batch]:
         """Products that were sold before, `step` customers at a time."""
-        for rows in self.evidence.slices(step):
+        sources = self.sources
+
+        def made(rows: slice) -> Batch:
             customers = self.evidence.customers(rows)
-            customer, item, scores = candidates(customers, self.sources, self._budget.history)
+            customer, item, scores = candidates(customers, sources, self._budget.history)
             features = self._table.rows(customers, customer, item, scores)
-            yield Batch(customers, customer + np.int32(rows.start), item, features)
+            return Batch(customers, customer + np.int32(rows.start), item, features)
+
+        return _ahead(made, self.evidence.slices(step))
 
     def launches(self, step: int = CHUNK) -> Iterator[Batch]:
         """Products that come on sale, in chunks of customers; nothing where there are none."""
         if self.launching.size == 0:
-            return
-        for rows in self.evidence.slices(step):
+            return iter(())
+        sources = self.launch_sources
+
+        def made(rows: slice) -> Batch:
             customers = self.evidence.customers(rows)
-            customer, item, scores = candidates(customers, self.launch_sources, 0)
+            customer, item, scores = candidates(customers, sources, 0)
             features = self._launches.rows(customers, customer, item, scores)
-            yield Batch(customers, customer + np.int32(rows.start), item, features)
+            return Batch(customers, customer + np.int32(rows.start), item, features)
+
+        return _ahead(made, self.evidence.slices(step))
 
     def audience(self, items: Ints, step: int = CHUNK) -> Iterator[Batch]:
         """Every customer with each of a few launching products, by the features of `launches`."""
-        for rows in self.evidence.slices(step):
+
+        def made(rows: slice) -> Batch:
             num = rows.stop - rows.start
             customer = np.repeat(np.arange(num, dtype=np.int32), items.size)
-            yield self._launch_batch(rows, customer, np.tile(items, num))
+            return self._launch_batch(rows, customer, np.tile(items, num))
+
+        return _ahead(made, self.evidence.slices(step))
 
     def sampled_launches(
         self, bought: sparse.csr_matrix, share: float, rng: np.random.Generator, step: int = CHUNK
@@ -137,10 +155,14 @@ class Scene:
 
         bought  (C, I)
         """
-        for rows in self.evidence.slices(step) if self.launching.size else ():
-            label = bought[rows][:, self.launching].toarray() > 0
-            customer, place = np.nonzero(label | (rng.random(label.shape) < share))
-            yield self._launch_batch(rows, customer.astype(np.int32), self.launching[place])
+
+        def drawn() -> Iterator[tuple[slice, Ints, Ints]]:
+            for rows in self.evidence.slices(step) if self.launching.size else ():
+                label = bought[rows][:, self.launching].toarray() > 0
+                customer, place = np.nonzero(label | (rng.random(label.shape) < share))
+                yield rows, customer.astype(np.int32), self.launching[place]
+
+        return _ahead(lambda pairs: self._launch_batch(*pairs), drawn())
 
     def _launch_batch(self, rows: slice, customer: Ints, item: Ints) -> Batch:
         customers = self.evidence.customers(rows)
@@ -181,3 +203,15 @@ def _text_source(vectors: Floats, items: Floats, chosen: Ints, num: int) -> Sour
     columns = np.ascontiguousarray(items[chosen].T)
     # another name than that of the level "text", whose affinity is a source too
     return Source("tower", num, chosen, lambda customers: vectors[customers.rows] @ columns)
+
+
+def _ahead(make: Callable[[T], Batch], wanted: Iterable[T]) -> Iterator[Batch]:
+    """`make` of each, in order; `WORKERS` of them are under way while one is used."""
+    under_way: deque[Future[Batch]] = deque()
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for one in wanted:
+            under_way.append(pool.submit(make, one))
+            if len(under_way) > WORKERS:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
