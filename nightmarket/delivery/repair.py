@@ -1,0 +1,179 @@
+"""From prices to a plan that keeps every limit: almost all choices stand, a small core is decided anew.
+
+At the best prices the customers' own choices overdraw or underuse the limits by the few customers who hesitate between
+two options. These close calls form the core (Balas and Zemel 1980); everything else is fixed, the core is solved as a
+linear programme, whose vertices split at most as many customers as there are limits, and what is split is dropped and
+filled up greedily.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.optimize import linprog
+
+from nightmarket.delivery.problem import NOTHING, Problem, choose, net
+
+CORE = 10_000
+"""Customer-option pairs that are decided anew."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Close calls: pairs of a customer and an option.
+
+    customer, option (N,)  int64
+    profit, cost     (N,)  float64, currency
+    worth            (N,)  net of prices
+    """
+
+    customer: NDArray[np.int64]
+    option: NDArray[np.int64]
+    profit: NDArray[np.float64]
+    cost: NDArray[np.float64]
+    worth: NDArray[np.float64]
+
+    def at(self, rows: NDArray) -> "Pairs":
+        """The pairs of the given rows."""
+        return Pairs(self.customer[rows], self.option[rows], self.profit[rows], self.cost[rows], self.worth[rows])
+
+
+def picks_and_core(problem: Problem, prices: NDArray[np.float64], size: int) -> tuple[NDArray[np.int16], Pairs]:
+    """(C, K) each customer's choice at the prices, and the `size` pairs whose decision was closest."""
+    chosen = np.full((problem.num_customers, problem.most), NOTHING, np.int16)
+    kept: list[tuple[NDArray, Pairs]] = []
+    cutoff, num = np.inf, 0
+    for some, profit, cost in problem.blocks():
+        reduced = net(problem, profit, cost, prices)
+        picks, worth = choose(reduced.copy(), problem.allowance[some], problem.offer)
+        chosen[some] = picks
+        close = _regret(reduced, picks, worth, problem.allowance[some], problem.offer)
+        row, option = np.nonzero(close < cutoff)
+        values = (profit[row, option], cost[row, option], reduced[row, option])
+        first = some.start if isinstance(some, slice) else 0
+        kept.append((close[row, option], Pairs(row + first, option, *(v.astype(np.float64) for v in values))))
+        num += row.size
+        if num > 4 * size:
+            kept = [_closest(kept, size)]
+            cutoff, num = float(kept[0][0].max()), size
+    return chosen, _closest(kept, size)[1]
+
+
+def _regret(
+    reduced: NDArray, picks: NDArray[np.int16], worth: NDArray, allowance: NDArray[np.int8], offer: NDArray
+) -> NDArray:
+    """(n, J) how much net value it costs to decide a pair the other way; inf where an option is closed."""
+    num, most = picks.shape
+    row, k = np.nonzero(picks != NOTHING)
+    option = picks[row, k]
+    others = reduced.copy()
+    others[row, option] = -np.inf
+    second = np.maximum(others.max(axis=1), 0.0)
+    # What a further contact pushes out: the least of the choices where no more are allowed, or nothing.
+    full = (picks != NOTHING).sum(axis=1) >= allowance
+    least = np.where(picks != NOTHING, worth, np.inf).min(axis=1, initial=np.inf)
+    floor = np.where(full, least, 0.0)[:, None]
+    regret = np.where(np.isinf(reduced), np.inf, np.maximum(floor - reduced, 0.0))
+    if most > 1:
+        for k in range(most):
+            same = (offer == offer[picks[:, k]][:, None]) & (picks[:, k] != NOTHING)[:, None]
+            regret = np.where(same, np.maximum(regret, worth[:, [k]] - reduced), regret)
+    regret[row, option] = reduced[row, option] - second[row]
+    regret[allowance == 0] = np.inf
+    return np.maximum(regret, 0.0)
+
+
+def _closest(kept: list[tuple[NDArray, Pairs]], size: int) -> tuple[NDArray, Pairs]:
+    regret = np.concatenate([close for close, _ in kept])
+    names = ("customer", "option", "profit", "cost", "worth")
+    pairs = Pairs(*(np.concatenate([getattr(part, name) for _, part in kept]) for name in names))
+    if regret.size > size:
+        rows = np.sort(np.argpartition(regret, size)[:size])
+        return regret[rows], pairs.at(rows)
+    return regret, pairs
+
+
+def settle(problem: Problem, chosen: NDArray[np.int16], core: Pairs, fixed_use: NDArray[np.float64]) -> bool:
+    """Decide the core anew and write it into `chosen` (C, K), which holds the fixed choices alone.
+
+    fixed_use  (1 + G,)  what the fixed choices draw on budget and capacities
+    Returns False, with `chosen` as it was, where the fixed choices alone overdraw a limit.
+    """
+    left = problem.limits - fixed_use
+    if (left < -1e-9 * np.maximum(1.0, np.abs(fixed_use))).any():
+        return False
+    left = np.maximum(left, 0.0)
+    share = _relaxed(problem, chosen, core, left)
+    plan = _Plan(problem, chosen, core, left)
+    whole = share > 1 - 1e-6
+    for pair in np.flatnonzero(whole):
+        plan.add(pair)
+    rest = np.flatnonzero(~whole & (core.profit > 0))
+    for pair in rest[np.lexsort((-core.worth[rest], -share[rest].round(6)))]:
+        plan.add(pair)
+    return True
+
+
+def _relaxed(problem: Problem, chosen: NDArray[np.int16], core: Pairs, left: NDArray[np.float64]) -> NDArray:
+    """(N,) how much of each pair the linear programme takes, in [0, 1]."""
+    num = core.customer.size
+    if num == 0:
+        return np.zeros(0)
+    every = np.arange(num)
+    used = (chosen[core.customer] != NOTHING).sum(axis=1)
+    people, person = np.unique(core.customer, return_inverse=True)
+    room = np.zeros(people.size)
+    room[person] = problem.allowance[core.customer] - used
+    deals, deal = np.unique(core.customer * problem.offer.size + problem.offer[core.option], return_inverse=True)
+    priced = np.isfinite(left)
+    shared = np.concatenate([core.cost[None], problem.uses[:, core.option]])[priced]
+    rows = [
+        sparse.csr_matrix(shared),
+        sparse.csr_matrix((np.ones(num), (person, every)), shape=(people.size, num)),
+        sparse.csr_matrix((np.ones(num), (deal, every)), shape=(deals.size, num)),
+    ]
+    done = linprog(
+        -core.profit,
+        A_ub=sparse.vstack(rows, format="csr"),
+        b_ub=np.concatenate([left[priced], room, np.ones(deals.size)]),
+        bounds=(0, 1),
+        method="highs-ds",
+    )
+    return np.zeros(num) if done.x is None else done.x
+
+
+class _Plan:
+    """Pairs taken one by one, while every limit holds."""
+
+    def __init__(self, problem: Problem, chosen: NDArray[np.int16], core: Pairs, left: NDArray[np.float64]) -> None:
+        self._problem, self._chosen, self._core, self._left = problem, chosen, core, left.copy()
+
+    def add(self, pair: int) -> bool:
+        """Take a pair if it fits."""
+        core, problem = self._core, self._problem
+        customer, option = int(core.customer[pair]), int(core.option[pair])
+        mine = self._chosen[customer]
+        has = mine[mine != NOTHING]
+        if has.size >= problem.allowance[customer] or (problem.offer[has] == problem.offer[option]).any():
+            return False
+        need = np.concatenate([[core.cost[pair]], problem.uses[:, option]])
+        if (need > self._left).any():
+            return False
+        self._left -= need
+        self._chosen[customer, has.size] = option
+        return True
+
+
+def without_core(problem: Problem, chosen: NDArray[np.int16], core: Pairs) -> tuple[NDArray[np.int16], Pairs]:
+    """The choices with those of the core taken out, and the core without options that a fixed choice rules out."""
+    fixed = chosen.copy()
+    for k in range(fixed.shape[1]):
+        fixed[core.customer[chosen[core.customer, k] == core.option], k] = NOTHING
+    order = np.argsort(fixed == NOTHING, axis=1, kind="stable")
+    fixed = np.take_along_axis(fixed, order, axis=1)
+    free = (fixed[core.customer] != NOTHING).sum(axis=1) < problem.allowance[core.customer]
+    for k in range(fixed.shape[1]):
+        mine = fixed[core.customer, k]
+        free &= (mine == NOTHING) | (problem.offer[mine] != problem.offer[core.option])
+    return fixed, core.at(np.flatnonzero(free))
