@@ -1,0 +1,224 @@
+"""What an experiment says so far, and what to do: stop, continue, ship, or nothing because it is broken.
+
+The order is fixed: first the sample ratio, then Holm over all comparisons with always-valid p-values, so that looking
+every night changes nothing. Segments are shown to have ideas by and never decide.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightmarket.contracts import InputError
+from nightmarket.evaluation.experiments.effects import Comparison, Metric, check_covariate, compare, too_few
+from nightmarket.evaluation.experiments.multiplicity import benjamini_hochberg, holm
+from nightmarket.evaluation.experiments.sample_ratio import SampleRatio, sample_ratio
+
+MIN_SEGMENT = 20
+"""Customers per arm; a smaller group is never reported."""
+Word = Literal["ship", "stop", "continue", "blocked"]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment as it stands; row = customer.
+
+    arm          (U,)  name of the arm
+    assigned_at  (U,)  datetime64
+    metrics      the first one decides; the others can only stop an arm that harms them
+    control      the arm that the others are compared with
+    shares       planned share per arm
+    planned      customers at which the sequence is narrowest, all arms together; fixed before the start
+    counted      (U,)  whose outcomes are complete; None: all. The sample ratio is checked on everybody
+    """
+
+    name: str
+    arm: NDArray[np.object_]
+    assigned_at: NDArray[np.datetime64]
+    metrics: tuple[Metric, ...]
+    control: str
+    shares: Mapping[str, float]
+    planned: int
+    counted: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to do and why, in words; `arm` is the one to ship, or ""."""
+
+    word: Word
+    reason: str
+    arm: str = ""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One arm in one group, for ideas: fixed-horizon interval, p-value after Benjamini–Hochberg over all groups."""
+
+    by: str
+    level: str
+    comparison: Comparison
+    p_adjusted: float
+
+    def content(self) -> dict[str, Any]:
+        """As JSON keeps it."""
+        one = self.comparison
+        kept = {"arm": one.arm, "num_arm": one.num_arm, "num_control": one.num_control, "effect": one.effect}
+        return {"by": self.by, "level": self.level, **kept, "low": one.fixed.low, "high": one.fixed.high,
+                "p_adjusted": self.p_adjusted}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ReadOut:
+    """Everything about one experiment. `not_judged` holds why a comparison is missing, by "metric, arm"."""
+
+    name: str
+    control: str
+    verdict: Verdict
+    sample_ratio: SampleRatio
+    comparisons: tuple[Comparison, ...] = ()
+    not_judged: Mapping[str, str] = field(default_factory=dict)
+    segments: tuple[Segment, ...] = ()
+
+    def content(self) -> dict[str, Any]:
+        """As JSON keeps it."""
+        return {
+            "name": self.name,
+            "control": self.control,
+            "verdict": {"word": self.verdict.word, "reason": self.verdict.reason, "arm": self.verdict.arm},
+            "sample_ratio": {**self.sample_ratio._asdict(), "passed": self.sample_ratio.passed},
+            "comparisons": [one.content() for one in self.comparisons],
+            "not_judged": dict(self.not_judged),
+            "segments": [one.content() for one in self.segments],
+        }
+
+
+def read_out(
+    experiment: Experiment,
+    *,
+    alpha: float = 0.05,
+    final: bool = False,
+    segments: Mapping[str, NDArray[np.object_]] | None = None,
+) -> ReadOut:
+    """Read an experiment.
+
+    final     no more customers will come: then no difference found means stop
+    segments  {by: (U,) level of each customer, None where unknown}; known before the assignment
+
+    Raises InputError for a control that is no arm, an arm without a share, or a covariate measured after assignment.
+    """
+    arms, counts = np.unique(experiment.arm.astype(str), return_counts=True)
+    if experiment.control not in experiment.shares:
+        raise InputError(f"experiment {experiment.name}: there is no arm '{experiment.control}' to compare with")
+    for metric in experiment.metrics:
+        if metric.covariate is not None:
+            check_covariate(metric.covariate, experiment.assigned_at)
+    ratio = sample_ratio(dict(zip(arms.tolist(), counts.tolist(), strict=True)), experiment.shares)
+    if not ratio.passed:
+        return ReadOut(experiment.name, experiment.control, _blocked(ratio), ratio)
+    found, missing = _comparisons(experiment, alpha)
+    verdict = _verdict(experiment, found, missing, alpha, final)
+    explored = _segments(experiment, segments or {}, alpha) if experiment.metrics else ()
+    return ReadOut(experiment.name, experiment.control, verdict, ratio, found, missing, explored)
+
+
+def _members(experiment: Experiment, arm: str) -> NDArray[np.bool_]:
+    inside = experiment.arm == arm
+    return inside if experiment.counted is None else inside & experiment.counted
+
+
+def _treated(experiment: Experiment) -> list[str]:
+    return [arm for arm in experiment.shares if arm != experiment.control]
+
+
+def _planned(experiment: Experiment, arm: str) -> float:
+    """The part of the planned customers that falls to this arm and control."""
+    shares = experiment.shares
+    return experiment.planned * (shares[arm] + shares[experiment.control]) / sum(shares.values())
+
+
+def _comparisons(experiment: Experiment, alpha: float) -> tuple[tuple[Comparison, ...], dict[str, str]]:
+    found: list[Comparison] = []
+    missing: dict[str, str] = {}
+    control = _members(experiment, experiment.control)
+    for metric in experiment.metrics:
+        for name in _treated(experiment):
+            arm = _members(experiment, name)
+            why = too_few(metric, arm, control)
+            if why:
+                missing[f"{metric.name}, {name}"] = why
+                continue
+            planned = _planned(experiment, name)
+            found.append(compare(metric, name, arm, control, planned=planned, alpha=alpha))
+    # A comparison that cannot be judged yet keeps its place: the family is fixed by the plan, not by the data.
+    adjusted = holm([one.p_always for one in found] + [1.0] * len(missing))
+    return tuple(replace(one, p_holm=float(p)) for one, p in zip(found, adjusted, strict=False)), missing
+
+
+def _blocked(ratio: SampleRatio) -> Verdict:
+    parts = [f"{arm} {ratio.found[arm]:,} (planned {ratio.expected[arm]:,.0f})" for arm in ratio.found]
+    told = f"p = {ratio.p_value:.1e}" if ratio.p_value > 0 else "p < 1e-300"
+    return Verdict(
+        "blocked",
+        f"sample ratio: {', '.join(parts)}, {told}; the arms are not what was planned, so no figure of theirs "
+        "is shown; find out where customers are lost, or name the planned shares",
+    )
+
+
+def _verdict(
+    experiment: Experiment, found: tuple[Comparison, ...], missing: Mapping[str, str], alpha: float, final: bool
+) -> Verdict:
+    """The rule, see the module's docstring."""
+    if not experiment.metrics:
+        return Verdict("continue", "there is no outcome to compare yet")
+    first = experiment.metrics[0].name
+    clear = [one for one in found if one.p_holm <= alpha]
+    harmed = {one.arm: one for one in clear if one.gain < 0}
+    winners = [one for one in clear if one.metric == first and one.gain > 0 and one.arm not in harmed]
+    if winners:
+        best = max(winners, key=lambda one: one.gain)
+        return Verdict("ship", f"{told(best)}; it holds at every look, and no other metric is worse", best.arm)
+    if harmed and set(harmed) == set(_treated(experiment)):
+        return Verdict("stop", f"every arm harms: {'; '.join(told(one) for one in harmed.values())}")
+    decisive = [one for one in found if one.metric == first]
+    harm = f"; {', '.join(harmed)} harms: {'; '.join(told(one) for one in harmed.values())}" if harmed else ""
+    if final:
+        bounds = "; ".join(f"{one.arm}: {_signed(one.sequence)}" for one in decisive)
+        left = bounds or f"too few to judge ({next(iter(missing.values()), 'no arm')})"
+        return Verdict("stop", f"the experiment is over and no gain in {first} is shown ({left}){harm}")
+    if not decisive:
+        return Verdict("continue", f"too early: {next(iter(missing.values()))}{harm}")
+    bounds = "; ".join(told(one) for one in decisive)
+    return Verdict("continue", f"nothing is certain yet: {bounds}{harm}")
+
+
+def told(one: Comparison) -> str:
+    """A comparison in words."""
+    relative = f" ({one.relative:+.1%})" if one.relative is not None else ""
+    return f"{one.metric} of {one.arm} {one.effect:+.4g}{relative} against control, {_signed(one.sequence)}"
+
+
+def _signed(bounds: tuple[float, float]) -> str:
+    return f"[{bounds[0]:+.4g}, {bounds[1]:+.4g}]"
+
+
+def _segments(experiment: Experiment, segments: Mapping[str, NDArray[np.object_]], alpha: float) -> tuple[Segment, ...]:
+    """The first metric by group; groups with fewer than 20 customers in an arm are left out."""
+    metric = experiment.metrics[0]
+    control = _members(experiment, experiment.control)
+    made: list[tuple[str, str, Comparison]] = []
+    for by, level in segments.items():
+        for value in sorted({str(one) for one in level if one is not None}):
+            inside = level == value
+            for name in _treated(experiment):
+                here, base = _members(experiment, name) & inside, control & inside
+                if min(here.sum(), base.sum()) < MIN_SEGMENT or not np.any(metric.numerator[here | base]):
+                    continue
+                if metric.denominator is not None and min(metric.denominator[m].sum() for m in (here, base)) <= 0:
+                    continue
+                one = compare(metric, name, here, base, planned=_planned(experiment, name), alpha=alpha)
+                made.append((by, value, one))
+    adjusted = benjamini_hochberg([one.p_fixed for _, _, one in made])
+    return tuple(Segment(by, value, one, float(p)) for (by, value, one), p in zip(made, adjusted, strict=True))

@@ -1,0 +1,151 @@
+"""effects: differences, ratios and CUPED beside tea-tasting; the sequence beside its definition."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import tea_tasting as tt
+from scipy.integrate import quad
+from scipy.stats import norm
+
+from nightmarket.contracts import InputError
+from nightmarket.evaluation.experiments import Covariate, Metric, benjamini_hochberg, compare, holm, sequence
+from nightmarket.evaluation.experiments.effects import check_covariate, too_few
+
+START = np.datetime64("2026-03-01", "us")
+
+
+@pytest.fixture(scope="module")
+def customers():
+    """2,000 customers whose spending before foretells spending after; clicks in clusters."""
+    rng = np.random.default_rng(3)
+    before = rng.gamma(2.0, 10.0, 2000)
+    treated = rng.random(2000) < 0.4
+    views = 1 + rng.poisson(5, 2000)
+    clicks = rng.binomial(views, rng.beta(2, 8, 2000))
+    spent = before * 0.8 + rng.gamma(1.5, 8.0, 2000) + treated * 2.0
+    return pd.DataFrame(
+        {"variant": treated.astype(int), "before": before, "spent": spent, "views": views, "clicks": clicks}
+    )
+
+
+def ours(customers, metric):
+    treated = customers.variant.to_numpy() == 1
+    return compare(metric, "treated", treated, ~treated, planned=2000)
+
+
+def theirs(customers, metric):
+    return tt.Experiment(found=metric).analyze(customers)["found"]
+
+
+def same(found, oracle):
+    assert found.effect == pytest.approx(oracle.effect_size, rel=1e-9)
+    assert (found.control, found.treated) == pytest.approx((oracle.control, oracle.treatment), rel=1e-9)
+    assert found.relative == pytest.approx(oracle.rel_effect_size, rel=1e-9)
+    assert tuple(found.fixed) == pytest.approx((oracle.effect_size_ci_lower, oracle.effect_size_ci_upper), rel=1e-6)
+    assert found.p_fixed == pytest.approx(oracle.pvalue, rel=1e-6)
+
+
+def column(customers, name):
+    return customers[name].to_numpy(np.float64)
+
+
+def before(customers):
+    return Covariate("before", column(customers, "before"), np.full(len(customers), START))
+
+
+def test_a_mean_is_that_of_tea_tasting(customers):
+    same(ours(customers, Metric("spent", column(customers, "spent"))), theirs(customers, tt.Mean("spent", use_t=False)))
+
+
+def test_cuped_is_that_of_tea_tasting_and_narrows_the_interval(customers):
+    found = ours(customers, Metric("spent", column(customers, "spent"), covariate=before(customers)))
+    same(found, theirs(customers, tt.Mean("spent", covariate="before", use_t=False)))
+    assert found.variance_reduction == pytest.approx(
+        np.corrcoef(customers.before, customers.spent)[0, 1] ** 2, abs=0.02
+    )
+
+
+def test_a_ratio_is_that_of_tea_tasting_clustered_by_customer(customers):
+    metric = Metric("click-through", column(customers, "clicks"), column(customers, "views"))
+    same(ours(customers, metric), theirs(customers, tt.RatioOfMeans("clicks", "views", use_t=False)))
+
+
+def test_a_ratio_with_cuped_is_that_of_tea_tasting(customers):
+    metric = Metric("click-through", column(customers, "clicks"), column(customers, "views"), before(customers))
+    same(ours(customers, metric), theirs(customers, tt.RatioOfMeans("clicks", "views", "before", use_t=False)))
+
+
+def test_clusters_widen_the_interval_of_a_ratio():
+    """Clicks of one customer hang together; counting impressions as if they did not is too sure."""
+    rng = np.random.default_rng(5)
+    views = np.full(4000, 20.0)
+    clicks = rng.binomial(20, np.where(rng.random(4000) < 0.5, 0.02, 0.3)).astype(float)
+    arm = np.arange(4000) < 2000
+    found = compare(Metric("ctr", clicks, views), "arm", arm, ~arm, planned=4000)
+    share = clicks.sum() / views.sum()
+    naive = np.sqrt(2 * share * (1 - share) / (2000 * 20))
+    assert found.standard_error > 1.8 * naive
+
+
+def test_a_covariate_measured_after_the_assignment_is_refused(customers):
+    late = np.full(2000, START)
+    late[1234] += np.timedelta64(1, "s")
+    covariate = Covariate("spent since", column(customers, "before"), late)
+    with pytest.raises(InputError, match=r"after the assignment for 1 of 2,000 customers, first in row 1234"):
+        check_covariate(covariate, np.full(2000, START))
+    check_covariate(before(customers), np.full(2000, START))
+    with pytest.raises(InputError, match="1 values are not finite"):
+        check_covariate(Covariate("x", np.array([1.0, np.nan]), np.full(2, START)), np.full(2, START))
+
+
+def test_few_customers_or_outcomes_are_not_judged():
+    arm = np.arange(400) < 200
+    one = np.zeros(400)
+    assert too_few(Metric("x", one), arm, ~arm) == "0 customers have an outcome; at least 20 are needed"
+    assert "99 customers" in too_few(Metric("x", one), np.arange(400) < 99, ~arm)
+    one[::8] = 1
+    assert too_few(Metric("x", one), arm, ~arm) is None
+    assert "denominator" in too_few(Metric("x", one, np.where(arm, 0.0, 1.0)), arm, ~arm)
+    assert "same outcome" in too_few(Metric("x", arm.astype(float)), arm, ~arm)
+
+
+@pytest.mark.parametrize("num", [10, 500, 1000, 50_000])
+def test_the_sequence_is_the_gaussian_mixture_of_its_definition(num):
+    """The mixture likelihood ratio at the boundary is 1/alpha, by numerical integration over the effect."""
+    planned, alpha = 1000, 0.05
+    z = float(sequence.critical(num, planned, alpha))
+    # of a sum with unit variance per customer, mixed over effects with variance m/planned
+    spread = np.sqrt(sequence.scale(alpha) / planned)
+    total = z * np.sqrt(num)
+    ratio, _ = quad(lambda u: np.exp(u * total - u * u * num / 2) * norm.pdf(u, 0, spread), -12 * spread, 12 * spread,
+                    points=[total / num], limit=500)  # fmt: skip
+    assert ratio == pytest.approx(1 / alpha, rel=1e-4)
+    assert sequence.p_value(z, num, planned, alpha) == pytest.approx(alpha, rel=1e-9)
+    assert sequence.p_value(z + 0.01, num, planned) < alpha < sequence.p_value(z - 0.01, num, planned)
+
+
+def test_the_scale_is_the_narrowest_at_the_planned_number():
+    at_plan = sequence.critical(1000, 1000)
+    for planned in (500, 900, 1100, 2000):
+        assert sequence.critical(1000, planned) > at_plan
+    assert at_plan == pytest.approx(3.035, abs=0.001)
+
+
+def test_the_sequence_covers_an_effect_at_all_looks_together():
+    rng = np.random.default_rng(8)
+    looks = np.arange(200, 10_001, 200)
+    walk = np.cumsum(rng.normal(0.3, 1.0, (1000, looks.size)) * np.sqrt(200), axis=1)
+    drift = 0.3 * np.sqrt(200) * np.arange(1, looks.size + 1)
+    missed = np.abs(walk - drift) / np.sqrt(looks) > sequence.critical(looks, 10_000)
+    assert missed.any(axis=1).mean() <= 0.05
+    fixed = np.abs(walk - drift) / np.sqrt(looks) > 1.96
+    assert fixed.any(axis=1).mean() > 0.25
+
+
+def test_holm_and_benjamini_hochberg_are_those_of_statsmodels():
+    from statsmodels.stats.multitest import multipletests
+
+    p = np.random.default_rng(2).random(40) ** 3
+    assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
+    assert benjamini_hochberg(p) == pytest.approx(multipletests(p, method="fdr_bh")[1])
+    assert holm([]).size == benjamini_hochberg([]).size == 0
