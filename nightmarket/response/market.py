@@ -1,0 +1,139 @@
+"""What a marketer knows on one day: purchases, campaigns begun, who was shown them, who has answered so far.
+
+Codes: customers and items as in `Histories`; a campaign is its place in a list that is sorted by start.
+"""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightmarket.histories import Histories
+from nightmarket.ranking import Catalogue
+
+Ints = NDArray[np.int32]
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A coupon or reduction.
+
+    items  codes of the products that it applies to; products outside the catalogue are left out, so it may be empty
+    """
+
+    offer_id: str
+    items: Ints
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """What is sent; days are shop-local and count as `Histories.day`, both included."""
+
+    campaign_id: str
+    kind: str
+    start_day: int
+    end_day: int
+    offers: tuple[Offer, ...]
+
+    @property
+    def items(self) -> Ints:
+        """Distinct items on offer."""
+        found = [offer.items for offer in self.offers]
+        return np.unique(np.concatenate(found)).astype(np.int32) if found else np.zeros(0, np.int32)
+
+
+@dataclass(frozen=True)
+class Contacts:
+    """Who was shown which campaign, each pair once; N pairs. day (N,): first exposure, or the campaign's start."""
+
+    customer: Ints
+    campaign: Ints
+    day: Ints
+
+    def where(self, mask: NDArray[np.bool_]) -> "Contacts":
+        """The pairs where the mask (N,) is true."""
+        return Contacts(self.customer[mask], self.campaign[mask], self.day[mask])
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Responses; N of them. offer (N,): place in the campaign's offers, -1 where it is not known."""
+
+    customer: Ints
+    campaign: Ints
+    offer: Ints
+    day: Ints
+
+    def where(self, mask: NDArray[np.bool_]) -> "Answers":
+        """The responses where the mask (N,) is true."""
+        return Answers(self.customer[mask], self.campaign[mask], self.offer[mask], self.day[mask])
+
+
+@dataclass(frozen=True)
+class Record:
+    """Everything on file, of all days; `on` cuts it."""
+
+    histories: Histories
+    catalogue: Catalogue
+    campaigns: tuple[Campaign, ...]
+    contacts: Contacts
+    answers: Answers
+    vectors: Floats | None = field(default=None, repr=False)
+    """(I, D) unit text vector of each item, where text is asked for."""
+
+    def on(self, day: int) -> "Market":
+        """What was known at the start of `day`: nothing here happened on it or later."""
+        begun = sum(campaign.start_day < day for campaign in self.campaigns)
+        contacts = self.contacts.where((self.contacts.campaign < begun) & (self.contacts.day < day))
+        answers = self.answers.where((self.answers.campaign < begun) & (self.answers.day < day))
+        lines = self.histories.where(self.histories.day < day)
+        return Market(lines, self.catalogue, self.campaigns[:begun], contacts, answers, self.vectors, day)
+
+    def finished(self, day: int) -> list[int]:
+        """Campaigns that ended before `day` and were shown to somebody."""
+        shown = set(np.unique(self.contacts.campaign).tolist())
+        return [k for k, campaign in enumerate(self.campaigns) if campaign.end_day < day and k in shown]
+
+    def outcome(self, campaign: int) -> tuple[Ints, NDArray[np.bool_]]:
+        """The customers who were shown a campaign, ascending, and who of them responded before its end; both (N,)."""
+        customers = np.unique(self.contacts.customer[self.contacts.campaign == campaign])
+        said = (self.answers.campaign == campaign) & (self.answers.day <= self.campaigns[campaign].end_day)
+        return customers, np.isin(customers, self.answers.customer[said])
+
+    def redeemed(self, campaign: int, customers: Ints) -> NDArray[np.bool_]:
+        """(N, O) which offers of a campaign each of the customers took before its end."""
+        found = self.answers.where((self.answers.campaign == campaign) & (self.answers.offer >= 0))
+        found = found.where(found.day <= self.campaigns[campaign].end_day)
+        found = found.where(np.isin(found.customer, customers))
+        taken = np.zeros((customers.size, len(self.campaigns[campaign].offers)), bool)
+        taken[np.searchsorted(customers, found.customer), found.offer] = True
+        return taken
+
+
+@dataclass(frozen=True)
+class Market(Record):
+    """A record cut at the start of `day`."""
+
+    day: int = 0
+
+    @cached_property
+    def shown(self) -> Ints:
+        """(K,) customers who were shown each campaign."""
+        return np.bincount(self.contacts.campaign, minlength=len(self.campaigns)).astype(np.int32)
+
+    @cached_property
+    def answered(self) -> Contacts:
+        """Pairs of customer and campaign with a response so far, each once, with the day of the last."""
+        key = self.answers.customer.astype(np.int64) * max(len(self.campaigns), 1) + self.answers.campaign
+        order = np.lexsort((self.answers.day, key))
+        last = order[np.append(np.diff(key[order]) != 0, True)] if order.size else order
+        return Contacts(self.answers.customer[last], self.answers.campaign[last], self.answers.day[last])
+
+    def of(self, customers: Ints) -> Histories:
+        """The purchase lines of the customers (N, ascending), who are counted from 0 there."""
+        place = np.full(self.histories.num_customers, -1, np.int32)
+        place[customers] = np.arange(customers.size, dtype=np.int32)
+        lines = self.histories.where(place[self.histories.customer] >= 0)
+        return replace(lines, customer=place[lines.customer], num_customers=int(customers.size))

@@ -1,0 +1,187 @@
+"""P(response | customer, campaign, offer, time): fitted on finished campaigns, each as it looked on its first day."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightmarket.ranking.calibration import Calibration
+from nightmarket.response import coupons, models
+from nightmarket.response.features import campaign_rows
+from nightmarket.response.market import Campaign, Floats, Ints, Market, Record
+from nightmarket.response.models import Doubles, Model
+
+MIN_CAMPAIGNS = 3
+"""Finished campaigns with responses that a fit needs."""
+MIN_ANSWERS = 20
+"""Responses that calibration needs; with fewer the log-odds are taken as they are."""
+_STEP = 8192
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One finished campaign as it looked on its first day; N customers who were shown it, ascending.
+
+    label   (N,)       responded before its end
+    values  (N, F)     features of customer and campaign
+    taken   (M, O)     offers taken by those who responded, O offers
+    offers  (M, O, G)  features of customer and offer
+    """
+
+    campaign: Campaign
+    customer: Ints
+    names: list[str]
+    label: NDArray[np.bool_]
+    values: Floats
+    taken: NDArray[np.bool_]
+    offers: Floats
+
+
+def rows(record: Record, campaign: int) -> Rows:
+    """The rows of a finished campaign, features as known at the start of its first day."""
+    found = record.campaigns[campaign]
+    market = record.on(found.start_day)
+    customer, label = record.outcome(campaign)
+    names, values = campaign_rows(market, found, customer)
+    taken = record.redeemed(campaign, customer[label])
+    parts = [part for _, part in coupons.offer_rows(market, found, customer[label])]
+    empty = np.zeros((0, len(found.offers), len(coupons.NAMES)), np.float32)
+    return Rows(found, customer, names, label, values, taken, np.concatenate([empty, *parts]))
+
+
+def enough(parts: Sequence[Rows]) -> bool:
+    """Whether there is something to learn from."""
+    return sum(bool(part.label.any()) for part in parts) >= MIN_CAMPAIGNS
+
+
+def fit(name: str, parts: Sequence[Rows], seed: int) -> Model:
+    """A candidate (models.CANDIDATES) on the rows of finished campaigns."""
+    values, label = np.concatenate([part.values for part in parts]), np.concatenate([part.label for part in parts])
+    return models.fit(name, values, label, seed)
+
+
+def ended_before(parts: Sequence[Rows], day: int) -> list[Rows]:
+    """The campaigns that ended before a day."""
+    return [part for part in parts if part.campaign.end_day < day]
+
+
+def rolling(name: str, parts: Sequence[Rows], seed: int) -> dict[str, Doubles]:
+    """campaign_id → (N,) log-odds by a model fitted on the campaigns that ended before that one began.
+
+    Campaigns with too little before them are left out.
+    """
+    found: dict[str, Doubles] = {}
+    fitted: dict[tuple[str, ...], Model] = {}
+    for part in parts:
+        before = ended_before(parts, part.campaign.start_day)
+        if not enough(before):
+            continue
+        key = tuple(other.campaign.campaign_id for other in before)
+        if key not in fitted:
+            fitted[key] = fit(name, before, seed)
+        found[part.campaign.campaign_id] = fitted[key].log_odds(part.values)
+    return found
+
+
+def calibrate(log_odds: dict[str, Doubles], parts: Sequence[Rows]) -> Calibration | None:
+    """Platt's sigmoid on the rolling log-odds of the campaigns `parts`; None where they hold too few responses."""
+    known = [part for part in parts if part.campaign.campaign_id in log_odds]
+    label = np.concatenate([np.zeros(0, bool), *(part.label for part in known)])
+    if min(int(label.sum()), int((~label).sum())) < MIN_ANSWERS:
+        return None
+    score = np.concatenate([log_odds[part.campaign.campaign_id] for part in known])
+    return Calibration.fit(score, label, np.ones(score.size), np.ones(score.size, bool))
+
+
+def probability(log_odds: Doubles, calibration: Calibration | None) -> Doubles:
+    """(N,) calibrated probabilities of raw log-odds."""
+    if calibration is None:
+        return models.sigmoid(log_odds)
+    return calibration.probability(log_odds, np.ones(log_odds.shape, bool))
+
+
+def fit_offers(parts: Sequence[Rows], seed: int) -> models.Trees | None:
+    """P(takes the offer | responds) on all offers of those who responded; None where no taken offer is known."""
+    some = [part for part in parts if part.taken.any() and part.taken.shape[1] > 1]
+    if not some:
+        return None
+    values = np.concatenate([part.offers.reshape(-1, len(coupons.NAMES)) for part in some])
+    return models.Trees.fit(values, np.concatenate([part.taken.ravel() for part in some]), seed, num_leaves=7)
+
+
+def offer_scores(model: models.Trees | None, offers: Floats) -> Doubles:
+    """(N, O) P(takes the offer | responds) of feature rows (N, O, G)."""
+    num, width = offers.shape[:2]
+    if num * width == 0:
+        return np.zeros((num, width))
+    if model is None:  # by what the customer buys, and one offer a responder
+        liked = np.expm1(offers[:, :, 0].astype(np.float64)) + np.expm1(offers[:, :, 2]) / 10 + 0.1
+        return np.asarray(liked / np.maximum(liked.sum(axis=1, keepdims=True), 1e-9))
+    return models.sigmoid(model.log_odds(offers.reshape(num * width, offers.shape[2])).reshape(num, width))
+
+
+@dataclass(frozen=True)
+class Responder:
+    """What delivers: fitted on every finished campaign.
+
+    names          (F,) features, in order
+    trained_until  last day of the last campaign that it learned from
+    """
+
+    names: list[str]
+    model: Model
+    calibration: Calibration | None
+    offers: models.Trees | None
+    trained_until: int
+
+    @classmethod
+    def fit(cls, name: str, parts: Sequence[Rows], log_odds: dict[str, Doubles], seed: int) -> "Responder":
+        """On finished campaigns and their `rolling` log-odds."""
+        until = max(part.campaign.end_day for part in parts)
+        model, offers = fit(name, parts, seed), fit_offers(parts, seed)
+        return cls(parts[0].names, model, calibrate(log_odds, parts), offers, until)
+
+    def chances(self, market: Market, campaign: Campaign) -> Floats:
+        """(C,) calibrated P(customer responds to the campaign at all | shown it), as known on the market's day."""
+        found = np.zeros(market.histories.num_customers, np.float32)
+        for customers in self._slices(market):
+            _, values = campaign_rows(market, campaign, customers)
+            found[customers] = probability(self.model.log_odds(values), self.calibration)
+        return found
+
+    def offer_chances(self, market: Market, campaign: Campaign) -> Floats:
+        """(C, O) P(customer takes the offer | shown the campaign): P(responds) x P(takes the offer | responds)."""
+        found = np.zeros((market.histories.num_customers, len(campaign.offers)), np.float32)
+        for customers in self._slices(market):
+            for rows, values in coupons.offer_rows(market, campaign, customers):
+                found[customers[rows]] = offer_scores(self.offers, values)
+        return np.asarray(found * self.chances(market, campaign)[:, None], np.float32)
+
+    def _slices(self, market: Market) -> list[Ints]:
+        everyone = np.arange(market.histories.num_customers, dtype=np.int32)
+        return [everyone[start : start + _STEP] for start in range(0, everyone.size, _STEP)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a JSON file; LightGBM's models as text."""
+        return {
+            "names": self.names,
+            "model": self.model.to_json(),
+            "calibration": self.calibration.to_json() if self.calibration else None,
+            "offers": self.offers.to_json() if self.offers else None,
+            "trained_until": self.trained_until,
+        }
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Responder":
+        """The reverse of `to_json`."""
+        offers = models.from_json(content["offers"]) if content["offers"] else None
+        assert offers is None or isinstance(offers, models.Trees)
+        return cls(
+            list(content["names"]),
+            models.from_json(content["model"]),
+            Calibration.from_json(content["calibration"]) if content["calibration"] else None,
+            offers,
+            int(content["trained_until"]),
+        )

@@ -1,0 +1,141 @@
+"""Learn who responds to which campaign and offer, and judge it on the last finished campaigns.
+
+reads   artifacts/validate/clean   campaigns, offers, exposures, responses; a shop without them gets an empty result
+        artifacts/prepare
+writes  artifacts/respond          responder.json, metrics.json, drivers.json, predictions.parquet
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field
+
+from nightmarket.response import Responder, Rows, rows
+from nightmarket.response.drivers import contributions, shares, summary
+from nightmarket.response.judging import figures, mean_figure, ndcg
+from nightmarket.response.responder import (
+    calibrate,
+    ended_before,
+    enough,
+    fit_offers,
+    offer_scores,
+    probability,
+    rolling,
+)
+from tasks import model, responder, storage
+from tasks.settings import StageSettings
+
+OUT = storage.ARTIFACTS / "respond"
+SCHEMA = pa.schema(
+    [("customer", pa.int32()), ("campaign_id", pa.string()), ("probability", pa.float64()), ("responded", pa.bool_())]
+)
+log = logging.getLogger("nightmarket")
+
+
+class Settings(StageSettings):
+    """Response to campaigns."""
+
+    seed: int = Field(17, ge=0, description="seed of LightGBM and of the bootstrap")
+    candidate: Literal["logistic", "trees", "forest", "blend"] = Field(
+        "blend", description="the model; chosen on earlier campaigns of the demo: docs/campaign-response.md"
+    )
+    test_campaigns: int = Field(5, ge=1, le=100, description="last finished campaigns that the model is judged on")
+    num_resamples: int = Field(1000, ge=100, le=100_000, description="bootstrap resamples of an interval")
+
+
+def run(settings: Settings) -> None:
+    """Write artifacts/respond."""
+    lacking = [name for name in responder.NEEDED if not (responder.CLEAN / f"{name}.parquet").exists()]
+    if lacking:
+        _empty(f"no table `{lacking[0]}`: nothing to learn responses from")
+        return
+    record = responder.record(model.prepared())
+    today = int(record.histories.day.max(initial=0)) + 1
+    parts = [rows(record, k) for k in record.finished(today)]
+    log.info("respond: %d finished campaigns, %s pairs", len(parts), f"{sum(part.label.size for part in parts):,}")
+    if not enough(parts):
+        num = sum(bool(part.label.any()) for part in parts)
+        _empty(f"{num} finished campaigns with responses; at least 3 are needed")
+        return
+    log_odds = rolling(settings.candidate, parts, settings.seed)
+    log.info("respond: %d campaigns predicted by models of earlier ones", len(log_odds))
+    fitted = Responder.fit(settings.candidate, parts, log_odds, settings.seed)
+    storage.write_json({"fitted": True, **fitted.to_json()}, OUT / "responder.json")
+    tests = [part for part in parts if part.campaign.campaign_id in log_odds][-settings.test_campaigns :]
+    _judge(settings, parts, tests, log_odds)
+    storage.write_json(_drivers(fitted, tests or parts), OUT / "drivers.json")
+
+
+def _empty(reason: str) -> None:
+    """What the stage writes when there is nothing to learn from; the reason is in every file."""
+    log.info("respond: %s", reason)
+    storage.write_json({"fitted": False, "reason": reason}, OUT / "responder.json")
+    storage.write_json({"reason": reason}, OUT / "metrics.json")
+    storage.write_json({"reason": reason}, OUT / "drivers.json")
+    storage.write_table(SCHEMA.empty_table(), OUT / "predictions.parquet")
+
+
+def _judge(settings: Settings, parts: Sequence[Rows], tests: Sequence[Rows], log_odds: dict[str, Any]) -> None:
+    """metrics.json and predictions.parquet: every test campaign by a model of the campaigns before it."""
+    if not tests:
+        reason = "no finished campaign began after three others with responses had ended: nothing to judge on"
+        storage.write_json({"reason": reason}, OUT / "metrics.json")
+        storage.write_table(SCHEMA.empty_table(), OUT / "predictions.parquet")
+        return
+    chances, orders = {}, {"nightmarket": [], "own purchases": []}
+    forests: dict[int, Any] = {}
+    for part in tests:
+        before = ended_before(parts, part.campaign.start_day)
+        chances[part.campaign.campaign_id] = probability(
+            log_odds[part.campaign.campaign_id], calibrate(log_odds, before)
+        )
+        if len(before) not in forests:
+            forests[len(before)] = fit_offers(before, settings.seed)
+        orders["nightmarket"].append(ndcg(offer_scores(forests[len(before)], part.offers), part.taken))
+        orders["own purchases"].append(ndcg(part.offers[:, :, 0].astype(float), part.taken))
+    owner = np.concatenate([part.customer[part.label] for part in tests])
+    table = pa.table(
+        {
+            "customer": np.concatenate([part.customer for part in tests]),
+            "campaign_id": np.repeat([part.campaign.campaign_id for part in tests], [p.label.size for p in tests]),
+            "probability": np.concatenate(list(chances.values())),
+            "responded": np.concatenate([part.label for part in tests]),
+        }
+    ).cast(SCHEMA)
+    storage.write_table(table, OUT / "predictions.parquet")
+    judged = (settings.seed, settings.num_resamples)
+    whole = figures(*(table[name].to_numpy() for name in ("probability", "responded", "customer")), *judged)
+    metrics = {
+        "candidate": settings.candidate,
+        "test": whole,
+        "campaigns": {
+            part.campaign.campaign_id: {
+                "kind": part.campaign.kind,
+                **figures(chances[part.campaign.campaign_id], part.label, part.customer, *judged),
+            }
+            for part in tests
+        },
+        "offers": {
+            name: {"ndcg@5": mean_figure(np.concatenate(values), owner, settings.seed)}
+            for name, values in orders.items()
+        },
+    }
+    storage.write_json(metrics, OUT / "metrics.json")
+    if "auc" in whole:
+        told = [f"{name} {whole[name]['value']:.3f}" for name in ("auc", "average_precision", "ece")]
+        log.info("respond: on campaigns %s: %s", ", ".join(chances), ", ".join(told))
+
+
+def _drivers(fitted: Responder, parts: Sequence[Rows]) -> dict[str, Any]:
+    """What sets likely responders apart, over the test campaigns and in each of them."""
+    found = contributions(fitted.model, fitted.names, np.concatenate([part.values for part in parts]))
+    owner = np.repeat(np.arange(len(parts)), [part.label.size for part in parts])
+
+    def told(part: dict[str, float]) -> dict[str, Any]:
+        return {"shares": part, "en": summary(part, "en"), "zh": summary(part, "zh")}
+
+    each = {part.campaign.campaign_id: told(shares(found, owner == at)) for at, part in enumerate(parts)}
+    return {"overall": told(shares(found)), "campaigns": each}
