@@ -120,7 +120,11 @@ def main() -> None:
         parts = [_shown(x) for x in (effect.naive, effect.on_exposed, effect.placebo, effect.negative_control)]
         print(f"| {name} | {effect.num_exposed} | {effect.num_others} | {' | '.join(parts)} | {effect.words} |")
     slim: dict[str, Any] = {
-        name: {"verdict": effect.verdict, "naive": _shown(effect.naive), "adjusted": _shown(effect.on_exposed)}
+        name: {"verdict": effect.verdict}
+        | {
+            key: None if one is None else [round(x, 1) for x in (one.value, one.low, one.high)]
+            for key, one in {"naive": effect.naive, "adjusted": effect.on_exposed, "placebo": effect.placebo}.items()
+        }
         for name, effect in effects.items()
     }
     machine = {"python": platform.python_version(), "cores": os.cpu_count(), "cpu_seconds_demo": round(seconds, 2)}

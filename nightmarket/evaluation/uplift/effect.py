@@ -61,5 +61,5 @@ def around_zero(what: str, effect: Estimate) -> str:
 
 def figure(effect: Estimate) -> str:
     """value [low, high] for people."""
-    places = 0 if max(abs(effect.low), abs(effect.high)) >= 100 else 2
+    places = 0 if max(abs(effect.low), abs(effect.high)) >= 20 else 2
     return f"{effect.value:+,.{places}f} [{effect.low:+,.{places}f}, {effect.high:+,.{places}f}]"

@@ -149,7 +149,8 @@ def _doubts(effect: Estimate, placebo: Estimate | None, control: Estimate | None
 
 def _words(effect: Estimate, reasons: Sequence[str]) -> str:
     if reasons:
-        return f"No claim: {'; '.join(reasons)}. The adjusted difference is {figure(effect)} per customer exposed."
+        said = f"No claim: {'; '.join(reasons)}."
+        return said if figure(effect) in said else f"{said} The adjusted difference is {figure(effect)} per customer."
     return (
         f"Positive: {figure(effect)} per customer exposed, after adjustment, with every check passed. Exposure was "
         "not drawn by lot, so what nobody recorded may still explain it."

@@ -49,7 +49,7 @@ class Overlap:
         if self.trimmed > MOST_TRIMMED:
             found.append(f"{self.trimmed:.0%} of the exposed have no counterpart (more than {MOST_TRIMMED:.0%})")
         if self.effective < LEAST_EFFECTIVE:
-            found.append(f"only {self.effective:.0f} effective counterparts (fewer than {LEAST_EFFECTIVE:.0f})")
+            found.append(f"only {self.effective:.1f} effective counterparts (fewer than {LEAST_EFFECTIVE:.0f})")
         if self.imbalance > MOST_IMBALANCE:
             found.append(
                 f"{self.worst} still differs by {self.imbalance:.2f} standard deviations (more than {MOST_IMBALANCE})"

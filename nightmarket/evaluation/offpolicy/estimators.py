@@ -1,0 +1,106 @@
+"""The value of a target policy, the mean reward it would have earned, on the log of another.
+
+Every estimator takes w (N,), the weights target over logged probability of the logged action, and r (N,), the rewards;
+those with a model take q (N, A), expected rewards, too. Each gives a 95% interval with the unit, e.g. the customer,
+as what repeats. Shapes: N rows, A actions.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from nightmarket.evaluation.offpolicy.logs import Doubles, Ints, Log, weights
+
+FEW_CLICKS = 100.0
+"""Fewer effective clicks, and the interval of `importance` is gamma's."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its 95% interval, in the reward's unit; low and high are None where no honest interval is known."""
+
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+    interval: str
+
+
+def effective_clicks(w: Doubles, r: Doubles) -> float:
+    """(sum w r)² / sum (w r)²: clicks of an unweighted log that would say as much (for them r² is r). 0 without any."""
+    total = float(((w * r) ** 2).sum())
+    return float((w * r).sum()) ** 2 / total if total > 0 else 0.0
+
+
+def normal(name: str, value: float, influence: Doubles, unit: Ints) -> Estimate:
+    """The interval from an influence function (N,), summed within units."""
+    reach = 1.959964 * standard_error(influence, unit)
+    return Estimate(name, value, value - reach, value + reach, "normal, from the influence function")
+
+
+def standard_error(influence: Doubles, unit: Ints) -> float:
+    """Of the mean of (N,) values whose rows hang together within units."""
+    codes = np.unique(unit, return_inverse=True)[1]
+    sums = np.bincount(codes, influence - influence.mean())
+    some = max(sums.size - 1, 1)
+    return float(np.sqrt((sums**2).sum() * sums.size / some) / influence.size)
+
+
+def importance(log: Log, target: Doubles) -> Estimate:
+    """IPS: mean of w r (Horvitz & Thompson, 1952; Precup, Sutton & Singh, 2000).
+
+    With fewer than 100 effective clicks and rewards from 0 the interval is gamma's (Fay & Feuer, 1997): a weighted sum
+    of Poisson counts is matched by a gamma variable in mean and variance, the upper end with one more click of the
+    largest weight. It covers where a normal interval is too short, and takes rows for independent.
+    """
+    w, r = weights(log, target), log.reward
+    value = float((w * r).mean())
+    if effective_clicks(w, r) >= FEW_CLICKS or r.min() < 0:
+        return normal("IPS", value, w * r, log.unit)
+    low, high = gamma_interval(w * r / len(log), float(w.max() * r.max(initial=0.0)) / len(log))
+    return Estimate("IPS", value, low, high, "gamma (Fay & Feuer, 1997)")
+
+
+def gamma_interval(terms: Doubles, largest: float) -> tuple[float, float]:
+    """95% interval of the expected sum of `terms`, weights of Poisson events, of which `largest` is the largest."""
+    y, v = float(terms.sum()), float((terms**2).sum())
+    low = v / (2 * y) * float(stats.chi2.ppf(0.025, 2 * y**2 / v)) if y > 0 else 0.0
+    y, v = y + largest, v + largest**2
+    return low, (v / (2 * y) * float(stats.chi2.ppf(0.975, 2 * y**2 / v)) if y > 0 else 0.0)
+
+
+def self_normalised(log: Log, target: Doubles) -> Estimate:
+    """SNIPS: sum of w r over sum of w (Swaminathan & Joachims, 2015); biased by O(1/N), variance by linearisation."""
+    w, r = weights(log, target), log.reward
+    if w.sum() == 0:
+        return Estimate("SNIPS", 0.0, None, None, "none: no weight")
+    value = float((w * r).sum() / w.sum())
+    return normal("SNIPS", value, w * (r - value) / w.mean(), log.unit)
+
+
+def direct(log: Log, target: Doubles, q: Doubles) -> Estimate:
+    """DM: mean over rows of sum over actions of target x q. As right as the model is; no interval, since what the
+    model errs by is not in its spread."""
+    return Estimate("DM", float((target * q).sum(axis=1).mean()), None, None, "none: the model's error is unknown")
+
+
+def doubly_robust(log: Log, target: Doubles, q: Doubles) -> Estimate:
+    """DR: DM plus the mean of w (r - q of the logged action) (Dudík, Langford & Li, 2011), with q cross-fitted."""
+    score = scores(log, target, q)
+    return normal("DR", float(score.mean()), score, log.unit)
+
+
+def switch_doubly_robust(log: Log, target: Doubles, q: Doubles, tau: float = 10.0) -> Estimate:
+    """Switch-DR: DR whose correction is left out where w > tau; there the model is trusted (Wang, Agarwal & Dudík,
+    2017). Less variance, and a bias where the model errs."""
+    score = scores(log, target, q, tau)
+    return normal("switch-DR", float(score.mean()), score, log.unit)
+
+
+def scores(log: Log, target: Doubles, q: Doubles, tau: float = np.inf) -> Doubles:
+    """(N,) terms whose mean is the doubly robust estimate; no correction where w > tau."""
+    w = weights(log, target)
+    rest = log.reward - q[np.arange(len(log)), log.action]
+    found: Doubles = (target * q).sum(axis=1) + np.where(w > tau, 0.0, w) * rest
+    return found
