@@ -18,6 +18,8 @@ from nightmarket.evaluation.experiments.sample_ratio import SampleRatio, sample_
 
 MIN_SEGMENT = 20
 """Customers per arm; a smaller group is never reported."""
+MAX_MIXED = 0.01
+"""Share of customers who were shown more than one arm, above which nothing is read."""
 Word = Literal["ship", "stop", "continue", "blocked"]
 
 
@@ -32,6 +34,7 @@ class Experiment:
     shares       planned share per arm
     planned      customers at which the sequence is narrowest, all arms together; fixed before the start
     counted      (U,)  whose outcomes are complete; None: all. The sample ratio is checked on everybody
+    mixed        customers who were shown more than one arm and are not among the U
     """
 
     name: str
@@ -42,6 +45,7 @@ class Experiment:
     shares: Mapping[str, float]
     planned: int
     counted: NDArray[np.bool_] | None = None
+    mixed: int = 0
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,11 @@ def read_out(
         if metric.covariate is not None:
             check_covariate(metric.covariate, experiment.assigned_at)
     ratio = sample_ratio(dict(zip(arms.tolist(), counts.tolist(), strict=True)), experiment.shares)
+    if experiment.mixed > MAX_MIXED * (experiment.mixed + experiment.arm.size):
+        why = (
+            f"{experiment.mixed:,} customers were shown more than one arm; give each customer one arm, then start anew"
+        )
+        return ReadOut(experiment.name, experiment.control, Verdict("blocked", why), ratio)
     if not ratio.passed:
         return ReadOut(experiment.name, experiment.control, _blocked(ratio), ratio)
     found, missing = _comparisons(experiment, alpha)
