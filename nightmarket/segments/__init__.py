@@ -1,1 +1,49 @@
 """Who is alike? Partitions of customers with portraits, and how stable they are."""
+
+from nightmarket.segments.answers import answers, rate, reached, strategy
+from nightmarket.segments.assigner import Assigner, Head
+from nightmarket.segments.behaviour import PARTS, Shelf, Visits, behaviour, shelf, visits
+from nightmarket.segments.grouping import OTHER, Grouping, agreement, beginners, classifier, group, held_out_accuracy
+from nightmarket.segments.naming import Trait, names, traits
+from nightmarket.segments.partition import LEAST, STABLE, Stability, choose, density_methods, stability
+from nightmarket.segments.portraits import bought, rfm, when
+from nightmarket.segments.space import Space
+from nightmarket.segments.worth import Worth, group_worth, worth
+
+__all__ = [
+    "LEAST",
+    "OTHER",
+    "PARTS",
+    "STABLE",
+    "Assigner",
+    "Grouping",
+    "Head",
+    "Shelf",
+    "Space",
+    "Stability",
+    "Trait",
+    "Visits",
+    "Worth",
+    "agreement",
+    "answers",
+    "beginners",
+    "behaviour",
+    "bought",
+    "choose",
+    "classifier",
+    "density_methods",
+    "group",
+    "group_worth",
+    "held_out_accuracy",
+    "names",
+    "rate",
+    "reached",
+    "rfm",
+    "shelf",
+    "stability",
+    "strategy",
+    "traits",
+    "visits",
+    "when",
+    "worth",
+]

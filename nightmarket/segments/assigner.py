@@ -1,0 +1,98 @@
+"""Which group a customer belongs to, for one who was not there when the groups were made. Nothing is retrained."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nightmarket.segments.space import Points, Space
+
+Matrix = NDArray[np.float64]
+STRENGTH = 0.3
+"""scikit-learn's C: the inverse of the penalty."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """Multinomial logistic regression: weights (K, F), intercept (K,)."""
+
+    weights: Matrix
+    intercept: NDArray[np.float64]
+
+    @classmethod
+    def fit(cls, points_NF: Points, segment: NDArray, names: tuple[str, ...]) -> "Head":
+        """Learn from points and their segments; a segment without a point gets no chance."""
+        from sklearn.linear_model import LogisticRegression
+
+        weights = np.zeros((len(names), points_NF.shape[1]))
+        intercept = np.full(len(names), -50.0)
+        there = np.unique(segment)
+        rows = [names.index(name) for name in there]
+        if len(there) < 2:
+            intercept[rows] = 0.0
+            return cls(weights, intercept)
+        model = LogisticRegression(C=STRENGTH, max_iter=300).fit(points_NF, segment)
+        found, constant = np.asarray(model.coef_), np.asarray(model.intercept_)
+        if len(there) == 2:  # scikit-learn keeps one row for two classes
+            found, constant = np.vstack([-found, found]) / 2, np.concatenate([-constant, constant]) / 2
+        weights[rows], intercept[rows] = found, constant
+        return cls(weights, intercept)
+
+    def chances(self, points_NF: Points) -> Matrix:
+        """(N, K), rows sum to 1."""
+        score = points_NF @ self.weights.T + self.intercept
+        score = np.exp(score - score.max(axis=1, keepdims=True))
+        return np.asarray(score / score.sum(axis=1, keepdims=True))
+
+
+@dataclass(frozen=True)
+class Assigner:
+    """Two classifiers over behaviour: for customers of whom much is known, and for beginners of a few weeks.
+
+    segments  (K,)  names, in the order of the heads' rows
+    """
+
+    space: Space
+    segments: tuple[str, ...]
+    whole: Head
+    beginner: Head
+
+    def probabilities(self, features: pd.DataFrame, beginner: bool = False) -> Matrix:
+        """(N, K) chances of each segment for rows of `behaviour`; `beginner` for customers of under eight weeks."""
+        return (self.beginner if beginner else self.whole).chances(self.space.standard(features))
+
+    def assign(self, features: pd.DataFrame, beginner: bool = False) -> pd.DataFrame:
+        """segment and its probability, one row per row of `features`; the groups must not be empty."""
+        chance = self.probabilities(features, beginner)
+        best = chance.argmax(axis=1)
+        return pd.DataFrame(
+            {"segment": np.array(self.segments)[best], "probability": chance[np.arange(len(best)), best]},
+            index=features.index,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """For JSON; `from_json` gives it back."""
+        heads = {"whole": self.whole, "beginner": self.beginner}
+        return {
+            "space": self.space.to_json(),
+            "segments": list(self.segments),
+            "heads": {
+                name: {"weights": head.weights.round(6).tolist(), "intercept": head.intercept.round(6).tolist()}
+                for name, head in heads.items()
+            },
+        }
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Assigner":
+        """The inverse of `to_json`."""
+        space = Space.from_json(content["space"])
+        heads = {
+            name: Head(
+                np.array(head["weights"], np.float64).reshape(len(content["segments"]), len(space.columns)),
+                np.array(head["intercept"], np.float64),
+            )
+            for name, head in content["heads"].items()
+        }
+        return cls(space, tuple(content["segments"]), heads["whole"], heads["beginner"])

@@ -1,0 +1,190 @@
+"""What a customer does, as a row of figures: the same for one who came yesterday as for one of many years."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nightmarket.histories import Histories
+
+PARTS = ("morning", "midday", "evening", "night")
+"""Day parts by local hour: morning 5-10, midday 11-16, evening 17-21, night 22-4."""
+LEAST_WEEKS = 4
+"""A customer of one day has a rate as of four weeks, so that her first basket does not make her the best customer."""
+BLOCKS: dict[str, tuple[str, ...]] = {
+    "rfm": ("recency", "visits", "spend", "basket"),
+    "price": ("price", "discount", "discounted"),
+    "time": (*PARTS, "weekend"),
+    "channel": ("channels", "main_channel"),
+    "breadth": ("kinds",),
+}
+"""Features by the question they answer; the shares of categories are a block of their own."""
+SHARE = "share: "
+CATEGORIES = 24
+"""Categories, by spend, whose shares count; finer ones are too seldom bought to tell customers apart."""
+_CLIP = 10.0
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """What grouping knows of I products.
+
+    category  (I,)  code of department and category, into `names`
+    kind      (I,)  code of the finest level
+    usual     (K,)  median price per unit of a kind, currency; NaN where nothing was sold
+    told      codes of the categories whose shares are features
+    """
+
+    category: NDArray[np.int32]
+    kind: NDArray[np.int32]
+    names: tuple[str, ...]
+    usual: NDArray[np.float64]
+    told: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Visits:
+    """Distinct hours in which customers bought; V visits, in no order.
+
+    customer  (V,)  code
+    day       (V,)  days since 1970-01-01, local
+    part      (V,)  index into PARTS; -1 where the shop records no time of day
+    """
+
+    customer: NDArray[np.int32]
+    day: NDArray[np.int32]
+    part: NDArray[np.int8]
+
+    def where(self, mask: NDArray[np.bool_]) -> "Visits":
+        """The visits where the mask (V,) is true."""
+        return Visits(self.customer[mask], self.day[mask], self.part[mask])
+
+    @property
+    def timed(self) -> bool:
+        """Whether the time of day is known."""
+        return bool(self.part.size) and bool((self.part >= 0).all())
+
+    @property
+    def weekday(self) -> NDArray[np.int64]:
+        """(V,) 0 is Monday."""
+        return (self.day.astype(np.int64) - 4) % 7
+
+
+def shelf(products: pd.DataFrame, lines: Histories, categories: tuple[str, ...] | None = None) -> Shelf:
+    """Codes and usual prices from the products that `prepare` writes; row i is item i.
+
+    categories  names of those whose shares are features; None: the 24 on which most was spent
+    """
+    same = products["department"] == products["category"]
+    path = products["department"].where(same, products["department"] + " > " + products["category"]).fillna("")
+    category, names = pd.factorize(path)
+    kind, kinds = pd.factorize(path + " > " + products["type"].fillna(""))
+    paid = lines.value > 0
+    unit = pd.Series(lines.value[paid] / lines.quantity[paid])
+    usual = unit.groupby(kind[lines.item[paid]]).median().reindex(range(len(kinds))).to_numpy(np.float64)
+    if categories is None:
+        spent = np.bincount(category[lines.item], weights=lines.value, minlength=len(names))
+        told = tuple(int(i) for i in np.argsort(-spent, kind="stable")[:CATEGORIES] if spent[i] > 0)
+    else:
+        told = tuple(list(names).index(name) for name in categories if name in names)
+    return Shelf(category.astype(np.int32), kind.astype(np.int32), tuple(names), usual, told)
+
+
+def visits(customer: NDArray[np.int32], local_seconds: NDArray[np.int64]) -> Visits:
+    """Visits of events: customer code and local seconds since 1970, per event.
+
+    Where more than 19 of 20 events stand at midnight sharp the shop records days only, and the part is -1.
+    """
+    timed = customer.size > 0 and (local_seconds % 86_400 == 0).mean() <= 0.95
+    hours = np.unique(np.stack([customer.astype(np.int64), local_seconds // 3600]), axis=1) if customer.size else None
+    if hours is None:
+        return Visits(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int8))
+    hour = hours[1] % 24
+    part = np.searchsorted([5, 11, 17, 22], hour, side="right") - 1
+    part = np.where(part < 0, len(PARTS) - 1, part) if timed else np.full(hour.size, -1)
+    return Visits(hours[0].astype(np.int32), (hours[1] // 24).astype(np.int32), part.astype(np.int8))
+
+
+def behaviour(lines: Histories, seen: Visits, shelf: Shelf, today: NDArray[np.int32] | int) -> pd.DataFrame:
+    """One row per customer code (C), columns of BLOCKS and one share per category; NaN for customers without lines.
+
+    today  the last day that counts, days since 1970-01-01; (C,) where it differs between customers
+
+    recency log days, visits log baskets per week, spend log currency per week, basket log currency; price mean log
+    ratio to the kind's usual price; discount share of the undiscounted amount, discounted share of lines; parts and
+    weekend shares of visits; channels log number; kinds log number per week; shares of spend, square root (Hellinger).
+    """
+    num = lines.num_customers
+    who = lines.customer.astype(np.int64)
+    now = np.broadcast_to(np.asarray(today), (num,))
+    count = _sum(who, None, num)
+    known = count > 0
+    first, last = np.full(num, 2**31 - 1), np.full(num, -(2**31))
+    np.minimum.at(first, who, lines.day)
+    np.maximum.at(last, who, lines.day)
+    weeks = np.maximum((now - first + 1) / 7, LEAST_WEEKS)
+    value, discount = lines.value.astype(np.float64), np.maximum(lines.discount.astype(np.float64), 0)
+    spend, baskets = _sum(who, value, num), _distinct(who, lines.basket, num)
+    out = pd.DataFrame(index=pd.RangeIndex(num, name="customer"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        out["recency"] = np.log1p(np.maximum(now - last, 0))
+        out["visits"] = np.log(baskets / weeks)
+        out["spend"] = np.log((spend + 1) / weeks)
+        out["basket"] = np.log((spend + 1) / baskets)
+        usual = shelf.usual[shelf.kind[lines.item]]
+        priced = (value > 0) & (usual > 0)
+        ratio = np.log(np.clip(value[priced] / lines.quantity[priced] / usual[priced], 1 / _CLIP, _CLIP))
+        out["price"] = np.nan_to_num(_sum(who[priced], ratio, num) / _sum(who[priced], None, num))
+        reduced = _sum(who, discount, num)
+        out["discount"] = np.nan_to_num(reduced / (reduced + spend))
+        out["discounted"] = _sum(who, (discount > 0).astype(float), num) / count
+        out["channels"] = np.log(_distinct(who, lines.channel, num))
+        out["main_channel"] = _largest(who, lines.channel, lines.basket, num) / baskets
+        out["kinds"] = np.log(_distinct(who, shelf.kind[lines.item], num) / np.sqrt(weeks))
+    out = out.join(_when(seen, num)).join(_shares(who, value, shelf.category[lines.item], shelf, num))
+    return out.where(pd.Series(known, index=out.index), np.nan)
+
+
+def _when(seen: Visits, num: int) -> pd.DataFrame:
+    total = np.maximum(_sum(seen.customer, None, num), 1)
+    columns = {"weekend": _sum(seen.customer, (seen.weekday >= 5).astype(float), num) / total}
+    if seen.timed:
+        for i, part in enumerate(PARTS):
+            columns[part] = np.sqrt(_sum(seen.customer, (seen.part == i).astype(float), num) / total)
+    return pd.DataFrame(columns, index=pd.RangeIndex(num, name="customer"))
+
+
+def _shares(
+    who: NDArray[np.int64], value: NDArray[np.float64], category: NDArray[np.int32], shelf: Shelf, num: int
+) -> pd.DataFrame:
+    spent = np.maximum(_sum(who, value, num), 1e-9)
+    shares = {}
+    for code in shelf.told:
+        inside = category == code
+        shares[SHARE + shelf.names[code]] = np.sqrt(_sum(who[inside], value[inside], num) / spent)
+    return pd.DataFrame(shares, index=pd.RangeIndex(num, name="customer"))
+
+
+def _sum(who: NDArray, weights: NDArray[np.float64] | None, num: int) -> NDArray[np.float64]:
+    return np.bincount(who, weights=weights, minlength=num).astype(np.float64)
+
+
+def _distinct(who: NDArray[np.int64], code: NDArray[np.int32], num: int) -> NDArray[np.float64]:
+    """Number of distinct codes per customer."""
+    size = int(code.max(initial=0)) + 1
+    return _sum(np.unique(who * size + code) // size, None, num)
+
+
+def _largest(
+    who: NDArray[np.int64], channel: NDArray[np.int32], basket: NDArray[np.int32], num: int
+) -> NDArray[np.float64]:
+    """Baskets in each customer's main channel."""
+    if not who.size:
+        return np.zeros(num)
+    _, first = np.unique(basket, return_index=True)  # a basket is of one customer and one channel
+    size = int(channel.max()) + 1
+    pair, baskets = np.unique(who[first] * size + channel[first], return_counts=True)
+    out = np.zeros(num)
+    np.maximum.at(out, pair // size, baskets)
+    return out

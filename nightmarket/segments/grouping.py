@@ -1,0 +1,131 @@
+"""From behaviour to groups: the partition, its numbers, and the classifier for customers to come."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nightmarket.histories import Histories
+from nightmarket.segments.assigner import Assigner, Head
+from nightmarket.segments.behaviour import Shelf, Visits, behaviour
+from nightmarket.segments.partition import LEAST, Stability, by_spend, choose, kmeans, nearest
+from nightmarket.segments.space import Points, Space
+
+OTHER = "other"
+FIRST_DAYS = 28
+"""A new customer is one of whom four weeks are known."""
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Groups of N customers.
+
+    segment   (N,)  "1" spends most; OTHER for those in groups under 20 people
+    distance  (N,)  to the group's centre, in the space of behaviour
+    points    (N, F), centres (K, F) in the order of the numbers
+    table     stability per number of groups tried; empty where the number was given
+    """
+
+    space: Space
+    points: Points
+    centres: Points
+    segment: NDArray
+    distance: NDArray[np.float64]
+    table: list[Stability]
+
+    @property
+    def names(self) -> list[str]:
+        """The groups that may be reported."""
+        return [name for name in map(str, range(1, len(self.centres) + 1)) if (self.segment == name).any()]
+
+
+def group(features: pd.DataFrame, most: int, seed: int, num: int | None = None) -> Grouping:
+    """Group rows of behaviour without NaN; `num` groups where given, else as many as are stable, up to `most`."""
+    space = Space.fit(features)
+    points = space.transform(features)
+    k, table = (num, []) if num is not None else choose(points, most, seed)
+    centres = kmeans(points, k, seed)
+    label, distance = nearest(points, centres)
+    k = int(label.max()) + 1
+    rank = by_spend(label, np.exp(features["spend"].to_numpy(np.float64)))
+    ordered = np.empty_like(centres[:k])
+    ordered[rank] = centres[:k]
+    segment = (rank[label] + 1).astype(str).astype(object)
+    segment[np.bincount(label)[label] < LEAST] = OTHER
+    return Grouping(space, points, ordered, segment, distance, table)
+
+
+def beginners(lines: Histories, seen: Visits, shelf: Shelf, today: int) -> pd.DataFrame:
+    """Behaviour of each customer in her first four weeks, as it stood at their end; NaN for those who began later."""
+    first = np.full(lines.num_customers, 2**31 - 1, np.int64)
+    np.minimum.at(first, lines.customer, lines.day)
+    until = first + FIRST_DAYS - 1
+    early = lines.where(lines.day <= until[lines.customer])
+    seen = seen.where((seen.day >= first[seen.customer]) & (seen.day <= until[seen.customer]))
+    found = behaviour(early, seen, shelf, np.minimum(until, 2**31 - 1).astype(np.int32))
+    return found[until + FIRST_DAYS <= today].reindex(found.index)
+
+
+def classifier(space: Space, segment: NDArray, features: pd.DataFrame, early: pd.DataFrame) -> Assigner:
+    """Learn to tell groups from all that is known of customers, and from their first four weeks.
+
+    segment   (N,) as in Grouping; features (N, ·) the rows that were grouped
+    early     (N, ·) the same customers' beginnings, NaN where there are none
+    """
+    known = segment != OTHER
+    began = known & early["spend"].notna().to_numpy()
+    names = tuple(np.unique(segment[known].astype(str)))
+    return Assigner(
+        space,
+        names,
+        Head.fit(space.standard(features[known]), segment[known].astype(str), names),
+        Head.fit(space.standard(early[began]), segment[began].astype(str), names),
+    )
+
+
+def held_out_accuracy(
+    grouping: Grouping, features: pd.DataFrame, early: pd.DataFrame, seed: int, folds: int = 5
+) -> dict[str, Any]:
+    """Share of customers whom a classifier that has not seen them puts into their group.
+
+    whole, first_weeks      from all that is known of them; from their first four weeks
+    nearest_first_weeks     from their first four weeks by the nearest centre instead
+    largest_group           by always naming the largest group
+    """
+    fold = np.random.default_rng(seed).permutation(len(features)) % folds
+    known = grouping.segment != OTHER
+    began = known & early["spend"].notna().to_numpy()
+    said, said_early = np.full(len(features), "", object), np.full(len(features), "", object)
+    for i in range(folds):
+        out = fold == i
+        fitted = classifier(grouping.space, grouping.segment[~out], features[~out], early[~out])
+        said[out] = fitted.assign(features[out])["segment"]
+        if (out & began).any():
+            said_early[out & began] = fitted.assign(early[out & began], beginner=True)["segment"]
+    names = np.arange(1, len(grouping.centres) + 1).astype(str)
+    near = names[nearest(grouping.space.transform(early[began]), grouping.centres)[0]] if began.any() else said[:0]
+    truth = grouping.segment
+    largest = pd.Series(truth[known]).value_counts(normalize=True)
+    return {
+        "customers": int(known.sum()),
+        "beginners": int(began.sum()),
+        "whole": _share(said[known] == truth[known]),
+        "first_weeks": _share(said_early[began] == truth[began]),
+        "nearest_first_weeks": _share(near == truth[began]),
+        "largest_group": float(largest.iloc[0]) if len(largest) else None,
+    }
+
+
+def _share(right: NDArray[np.bool_]) -> float | None:
+    return float(right.mean()) if right.size else None
+
+
+def agreement(segment: pd.Series, before: pd.Series) -> dict[str, float]:
+    """How far the groups of two nights agree over the customers of both: share with the same number, and ARI."""
+    from sklearn.metrics import adjusted_rand_score
+
+    both = pd.concat([segment.rename("now"), before.rename("before")], axis=1, join="inner")
+    same = float((both["now"] == both["before"]).mean()) if len(both) else 0.0
+    return {"same": same, "ari": float(adjusted_rand_score(both["now"], both["before"])) if len(both) else 0.0}

@@ -1,0 +1,104 @@
+"""Names of groups, from what sets them apart: rules, in English and Chinese."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nightmarket.segments.behaviour import BLOCKS, SHARE
+
+MARKED = 0.4
+"""Least difference from all customers, in standard deviations, that is worth a word."""
+WORDS: dict[str, tuple[tuple[str, str], tuple[str, str] | None]] = {
+    "recency": (("long absent", "久未光顾"), None),
+    "visits": (("frequent visits", "常来"), ("rare visits", "少来")),
+    "spend": (("high spend", "高消费"), ("low spend", "低消费")),
+    "basket": (("large baskets", "大单"), ("small baskets", "小单")),
+    "price": (("dearer choices", "偏高价"), ("cheaper choices", "偏低价")),
+    "discount": (("deep discounts", "折扣力度敏感"), ("small discounts", "少要折扣")),
+    "discounted": (("buys on offer", "爱买促销"), ("seldom on offer", "少买促销")),
+    "morning": (("mornings", "上午"), None),
+    "midday": (("midday", "午间"), None),
+    "evening": (("evenings", "傍晚"), None),
+    "night": (("nights", "夜间"), None),
+    "weekend": (("weekends", "周末"), ("weekdays", "工作日")),
+    "channels": (("several channels", "多渠道"), ("one channel", "单一渠道")),
+    "main_channel": (("one channel", "单一渠道"), ("several channels", "多渠道")),
+    "kinds": (("broad choice", "品类广"), ("narrow choice", "品类窄")),
+}
+"""Per feature the words for high and low; no word where the low end says nothing."""
+
+
+@dataclass(frozen=True)
+class Trait:
+    """What marks a group: its mean of a feature minus everybody's, in standard deviations."""
+
+    feature: str
+    difference: float
+    en: str
+    zh: str
+
+
+def traits(features: pd.DataFrame, members: NDArray[np.bool_], num: int = 6) -> list[Trait]:
+    """The most marked traits of a group, strongest first, one per block of features (categories up to two).
+
+    features  rows of `behaviour` for the customers grouped; members (N,) who is in the group
+    """
+    found = []
+    for name in features:
+        values = features[name].to_numpy(np.float64)
+        spread = values.std()
+        if spread < 1e-9:
+            continue
+        difference = float((values[members].mean() - values.mean()) / spread)
+        words = _words(str(name), difference)
+        if words and abs(difference) >= MARKED:
+            found.append(Trait(str(name), difference, *words))
+    block_of = {name: block for block, names in BLOCKS.items() for name in names}
+    left = dict.fromkeys(BLOCKS, 1) | {"category": 2}
+    kept = []
+    for trait in sorted(found, key=lambda trait: -abs(trait.difference)):
+        block = block_of.get(trait.feature, "category")
+        if left[block]:
+            left[block] -= 1
+            kept.append(trait)
+    return kept[:num]
+
+
+def _words(feature: str, difference: float) -> tuple[str, str] | None:
+    if feature.startswith(SHARE):
+        name = feature.removeprefix(SHARE).rsplit(" > ", 1)[-1].strip()
+        return (f"much {name.lower()}", f"偏好{name}") if difference > 0 and name else None
+    high, low = WORDS[feature]
+    return high if difference > 0 else low
+
+
+def names(marks: list[list[Trait]]) -> list[dict[str, str]]:
+    """One name per group: its two strongest traits, and more where two groups would be called the same."""
+    used: set[str] = set()
+    out = []
+    for group in marks:
+        for num in range(2, len(group) + 1):
+            english = ", ".join(trait.en for trait in group[:num])
+            if english not in used:
+                break
+        else:
+            num = max(len(group), 1)
+            english = ", ".join(trait.en for trait in group) or "like the average"
+            turn = 2
+            while english in used:
+                english = f"{english.split(' (')[0]} ({turn})"
+                turn += 1
+        used.add(english)
+        out.append({"en": english, "zh": "、".join(trait.zh for trait in group[:num]) or "与平均相近"})
+    return out
+
+
+def to_json(group: list[Trait]) -> list[dict[str, Any]]:
+    """Traits for JSON."""
+    return [
+        {"feature": trait.feature, "difference": round(trait.difference, 3), "en": trait.en, "zh": trait.zh}
+        for trait in group
+    ]

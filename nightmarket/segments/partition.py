@@ -1,0 +1,174 @@
+"""A partition of customers, and how far to trust it.
+
+Two questions (Ben-Hur et al., 2002; Tibshirani & Walther, 2005). Do two halves of the customers, nobody in both, give
+the same groups? Then there are groups to be found. Does the partition come back when a fifth of the customers is left
+out? Then it is at least one to work with, as a whole by the adjusted Rand index (Hubert & Arabie, 1985) and group by
+group by the Jaccard index (Hennig, 2007), since one group cut in two hardly moves the whole.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Points = NDArray[np.float64]
+Labels = NDArray[np.int32]
+STABLE = 0.85
+"""The least mean adjusted Rand index at which a partition counts as stable."""
+FOUND = 0.9
+"""The least mean index between partitions made from disjoint halves at which groups count as found, not made."""
+DISSOLVED = 0.75
+"""A group whose mean Jaccard index is lower does not count as one (Hennig, 2007)."""
+LEAST = 20
+"""Groups with fewer people are never reported."""
+_SAMPLE = 10_000
+_DENSE = 4_000
+_FIT = 200_000
+
+
+@dataclass(frozen=True)
+class Stability:
+    """How a partition into k groups comes back.
+
+    ari, worst     adjusted Rand index under 80% resampling, mean and worst
+    weakest_group  mean Jaccard index of the group that comes back least
+    halves         mean adjusted Rand index of partitions made from disjoint halves
+    silhouette     Rousseeuw (1987); decides nothing
+    smallest       customers in the smallest group, of those looked at
+    """
+
+    k: int
+    ari: float
+    worst: float
+    weakest_group: float
+    halves: float
+    silhouette: float
+    smallest: int
+
+
+def kmeans(points_NF: Points, k: int, seed: int, starts: int = 10) -> Points:
+    """(k, F) centres by Lloyd's algorithm, best of several starts; at most 200,000 points are looked at."""
+    from sklearn.cluster import KMeans
+
+    fitted = KMeans(k, n_init=starts, random_state=seed).fit(_sample(points_NF, _FIT, seed))
+    return np.asarray(fitted.cluster_centers_, np.float64)
+
+
+def nearest(points_NF: Points, centres_KF: Points) -> tuple[Labels, NDArray[np.float64]]:
+    """(N,) the nearest centre of each point and (N,) the distance to it."""
+    square = (points_NF**2).sum(1)[:, None] - 2 * points_NF @ centres_KF.T + (centres_KF**2).sum(1)
+    label = square.argmin(axis=1)
+    return label.astype(np.int32), np.sqrt(np.maximum(square[np.arange(len(label)), label], 0))
+
+
+def stability(points_NF: Points, k: int, seed: int, resamples: int = 10) -> Stability:
+    """Cluster 80% samples and halves, carry each partition to all points, compare."""
+    from sklearn.metrics import adjusted_rand_score, silhouette_score
+
+    points = _sample(points_NF, _SAMPLE, seed)
+    whole, _ = nearest(points, kmeans(points, k, seed))
+    rng = np.random.default_rng(seed)
+    found, jaccard = [], np.zeros(k)
+    for i in range(resamples):
+        rows = rng.permutation(len(points))[: int(0.8 * len(points))]
+        again, _ = nearest(points, kmeans(points[rows], k, seed + i + 1))
+        found.append(adjusted_rand_score(whole, again))
+        jaccard += _jaccard(whole, again, k) / resamples
+    halves = []
+    for i in range(resamples // 2):
+        order = rng.permutation(len(points))
+        sides = [nearest(points, kmeans(points[side], k, seed + i))[0] for side in np.array_split(order, 2)]
+        halves.append(adjusted_rand_score(*sides))
+    return Stability(
+        k=k,
+        ari=float(np.mean(found)),
+        worst=float(np.min(found)),
+        weakest_group=float(jaccard.min()),
+        halves=float(np.mean(halves)),
+        silhouette=_silhouette(silhouette_score, points, whole, seed),
+        smallest=int(np.bincount(whole, minlength=k).min()),
+    )
+
+
+def choose(points_NF: Points, most: int, seed: int, least: float = STABLE) -> tuple[int, list[Stability]]:
+    """How many groups from 2 to `most`, with the table; none under 20 people.
+
+    Where three or more are found in disjoint halves, the largest number that is; else the largest that comes back under
+    80% resampling, group by group too; else the one with the highest ARI.
+    """
+    table = [stability(points_NF, k, seed) for k in range(2, most + 1)]
+    stable = [row for row in table if row.ari >= least and row.weakest_group >= DISSOLVED and row.smallest >= LEAST]
+    good = [row for row in stable if row.halves >= FOUND and row.k > 2] or stable
+    return (good[-1].k if good else max(table, key=lambda row: row.ari).k), table
+
+
+def density_methods(points_NF: Points, seed: int) -> list[dict[str, Any]]:
+    """What DBSCAN (Ester et al., 1996) and HDBSCAN (Campello et al., 2013) find: groups and share of noise.
+
+    DBSCAN's radius is the median distance to the tenth neighbour, and its square root of two.
+    """
+    from sklearn.cluster import DBSCAN, HDBSCAN
+    from sklearn.metrics import silhouette_score
+    from sklearn.neighbors import NearestNeighbors
+
+    points = _sample(points_NF, _DENSE, seed)
+    apart, _ = NearestNeighbors(n_neighbors=min(11, len(points))).fit(points).kneighbors(points)
+    radius = float(np.median(apart[:, -1]))
+    rows = []
+    tries: list[tuple[str, dict[str, Any]]] = [("HDBSCAN", {"min_cluster_size": size}) for size in (LEAST, 3 * LEAST)]
+    tries += [("DBSCAN", {"eps": round(radius * factor, 4), "min_samples": 10}) for factor in (1.0, 1.4142)]
+    for name, parameters in tries:
+        model = HDBSCAN(**parameters, copy=True) if name == "HDBSCAN" else DBSCAN(**parameters)
+        label = model.fit(points).labels_
+        inside = label >= 0
+        num = int(label.max(initial=-1)) + 1
+        width = _silhouette(silhouette_score, points[inside], label[inside], seed) if num > 1 else None
+        rows.append(
+            {
+                "method": name,
+                "parameters": parameters,
+                "groups": num,
+                "noise": float((~inside).mean()),
+                "silhouette": width,
+                "customers": len(points),
+            }
+        )
+    return rows
+
+
+def kmeans_rows(table: list[Stability], customers: int) -> list[dict[str, Any]]:
+    """The stability table in the shape of `density_methods`."""
+    return [
+        {"method": "K-means", "parameters": {"k": row.k}, "groups": row.k, "noise": 0.0, "customers": customers}
+        | {name: value for name, value in asdict(row).items() if name != "k"}
+        for row in table
+    ]
+
+
+def _jaccard(labels: Labels, again: Labels, k: int) -> NDArray[np.float64]:
+    """(k,) for each group, its Jaccard index with the group of the other partition that is most like it."""
+    both = np.bincount(labels.astype(np.int64) * k + again, minlength=k * k).reshape(k, k)
+    union = both.sum(1)[:, None] + both.sum(0)[None] - both
+    return np.asarray((both / np.maximum(union, 1)).max(axis=1))
+
+
+def by_spend(labels_N: Labels, spend_N: NDArray[np.float64]) -> NDArray[np.int32]:
+    """(k,) rank of each label when groups are put in order of mean spend, highest first: a number that stays."""
+    k = int(labels_N.max()) + 1
+    mean = np.bincount(labels_N, weights=spend_N, minlength=k) / np.maximum(np.bincount(labels_N, minlength=k), 1)
+    rank = np.empty(k, np.int32)
+    rank[np.argsort(-mean, kind="stable")] = np.arange(k)
+    return rank
+
+
+def _silhouette(score: Any, points: Points, labels: NDArray, seed: int) -> float:
+    if len(np.unique(labels)) < 2 or len(np.unique(labels)) >= len(points):
+        return 0.0
+    return float(score(points, labels, sample_size=min(_DENSE, len(points)), random_state=seed))
+
+
+def _sample(points: Points, most: int, seed: int) -> Points:
+    if len(points) <= most:
+        return points
+    return points[np.sort(np.random.default_rng(seed).permutation(len(points))[:most])]

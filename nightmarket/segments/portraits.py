@@ -1,0 +1,80 @@
+"""What a group buys, when, and how much: figures for a portrait."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightmarket.histories import Histories
+from nightmarket.segments.behaviour import PARTS, Shelf, Visits
+from nightmarket.segments.partition import LEAST
+
+LEAST_SHARE = 0.005
+"""A category counts in a portrait from this share of the group's spend."""
+
+
+def bought(lines: Histories, shelf: Shelf, member_C: NDArray[np.bool_], num: int = 5) -> list[dict[str, Any]]:
+    """Categories that the group buys more than all customers: lift of the share of spend, highest first.
+
+    member_C  (C,) who is in the group; a category counts from .5% of the group's spend and 20 of its people
+    """
+    category = shelf.category[lines.item]
+    inside = member_C[lines.customer]
+    size = len(shelf.names)
+    everybody = np.bincount(category, weights=lines.value, minlength=size)
+    group = np.bincount(category[inside], weights=lines.value[inside], minlength=size)
+    people = np.unique(lines.customer[inside].astype(np.int64) * size + category[inside]) % size
+    buyers = np.bincount(people, minlength=size)
+    share, usual = group / max(group.sum(), 1e-9), everybody / max(everybody.sum(), 1e-9)
+    lift = share / np.maximum(usual, 1e-12)
+    counts = (buyers >= LEAST) & (share >= LEAST_SHARE) & (lift > 1)
+    order = np.flatnonzero(counts)[np.argsort(-lift[counts], kind="stable")][:num]
+    return [
+        {
+            "category": shelf.names[i],
+            "lift": float(lift[i]),
+            "share": float(share[i]),
+            "share_all": float(usual[i]),
+            "buyers": int(buyers[i]),
+        }
+        for i in order
+    ]
+
+
+def when(seen: Visits, member_C: NDArray[np.bool_]) -> dict[str, Any]:
+    """Shares of the group's visits by day part and weekday (Monday first), and their lift over all customers."""
+    inside = member_C[seen.customer]
+    out: dict[str, Any] = {"parts": None, "weekdays": _against(seen.weekday, inside, 7)}
+    if seen.timed:
+        found = _against(seen.part, inside, len(PARTS))
+        out["parts"] = [{"part": part} | row for part, row in zip(PARTS, found, strict=True)]
+    return out
+
+
+def _against(code: NDArray, inside: NDArray[np.bool_], size: int) -> list[dict[str, float]]:
+    everybody, group = np.bincount(code, minlength=size), np.bincount(code[inside], minlength=size)
+    share, usual = group / max(group.sum(), 1), everybody / max(everybody.sum(), 1)
+    return [{"share": float(share[i]), "lift": float(share[i] / usual[i]) if usual[i] else 0.0} for i in range(size)]
+
+
+def rfm(lines: Histories, member_C: NDArray[np.bool_], today: int) -> dict[str, float]:
+    """Medians over the group's buyers: days since the last purchase, baskets and spend per week, spend per basket."""
+    inside = lines.where(member_C[lines.customer])
+    num = lines.num_customers
+    first, last = np.full(num, 2**31 - 1), np.full(num, -(2**31))
+    np.minimum.at(first, inside.customer, inside.day)
+    np.maximum.at(last, inside.customer, inside.day)
+    spend = np.bincount(inside.customer, weights=inside.value, minlength=num)
+    width = int(inside.basket.max(initial=0)) + 1
+    baskets = np.bincount(np.unique(inside.customer.astype(np.int64) * width + inside.basket) // width, minlength=num)
+    known = baskets > 0
+    weeks = np.maximum((today - first[known] + 1) / 7, 1)
+    figures = {
+        "recency_days": today - last[known],
+        "baskets_per_week": baskets[known] / weeks,
+        "spend_per_week": spend[known] / weeks,
+        "basket_value": spend[known] / baskets[known],
+        "baskets": baskets[known],
+        "spend": spend[known],
+    }
+    return {name: float(np.median(values)) if values.size else 0.0 for name, values in figures.items()}
