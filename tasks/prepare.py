@@ -43,6 +43,7 @@ class Settings(StageSettings):
     target_weeks: int = Field(4, ge=1, le=26, description="weeks that a window's targets span")
     origins: int = Field(3, ge=2, le=8, description="windows: one for the test, the others train the ranker")
     origin_step: int = Field(2, ge=1, le=26, description="weeks between the origins that train the ranker")
+    launch_origins: int = Field(8, ge=0, le=52, description="origins that train the ranker of launches")
     window_end: date | None = Field(None, description="Monday after the test window; null: last complete week")
     min_category_levels: int = Field(1, ge=0, le=5, description="products with a shorter category path are left out")
     exclude_categories: tuple[str, ...] = Field((), description="words; a category level that holds one is left out")
@@ -156,7 +157,9 @@ def _write_windows(settings: Settings, snapshot: dict, lines: pa.Table) -> None:
     first_week, last_week = int(days["week"].min()), int(days["week"].max())
     if last > last_week:
         raise InputError(f"params.yaml: prepare.window_end {settings.window_end} lies after the last purchase")
-    made = windows(last, first_week, settings.target_weeks, settings.origins, settings.origin_step)
+    made = windows(
+        last, first_week, settings.target_weeks, settings.origins, settings.origin_step, settings.launch_origins
+    )
     made |= {
         "as_of": snapshot["as_of"],
         "time_zone": snapshot["time_zone"],

@@ -28,9 +28,9 @@ class Settings(StageSettings):
 
     seed: int = Field(17, ge=0, description="seed of the thinning and of LightGBM")
     objective: Literal["binary", "lambdarank"] = Field("binary", description="what the trees are fitted to")
-    num_trees: int = Field(300, ge=1, le=5000, description="trees")
+    num_trees: int = Field(200, ge=1, le=5000, description="trees")
     num_leaves: int = Field(31, ge=2, le=1024, description="leaves of a tree")
-    learning_rate: float = Field(0.05, gt=0, le=1, description="shrinkage of a tree")
+    learning_rate: float = Field(0.075, gt=0, le=1, description="shrinkage of a tree")
     min_leaf_rows: int = Field(1000, ge=1, description="rows that a leaf must hold")
     l2: float = Field(50.0, ge=0, description="L2 penalty on the values of leaves")
     keep_own: float = Field(0.5, gt=0, le=1, description="share of the unbought candidates from the history that train")
@@ -51,7 +51,7 @@ class Settings(StageSettings):
     )
     launch_leaf_rows: int = Field(30, ge=1, description="the same for launches, which have few buyers to learn from")
     launch_l2: float = Field(5.0, ge=0, description="L2 penalty for launches")
-    launch_trees: int = Field(150, ge=1, le=5000, description="trees of the ranker for products without sales")
+    launch_trees: int = Field(200, ge=1, le=5000, description="trees of the ranker for products without sales")
     keep_launch: float = Field(0.02, gt=0, le=1, description="share of unbought customer-launch pairs that train")
 
 
@@ -60,22 +60,30 @@ def run(settings: Settings) -> None:
     data = model.prepared()
     budget = Budget(text=settings.text_candidates if settings.use_text else 0)
     windows = data.windows["train"]
+    # a tower knows the purchases of the weeks that it learned from, so with its scores nothing learns from them again
+    launch_windows = windows if settings.use_text else data.windows["launch"] or windows
     target_weeks = windows[0]["last_target"] - windows[0]["fit_until"]
     plan = settings.promotion_plan and all(
         data.promotions.covers(window["first_target"], window["last_target"]) for window in windows
     )
     parts: list[TrainingRows] = []
     launch_parts: list[TrainingRows] = []
-    for window in windows:
+    for window in [*windows, *(window for window in launch_windows if window not in windows)]:
         origin = window["fit_until"]
         text = model.text_scores(FINETUNE, data, origin) if settings.use_text else None
         scene = Scene(data.evidence(origin), budget, text, data.launching(window), target_weeks, plan)
         bought = data.histories.between(window["first_target"], window["last_target"]).matrix()
         rng = np.random.default_rng([settings.seed, origin])
-        parts.append(_rows(scene, bought, settings, rng))
-        launch_parts.append(_launch_rows(scene, bought, settings, rng))
-        log.info("rank: week %d: %s rows to learn from", origin, f"{parts[-1].label.size:,}")
-    names, trees = scene.features, _trees(settings)
+        num = 0
+        if window in windows:
+            names = scene.features
+            parts.append(_rows(scene, bought, settings, rng))
+            num = parts[-1].label.size
+        if window in launch_windows:
+            launch_parts.append(_launch_rows(scene, bought, settings, rng))
+            num += launch_parts[-1].label.size
+        log.info("rank: week %d: %s rows to learn from", origin, f"{num:,}")
+    trees = _trees(settings)
     forests = {"ranker": fit(parts, names, _without_plan(names), trees, "ranker")}
     if plan:
         forests["ranker_plan"] = fit(parts, names, names, trees, "ranker with the plan")
@@ -84,7 +92,7 @@ def run(settings: Settings) -> None:
             trees, num_trees=settings.launch_trees, min_leaf_rows=settings.launch_leaf_rows, l2=settings.launch_l2
         )
         forests["launch"] = fit(launch_parts, scene.launch_features, scene.launch_features, few, "launch")
-    calibration = _calibration(settings, parts, scene.features)
+    calibration = _calibration(settings, parts, names)
     _write(settings, forests, calibration, budget, target_weeks, plan, windows[0]["last_target"])
 
 

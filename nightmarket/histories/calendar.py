@@ -62,13 +62,20 @@ def last_complete_week(trading_days: dict[int, int]) -> int:
 
 
 def windows(
-    last_complete: int, first_week: int, target_weeks: int, num_origins: int, origin_step: int | None = None
+    last_complete: int,
+    first_week: int,
+    target_weeks: int,
+    num_origins: int,
+    origin_step: int | None = None,
+    num_launch: int = 0,
 ) -> dict[str, object]:
     """Where time is cut: one test window, `num_origins` - 1 before it that train the ranker, one for the encoder.
 
     With `origin_step` weeks, fewer than `target_weeks`, the ranker also trains at the origins between these: their
     targets overlap, and none lies later. The encoder learns before the ranker's first origin, so that the ranker never
-    sees scores of a tower that knew its targets. Raises InputError when the history is too short.
+    sees scores of a tower that knew its targets. Launches, of which a month has few that anybody buys, are learned at
+    up to `num_launch` origins, further back, where three windows of history lie before them. Raises InputError when the
+    history is too short.
     """
     need = target_weeks * (num_origins + 2)
     have = last_complete - first_week + 1
@@ -82,5 +89,12 @@ def windows(
     def window(cut: int) -> dict[str, int]:
         return asdict(Window(cut, cut + 1, cut + target_weeks))
 
-    train = range(cuts[1], cuts[num_origins - 1] - 1, -(origin_step or target_weeks))
-    return {"test": window(cuts[0]), "train": [window(cut) for cut in train], "finetune": window(cuts[num_origins])}
+    step = origin_step or target_weeks
+    train = range(cuts[1], cuts[num_origins - 1] - 1, -step)
+    launch = list(range(cuts[1], first_week + 3 * target_weeks - 2, -step))[:num_launch]
+    return {
+        "test": window(cuts[0]),
+        "train": [window(cut) for cut in train],
+        "launch": [window(cut) for cut in launch],
+        "finetune": window(cuts[num_origins]),
+    }

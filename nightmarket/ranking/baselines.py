@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from nightmarket.histories import Histories
 from nightmarket.ranking.lists import mask_entries, top_items
 from nightmarket.ranking.peers import Scorer, ease, line_affinity, popularity, recency_frequency, tifu_knn
-from nightmarket.ranking.scene import CHUNK, Scene
+from nightmarket.ranking.scene import CHUNK, Scene, ahead
 
 BASELINES = ("popularity", "recency_frequency", "tifu_knn", "ease")
 Lists = dict[str, NDArray[np.int32]]
@@ -39,15 +39,20 @@ def walk(scorer: Scorer, scene: Scene, tasks: tuple[str, ...], num: int) -> List
     for `rare`, launched ones for `launch`."""
     evidence = scene.evidence
     bought = evidence.histories.matrix()
-    num_items = evidence.catalogue.num_items
-    allowed = {"all": evidence.sold, "new": evidence.sold}
-    for task, items in (("rare", evidence.rare), ("launch", scene.launching)):
-        allowed[task] = np.isin(np.arange(num_items), items)
-    found = {task: np.full((evidence.histories.num_customers, num), -1, np.int32) for task in tasks}
-    for rows in evidence.slices(CHUNK):
-        scores = scorer(rows).astype(np.float32)
+    sold = np.flatnonzero(evidence.sold).astype(np.int32)
+    chosen = {"all": sold, "new": sold, "rare": evidence.rare, "launch": scene.launching}
+
+    def best(rows: slice) -> tuple[slice, Lists]:
+        scores, found = scorer(rows).astype(np.float32), {}
         for task in tasks:  # `all` comes first: the later tasks leave out what the customer owns
             if task != "all":
                 mask_entries(scores, bought[rows])
-            found[task][rows] = top_items(np.where(allowed[task], scores, -np.inf), num)
-    return found
+            places = top_items(scores[:, chosen[task]], num)
+            found[task] = np.where(places >= 0, chosen[task][np.maximum(places, 0)], -1).astype(np.int32)
+        return rows, found
+
+    lists = {task: np.full((evidence.histories.num_customers, num), -1, np.int32) for task in tasks}
+    for rows, found in ahead(best, evidence.slices(CHUNK)):
+        for task, places in found.items():
+            lists[task][rows] = places
+    return lists

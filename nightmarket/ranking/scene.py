@@ -31,6 +31,7 @@ from nightmarket.ranking.sources import (
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 T = TypeVar("T")
+R = TypeVar("R")
 CHUNK = 256
 WORKERS = max(1, min(4, os.cpu_count() or 1))
 """Batches that are made side by side, ahead of the one in use: numpy, scipy and torch leave Python's lock."""
@@ -122,7 +123,7 @@ class Scene:
             features = self._table.rows(customers, customer, item, scores)
             return Batch(customers, customer + np.int32(rows.start), item, features)
 
-        return _ahead(made, self.evidence.slices(step))
+        return ahead(made, self.evidence.slices(step))
 
     def launches(self, step: int = CHUNK) -> Iterator[Batch]:
         """Products that come on sale, in chunks of customers; nothing where there are none."""
@@ -136,7 +137,7 @@ class Scene:
             features = self._launches.rows(customers, customer, item, scores)
             return Batch(customers, customer + np.int32(rows.start), item, features)
 
-        return _ahead(made, self.evidence.slices(step))
+        return ahead(made, self.evidence.slices(step))
 
     def audience(self, items: Ints, step: int = CHUNK) -> Iterator[Batch]:
         """Every customer with each of a few launching products, by the features of `launches`."""
@@ -146,7 +147,7 @@ class Scene:
             customer = np.repeat(np.arange(num, dtype=np.int32), items.size)
             return self._launch_batch(rows, customer, np.tile(items, num))
 
-        return _ahead(made, self.evidence.slices(step))
+        return ahead(made, self.evidence.slices(step))
 
     def sampled_launches(
         self, bought: sparse.csr_matrix, share: float, rng: np.random.Generator, step: int = CHUNK
@@ -162,7 +163,7 @@ class Scene:
                 customer, place = np.nonzero(label | (rng.random(label.shape) < share))
                 yield rows, customer.astype(np.int32), self.launching[place]
 
-        return _ahead(lambda pairs: self._launch_batch(*pairs), drawn())
+        return ahead(lambda pairs: self._launch_batch(*pairs), drawn())
 
     def _launch_batch(self, rows: slice, customer: Ints, item: Ints) -> Batch:
         customers = self.evidence.customers(rows)
@@ -205,9 +206,9 @@ def _text_source(vectors: Floats, items: Floats, chosen: Ints, num: int) -> Sour
     return Source("tower", num, chosen, lambda customers: vectors[customers.rows] @ columns)
 
 
-def _ahead(make: Callable[[T], Batch], wanted: Iterable[T]) -> Iterator[Batch]:
+def ahead(make: Callable[[T], R], wanted: Iterable[T]) -> Iterator[R]:
     """`make` of each, in order; `WORKERS` of them are under way while one is used."""
-    under_way: deque[Future[Batch]] = deque()
+    under_way: deque[Future[R]] = deque()
     with ThreadPoolExecutor(WORKERS) as pool:
         for one in wanted:
             under_way.append(pool.submit(make, one))

@@ -68,6 +68,14 @@ def test_windows_do_not_overlap_and_the_encoder_learns_before_the_ranker():
     assert made["finetune"]["last_target"] == made["train"][-1]["fit_until"]
 
 
+def test_launches_are_learned_further_back_but_never_without_history_nor_in_the_test_window():
+    made = windows(52, first_week=1, target_weeks=4, num_origins=3, origin_step=2, num_launch=8)
+    assert [w["fit_until"] for w in made["launch"]] == [44, 42, 40, 38, 36, 34, 32, 30]
+    assert max(w["last_target"] for w in made["launch"]) == made["test"]["fit_until"]
+    short = windows(30, first_week=1, target_weeks=4, num_origins=3, origin_step=2, num_launch=8)
+    assert [w["fit_until"] for w in short["launch"]] == [22, 20, 18, 16, 14, 12], "three windows of history before each"
+
+
 def test_too_short_a_history_is_refused_with_what_to_do():
     with pytest.raises(InputError, match=r"8 weeks of history, 20 are needed; .*target_weeks"):
         windows(last_complete=8, first_week=1, target_weeks=4, num_origins=3)

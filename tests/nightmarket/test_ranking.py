@@ -32,6 +32,7 @@ from nightmarket.ranking.peers import (
     recency_frequency,
     tifu_vectors,
 )
+from nightmarket.ranking.scene import ahead
 
 NUM_CUSTOMERS, NUM_ITEMS, ORIGIN = 60, 40, 19
 NO_PROMOTIONS = Promotions(*(np.zeros(0, t) for t in (np.int32, np.int32, np.float32, np.float32)))
@@ -326,6 +327,36 @@ def test_the_trees_find_a_planted_preference_and_survive_their_text_form():
 
 
 ONE_TREE = Trees(1, 2, 0.1, 1, 0.0, 0)
+
+
+def test_a_shortlist_holds_each_customers_best_and_everything_where_little_is_there():
+    rng = np.random.default_rng(4)
+    rows = rng.normal(size=(6000, 3)).astype(np.float32)
+    label = rows[:, 0] + 0.3 * rng.normal(size=6000) > 1
+    part = TrainingRows(rows, label, np.full(60, 100), np.ones(6000, np.float32))
+    forest = fit([part], ["a", "b", "c"], ["a", "b", "c"], Trees(50, 15, 0.1, 20, 1.0, 17))
+    customer = np.repeat(np.arange(7, 67, dtype=np.int32), 100)
+    near = forest.shortlist(rows, customer, 40)
+    assert (np.bincount(customer[near] - 7) == 40).all()
+    assert (np.diff(near) > 0).all()
+    best = (
+        np.argsort(-forest.score(rows, ["a", "b", "c"]).reshape(60, 100), axis=1)[:, :10] + 100 * np.arange(60)[:, None]
+    )
+    assert np.isin(best, near).all(), "the best ten by all trees are among the best 40 by the first fifth"
+    assert (forest.shortlist(rows, customer, 100) == np.arange(6000)).all()
+
+
+def test_batches_made_side_by_side_come_in_order_and_their_errors_too():
+    def made(number: int) -> int:
+        if number == 30:
+            raise ValueError("the thirtieth")
+        return number
+
+    assert list(ahead(made, range(30))) == list(range(30))
+    several = ahead(made, range(40))
+    assert [next(several) for _ in range(30)] == list(range(30))
+    with pytest.raises(ValueError, match="the thirtieth"):
+        next(several)
 
 
 def test_training_without_a_purchase_says_so():
