@@ -9,7 +9,20 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nightmarket.contracts import InputError
 
-STAGES = ("validate", "prepare", "embed", "finetune", "rank", "respond", "segment", "evaluate", "score", "report")
+STAGES = (
+    "validate",
+    "prepare",
+    "embed",
+    "finetune",
+    "rank",
+    "respond",
+    "segment",
+    "evaluate",
+    "score",
+    "plan",
+    "readout",
+    "report",
+)
 STEPS = ("snapshot", "register")
 """Steps touch the world outside their files, so DVC does not run them; a flow does."""
 

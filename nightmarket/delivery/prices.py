@@ -7,8 +7,8 @@ WWW 2020). For any prices y ≥ 0
     g(y) = y·b + sum over customers of max over their sets of (profit - y·use)
 
 is an upper bound of what any plan can earn. g is convex and piecewise linear; its least value is sought with Kelley's
-cutting planes (1960) inside a box around the best prices so far (Marsten, Hogan and Blankenship 1975), first on a sample
-of the customers, then on all.
+cutting planes (1960) inside a box around the best prices so far (Marsten, Hogan and Blankenship 1975), first on a
+sample of the customers, then on all.
 """
 
 from collections.abc import Callable

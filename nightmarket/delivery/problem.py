@@ -5,6 +5,7 @@ Shapes: C customers, J options (an offer on a channel in a time slot), G capacit
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,13 +57,15 @@ class Problem:
     @property
     def open(self) -> NDArray[np.bool_]:
         """(J,) options whose capacities hold a contact at all."""
-        return ~self.uses[self.capacity < 1].any(axis=0)
+        return np.asarray(~self.uses[self.capacity < 1].any(axis=0), bool)
 
     def blocks(self, rows: NDArray[np.int64] | None = None) -> Iterator[tuple[Rows, Floats, Floats]]:
         """(rows, profit, cost) of all customers, or of the given ones, a chunk at a time."""
         num = self.num_customers if rows is None else rows.size
         for start in range(0, num, self.chunk):
-            some: Rows = slice(start, min(start + self.chunk, num)) if rows is None else rows[start : start + self.chunk]
+            some: Rows = (
+                slice(start, min(start + self.chunk, num)) if rows is None else rows[start : start + self.chunk]
+            )
             yield some, *self.block(some)
 
     @property
@@ -80,11 +83,10 @@ def net(problem: Problem, profit: Floats, cost: Floats, prices: NDArray[np.float
     kind = np.float64 if exact else np.float32
     toll = prices[1:] @ problem.uses
     toll[~problem.open] = np.inf
-    reduced = cost.astype(kind)
+    reduced: Any = cost.astype(kind)
     reduced *= kind(-prices[0])
     reduced += profit
-    reduced -= toll.astype(kind)
-    return reduced
+    return np.subtract(reduced, toll.astype(kind), out=reduced)
 
 
 def choose(reduced: NDArray, allowance: NDArray[np.int8], offer: Ints) -> tuple[NDArray[np.int16], NDArray]:

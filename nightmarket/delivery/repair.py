@@ -64,7 +64,7 @@ def _regret(
     reduced: NDArray, picks: NDArray[np.int16], worth: NDArray, allowance: NDArray[np.int8], offer: NDArray
 ) -> NDArray:
     """(n, J) how much net value it costs to decide a pair the other way; inf where an option is closed."""
-    num, most = picks.shape
+    most = picks.shape[1]
     row, k = np.nonzero(picks != NOTHING)
     option = picks[row, k]
     others = reduced.copy()
@@ -76,9 +76,9 @@ def _regret(
     floor = np.where(full, least, 0.0)[:, None]
     regret = np.where(np.isinf(reduced), np.inf, np.maximum(floor - reduced, 0.0))
     if most > 1:
-        for k in range(most):
-            same = (offer == offer[picks[:, k]][:, None]) & (picks[:, k] != NOTHING)[:, None]
-            regret = np.where(same, np.maximum(regret, worth[:, [k]] - reduced), regret)
+        for nth in range(most):
+            same = (offer == offer[picks[:, nth]][:, None]) & (picks[:, nth] != NOTHING)[:, None]
+            regret = np.where(same, np.maximum(regret, worth[:, [nth]] - reduced), regret)
     regret[row, option] = reduced[row, option] - second[row]
     regret[allowance == 0] = np.inf
     return np.maximum(regret, 0.0)
@@ -107,10 +107,10 @@ def settle(problem: Problem, chosen: NDArray[np.int16], core: Pairs, fixed_use: 
     share = _relaxed(problem, chosen, core, left)
     plan = _Plan(problem, chosen, core, left)
     whole = share > 1 - 1e-6
-    for pair in np.flatnonzero(whole):
+    for pair in np.flatnonzero(whole).tolist():
         plan.add(pair)
     rest = np.flatnonzero(~whole & (core.profit > 0))
-    for pair in rest[np.lexsort((-core.worth[rest], -share[rest].round(6)))]:
+    for pair in rest[np.lexsort((-core.worth[rest], -share[rest].round(6)))].tolist():
         plan.add(pair)
     return True
 

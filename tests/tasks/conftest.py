@@ -21,6 +21,7 @@ PARAMS = {
     "evaluate": {"num_resamples": 200},
     "register": {},
     "score": {"num_recommendations": 5},
+    "plan": {"budget": 30.0, "margin": 0.5, "channels": {"email": {"cost": 0.01, "capacity": 4}}},
     "report": {},
 }
 

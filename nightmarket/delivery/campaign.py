@@ -1,0 +1,215 @@
+"""One campaign planned: who is kept back, who gets what, and on which day.
+
+Shapes: C customers, E of them eligible, O offers, H channels, S slots, N rows of the plan. An option is offer x channel
+x slot.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightmarket.delivery.allocation import Certificate, allocate, at_prices
+from nightmarket.delivery.days import room, schedule
+from nightmarket.delivery.problem import NOTHING, Block, Problem, Rows
+
+Goal = Literal["profit", "responses"]
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A way to a customer.
+
+    cost      of one contact, currency
+    capacity  contacts in one slot of one day; None: no limit
+    """
+
+    name: str
+    cost: float
+    capacity: int | None
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What is expected.
+
+    chance  (C, O)  P(takes the offer | is sent it), in [0, 1]
+    value   (C, O)  margin on what is bought when the offer is taken, currency
+    reward  (C, O)  cost of the offer when it is taken, currency
+    timing  (C, S)  factor on the chance, in (0, 1]
+    """
+
+    chance: Floats
+    value: Floats
+    reward: Floats
+    timing: Floats
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Limits of a campaign.
+
+    budget        expected spend: contacts, and offers taken, currency
+    per_customer  contacts during the campaign
+    per_week      contacts in any seven days, those before the campaign included
+    before        customer → days of earlier contacts, counted from the first day: negative, ascending
+    """
+
+    days: int
+    budget: float
+    per_customer: int
+    per_week: int
+    before: dict[int, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Contacts:
+    """Rows of a plan.
+
+    customer, offer, channel, slot (N,)  codes
+    day          (N,)  from 0
+    sent         (N,)  false: what a customer who is kept back would have got
+    probability  (N,)  of a response
+    value, cost  (N,)  expected, currency; cost holds the contact and the offer
+    """
+
+    customer: Ints
+    offer: Ints
+    channel: Ints
+    slot: Ints
+    day: Ints
+    sent: NDArray[np.bool_]
+    probability: Floats
+    value: Floats
+    cost: Floats
+
+    @property
+    def profit(self) -> Floats:
+        """(N,) value net of cost, currency."""
+        return self.value - self.cost
+
+    def where(self, mask: NDArray) -> "Contacts":
+        """The rows where the mask (N,) is true, or the rows of an index."""
+        return Contacts(*(getattr(self, field.name)[mask] for field in fields(self)))
+
+    def __len__(self) -> int:
+        return int(self.customer.size)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """contacts: sorted by customer, then day."""
+
+    contacts: Contacts
+    certificate: Certificate
+
+
+@dataclass(frozen=True)
+class Options:
+    """Every offer on every channel in every slot, with what it brings and costs."""
+
+    outlook: Outlook
+    channels: Sequence[Channel]
+    rules: Rules
+    goal: Goal
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(O, H, S)."""
+        return self.outlook.chance.shape[1], len(self.channels), self.outlook.timing.shape[1]
+
+    def split(self, option: Ints) -> tuple[Ints, Ints, Ints]:
+        """Offer, channel and slot of options."""
+        offer, channel, slot = np.unravel_index(option, self.shape)
+        return offer, channel, slot
+
+    def terms(self, customer: NDArray, option: Ints) -> tuple[Floats, Floats, Floats]:
+        """Probability, expected value and cost of options for customers; shapes broadcast."""
+        offer, channel, slot = self.split(option)
+        contact = np.array([one.cost for one in self.channels], np.float32)[channel]
+        chance = self.outlook.chance[customer, offer] * self.outlook.timing[customer, slot]
+        return (
+            chance,
+            chance * self.outlook.value[customer, offer],
+            contact + chance * self.outlook.reward[customer, offer],
+        )
+
+    def problem(self, customers: Ints) -> Problem:
+        """The allocation among some customers."""
+        num_offers, num_channels, num_slots = self.shape
+        every = np.arange(num_offers * num_channels * num_slots)
+        offer, channel, slot = self.split(every)
+        limited = [(h, s) for h, one in enumerate(self.channels) if one.capacity is not None for s in range(num_slots)]
+        uses = np.array([(channel == h) & (slot == s) for h, s in limited], bool).reshape(len(limited), every.size)
+        daily = np.array([self.channels[h].capacity for h, _ in limited], np.float64)
+        left = [
+            room(self.rules.before.get(who, ()), self.rules.days, self.rules.per_week) for who in customers.tolist()
+        ]
+        return Problem(
+            block=self._block(customers, every),
+            allowance=np.minimum(left, self.rules.per_customer).astype(np.int8),
+            offer=offer.astype(np.int32),
+            uses=uses,
+            capacity=daily * self.rules.days,
+            budget=self.rules.budget,
+        )
+
+    def _block(self, customers: Ints, every: Ints) -> Block:
+        def block(rows: Rows) -> tuple[Floats, Floats]:
+            chance, value, cost = self.terms(customers[rows][:, None], every[None])
+            return (value - cost if self.goal == "profit" else chance), cost
+
+        return block
+
+    def contacts(self, customers: Ints, picks: NDArray[np.int16], sent: bool) -> Contacts:
+        """The rows of picks (E, K), the most profitable first, all on day 0 so far."""
+        row, k = np.nonzero(picks != NOTHING)
+        option = picks[row, k].astype(np.int64)
+        customer = customers[row]
+        chance, value, cost = self.terms(customer, option)
+        nothing = np.zeros(row.size, np.int64)
+        found = Contacts(customer, *self.split(option), nothing, np.full(row.size, sent), chance, value, cost)
+        return found.where(np.argsort(-found.profit, kind="stable"))
+
+    def dated(self, contacts: Contacts) -> Contacts:
+        """The rows with their days, without those for which no day is left. Customers kept back use no capacity."""
+        num_slots = self.shape[2]
+        held = not contacts.sent.any()
+        daily = [np.inf if one.capacity is None or held else one.capacity for one in self.channels]
+        day = schedule(
+            contacts.customer,
+            contacts.channel * num_slots + contacts.slot,
+            np.repeat(np.array(daily, np.float64), num_slots),
+            self.rules.days,
+            self.rules.per_week,
+            self.rules.before,
+        )
+        arrays = {field.name: getattr(contacts, field.name) for field in fields(contacts)} | {"day": day}
+        return Contacts(**arrays).where(day >= 0)
+
+
+def plan(options: Options, eligible: Ints, held: NDArray[np.bool_], seed: int = 0) -> Plan:
+    """The plan of a campaign.
+
+    eligible  (E,)  customers who may be contacted
+    held      (E,)  those of them who are kept back: they get rows with what they would have been sent at the prices
+                    of budget and capacities that the others pay
+    The certificate's value is what the rows that are sent bring by the goal; its bound holds for the customers who are
+    not kept back, whatever their days.
+    """
+    some = eligible[~held]
+    problem = options.problem(some)
+    found = allocate(problem, seed)
+    sent = options.dated(options.contacts(some, found.picks, sent=True))
+    rest = eligible[held]
+    empty = options.rules.budget <= 0 or not len(sent)
+    picks = at_prices(options.problem(rest), found.prices) if not empty else np.zeros((rest.size, 0), np.int16)
+    kept = options.dated(options.contacts(rest, picks, sent=False))
+    value = float((sent.profit if options.goal == "profit" else sent.probability).sum(dtype=np.float64))
+    both = Contacts(*(np.concatenate([getattr(part, field.name) for part in (sent, kept)]) for field in fields(sent)))
+    order = np.lexsort((both.day, both.customer))
+    return Plan(both.where(order), Certificate(value, max(found.certificate.bound, value)))

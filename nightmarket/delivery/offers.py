@@ -1,0 +1,79 @@
+"""What an offer is worth when a customer takes it up, and what it costs.
+
+Shapes: C customers, O offers, B baskets.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightmarket.histories import Histories
+
+Kind = Literal["discount", "threshold", "gift", "coupon"]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """One offer.
+
+    items      codes of the products that it applies to
+    discount   share of the price that is waived, in (0, 1)
+    threshold  spend from which it holds, currency
+    cost       of one redemption where it is fixed (a gift, a coupon of face value), currency; else discount x value
+    """
+
+    name: str
+    kind: Kind
+    items: NDArray[np.int32]
+    discount: float | None = None
+    threshold: float | None = None
+    cost: float | None = None
+
+    def redemption_cost(self, value: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(C,) cost of one redemption of that value, currency."""
+        if self.cost is not None:
+            return np.full(value.shape, self.cost, np.float32)
+        return np.asarray(value * (self.discount or 0.0), np.float32)
+
+
+def redemption_values(histories: Histories, offers: list[Terms]) -> NDArray[np.float32]:
+    """(C, O) spend on the products of an offer in a basket that holds some of them, currency: measured, and shrunk to
+    the mean of all customers. With a threshold, at least that."""
+    values = np.zeros((histories.num_customers, len(offers)), np.float32)
+    baskets = int(histories.basket.max(initial=-1)) + 1
+    owner = np.zeros(baskets, np.int32)
+    owner[histories.basket] = histories.customer
+    for at, offer in enumerate(offers):
+        inside = np.zeros(histories.num_items, bool)
+        inside[offer.items] = True
+        lines = np.flatnonzero(inside[histories.item])
+        spent = np.bincount(histories.basket[lines], histories.value[lines], baskets)
+        found = spent > 0
+        mean = credible_means(owner[found], spent[found].astype(np.float64), histories.num_customers)
+        values[:, at] = np.maximum(mean, offer.threshold or 0.0)
+    return values
+
+
+def credible_means(owner: NDArray[np.int32], spent: NDArray[np.float64], num: int) -> NDArray[np.float64]:
+    """(num,) mean of `spent` (B,) per owner (B,), shrunk to the mean of all.
+
+    Bühlmann and Straub's credibility: n / (n + k) of the owner's own mean, with k the variance within owners over the
+    variance between them, both estimated without bias; 0 everywhere where there is no basket.
+    """
+    if spent.size == 0:
+        return np.zeros(num)
+    n = np.bincount(owner, minlength=num).astype(np.float64)
+    total = np.bincount(owner, spent, num)
+    own = total / np.maximum(n, 1)
+    mean = spent.mean()
+    groups = int((n > 0).sum())
+    if groups < 2 or spent.size == groups:
+        return np.full(num, mean)
+    within = float(((spent - own[owner]) ** 2).sum() / (spent.size - groups))
+    spread = float((n * (own - mean) ** 2).sum()) - (groups - 1) * within
+    between = spread / (spent.size - float((n**2).sum()) / spent.size)
+    if between <= 0:
+        return np.full(num, mean)
+    return np.asarray((total + within / between * mean) / (n + within / between))

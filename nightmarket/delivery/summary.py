@@ -1,0 +1,83 @@
+"""A plan in figures and in words."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nightmarket.delivery.allocation import Certificate
+from nightmarket.delivery.holdout import HOLDOUT, SEND
+
+LEAST = 20
+"""Fewer people than this are no group to report."""
+OTHER = "other"
+FIGURES = {"spend": "cost", "expected_responses": "probability", "expected_profit": "expected_profit"}
+
+
+def summarise(rows: pd.DataFrame, budget: float, certificate: Certificate, goal: str) -> dict[str, Any]:
+    """Totals of a plan's rows, by segment, offer, channel, slot and day; segments of fewer than 20 people together.
+
+    rows  customer_id, segment, offer, channel, day, slot, probability, cost, expected_profit, arm
+    """
+    sent = rows[rows["arm"] == SEND].astype(dict.fromkeys(FIGURES.values(), np.float64))
+    return {
+        "num_contacts": len(sent),
+        "num_sent": int(sent["customer_id"].nunique()),
+        "num_holdout": int(rows.loc[rows["arm"] == HOLDOUT, "customer_id"].nunique()),
+        "budget": budget,
+        **{name: float(sent[column].sum()) for name, column in FIGURES.items()},
+        "certificate": {
+            "value": certificate.value,
+            "bound": certificate.bound,
+            "gap": certificate.gap,
+            "unit": "currency" if goal == "profit" else "responses",
+        },
+        "by_segment": by_segment(sent),
+        **{f"by_{name}": _by(sent, name) for name in ("offer", "channel", "slot")},
+        "pacing": _by(sent.assign(day=sent["day"].astype(str)), "day"),
+    }
+
+
+def by_segment(sent: pd.DataFrame) -> list[dict[str, Any]]:
+    """Figures per segment; those with fewer than 20 people are put together, with the next smallest if need be."""
+    known = sent.assign(segment=sent["segment"].astype(object).where(sent["segment"].notna(), None))
+    known = known[known["segment"].notna()]
+    people = known.groupby("segment")["customer_id"].nunique().sort_values(kind="stable")
+    merged = set(people.index[people < LEAST])
+    rest = [name for name in people.index if name not in merged]
+    while merged and rest and people[list(merged)].sum() < LEAST:
+        merged.add(rest.pop(0))
+    if people.sum() < LEAST:
+        return []
+    return _by(known.assign(segment=known["segment"].where(~known["segment"].isin(merged), OTHER)), "segment")
+
+
+def _by(sent: pd.DataFrame, column: str) -> list[dict[str, Any]]:
+    """name, num (contacts), spend, expected_responses, expected_profit; in the order of the names."""
+    grouped = sent.groupby(column, observed=True)
+    table = pd.DataFrame({"num": grouped.size()} | {name: grouped[source].sum() for name, source in FIGURES.items()})
+    return [
+        {"name": str(name), "num": int(row["num"]), **{key: float(row[key]) for key in FIGURES}}
+        for name, row in table.iterrows()
+    ]
+
+
+def words(summary: dict[str, Any], campaign: dict[str, Any], notes: Sequence[str]) -> str:
+    """A few sentences for the person who approves the plan."""
+    if summary["empty_because"]:
+        return " ".join([f"Nothing is sent: {summary['empty_because']}.", *notes])
+    gap = max(summary["certificate"]["gap"], 1e-4)
+    what = "profit" if campaign["goal"] == "profit" else "responses"
+    share = summary["spend"] / summary["budget"] if summary["budget"] else 0.0
+    found = [
+        f"{summary['num_contacts']:,} contacts to {summary['num_sent']:,} of {summary['num_eligible']:,} eligible "
+        f"customers from {campaign['start']}, over {campaign['days']} days.",
+        f"Expected: {summary['expected_responses']:,.0f} responses and a profit of {summary['expected_profit']:,.2f} "
+        f"for a spend of {summary['spend']:,.2f}, {share:.0%} of the budget.",
+        f"No plan within these limits promises {gap:.2%} more {what} at these chances.",
+        f"{summary['num_holdout']:,} customers who would have been sent something are kept back at random, so that the "
+        "effect can be measured afterwards.",
+        "Expected responses would in part have bought anyway; they are no effect of the campaign.",
+    ]
+    return " ".join([*found, *notes])

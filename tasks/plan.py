@@ -1,0 +1,262 @@
+"""Plan a campaign: who gets which offer, when, on which channel, within the budget; and who is kept back.
+
+reads   artifacts/prepare, artifacts/validate/clean, artifacts/respond, artifacts/segment
+writes  artifacts/plan   plan.parquet, eligible.parquet, summary.json
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from nightmarket.contracts import InputError
+from nightmarket.delivery.allocation import Certificate
+from nightmarket.delivery.campaign import Channel, Contacts, Goal, Options, Outlook, Plan, Rules, plan
+from nightmarket.delivery.holdout import HOLDOUT, SEND, kept_back
+from nightmarket.delivery.offers import Terms, redemption_values
+from nightmarket.delivery.summary import summarise, words
+from nightmarket.delivery.timing import Preference, Slot, damping, slot_of_hour, slots
+from nightmarket.response import Campaign, Market, Offer, Responder
+from tasks import audience, model, offers, responder, storage
+from tasks.audience import Audience
+from tasks.offers import OfferSettings
+from tasks.settings import StageSettings
+from tasks.visits import visits
+
+OUT = storage.ARTIFACTS / "plan"
+RESPOND = storage.ARTIFACTS / "respond"
+SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("customer_id", "segment", "offer", "offer_kind", "channel")]
+    + [("day", pa.date32()), ("slot", pa.string())]
+    + [(name, pa.float32()) for name in ("probability", "expected_value", "cost", "expected_profit")]
+    + [("propensity", pa.float64()), ("arm", pa.string())]
+)
+ELIGIBLE = pa.schema([("customer_id", pa.string()), ("arm", pa.string()), ("propensity", pa.float64())])
+log = logging.getLogger("nightmarket")
+
+
+class ChannelSettings(BaseModel):
+    """A way to a customer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cost: float = Field(ge=0, description="cost of one contact, currency")
+    capacity: int | None = Field(None, ge=0, description="contacts in one slot of one day; null: no limit")
+
+
+class QuietHours(BaseModel):
+    """Nobody is contacted from `begin` to `end`, hours of the local day; over midnight where begin > end."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    begin: int = Field(21, ge=0, le=24, description="first quiet hour")
+    end: int = Field(8, ge=0, le=24, description="first hour that is not quiet; equal to begin: none is")
+
+
+CHANNELS = {"email": ChannelSettings(cost=0.01, capacity=40), "sms": ChannelSettings(cost=0.03, capacity=30)}
+SLOTS = ("6-9", "9-12", "12-15", "15-18", "18-21", "21-24")
+
+
+class Settings(StageSettings):
+    """A campaign and its limits."""
+
+    name: str = Field("campaign", min_length=1, max_length=80, description="name of the plan; decides who is kept back")
+    goal: Goal = Field("profit", description="profit: expected, net of cost; responses: as many as the budget allows")
+    kind: str | None = Field(None, description="kind of campaign, as in campaigns.kind; null: the most usual")
+    start: date | None = Field(None, description="first day; null: the day being prepared")
+    days: int = Field(7, ge=1, le=92, description="days that contacts go out on")
+    budget: float = Field(200.0, ge=0, description="expected spend on contacts and on offers taken, currency")
+    currency: str = Field("USD", max_length=8, description="what amounts are given in")
+    margin: float = Field(0.3, gt=0, le=1, description="gross margin, as a share of what is paid at full price")
+    offers: tuple[OfferSettings, ...] = Field(
+        (), description="name, kind, category or products, discount, threshold, gift_cost, cost; empty: past offers"
+    )
+    max_offers: int = Field(20, ge=1, le=200, description="past offers to choose from: those with most responses")
+    assumed_discount: float = Field(0.2, gt=0, lt=1, description="what a past offer without a cost on file waives")
+    channels: dict[str, ChannelSettings] = Field(CHANNELS, min_length=1, description="name: cost, capacity of a slot")
+    slots: tuple[str, ...] = Field(SLOTS, min_length=1, description="parts of the local day")
+    quiet_hours: QuietHours = Field(QuietHours(), description="begin, end; slots that touch them are not used")
+    slot_effect: float = Field(0.2, ge=0, lt=1, description="share of responses lost at a time never visited; assumed")
+    max_per_customer: int = Field(2, ge=1, le=20, description="contacts of one customer during the campaign")
+    max_per_week: int = Field(2, ge=1, le=7, description="contacts in any seven days, earlier campaigns included")
+    holdout: float = Field(0.1, ge=0.01, le=0.9, description="share of the eligible customers kept back at random")
+    audience: Audience = Field(Audience(), description="segments, min_baskets before the campaign")
+
+
+@dataclass
+class Scene:
+    """What the plan looks at, and what it must say of it."""
+
+    settings: Settings
+    data: model.Prepared
+    market: Market
+    start: date
+    slots: list[Slot]
+    customers: pd.DataFrame
+    segment: NDArray[Any]
+    kind: str
+    notes: list[str] = field(default_factory=list)
+
+
+def run(settings: Settings) -> None:
+    """Write artifacts/plan."""
+    data = model.prepared()
+    start = settings.start or date.fromisoformat(data.windows["as_of"])
+    named = offers.named(settings.offers, data.products)
+    market = responder.market(data, (start - audience.EPOCH).days)
+    customers = storage.read_table(model.PREPARED / "customers.parquet", ["customer", "customer_id"]).to_pandas()
+    segment = audience.segments(customers, settings.audience.segments)
+    scene = Scene(settings, data, market, start, _slots(settings), customers, segment, _kind(settings, market))
+    rules = Rules(
+        settings.days,
+        settings.budget,
+        settings.max_per_customer,
+        settings.max_per_week,
+        audience.earlier_contacts(market),
+    )
+    eligible = audience.eligible(market, settings.audience, segment, rules)
+    # Ids are keyed hashes already: nobody outside can work out an arm.
+    ids = customers["customer_id"].to_numpy()[eligible]
+    held = kept_back(ids.tolist(), settings.name, settings.holdout)
+    terms = named or offers.past(market, scene.kind, settings.max_offers, settings.assumed_discount)
+    answer = responder.load(RESPOND)
+    reason = _reason(scene, terms, eligible, answer is not None)
+    found = _nothing()
+    if answer is not None and reason is None:
+        log.info("plan: %s eligible customers, %d offers", f"{eligible.size:,}", len(terms))
+        found = plan(_options(scene, terms, rules, answer), eligible, held)
+        reason = None if found.contacts.sent.any() else "no contact is expected to earn more than it costs"
+    _write(scene, terms, found, ids, held, reason)
+
+
+def _slots(settings: Settings) -> list[Slot]:
+    """The slots outside the quiet hours."""
+    quiet = settings.quiet_hours
+    return [slot for slot in slots(settings.slots, "plan.slots") if not slot.quiet(quiet.begin, quiet.end)]
+
+
+def _kind(settings: Settings, market: Market) -> str:
+    """The kind of campaign that is planned, "" where there never was one."""
+    kinds = Counter(campaign.kind for campaign in market.campaigns)
+    if settings.kind and kinds and settings.kind not in kinds:
+        there = ", ".join(sorted(kinds))
+        raise InputError(f"params.yaml: plan.kind: no campaign of kind '{settings.kind}' so far; there are {there}")
+    return settings.kind or min(kinds, key=lambda kind: (-kinds[kind], kind), default="")
+
+
+def _reason(scene: Scene, terms: list[Terms], eligible: NDArray[np.int64], fitted: bool) -> str | None:
+    """Why nothing can be sent at all; None where something may be."""
+    if not fitted:
+        return str(storage.read_json(RESPOND / "responder.json")["reason"])
+    if not terms:
+        return "there are no past offers; name some in params.yaml: plan.offers"
+    if not scene.slots:
+        return "every slot touches the quiet hours (params.yaml: plan.slots, plan.quiet_hours)"
+    if not eligible.size:
+        return "nobody is eligible (params.yaml: plan.audience, plan.max_per_week)"
+    return "the budget is 0" if scene.settings.budget == 0 else None
+
+
+def _options(scene: Scene, terms: list[Terms], rules: Rules, answer: Responder) -> Options:
+    """What every offer on every channel in every slot promises."""
+    settings, market = scene.settings, scene.market
+    first = market.day
+    goods = tuple(Offer(offer.name, offer.items) for offer in terms)
+    campaign = Campaign(settings.name, scene.kind, first, first + settings.days - 1, goods)
+    chance = answer.offer_chances(market, campaign)
+    spend = redemption_values(market.histories, terms)
+    reward = np.stack([offer.redemption_cost(spend[:, at]) for at, offer in enumerate(terms)], axis=1)
+    channels = [Channel(name, one.cost, one.capacity) for name, one in settings.channels.items()]
+    value = spend * np.float32(settings.margin)
+    return Options(Outlook(chance, value, reward, _timing(scene)), channels, rules, settings.goal)
+
+
+def _timing(scene: Scene) -> NDArray[np.float32]:
+    """(C, S) factor on the chance of a response in each slot."""
+    hours = visits(scene.customers, scene.data.windows["time_zone"], scene.start)
+    counts = np.zeros((len(scene.customers), len(scene.slots)), np.int64)
+    if hours is None:
+        scene.notes.append("Events carry no time of day, so slots differ in capacity alone.")
+        return np.ones(counts.shape, np.float32)
+    for hour, at in enumerate(slot_of_hour(scene.slots)):
+        if at >= 0:
+            counts[:, at] += hours[:, hour]
+    return damping(Preference.fit(counts).of(counts), scene.settings.slot_effect)
+
+
+def _nothing() -> Plan:
+    none, ints = np.zeros(0, np.float32), np.zeros(0, np.int64)
+    return Plan(Contacts(ints, ints, ints, ints, ints, np.zeros(0, bool), none, none, none), Certificate(0.0, 0.0))
+
+
+def _rows(scene: Scene, terms: list[Terms], contacts: Contacts) -> pd.DataFrame:
+    """plan.parquet."""
+    settings = scene.settings
+    name = np.array([offer.name for offer in terms], object)
+    kind = np.array([offer.kind for offer in terms], object)
+    return pd.DataFrame(
+        {
+            "customer_id": scene.customers["customer_id"].to_numpy()[contacts.customer],
+            "segment": scene.segment[contacts.customer],
+            "offer": name[contacts.offer],
+            "offer_kind": kind[contacts.offer],
+            "channel": np.array(list(settings.channels), object)[contacts.channel],
+            "day": np.array([scene.start + timedelta(days) for days in contacts.day.tolist()], object),
+            "slot": np.array([slot.name for slot in scene.slots], object)[contacts.slot],
+            "probability": contacts.probability,
+            "expected_value": contacts.value,
+            "cost": contacts.cost,
+            "expected_profit": contacts.profit,
+            "propensity": np.where(contacts.sent, 1 - settings.holdout, settings.holdout),
+            "arm": np.where(contacts.sent, SEND, HOLDOUT).astype(object),
+        }
+    )
+
+
+def _write(
+    scene: Scene, terms: list[Terms], found: Plan, ids: NDArray, held: NDArray[np.bool_], reason: str | None
+) -> None:
+    """The three files. eligible.parquet: the arm of everybody who could have been contacted, and its probability."""
+    settings = scene.settings
+    rows = _rows(scene, terms, found.contacts)
+    storage.write_table(pa.Table.from_pandas(rows, SCHEMA, preserve_index=False), OUT / "plan.parquet")
+    share = settings.holdout
+    arms = {"customer_id": ids.tolist(), "arm": np.where(held, HOLDOUT, SEND).tolist()}
+    propensity = np.where(held, share, 1 - share)
+    storage.write_table(pa.table(arms | {"propensity": propensity}, schema=ELIGIBLE), OUT / "eligible.parquet")
+    campaign = {
+        "name": settings.name, "goal": settings.goal, "kind": scene.kind or None, "start": scene.start.isoformat(),
+        "days": settings.days, "budget": settings.budget, "currency": settings.currency, "margin": settings.margin,
+        "holdout": settings.holdout, "slots": [slot.name for slot in scene.slots],
+        "channels": {name: one.model_dump() for name, one in settings.channels.items()},
+    }  # fmt: skip
+    summary = {
+        "campaign": campaign,
+        "num_customers": len(scene.customers),
+        "num_eligible": len(ids),
+        "num_kept_back": int(held.sum()),
+        "empty_because": reason,
+        **summarise(rows, settings.budget, found.certificate, settings.goal),
+        "offers": [offers.described(offer, scene.data.products) for offer in terms],
+    }
+    summary["words"] = words(summary, campaign, [*_notes(terms, settings), *scene.notes])
+    storage.write_json(summary, OUT / "summary.json")
+    log.info("plan: %s", summary["words"])
+
+
+def _notes(terms: list[Terms], settings: Settings) -> Sequence[str]:
+    """What the figures rest on."""
+    notes = ["No response is on file by channel or hour, so channels differ in cost and capacity alone."]
+    if any(offer.kind == "coupon" and offer.cost is None for offer in terms) and not settings.offers:
+        notes.append(
+            f"Past offers have no cost on file: each is taken to waive {settings.assumed_discount:.0%} of the price."
+        )
+    return notes

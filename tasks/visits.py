@@ -1,0 +1,49 @@
+"""How often each customer is there in each hour of the local day."""
+
+from datetime import date
+
+import duckdb
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nightmarket.contracts import midnight
+from nightmarket.histories import offsets
+from tasks import storage
+
+EVENTS = storage.ARTIFACTS / "validate" / "clean" / "events.parquet"
+HOURS = 24
+_SQL = """
+with local as (
+  select customer_id, basket_id, cast(epoch(timestamp) as bigint) as utc,
+         utc + case {cases} else {first} end as second
+  from read_parquet(?) where timestamp >= ? and timestamp < ?)
+select customer_id, (second % 86400) // 3600 as hour,
+       count(distinct coalesce(basket_id, '') || (second // 3600)) as num,
+       count(*) filter (second % 86400 = 0) as at_midnight, count(*) as events
+from local group by all
+"""
+
+
+def visits(customers: pd.DataFrame, time_zone: str, until: date, since: date | None = None) -> NDArray[np.int32] | None:
+    """(C, 24) visits before the local day `until`, from `since` on: distinct baskets, or hours where none is known.
+
+    None where the hour is not on file: most events fall on midnight itself.
+    """
+    with duckdb.connect(config={"memory_limit": "2GB"}) as database:
+        first, last = database.execute(
+            "select min(timestamp), max(timestamp) from read_parquet(?)", [str(EVENTS)]
+        ).fetchall()[0]
+        shifts = offsets(time_zone, first, last)
+        cases = " ".join(f"when utc >= {start} then {shift}" for start, shift in reversed(shifts))
+        begin = midnight(since, time_zone) if since else first
+        found = database.execute(
+            _SQL.format(cases=cases, first=shifts[0][1]), [str(EVENTS), begin, midnight(until, time_zone)]
+        ).df()
+    if not len(found) or found["at_midnight"].sum() > 0.5 * found["events"].sum():
+        return None
+    code = found["customer_id"].map(customers.set_index("customer_id")["customer"])
+    known = code.notna()
+    out = np.zeros((len(customers), HOURS), np.int32)
+    np.add.at(out, (code[known].astype(int), found.loc[known, "hour"].astype(int)), found.loc[known, "num"].astype(int))
+    return out

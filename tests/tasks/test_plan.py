@@ -1,0 +1,193 @@
+"""plan: every limit holds in the file that is sent, its totals are the summary's, and mistakes are told in one line."""
+
+import json
+import shutil
+from datetime import date
+from itertools import pairwise
+
+import pandas as pd
+import pytest
+import yaml
+
+from tasks.__main__ import main
+
+
+@pytest.fixture(scope="module")
+def answered(whole_night, tmp_path_factory):
+    """The night in a folder of its own, with a plan."""
+    folder = tmp_path_factory.mktemp("plan") / "night"
+    shutil.copytree(whole_night, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("NIGHTMARKET_HOME", raising=False)
+        assert main("plan") == 0
+    return folder
+
+
+@pytest.fixture
+def night(answered, monkeypatch):
+    """The current folder; what is changed in params.yaml is put back."""
+    monkeypatch.chdir(answered)
+    monkeypatch.delenv("NIGHTMARKET_HOME", raising=False)
+    before = (answered / "params.yaml").read_text(encoding="utf-8")
+    yield answered
+    (answered / "params.yaml").write_text(before, encoding="utf-8")
+
+
+def planned(folder, **changes):
+    """The stage with changed settings: plan.parquet and summary.json."""
+    params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+    params["plan"] |= changes
+    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    assert main("plan") == 0
+    return read(folder)
+
+
+def read(folder):
+    out = folder / "artifacts/plan"
+    return pd.read_parquet(out / "plan.parquet"), json.loads((out / "summary.json").read_text(encoding="utf-8"))
+
+
+def refused(folder, capsys, **changes):
+    """The one line that the stage says of wrong settings."""
+    params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+    params["plan"] |= changes
+    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    assert main("plan") == 2
+    err = capsys.readouterr().err.strip()
+    assert "\n" not in err
+    return err
+
+
+def test_every_limit_holds_and_totals_are_those_of_the_rows(night):
+    rows, summary = planned(night, budget=6.0, max_per_customer=2, days=5)
+    sent, campaign = rows[rows.arm == "send"], summary["campaign"]
+    assert len(sent) > 10
+    spend = sent.cost.astype(float).sum()
+    assert spend <= 6.0 + 1e-6
+    assert sent.groupby("customer_id").size().max() <= 2
+    assert not sent.duplicated(["customer_id", "offer"]).any()
+    assert not sent.duplicated(["customer_id", "day"]).any()
+    assert sent.groupby(["channel", "day", "slot"]).size().max() <= 4
+    assert set(rows.slot) <= {"9-12", "12-15", "15-18", "18-21"}, "quiet hours are 21 to 8"
+    assert (sent.expected_profit > 0).all()
+    start = date.fromisoformat(campaign["start"])
+    assert rows.day.map(lambda day: 0 <= (day - start).days < 5).all()
+    assert summary["spend"] == pytest.approx(spend)
+    assert summary["expected_profit"] == pytest.approx(sent.expected_profit.astype(float).sum())
+    assert summary["expected_responses"] == pytest.approx(sent.probability.astype(float).sum())
+    certificate = summary["certificate"]
+    assert certificate["value"] == pytest.approx(summary["expected_profit"], rel=1e-6)
+    assert certificate["bound"] >= certificate["value"]
+    assert certificate["gap"] == pytest.approx(1 - certificate["value"] / certificate["bound"], abs=1e-9)
+    assert certificate["gap"] < 0.05
+    for name in ("by_offer", "by_channel", "by_slot", "pacing"):
+        assert sum(row["num"] for row in summary[name]) == len(sent)
+        assert sum(row["spend"] for row in summary[name]) == pytest.approx(spend)
+    assert "incremental" not in summary["words"]
+
+
+def test_the_arms_of_all_who_are_eligible_are_logged_and_stand_whatever_is_planned(night):
+    rows, summary = planned(night, holdout=0.3)
+    logged = pd.read_parquet(night / "artifacts/plan/eligible.parquet").set_index("customer_id")
+    assert len(logged) == summary["num_eligible"]
+    assert summary["num_kept_back"] == (logged.arm == "holdout").sum() > 0
+    assert (rows.arm == logged.arm[rows.customer_id].to_numpy()).all()
+    assert (rows.propensity == logged.propensity[rows.customer_id].to_numpy()).all()
+    assert set(logged.propensity[logged.arm == "holdout"]) == {0.3}
+    held = rows[rows.arm == "holdout"]
+    assert len(held)
+    assert held.offer.notna().all(), "what they would have got"
+    planned(night, holdout=0.3, budget=2.0, goal="responses")
+    again = pd.read_parquet(night / "artifacts/plan/eligible.parquet").set_index("customer_id")
+    assert (again.arm == logged.arm).all()
+    planned(night, holdout=0.3, name="another")
+    other = pd.read_parquet(night / "artifacts/plan/eligible.parquet").set_index("customer_id")
+    assert not (other.arm == logged.arm).all()
+
+
+def test_contacts_of_one_week_are_limited_on_every_seven_days(night):
+    rows, _ = planned(night, days=15, max_per_customer=4, max_per_week=1)
+    sent = rows[rows.arm == "send"]
+    assert sent.groupby("customer_id").size().max() > 1
+    for _, days in sent.groupby("customer_id").day:
+        assert all((later - earlier).days >= 7 for earlier, later in pairwise(sorted(days)))
+
+
+def test_an_empty_budget_gives_an_empty_plan_and_a_loss_is_not_sent(night):
+    rows, summary = planned(night, budget=0)
+    assert rows.empty
+    assert summary["empty_because"] == "the budget is 0"
+    assert summary["certificate"] == {"value": 0.0, "bound": 0.0, "gap": 0.0, "unit": "currency"}
+    rows, summary = planned(night, budget=30.0, channels={"post": {"cost": 500.0}})
+    assert rows.empty
+    assert "earn more than it costs" in summary["empty_because"]
+    assert summary["num_eligible"] > 0
+
+
+def test_without_a_responder_the_plan_is_empty_and_says_why(night):
+    path = night / "artifacts/respond/responder.json"
+    before = path.read_text(encoding="utf-8")
+    try:
+        path.write_text(json.dumps({"fitted": False, "reason": "no table `campaigns`"}), encoding="utf-8")
+        assert main("plan") == 0
+        rows, summary = read(night)
+    finally:
+        path.write_text(before, encoding="utf-8")
+    assert rows.empty
+    assert summary["empty_because"] == "no table `campaigns`"
+    assert summary["words"].startswith("Nothing is sent: no table `campaigns`.")
+
+
+def test_own_offers_are_planned_by_their_terms(night):
+    products = pd.read_parquet("artifacts/prepare/products.parquet")
+    usual = products[products.recommendable].department.mode()[0]
+    offers = [
+        {"name": "a tenth off", "kind": "discount", "category": usual, "discount": 0.1},
+        {"name": "5 off 40", "kind": "threshold", "category": usual, "threshold": 40.0, "cost": 5.0},
+        {"name": "a cup", "kind": "gift", "category": usual, "gift_cost": 1.5},
+    ]
+    rows, summary = planned(night, offers=offers, budget=1000.0, margin=1.0, channels={"app": {"cost": 0.0}})
+    sent = rows[rows.arm == "send"]
+    found = sent.groupby("offer").agg(
+        cost=("cost", "sum"), value=("expected_value", "sum"), chance=("probability", "sum")
+    )
+    ratio = found.cost / found.chance
+    if "5 off 40" in found.index:
+        assert ratio["5 off 40"] == pytest.approx(5.0, rel=1e-4)
+        assert found.value["5 off 40"] / found.chance["5 off 40"] >= 40 - 1e-3
+    if "a tenth off" in found.index:
+        assert found.cost["a tenth off"] == pytest.approx(0.1 * found.value["a tenth off"], rel=1e-4)
+    assert set(found.index) <= {offer["name"] for offer in offers}
+    assert len(found) >= 2
+    assert {offer["name"] for offer in summary["offers"]} == {offer["name"] for offer in offers}
+
+
+@pytest.mark.parametrize(
+    ("offer", "key"),
+    [
+        ({"name": "x", "kind": "discount", "category": "a", "discount": 1.2}, "plan.offers.0.discount"),
+        ({"name": "x", "kind": "discount", "category": "a"}, "plan.offers.0"),
+        ({"name": "x", "kind": "threshold", "category": "a", "threshold": 0, "cost": 1}, "plan.offers.0.threshold"),
+        ({"name": "x", "kind": "gift", "category": "no such place", "gift_cost": 1}, "plan.offers.0.category"),
+        ({"name": "x", "kind": "gift", "products": ["nope"], "gift_cost": 1}, "plan.offers.0.products"),
+        ({"name": "x", "kind": "gift", "gift_cost": 1}, "plan.offers.0"),
+    ],
+)
+def test_wrong_terms_are_told_by_their_key(night, capsys, offer, key):
+    assert f"params.yaml: {key}: " in refused(night, capsys, offers=[offer])
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"slots": ["9-12", "11-14"]}, "plan.slots"),
+        ({"slots": ["9"]}, "plan.slots"),
+        ({"kind": "no such kind"}, "plan.kind"),
+        ({"audience": {"segments": ["nobody"]}}, "plan.audience.segments.0"),
+        ({"holdout": 0}, "plan.holdout"),
+        ({"budget": -1}, "plan.budget"),
+    ],
+)
+def test_wrong_settings_are_told_by_their_key(night, capsys, changes, key):
+    assert f"params.yaml: {key}: " in refused(night, capsys, **changes)
