@@ -14,8 +14,8 @@ def promises(uri: str, known: Iterable[Mapping[str, Any]] = ()) -> list[dict[str
     uri    MLflow's database, which must exist
     known  rows read earlier; what a version's gate once said never changes, so these are not read again
 
-    Rows: version, as_of, gate (opened, refused), metric, value (its NDCG@10 on `all`), against (whom it had to match) and
-    difference ({value, low, high} to that one, paired by customer, or None).
+    Rows: version, as_of, gate (opened, refused), metric, value (its NDCG@10 on `all`), against (whom it had to match)
+    and difference ({value, low, high} to that one, paired by customer, or None).
     """
     import mlflow
     from mlflow import MlflowClient

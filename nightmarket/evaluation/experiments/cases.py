@@ -161,11 +161,14 @@ def _control(arms: Sequence[str], plan: Plan, campaign: str) -> str:
 
 def _shares(arms: Sequence[str], exposures: pd.DataFrame, plan: Plan) -> dict[str, float]:
     """The planned shares; else the logged propensities, where each arm has one and they sum to 1; else equal ones."""
-    if plan.shares is not None:
-        return dict(plan.shares)
+    return dict(plan.shares or logged_shares(exposures) or dict.fromkeys(arms, 1 / len(arms)))
+
+
+def logged_shares(exposures: pd.DataFrame) -> dict[str, float] | None:
+    """Propensities that are the arms' shares: one per arm, and they sum to 1. None where they are something else."""
     logged = exposures.loc[exposures["arm"].notna()].groupby("arm")["propensity"].agg(["min", "max", "count", "size"])
     if (logged["count"] == logged["size"]).all() and np.allclose(logged["min"], logged["max"], atol=1e-9):
         shares = logged["min"].to_dict()
         if abs(sum(shares.values()) - 1) < 1e-6 and min(shares.values()) > 0:
             return {str(arm): float(share) for arm, share in shares.items()}
-    return {arm: 1 / len(arms) for arm in arms}
+    return None

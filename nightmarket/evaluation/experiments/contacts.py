@@ -1,4 +1,4 @@
-"""Who was shown what how often, who clicked and who responded: the rows that the effect index and the logs are made of."""
+"""Who was shown what, who clicked and who responded: the rows that the effect index and the logs are made of."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ def tallies(
 ) -> pd.DataFrame:
     """One row per campaign and customer shown something: kind, arm (missing where there is none), and counts.
 
-    clicks       customer_id, product_id, timestamp; counted where the customer was shown the product, or an offer on it,
-                 from the first exposure to the campaign's end
+    clicks       customer_id, product_id, timestamp; counted where the customer was shown the product, or the campaign
+                 has an offer on it, from the first exposure to the campaign's end
     impressions  rows of exposures;  responses  1 where the customer responded in that time, however often
     Arms that got nothing are left out: they have no impressions.
     """
@@ -66,8 +66,8 @@ class Decisions:
 
 
 def decisions(exposures: pd.DataFrame, responses: pd.DataFrame, end: pd.Timestamp) -> Decisions:
-    """The log of one campaign: an action is the offer shown, else the item; a reward is 1 where the customer responded to
-    the campaign (to that offer, where responses name offers) from the exposure to its end.
+    """The log of one campaign: an action is the offer shown, else the item; a reward is 1 where the customer responded
+    to the campaign (to that offer, where responses name offers) from the exposure to its end.
 
     Rows without propensity, time or action are left out. Raises InputError for fewer than two or more than 50 actions,
     and for values that a log does not take.

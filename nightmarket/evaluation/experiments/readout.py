@@ -188,7 +188,9 @@ def _verdict(
     winners = [one for one in clear if one.metric == first and one.gain > 0 and one.arm not in harmed]
     if winners:
         best = max(winners, key=lambda one: one.gain)
-        return Verdict("ship", f"{told(best)}; it holds at every look, and no other metric is worse", best.arm)
+        return Verdict(
+            "ship", f"{told(best)}; it holds at every look, and no other metric is shown to be worse", best.arm
+        )
     if harmed and set(harmed) == set(_treated(experiment)):
         return Verdict("stop", f"every arm harms: {'; '.join(told(one) for one in harmed.values())}")
     decisive = [one for one in found if one.metric == first]
@@ -217,12 +219,16 @@ def _segments(experiment: Experiment, segments: Mapping[str, NDArray[np.object_]
     """The first metric by group; groups with fewer than 20 customers in an arm are left out."""
     metric = experiment.metrics[0]
     control = _members(experiment, experiment.control)
+    treated = {name: _members(experiment, name) for name in _treated(experiment)}
     made: list[tuple[str, str, Comparison]] = []
     for by, level in segments.items():
-        for value in sorted({str(one) for one in level if one is not None}):
-            inside = level == value
-            for name in _treated(experiment):
-                here, base = _members(experiment, name) & inside, control & inside
+        known = np.array([one is not None for one in level], bool)
+        values, code = np.unique(level[known].astype(str), return_inverse=True)
+        for number, value in enumerate(values.tolist()):
+            inside = known.copy()
+            inside[known] = code == number
+            for name, arm in treated.items():
+                here, base = arm & inside, control & inside
                 if min(here.sum(), base.sum()) < MIN_SEGMENT or not np.any(metric.numerator[here | base]):
                     continue
                 if metric.denominator is not None and min(metric.denominator[m].sum() for m in (here, base)) <= 0:

@@ -1,0 +1,288 @@
+"""What came of the campaigns: experiments, campaigns without one, logs with propensities, and the ledger of estimates.
+
+reads   artifacts/validate/clean   campaigns, exposures, responses, offers, events
+        artifacts/prepare          histories of the customers
+        data/raw/versions.json     what was promised of each registered version
+writes  artifacts/readout/readout.json
+"""
+
+import logging
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict, Field
+
+from nightmarket.contracts import BY_NAME, InputError, arrow_schema, midnight
+from nightmarket.evaluation.experiments import Lift, effect_index, ledger, read_out, trust
+from nightmarket.evaluation.experiments import cases as experiment_cases
+from tasks import storage
+from tasks.settings import StageSettings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nightmarket.evaluation.offpolicy import Verdict
+
+CLEAN = storage.ARTIFACTS / "validate" / "clean"
+PREPARED = storage.ARTIFACTS / "prepare"
+OUT = storage.ARTIFACTS / "readout"
+VERSIONS = storage.RAW / "versions.json"
+SMALL = 20
+MAX_LEVELS = 12
+NEVER_INCREMENTAL = (
+    "exposure was not drawn by lot; adjusted figures are no effect of the campaign unless every check holds"
+)
+log = logging.getLogger("nightmarket")
+
+
+class Plan(BaseModel):
+    """What was decided about one experiment before it started."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    control: str | None = Field(None, description="the arm that the others are compared with")
+    shares: dict[str, float] | None = Field(None, description="planned share per arm")
+    customers: int | None = Field(None, ge=200, description="planned customers, all arms together; the test ends there")
+
+
+class Settings(StageSettings):
+    """How campaigns are read."""
+
+    seed: int = Field(17, ge=0, description="seed of the cross-fitting")
+    alpha: float = Field(
+        0.05, gt=0, lt=0.5, description="chance of a false alarm per experiment, at any number of looks"
+    )
+    outcome_days: int = Field(28, ge=1, le=366, description="days after the first exposure in which outcomes count")
+    planned_customers: int = Field(
+        10_000, ge=200, description="customers for which the sequence is narrowest, where an experiment names no number"
+    )
+    experiments: dict[str, Plan] = Field(
+        default_factory=dict, description="{campaign_id: {control, shares, customers}} as decided before the start"
+    )
+
+
+def run(settings: Settings) -> None:
+    """Write artifacts/readout/readout.json."""
+    tables = {name: _table(name) for name in ("campaigns", "exposures", "responses", "offers")}
+    promised = storage.read_json(VERSIONS) if VERSIONS.exists() else []
+    if not len(tables["campaigns"]) or not len(tables["exposures"]):
+        missing = " and ".join(name for name in ("campaigns", "exposures") if not len(tables[name]))
+        _write(
+            [], [], [], {}, promised, f"There is nothing to read: the tables {missing} are empty or were not brought."
+        )
+        return
+    snapshot = storage.read_json(CLEAN / "snapshot.json")
+    arms = experiment_cases.arms_of(tables["exposures"])
+    tested = _experiments(settings, tables, arms, snapshot)
+    observed = _observed(settings, tables, arms, snapshot)
+    off_policy = _off_policy(settings, tables)
+    index = _index(tables)
+    sentence = (
+        f"{len(tested)} experiments, {len(observed)} finished campaigns without one, {len(off_policy)} logs with "
+        "propensities."
+    )
+    _write(tested, observed, off_policy, index, promised, sentence)
+
+
+def _table(name: str) -> "pd.DataFrame":
+    """A clean table, with its contract's columns and no rows where the retailer brought none."""
+    path = CLEAN / f"{name}.parquet"
+    table = storage.read_table(path) if path.exists() else arrow_schema(BY_NAME[name]).empty_table()
+    return table.to_pandas()
+
+
+def _events(kind: str, customers: "pd.Series", columns: list[str]) -> "pd.DataFrame":
+    """The events of one kind of these customers."""
+    events = storage.read_table(CLEAN / "events.parquet", ["kind", *columns])
+    wanted = pc.equal(pc.fill_null(events["kind"], "purchase"), kind)
+    wanted = pc.and_(wanted, pc.is_in(events["customer_id"], pa.array(customers.unique(), pa.string())))
+    return events.filter(wanted).select(columns).to_pandas()
+
+
+def _experiments(
+    settings: Settings, tables: dict[str, "pd.DataFrame"], arms: dict[str, list[str]], snapshot: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Every campaign whose exposures name at least two arms."""
+    unknown = sorted(set(settings.experiments) - set(tables["campaigns"]["campaign_id"]))
+    if unknown:
+        raise InputError(f"params.yaml: readout.experiments names '{unknown[0]}', which is no campaign of the snapshot")
+    if not arms:
+        return []
+    import pandas as pd
+
+    exposures = tables["exposures"][tables["exposures"]["campaign_id"].isin(arms)]
+    purchases = _events("purchase", exposures["customer_id"], ["customer_id", "timestamp", "value"])
+    attributes = _attributes()
+    known_until = pd.Timestamp(midnight(date.fromisoformat(snapshot["as_of"]), snapshot["time_zone"]))
+    campaigns = tables["campaigns"].set_index("campaign_id", drop=False)
+    found = []
+    for name in arms:
+        plan = settings.experiments.get(name, Plan())
+        one = experiment_cases.case(
+            campaigns.loc[name],
+            exposures[exposures["campaign_id"] == name],
+            tables["responses"][tables["responses"]["campaign_id"] == name],
+            purchases,
+            known_until=known_until,
+            outcome_days=settings.outcome_days,
+            planned=settings.planned_customers,
+            plan=experiment_cases.Plan(plan.control, plan.shares, plan.customers),
+        )
+        levels = attributes.reindex(one.customers)
+        segments = {by: levels[by].to_numpy(object) for by in levels}
+        read = read_out(one.experiment, alpha=settings.alpha, final=one.final, segments=segments)
+        log.info("readout: %s: %s: %s", name, read.verdict.word, read.verdict.reason)
+        counts = {"mixed": one.experiment.mixed, "complete": int(one.experiment.counted.sum()), "final": one.final}
+        found.append(read.content() | counts | {"planned": one.experiment.planned})
+    return found
+
+
+def _attributes() -> "pd.DataFrame":
+    """The customers' attributes with few levels, missing ones as None."""
+    customers = storage.read_table(PREPARED / "customers.parquet").to_pandas().set_index("customer_id")
+    names = [name for name in customers if name.startswith("attr_") and 2 <= customers[name].nunique() <= MAX_LEVELS]
+    return customers[names].astype(object).where(customers[names].notna(), None)
+
+
+def _observed(
+    settings: Settings, tables: dict[str, "pd.DataFrame"], arms: dict[str, list[str]], snapshot: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Finished campaigns whose exposure nobody drew by lot."""
+    import pandas as pd
+
+    from nightmarket.evaluation.uplift import campaigns_of, case, observational
+    from nightmarket.histories import Histories
+
+    lines = storage.read_table(PREPARED / "purchases.parquet")
+    products = storage.read_table(PREPARED / "products.parquet", ["product_id", "category"]).to_pandas()
+    customers = storage.read_table(PREPARED / "customers.parquet").to_pandas()
+    histories = Histories(
+        **{name: lines[name].to_numpy() for name in lines.column_names},
+        num_customers=len(customers),
+        num_items=len(products),
+    )
+    known = campaigns_of(
+        *(tables[name] for name in ("campaigns", "exposures", "responses", "offers")),
+        customers["customer_id"], products["product_id"], snapshot["time_zone"],
+    )  # fmt: skip
+    category = pd.factorize(products["category"].fillna(""))[0].astype(np.int32)
+    attributes = customers[[name for name in customers if name.startswith("attr_")]]
+    today = (date.fromisoformat(snapshot["as_of"]) - date(1970, 1, 1)).days
+    done = [one for one in known if one.last < today and one.exposed.size >= SMALL and one.name not in arms]
+    found = []
+    for number, one in enumerate(done, start=1):
+        made = case(histories, category, one, known, attributes)
+        if made.exposed.sum() < SMALL:
+            continue
+        effect = observational(
+            made.covariates, made.exposed, made.outcome, made.placebo, made.negative_control, made.names,
+            settings.seed, len(done),
+        )  # fmt: skip
+        about = {
+            "campaign_id": one.name,
+            "kind": one.kind,
+            "left_out": made.left_out if made.left_out >= SMALL else None,
+        }
+        found.append(about | effect.to_json())
+        if number % 10 == 0:
+            log.info("readout: %d of %d campaigns without an experiment", number, len(done))
+    return found
+
+
+def _off_policy(settings: Settings, tables: dict[str, "pd.DataFrame"]) -> list[dict[str, Any]]:
+    """What fixed policies would have earned, for campaigns whose exposures carry propensities."""
+    logged = tables["exposures"][tables["exposures"]["propensity"].notna()]
+    if logged.empty:
+        return []
+    from nightmarket.evaluation import offpolicy
+    from nightmarket.evaluation.experiments.contacts import decisions, fixed_policies
+
+    ends = tables["campaigns"].set_index("campaign_id")["end"]
+    found: list[dict[str, Any]] = []
+    for name, rows in sorted(logged.groupby("campaign_id"), key=lambda one: ends[one[0]]):
+        if experiment_cases.logged_shares(rows):
+            continue  # an experiment's propensities, not those of its offers
+        about = {"campaign_id": name, "decisions": len(rows), "policies": {}, "reason": ""}
+        try:
+            made = decisions(rows, tables["responses"][tables["responses"]["campaign_id"] == name], ends[name])
+            q = offpolicy.cross_fitted(made.log, settings.seed)
+            for policy, target in fixed_policies(made.actions, len(made.log)).items():
+                about["policies"][policy] = _judged(offpolicy.evaluate(made.log, target, settings.seed, q=q))
+        except InputError as error:
+            about["reason"] = str(error)
+        found.append(about)
+    return found
+
+
+def _judged(verdict: "Verdict") -> dict[str, Any]:
+    """A verdict without the weights of single rows; figures only where they were not refused."""
+    said = {"verdict": verdict.verdict, "words": verdict.words, "logging": verdict.logging.value}
+    if verdict.refusals:
+        return said | {"reasons": [refusal.words for refusal in verdict.refusals]}
+    best, gain = verdict.of("DR"), verdict.difference
+    return said | {
+        "value": best.value, "low": best.low, "high": best.high,
+        "difference": {"value": gain.value, "low": gain.low, "high": gain.high},
+    }  # fmt: skip
+
+
+def _index(tables: dict[str, "pd.DataFrame"]) -> dict[str, Any]:
+    """The campaign effect index by kind of campaign, by campaign, and by arm where there are arms."""
+    from nightmarket.evaluation.experiments.contacts import tallies
+
+    clicks = _events("click", tables["exposures"]["customer_id"], ["customer_id", "product_id", "timestamp"])
+    rows = tallies(tables["campaigns"], tables["exposures"], tables["responses"], clicks, tables["offers"])
+    arms = rows[rows["arm"].notna()]
+    groups = {
+        "by_kind": (rows, rows["kind"]),
+        "by_campaign": (rows, rows["campaign_id"]),
+        "by_arm": (arms, arms["campaign_id"].astype(str) + ": " + arms["arm"].astype(str)),
+    }
+    found: dict[str, Any] = {"of": "clicks" if len(clicks) else "responses"}
+    for by, (part, name) in groups.items():
+        counts = part.groupby([name.rename("strategy"), "customer_id"])[["impressions", "clicks", "responses"]].sum()
+        strategy = counts.index.get_level_values("strategy").to_numpy(object)
+        columns = (counts[column].to_numpy(np.float64) for column in counts)
+        found[by] = [one.content() for one in effect_index(strategy, *columns)] if len(counts) else []
+    return found
+
+
+def _policies(off_policy: list[dict[str, Any]]) -> dict[str, Lift]:
+    """Relative lifts over the logged policy, of the policies that no check refused; the latest campaign's stands."""
+    found = {}
+    for one in off_policy:
+        for name, policy in one["policies"].items():
+            if "difference" in policy and policy["logging"] > 0:
+                lift = Lift(*(policy["difference"][part] / policy["logging"] for part in ("value", "low", "high")))
+                found[name] = lift
+    return found
+
+
+def _write(
+    tested: list[dict[str, Any]],
+    observed: list[dict[str, Any]],
+    off_policy: list[dict[str, Any]],
+    index: dict[str, Any],
+    promised: list[dict[str, Any]],
+    sentence: str,
+) -> None:
+    policies = _policies(off_policy)
+    rows = ledger(promised, policies, tested)
+    content = {
+        "sentence": sentence,
+        "experiments": tested,
+        "observed": observed,
+        "observed_means": NEVER_INCREMENTAL,
+        "off_policy": off_policy,
+        "effect_index": index,
+        "ledger": {
+            "rows": [row.content() for row in rows],
+            "policies": {name: lift._asdict() for name, lift in policies.items()},
+            **{kind: trust(rows, kind).content() for kind in ("offline", "ope")},
+        },
+    }
+    storage.write_json(content, OUT / "readout.json")
+    log.info("readout: %s", sentence)
