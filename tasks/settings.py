@@ -17,6 +17,7 @@ STAGES = (
     "rank",
     "respond",
     "segment",
+    "demand",
     "evaluate",
     "score",
     "plan",

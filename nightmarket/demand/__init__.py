@@ -1,1 +1,27 @@
 """How much will be sold? Units per product type and week, and how they answer to price."""
+
+from nightmarket.demand.forecast import Judged, foretell, horizon, judge
+from nightmarket.demand.methods import METHODS
+from nightmarket.demand.panel import Panel, clustered, panel, within
+from nightmarket.demand.response import Response, response, words
+from nightmarket.demand.series import CLASSES, Weekly, classes, kind_paths, weekly
+
+__all__ = [
+    "CLASSES",
+    "METHODS",
+    "Judged",
+    "Panel",
+    "Response",
+    "Weekly",
+    "classes",
+    "clustered",
+    "foretell",
+    "horizon",
+    "judge",
+    "kind_paths",
+    "panel",
+    "response",
+    "weekly",
+    "within",
+    "words",
+]

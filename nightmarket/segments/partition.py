@@ -33,7 +33,7 @@ class Stability:
 
     ari, worst     adjusted Rand index under 80% resampling, mean and worst
     weakest_group  mean Jaccard index of the group that comes back least
-    halves         mean adjusted Rand index of partitions made from disjoint halves
+    halves         mean adjusted Rand index of partitions made from disjoint halves; None where the 80% already fail
     silhouette     Rousseeuw (1987); decides nothing
     smallest       customers in the smallest group, of those looked at
     """
@@ -42,7 +42,7 @@ class Stability:
     ari: float
     worst: float
     weakest_group: float
-    halves: float
+    halves: float | None
     silhouette: float
     smallest: int
 
@@ -75,31 +75,32 @@ def stability(points_NF: Points, k: int, seed: int, resamples: int = 10) -> Stab
         again, _ = nearest(points, kmeans(points[rows], k, seed + i + 1))
         found.append(adjusted_rand_score(whole, again))
         jaccard += _jaccard(whole, again, k) / resamples
+    lasting = np.mean(found) >= STABLE and jaccard.min() >= DISSOLVED
     halves = []
-    for i in range(resamples // 2):
-        order = rng.permutation(len(points))
-        sides = [nearest(points, kmeans(points[side], k, seed + i))[0] for side in np.array_split(order, 2)]
-        halves.append(adjusted_rand_score(*sides))
+    for i in range(resamples // 2 if lasting else 0):
+        sides = np.array_split(rng.permutation(len(points)), 2)
+        both = [nearest(points, kmeans(points[side], k, seed + i, starts=5))[0] for side in sides]
+        halves.append(adjusted_rand_score(*both))
     return Stability(
         k=k,
         ari=float(np.mean(found)),
         worst=float(np.min(found)),
         weakest_group=float(jaccard.min()),
-        halves=float(np.mean(halves)),
+        halves=float(np.mean(halves)) if halves else None,
         silhouette=_silhouette(silhouette_score, points, whole, seed),
         smallest=int(np.bincount(whole, minlength=k).min()),
     )
 
 
-def choose(points_NF: Points, most: int, seed: int, least: float = STABLE) -> tuple[int, list[Stability]]:
+def choose(points_NF: Points, most: int, seed: int) -> tuple[int, list[Stability]]:
     """How many groups from 2 to `most`, with the table; none under 20 people.
 
     Where three or more are found in disjoint halves, the largest number that is; else the largest that comes back under
     80% resampling, group by group too; else the one with the highest ARI.
     """
     table = [stability(points_NF, k, seed) for k in range(2, most + 1)]
-    stable = [row for row in table if row.ari >= least and row.weakest_group >= DISSOLVED and row.smallest >= LEAST]
-    good = [row for row in stable if row.halves >= FOUND and row.k > 2] or stable
+    stable = [row for row in table if row.halves is not None and row.smallest >= LEAST]
+    good = [row for row in stable if row.k > 2 and row.halves is not None and row.halves >= FOUND] or stable
     return (good[-1].k if good else max(table, key=lambda row: row.ari).k), table
 
 

@@ -1,0 +1,107 @@
+"""Ways to foretell a level, for all series at once: each gives one figure per series, the units of every coming week.
+
+units (K, W), start (K,) index of each series' first sale; what lies before it does not count.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Units = NDArray[np.float64]
+Start = NDArray[np.int64]
+GRID = (0.05, 0.1, 0.2, 0.3, 0.45, 0.6)
+AGGREGATIONS = (1, 2, 4, 8)
+
+
+def naive(units: Units, start: Start) -> Units:
+    """As many as last week."""
+    return units[:, -1].copy()
+
+
+def mean_of(weeks: int) -> Callable[[Units, Start], Units]:
+    """The mean of the last `weeks` weeks, of fewer where the series is younger."""
+
+    def mean(units: Units, start: Start) -> Units:
+        span = min(weeks, units.shape[1])
+        counted = np.minimum(units.shape[1] - start, span)
+        return np.asarray(units[:, -span:].sum(axis=1) / np.maximum(counted, 1))
+
+    return mean
+
+
+def smoothed(units: Units, start: Start) -> Units:
+    """Simple exponential smoothing, each series with the rate of GRID that foretold its past weeks best."""
+    best, least = np.zeros(len(units)), np.full(len(units), np.inf)
+    for rate in GRID:
+        level, errors = _smooth(units, start, rate)
+        better = errors < least
+        best, least = np.where(better, level, best), np.where(better, errors, least)
+    return best
+
+
+def aggregated(units: Units, start: Start) -> Units:
+    """IMAPA (Petropoulos & Kourentzes, 2015): smoothing of sums over 1, 2, 4, 8 weeks, per week, averaged."""
+    width = units.shape[1]
+    found = []
+    for step in AGGREGATIONS:
+        blocks = width // step
+        if blocks < 3 and step > 1:
+            break
+        sums = units[:, width - blocks * step :].reshape(len(units), blocks, step).sum(axis=2)
+        # a block that holds weeks before the first sale would count them as zeros
+        first = np.maximum(-(-(start - (width - blocks * step)) // step), 0)
+        found.append(smoothed(sums, np.minimum(first, blocks - 1)) / step)
+    return np.asarray(np.mean(found, axis=0))
+
+
+def tsb(units: Units, start: Start, rate: float = 0.1) -> Units:
+    """Teunter, Syntetos & Babai (2011): chance of a sale times its size, both smoothed; falls when sales stop."""
+    chance, size = np.zeros(len(units)), np.zeros(len(units))
+    for week in range(units.shape[1]):
+        now, sold = units[:, week], units[:, week] > 0
+        begins, on = start == week, start < week
+        size = np.where(begins, now, np.where(on & sold, size + rate * (now - size), size))
+        chance = np.where(begins, 1.0, np.where(on, chance + rate * (sold - chance), chance))
+    return chance * size
+
+
+def sba(units: Units, start: Start, rate: float = 0.1) -> Units:
+    """Croston's (1972) size over interval with the correction of Syntetos & Boylan (2005)."""
+    size, gap, since = np.zeros(len(units)), np.ones(len(units)), np.zeros(len(units))
+    for week in range(units.shape[1]):
+        now, sold = units[:, week], units[:, week] > 0
+        begins, on = start == week, (start < week) & sold
+        since = np.where(start < week, since + 1, 0)
+        size = np.where(begins, now, np.where(on, size + rate * (now - size), size))
+        gap = np.where(on, gap + rate * (since - gap), gap)
+        since = np.where(sold, 0, since)
+    return (1 - rate / 2) * size / np.maximum(gap, 1)
+
+
+def _smooth(units: Units, start: Start, rate: float) -> tuple[Units, Units]:
+    """(K,) last level, and mean squared one-step error."""
+    level, errors = np.zeros(len(units)), np.zeros(len(units))
+    for week in range(units.shape[1]):
+        error = np.where(start < week, units[:, week] - level, 0.0)
+        errors += error**2
+        level = np.where(start == week, units[:, week], level + rate * error)
+    return level, errors / np.maximum(units.shape[1] - 1 - start, 1)
+
+
+METHODS: dict[str, Callable[[Units, Start], Units]] = {
+    "naive": naive,
+    "mean of 4 weeks": mean_of(4),
+    "mean of 13 weeks": mean_of(13),
+    "mean of 26 weeks": mean_of(26),
+    "smoothing": smoothed,
+    "IMAPA": aggregated,
+    "TSB": tsb,
+    "SBA": sba,
+}
+
+
+def seasonal_naive(units: Units, season: int, horizon: int) -> Units:
+    """(K, H) as many as `season` weeks before each coming week; a horizon longer than the season repeats it."""
+    back = [units.shape[1] - season + h % season for h in range(horizon)]
+    return units[:, back]

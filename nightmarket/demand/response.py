@@ -1,0 +1,169 @@
+"""How units went with price and discount: measured in the past, not a promise of what a change would bring.
+
+ln units = b ln price + d discount + product + type x week + e, over weeks in which a product was sold: products are
+held against others of their type in the same week, so that a season of the type is no response to its price. Prices
+were set by people who may have known what was coming, so this is observational. The placebo is next week's price, which
+this week's buyers did not see: where it matters too, so far is the measured response not one to price.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nightmarket.demand.panel import Panel, clustered, within
+
+Z = 1.959964
+LEAST_PRODUCTS = 10
+"""Fewer clusters make an interval that is too narrow; such a type is given what all types share."""
+NAMES = ("price", "discount")
+
+
+@dataclass(frozen=True)
+class Response:
+    """What was measured.
+
+    pooled   per coefficient: value, low, high over all products
+    placebo  the same for next week's price and discount, beside this week's
+    kinds    one row per type: kind, products, weeks, then per coefficient measured (NaN under ten products), its
+             standard error, and the shrunk value with low, high
+    between  per coefficient, the spread of the true response between types (standard deviation)
+    """
+
+    pooled: dict[str, dict[str, float]]
+    placebo: dict[str, dict[str, float]]
+    kinds: pd.DataFrame
+    between: dict[str, float]
+
+
+def response(rows: Panel, kind: NDArray[np.int64], names: list[str]) -> Response | None:
+    """Measure over the panel; kind (I,) code of each product's type, into `names`. None where nothing varies."""
+    if np.unique(rows.product).size < LEAST_PRODUCTS:
+        return None
+    left = within(np.stack([rows.units, rows.price, rows.discount], axis=1), rows.product, _season(rows, kind))
+    try:
+        value, covariance = clustered(left[:, 0], left[:, 1:], rows.product)
+    except ValueError:
+        return None
+    own = _by_kind(left, rows, kind)
+    shrunk, between = _shrunk(own, value, covariance)
+    table = pd.DataFrame({"kind": [names[i] for i in own["kind"]]})
+    for name in ("products", "weeks"):
+        table[name] = own[name]
+    for i, name in enumerate(NAMES):
+        table[f"{name}_measured"], table[f"{name}_error"] = own["value"][:, i], own["error"][:, i]
+        for field, column in shrunk[name].items():
+            table[name if field == "value" else f"{name}_{field}"] = column
+    return Response(_told(value, covariance), _placebo(rows, kind), table, between)
+
+
+def _season(rows: Panel, kind: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N,) a code per type and week."""
+    return np.asarray(kind[rows.product] * (int(rows.week.max(initial=0)) + 1) + rows.week)
+
+
+def _told(value: NDArray[np.float64], covariance: NDArray[np.float64]) -> dict[str, dict[str, float]]:
+    half = Z * np.sqrt(np.diag(covariance))
+    return {
+        name: {"value": float(value[i]), "low": float(value[i] - half[i]), "high": float(value[i] + half[i])}
+        for i, name in enumerate(NAMES)
+    }
+
+
+def _placebo(rows: Panel, kind: NDArray[np.int64]) -> dict[str, dict[str, float]]:
+    """Next week's price and discount, with this week's held fixed; empty where they do not vary."""
+    here, price, discount = rows.leading()
+    columns = np.stack([here.units, price, discount, here.price, here.discount], axis=1)
+    if len(columns) < LEAST_PRODUCTS:
+        return {}
+    left = within(columns, here.product, _season(here, kind))
+    try:
+        value, covariance = clustered(left[:, 0], left[:, 1:], here.product)
+    except ValueError:
+        return {}
+    return _told(value[:2], covariance[:2, :2])
+
+
+def _by_kind(left: NDArray[np.float64], rows: Panel, kind: NDArray[np.int64]) -> dict[str, Any]:
+    of_row = kind[rows.product]
+    order = np.argsort(of_row, kind="stable")
+    codes, first = np.unique(of_row[order], return_index=True)
+    value, error = np.full((codes.size, 2), np.nan), np.full((codes.size, 2), np.nan)
+    products, weeks = np.zeros(codes.size, np.int64), np.zeros(codes.size, np.int64)
+    for i, part in enumerate(np.split(order, first[1:])):
+        products[i], weeks[i] = np.unique(rows.product[part]).size, part.size
+        if products[i] < LEAST_PRODUCTS:
+            continue
+        try:
+            value[i], covariance = clustered(left[part, 0], left[part, 1:], rows.product[part])
+        except ValueError:
+            continue
+        error[i] = np.sqrt(np.diag(covariance))
+    return {"kind": codes, "value": value, "error": error, "products": products, "weeks": weeks}
+
+
+def _shrunk(
+    own: dict[str, Any], value: NDArray[np.float64], covariance: NDArray[np.float64]
+) -> tuple[dict[str, dict[str, NDArray[np.float64]]], dict[str, float]]:
+    """Empirical Bayes, normal about a mean of the types (DerSimonian & Laird, 1986); a type without a figure
+    of its own gets that mean, and the spread between types as its uncertainty."""
+    found, between = {}, {}
+    for i, name in enumerate(NAMES):
+        mine, error = own["value"][:, i], own["error"][:, i]
+        known = ~np.isnan(mine) & (error > 0)
+        mean, spread = float(value[i]), float(covariance[i, i])
+        variance = 0.0
+        if known.sum() >= 2:
+            weight = 1 / error[known] ** 2
+            mean = float((weight * mine[known]).sum() / weight.sum())
+            excess = float((weight * (mine[known] - mean) ** 2).sum()) - (known.sum() - 1)
+            variance = max(excess / float(weight.sum() - (weight**2).sum() / weight.sum()), 0.0)
+            weight = 1 / (error[known] ** 2 + variance)
+            mean, spread = float((weight * mine[known]).sum() / weight.sum()), float(1 / weight.sum())
+        share = np.where(known, variance / (variance + np.where(known, error, 1.0) ** 2), 0.0)
+        centre = np.where(known, share * np.where(known, mine, 0.0) + (1 - share) * mean, mean)
+        half = Z * np.sqrt(variance * (1 - share) + (1 - share) ** 2 * spread)
+        found[name] = {"value": centre, "low": centre - half, "high": centre + half}
+        between[name] = float(np.sqrt(variance))
+    return found, between
+
+
+def words(found: Response) -> dict[str, str]:
+    """What was measured, in a sentence, with the placebo beside it."""
+    price, discount = found.pooled["price"], found.pooled["discount"]
+    english = (
+        f"In the past, weeks with a 10% higher shelf price went with {_percent(price, 1.1)} units, and weeks with 10 "
+        f"points more discount with {_points(discount)}. This is observational: what else changed then is in it."
+    )
+    chinese = (
+        f"历史上，货架价高10%的周，销量变动{_percent(price, 1.1)}；折扣多10个百分点的周，销量变动{_points(discount)}。"
+        "这是观察所得，同周的其他变动也在其中。"
+    )
+    after = found.placebo.get("price")
+    if after is None:
+        return {"en": english + " No placebo could be computed.", "zh": chinese + "无法计算安慰剂检验。"}
+    clear = after["low"] <= 0 <= after["high"]
+    figures = f"{after['value']:+.2f} [{after['low']:+.2f}, {after['high']:+.2f}]"
+    if clear:
+        english += f" The placebo, next week's price, shows nothing: {figures}."
+        chinese += f"安慰剂（下周价格）无显著影响：{figures}。"
+    else:
+        share = abs(after["value"] / price["value"]) if price["value"] else float("inf")
+        english += (
+            f" The placebo, next week's price, should show nothing and shows {figures}, {share:.0%} of the measured "
+            "elasticity: do not set a price by this figure alone."
+        )
+        chinese += f"安慰剂（下周价格）本应为零，却为{figures}，是所测弹性的{share:.0%}：不要仅凭此定价。"
+    return {"en": english, "zh": chinese}
+
+
+def _percent(figure: dict[str, float], ratio: float) -> str:
+    value, low, high = (ratio ** figure[name] - 1 for name in ("value", "low", "high"))
+    return f"{value:+.1%} [{low:+.1%}, {high:+.1%}]"
+
+
+def _points(figure: dict[str, float]) -> str:
+    value, low, high = (float(np.expm1(0.1 * figure[name])) for name in ("value", "low", "high"))
+    return f"{value:+.1%} [{low:+.1%}, {high:+.1%}]"

@@ -1,0 +1,102 @@
+"""Foretell units per product type and week, for stock; measure how units went with price and discount.
+
+reads   artifacts/prepare   purchases, products, windows
+writes  artifacts/demand    forecast.parquet   kind, week (its Monday), units, low80, high80, low95, high95
+                            response.parquet   per kind: price and discount coefficients with intervals
+                            metrics.json       how the forecast was judged; the response in words, with its placebo
+"""
+
+import logging
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pydantic import Field
+
+from nightmarket import demand
+from nightmarket.demand import Judged, Weekly
+from nightmarket.histories import Histories, monday
+from tasks import storage
+from tasks.settings import StageSettings
+
+PREPARED = storage.ARTIFACTS / "prepare"
+OUT = storage.ARTIFACTS / "demand"
+BOUNDS = ("low80", "high80", "low95", "high95")
+FORECAST = pa.schema(
+    [("kind", pa.string()), ("week", pa.date32()), ("units", pa.float64()), *((name, pa.float64()) for name in BOUNDS)]
+)
+FIELDS = ("measured", "error", "", "low", "high")
+RESPONSE = pa.schema(
+    [("kind", pa.string()), ("products", pa.int64()), ("weeks", pa.int64())]
+    + [(f"{name}_{field}" if field else name, pa.float64()) for name in ("price", "discount") for field in FIELDS]
+)
+log = logging.getLogger("nightmarket")
+
+
+class Settings(StageSettings):
+    """How demand is foretold."""
+
+    seed: int = Field(17, ge=0, description="seed of the bootstrap")
+
+
+def run(settings: Settings) -> None:
+    """Write artifacts/demand."""
+    products = storage.read_table(PREPARED / "products.parquet").to_pandas()
+    last_week = storage.read_json(PREPARED / "windows.json")["test"]["last_target"]
+    table = storage.read_table(PREPARED / "purchases.parquet")
+    num_customers = int(table["customer"].to_numpy().max()) + 1
+    arrays = {name: table[name].to_numpy() for name in table.column_names}
+    lines = Histories(**arrays, num_customers=num_customers, num_items=len(products))
+    code, names = pd.factorize(demand.kind_paths(products))
+    history = demand.weekly(lines, code, list(names), last_week)
+    weeks = history.units.shape[1]
+    log.info("demand: %s product types, %s complete weeks", f"{len(history.kinds):,}", weeks)
+    judged = demand.judge(history, settings.seed)
+    metrics: dict[str, Any] = {"last_complete_week": monday(history.last_week).isoformat()}
+    if judged is None:
+        metrics["forecast"] = {"reason": f"{weeks} complete weeks; a forecast that can be judged needs 7"}
+        storage.write_table(FORECAST.empty_table(), OUT / "forecast.parquet")
+    else:
+        metrics["forecast"] = {"reason": None, "methods": judged.methods} | judged.metrics
+        storage.write_table(_forecast(history, judged), OUT / "forecast.parquet")
+        figures = judged.metrics["classes"]["all"]
+        log.info("demand: WAPE %.3f, naive %.3f", figures["ours"]["wape"], figures["naive"]["wape"])
+    metrics["response"] = _response(lines, code, list(names), history)
+    storage.write_json(metrics, OUT / "metrics.json")
+
+
+def _forecast(history: Weekly, judged: Judged) -> pa.Table:
+    units, bounds = demand.foretell(history, judged)
+    ahead = judged.horizon
+    weeks = [monday(history.last_week + 1 + h) for h in range(ahead)]
+    columns = {"units": units} | bounds
+    return pa.table(
+        {
+            "kind": pa.array(np.repeat(np.array(history.kinds, object), ahead), pa.string()),
+            "week": pa.array(weeks * len(history.kinds), pa.date32()),
+        }
+        | {name: np.repeat(columns[name], ahead) for name in ("units", *BOUNDS)},
+        schema=FORECAST,
+    )
+
+
+def _response(lines: Histories, code: np.ndarray, names: list[str], history: Weekly) -> dict[str, Any]:
+    rows = demand.panel(lines, history.first_week, max(history.last_week, history.first_week))
+    found = demand.response(rows, code, names)
+    if found is None:
+        storage.write_table(RESPONSE.empty_table(), OUT / "response.parquet")
+        return {"reason": "fewer than 10 products sold steadily at prices or discounts that changed"}
+    told = pa.Table.from_pandas(found.kinds, preserve_index=False).select(RESPONSE.names).cast(RESPONSE)
+    storage.write_table(told, OUT / "response.parquet")
+    return {
+        "reason": None,
+        "products": int(np.unique(rows.product).size),
+        "product_weeks": int(rows.units.size),
+        "kinds": len(found.kinds),
+        "kinds_measured": int(found.kinds["price_measured"].notna().sum()),
+        "pooled": found.pooled,
+        "between_kinds": found.between,
+        "placebo_next_week": found.placebo,
+        "words": demand.words(found),
+    }

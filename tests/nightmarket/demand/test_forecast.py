@@ -1,0 +1,135 @@
+"""Units per week: the sums, the methods by hand, and intervals that hold on simulated series."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nightmarket.demand import CLASSES, METHODS, Weekly, classes, foretell, horizon, judge, kind_paths, weekly
+from nightmarket.demand.methods import seasonal_naive
+from nightmarket.histories import Histories, week_of
+
+FIRST = week_of(date(2024, 1, 1))
+
+
+def lines_of(units):
+    """One line per item and day with `units[item][day]` pieces, from a Monday on."""
+    item, day = np.nonzero(np.asarray(units))
+    size = item.size
+    days = (4 + 7 * FIRST + day).astype(np.int32)
+    return Histories(
+        customer=np.zeros(size, np.int32),
+        item=item.astype(np.int32),
+        week=((days - 4) // 7).astype(np.int32),
+        day=days,
+        quantity=np.asarray(units)[item, day].astype(np.float32),
+        value=np.ones(size, np.float32),
+        discount=np.zeros(size, np.float32),
+        basket=np.arange(size, dtype=np.int32),
+        channel=np.zeros(size, np.int32),
+        num_customers=1,
+        num_items=len(units),
+    )
+
+
+def history(units, start=None):
+    units = np.atleast_2d(np.asarray(units, float))
+    first = (units > 0).argmax(axis=1) if start is None else np.asarray(start)
+    return Weekly(tuple(f"k{i}" for i in range(len(units))), units, first, FIRST)
+
+
+def test_the_path_of_a_type_leaves_out_levels_that_repeat():
+    products = pd.DataFrame({"department": ["a", "a", "a"], "category": ["b", "a", "b"], "type": ["c", "a", "b"]})
+    assert kind_paths(products).tolist() == ["a > b > c", "a", "a > b"]
+
+
+def test_partial_weeks_at_either_end_are_no_targets():
+    units = np.zeros((3, 30), int)
+    units[0, 5:] = 1  # Saturday of the first week on; two days of the fifth
+    units[1, 7:14] = 2
+    found = weekly(lines_of(units), np.array([0, 0, 1]), ["crisps", "never sold"])
+    assert found.kinds == ("crisps",)
+    assert (found.first_week, found.last_week) == (FIRST + 1, FIRST + 3)
+    np.testing.assert_array_equal(found.units, [[21, 7, 7]])
+
+
+def test_methods_by_hand():
+    units = np.array([[4.0, 0, 2, 6], [0, 0, 0, 8]])
+    start = np.array([0, 3])
+    np.testing.assert_allclose(METHODS["naive"](units, start), [6, 8])
+    np.testing.assert_allclose(METHODS["mean of 13 weeks"](units, start), [3, 8])
+    # TSB: size 4 → 3.8 → 4.02; chance 1 → .9 → .91 → .919
+    np.testing.assert_allclose(METHODS["TSB"](units, start), [4.02 * 0.919, 8])
+    # Croston: gap 1 → 1.1 → 1.09
+    np.testing.assert_allclose(METHODS["SBA"](units, start), [0.95 * 4.02 / 1.09, 0.95 * 8])
+    np.testing.assert_array_equal(seasonal_naive(units, 2, 3), [[2, 6, 2], [0, 8, 0]])
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_level_series_is_foretold_as_it_is_and_weeks_before_the_first_sale_do_not_count(name):
+    units = np.array([[5.0] * 20, [0.0] * 11 + [5.0] * 9])
+    found = METHODS[name](units, np.array([0, 11]))
+    factor = 0.95 if name == "SBA" else 1.0
+    np.testing.assert_allclose(found, 5 * factor, rtol=0.15 if name == "IMAPA" else 1e-9)
+
+
+def test_smoothing_agrees_with_statsforecast():
+    models = pytest.importorskip("statsforecast.models")
+    rng = np.random.default_rng(0)
+    units = 50 + np.cumsum(rng.normal(0, 1, (20, 60)), axis=1) + rng.normal(0, 3, (20, 60))
+    ours = METHODS["smoothing"](units, np.zeros(20, int))
+    theirs = [models.SimpleExponentialSmoothingOptimized().forecast(row.copy(), h=1)["mean"][0] for row in units]
+    np.testing.assert_allclose(ours, theirs, atol=2.0)
+    assert np.corrcoef(ours, theirs)[0, 1] > 0.99
+
+
+def test_classes_of_series():
+    wild = [1, 40, 1, 1, 30, 1, 1, 50]
+    rare = [3, 0, 0, 3, 0, 0, 3, 0]
+    both = [1, 0, 0, 50, 0, 0, 1, 0]
+    found = classes(history([[9, 10, 11, 9, 10, 11, 9, 10], wild, rare, both]))
+    assert [CLASSES[i] for i in found] == ["smooth", "erratic", "intermittent", "lumpy"]
+
+
+def simulated(seed=0, weeks=52):
+    rng = np.random.default_rng(seed)
+    level = rng.gamma(1.0, 8, (300, 1)) + 0.1
+    drift = np.exp(np.cumsum(rng.normal(0, 0.05, (300, weeks)), axis=1))
+    units = rng.poisson(level * drift).astype(float)
+    return history(units[units.sum(axis=1) > 0])
+
+
+def test_intervals_hold_about_as_often_as_they_say_and_the_forecast_beats_repeating():
+    found = judge(simulated(), seed=1)
+    figures = found.metrics["classes"]["all"]
+    assert 0.77 <= figures["coverage80"]["value"] <= 0.9
+    assert 0.93 <= figures["coverage95"]["value"] <= 0.99
+    assert figures["ours"]["wape"] < figures["naive"]["wape"]
+    assert figures["naive"]["ours_minus_it_wape"]["high"] < 0
+
+
+def test_no_choice_looks_at_the_weeks_that_are_judged():
+    one = simulated()
+    changed = one.units.copy()
+    changed[:, -4:] = changed[::-1, -4:]
+    other = Weekly(one.kinds, changed, one.start, one.first_week)
+    a, b = judge(one, seed=1), judge(other, seed=1)
+    assert a.methods == b.methods
+    assert a.metrics["classes"]["all"]["width95"] == b.metrics["classes"]["all"]["width95"]
+
+
+def test_bounds_are_in_order_and_hold_the_forecast():
+    past = simulated()
+    units, bounds = foretell(past, judge(past, seed=1))
+    assert (bounds["low95"] >= 0).all()
+    for lower, upper in (("low95", "low80"), ("low80", None), (None, "high80"), ("high80", "high95")):
+        assert ((bounds[lower] if lower else units) <= (bounds[upper] if upper else units) + 1e-9).all()
+
+
+def test_twelve_weeks_are_enough_and_six_are_not():
+    assert horizon(12) == 4
+    short = judge(simulated(weeks=12), seed=1)
+    assert short.metrics["calibration_origins"] >= 1
+    assert judge(simulated(weeks=6), seed=1) is None
+    assert horizon(7) == 2

@@ -1,0 +1,114 @@
+"""Price and discount: a planted response comes back, noise gives none, and the placebo tells one from the other."""
+
+import numpy as np
+import pytest
+
+from nightmarket.demand import Panel, clustered, panel, response, within, words
+from nightmarket.histories import Histories
+
+
+def market(elasticity=-1.5, discount=2.0, anticipated=0.0, num=120, weeks=40, seed=0):
+    """Products with own levels and weeks with own demand; prices follow demand of the week. `anticipated`: units of
+    a week move with next week's price."""
+    rng = np.random.default_rng(seed)
+    season = rng.normal(0, 0.5, weeks)
+    price = rng.normal(0, 1, (num, 1)) + 0.3 * season + rng.normal(0, 0.15, (num, weeks))
+    off = np.where(rng.random((num, weeks)) < 0.2, rng.uniform(0.05, 0.4, (num, weeks)), 0.0)
+    units = rng.normal(2, 1, (num, 1)) + season + elasticity * price + discount * off
+    units[:, :-1] += anticipated * price[:, 1:]
+    units += rng.normal(0, 0.3, (num, weeks))
+    product, week = np.divmod(np.arange(num * weeks), weeks)
+    return Panel(product, week, units.ravel(), price.ravel(), off.ravel())
+
+
+def test_a_planted_response_comes_back_within_its_interval():
+    found = response(market(), np.arange(120) // 20, [f"k{i}" for i in range(6)])
+    for name, truth in (("price", -1.5), ("discount", 2.0)):
+        figure = found.pooled[name]
+        assert figure["low"] < truth < figure["high"]
+        assert figure["high"] - figure["low"] < 0.3
+    placebo = found.placebo["price"]
+    assert placebo["low"] < 0 < placebo["high"]
+    told = words(found)
+    assert "shows nothing" in told["en"]
+    assert "incremental" not in told["en"] + told["zh"]
+    assert "causal" not in told["en"]
+
+
+def test_the_placebo_shows_a_response_to_a_price_that_nobody_saw():
+    found = response(market(anticipated=-0.5), np.zeros(120, int), ["k"])
+    assert found.placebo["price"]["high"] < 0
+    assert "do not set a price by this figure alone" in words(found)["en"]
+
+
+def test_types_that_differ_keep_their_difference_and_small_ones_take_the_mean():
+    mild, strong = market(-0.5, num=60), market(-2.5, num=60, seed=1)
+    both = Panel(
+        np.r_[mild.product, strong.product + 60],
+        np.r_[mild.week, strong.week],
+        np.r_[mild.units, strong.units],
+        np.r_[mild.price, strong.price],
+        np.r_[mild.discount, strong.discount],
+    )
+    kind = np.r_[np.zeros(55, int), np.full(5, 2), np.ones(60, int)]
+    table = response(both, kind, ["mild", "strong", "few"]).kinds.set_index("kind")
+    assert table.loc["mild", "price"] == pytest.approx(-0.5, abs=0.3)
+    assert table.loc["strong", "price"] == pytest.approx(-2.5, abs=0.3)
+    assert np.isnan(table.loc["few", "price_measured"])
+    assert table.loc["few", "price_low"] < -2 < -1 < table.loc["few", "price_high"]
+
+
+def test_fixed_effects_agree_with_dummies():
+    rows = market(num=12, weeks=11)
+    keep = np.random.default_rng(1).random(rows.units.size) < 0.8
+    rows = rows.where(keep)
+    left = within(np.stack([rows.units, rows.price, rows.discount], axis=1), rows.product, rows.week)
+    ours, covariance = clustered(left[:, 0], left[:, 1:], rows.product)
+    sm = pytest.importorskip("statsmodels.api")
+    dummies = np.hstack([np.eye(12)[rows.product], np.eye(11)[rows.week][:, 1:]])
+    design = np.column_stack([rows.price, rows.discount, dummies])
+    theirs = sm.OLS(rows.units, design).fit(
+        cov_type="cluster", cov_kwds={"groups": rows.product, "use_correction": False}
+    )
+    np.testing.assert_allclose(ours, theirs.params[:2], rtol=1e-5)
+    np.testing.assert_allclose(np.sqrt(np.diag(covariance)), theirs.bse[:2] * np.sqrt(12 / 11), rtol=1e-4)
+
+
+def test_the_interval_covers():
+    hits = 0
+    for seed in range(60):
+        figure = response(market(num=30, weeks=15, seed=seed), np.zeros(30, int), ["k"]).pooled["price"]
+        hits += figure["low"] <= -1.5 <= figure["high"]
+    assert hits >= 52
+
+
+def test_the_panel_takes_shelf_price_and_discount_share_of_steady_products():
+    weeks = np.repeat(np.arange(12), 2)
+    steady = np.column_stack([np.zeros(24), weeks])
+    rare = np.array([[1, 0], [1, 11]])
+    item, week = np.vstack([steady, rare]).astype(np.int32).T
+    size = item.size
+    lines = Histories(
+        customer=np.zeros(size, np.int32),
+        item=item,
+        week=week,
+        day=week * 7 + 4,
+        quantity=np.full(size, 2, np.float32),
+        value=np.where(week == 3, 3, 4).astype(np.float32),
+        discount=np.where(week == 3, 1, 0).astype(np.float32),
+        basket=np.arange(size, dtype=np.int32),
+        channel=np.zeros(size, np.int32),
+        num_customers=1,
+        num_items=2,
+    )
+    found = panel(lines, 0, 11)
+    assert set(found.product) == {0}
+    np.testing.assert_allclose(found.units, np.log(4))
+    np.testing.assert_allclose(found.price, np.log(2))
+    np.testing.assert_allclose(found.discount, np.where(np.arange(12) == 3, 0.25, 0))
+
+
+def test_prices_that_never_changed_give_no_figure():
+    rows = market()
+    flat = Panel(rows.product, rows.week, rows.units, np.zeros_like(rows.price), np.zeros_like(rows.price))
+    assert response(flat, np.zeros(120, int), ["k"]) is None

@@ -1,0 +1,74 @@
+"""demand: a forecast per product type on a small made-up shop, and its empty result on a short history."""
+
+import json
+from datetime import date, timedelta
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from nightmarket.histories import monday
+from tasks.__main__ import main
+
+OUT = "artifacts/demand"
+
+
+def run_on(night, folder):
+    (folder / "artifacts").mkdir()
+    (folder / "artifacts" / "prepare").symlink_to(night / "artifacts" / "prepare")
+    (folder / "params.yaml").write_text(yaml.safe_dump({"demand": {}}), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert main("demand") == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def foretold(whole_night, tmp_path_factory):
+    return run_on(whole_night, tmp_path_factory.mktemp("foretold"))
+
+
+def metrics(folder):
+    return json.loads((folder / OUT / "metrics.json").read_text(encoding="utf-8"))
+
+
+def test_every_type_has_one_row_per_week_after_the_last_complete_one(foretold):
+    rows = pq.read_table(foretold / OUT / "forecast.parquet").to_pandas()
+    windows = json.loads((foretold / "artifacts/prepare/windows.json").read_text())
+    last = monday(windows["test"]["last_target"])
+    assert metrics(foretold)["last_complete_week"] == last.isoformat()
+    weeks = {date.fromisoformat(str(day)[:10]) for day in rows.week}
+    assert weeks == {last + timedelta(weeks=h + 1) for h in range(4)}
+    assert not rows.duplicated(["kind", "week"]).any()
+    assert (rows.low95 <= rows.low80).all()
+    assert (rows.low80 <= rows.units).all()
+    assert (rows.units <= rows.high80).all()
+    assert (rows.high80 <= rows.high95).all()
+
+
+def test_the_forecast_is_judged_on_the_last_weeks(foretold):
+    told = metrics(foretold)["forecast"]
+    assert told["horizon"] == 4
+    for name in ("ours", "naive", "seasonal naive"):
+        assert told["classes"]["all"][name]["wape"] > 0
+    assert 0 < told["classes"]["all"]["coverage80"]["value"] <= told["classes"]["all"]["coverage95"]["value"] <= 1
+
+
+def test_the_response_is_told_with_its_placebo_and_claims_nothing(foretold):
+    told = metrics(foretold)["response"]
+    text = json.dumps(told)
+    assert "incremental" not in text
+    assert "causal" not in text
+    if told["reason"] is None:
+        assert "observational" in told["words"]["en"]
+        assert "placebo" in told["words"]["en"]
+
+
+def test_a_few_weeks_give_an_empty_forecast_with_a_sentence(copied_night):
+    path = copied_night / "artifacts/prepare/purchases.parquet"
+    lines = pq.read_table(path)
+    last = json.loads((copied_night / "artifacts/prepare/windows.json").read_text())["test"]["last_target"]
+    pq.write_table(lines.filter(lines["week"].to_numpy() > last - 5), path, write_page_checksum=True)
+    assert main("demand") == 0
+    assert "needs 7" in metrics(copied_night)["forecast"]["reason"]
+    assert pq.read_table(copied_night / OUT / "forecast.parquet").num_rows == 0
