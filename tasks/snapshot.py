@@ -4,6 +4,7 @@ reads   the demo package, or the folder named in params.yaml
 writes  data/raw/*.parquet   contract columns, rows in the source's order, times in UTC
         data/raw/snapshot.json   where it came from, how many rows, sha256 per file
         data/raw/warm            the champion's weights, from which fine-tuning may start
+        data/raw/versions.json   what was promised of each registered version, for the ledger
 
 A step, not a stage: it touches the world outside. The same source under the same settings leaves data/raw as it is.
 """
@@ -25,7 +26,7 @@ import pyarrow.compute as pc
 from pydantic import Field, field_validator
 
 from nightmarket.contracts import InputError, arrow_schema, midnight
-from tasks import warm
+from tasks import versions, warm
 from tasks.pseudonyms import Pseudonyms, customer_key, key_id
 from tasks.settings import StageSettings, sections
 from tasks.sources import BATCH_ROWS, Feed, Source
@@ -33,7 +34,7 @@ from tasks.storage import RAW, home, write_json
 from tasks.streams import sha256, writer
 
 LOG = logging.getLogger("nightmarket")
-FORMAT = 3
+FORMAT = 4
 """Raise it with every change here or in `tasks.sources` that makes another snapshot of the same source."""
 
 DATED = ("events", "exposures", "responses", "reviews")
@@ -97,6 +98,7 @@ def run(settings: Settings) -> None:
             "previous": _previous(old, fingerprint, settings.source, as_of),
         }
         warm.pin(fresh / warm.FOLDER.name, wanted=wanted)
+        versions.pin(fresh)
         write_json(about, fresh / "snapshot.json")
         _swap(fresh)
     finally:
@@ -149,7 +151,7 @@ def _old() -> dict[str, Any]:
 def _whole(about: dict[str, Any]) -> bool:
     """Whether data/raw holds exactly the files that its snapshot.json describes."""
     tables = about["tables"]
-    names = {"snapshot.json", warm.FOLDER.name, *(f"{name}.parquet" for name in tables)}
+    names = {"snapshot.json", versions.FILE.name, warm.FOLDER.name, *(f"{name}.parquet" for name in tables)}
     return {path.name for path in RAW.iterdir()} == names and all(
         sha256(RAW / f"{name}.parquet") == table["sha256"] for name, table in tables.items()
     )

@@ -155,6 +155,46 @@ def test_nothing_is_pinned_unless_it_is_asked_for_and_a_damaged_champion_never(p
     assert [path.name for path in Path("data/raw/warm").iterdir()] == ["start.json"]
 
 
+def test_promises_of_registered_versions_come_with_the_snapshot(place):
+    """Real MLflow: two versions decided, one pending; known rows are kept though their run is gone."""
+    assert main("snapshot") == 0
+    assert json.loads(Path("data/raw/versions.json").read_text()) == []
+    decide(1, "popularity", 0.40, 0.10)
+    decide(2, "version 1", 0.42, 0.02)
+    decide(3, "version 2", 0.43, 0.01, gate="pending")
+    assert main("snapshot") == 0  # a new version alone makes no new snapshot
+    assert json.loads(Path("data/raw/versions.json").read_text()) == []
+    pyarrow.csv.write_csv(SHOP["events"].slice(0, 500), "tables/events.csv")
+    assert main("snapshot") == 0
+    rows = json.loads(Path("data/raw/versions.json").read_text())
+    assert [(row["version"], row["value"], row["against"], row["gate"]) for row in rows] == [
+        (1, 0.40, "popularity", "opened"),
+        (2, 0.42, "version 1", "opened"),
+    ]
+    assert rows[1]["difference"] == {"value": 0.02, "low": 0.0, "high": 0.04}
+    shutil.rmtree("mlruns/artifacts")
+    pyarrow.csv.write_csv(SHOP["events"].slice(0, 400), "tables/events.csv")
+    assert main("snapshot") == 0
+    assert json.loads(Path("data/raw/versions.json").read_text()) == rows
+
+
+def decide(number, against, value, difference, gate="opened"):
+    """A version of the registry with its gate's word."""
+    from nightmarket.serving.registry import MODEL, Registry
+
+    home = Path.cwd() / "mlruns"
+    home.mkdir(exist_ok=True)
+    registry = Registry(f"sqlite:///{home / 'mlflow.db'}", (home / "artifacts").as_uri(), "nightmarket")
+    run = registry.client.create_run(registry.experiment)
+    version = registry.client.create_model_version(
+        MODEL, run.info.artifact_uri, run.info.run_id, tags={"gate": gate, "package_sha256": "x"}
+    )
+    assert int(version.version) == number
+    numbers = {"value": difference, "low": difference - 0.02, "high": difference + 0.02}
+    word = {"against": against, "as_of": "2026-01-01", "differences": {"all": numbers}}
+    registry.keep(version, "decision.json", word | {"metrics": {"all": {"ndcg@10": {"value": value}}}})
+
+
 def test_a_damaged_snapshot_is_made_again(place):
     assert main("snapshot") == 0
     good = Path("data/raw/events.parquet").read_bytes()
