@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from nightmarket.contracts.clock import local_day
 from nightmarket.response import Answers, Campaign, Contacts, Market, Offer, Record, Responder
@@ -21,12 +22,17 @@ EPOCH = date(1970, 1, 1)
 log = logging.getLogger("nightmarket")
 
 
-def record(data: model.Prepared) -> Record:
-    """Everything on file: purchases, campaigns, exposures, responses. Tables that a shop does not bring are empty."""
+def record(data: model.Prepared, vectors: NDArray[np.float32] | None = None) -> Record:
+    """Everything on file: purchases, campaigns, exposures, responses. Tables that a shop does not bring are empty.
+
+    vectors  (I, D)  text vector of each item, for features of text
+    """
     found = campaigns(data)
     code = {campaign.campaign_id: k for k, campaign in enumerate(found)}
-    customers = storage.read_table(model.PREPARED / "customers.parquet", columns=["customer_id", "customer"])
-    customer = dict(zip(customers["customer_id"].to_pylist(), customers["customer"].to_pylist(), strict=True))
+    customers = storage.read_table(model.PREPARED / "customers.parquet").to_pandas().sort_values("customer")
+    customer = dict(zip(customers["customer_id"], customers["customer"], strict=True))
+    attributes = customers.filter(like="attr_")
+    known = attributes.notna().mean(axis=1) if attributes.shape[1] else np.zeros(len(customers))
     shown, said = (_table(name, code, customer, data) for name in ("exposures", "responses"))
     begin = np.array([campaign.start_day for campaign in found], np.int32)
     day = shown["day"].fillna(pd.Series(begin[shown["campaign"]], shown.index)).astype(np.int32)
@@ -44,6 +50,8 @@ def record(data: model.Prepared) -> Record:
             np.array(offer, np.int32),
             said["day"].to_numpy(np.int32),
         ),
+        np.asarray(known, np.float32),
+        vectors,
     )
 
 

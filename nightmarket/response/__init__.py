@@ -3,4 +3,14 @@
 from nightmarket.response.market import Answers, Campaign, Contacts, Market, Offer, Record
 from nightmarket.response.responder import Responder, Rows, rows
 
-__all__ = ["Answers", "Campaign", "Contacts", "Market", "Offer", "Record", "Responder", "Rows", "rows"]
+__all__ = [
+    "Answers",
+    "Campaign",
+    "Contacts",
+    "Market",
+    "Offer",
+    "Record",
+    "Responder",
+    "Rows",
+    "rows",
+]

@@ -28,7 +28,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     ),
     "contacts": ("told", "told_kind", "told_now", "days_since_told"),
     "offered": ("own_items", "own_share", "best_offer", "best_offers", "own_offers", "days_since_item"),
-    "related": ("own_lines", "own_kinds", "kind_share", "near_offers"),
+    "related": ("own_lines", "own_kinds", "kind_share", "near_offers", "text_match", "text_best"),
+    "alike": ("alike", "text_alike"),
+    "known": ("known",),
     "visits": (
         "baskets_4w",
         "baskets_13w",
@@ -61,6 +63,14 @@ WORDS: dict[str, dict[Language, tuple[str, str]]] = {
     "related": {
         "en": ("buys products like those on offer", "rarely buys products like those on offer"),
         "zh": ("常买与优惠商品同类的商品", "很少买与优惠商品同类的商品"),
+    },
+    "alike": {
+        "en": ("shops like those who answered before", "shops unlike those who answered before"),
+        "zh": ("购物习惯与以往响应者相似", "购物习惯与以往响应者不同"),
+    },
+    "known": {
+        "en": ("has told the shop about themselves", "has told the shop little about themselves"),
+        "zh": ("会员资料较完整", "会员资料较少"),
     },
     "visits": {"en": ("shops often and recently", "shops seldom"), "zh": ("近期购物频繁", "购物较少")},
     "discounts": {"en": ("buys reduced goods", "seldom buys reduced goods"), "zh": ("偏好打折商品", "较少买打折商品")},
@@ -127,6 +137,8 @@ TITLES: dict[str, dict[Language, str]] = {
     "contacts": {"en": "how often they were shown campaigns", "zh": "以往被触达的次数"},
     "offered": {"en": "purchases of the products on offer", "zh": "对优惠商品的购买"},
     "related": {"en": "purchases of similar products", "zh": "对同类商品的购买"},
+    "alike": {"en": "whether they shop like earlier responders", "zh": "购物习惯是否与以往响应者相似"},
+    "known": {"en": "how much the shop knows of them", "zh": "会员资料是否完整"},
     "visits": {"en": "how much and how recently they shop", "zh": "购物的频率与近况"},
     "discounts": {"en": "purchases at a reduction", "zh": "对打折商品的偏好"},
     "campaign": {"en": "the campaign's own terms", "zh": "活动本身的条件"},

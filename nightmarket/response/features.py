@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from nightmarket.response.affinity import Affinity, affinity
 from nightmarket.response.habits import context, coupons, shopping
+from nightmarket.response.likeness import likeness
 from nightmarket.response.market import Campaign, Floats, Ints, Market
 
 
@@ -13,6 +14,7 @@ def campaign_rows(market: Market, campaign: Campaign, customers: Ints) -> tuple[
     lines = market.of(customers)
     columns = shopping(lines, market.day) | coupons(market, campaign, customers)
     fresh = np.bincount(lines.customer, np.exp2(-(market.day - lines.day) / 60), customers.size)
+    columns |= likeness(market, campaign, customers) | {"known": market.known[customers]}
     columns |= on_offer(affinity(lines, market.catalogue, campaign, market.day), fresh)
     columns |= {name: np.full(customers.size, value) for name, value in context(market, campaign).items()}
     return list(columns), np.column_stack(list(columns.values())).astype(np.float32)

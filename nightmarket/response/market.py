@@ -14,6 +14,7 @@ from nightmarket.ranking import Catalogue
 
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float32]
+KNOWN_DAYS = 28
 
 
 @dataclass(frozen=True)
@@ -73,15 +74,19 @@ class Answers:
 
 @dataclass(frozen=True)
 class Record:
-    """Everything on file, of all days; `on` cuts it."""
+    """Everything on file, of all days; `on` cuts it.
+
+    known    (C,)    share of the shop's attributes of customers that are known of each; 0 where it has none
+    vectors  (I, D)  text vector of each item, where text is asked for
+    """
 
     histories: Histories
     catalogue: Catalogue
     campaigns: tuple[Campaign, ...]
     contacts: Contacts
     answers: Answers
+    known: Floats
     vectors: Floats | None = field(default=None, repr=False)
-    """(I, D) unit text vector of each item, where text is asked for."""
 
     def on(self, day: int) -> "Market":
         """What was known at the start of `day`: nothing here happened on it or later."""
@@ -89,12 +94,18 @@ class Record:
         contacts = self.contacts.where((self.contacts.campaign < begun) & (self.contacts.day < day))
         answers = self.answers.where((self.answers.campaign < begun) & (self.answers.day < day))
         lines = self.histories.where(self.histories.day < day)
-        return Market(lines, self.catalogue, self.campaigns[:begun], contacts, answers, self.vectors, day)
+        return Market(lines, self.catalogue, self.campaigns[:begun], contacts, answers, self.known, self.vectors, day)
 
     def finished(self, day: int) -> list[int]:
-        """Campaigns that ended before `day` and were shown to somebody."""
+        """Campaigns that ended before `day`, were shown to somebody, and began when purchases were known for
+        KNOWN_DAYS: of earlier ones it cannot be said who their customers were."""
         shown = set(np.unique(self.contacts.campaign).tolist())
-        return [k for k, campaign in enumerate(self.campaigns) if campaign.end_day < day and k in shown]
+        first = int(self.histories.day.min(initial=day)) + KNOWN_DAYS
+        return [
+            k
+            for k, campaign in enumerate(self.campaigns)
+            if campaign.end_day < day and campaign.start_day >= first and k in shown
+        ]
 
     def outcome(self, campaign: int) -> tuple[Ints, NDArray[np.bool_]]:
         """The customers who were shown a campaign, ascending, and who of them responded before its end; both (N,)."""

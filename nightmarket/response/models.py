@@ -82,7 +82,7 @@ class Trees:
     booster: lgb.Booster
 
     @classmethod
-    def fit(cls, values: Floats, label: Labels, seed: int, num_trees: int = 100, num_leaves: int = 4) -> "Trees":
+    def fit(cls, values: Floats, label: Labels, seed: int, num_trees: int = 200, num_leaves: int = 4) -> "Trees":
         """Small trees with a strong penalty: there are few responders."""
         params = {
             "objective": "binary",
@@ -137,6 +137,7 @@ class Forest:
     def terms(self, values: Floats) -> Doubles:
         """(N, F + 1) SHAP values of the share, stretched so that a row sums to the log-odds."""
         found = np.asarray(self.booster.predict(values, pred_contrib=True, num_threads=1), np.float64)
+        found /= self.booster.num_trees()  # LightGBM sums over the trees of a random forest
         base = np.clip(found[:, -1], 0.005, 0.995)
         base_odds = np.log(base / (1 - base))
         moved = found[:, :-1].sum(axis=1)
@@ -170,7 +171,7 @@ class Blend:
 def fit(name: str, values: Floats, label: Labels, seed: int) -> Model:
     """A model by its name in CANDIDATES."""
     if name == "logistic":
-        return Logistic.fit(values, label, penalty=200.0)
+        return Logistic.fit(values, label, penalty=100.0)
     if name == "trees":
         return Trees.fit(values, label, seed)
     if name == "forest":

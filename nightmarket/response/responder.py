@@ -108,7 +108,9 @@ def fit_offers(parts: Sequence[Rows], seed: int) -> models.Trees | None:
     if not some:
         return None
     values = np.concatenate([part.offers.reshape(-1, len(coupons.NAMES)) for part in some])
-    return models.Trees.fit(values, np.concatenate([part.taken.ravel() for part in some]), seed, num_leaves=7)
+    return models.Trees.fit(
+        values, np.concatenate([part.taken.ravel() for part in some]), seed, num_trees=100, num_leaves=7
+    )
 
 
 def offer_scores(model: models.Trees | None, offers: Floats) -> Doubles:

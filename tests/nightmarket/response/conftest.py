@@ -47,7 +47,7 @@ def made_record(seed: int = 5) -> Record:
                 said.append((c, k, offer, start + rng.integers(LENGTH)))
     contacts = Contacts(*(np.array(column, np.int32) for column in zip(*shown, strict=True)))
     answers = Answers(*(np.array(column, np.int32) for column in zip(*said, strict=True)))
-    return Record(lines, catalogue, tuple(campaigns), contacts, answers)
+    return Record(lines, catalogue, tuple(campaigns), contacts, answers, np.zeros(NUM_CUSTOMERS, np.float32))
 
 
 @pytest.fixture(scope="session")
