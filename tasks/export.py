@@ -1,7 +1,10 @@
 """Hand an approved plan of contacts to mail and ad tools: exports/NAME/ in the checkout. A step: people carry it away.
 
-reads   a folder with plan.parquet and summary.json, as `plan` and `launch` write them
-writes  exports/NAME   send.csv, send.parquet, holdout.csv, holdout.parquet, summary.json, receipt.json
+reads   a folder with plan.parquet, eligible.parquet and summary.json, as `plan` and `launch` write them
+writes  exports/NAME   send.csv, send.parquet      what goes out, and to whom
+                       holdout.csv, holdout.parquet   what those kept back would have got, with propensities
+                       eligible.parquet               the arm of everybody who could have been contacted
+                       summary.json, receipt.json
 
 The folder appears whole or not at all, and an exported name is never written over.
 """
@@ -23,7 +26,8 @@ import pyarrow.csv as pcsv
 from nightmarket.contracts import InputError
 from tasks import storage
 
-PLAN, SUMMARY = "plan.parquet", "summary.json"
+PLAN, ELIGIBLE, SUMMARY = "plan.parquet", "eligible.parquet", "summary.json"
+FILES = (PLAN, ELIGIBLE, SUMMARY)
 SEND, HOLDOUT = "send", "holdout"
 NAME = r"^[0-9A-Za-z一-鿿][0-9A-Za-z一-鿿_-]{0,59}$"
 """Letters, digits, Chinese characters, - and _; the first one is no sign. Nothing that a path could be made of."""
@@ -49,9 +53,9 @@ def folder(home: Path, name: str) -> Path:
 
 
 def digest(planned: Path) -> str:
-    """SHA-256 over the plan's two files: what was approved is what is exported."""
+    """SHA-256 over the plan's files: what was approved is what is exported."""
     found = hashlib.sha256()
-    for name in (PLAN, SUMMARY):
+    for name in FILES:
         try:
             found.update(hashlib.sha256((planned / name).read_bytes()).digest())
         except FileNotFoundError:
@@ -73,6 +77,9 @@ def read(planned: Path) -> pa.Table:
         raise InputError(f"{PLAN}: arm is {SEND} or {HOLDOUT}; there are {len(arms - {SEND, HOLDOUT})} other values")
     held = table.filter(pc.equal(table["arm"], HOLDOUT))["customer_id"]
     sent = table.filter(pc.equal(table["arm"], SEND))["customer_id"]
+    everybody = storage.read_table(planned / ELIGIBLE, ["customer_id", "arm"])
+    kept = everybody.filter(pc.equal(everybody["arm"], HOLDOUT))["customer_id"]
+    held = pa.chunked_array([*held.chunks, *kept.chunks], pa.string())
     both = pc.sum(pc.is_in(pc.unique(sent), value_set=held.combine_chunks())).as_py() or 0
     if both:
         raise InputError(f"{PLAN}: {both} customers are in the holdout and are sent to; plan again")
@@ -100,8 +107,9 @@ def export(planned: Path, home: Path, name: str, *, approved: str, receipt: Mapp
             storage.write_table(rows, draft / f"{arm}.parquet")
             _write_csv(rows, draft / f"{arm}.csv", excel)
             files |= {f"{arm}{suffix}": {"rows": rows.num_rows} for suffix in (".csv", ".parquet")}
-        shutil.copyfile(planned / SUMMARY, draft / SUMMARY)
-        files[SUMMARY] = {}
+        for file in (ELIGIBLE, SUMMARY):
+            shutil.copyfile(planned / file, draft / file)
+            files[file] = {}
         for file, facts in files.items():
             facts["sha256"] = hashlib.sha256((draft / file).read_bytes()).hexdigest()
         written = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

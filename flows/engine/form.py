@@ -9,7 +9,9 @@ from pydantic import Field
 
 from tasks.settings import STAGES
 
-BusinessDate = Annotated[str | None, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")]
+DAY = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$"
+
+BusinessDate = Annotated[str | None, Field(pattern=DAY)]
 """YYYY-MM-DD, or nothing."""
 
 Force = list[Literal[STAGES]]  # type: ignore[valid-type]
@@ -27,7 +29,7 @@ NumTrials = Annotated[int, Field(ge=1, le=10_000)]
 Metric = Annotated[str, Field(pattern=r"^\w+ [\w@]+$")]
 """Task and figure, as "all ndcg@10"."""
 
-Windows = list[Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")]]
+Windows = list[Annotated[str, Field(pattern=DAY)]]
 """YYYY-MM-DD, Mondays."""
 
 Minutes = Annotated[float | None, Field(gt=0)]

@@ -63,6 +63,20 @@ class Run:
             if one.name in wanted:
                 await self._timed(one, self._stage_work(one))
 
+    async def on_last_night(self, last: str) -> None:
+        """Run one stage of phase `deliver` and what it needs; nothing is trained for it.
+
+        Raises InputError when a stage that trains is not as the last night left it.
+        """
+        trained = [one.name for one in self.stages if one.name in self._needed(last) and one.phase == "retrain"]
+        stale = [one.name for one in self.stages if one.name in trained and not self._is_clean(one)]
+        if stale:
+            raise InputError(
+                f"{', '.join(stale)}: code, parameters or data changed since the last night, or it never ran; "
+                "run nightly first"
+            )
+        await self.upto(last)
+
     def _needed(self, last: str) -> set[str]:
         return {last, *(name for one in self.stages if one.name == last for name in one.upstream)}
 

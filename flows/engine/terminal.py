@@ -8,13 +8,15 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
-from flows.engine import overrides, server
+from flows.engine import overrides, questions, server
 from nightmarket.contracts import InputError
 from tasks import settings, storage
 
-FLOWS = ("nightly", "retrain", "deliver", "search")
+ASKING = ("campaign", "launch")
+FLOWS = ("nightly", "retrain", "deliver", "search", *ASKING)
 
 
 def hand_over(flow: str) -> None:
@@ -27,8 +29,10 @@ def main(flow: str = "", arguments: list[str] | None = None) -> int:
     try:
         if flow not in FLOWS:
             raise InputError(f"there is no such flow; there are {', '.join(FLOWS)}")
+        if flow in ASKING:  # their options are those of the form, so the flow is read first
+            return _run(flow, lambda found: questions.parameters(found, arguments))
         parameters = _parameters(flow, arguments)
-        return _run(flow, parameters)
+        return _run(flow, lambda _: parameters)
     except InputError as error:
         print(f"nightmarket: {flow}: {error}", file=sys.stderr)
         return 2
@@ -74,7 +78,7 @@ def _check_date(text: str | None) -> None:
         raise InputError(f"--business-date {text}: expected a date as YYYY-MM-DD") from None
 
 
-def _run(flow: str, parameters: dict[str, Any]) -> int:
+def _run(flow: str, read: Callable[[Any], dict[str, Any]]) -> int:
     started = time.perf_counter()
     home = storage.home()
     if not (home / "dvc.yaml").exists():
@@ -85,6 +89,7 @@ def _run(flow: str, parameters: dict[str, Any]) -> int:
         from prefect.exceptions import TerminationSignal
         from prefect.logging.handlers import APILogHandler
 
+        parameters = read(getattr(module, flow))
         if own:
             own.wait()
         try:
@@ -101,7 +106,7 @@ def _tell(flow: str, state: Any, outcome: Any, seconds: float) -> int:
         print(f"nightmarket: {flow}: {state.message}", file=sys.stderr)
         return 1
     print("\n".join(["", *outcome.lines(), f"{flow} done in {seconds:.1f} s"]), flush=True)
-    return 0
+    return getattr(outcome, "exit_code", 0)
 
 
 def _terminated(*_: Any) -> None:

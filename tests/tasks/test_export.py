@@ -32,6 +32,8 @@ def plan(folder, **changes):
     }
     folder.mkdir(exist_ok=True)
     storage.write_table(pa.table(columns | changes), folder / "plan.parquet")
+    arms = pa.table({"customer_id": ["a1", "b2", "c3", "d4", "e5"], "arm": ["send", "send", *["holdout"] * 3]})
+    storage.write_table(arms, folder / "eligible.parquet")
     storage.write_json({"num_sent": 2}, folder / "summary.json")
     return folder
 
@@ -97,6 +99,8 @@ def test_a_plan_that_changed_after_its_approval_is_not_exported(tmp_path):
 def test_a_customer_in_both_arms_stops_the_export(tmp_path):
     with pytest.raises(InputError, match="1 customers are in the holdout and are sent to"):
         exported(tmp_path, customer_id=["a1", "b2", "a1", "d4"])
+    with pytest.raises(InputError, match="1 customers are in the holdout"):  # kept back without a row of her own
+        exported(tmp_path, customer_id=["a1", "e5", "c3", "d4"])
     with pytest.raises(InputError, match="1 other values"):
         exported(tmp_path, arm=["send", "send", "control", "holdout"])
 

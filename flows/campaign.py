@@ -1,0 +1,106 @@
+"""By hand: plan one campaign on what the last night left, wait for a person's approval, export it."""
+
+import contextlib
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas import State
+
+from flows.engine import approval, contacts, terminal
+from flows.engine.brief import ApprovalMinutes, Budget, CampaignName, Count, Day, Goal, HoldoutShare, Names, Offers
+from flows.engine.form import WaitMinutes
+from flows.engine.outcome import in_one_line, post_failure
+from flows.engine.run import open_run
+from nightmarket.contracts import InputError
+from tasks import export, settings, storage
+
+PLAN = Path("artifacts/plan")
+
+
+@flow(name="campaign", persist_result=False, on_failure=[post_failure], on_crashed=[post_failure])
+@in_one_line
+async def campaign(
+    name: CampaignName,
+    budget: Budget,
+    goal: Goal = "profit",
+    start: Day = None,
+    end: Day = None,
+    segments: Names = [],  # noqa: B006 - a parameter's default in the form
+    channels: Names = [],  # noqa: B006
+    offers: Offers = [],  # noqa: B006
+    kind: str | None = None,
+    max_per_customer: Count = None,
+    holdout: HoldoutShare = None,
+    excel: bool = False,
+    approval_minutes: ApprovalMinutes = 480,
+    wait_minutes: WaitMinutes = 240,
+) -> State[contacts.Decided]:
+    """Plan, show the figures, wait for approval, export; nothing is trained, and nothing leaves without a yes.
+
+    Args:
+        name: Name of the campaign and of its folder below exports/: letters, digits, - and _, no spaces.
+        budget: What contacts and taken offers may be expected to cost together, in the shop's currency.
+        goal: profit: net of all cost; responses: as many as the budget allows, whatever they earn.
+        start: First day that contacts go out on. Empty: the day that the last night prepared.
+        end: Last day, which needs a start too. Empty: as many days as params.yaml says (plan.days).
+        segments: Whom to contact: names of segments, as the morning page shows them. Empty: everybody.
+        channels: Which of the channels in params.yaml (plan.channels) to use. Empty: all of them.
+        offers: What to offer: name, kind, and a category or products. Empty: the past offers with most responses.
+        kind: Kind of campaign, as in the shop's own table of campaigns. Empty: the most usual.
+        max_per_customer: Contacts that one customer may get. Empty: as params.yaml says.
+        holdout: Share of the eligible customers who are kept back at random, .01 to .9. Empty: as params.yaml says.
+        excel: Mark the CSV files as UTF-8 for Excel, which garbles Chinese otherwise. For mail tools leave it off.
+        approval_minutes: How long the plan waits for a person; after that nothing is exported.
+        wait_minutes: How long to wait while another run holds the lock.
+    """
+    home = storage.home()
+    export.folder(home, name)
+    changes: dict[str, Any] = {"plan.name": name, "plan.budget": budget, "plan.goal": goal, "plan.kind": kind}
+    changes |= {"plan.start": start, "plan.days": num_days(start, end), "plan.holdout": holdout}
+    changes |= {"plan.max_per_customer": max_per_customer, "plan.channels": chosen_channels(home, channels)}
+    changes["plan.offers"] = [offer.model_dump(mode="json", exclude_none=True) for offer in offers] or None
+    changes["plan.audience.segments"] = list(segments) or None
+    changes = {key: value for key, value in changes.items() if value is not None}
+    with contextlib.ExitStack() as stack:
+        async with open_run(f"campaign-{name}", changes=changes, wait_minutes=wait_minutes) as run:
+            approval.bury(home)
+            run.require_data()
+            await run.on_last_night("plan")
+            run.keep("plan")
+            held = stack.enter_context(approval.held(run, name, PLAN))
+        return await contacts.decide(held, minutes=approval_minutes, excel=excel)
+
+
+def num_days(start: str | None, end: str | None) -> int | None:
+    """Days from start to end, both included; InputError, naming the field, where they do not make a span."""
+    for field, text in (("start", start), ("end", end)):
+        try:
+            datetime.date.fromisoformat(text or "2000-01-01")
+        except ValueError:
+            raise InputError(f"{field}: {text} is no day of the calendar") from None
+    if end is None:
+        return None
+    if start is None:
+        raise InputError("start: an end needs a start too")
+    days = (datetime.date.fromisoformat(end) - datetime.date.fromisoformat(start)).days + 1
+    if days < 1:
+        raise InputError(f"end: {end} lies before the start, {start}")
+    return days
+
+
+def chosen_channels(home: Path, names: Sequence[str]) -> dict[str, Any] | None:
+    """These channels of params.yaml with their costs; InputError for one that is not there."""
+    if not names:
+        return None
+    section = settings.load("plan", home / "params.yaml").model_dump(mode="json")
+    unknown = [name for name in names if name not in section["channels"]]
+    if unknown:
+        raise InputError(f"channels: no channel '{unknown[0]}'; params.yaml has {', '.join(section['channels'])}")
+    return {name: section["channels"][name] for name in names}
+
+
+if __name__ == "__main__":
+    terminal.hand_over("campaign")

@@ -1,0 +1,123 @@
+"""A plan's figures for people: in the Prefect UI, on a terminal, and in the form that asks for approval."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
+
+from tasks import export
+
+GROUPS = {"by_segment": "segment", "by_offer": "offer", "by_channel": "channel", "by_slot": "time slot"}
+FIRST_LINES = 10
+
+
+def facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a person needs to decide, as (what, how much)."""
+    spend, budget = _number(summary, "spend"), summary.get("budget")
+    share = f" of {budget:,.2f} ({spend / budget:.1%})" if budget else ""
+    eligible, everybody = _number(summary, "num_eligible"), _number(summary, "num_customers")
+    found = [
+        ("contacts", f"{_number(summary, 'num_contacts'):,.0f} to {_number(summary, 'num_sent'):,.0f} customers"),
+        ("eligible", f"{eligible:,.0f} of {everybody:,.0f} customers"),
+        ("kept back", f"{_number(summary, 'num_holdout'):,.0f} customers at random, who get nothing"),
+        ("spend", f"{spend:,.2f}{share}"),
+        ("responses", f"{_number(summary, 'expected_responses'):,.1f} expected"),
+        ("profit", f"{_number(summary, 'expected_profit'):,.2f} expected, net of cost"),
+    ]
+    certificate = summary.get("certificate")
+    if certificate:
+        unit = "" if certificate.get("unit") != "responses" else " responses"
+        best = f"no plan within these limits can expect more than {certificate['bound']:,.2f}{unit}"
+        found.append(("certificate", f"{best}; this one is {certificate['gap']:.3%} below"))
+    return found
+
+
+def words(summary: Mapping[str, Any]) -> list[str]:
+    """The plan's own sentences."""
+    said = summary.get("words") or []
+    return [said] if isinstance(said, str) else [str(one) for one in said]
+
+
+def markdown(name: str, summary: Mapping[str, Any], kept: str, first: Sequence[Mapping[str, Any]]) -> str:
+    """One page: figures, sentences, groups, and the first lines of what would be sent.
+
+    kept   where the run is kept, and the plan's hash
+    """
+    asked = [(key.replace("_", " "), _plain(value)) for key, value in (summary.get("campaign") or {}).items()]
+    parts = [
+        f"# {_cell(name)}",
+        _table(("", ""), facts(summary)),
+        *(_text(one) for one in words(summary)),
+        *(f"### By {title}\n\n{_groups(summary[key])}" for key, title in GROUPS.items() if summary.get(key)),
+    ]
+    if first:
+        rows = [list(row.values()) for row in first]
+        parts.append(f"### The first of what would be sent\n\n{_table(list(first[0]), rows)}")
+    parts += [f"### Asked for\n\n{_table(('', ''), [one for one in asked if one[1]])}"] if asked else []
+    return "\n\n".join([*parts, kept])
+
+
+def first_lines(planned: Path) -> list[dict[str, Any]]:
+    """The first contacts of the send file."""
+    table = export.read(planned)
+    rows = table.filter(pc.equal(table["arm"], export.SEND)).slice(0, FIRST_LINES)
+    wanted = [*export.FIRST, "probability", "expected_profit"]
+    return [{key: _plain(value) for key, value in row.items()} for row in rows.select(wanted).to_pylist()]
+
+
+async def show(name: str, summary: Mapping[str, Any], kept: str, planned: Path) -> str:
+    """Artifacts on the flow run: one page, and a table per group; returns the page."""
+    first = first_lines(planned)
+    page = markdown(name, summary, kept, first)
+    await acreate_markdown_artifact(key="plan", markdown=page, description=f"{name}: the plan in figures")
+    for key, title in GROUPS.items():
+        if summary.get(key):
+            rows = [{column: _plain(value) for column, value in row.items()} for row in summary[key]]
+            await acreate_table_artifact(
+                key=f"plan-{key.replace('_', '-')}", table=rows, description=f"{name}: by {title}"
+            )
+    if first:
+        await acreate_table_artifact(key="plan-first-lines", table=first, description=f"{name}: first contacts")
+    return page
+
+
+def _number(summary: Mapping[str, Any], key: str) -> float:
+    return float(summary.get(key) or 0)
+
+
+def _groups(rows: Sequence[Mapping[str, Any]]) -> str:
+    heads = ("", "contacts", "spend", "expected responses", "expected profit")
+    keys = ("name", "num", "spend", "expected_responses", "expected_profit")
+    return _table(heads, [[_plain(row.get(key)) for key in keys] for row in rows])
+
+
+def _plain(value: Any) -> str:
+    """A value as people write it."""
+    if isinstance(value, bool) or value is None:
+        return "" if value is None else "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.2f}" if abs(value) >= 1 or value == 0 else f"{value:.3g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(one) for one in value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_plain(one)}" for key, one in value.items())
+    return str(value)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(_cell(str(value)) for value in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    """Text of the retailer in a table: no cell of its own, no markup."""
+    return re.sub(r"([|<>\[\]`*_\\#])", r"\\\1", " ".join(text.split())) if text != "---" else text
+
+
+def _text(text: str) -> str:
+    return re.sub(r"([<>\[\]`])", r"\\\1", " ".join(text.split()))

@@ -1,0 +1,260 @@
+"""Campaigns on the small project: planned, approved by a person (or not), exported, on record."""
+
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+from prefect.client.orchestration import get_client
+from prefect.client.schemas import filters
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flows.campaign import campaign as flow
+from flows.campaign import num_days
+from flows.engine import questions
+from nightmarket.contracts import InputError
+
+PLAN = """
+import pyarrow as pa
+
+from tasks import storage
+from tasks.settings import StageSettings
+
+
+class Settings(StageSettings):
+    name: str = "campaign"
+    goal: str = "profit"
+    start: str | None = None
+    days: int = 7
+    budget: float = 0.0
+    channels: dict[str, dict[str, float]] = {"email": {"cost": 0.01}, "sms": {"cost": 0.05}}
+    offers: tuple[dict, ...] = ()
+
+
+def run(settings):
+    num = int(settings.budget)
+    arms = ["send" if i % 4 else "holdout" for i in range(num)]
+    columns = dict.fromkeys(("segment", "offer", "offer_kind", "channel", "day", "slot"), ["x"] * num)
+    numbers = ("probability", "expected_value", "cost", "expected_profit", "propensity")
+    columns |= dict.fromkeys(numbers, [0.5] * num)
+    ids = [f"c{i}" for i in range(num)]
+    table = pa.table({"customer_id": pa.array(ids, pa.string()), **columns, "arm": pa.array(arms, pa.string())})
+    storage.write_table(table, storage.ARTIFACTS / "plan/plan.parquet")
+    eligible = pa.table({"customer_id": pa.array(ids, pa.string()), "arm": pa.array(arms, pa.string())})
+    storage.write_table(eligible, storage.ARTIFACTS / "plan/eligible.parquet")
+    sent = arms.count("send")
+    group = [{"name": "x|y", "num": sent, "spend": 1.0 * sent, "expected_responses": 2.0, "expected_profit": 3.0}]
+    summary = {
+        "campaign": settings.model_dump(), "num_customers": 9, "num_eligible": 8, "num_sent": sent,
+        "num_contacts": sent, "num_holdout": num - sent, "spend": 1.0 * sent, "budget": settings.budget,
+        "expected_responses": 2.0, "expected_profit": 3.0, "certificate": {"value": 3.0, "bound": 3.0, "gap": 0.0}, "by_segment": group,
+        "words": ["A sentence of the plan."], "empty_because": None if num else "the budget is 0",
+    }
+    storage.write_json(summary, storage.ARTIFACTS / "plan/summary.json")
+"""
+STARTED_BY_HAND = """
+import asyncio, json, sys
+from flows.{flow} import {flow}
+
+async def main():
+    asked = json.loads(sys.argv[1])
+    for state in await asyncio.gather(*[{flow}(**one, return_state=True) for one in asked]):
+        print(state.name, "|", state.message)
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def shop(project):
+    """The project with a plan that sends to three of four customers, as many as the budget says."""
+    (project.home / "tasks/plan.py").write_text(PLAN)
+    dag = yaml.safe_load((project.home / "dvc.yaml").read_text())
+    deps = ["artifacts/rank", "tasks/plan.py"]
+    meta = {"phase": "deliver"}
+    dag["stages"]["plan"] = {
+        "cmd": "python -m tasks plan", "deps": deps, "params": ["plan"], "outs": ["artifacts/plan"], "meta": meta
+    }  # fmt: skip
+    (project.home / "dvc.yaml").write_text(yaml.safe_dump(dag, sort_keys=False))
+    (project.home / "params.yaml").write_text(
+        "snapshot: {business_date: null}\nrank: {num_leaves: 31}\nplan: {budget: 0}"
+    )
+    with (project.home / ".gitignore").open("a") as file:
+        file.write("/exports/\n")
+    project.git("add", "--all")
+    project.git("commit", "--quiet", "--message", "a plan")
+    return project
+
+
+def in_ui(shop, flow, *asked):
+    """The flow as the worker starts it, several at once in one process."""
+    command = [sys.executable, "-c", STARTED_BY_HAND.format(flow=flow), json.dumps(asked)]
+    return subprocess.Popen(
+        command, cwd=shop.home, env=shop.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def decisions(shop):
+    path = shop.private("decisions.jsonl")
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def left_alone(shop):
+    names = ("params.yaml", "dvc.lock", "data/raw.dvc", "data/champion.dvc")
+    return {name: (shop.home / name).read_bytes() for name in names}
+
+
+def rows(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def paused(client, process, names, seconds=60.0):
+    """The flow runs of these campaigns, once all of them wait for approval."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = {run.parameters["name"]: run for run in client.read_flow_runs(limit=20) if run.state.is_paused()}
+        if set(names) <= set(found):
+            return [found[name] for name in names]
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline, "nothing waits for approval"
+        time.sleep(0.2)
+
+
+def test_campaigns_wait_side_by_side_and_what_was_approved_is_exported(shop):
+    before = left_alone(shop)
+    asked = [
+        {"name": "spring", "budget": 8, "start": "2020-02-27", "end": "2020-03-01", "channels": ["sms"]},
+        {"name": "autumn", "budget": 12},
+        {"name": "silent", "budget": 4, "approval_minutes": 0.1},
+    ]
+    process = in_ui(shop, "campaign", *asked)
+    with temporary_settings({PREFECT_API_URL: shop.api}), get_client(sync_client=True) as client:
+        spring, autumn = paused(client, process, ["spring", "autumn"])
+        assert shop.private("run.lock").read_text() == ""  # nobody holds it while people think
+        only = filters.ArtifactFilter(flow_run_id=filters.ArtifactFilterFlowRunId(any_=[spring.id]))
+        shown = {one.key: one.data for one in client.read_artifacts(artifact_filter=only)}
+        assert {"plan", "plan-by-segment", "plan-first-lines"} <= set(shown)
+        for words in ("| contacts | 6 to 6 customers |", "A sentence of the plan.", "x\\|y", "c1"):
+            assert words in shown["plan"]
+        assert "c0" not in shown["plan-first-lines"]  # held out
+        unsigned = client.resume_flow_run(spring.id, run_input={"approve": "yes", "who": " "})
+        assert unsigned.status.value == "REJECT"
+        assert (
+            client.resume_flow_run(spring.id, run_input={"approve": "yes", "who": "Li", "note": "go"}).status.value
+            == "ACCEPT"
+        )
+        client.resume_flow_run(autumn.id, run_input={"approve": "no", "who": "Wang"})
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 0, said
+    for line in (
+        "Exported | approved by Li: go; exports/spring",
+        "Refused | refused by Wang",
+        "Expired | nobody decided",
+    ):
+        assert line in said
+    assert [path.name for path in (shop.home / "exports").iterdir()] == ["spring"]
+    sent, held = rows(shop.home / "exports/spring/send.csv"), rows(shop.home / "exports/spring/holdout.csv")
+    assert [row["customer_id"] for row in sent] == ["c1", "c2", "c3", "c5", "c6", "c7"]
+    assert [row["customer_id"] for row in held] == ["c0", "c4"]
+    receipt = json.loads((shop.home / "exports/spring/receipt.json").read_text())
+    assert (receipt["approved_by"], receipt["note"], receipt["campaign"]["budget"]) == ("Li", "go", 8.0)
+    kept = yaml.safe_load(shop.git("show", f"refs/runs/{receipt['run']}:params.yaml"))
+    assert (kept["plan"]["budget"], kept["plan"]["name"]) == (8, "spring")
+    found = {one["name"]: one for one in decisions(shop)}
+    assert {name: one["decision"] for name, one in found.items()} == {
+        "spring": "exported", "autumn": "refused", "silent": "expired"
+    }  # fmt: skip
+    assert (found["spring"]["who"], found["autumn"]["who"]) == ("Li", "Wang")
+    assert (kept["plan"]["days"], kept["plan"]["channels"]) == (4, {"sms": {"cost": 0.05}})
+    assert found["spring"]["plan_sha256"] == receipt["plan_sha256"]
+    assert left_alone(shop) == before
+    assert list(shop.private("undecided").iterdir()) == []
+
+
+def test_a_plan_that_somebody_changes_while_it_waits_is_not_exported(shop):
+    process = in_ui(shop, "campaign", {"name": "spring", "budget": 8})
+    with temporary_settings({PREFECT_API_URL: shop.api}), get_client(sync_client=True) as client:
+        [run] = paused(client, process, ["spring"])
+        [folder] = shop.private("undecided").iterdir()
+        (folder / "summary.json").write_text("{}")
+        client.resume_flow_run(run.id, run_input={"approve": "yes", "who": "Li"})
+    said = process.communicate(timeout=60)[0]
+    assert "Failed | the plan changed after it was approved" in said
+    assert not list((shop.home / "exports").glob("*"))
+    assert [one["decision"] for one in decisions(shop)] == ["failed"]
+
+
+def test_a_waiting_run_that_is_killed_is_put_on_record_by_the_next_whose_empty_plan_is_not_offered(shop):
+    process = in_ui(shop, "campaign", {"name": "spring", "budget": 8})
+    with temporary_settings({PREFECT_API_URL: shop.api}), get_client(sync_client=True) as client:
+        paused(client, process, ["spring"])
+    process.kill()
+    process.wait()
+    done = shop.flow("campaign", "--name", "none", "--budget", "0", "--approve", "Li")
+    assert done.returncode == 3, done.stderr
+    assert "decision  the plan is empty: the budget is 0" in done.stdout
+    assert [(one["name"], one["decision"]) for one in decisions(shop)] == [("spring", "lost"), ("none", "empty")]
+    assert not (shop.home / "exports").exists()
+
+
+def test_on_a_terminal_the_name_of_whoever_approves_is_enough_and_a_name_is_exported_once(shop):
+    arguments = ("--name", "双十一", "--budget", "8", "--approve", "Li", "--note", "from a script")
+    done = shop.flow("campaign", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert f"files     {shop.home / 'exports/双十一'}" in done.stdout
+    assert [(one["who"], one["note"]) for one in decisions(shop)] == [("Li", "from a script")]
+    again = shop.flow("campaign", *arguments)
+    assert again.returncode == 1
+    assert "name: exports/双十一 is there already" in again.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--budget", "-1"], "budget: Input should be greater than or equal to 0"),
+        (["--name", "../up"], "name: String should match pattern"),
+        (["--start", "soon"], "start: String should match pattern"),
+        (["--holdout", "0"], "holdout: Input should be greater than or equal to 0.01"),
+        (["--offers", "{name: a, kind: lottery, category: X}"], "offers.0.kind: Input should be 'discount'"),
+    ],
+)
+def test_a_wrong_field_is_named_in_one_line(arguments, line):
+    given = {"--name": "spring", "--budget": "5", "--approve": "Li", **dict([arguments])}
+    with pytest.raises(InputError, match=re.escape(line)) as error:
+        questions.parameters(flow, [word for pair in given.items() for word in pair])
+    assert "\n" not in str(error.value)
+
+
+def test_words_that_look_like_numbers_stay_words_and_lists_take_several():
+    arguments = "--name 2018 --budget 5 --segments regulars 12 --excel true --start 2020-02-03 --approve Li"
+    found = questions.parameters(flow, arguments.split())
+    assert found == {
+        "name": "2018", "budget": 5, "segments": ["regulars", "12"], "excel": True, "start": "2020-02-03"
+    }  # fmt: skip
+
+
+def test_without_a_keyboard_and_without_a_name_nobody_can_approve(monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    with pytest.raises(InputError, match="--approve YOUR_NAME"):
+        questions.parameters(flow, ["--name", "a", "--budget", "5"])
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "line"),
+    [
+        ("2020-03-02", "2020-03-01", "end: 2020-03-01 lies before the start"),
+        (None, "2020-03-01", "start: an end needs a start too"),
+        ("2020-02-31", None, "start: 2020-02-31 is no day of the calendar"),
+    ],
+)
+def test_dates_that_make_no_span_are_refused(start, end, line):
+    with pytest.raises(InputError, match=line):
+        num_days(start, end)
+    assert num_days("2020-02-28", "2020-03-01") == 3
+    assert num_days("2020-02-28", None) is None
