@@ -58,7 +58,7 @@ def sizes(chance: Floats, standings: Floats) -> list[dict[str, float | int | Non
     ranked = np.sort(chance)[::-1]
     rows: list[dict[str, float | int | None]] = []
     for share in STEPS:
-        num = max(int(round(share * ranked.size)), 1)
+        num = max(round(share * ranked.size), 1)
         expected = float(ranked[:num].sum())
         held = float((standings < share).mean()) if standings.size else None
         total = float(ranked.sum())
@@ -124,18 +124,19 @@ def words(summary: dict[str, Any], design: Design, facts: dict[str, Any], notes:
     if summary["empty_because"]:
         return [f"Nothing is sent: {summary['empty_because']}.", *notes]
     told = [
-        f"{summary['num_contacts']:,} contacts to {summary['num_sent']:,} of an audience of {summary['num_eligible']:,}; "
-        f"{summary['num_holdout']:,} are kept back at random.",
+        f"{summary['num_contacts']:,} contacts to {summary['num_sent']:,} of an audience of "
+        f"{summary['num_eligible']:,}; {summary['num_holdout']:,} are kept back at random.",
     ]
     if facts.get("launches"):
+        seen = "" if facts["unseen"] else ", which the model had learned from"
         told.append(
-            f"Calibrated: the chance to buy within {facts['weeks']} weeks of coming on sale, on the {facts['launches']:,} "
-            f"launches of the last {facts['weeks']} weeks{'' if facts['unseen'] else ', which the model had learned from'}"
-            f" (expected {facts['expected']:,.0f} buyers before calibration, {facts['buyers']:,} bought)."
+            f"Calibrated: the chance to buy within {facts['weeks']} weeks of coming on sale, on the "
+            f"{facts['launches']:,} launches of the last {facts['weeks']} weeks{seen} "
+            f"(expected {facts['expected']:,.0f} buyers before calibration, {facts['buyers']:,} bought)."
         )
         told.append(
-            f"Not calibrated: how many buyers one product finds. Of 100 earlier launches, 80 found {facts['low']:.0f} to "
-            f"{facts['high']:.0f}; a product that nobody bought at all is not among them."
+            f"Not calibrated: how many buyers one product finds. Of 100 earlier launches, 80 found {facts['low']:.0f} "
+            f"to {facts['high']:.0f}; a product that nobody bought at all is not among them."
         )
     else:
         told.append(
