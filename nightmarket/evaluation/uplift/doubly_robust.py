@@ -84,7 +84,7 @@ def propensities(features: Doubles, exposed: Flags, fold: NDArray[np.int64]) -> 
             continue
         model = LogisticRegression(solver="newton-cholesky", max_iter=200).fit(features[~out], exposed[~out])
         chance[out] = model.predict_proba(features[out])[:, 1]
-    return chance
+    return np.clip(chance, 1e-6, 1 - 1e-6)
 
 
 def outcomes(features: Doubles, outcome_CY: Doubles, learn: Flags, fold: NDArray[np.int64]) -> Doubles:

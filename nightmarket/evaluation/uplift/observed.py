@@ -89,6 +89,8 @@ def observational(
         early = propensities(base, exposed, fold)
         guess = outcomes(base, placebo[:, None], ~exposed, fold)[:, 0]
         matched = early <= 1 - TRIM
+        if not (exposed & matched).any() or not (~exposed & matched).any():
+            matched = kept
         before = effect_on_exposed(exposed, early, placebo, guess, matched)
         nothing = estimate(before[1], before[0], freedom)
         apart = _spread(influence, kept) - _spread(before[1], matched)
