@@ -164,8 +164,9 @@ def _observed(
         num_customers=len(customers),
         num_items=len(products),
     )
+    shown = experiment_cases.without_holdouts(tables["exposures"])
     known = campaigns_of(
-        *(tables[name] for name in ("campaigns", "exposures", "responses", "offers")),
+        tables["campaigns"], shown, tables["responses"], tables["offers"],
         customers["customer_id"], products["product_id"], snapshot["time_zone"],
     )  # fmt: skip
     category = pd.factorize(products["category"].fillna(""))[0].astype(np.int32)

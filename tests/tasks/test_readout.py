@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from nightmarket.contracts import BY_NAME, arrow_schema
-from tasks import storage
+from tasks import storage, versions
 from tasks.__main__ import main
 
 NUM = 1600
@@ -202,6 +202,29 @@ def test_a_holdout_is_compared_by_what_it_buys(shop):
     assert one["control"] == "holdout"
     assert [comparison["metric"] for comparison in one["comparisons"]] == ["purchase value"]
     assert [arm["name"] for arm in found["effect_index"]["by_arm"]] == ["K1: v7"]
+
+
+def test_a_plan_with_a_holdout_brings_its_shares_in_the_log(shop):
+    """The exposures of a plan: nine tenths sent, one tenth kept back, each with its propensity."""
+    held = np.arange(NUM) % 10 == 0
+    arms = {"arm": list(np.where(held, "holdout", "send")), "propensity": np.where(held, 0.1, 0.9)}
+    clean("exposures", shop["exposures"] | arms)
+    found = read()
+    (one,) = found["experiments"]
+    assert one["sample_ratio"]["expected"] == {"holdout": pytest.approx(160), "send": pytest.approx(1440)}
+    assert one["sample_ratio"]["passed"]
+    assert found["off_policy"] == []
+
+
+def test_the_ledger_is_printed_without_a_registry(shop, capsys):
+    promise(shop)
+    assert versions.main() == 2
+    assert "run the stage that writes it" in capsys.readouterr().err
+    read()
+    assert versions.main() == 0
+    said = capsys.readouterr().out
+    assert "| v7 | v6 | +5.0% [+2.5%, +7.5%] |  | +134.4% [" in said
+    assert "cannot be told before there are 3" in said
 
 
 def test_without_arms_a_campaign_is_never_called_incremental(shop):

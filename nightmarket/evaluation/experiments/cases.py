@@ -51,6 +51,11 @@ class Case:
     final: bool
 
 
+def without_holdouts(exposures: pd.DataFrame) -> pd.DataFrame:
+    """The exposures of those who were shown something; rows of a holdout say what its customers did not get."""
+    return exposures[~exposures["arm"].fillna("").str.casefold().isin(HOLDOUTS)]
+
+
 def arms_of(exposures: pd.DataFrame) -> dict[str, list[str]]:
     """{campaign: arms in alphabetical order} of the campaigns with at least two arms."""
     named = exposures.loc[exposures["arm"].notna(), ["campaign_id", "arm"]].drop_duplicates()

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from nightmarket.contracts import InputError
-from nightmarket.evaluation.experiments.cases import HOLDOUTS
+from nightmarket.evaluation.experiments.cases import without_holdouts
 from nightmarket.evaluation.offpolicy import Log
 
 MAX_ACTIONS = 50
@@ -28,7 +28,7 @@ def tallies(
     impressions  rows of exposures;  responses  1 where the customer responded in that time, however often
     Arms that got nothing are left out: they have no impressions.
     """
-    shown = exposures[~exposures["arm"].fillna("").str.casefold().isin(HOLDOUTS)]
+    shown = without_holdouts(exposures)
     by = shown.groupby(["campaign_id", "customer_id"])
     rows = by.agg(impressions=("customer_id", "size"), arm=("arm", "first"), since=("timestamp", "min")).reset_index()
     rows = rows.merge(campaigns[["campaign_id", "kind", "start", "end"]], on="campaign_id", validate="many_to_one")

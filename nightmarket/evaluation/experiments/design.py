@@ -64,8 +64,9 @@ class Rule:
 
     def critical(self, num: float) -> float:
         """Standard errors that the difference must exceed with `num` customers, planned to end there."""
-        alpha = self.alpha / self.comparisons
-        return float(critical(num, num, alpha)) if self.always_valid else float(norm.isf(alpha / 2))
+        if self.always_valid:
+            return float(critical(num, num, self.alpha, self.comparisons))
+        return float(norm.isf(self.alpha / self.comparisons / 2))
 
 
 DEFAULT = Rule()

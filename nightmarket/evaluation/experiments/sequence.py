@@ -34,14 +34,15 @@ def scale(alpha: float) -> float:
     return float(-lambertw(-(alpha**2) / np.e, k=-1).real - 1)
 
 
-def critical(num: Any, planned: Any, alpha: float = 0.05) -> Any:
+def critical(num: Any, planned: Any, alpha: float = 0.05, comparisons: int = 1) -> Any:
     """Standard errors to each side of the estimate, where a fixed interval has 1.96.
 
-    num      customers so far, all arms of the comparison together; broadcast with `planned`
-    planned  customers at which the sequence is narrowest; fixed before the start, never from the data
+    num          customers so far, all arms of the comparison together; broadcast with `planned`
+    planned      customers at which the sequence is narrowest; fixed before the start, never from the data
+    comparisons  sequences that are to cover together (Bonferroni)
     """
     m = scale(alpha) * np.asarray(num, np.float64) / planned
-    return np.sqrt((1 + 1 / m) * (np.log1p(m) + 2 * np.log(1 / alpha)))
+    return np.sqrt((1 + 1 / m) * (np.log1p(m) + 2 * np.log(comparisons / alpha)))
 
 
 def p_value(z: Any, num: Any, planned: Any, alpha: float = 0.05) -> Any:
