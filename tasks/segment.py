@@ -44,11 +44,11 @@ def run(settings: Settings) -> None:
     customers = storage.read_table(PREPARED / "customers.parquet").to_pandas()
     products = storage.read_table(PREPARED / "products.parquet").to_pandas()
     windows = storage.read_json(PREPARED / "windows.json")
-    lines = _lines(len(customers), len(products))
+    lines = read_lines(len(customers), len(products))
     today = int(lines.day.max())
     since = today - settings.weeks * 7
     recent = lines.where(lines.day > since)
-    visits = _visits(customers, windows["time_zone"])
+    visits = read_visits(customers, windows["time_zone"])
     seen = visits.where((visits.day > since) & (visits.day <= today))
     shelf = segments.shelf(products, recent)
     features = segments.behaviour(recent, seen, shelf, today).dropna()
@@ -87,13 +87,14 @@ def run(settings: Settings) -> None:
     storage.write_json(result, OUT / "segments.json")
 
 
-def _lines(num_customers: int, num_items: int) -> Histories:
+def read_lines(num_customers: int, num_items: int) -> Histories:
+    """The purchase lines that `prepare` wrote."""
     table = storage.read_table(PREPARED / "purchases.parquet")
     arrays = {name: table[name].to_numpy() for name in table.column_names}
     return Histories(**arrays, num_customers=num_customers, num_items=num_items)
 
 
-def _visits(customers: pd.DataFrame, time_zone: str) -> Visits:
+def read_visits(customers: pd.DataFrame, time_zone: str) -> Visits:
     """Hours in which customers bought, shop-local."""
     events = storage.read_table(CLEAN / "events.parquet", columns=["customer_id", "timestamp", "kind"])
     events = events.filter(pc.equal(events["kind"], "purchase"))

@@ -82,8 +82,8 @@ def strategy(rows: list[dict[str, Any]], others: dict[str, dict[str, Any]]) -> d
     stated, said = _figures(first, "en"), _figures(first, "zh")
     if clear:
         second, two = _figures(rest[0], "en"), _figures(rest[0], "zh")
-        english = f"They answered {stated} most, ahead of {second}: send that kind first."
-        chinese = f"对{said}响应最高，高于{two}：优先发此类。"
+        english = f"They answered {stated} most, ahead of {second}: the kind to try first."
+        chinese = f"对{said}响应最高，高于{two}：可优先尝试此类。"
     elif rest:
         listed = "; ".join(_figures(row, "en") for row in rows)
         english = f"No measured difference between kinds of campaign: {listed}."

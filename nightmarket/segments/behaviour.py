@@ -96,14 +96,17 @@ def visits(customer: NDArray[np.int32], local_seconds: NDArray[np.int64]) -> Vis
 
     Where more than 19 of 20 events stand at midnight sharp the shop records days only, and the part is -1.
     """
-    timed = customer.size > 0 and (local_seconds % 86_400 == 0).mean() <= 0.95
-    hours = np.unique(np.stack([customer.astype(np.int64), local_seconds // 3600]), axis=1) if customer.size else None
-    if hours is None:
+    if not customer.size:
         return Visits(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int8))
-    hour = hours[1] % 24
-    part = np.searchsorted([5, 11, 17, 22], hour, side="right") - 1
+    timed = (local_seconds % 86_400 == 0).mean() <= 0.95
+    hours = local_seconds // 3600
+    first = int(hours.min())
+    span = int(hours.max()) - first + 1
+    who, hour = np.divmod(np.unique(customer.astype(np.int64) * span + hours - first), span)
+    hour += first
+    part = np.searchsorted([5, 11, 17, 22], hour % 24, side="right") - 1
     part = np.where(part < 0, len(PARTS) - 1, part) if timed else np.full(hour.size, -1)
-    return Visits(hours[0].astype(np.int32), (hours[1] // 24).astype(np.int32), part.astype(np.int8))
+    return Visits(who.astype(np.int32), (hour // 24).astype(np.int32), part.astype(np.int8))
 
 
 def behaviour(lines: Histories, seen: Visits, shelf: Shelf, today: NDArray[np.int32] | int) -> pd.DataFrame:

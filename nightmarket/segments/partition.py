@@ -72,7 +72,7 @@ def stability(points_NF: Points, k: int, seed: int, resamples: int = 10) -> Stab
     found, jaccard = [], np.zeros(k)
     for i in range(resamples):
         rows = rng.permutation(len(points))[: int(0.8 * len(points))]
-        again, _ = nearest(points, kmeans(points[rows], k, seed + i + 1))
+        again, _ = nearest(points, kmeans(points[rows], k, seed + i + 1, starts=5))
         found.append(adjusted_rand_score(whole, again))
         jaccard += _jaccard(whole, again, k) / resamples
     lasting = np.mean(found) >= STABLE and jaccard.min() >= DISSOLVED

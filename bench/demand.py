@@ -1,0 +1,124 @@
+"""Forecasts of units per product type beside the simple ones and beside statsforecast, on rolling origins; the price
+response with its placebo.
+
+    python -m bench.demand [--windows 3] [--series 150]
+
+Reads artifacts/prepare of the checkout (run `make nightly` first). The last line is one JSON object.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nightmarket import demand
+from nightmarket.demand import METHODS, Weekly
+from nightmarket.evaluation import paired
+from nightmarket.histories import Histories, monday
+from tasks import storage
+
+PREPARED = Path("artifacts/prepare")
+SEED = 17
+
+
+def shop() -> tuple[Histories, Weekly, np.ndarray, list[str]]:
+    """Purchases, weekly units, and the type of each product."""
+    products = storage.read_table(PREPARED / "products.parquet").to_pandas()
+    table = storage.read_table(PREPARED / "purchases.parquet")
+    arrays = {name: table[name].to_numpy() for name in table.column_names}
+    lines = Histories(**arrays, num_customers=int(arrays["customer"].max()) + 1, num_items=len(products))
+    code, names = pd.factorize(demand.kind_paths(products))
+    last = storage.read_json(PREPARED / "windows.json")["test"]["last_target"]
+    return lines, demand.weekly(lines, code, list(names), last), code, list(names)
+
+
+def peers(history: Weekly, num: int, ahead: int) -> list[dict[str, Any]]:
+    """statsforecast's automatic methods on the `num` types with most units, last weeks: WAPE, and the paired
+    difference of absolute errors per type from the method that the stage takes most, in shares of all units."""
+    from statsforecast import models
+
+    past = history.until(history.units.shape[1] - ahead)
+    top = np.argsort(-past.units.sum(axis=1), kind="stable")[:num]
+    units, start = past.units[top], past.start[top]
+    order = {kind: i for i, kind in enumerate(history.kinds)}
+    truth = history.units[[order[past.kinds[i]] for i in top], -ahead:]
+    ours = np.abs(truth - METHODS["IMAPA"](units, start)[:, None]).mean(axis=1)
+    rows = [{"model": "IMAPA here", "wape": float(ours.sum() / truth.mean(axis=1).sum()), "ms_per_series": None}]
+    for name, model in (
+        ("AutoETS", models.AutoETS(season_length=1)),
+        ("AutoCES", models.AutoCES(season_length=1)),
+        ("AutoTheta", models.AutoTheta(season_length=1)),
+        ("IMAPA", models.IMAPA()),
+    ):
+        model.forecast(y=units[0].copy(), h=ahead)  # compiles
+        started = time.perf_counter()
+        pairs = zip(units, start, strict=True)
+        said = np.stack([model.forecast(y=row[first:].copy(), h=ahead)["mean"] for row, first in pairs])
+        spent = 1000 * (time.perf_counter() - started) / num
+        error = np.abs(truth - np.maximum(said, 0)).mean(axis=1)
+        gain, share = paired(ours, error, SEED), num / truth.mean(axis=1).sum()
+        rows.append(
+            {"model": f"statsforecast {name}", "wape": float(error.sum() / truth.mean(axis=1).sum())}
+            | {"ms_per_series": spent, "ours_minus_it": {k: v * share for k, v in gain._asdict().items()}}
+        )
+    return rows
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--windows", type=int, default=3)
+    parser.add_argument("--series", type=int, default=150, help="types that statsforecast is tried on; 0: not at all")
+    args = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    started = time.perf_counter()
+    lines, history, code, names = shop()
+    found: dict[str, Any] = {}
+    print(
+        "| window ends | class | types | units | WAPE | naive | seasonal naive | ours - naive | cover 80 | cover 95 |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for back in range(args.windows):
+        part = history.until(history.units.shape[1] - 4 * back)
+        judged = demand.judge(part, SEED)
+        if judged is None:
+            break
+        end = monday(part.last_week).isoformat()
+        found[end] = {"methods": judged.methods} | judged.metrics
+        for name, row in judged.metrics["classes"].items():
+            gain = row["naive"]["ours_minus_it_wape"]
+            print(
+                f"| {end} | {name} | {row['kinds']:,} | {row['units']:,.0f} | {row['ours']['wape']:.3f} | "
+                f"{row['naive']['wape']:.3f} | {row['seasonal naive']['wape']:.3f} | "
+                f"{gain['value']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}] | "
+                f"{row['coverage80']['value']:.3f} | {row['coverage95']['value']:.3f} |"
+            )
+    others: dict[str, Any] = {}
+    for back in range(args.windows if args.series else 0):
+        part = history.until(history.units.shape[1] - 4 * back)
+        end = monday(part.last_week).isoformat()
+        others[end] = peers(part, min(args.series, len(part.kinds)), 4)
+        print(f"\n| {end}, types with most units | WAPE | ours minus it | ms per series |\n|---|---|---|---|")
+        for row in others[end]:
+            gain = row.get("ours_minus_it")
+            told = f"{gain['value']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]" if gain else ""
+            print(f"| {row['model']} | {row['wape']:.3f} | {told} | {row['ms_per_series'] or 0:.1f} |")
+    measured = demand.response(demand.panel(lines, history.first_week, history.last_week), code, names)
+    response: dict[str, Any] = {}
+    if measured is not None:
+        response = {"pooled": measured.pooled, "placebo_next_week": measured.placebo, "between": measured.between}
+        print(f"\n{demand.words(measured)['en']}")
+    machine = {"python": platform.python_version(), "cores": os.cpu_count(), "seconds": time.perf_counter() - started}
+    print(json.dumps({"windows": found, "peers": others, "response": response, "machine": machine}))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
