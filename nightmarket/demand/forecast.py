@@ -14,6 +14,8 @@ HORIZON = 4
 CALIBRATIONS = 5
 LEAST_FIT = 3
 YEAR = 52
+UNSEEN = "mean of 4 weeks"
+"""The method of a class that had no series at the earlier origins."""
 LEVELS = {"low95": 0.025, "low80": 0.1, "high80": 0.9, "high95": 0.975}
 
 
@@ -87,7 +89,9 @@ def choose(history: Weekly, before: list[int], ahead: int) -> dict[str, str]:
         for name, method in METHODS.items():
             error = np.sqrt(((truth - method(past.units, past.start)[:, None]) ** 2).mean(axis=1)) / unit
             lost[name] += np.bincount(group, weights=error, minlength=len(CLASSES))
-    return {kind: min(METHODS, key=lambda name: lost[name][i]) for i, kind in enumerate(CLASSES)}
+    seen = np.sum(list(lost.values()), axis=0) > 0
+    best = [min(METHODS, key=lambda name: lost[name][i]) for i in range(len(CLASSES))]
+    return {kind: best[i] if seen[i] else UNSEEN for i, kind in enumerate(CLASSES)}
 
 
 def point(past: Weekly, methods: dict[str, str]) -> Units:

@@ -6,6 +6,7 @@ were set by people who may have known what was coming, so this is observational.
 this week's buyers did not see: where it matters too, so far is the measured response not one to price.
 """
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ from nightmarket.demand.panel import Panel, clustered, within
 Z = 1.959964
 LEAST_PRODUCTS = 10
 """Fewer clusters make an interval that is too narrow; such a type is given what all types share."""
+LEAST_SPREAD = 0.005
+"""A price or discount that strays less from its usual course (standard deviation, log or share) has not changed."""
 NAMES = ("price", "discount")
 
 
@@ -25,7 +28,7 @@ NAMES = ("price", "discount")
 class Response:
     """What was measured.
 
-    pooled   per coefficient: value, low, high over all products
+    pooled   per coefficient: value, low, high over all products; without one that never changed
     placebo  the same for next week's price and discount, beside this week's
     kinds    one row per type: kind, products, weeks, then per coefficient measured (NaN under ten products), its
              standard error, and the shrunk value with low, high
@@ -43,9 +46,8 @@ def response(rows: Panel, kind: NDArray[np.int64], names: list[str]) -> Response
     if np.unique(rows.product).size < LEAST_PRODUCTS:
         return None
     left = within(np.stack([rows.units, rows.price, rows.discount], axis=1), rows.product, _season(rows, kind))
-    try:
-        value, covariance = clustered(left[:, 0], left[:, 1:], rows.product)
-    except ValueError:
+    value, covariance = _measure(left, rows.product)
+    if np.isnan(value).all():
         return None
     own = _by_kind(left, rows, kind)
     shrunk, between = _shrunk(own, value, covariance)
@@ -69,6 +71,7 @@ def _told(value: NDArray[np.float64], covariance: NDArray[np.float64]) -> dict[s
     return {
         name: {"value": float(value[i]), "low": float(value[i] - half[i]), "high": float(value[i] + half[i])}
         for i, name in enumerate(NAMES)
+        if not np.isnan(value[i])
     }
 
 
@@ -79,11 +82,19 @@ def _placebo(rows: Panel, kind: NDArray[np.int64]) -> dict[str, dict[str, float]
     if len(columns) < LEAST_PRODUCTS:
         return {}
     left = within(columns, here.product, _season(here, kind))
-    try:
-        value, covariance = clustered(left[:, 0], left[:, 1:], here.product)
-    except ValueError:
-        return {}
+    value, covariance = _measure(left, here.product)
     return _told(value[:2], covariance[:2, :2])
+
+
+def _measure(left: NDArray[np.float64], product: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Coefficients (P,) and covariance (P, P) of the first column on the others; NaN for one that did not change."""
+    num = left.shape[1] - 1
+    value, covariance = np.full(num, np.nan), np.full((num, num), np.nan)
+    moved = np.flatnonzero(left[:, 1:].std(axis=0) >= LEAST_SPREAD)
+    if moved.size:
+        with contextlib.suppress(ValueError):
+            value[moved], covariance[np.ix_(moved, moved)] = clustered(left[:, 0], left[:, 1 + moved], product)
+    return value, covariance
 
 
 def _by_kind(left: NDArray[np.float64], rows: Panel, kind: NDArray[np.int64]) -> dict[str, Any]:
@@ -96,10 +107,7 @@ def _by_kind(left: NDArray[np.float64], rows: Panel, kind: NDArray[np.int64]) ->
         products[i], weeks[i] = np.unique(rows.product[part]).size, part.size
         if products[i] < LEAST_PRODUCTS:
             continue
-        try:
-            value[i], covariance = clustered(left[part, 0], left[part, 1:], rows.product[part])
-        except ValueError:
-            continue
+        value[i], covariance = _measure(left[part], rows.product[part])
         error[i] = np.sqrt(np.diag(covariance))
     return {"kind": codes, "value": value, "error": error, "products": products, "weeks": weeks}
 
@@ -132,31 +140,38 @@ def _shrunk(
 
 def words(found: Response) -> dict[str, str]:
     """What was measured, in a sentence, with the placebo beside it."""
-    price, discount = found.pooled["price"], found.pooled["discount"]
-    english = (
-        f"In the past, weeks with a 10% higher shelf price went with {_percent(price, 1.1)} units, and weeks with 10 "
-        f"points more discount with {_points(discount)}. This is observational: what else changed then is in it."
-    )
-    chinese = (
-        f"历史上，货架价高10%的周，销量变动{_percent(price, 1.1)}；折扣多10个百分点的周，销量变动{_points(discount)}。"
-        "这是观察所得，同周的其他变动也在其中。"
-    )
-    after = found.placebo.get("price")
+    price, discount = found.pooled.get("price"), found.pooled.get("discount")
+    english, chinese = [], []
+    if price:
+        english.append(f"weeks with a 10% higher shelf price went with {_percent(price, 1.1)} units")
+        chinese.append(f"货架价高10%的周，销量变动{_percent(price, 1.1)}")
+    if discount:
+        english.append(f"weeks with 10 points more discount went with {_points(discount)} units")
+        chinese.append(f"折扣多10个百分点的周，销量变动{_points(discount)}")
+    told = f"In the past, {', and '.join(english)}. This is observational: what else changed then is in it."
+    said = f"历史上，{'；'.join(chinese)}。这是观察所得，同周的其他变动也在其中。"
+    tests = [_tested(name, found) for name in NAMES if name in found.pooled]
+    return {"en": " ".join([told, *(english for english, _ in tests)]), "zh": said + "".join(zh for _, zh in tests)}
+
+
+def _tested(name: str, found: Response) -> tuple[str, str]:
+    """What next week's price or discount shows, in English and Chinese."""
+    word, value = {"price": "价格", "discount": "折扣"}[name], found.pooled[name]["value"]
+    after = found.placebo.get(name)
     if after is None:
-        return {"en": english + " No placebo could be computed.", "zh": chinese + "无法计算安慰剂检验。"}
-    clear = after["low"] <= 0 <= after["high"]
+        return f"No placebo on {name} could be computed.", f"{word}的安慰剂检验无法计算。"
     figures = f"{after['value']:+.2f} [{after['low']:+.2f}, {after['high']:+.2f}]"
-    if clear:
-        english += f" The placebo, next week's price, shows nothing: {figures}."
-        chinese += f"安慰剂（下周价格）无显著影响：{figures}。"
-    else:
-        share = abs(after["value"] / price["value"]) if price["value"] else float("inf")
-        english += (
-            f" The placebo, next week's price, should show nothing and shows {figures}, {share:.0%} of the measured "
-            "elasticity: do not set a price by this figure alone."
+    if after["low"] <= 0 <= after["high"]:
+        return (
+            f"The placebo, next week's {name}, shows nothing: {figures}.",
+            f"安慰剂（下周{word}）无显著影响：{figures}。",
         )
-        chinese += f"安慰剂（下周价格）本应为零，却为{figures}，是所测弹性的{share:.0%}：不要仅凭此定价。"
-    return {"en": english, "zh": chinese}
+    share = f"{abs(after['value'] / value):.0%}" if value else "all"
+    return (
+        f"The placebo, next week's {name}, should show nothing and shows {figures}, {share} of the measured "
+        f"coefficient: do not set a {name} by this figure alone.",
+        f"安慰剂（下周{word}）本应为零，却为{figures}，是所测系数的{share}：不要仅凭此定{word}。",
+    )
 
 
 def _percent(figure: dict[str, float], ratio: float) -> str:

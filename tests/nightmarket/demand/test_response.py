@@ -112,3 +112,14 @@ def test_prices_that_never_changed_give_no_figure():
     rows = market()
     flat = Panel(rows.product, rows.week, rows.units, np.zeros_like(rows.price), np.zeros_like(rows.price))
     assert response(flat, np.zeros(120, int), ["k"]) is None
+
+
+def test_a_price_that_only_rounds_gives_no_figure_and_the_discount_keeps_its_own():
+    rows = market()
+    rounded = np.log(2 + 0.002 * np.random.default_rng(0).standard_normal(rows.price.size))
+    units = rows.units + 1.5 * rows.price  # nothing moves with the price that is told
+    found = response(Panel(rows.product, rows.week, units, rounded, rows.discount), np.zeros(120, int), ["k"])
+    assert set(found.pooled) == {"discount"}
+    assert found.pooled["discount"]["low"] < 2 < found.pooled["discount"]["high"]
+    assert found.kinds["price"].isna().all()
+    assert "price" not in words(found)["en"]
