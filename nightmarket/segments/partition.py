@@ -22,7 +22,7 @@ DISSOLVED = 0.75
 """A group whose mean Jaccard index is lower does not count as one (Hennig, 2007)."""
 LEAST = 20
 """Groups with fewer people are never reported."""
-_SAMPLE = 10_000
+_SAMPLE = 5_000
 _DENSE = 4_000
 _FIT = 200_000
 
