@@ -11,8 +11,10 @@ import argparse
 import json
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,8 @@ import torch
 from numpy.typing import NDArray
 
 from nightmarket.encoding import lookup, text_hashes
-from nightmarket.response import Rows, coupons, models, rows
+from nightmarket.response import Record, Rows, coupons, models, rows
+from nightmarket.response.features import campaign_rows
 from nightmarket.response.judging import figures, mean_figure, ndcg
 from nightmarket.response.responder import (
     calibrate,
@@ -61,6 +64,13 @@ def calibrated(log_odds: Chances, parts: Sequence[Rows]) -> Chances:
         if name in log_odds:
             found[name] = probability(log_odds[name], calibrate(log_odds, ended_before(parts, part.campaign.start_day)))
     return found
+
+
+def with_text(record: Record, part: Rows) -> Rows:
+    """The same rows with the features of text that the record's vectors allow."""
+    market = record.on(part.campaign.start_day)
+    names, values = campaign_rows(market, part.campaign, part.customer)
+    return replace(part, names=names, values=values)
 
 
 def past_rate(parts: Sequence[Rows]) -> Chances:
@@ -190,11 +200,13 @@ def main() -> None:
     plain: list[Rows] = []
     for suffix, known in vectors.items():
         record = responder.record(data, known)
-        parts = [rows(record, k) for k in record.finished(int(record.histories.day.max()) + 1)]
         if not suffix:
-            plain = parts
+            plain = parts = [rows(record, k) for k in record.finished(int(record.histories.day.max()) + 1)]
             raw["past rate"] = past_rate(parts)
             raw |= {name: rolling(name, parts, SEED) for name in ("logistic", "trees", "forest")}
+        else:
+            parts = [with_text(record, part) for part in plain]
+        print(f"{time.perf_counter() - started:.0f} s: features{suffix}", file=sys.stderr, flush=True)
         raw[f"blend{suffix}"] = rolling("blend", parts, SEED)
         raw[f"network{suffix}"] = network(parts, known)
     chances = {name: calibrated(log_odds, plain) for name, log_odds in raw.items()}

@@ -171,7 +171,7 @@ class Blend:
 def fit(name: str, values: Floats, label: Labels, seed: int) -> Model:
     """A model by its name in CANDIDATES."""
     if name == "logistic":
-        return Logistic.fit(values, label, penalty=100.0)
+        return Logistic.fit(values, label, penalty=200.0)
     if name == "trees":
         return Trees.fit(values, label, seed)
     if name == "forest":
