@@ -9,7 +9,7 @@ import yaml
 from bench.shop import write_shop
 from tasks.__main__ import main
 
-STAGES = ("snapshot", "validate", "prepare", "embed", "finetune", "rank", "respond", "evaluate")
+STAGES = ("snapshot", "validate", "prepare", "embed", "finetune", "rank", "respond", "segment", "demand", "evaluate")
 PARAMS = {
     "snapshot": {"source": "folder", "folder": "tables", "time_zone": "Asia/Shanghai"},
     "validate": {},
@@ -18,6 +18,8 @@ PARAMS = {
     "finetune": {"max_steps": 6, "validate_every": 3, "validate_customers": 20, "random_texts": 64, "hidden": 16},
     "rank": {"use_text": True, "num_trees": 12, "launch_trees": 6, "num_leaves": 7},
     "respond": {"num_resamples": 200},
+    "segment": {},
+    "demand": {},
     "evaluate": {"num_resamples": 200},
     "register": {},
     "score": {"num_recommendations": 5},
