@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
 from nightmarket.contracts import BY_NAME, InputError, arrow_schema, midnight
-from nightmarket.evaluation.experiments import Lift, effect_index, ledger, read_out, trust
+from nightmarket.evaluation.experiments import Lift, blocked, effect_index, ledger, read_out, trust
 from nightmarket.evaluation.experiments import cases as experiment_cases
 from tasks import storage
 from tasks.settings import StageSettings
@@ -120,20 +120,27 @@ def _experiments(
     campaigns = tables["campaigns"].set_index("campaign_id", drop=False)
     found = []
     for name in arms:
+        rows = exposures[exposures["campaign_id"] == name]
         plan = settings.experiments.get(name, Plan())
-        one = experiment_cases.case(
-            campaigns.loc[name],
-            exposures[exposures["campaign_id"] == name],
-            tables["responses"][tables["responses"]["campaign_id"] == name],
-            purchases,
-            known_until=known_until,
-            outcome_days=settings.outcome_days,
-            planned=settings.planned_customers,
-            plan=experiment_cases.Plan(plan.control, plan.shares, plan.customers),
-        )
-        levels = attributes.reindex(one.customers)
-        segments = {by: levels[by].to_numpy(object) for by in levels}
-        read = read_out(one.experiment, alpha=settings.alpha, final=one.final, segments=segments)
+        try:
+            one = experiment_cases.case(
+                campaigns.loc[name],
+                rows,
+                tables["responses"][tables["responses"]["campaign_id"] == name],
+                purchases,
+                known_until=known_until,
+                outcome_days=settings.outcome_days,
+                planned=settings.planned_customers,
+                plan=experiment_cases.Plan(plan.control, plan.shares, plan.customers),
+            )
+            levels = attributes.reindex(one.customers)
+            segments = {by: levels[by].to_numpy(object) for by in levels}
+            read = read_out(one.experiment, alpha=settings.alpha, final=one.final, segments=segments)
+        except InputError as error:
+            # One experiment whose plan does not fit its data must not keep a night from being delivered.
+            log.warning("readout: %s: blocked: %s", name, error)
+            found.append(blocked(name, str(error)))
+            continue
         log.info("readout: %s: %s: %s", name, read.verdict.word, read.verdict.reason)
         counts = {"mixed": one.experiment.mixed, "complete": int(one.experiment.counted.sum()), "final": one.final}
         found.append(read.content() | counts | {"planned": one.experiment.planned})

@@ -171,9 +171,24 @@ def test_a_plan_for_a_campaign_that_is_not_there_is_refused(shop, capsys):
     params({"experiments": {"K9": {"control": "v6"}}})
     assert main("readout") == 2
     assert "'K9', which is no campaign" in capsys.readouterr().err
-    params({"experiments": {"K1": {"control": "v5"}}})
-    assert main("readout") == 2
-    assert "the planned control 'v5' is no arm; there are v6, v7" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("plan", "why"),
+    [
+        ({"control": "v5"}, "the planned control 'v5' is no arm; there are v6, v7"),
+        ({"shares": {"v6": 0.5, "v8": 0.5}}, "1 arms are not in the plan, first 'v7'"),
+        ({"shares": {"v6": 1.0, "v7": 0.0}}, "a share of an arm is not above 0"),
+    ],
+)
+def test_a_plan_that_does_not_fit_blocks_its_experiment_and_not_the_night(shop, plan, why):
+    promise(shop)
+    params({"experiments": {"K1": plan}})
+    found = read()
+    (one,) = found["experiments"]
+    assert one["verdict"]["word"] == "blocked"
+    assert why in one["verdict"]["reason"]
+    assert [(row["name"], row["ab"]) for row in found["ledger"]["rows"]] == [("v7", None)]
 
 
 def test_customers_with_two_arms_are_set_aside_and_many_block(shop):

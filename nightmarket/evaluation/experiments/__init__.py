@@ -20,7 +20,7 @@ from nightmarket.evaluation.experiments.effect_index import Strategy, effect_ind
 from nightmarket.evaluation.experiments.effects import Comparison, Covariate, Metric, compare
 from nightmarket.evaluation.experiments.ledger import Lift, Row, Trust, ledger, trust
 from nightmarket.evaluation.experiments.multiplicity import benjamini_hochberg, holm
-from nightmarket.evaluation.experiments.readout import Experiment, ReadOut, Verdict, read_out
+from nightmarket.evaluation.experiments.readout import Experiment, ReadOut, Verdict, blocked, read_out
 from nightmarket.evaluation.experiments.sample_ratio import SampleRatio, sample_ratio
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "Verdict",
     "assign",
     "benjamini_hochberg",
+    "blocked",
     "check_layer",
     "compare",
     "effect_index",

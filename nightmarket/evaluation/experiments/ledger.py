@@ -70,6 +70,8 @@ def ledger(
     by_policy = {_key(name): lift for name, lift in policies.items()}
     rows: list[Row] = []
     for experiment in experiments:
+        if not experiment["sample_ratio"]:
+            continue
         metric = next((one["metric"] for one in experiment["comparisons"]), "")
         for arm in experiment["sample_ratio"]["found"]:
             if arm == experiment["control"]:

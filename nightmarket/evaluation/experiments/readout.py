@@ -133,6 +133,12 @@ def read_out(
     return ReadOut(experiment.name, experiment.control, verdict, ratio, found, missing, explored)
 
 
+def blocked(name: str, reason: str) -> dict[str, Any]:
+    """The content of an experiment whose plan and data do not fit, so that nothing could be read."""
+    empty = ReadOut(name, "", Verdict("blocked", reason), SampleRatio({}, {}, 1.0)).content()
+    return empty | {"sample_ratio": None, "mixed": 0, "complete": 0, "final": False, "planned": None}
+
+
 def _members(experiment: Experiment, arm: str) -> NDArray[np.bool_]:
     inside = experiment.arm == arm
     return inside if experiment.counted is None else inside & experiment.counted
