@@ -42,10 +42,15 @@ FORMULA = r"^(\s*[=+\-@＝＋－＠]|[\t\r\n])"
 BOM = b"\xef\xbb\xbf"
 
 
-def folder(home: Path, name: str) -> Path:
-    """Where a name is exported to; InputError for a name that is no plain name, or that was exported before."""
+def check_name(name: str) -> None:
+    """InputError for a name that a path could be made of."""
     if not re.fullmatch(NAME, name):
         raise InputError("name: letters, digits, - and _ only (Chinese characters too), 1 to 60, no sign at the start")
+
+
+def folder(home: Path, name: str) -> Path:
+    """Where a name is exported to; InputError for a name that is no plain name, or that was exported before."""
+    check_name(name)
     target = home / "exports" / name
     if target.exists():
         raise InputError(f"name: exports/{name} is there already, and nothing is written over; choose another name")
@@ -105,7 +110,7 @@ def export(planned: Path, home: Path, name: str, *, approved: str, receipt: Mapp
             rows = table.filter(pc.equal(table["arm"], arm))
             rows = rows.drop_columns("arm") if arm == SEND else rows
             storage.write_table(rows, draft / f"{arm}.parquet")
-            _write_csv(rows, draft / f"{arm}.csv", excel)
+            write_csv(rows, draft / f"{arm}.csv", excel)
             files |= {f"{arm}{suffix}": {"rows": rows.num_rows} for suffix in (".csv", ".parquet")}
         for file in (ELIGIBLE, SUMMARY):
             shutil.copyfile(planned / file, draft / file)
@@ -147,7 +152,8 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _write_csv(table: pa.Table, path: Path, excel: bool) -> None:
+def write_csv(table: pa.Table, path: Path, excel: bool) -> None:
+    """UTF-8, dates as YYYY-MM-DD, text that a spreadsheet would run escaped."""
     with path.open("wb") as file:
         file.write(BOM * excel)
         pcsv.write_csv(pa.table({name: _escaped(table[name]) for name in table.column_names}), file)

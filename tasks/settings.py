@@ -24,8 +24,8 @@ STAGES = (
     "readout",
     "report",
 )
-STEPS = ("snapshot", "register")
-"""Steps touch the world outside their files, so DVC does not run them; a flow does."""
+STEPS = ("snapshot", "register", "launch")
+"""Steps touch the world outside their files or run by hand alone, so DVC does not run them; a flow does."""
 
 
 class StageSettings(BaseModel):

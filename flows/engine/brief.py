@@ -9,6 +9,7 @@ from pydantic import Field
 
 from flows.engine.form import DAY
 from tasks.export import NAME
+from tasks.newcomers import NewProduct
 from tasks.offers import OfferSettings
 
 CampaignName = Annotated[str, Field(pattern=NAME)]
@@ -28,6 +29,12 @@ Names = list[Annotated[str, Field(min_length=1, max_length=200)]]
 
 Offers = list[OfferSettings]
 """As in params.yaml, section plan."""
+
+NewProducts = Annotated[list[NewProduct], Field(min_length=1, max_length=50)]
+"""As in params.yaml, section launch."""
+
+Reach = Annotated[float, Field(gt=0, le=1)]
+"""A share."""
 
 Count = Annotated[int | None, Field(ge=1, le=20)]
 """How many, or as params.yaml says."""

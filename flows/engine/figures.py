@@ -11,6 +11,7 @@ from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 from tasks import export
 
 GROUPS = {"by_segment": "segment", "by_offer": "offer", "by_channel": "channel", "by_slot": "time slot"}
+LISTS = {"products": "The new products", "audiences": "Audiences by size, the likeliest customers first"}
 FIRST_LINES = 10
 
 
@@ -53,6 +54,11 @@ def markdown(name: str, summary: Mapping[str, Any], kept: str, first: Sequence[M
         *(_text(one) for one in words(summary)),
         *(f"### By {title}\n\n{_groups(summary[key])}" for key, title in GROUPS.items() if summary.get(key)),
     ]
+    for key, title in LISTS.items():
+        if summary.get(key):
+            heads = [name.replace("_", " ") for name in summary[key][0]]
+            rows = [[_plain(value) for value in row.values()] for row in summary[key]]
+            parts.append(f"### {title}\n\n{_table(heads, rows)}")
     if first:
         rows = [list(row.values()) for row in first]
         parts.append(f"### The first of what would be sent\n\n{_table(list(first[0]), rows)}")

@@ -16,7 +16,8 @@ from tasks import lineage, storage
 
 SNAPSHOT = dag.Stage("snapshot", timeout_s=7200, retries=1)
 REGISTER = dag.Stage("register", timeout_s=1800, retries=1)
-"""The two steps have no entry in dvc.yaml that could say this."""
+LAUNCH = dag.Stage("launch", timeout_s=1800, retries=1)
+"""The steps have no entry in dvc.yaml that could say this."""
 
 
 class Run:
@@ -68,14 +69,17 @@ class Run:
 
         Raises InputError when a stage that trains is not as the last night left it.
         """
-        trained = [one.name for one in self.stages if one.name in self._needed(last) and one.phase == "retrain"]
-        stale = [one.name for one in self.stages if one.name in trained and not self._is_clean(one)]
+        self._require_last_night(self._needed(last))
+        await self.upto(last)
+
+    def _require_last_night(self, needed: set[str]) -> None:
+        trained = [one for one in self.stages if one.name in needed and one.phase == "retrain"]
+        stale = [one.name for one in trained if not self._is_clean(one)]
         if stale:
             raise InputError(
                 f"{', '.join(stale)}: code, parameters or data changed since the last night, or it never ran; "
                 "run nightly first"
             )
-        await self.upto(last)
 
     def _needed(self, last: str) -> set[str]:
         return {last, *(name for one in self.stages if one.name == last for name in one.upstream)}
@@ -120,6 +124,16 @@ class Run:
             return None
 
         await self._timed(REGISTER, work)
+
+    async def launch(self) -> None:
+        """Plan a launch from the champion and what the last night left, and keep the run."""
+        self._require_last_night(self._needed("segment"))
+
+        async def work() -> Any:
+            await self._command(LAUNCH.name, stage.python_task(LAUNCH.name))
+
+        await self._timed(LAUNCH, work)
+        self.commit()
 
     def require_champion(self) -> None:
         """Delivery needs a champion; say so before a stage fails on a missing folder."""

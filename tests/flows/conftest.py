@@ -12,7 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 KEPT = tuple(
-    f"tasks/{name}.py" for name in ("__init__", "__main__", "settings", "storage", "lineage", "export", "offers")
+    f"tasks/{name}.py"
+    for name in ("__init__", "__main__", "settings", "storage", "lineage", "export", "offers", "newcomers", "model")
 )
 
 STAGE = """

@@ -51,9 +51,9 @@ def run(settings):
     group = [{"name": "x|y", "num": sent, "spend": 1.0 * sent, "expected_responses": 2.0, "expected_profit": 3.0}]
     summary = {
         "campaign": settings.model_dump(), "num_customers": 9, "num_eligible": 8, "num_sent": sent,
-        "num_contacts": sent, "num_holdout": num - sent, "spend": 1.0 * sent, "budget": settings.budget, "by_segment": group,
+        "num_contacts": sent, "num_holdout": num - sent, "spend": 1.0 * sent, "budget": settings.budget,
         "expected_responses": 2.0, "expected_profit": 3.0, "certificate": {"bound": 3.0, "gap": 0.0},
-        "words": ["A sentence of the plan."], "empty_because": None if num else "the budget is 0",
+        "by_segment": group, "words": "A sentence of the plan.", "empty_because": None if num else "the budget is 0",
     }
     storage.write_json(summary, storage.ARTIFACTS / "plan/summary.json")
 """

@@ -1,0 +1,81 @@
+"""By hand: plan the launch of new products, wait for a person's approval, export who gets what and when."""
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas import State
+
+from flows.campaign import num_days
+from flows.engine import approval, contacts, terminal
+from flows.engine.brief import (
+    ApprovalMinutes,
+    Budget,
+    CampaignName,
+    Day,
+    Goal,
+    HoldoutShare,
+    Names,
+    NewProducts,
+    Reach,
+)
+from flows.engine.form import WaitMinutes
+from flows.engine.outcome import in_one_line, post_failure
+from flows.engine.run import open_run
+from tasks import export, storage
+
+PLAN = Path("artifacts/launch")
+
+
+@flow(name="launch", persist_result=False, on_failure=[post_failure], on_crashed=[post_failure])
+@in_one_line
+async def launch(
+    name: CampaignName,
+    products: NewProducts,
+    budget: Budget,
+    reach: Reach = 0.5,
+    goal: Goal = "responses",
+    start: Day = None,
+    end: Day = None,
+    segments: Names = [],  # noqa: B006 - a parameter's default in the form
+    holdout: HoldoutShare = None,
+    excel: bool = False,
+    approval_minutes: ApprovalMinutes = 480,
+    wait_minutes: WaitMinutes = 240,
+) -> State[contacts.Decided]:
+    """Audience, hours and test of a launch, shown for approval, then exported; nothing is trained.
+
+    Args:
+        name: Name of the launch and of its folder below exports/: letters, digits, - and _, no spaces.
+        products: The new products: a product_id of the catalogue without sales, or title, category and price.
+        budget: What the contacts may cost together, in the shop's currency.
+        reach: Share of the expected buyers that the audience shall hold, 0 to 1; the likeliest customers come first.
+        goal: responses: buyers, within the budget; profit: only contacts that are expected to pay for themselves.
+        start: First day that contacts go out on. Empty: the day that the last night prepared.
+        end: Last day, which needs a start too. Empty: as many days as params.yaml says (launch.days).
+        segments: Whom to contact: names of segments, as the morning page shows them. Empty: everybody.
+        holdout: Share of the audience kept back at random, .01 to .9. Empty: as params.yaml says.
+        excel: Mark the CSV files as UTF-8 for Excel, which garbles Chinese otherwise. For mail tools leave it off.
+        approval_minutes: How long the plan waits for a person; after that nothing is exported.
+        wait_minutes: How long to wait while another run holds the lock.
+    """
+    home = storage.home()
+    export.folder(home, name)
+    changes: dict[str, Any] = {"launch.name": name, "launch.budget": budget, "launch.goal": goal}
+    changes |= {"launch.start": start, "launch.days": num_days(start, end), "launch.holdout": holdout}
+    changes |= {"launch.segments": list(segments) or None, "launch.reach": reach}
+    changes["launch.products"] = [one.model_dump(mode="json", exclude_none=True) for one in products]
+    changes = {key: value for key, value in changes.items() if value is not None}
+    with contextlib.ExitStack() as stack:
+        async with open_run(f"launch-{name}", changes=changes, wait_minutes=wait_minutes) as run:
+            approval.bury(home)
+            run.require_data()
+            run.require_champion()
+            await run.launch()
+            held = stack.enter_context(approval.held(run, name, PLAN))
+        return await contacts.decide(held, minutes=approval_minutes, excel=excel)
+
+
+if __name__ == "__main__":
+    terminal.hand_over("launch")

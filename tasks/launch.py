@@ -1,0 +1,268 @@
+"""Plan the launch of products that nobody has bought: who may want them, when, and what a test could find.
+
+A step: it runs by hand alone, from the champion and what the last night left; nothing is trained.
+
+reads   data/champion, artifacts/prepare, artifacts/validate/clean, artifacts/segment
+writes  artifacts/launch   plan.parquet, eligible.parquet, summary.json
+"""
+
+import logging
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+from pydantic import Field
+
+from nightmarket.contracts import InputError
+from nightmarket.delivery import launches
+from nightmarket.delivery.allocation import Certificate
+from nightmarket.delivery.campaign import Channel, Contacts, Goal, Options, Outlook, Plan, Rules, plan
+from nightmarket.delivery.holdout import HOLDOUT, SEND, kept_back
+from nightmarket.delivery.summary import summarise
+from nightmarket.delivery.timing import Preference, Slot, damping, slot_of_hour, slots
+from nightmarket.ranking import Batch, Ranker, Scene
+from nightmarket.ranking.calibration import Calibration
+from tasks import audience, manifest, model, newcomers, responder, settings, storage
+from tasks.newcomers import Newcomers, NewProduct
+from tasks.settings import StageSettings
+from tasks.visits import visits
+
+OUT = storage.ARTIFACTS / "launch"
+PAIRS = 300_000
+"""Pairs of a customer and an earlier launch that chances are calibrated on, and all that were bought."""
+
+SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("customer_id", "segment", "offer", "offer_kind", "channel")]
+    + [("day", pa.date32()), ("slot", pa.string())]
+    + [(name, pa.float32()) for name in ("probability", "expected_value", "cost", "expected_profit")]
+    + [("propensity", pa.float64()), ("arm", pa.string())]
+)
+Doubles = NDArray[np.float64]
+log = logging.getLogger("nightmarket")
+
+
+class Settings(StageSettings):
+    """A launch; what holds for every contact of the shop (margin, channels, slots, caps) stands in section `plan`."""
+
+    name: str = Field("launch", min_length=1, max_length=80, description="name of the plan; decides who is kept back")
+    products: tuple[NewProduct, ...] = Field((), max_length=50, description="product_id, or title, category and price")
+    reach: float = Field(0.5, gt=0, le=1, description="share of the expected buyers that the audience shall hold")
+    goal: Goal = Field("responses", description="responses: buyers within the budget; profit: contacts that pay alone")
+    start: date | None = Field(None, description="first day; null: the day being prepared")
+    days: int = Field(7, ge=1, le=92, description="days that contacts go out on")
+    budget: float = Field(50.0, ge=0, description="what the contacts may cost, currency")
+    holdout: float = Field(0.2, ge=0.01, le=0.9, description="share of the audience kept back at random")
+    segments: tuple[str, ...] = Field((), description="names of segments; empty: everybody")
+
+
+def run(given: Settings) -> None:
+    """Write artifacts/launch."""
+    if not given.products:
+        raise InputError("launch.products: name the new products: a product_id, or title, category and price")
+    manifest.verify(storage.CHAMPION)
+    champion = model.load(storage.CHAMPION / "rank")
+    found = newcomers.listed(model.prepared(), given.products)
+    log.info("launch: %d new products", found.items.size)
+    forest = champion.forests.get("launch")
+    if forest is None:
+        raise InputError("the champion has learned from no launch; it can say nothing about products without sales")
+    past, calibration, standings = _earlier(champion, forest, found.data)
+    chance = _chances(champion, forest, calibration, found)
+    _write(given, found, chance, past, standings)
+
+
+def _scene(champion: model.Model, data: model.Prepared, origin: int, items: NDArray[np.int32]) -> Scene:
+    text = model.text_scores(storage.CHAMPION / "finetune", data, origin) if champion.use_text else None
+    return Scene(data.evidence(origin), champion.budget, text, np.sort(items), champion.target_weeks)
+
+
+def _chances(champion: model.Model, forest: Ranker, calibration: Calibration | None, found: Newcomers) -> Doubles:
+    """(C, P) chance that a customer whom nobody contacts buys within the target weeks."""
+    scene = _scene(champion, found.data, found.data.windows["deliver"]["fit_until"], found.items)
+    out = np.zeros((found.data.histories.num_customers, found.items.size))
+    place = np.argsort(found.items)
+    for batch in _told(scene.audience(np.sort(found.items)), "scored"):
+        score = forest.score(batch.features, scene.launch_features)
+        at = np.searchsorted(found.items[place], batch.item)
+        out[batch.customer, place[at]] = _probability(calibration, score)
+    return out
+
+
+def _probability(calibration: Calibration | None, score: Doubles) -> Doubles:
+    if calibration is None:
+        return np.exp(-np.logaddexp(0.0, -score))
+    return calibration.probability(score, np.zeros(score.size, bool))
+
+
+def _told(batches: Iterator[Batch], done: str) -> Iterator[Batch]:
+    for number, batch in enumerate(batches, start=1):
+        yield batch
+        if number % 16 == 0:
+            log.info("launch: %s %s customers", done, f"{batch.customer[-1] + 1:,}" if batch.customer.size else "more")
+
+
+def _earlier(
+    champion: model.Model, forest: Ranker, data: model.Prepared
+) -> tuple[dict[str, Any], Calibration | None, Doubles]:
+    """What the test window's launches say of the forest: facts for the words, calibration, the buyers' standings."""
+    window = data.windows["test"]
+    items = data.launching(window)
+    bought = data.histories.between(window["first_target"], window["last_target"]).matrix()
+    if items.size == 0:
+        return {}, None, np.zeros(0)
+    scene = _scene(champion, data, window["fit_until"], items)
+    share = min(1.0, PAIRS / (items.size * data.histories.num_customers))
+    rng = np.random.default_rng([17, window["fit_until"]])
+    parts = []
+    for batch in _told(scene.sampled_launches(bought, share, rng), "looked at earlier launches of"):
+        score = forest.score(batch.features, scene.launch_features)
+        parts.append((score, batch.label(bought), batch.item))
+    score, label, item = (np.concatenate(part) for part in zip(*parts, strict=True))
+    if not label.any() or label.all():
+        return {}, None, np.zeros(0)
+    weight = np.where(label, 1.0, 1.0 / share)
+    calibration = Calibration.fit(score, label, weight, np.zeros(label.size, bool))
+    buyers = np.bincount(np.searchsorted(items, item[label]), minlength=items.size)
+    facts = {
+        "launches": int(items.size),
+        "buyers": int(label.sum()),
+        "expected": float((weight * _probability(None, score)).sum()),
+        "weeks": champion.target_weeks,
+        "unseen": champion.trained_until <= window["fit_until"],
+        "low": float(np.quantile(buyers, 0.1)),
+        "high": float(np.quantile(buyers, 0.9)),
+    }
+    return facts, calibration, launches.standing(score, label, weight, item)
+
+
+def _write(given: Settings, found: Newcomers, chance: Doubles, past: dict[str, Any], standings: Doubles) -> None:
+    shop, data = settings.load("plan"), found.data
+    start = given.start or date.fromisoformat(data.windows["as_of"])
+    market = responder.market(data, (start - audience.EPOCH).days)
+    customers = storage.read_table(model.PREPARED / "customers.parquet", ["customer", "customer_id"]).to_pandas()
+    segment = audience.segments(customers, given.segments)
+    rules = Rules(given.days, given.budget, 1, shop.max_per_week, audience.earlier_contacts(market))
+    may = audience.eligible(market, audience.Audience(segments=given.segments), segment, rules)
+    wanted = chance.sum(axis=1)
+    some = may[launches.audience(wanted[may], given.reach)]
+    ids = customers["customer_id"].to_numpy()[some]
+    held = kept_back(ids.tolist(), given.name, given.holdout)
+    parts = [
+        one for one in slots(shop.slots, "plan.slots") if not one.quiet(shop.quiet_hours.begin, shop.quiet_hours.end)
+    ]
+    reason = _reason(given, parts, some)
+    made, notes = Plan(_no_contacts(), Certificate(0.0, 0.0)), []
+    if reason is None:
+        timing, notes = _timing(data, customers, start, parts, shop.slot_effect)
+        worth = np.broadcast_to(found.price * shop.margin, chance.shape).astype(np.float32)
+        outlook = Outlook(chance.astype(np.float32), worth, np.zeros_like(worth), timing)
+        channels = [Channel(name, one.cost, one.capacity) for name, one in shop.channels.items()]
+        made = plan(Options(outlook, channels, rules, given.goal), some, held)
+        reason = None if made.contacts.sent.any() else "no contact is expected to earn more than it costs"
+    rows = _rows(given, found, made.contacts, customers, segment, start, parts, list(shop.channels))
+    storage.write_table(pa.Table.from_pandas(rows, SCHEMA, preserve_index=False), OUT / "plan.parquet")
+    arms = {"customer_id": ids.astype(str), "arm": np.where(held, HOLDOUT, SEND).astype(object)}
+    arms["propensity"] = np.where(held, given.holdout, 1 - given.holdout)
+    storage.write_table(pa.table({name: pa.array(values) for name, values in arms.items()}), OUT / "eligible.parquet")
+    summary = {
+        "campaign": given.model_dump(mode="json", exclude_none=True) | {"start": start.isoformat()},
+        "num_customers": len(customers),
+        "num_eligible": int(some.size),
+        "empty_because": reason,
+        **summarise(rows, given.budget, made.certificate, given.goal),
+        "audiences": launches.sizes(wanted[may], standings),
+        "products": _intent(found, chance),
+        "earlier_launches": past,
+    }
+    sent = made.contacts.where(made.contacts.sent)
+    rate = float(sent.probability.mean()) if len(sent) else 0.0
+    arms_of_plan = summary["num_sent"] + summary["num_holdout"]
+    design = launches.Design.of(arms_of_plan, given.holdout, rate)
+    summary["test"] = {key: getattr(design, key) for key in ("num", "holdout", "rate", "smallest", "doubling")}
+    summary["words"] = launches.words(summary, design, past, notes)
+    storage.write_json(summary, OUT / "summary.json")
+    for line in summary["words"]:
+        log.info("launch: %s", line)
+
+
+def _reason(given: Settings, parts: list[Slot], some: NDArray[np.int64]) -> str | None:
+    """Why nothing can be sent; None where something may be."""
+    if not parts:
+        return "every slot touches the quiet hours (params.yaml: plan.slots, plan.quiet_hours)"
+    if not some.size:
+        return "nobody is eligible (launch.segments, plan.max_per_week)"
+    return "the budget is 0" if given.budget == 0 else None
+
+
+def _no_contacts() -> Contacts:
+    none, ints = np.zeros(0, np.float32), np.zeros(0, np.int64)
+    return Contacts(ints, ints, ints, ints, ints, np.zeros(0, bool), none, none, none)
+
+
+def _timing(
+    data: model.Prepared, customers: pd.DataFrame, start: date, parts: list[Slot], effect: float
+) -> tuple[NDArray[np.float32], list[str]]:
+    """(C, S) factor on the chance in each slot: the customer's own hours, shrunk to everybody's."""
+    hours = visits(customers, data.windows["time_zone"], start)
+    if hours is None:
+        none = np.ones((len(customers), len(parts)), np.float32)
+        return none, ["Events carry no time of day, so slots differ in capacity alone."]
+    counts = np.zeros((len(customers), len(parts)), np.int64)
+    for hour, at in enumerate(slot_of_hour(parts)):
+        if at >= 0:
+            counts[:, at] += hours[:, hour]
+    return damping(Preference.fit(counts).of(counts), effect), []
+
+
+def _rows(
+    given: Settings,
+    found: Newcomers,
+    contacts: Contacts,
+    customers: pd.DataFrame,
+    segment: NDArray[Any],
+    start: date,
+    parts: list[Slot],
+    channels: list[str],
+) -> pd.DataFrame:
+    """plan.parquet."""
+    return pd.DataFrame(
+        {
+            "customer_id": customers["customer_id"].to_numpy()[contacts.customer],
+            "segment": segment[contacts.customer],
+            "offer": np.array(found.names, object)[contacts.offer],
+            "offer_kind": "launch",
+            "channel": np.array(channels, object)[contacts.channel],
+            "day": np.array([start + timedelta(days) for days in contacts.day.tolist()], object),
+            "slot": np.array([slot.name for slot in parts], object)[contacts.slot],
+            "probability": contacts.probability,
+            "expected_value": contacts.value,
+            "cost": contacts.cost,
+            "expected_profit": contacts.profit,
+            "propensity": np.where(contacts.sent, 1 - given.holdout, given.holdout),
+            "arm": np.where(contacts.sent, SEND, HOLDOUT).astype(object),
+        }
+    )
+
+
+def _intent(found: Newcomers, chance: Doubles) -> list[dict[str, Any]]:
+    """Per product: who wants it, and how well its surroundings are known."""
+    products, lines = found.data.products, found.data.histories
+    rows = []
+    for at, item in enumerate(found.items.tolist()):
+        same = (products["type"] == products["type"].iloc[item]).to_numpy() & (products["recommendable"]).to_numpy()
+        buyers = np.unique(lines.customer[same[lines.item]]).size
+        rows.append(
+            {
+                "name": found.names[at],
+                "type": str(products["type"].iloc[item]),
+                "price": float(found.price[at]),
+                "products_of_its_type_sold": int(np.unique(lines.item[same[lines.item]]).size),
+                "customers_of_its_type": int(buyers),
+                "expected_buyers": float(chance[:, at].sum()),
+            }
+        )
+    return rows

@@ -1,0 +1,99 @@
+"""A launch on the made-up shop: from the champion's forest to a plan of contacts."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from nightmarket.contracts import InputError
+from tasks import manifest, model, newcomers, storage
+from tasks.__main__ import main
+from tasks.newcomers import NewProduct, listed
+
+
+@pytest.fixture
+def night(copied_night):
+    """The night with the model that it trained as its champion, and a new product to launch."""
+    for part in ("rank", "finetune"):
+        shutil.copytree(f"artifacts/{part}", f"data/champion/{part}")
+    manifest.write(storage.CHAMPION)
+    return copied_night
+
+
+def planned(**given):
+    """The summary and the plan of a launch with these settings."""
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    plan = {"channels": {"email": {"cost": 0.01}}, "quiet_hours": {"begin": 0, "end": 0}, "slots": ["0-12", "12-24"]}
+    Path("params.yaml").write_text(yaml.safe_dump(params | {"plan": plan, "launch": given}))
+    assert main("launch") == 0
+    return storage.read_json(Path("artifacts/launch/summary.json")), storage.read_table(
+        Path("artifacts/launch/plan.parquet")
+    ).to_pandas()
+
+
+def like(data, item, **changes):
+    """A new product that differs from one on sale in its title alone."""
+    row = data.products.iloc[item]
+    path = " > ".join(dict.fromkeys([row["department"], row["category"], row["type"]]))
+    return {"title": f"{row['title']} new", "category": path, "price": 2.0, **changes}
+
+
+def test_a_launch_is_planned_with_a_holdout_and_says_what_it_rests_on(night):
+    data = model.prepared()
+    popular = int(np.bincount(data.histories.item).argmax())
+    new = like(data, popular, title="燕麦奶 <b>")
+    found, rows = planned(name="oat", products=[new], budget=0.3, reach=0.9, holdout=0.3)
+    sent, held = (rows[rows["arm"] == arm] for arm in ("send", "holdout"))
+    assert len(sent)
+    assert len(held)
+    assert not set(sent["customer_id"]) & set(held["customer_id"])
+    assert set(sent["propensity"]) == {0.7}
+    assert set(held["propensity"]) == {0.3}
+    assert sent["cost"].sum() <= 0.3 + 1e-6
+    assert sent["offer"].unique().tolist() == ["燕麦奶 <b>"]
+    arms = storage.read_table(Path("artifacts/launch/eligible.parquet")).to_pandas()
+    assert len(arms) == found["num_eligible"]
+    assert found["products"][0]["products_of_its_type_sold"] > 0
+    assert found["test"]["holdout"] == 0.3
+    told = " ".join(found["words"])
+    for words in ("Not calibrated", "what a contact adds", "Test: "):
+        assert words in told
+    again, same = planned(name="oat", products=[new], budget=0.3, reach=0.9, holdout=0.3)
+    assert same.equals(rows)
+    assert again == found
+    empty, none = planned(name="oat", products=[new], budget=0)
+    assert empty["empty_because"] == "the budget is 0"
+    assert none.empty
+
+
+def test_a_new_product_looks_to_the_forest_like_the_one_that_it_copies(night):
+    data = model.prepared()
+    item = int(np.bincount(data.histories.item).argmax())
+    row = data.products.iloc[item]
+    maker = {name: row[name] for name in ("brand", "maker") if isinstance(row[name], str)}
+    found = listed(data, (NewProduct(**like(data, item, title=row["title"], **maker)),))
+    wider, [new] = found.data, found.items.tolist()
+    for level in ("kind", "category", "line", "maker"):
+        codes = wider.catalogue.codes(level)
+        assert codes[new] == codes[item], level
+        assert (codes[:-1] == data.catalogue.codes(level)).all()
+    assert wider.products["text_id"].max() < len(wider.texts)
+    other = listed(data, (NewProduct(**like(data, item, title="nothing like it")),))
+    assert other.data.texts[-1].startswith("nothing like it")
+
+
+def test_wrong_products_are_named(night, capsys):
+    data = model.prepared()
+    sold = str(data.products["product_id"].iloc[int(data.histories.item[0])])
+    with pytest.raises(InputError, match=r"launch.products.1.product_id: product .* has been sold"):
+        listed(data, (NewProduct(**like(data, 0)), NewProduct(product_id=sold)))
+    with pytest.raises(InputError, match="no product 'nowhere' in the catalogue"):
+        listed(data, (NewProduct(product_id="nowhere"),))
+    twice = NewProduct(**like(data, 0))
+    with pytest.raises(InputError, match="named twice"):
+        newcomers.listed(data, (twice, twice))
+    Path("params.yaml").write_text("launch: {}\nplan: {}\n")
+    assert main("launch") == 2
+    assert "name the new products" in capsys.readouterr().err
