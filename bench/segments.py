@@ -1,6 +1,6 @@
 """How far the partition of customers can be trusted: methods, stability, other nights, the classifier, the value.
 
-    python -m bench.segments [--weeks-back 0 1 4 13]
+    python -m bench.segments [--weeks-back 1 4 13] [--seeds 10]
 
 Reads artifacts/prepare and artifacts/validate of the checkout (run `make nightly` first) and works in a temporary
 folder. The last line is one JSON object.
@@ -23,9 +23,12 @@ import pandas as pd
 
 from nightmarket import segments
 from nightmarket.histories import Histories
-from nightmarket.segments import OTHER, Visits
+from nightmarket.segments import Grouping, Visits
 from tasks import segment, storage
 from tasks.settings import load
+
+WEEKS = 52
+SEED = 17
 
 
 def whole_stage(checkout: Path) -> tuple[dict[str, Any], float]:
@@ -50,23 +53,31 @@ def shop() -> tuple[Histories, Visits, pd.DataFrame, dict[str, Any]]:
     return lines, segment.read_visits(customers, windows["time_zone"]), products, windows
 
 
-def nights(lines: Histories, seen: Visits, products: pd.DataFrame, back: list[int], seed: int) -> list[dict[str, Any]]:
-    """What would have been chosen that many weeks ago, and how far those groups agree with tonight's."""
-    rows: list[dict[str, Any]] = []
-    tonight: pd.Series | None = None
-    for weeks in sorted({0, *back}):
-        day = int(lines.day.max()) - 7 * weeks
-        known = lines.where(lines.day <= day)
-        shelf = segments.shelf(products, known)
-        features = segments.behaviour(known, seen.where(seen.day <= day), shelf, day).dropna()
-        found = segments.group(features, 8, seed)
-        labels = pd.Series(found.segment, features.index)
-        tonight = labels if tonight is None else tonight
+def made(lines: Histories, seen: Visits, products: pd.DataFrame, weeks: int, seed: int) -> tuple[Grouping, pd.Series]:
+    """The groups that would have been made so many weeks ago, and the group of each customer."""
+    day = int(lines.day.max()) - 7 * weeks
+    since = day - 7 * WEEKS
+    known = lines.where((lines.day > since) & (lines.day <= day))
+    shelf = segments.shelf(products, known)
+    visits = seen.where((seen.day > since) & (seen.day <= day))
+    features = segments.behaviour(known, visits, shelf, day).dropna()
+    found = segments.group(features, 8, seed)
+    return found, pd.Series(found.segment, features.index)
+
+
+def others(
+    lines: Histories, seen: Visits, products: pd.DataFrame, back: list[int], num_seeds: int
+) -> list[dict[str, Any]]:
+    """What would have been chosen weeks ago, and tonight with other seeds, and how far it agrees with tonight's."""
+    _, tonight = made(lines, seen, products, 0, SEED)
+    rows = []
+    for weeks, seed in [(weeks, SEED) for weeks in back] + [(0, seed) for seed in range(1, num_seeds + 1)]:
+        found, labels = made(lines, seen, products, weeks, seed)
         row = next(row for row in found.table if row.k == len(found.centres))
+        agreed = {f"tonight_{name}": value for name, value in segments.agreement(tonight, labels).items()}
         rows.append(
-            {"weeks_back": weeks, "groups": len(found.names), "ari": row.ari, "halves": row.halves}
-            | {"other": int((found.segment == OTHER).sum())}
-            | {f"tonight_{name}": value for name, value in segments.agreement(tonight, labels).items()}
+            {"weeks_back": weeks, "seed": seed, "groups": len(found.names), "ari": row.ari, "halves": row.halves}
+            | agreed
         )
     return rows
 
@@ -85,7 +96,8 @@ def values(lines: Histories, windows: dict[str, Any], back: list[int], seed: int
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weeks-back", nargs="+", type=int, default=[0, 1, 4, 13])
+    parser.add_argument("--weeks-back", nargs="+", type=int, default=[1, 4, 13])
+    parser.add_argument("--seeds", type=int, default=10, help="other seeds that tonight's groups are made with")
     args = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
     started = time.perf_counter()
@@ -99,16 +111,16 @@ def main() -> None:
         cells += [f"{row[name]:.2f}" if row.get(name) is not None else "–" for name in names]
         print("| " + " | ".join([*cells, str(row.get("smallest", "–"))]) + " |")
     lines, seen, products, windows = shop()
-    told = nights(lines, seen, products, args.weeks_back, 17)
-    print("\n| weeks back | groups | ARI, 80% | ARI, halves | same number tonight | ARI with tonight |")
-    print("|---|---|---|---|---|---|")
+    told = others(lines, seen, products, args.weeks_back, args.seeds)
+    print("\n| weeks back | seed | groups | ARI, 80% | ARI, halves | same number tonight | ARI with tonight |")
+    print("|---|---|---|---|---|---|---|")
     for row in told:
         halves = f"{row['halves']:.2f}" if row["halves"] is not None else "–"
         print(
-            f"| {row['weeks_back']} | {row['groups']} | {row['ari']:.2f} | {halves} | {row['tonight_same']:.0%} | "
-            f"{row['tonight_ari']:.2f} |"
+            f"| {row['weeks_back']} | {row['seed']} | {row['groups']} | {row['ari']:.2f} | {halves} | "
+            f"{row['tonight_same']:.1%} | {row['tonight_ari']:.2f} |"
         )
-    worths = values(lines, windows, [4, 8], 17)
+    worths = values(lines, windows, [4, 8], SEED)
     print("\n| held-out weeks end, weeks back | mean absolute error | as much as before | ours minus it | mean error |")
     print("|---|---|---|---|---|")
     for row in worths:
@@ -124,7 +136,7 @@ def main() -> None:
     print(
         json.dumps(
             {key: result[key] for key in keys}
-            | {"nights": told, "values": worths, "stage_seconds": seconds, "machine": machine}
+            | {"others": told, "values": worths, "stage_seconds": seconds, "machine": machine}
         )
     )
 

@@ -26,7 +26,6 @@ from tasks.settings import StageSettings
 PREPARED = storage.ARTIFACTS / "prepare"
 CLEAN = storage.ARTIFACTS / "validate" / "clean"
 OUT = storage.ARTIFACTS / "segment"
-DAYS = 364
 log = logging.getLogger("nightmarket")
 
 
