@@ -196,6 +196,18 @@ def open_bandit_verdicts(log: Log, seed: int) -> dict[str, Verdict]:
     return found
 
 
+def overfitted(log: Log, seed: int) -> dict[str, Verdict]:
+    """Policies made from all clicks of the log, judged on the same rows and declared as fixed beforehand."""
+    rates = Rates.empty(1, log.num_actions).updated(np.zeros(len(log), np.int64), log.action, log.reward)
+    clicked, share = rates.clicks[0] > 0, rates.clicks[0] / np.maximum(rates.tries[0], 1)
+    made = {f"softmax {x:g}": Softmax.of(rates, x).chances[0] for x in (1.0, 4.0, 16.0, 64.0)} | {
+        "clicked items": mixed((clicked / clicked.sum())[None], 0.05)[0],
+        "by rate": mixed((share / share.sum())[None], 0.05)[0],
+        "uniform": np.full(log.num_actions, 1 / log.num_actions),
+    }
+    return {name: evaluate(log, np.tile(chances, (len(log), 1)), seed) for name, chances in made.items()}
+
+
 def open_bandit(seed: int, splits: int) -> dict[str, dict[str, int]]:
     """Verdicts per log, over `splits` ways to halve it."""
     folder = open_bandit_folder()
@@ -209,6 +221,9 @@ def open_bandit(seed: int, splits: int) -> dict[str, dict[str, int]]:
             verdicts.update(one.verdict for one in open_bandit_verdicts(log, seed + split).values())
         name = f"{path.parts[-3]} {path.stem}"
         rows[name] = {"clicks": int(log.reward.sum()), "certified better": 0, **verdicts}
+        whole = list(overfitted(log, seed).values())
+        rows[name]["overfitted, interval above zero"] = sum((one.difference.low or 0.0) > 0 for one in whole)
+        rows[name]["overfitted, certified better"] = sum(one.verdict == "certified better" for one in whole)
         print(f"Open Bandit, {name}: {rows[name]}", flush=True)
     return rows
 
