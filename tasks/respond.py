@@ -115,8 +115,12 @@ def _judge(settings: Settings, parts: Sequence[Rows], tests: Sequence[Rows], log
             part.campaign.campaign_id: {
                 "kind": part.campaign.kind,
                 **figures(chances[part.campaign.campaign_id], part.label, part.customer, *judged),
+                "offers": {
+                    name: mean_figure(values[at], part.customer[part.label], settings.seed)
+                    for name, values in orders.items()
+                },
             }
-            for part in tests
+            for at, part in enumerate(tests)
         },
         "offers": {
             name: {"ndcg@5": mean_figure(np.concatenate(values), owner, settings.seed)}

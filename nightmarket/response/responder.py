@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nightmarket.contracts import InputError
 from nightmarket.ranking.calibration import Calibration
 from nightmarket.response import coupons, models
 from nightmarket.response.features import campaign_rows
@@ -149,7 +150,12 @@ class Responder:
         """(C,) calibrated P(customer responds to the campaign at all | shown it), as known on the market's day."""
         found = np.zeros(market.histories.num_customers, np.float32)
         for customers in self._slices(market):
-            _, values = campaign_rows(market, campaign, customers)
+            names, values = campaign_rows(market, campaign, customers)
+            if names != self.names:
+                raise InputError(
+                    f"the responder was fitted on {len(self.names)} features, {len(names)} others are made here; "
+                    "run the stage `respond` again with this code"
+                )
             found[customers] = probability(self.model.log_odds(values), self.calibration)
         return found
 

@@ -6,8 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nightmarket.contracts import InputError
 from nightmarket.response import Answers, Responder, models
 from nightmarket.response.judging import auc, ndcg
+from nightmarket.response.likeness import likeness
 from nightmarket.response.responder import calibrate, ended_before, enough, fit_offers, offer_scores, rolling, rows
 
 
@@ -119,3 +121,22 @@ def test_too_little_is_said_to_be_too_little(parts):
     assert not enough([parts[0], parts[1], silent])
     assert enough(parts[:3])
     assert calibrate({}, parts) is None
+
+
+def test_a_responder_of_other_features_is_refused(record, fitted):
+    other = replace(fitted, names=[*fitted.names[1:], "moon"])
+    with pytest.raises(InputError, match="run the stage `respond` again"):
+        other.chances(record.on(100), record.campaigns[7])
+
+
+def test_likeness_tells_those_who_shop_like_the_answerers(record):
+    day = record.campaigns[4].start_day
+    market = record.on(day)
+    kind = record.catalogue.kind[record.histories.item]
+    main = np.array([np.bincount(kind[record.histories.customer == c], minlength=4).argmax() for c in range(240)])
+    only = market.answers.where(main[market.answers.customer] == 2)
+    everyone = np.arange(240, dtype=np.int32)
+    alike = likeness(replace(market, answers=only), record.campaigns[4], everyone)["alike"]
+    assert alike[main == 2].min() > alike[main != 2].max()
+    silent = replace(market, answers=market.answers.where(market.answers.day < 0))
+    assert (likeness(silent, record.campaigns[4], everyone)["alike"] == 0).all()
