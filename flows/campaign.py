@@ -9,8 +9,19 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas import State
 
-from flows.engine import approval, contacts, terminal
-from flows.engine.brief import ApprovalMinutes, Budget, CampaignName, Count, Day, Goal, HoldoutShare, Names, Offers
+from flows.engine import approval, contacts, figures, terminal
+from flows.engine.brief import (
+    ApprovalMinutes,
+    Budget,
+    CampaignName,
+    Count,
+    Day,
+    Goal,
+    HoldoutShare,
+    Kind,
+    Names,
+    Offers,
+)
 from flows.engine.form import WaitMinutes
 from flows.engine.outcome import in_one_line, post_failure
 from flows.engine.run import open_run
@@ -20,18 +31,24 @@ from tasks import export, settings, storage
 PLAN = Path("artifacts/plan")
 
 
-@flow(name="campaign", persist_result=False, on_failure=[post_failure], on_crashed=[post_failure])
+@flow(
+    name="campaign",
+    flow_run_name="{name}",
+    persist_result=False,
+    on_failure=[post_failure],
+    on_crashed=[post_failure],
+)
 @in_one_line
 async def campaign(
     name: CampaignName,
     budget: Budget,
     goal: Goal = "profit",
-    start: Day = None,
-    end: Day = None,
+    start: Day = "",
+    end: Day = "",
     segments: Names = [],  # noqa: B006 - a parameter's default in the form
     channels: Names = [],  # noqa: B006
     offers: Offers = [],  # noqa: B006
-    kind: str | None = None,
+    kind: Kind = "",
     max_per_customer: Count = None,
     holdout: HoldoutShare = None,
     excel: bool = False,
@@ -44,9 +61,9 @@ async def campaign(
         name: Name of the campaign and of its folder below exports/: letters, digits, - and _, no spaces.
         budget: What contacts and taken offers may be expected to cost together, in the shop's currency.
         goal: profit: net of all cost; responses: as many as the budget allows, whatever they earn.
-        start: First day that contacts go out on. Empty: the day that the last night prepared.
-        end: Last day, which needs a start too. Empty: as many days as params.yaml says (plan.days).
-        segments: Whom to contact: names of segments, as the morning page shows them. Empty: everybody.
+        start: First day that contacts go out on, YYYY-MM-DD. Empty: the day that the last night prepared.
+        end: Last day, YYYY-MM-DD, which needs a start too. Empty: as many days as params.yaml says (plan.days).
+        segments: Whom to contact: numbers of segments, as the morning page shows them. Empty: everybody.
         channels: Which of the channels in params.yaml (plan.channels) to use. Empty: all of them.
         offers: What to offer: name, kind, and a category or products. Empty: the past offers with most responses.
         kind: Kind of campaign, as in the shop's own table of campaigns. Empty: the most usual.
@@ -58,12 +75,13 @@ async def campaign(
     """
     home = storage.home()
     export.folder(home, name)
+    check_segments(home, segments)
     changes: dict[str, Any] = {"plan.name": name, "plan.budget": budget, "plan.goal": goal, "plan.kind": kind}
     changes |= {"plan.start": start, "plan.days": num_days(start, end), "plan.holdout": holdout}
     changes |= {"plan.max_per_customer": max_per_customer, "plan.channels": chosen_channels(home, channels)}
     changes["plan.offers"] = [offer.model_dump(mode="json", exclude_none=True) for offer in offers] or None
     changes["plan.audience.segments"] = list(segments) or None
-    changes = {key: value for key, value in changes.items() if value is not None}
+    changes = {key: value for key, value in changes.items() if value not in (None, "")}
     with contextlib.ExitStack() as stack:
         async with open_run(f"campaign-{name}", changes=changes, wait_minutes=wait_minutes) as run:
             approval.bury(home)
@@ -74,16 +92,25 @@ async def campaign(
         return await contacts.decide(held, minutes=approval_minutes, excel=excel)
 
 
-def num_days(start: str | None, end: str | None) -> int | None:
+def check_segments(home: Path, wanted: Sequence[str]) -> None:
+    """InputError for a segment that the last night did not find; it says which there are."""
+    known = figures.segment_names(home)
+    unknown = [one for one in wanted if one not in known]
+    if known and unknown:
+        there = ", ".join(f"{number} ({name})" for number, name in known.items())
+        raise InputError(f"segments: no segment '{unknown[0]}'; there are {there}")
+
+
+def num_days(start: str, end: str) -> int | None:
     """Days from start to end, both included; InputError, naming the field, where they do not make a span."""
     for field, text in (("start", start), ("end", end)):
         try:
             datetime.date.fromisoformat(text or "2000-01-01")
         except ValueError:
             raise InputError(f"{field}: {text} is no day of the calendar") from None
-    if end is None:
+    if not end:
         return None
-    if start is None:
+    if not start:
         raise InputError("start: an end needs a start too")
     days = (datetime.date.fromisoformat(end) - datetime.date.fromisoformat(start)).days + 1
     if days < 1:

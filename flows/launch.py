@@ -7,7 +7,7 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas import State
 
-from flows.campaign import num_days
+from flows.campaign import check_segments, num_days
 from flows.engine import approval, contacts, terminal
 from flows.engine.brief import (
     ApprovalMinutes,
@@ -28,7 +28,13 @@ from tasks import export, storage
 PLAN = Path("artifacts/launch")
 
 
-@flow(name="launch", persist_result=False, on_failure=[post_failure], on_crashed=[post_failure])
+@flow(
+    name="launch",
+    flow_run_name="{name}",
+    persist_result=False,
+    on_failure=[post_failure],
+    on_crashed=[post_failure],
+)
 @in_one_line
 async def launch(
     name: CampaignName,
@@ -36,8 +42,8 @@ async def launch(
     budget: Budget,
     reach: Reach = 0.5,
     goal: Goal = "responses",
-    start: Day = None,
-    end: Day = None,
+    start: Day = "",
+    end: Day = "",
     segments: Names = [],  # noqa: B006 - a parameter's default in the form
     holdout: HoldoutShare = None,
     excel: bool = False,
@@ -52,9 +58,9 @@ async def launch(
         budget: What the contacts may cost together, in the shop's currency.
         reach: Share of the expected buyers that the audience shall hold, 0 to 1; the likeliest customers come first.
         goal: responses: buyers, within the budget; profit: only contacts that are expected to pay for themselves.
-        start: First day that contacts go out on. Empty: the day that the last night prepared.
-        end: Last day, which needs a start too. Empty: as many days as params.yaml says (launch.days).
-        segments: Whom to contact: names of segments, as the morning page shows them. Empty: everybody.
+        start: First day that contacts go out on, YYYY-MM-DD. Empty: the day that the last night prepared.
+        end: Last day, YYYY-MM-DD, which needs a start too. Empty: as many days as params.yaml says (launch.days).
+        segments: Whom to contact: numbers of segments, as the morning page shows them. Empty: everybody.
         holdout: Share of the audience kept back at random, .01 to .9. Empty: as params.yaml says.
         excel: Mark the CSV files as UTF-8 for Excel, which garbles Chinese otherwise. For mail tools leave it off.
         approval_minutes: How long the plan waits for a person; after that nothing is exported.
@@ -62,11 +68,12 @@ async def launch(
     """
     home = storage.home()
     export.folder(home, name)
+    check_segments(home, segments)
     changes: dict[str, Any] = {"launch.name": name, "launch.budget": budget, "launch.goal": goal}
     changes |= {"launch.start": start, "launch.days": num_days(start, end), "launch.holdout": holdout}
     changes |= {"launch.segments": list(segments) or None, "launch.reach": reach}
     changes["launch.products"] = [one.model_dump(mode="json", exclude_none=True) for one in products]
-    changes = {key: value for key, value in changes.items() if value is not None}
+    changes = {key: value for key, value in changes.items() if value not in (None, "")}
     with contextlib.ExitStack() as stack:
         async with open_run(f"launch-{name}", changes=changes, wait_minutes=wait_minutes) as run:
             approval.bury(home)

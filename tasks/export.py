@@ -153,10 +153,19 @@ def _sync(path: Path) -> None:
 
 
 def write_csv(table: pa.Table, path: Path, excel: bool) -> None:
-    """UTF-8, dates as YYYY-MM-DD, text that a spreadsheet would run escaped."""
+    """UTF-8, dates as YYYY-MM-DD, hours as 09:00-12:00 (9-12 would become a date), text that would be run escaped."""
+    columns = {name: _escaped(table[name]) for name in table.column_names}
+    if "slot" in columns:
+        columns["slot"] = _hours(columns["slot"])
     with path.open("wb") as file:
         file.write(BOM * excel)
-        pcsv.write_csv(pa.table({name: _escaped(table[name]) for name in table.column_names}), file)
+        pcsv.write_csv(pa.table(columns), file)
+
+
+def _hours(slots: pa.ChunkedArray) -> pa.ChunkedArray:
+    for pattern, instead in ((r"^(\d)-", r"0\1-"), (r"-(\d)$", r"-0\1"), (r"^(\d\d)-(\d\d)$", r"\1:00-\2:00")):
+        slots = pc.replace_substring_regex(slots, pattern, instead)
+    return slots
 
 
 def _escaped(column: pa.ChunkedArray) -> pa.ChunkedArray:

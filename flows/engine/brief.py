@@ -18,8 +18,11 @@ CampaignName = Annotated[str, Field(pattern=NAME)]
 Budget = Annotated[float, Field(ge=0, le=1e12)]
 """Currency."""
 
-Day = Annotated[str | None, Field(pattern=DAY, json_schema_extra={"format": "date"})]
-"""YYYY-MM-DD, or nothing."""
+Day = Annotated[str, Field(pattern=f"^$|{DAY}")]
+"""YYYY-MM-DD, or nothing: a plain box in the form, where a value or null would be two."""
+
+Kind = Annotated[str, Field(max_length=200)]
+"""A word of the shop's own, or nothing."""
 
 Goal = Literal["profit", "responses"]
 """What a plan is to make most of."""

@@ -48,7 +48,8 @@ async def decide(held: Held, *, minutes: float, excel: bool) -> State[Decided]:
     """Show the plan, wait for a person, export it or leave everything as it was; on record either way."""
     log = get_run_logger()
     kept = f"Kept as refs/runs/{held.run} ({held.commit[:10]}); SHA-256 of the plan {held.digest[:16]}…"
-    page = await figures.show(held.name, held.summary, kept, held.folder)
+    summary = figures.named(held.summary, figures.segment_names(held.home))
+    page = await figures.show(held.name, summary, kept, held.folder)
     if not held.summary.get("num_sent"):
         reason = held.summary.get("empty_because") or "nobody is worth a contact under these limits"
         return _ended(Decided("empty", f"the plan is empty: {reason}", held))

@@ -8,11 +8,12 @@ from typing import Any
 import pyarrow.compute as pc
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 
-from tasks import export
+from tasks import export, storage
 
 GROUPS = {"by_segment": "segment", "by_offer": "offer", "by_channel": "channel", "by_slot": "time slot"}
 LISTS = {"products": "The new products", "audiences": "Audiences by size, the likeliest customers first"}
 FIRST_LINES = 10
+SEGMENTS = storage.ARTIFACTS / "segment" / "segments.json"
 
 
 def facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -31,8 +32,8 @@ def facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     certificate = summary.get("certificate")
     if certificate:
         unit = "" if certificate.get("unit") != "responses" else " responses"
-        best = f"no plan within these limits can expect more than {certificate['bound']:,.2f}{unit}"
-        found.append(("certificate", f"{best}; this one is {certificate['gap']:.3%} below"))
+        best = f"at most {certificate['bound']:,.2f}{unit} is possible"
+        found.append(("certificate", f"{best}; this plan is {certificate['gap']:.3%} below"))
     return found
 
 
@@ -40,6 +41,33 @@ def words(summary: Mapping[str, Any]) -> list[str]:
     """The plan's own sentences."""
     said = summary.get("words") or []
     return [said] if isinstance(said, str) else [str(one) for one in said]
+
+
+def segment_names(home: Path) -> dict[str, str]:
+    """What marks each segment, by its number; empty where there are none."""
+    path = home / SEGMENTS
+    if not path.exists():
+        return {}
+    rows = storage.read_json(path).get("segments") or []
+    return {str(row["segment"]): str((row.get("name") or {}).get("en", "")) for row in rows}
+
+
+def named(summary: Mapping[str, Any], segments: Mapping[str, str]) -> dict[str, Any]:
+    """The summary with its groups as people know them: segments and offers say what they are, slots go by the clock."""
+    mostly = {offer["name"]: offer.get("mostly") or "" for offer in summary.get("offers") or () if "name" in offer}
+    found = dict(summary)
+    for key, more in (("by_segment", segments), ("by_offer", mostly)):
+        rows = summary.get(key) or ()
+        found[key] = [
+            row | {"name": f"{row['name']}: {more[row['name']]}"} if more.get(row["name"]) else row for row in rows
+        ]
+    found["by_slot"] = sorted(summary.get("by_slot") or (), key=lambda row: _first_number(row["name"]))
+    return found
+
+
+def _first_number(text: str) -> int:
+    digits = re.match(r"\d+", text)
+    return int(digits[0]) if digits else 0
 
 
 def markdown(name: str, summary: Mapping[str, Any], kept: str, first: Sequence[Mapping[str, Any]]) -> str:

@@ -70,6 +70,13 @@ def test_text_that_a_spreadsheet_would_run_is_escaped_and_numbers_are_not(tmp_pa
     assert storage.read_table(target / "send.parquet")["offer"].to_pylist()[0] == "-5 元"
 
 
+def test_hours_do_not_look_like_a_date_in_the_csv(tmp_path):
+    target = exported(tmp_path, slot=["9-12", "12-15", "6-9", "evening"])
+    found = [row["slot"] for row in rows(target / "send.csv") + rows(target / "holdout.csv")]
+    assert found == ["09:00-12:00", "12:00-15:00", "06:00-09:00", "evening"]
+    assert storage.read_table(target / "send.parquet")["slot"].to_pylist() == ["9-12", "12-15"]
+
+
 def test_excel_gets_its_byte_order_mark_and_nobody_else(tmp_path):
     plain, marked = exported(tmp_path, "plain"), exported(tmp_path, "marked", excel=True)
     assert (marked / "send.csv").read_bytes() == b"\xef\xbb\xbf" + (plain / "send.csv").read_bytes()
