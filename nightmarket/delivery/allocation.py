@@ -10,6 +10,10 @@ from nightmarket.delivery.prices import evaluate, solve
 from nightmarket.delivery.problem import NOTHING, Problem, choose, net
 from nightmarket.delivery.repair import CORE, picks_and_core, settle, without_core
 
+ENOUGH = 5e-5
+"""Gap at which the core grows no further."""
+LARGEST = 40_000
+"""Pairs of the largest core that is tried for a smaller gap; for a plan at all it grows as far as it must."""
 log = logging.getLogger("nightmarket")
 
 
@@ -57,16 +61,22 @@ def allocate(problem: Problem, seed: int = 0, core: int = CORE) -> Allocation:
     log.info("plan: prices found")
     bound = evaluate(problem, prices, exact=True).bound
     everything = problem.num_customers * problem.offer.size
+    best, most = None, -np.inf
     while True:
         chosen, close = picks_and_core(problem, prices, core)
         fixed, close = without_core(problem, chosen, close)
         if settle(problem, fixed, close, totals(problem, fixed)[1]):
-            break
+            value = totals(problem, fixed)[0]
+            if value > most:
+                best, most = fixed, value
+            if bound - most <= ENOUGH * bound or core >= LARGEST:
+                break
         if core >= everything:
-            raise AssertionError("the fixed choices overdraw a limit though nothing is fixed")
+            break
         core *= 4
-    value, use = totals(problem, fixed)
-    return Allocation(fixed, prices, use, Certificate(value, max(bound, value)))
+    assert best is not None, "nothing is fixed, and a limit is overdrawn"
+    use = totals(problem, best)[1]
+    return Allocation(best, prices, use, Certificate(most, max(bound, most)))
 
 
 def totals(problem: Problem, picks: NDArray[np.int16]) -> tuple[float, NDArray[np.float64]]:

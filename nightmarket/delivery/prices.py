@@ -102,18 +102,25 @@ def _descend(
     value, slope = oracle(point)
     half = abs(value) * (radius or 1.0)
     cuts, levels = [slope], [value - float(slope @ point)]
-    for _ in range(max_calls - 1):
-        trial, low = _model_minimum(np.array(cuts), np.array(levels), np.maximum(point - half, 0.0), point + half)
-        hope = value - low
+    calls = 1
+    while calls < max_calls:
+        low = np.maximum(point - half, 0.0)
+        trial, least = _model_minimum(np.array(cuts), np.array(levels), low, point + half)
+        hope = value - least
         if hope <= close * abs(value):
-            break
+            edge = ((trial < low + 1e-6 * half) & (low > 0)) | (trial > point + half * (1 - 1e-6))
+            if not edge.any():
+                break  # the best of the whole model, since it is convex
+            half *= 4.0
+            continue
         found, slope = oracle(trial)
+        calls += 1
         cuts.append(slope)
         levels.append(found - float(slope @ trial))
         if found < value:
             half *= 2.0 if value - found > 0.5 * hope else 1.0
             point, value = trial, found
-        else:
+        elif found - value > hope:
             half *= 0.5
     return point
 

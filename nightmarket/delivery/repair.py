@@ -1,9 +1,10 @@
 """From prices to a plan that keeps every limit: almost all choices stand, a small core is decided anew.
 
 At the best prices the customers' own choices overdraw or underuse the limits by the few customers who hesitate between
-two options. These close calls form the core (Balas and Zemel 1980); everything else is fixed, the core is solved as a
-linear programme, whose vertices split at most as many customers as there are limits, and what is split is dropped and
-filled up greedily.
+two options. These close calls, the closest of every option, form the core (Balas and Zemel 1980); everything else is
+fixed and the core is solved as a linear programme, whose vertices split at most as many customers as there are limits.
+What it leaves split is settled by diving: one pair is rounded up if it fits, or else left out, and the programme is
+solved again on the pairs that are closest by its own prices.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from nightmarket.delivery.problem import NOTHING, Problem, choose, net
 
 CORE = 10_000
 """Customer-option pairs that are decided anew."""
+DIVE, MAX_DIVES = 1500, 60
+WHOLE = 1 - 1e-6
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ def picks_and_core(problem: Problem, prices: NDArray[np.float64], size: int) -> 
     """(C, K) each customer's choice at the prices, and the `size` pairs whose decision was closest."""
     chosen = np.full((problem.num_customers, problem.most), NOTHING, np.int16)
     kept: list[tuple[NDArray, Pairs]] = []
-    cutoff, num = np.inf, 0
+    cutoff, num, options = np.full(problem.offer.size, np.inf), 0, problem.offer.size
     for some, profit, cost in problem.blocks():
         reduced = net(problem, profit, cost, prices)
         picks, worth = choose(reduced.copy(), problem.allowance[some], problem.offer)
@@ -55,9 +58,10 @@ def picks_and_core(problem: Problem, prices: NDArray[np.float64], size: int) -> 
         kept.append((close[row, option], Pairs(row + first, option, *(v.astype(np.float64) for v in values))))
         num += row.size
         if num > 4 * size:
-            kept = [_closest(kept, size)]
-            cutoff, num = float(kept[0][0].max()), size
-    return chosen, _closest(kept, size)[1]
+            kept = [_closest(kept, -(-size // options))]
+            num = kept[0][0].size
+            cutoff = _cutoffs(*kept[0], -(-size // options), options)
+    return chosen, _closest(kept, -(-size // options))[1]
 
 
 def _regret(
@@ -84,14 +88,22 @@ def _regret(
     return np.maximum(regret, 0.0)
 
 
-def _closest(kept: list[tuple[NDArray, Pairs]], size: int) -> tuple[NDArray, Pairs]:
+def _closest(kept: list[tuple[NDArray, Pairs]], each: int) -> tuple[NDArray, Pairs]:
+    """The `each` closest pairs of every option."""
     regret = np.concatenate([close for close, _ in kept])
     names = ("customer", "option", "profit", "cost", "worth")
     pairs = Pairs(*(np.concatenate([getattr(part, name) for _, part in kept]) for name in names))
-    if regret.size > size:
-        rows = np.sort(np.argpartition(regret, size)[:size])
-        return regret[rows], pairs.at(rows)
-    return regret, pairs
+    order = np.lexsort((regret, pairs.option))
+    first = np.searchsorted(pairs.option[order], pairs.option[order])
+    rows = np.sort(order[np.arange(order.size) - first < each])
+    return regret[rows], pairs.at(rows)
+
+
+def _cutoffs(regret: NDArray, pairs: Pairs, each: int, options: int) -> NDArray:
+    """(J,) regret from which a pair of an option is no longer among its closest."""
+    worst = np.zeros(options)
+    np.maximum.at(worst, pairs.option, regret)
+    return np.where(np.bincount(pairs.option, minlength=options) < each, np.inf, worst)
 
 
 def settle(problem: Problem, chosen: NDArray[np.int16], core: Pairs, fixed_use: NDArray[np.float64]) -> bool:
@@ -103,23 +115,33 @@ def settle(problem: Problem, chosen: NDArray[np.int16], core: Pairs, fixed_use: 
     left = problem.limits - fixed_use
     if (left < -1e-9 * np.maximum(1.0, np.abs(fixed_use))).any():
         return False
-    left = np.maximum(left, 0.0)
-    share = _relaxed(problem, chosen, core, left)
-    plan = _Plan(problem, chosen, core, left)
-    whole = share > 1 - 1e-6
-    for pair in np.flatnonzero(whole).tolist():
+    plan = _Plan(problem, chosen, core, np.maximum(left, 0.0))
+    share, regret = _relaxed(problem, chosen, core, plan.left)
+    order = np.argsort(np.where((share > WHOLE) | (share < 1 - WHOLE), regret, -1.0), kind="stable")
+    for pair in order[DIVE:][share[order[DIVE:]] > WHOLE].tolist():
         plan.add(pair)
-    rest = np.flatnonzero(~whole & (core.profit > 0))
-    for pair in rest[np.lexsort((-core.worth[rest], -share[rest].round(6)))].tolist():
+    waiting = order[:DIVE]
+    for _ in range(MAX_DIVES):
+        waiting = waiting[[plan.has_room(pair) for pair in waiting.tolist()]] if waiting.size else waiting
+        share, _ = _relaxed(problem, chosen, core.at(waiting), plan.left)
+        split = (share <= WHOLE) & (share >= 1 - WHOLE)
+        if not split.any():
+            break
+        best = int(np.argmax(np.where(split, share, -1.0)))
+        plan.add(int(waiting[best]))
+        waiting, share = np.delete(waiting, best), np.delete(share, best)
+    for pair in waiting[np.lexsort((-core.worth[waiting], -share.round(6)))].tolist():
         plan.add(pair)
     return True
 
 
-def _relaxed(problem: Problem, chosen: NDArray[np.int16], core: Pairs, left: NDArray[np.float64]) -> NDArray:
-    """(N,) how much of each pair the linear programme takes, in [0, 1]."""
+def _relaxed(
+    problem: Problem, chosen: NDArray[np.int16], core: Pairs, left: NDArray[np.float64]
+) -> tuple[NDArray, NDArray]:
+    """(N,) how much of each pair the linear programme takes, in [0, 1], and what it would cost to decide otherwise."""
     num = core.customer.size
     if num == 0:
-        return np.zeros(0)
+        return np.zeros(0), np.zeros(0)
     every = np.arange(num)
     used = (chosen[core.customer] != NOTHING).sum(axis=1)
     people, person = np.unique(core.customer, return_inverse=True)
@@ -140,28 +162,35 @@ def _relaxed(problem: Problem, chosen: NDArray[np.int16], core: Pairs, left: NDA
         bounds=(0, 1),
         method="highs-ds",
     )
-    return np.zeros(num) if done.x is None else done.x
+    if done.x is None:
+        return np.zeros(num), np.zeros(num)
+    return done.x, np.abs(done.lower.marginals + done.upper.marginals)
 
 
 class _Plan:
     """Pairs taken one by one, while every limit holds."""
 
     def __init__(self, problem: Problem, chosen: NDArray[np.int16], core: Pairs, left: NDArray[np.float64]) -> None:
-        self._problem, self._chosen, self._core, self._left = problem, chosen, core, left.copy()
+        self._problem, self._chosen, self._core = problem, chosen, core
+        self.left = left.copy()
+
+    def has_room(self, pair: int) -> bool:
+        """Whether the customer may still get the pair's offer, limits aside."""
+        customer, option = int(self._core.customer[pair]), int(self._core.option[pair])
+        mine = self._chosen[customer]
+        has = mine[mine != NOTHING]
+        offer = self._problem.offer
+        return bool(has.size < self._problem.allowance[customer] and not (offer[has] == offer[option]).any())
 
     def add(self, pair: int) -> bool:
         """Take a pair if it fits."""
         core, problem = self._core, self._problem
         customer, option = int(core.customer[pair]), int(core.option[pair])
-        mine = self._chosen[customer]
-        has = mine[mine != NOTHING]
-        if has.size >= problem.allowance[customer] or (problem.offer[has] == problem.offer[option]).any():
-            return False
         need = np.concatenate([[core.cost[pair]], problem.uses[:, option]])
-        if (need > self._left).any():
+        if core.profit[pair] <= 0 or (need > self.left).any() or not self.has_room(pair):
             return False
-        self._left -= need
-        self._chosen[customer, has.size] = option
+        self.left -= need
+        self._chosen[customer, int((self._chosen[customer] != NOTHING).sum())] = option
         return True
 
 

@@ -1,0 +1,149 @@
+"""The allocation against every plan there is, against an exact solver, and on the edges."""
+
+from dataclasses import replace
+from itertools import combinations, product
+
+import numpy as np
+import pytest
+from scipy.optimize import Bounds, LinearConstraint, milp
+
+from nightmarket.delivery.allocation import allocate, at_prices, totals, violations
+from nightmarket.delivery.prices import evaluate, solve
+from nightmarket.delivery.problem import NOTHING, Problem, choose
+
+
+def problem(num, most, seed, tight=0.5, chunk=16_384):
+    """3 offers x 2 places, with a budget and two capacities below what would be used without them."""
+    rng = np.random.default_rng(seed)
+    cost = rng.gamma(2, 0.5, (num, 6)).astype(np.float32) + np.float32(0.05)
+    profit = (cost * 0.7 + rng.normal(0, 1, (num, 6)).astype(np.float32)).astype(np.float32)
+    place = np.arange(6) % 2
+    free = Problem(
+        block=lambda rows: (profit[rows], cost[rows]),
+        allowance=rng.integers(0, most + 1, num).astype(np.int8),
+        offer=(np.arange(6) // 2).astype(np.int32),
+        uses=place == np.arange(2)[:, None],
+        capacity=np.full(2, np.inf),
+        budget=np.inf,
+        chunk=chunk,
+    )
+    use = evaluate(free, np.zeros(3)).use
+    return replace(free, budget=tight * use[0], capacity=np.floor(tight * 1.2 * use[1:]))
+
+
+def sets(market, customer):
+    """Every set of options that a customer may get."""
+    for size in range(int(market.allowance[customer]) + 1):
+        for some in combinations(range(6), size):
+            if len({int(market.offer[j]) for j in some}) == size:
+                yield some
+
+
+def exact(market):
+    """The best plan by HiGHS' branch and bound."""
+    profit, cost = market.block(slice(0, market.num_customers))
+    num = market.num_customers
+    rows, high = [cost.ravel()], [market.budget]
+    for used, room in zip(market.uses, market.capacity, strict=True):
+        rows.append(np.tile(used, num).astype(float))
+        high.append(room)
+    for customer in range(num):
+        mine = np.zeros((num, 6))
+        mine[customer] = 1
+        rows.append(mine.ravel())
+        high.append(market.allowance[customer])
+        for offer in range(3):
+            same = np.zeros((num, 6))
+            same[customer, market.offer == offer] = 1
+            rows.append(same.ravel())
+            high.append(1)
+    limits = LinearConstraint(np.array(rows), ub=np.array(high, float))
+    found = milp(-profit.ravel().astype(float), constraints=limits, integrality=1, bounds=Bounds(0, 1))
+    return -found.fun
+
+
+def test_the_choice_of_one_customer_is_the_best_of_all_sets():
+    rng = np.random.default_rng(3)
+    market = problem(60, 3, 3)
+    reduced = rng.normal(0, 1, (60, 6))
+    picks, worth = choose(reduced.copy(), market.allowance, market.offer)
+    for customer in range(60):
+        best = max(sum(reduced[customer, j] for j in some) for some in sets(market, customer))
+        assert worth[customer].sum() == pytest.approx(best)
+        chosen = picks[customer][picks[customer] != NOTHING]
+        assert sum(reduced[customer, chosen]) == pytest.approx(best)
+
+
+def test_no_plan_of_a_tiny_market_is_better_than_the_bound():
+    market = problem(4, 2, 8)
+    profit, cost = market.block(slice(0, 4))
+    best = 0.0
+    for plan in product(*(list(sets(market, customer)) for customer in range(4))):
+        pairs = [(customer, j) for customer, some in enumerate(plan) for j in some]
+        use = market.uses @ np.bincount([j for _, j in pairs], minlength=6)
+        if sum(cost[pair] for pair in pairs) <= market.budget and (use <= market.capacity).all():
+            best = max(best, sum(float(profit[pair]) for pair in pairs))
+    found = allocate(market)
+    assert found.certificate.value == pytest.approx(best, rel=1e-6)
+    assert found.certificate.bound >= best - 1e-6
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_a_plan_is_as_good_as_an_exact_solver_s_up_to_its_certificate(most):
+    market = problem(60, most, 20 + most)
+    found, best = allocate(market), exact(market)
+    assert violations(market, found.picks) == 0
+    assert found.certificate.bound >= best - 1e-6
+    assert found.certificate.value >= best * (1 - 0.01)
+    assert found.certificate.value <= best + 1e-6
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_at_size_the_gap_is_small_and_the_certificate_can_be_recomputed(most):
+    market = problem(6000, most, 5, chunk=1000)
+    found = allocate(market)
+    assert violations(market, found.picks) == 0
+    assert found.certificate.gap < 3e-4
+    value, use = totals(market, found.picks)
+    assert value == pytest.approx(found.certificate.value)
+    assert (use <= market.limits).all()
+    assert np.allclose(use, found.use)
+    assert evaluate(market, found.prices, exact=True).bound == pytest.approx(found.certificate.bound)
+    # The bound is no accident of these prices: any others give a bound above the plan too.
+    for factor in (0.0, 0.5, 2.0):
+        assert evaluate(market, found.prices * factor, exact=True).bound >= value - 1e-6
+
+
+def test_chunks_do_not_change_the_plan():
+    whole, pieces = problem(3000, 2, 6), problem(3000, 2, 6, chunk=171)
+    assert allocate(whole).certificate.value == pytest.approx(allocate(pieces).certificate.value, rel=1e-3)
+
+
+def test_without_limits_everybody_gets_the_best():
+    market = replace(problem(500, 2, 9), budget=np.inf, capacity=np.full(2, np.inf))
+    found = allocate(market)
+    assert (solve(market) == 0).all()
+    assert found.certificate.gap == pytest.approx(0, abs=1e-9)
+    assert (np.sort(found.picks) == np.sort(at_prices(market, np.zeros(3)))).all()
+
+
+def test_an_empty_budget_gives_an_empty_plan_and_what_loses_money_is_not_sent():
+    market = problem(300, 2, 10)
+    assert (allocate(replace(market, budget=0.0)).picks == NOTHING).all()
+    loss = replace(market, block=lambda rows: (-market.block(rows)[1], market.block(rows)[1]))
+    found = allocate(loss)
+    assert (found.picks == NOTHING).all()
+    assert found.certificate.gap == 0
+
+
+def test_a_place_without_capacity_is_not_used():
+    market = replace(problem(300, 2, 11), capacity=np.array([0.0, 50.0]))
+    found = allocate(market)
+    assert found.use[1] == 0
+    assert 0 < found.use[2] <= 50
+
+
+def test_a_broken_plan_is_seen():
+    market = problem(100, 1, 12)
+    picks = np.zeros((100, 1), np.int16)
+    assert violations(market, picks) > 0
