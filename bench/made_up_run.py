@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import yaml
 from safetensors.numpy import save_file
 
+from bench.made_up_campaigns import TYPES, write_campaigns
 from nightmarket.evaluation import Interval, bootstrap, paired
 
 FEATURES = ("times_bought", "weeks_since", "text_similarity", "popularity", "display_this_week")
@@ -58,6 +59,7 @@ def write_run(
     _rank(folder, rng)
     _evaluate(folder, rng, lift, num_customers)
     _score(folder, rng, num_customers, num_items)
+    write_campaigns(folder, rng, as_of, HOSTILE)
 
 
 def _json(content: Any, path: Path) -> None:
@@ -117,7 +119,9 @@ def _prepare(folder: Path, rng: np.random.Generator, num_customers: int, num_ite
         "item": pa.array(range(num_items), pa.int32()),
         "product_id": [f"p{i}" for i in range(num_items)],
     }
-    products |= {"title": titles, "department": ["GROCERY"] * num_items, "category": ["DAIRY"] * num_items}
+    paths = [TYPES[i % len(TYPES)].split(" > ") for i in range(num_items)]
+    products |= {"title": titles, "department": [path[0] for path in paths], "category": [path[1] for path in paths]}
+    products["type"] = [path[-1] for path in paths]
     _table(products, out / "products.parquet")
     ids = [hashlib.sha256(f"customer {i}".encode()).hexdigest() for i in range(num_customers)]
     _table({"customer": pa.array(range(num_customers), pa.int32()), "customer_id": ids}, out / "customers.parquet")
@@ -134,6 +138,7 @@ def _prepare(folder: Path, rng: np.random.Generator, num_customers: int, num_ite
         "quantity": np.ones(customer.size, np.float32),
         "value": rng.gamma(2.0, 1.5, customer.size).astype(np.float32),
     }
+    purchases |= {"discount": np.zeros(customer.size, np.float32), "channel": np.zeros(customer.size, np.int32)}
     purchases["basket"] = (purchases["day"] * 1000 + purchases["customer"]).astype(np.int32)
     _table(purchases, out / "purchases.parquet")
     test = {"fit_until": FIT_UNTIL, "first_target": FIT_UNTIL + 1, "last_target": FIT_UNTIL + 4}

@@ -1,6 +1,7 @@
 """One page to read in the morning.
 
-reads   what every stage left: validate, prepare, finetune, evaluate, score, and data/champion
+reads   what every stage left: validate, prepare, finetune, respond, segment, demand, evaluate, score, plan, readout,
+        and data/champion
 writes  artifacts/report/index.html, self-contained
 """
 
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightmarket.contracts import InputError
+from nightmarket.evaluation.calibration import reliability
 from nightmarket.reporting import Night, Person, Pick, Purchase, choose, render
 from nightmarket.reporting.people import KINDS
 from tasks import storage
@@ -23,6 +25,10 @@ log = logging.getLogger("nightmarket")
 NUM_VISITS = 4
 NUM_TITLES = 6
 NUM_PICKS = 10
+NUM_KINDS = 9
+NUM_BINS = 10
+NUM_WEEKS = 26
+"""Past weeks beside a forecast."""
 OUT = storage.ARTIFACTS / "report/index.html"
 
 
@@ -45,6 +51,11 @@ def run(settings: Settings) -> None:
         decision=_optional(storage.CHAMPION / "decision.json"),
         importance=_optional(storage.CHAMPION / "rank/importance.json"),
         summary=_optional(storage.ARTIFACTS / "score/summary.json"),
+        plan=_optional(storage.ARTIFACTS / "plan/summary.json"),
+        responses=_responses(storage.ARTIFACTS / "respond"),
+        segments=_optional(storage.ARTIFACTS / "segment/segments.json"),
+        demand=_demand(storage.ARTIFACTS / "demand", prepare, windows),
+        readout=_optional(storage.ARTIFACTS / "readout/readout.json"),
         people=people(prepare, storage.ARTIFACTS / "score/recommendations.parquet"),
     )
     page = render(night)
@@ -59,6 +70,57 @@ def _optional(path: Path) -> Any:
         return storage.read_json(path)
     log.info("report: %s is not there; the page goes without it", path)
     return None
+
+
+def _responses(folder: Path) -> Any:
+    """Figures and drivers of the response model, and the bins of its probabilities on the test campaigns."""
+    metrics = _optional(folder / "metrics.json")
+    if metrics is None:
+        return None
+    found = {"metrics": metrics, "drivers": _optional(folder / "drivers.json"), "calibration": []}
+    if (folder / "predictions.parquet").exists():
+        told = storage.read_table(folder / "predictions.parquet", ["probability", "responded", "customer"]).to_pandas()
+        found["calibration"] = reliability(
+            told["probability"].to_numpy(), told["responded"].to_numpy(bool), told["customer"].to_numpy(), NUM_BINS
+        )
+    return found
+
+
+def _demand(folder: Path, prepare: Path, windows: dict[str, Any]) -> Any:
+    """Figures of the forecast; the product types of which most will be sold, with their past and their prices."""
+    metrics = _optional(folder / "metrics.json")
+    if metrics is None or not (folder / "forecast.parquet").exists():
+        return None if metrics is None else {"metrics": metrics}
+    forecast = storage.read_table(folder / "forecast.parquet").to_pandas()
+    kinds = forecast.groupby("kind")["units"].sum().sort_values(ascending=False, kind="stable").index[:NUM_KINDS]
+    past = _past(prepare, windows["test"]["last_target"]) if len(kinds) else {}
+    largest = [
+        {"kind": kind, "past": past.get(kind, [])}
+        | {name: rows[name].tolist() for name in ("units", "low80", "high80")}
+        for kind, rows in ((kind, forecast[forecast["kind"] == kind].sort_values("week")) for kind in kinds)
+    ]
+    found: dict[str, Any] = {"metrics": metrics, "largest": largest, "prices": []}
+    if (folder / "response.parquet").exists():
+        prices = storage.read_table(folder / "response.parquet").to_pandas().set_index("kind", drop=False)
+        there = prices.loc[[kind for kind in kinds if kind in prices.index]]
+        found["prices"] = there[there["price_measured"].notna()].to_dict("records")
+    return found
+
+
+def _past(prepare: Path, last_week: int) -> dict[str, list[float]]:
+    """Units of each product type in the last weeks, counted as the forecast counts them."""
+    import pandas as pd
+
+    from nightmarket.demand import kind_paths, weekly
+    from nightmarket.histories import Histories
+
+    lines = storage.read_table(prepare / "purchases.parquet")
+    products = storage.read_table(prepare / "products.parquet", ["department", "category", "type"]).to_pandas()
+    arrays = {name: lines[name].to_numpy() for name in lines.column_names}
+    histories = Histories(**arrays, num_customers=int(arrays["customer"].max()) + 1, num_items=len(products))
+    code, names = pd.factorize(kind_paths(products))
+    history = weekly(histories, code, list(names), last_week)
+    return {kind: units[-NUM_WEEKS:].tolist() for kind, units in zip(history.kinds, history.units, strict=True)}
 
 
 def people(prepare: Path, recommendations: Path) -> list[Person]:

@@ -42,25 +42,21 @@ def chances(night: Night) -> ChancesView | None:
         return None
     verdict = (
         f"Over {words.count(found['num_pairs'])} pairs of customer and product the model expected "
-        f"{percent(found['predicted'])} to be bought; {percent(found['observed'])} were. Between what it said and what "
-        f"happened lie {100 * found['ece']:.2f} percentage points on average (ECE, {len(bins)} groups of equal size)."
+        f"{words.percent(found['predicted'])} to be bought; {words.percent(found['observed'])} were. Between what it "
+        f"said and what happened lie {100 * found['ece']:.2f} percentage points on average (ECE, {len(bins)} groups of "
+        "equal size)."
     )
     rows = tuple(
         (
-            percent(part["predicted"]),
-            percent(part["value"]),
-            f"[{percent(part['low'])}, {percent(part['high'])}]",
+            words.percent(part["predicted"]),
+            words.percent(part["value"]),
+            f"[{words.percent(part['low'])}, {words.percent(part['high'])}]",
             words.count(part["num_pairs"]),
         )
         for part in bins
     )
     said = "; ".join(f"said {row[0]}, bought {row[1]}" for row in rows)
     return ChancesView(verdict, charts.reliability(bins, f"Probability said and share bought: {said}"), rows)
-
-
-def percent(share: float) -> str:
-    """0.1234 → "12.3%", 0.00123 → "0.12%"."""
-    return f"{100 * share:.1f}%" if share >= 0.01 else f"{100 * share:.2f}%"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+BLANK = Markup("")
 MARGIN = 2.0
 """Percent kept free left and right of the data."""
 
@@ -54,10 +55,11 @@ def whisker(
     return Markup('<svg class="track" role="img" aria-label="{}">{}</svg>').format(said, Markup("").join(parts))
 
 
-def axis_labels(axis: Scale) -> Markup:
+def axis_labels(axis: Scale, percent: bool = False) -> Markup:
     """The numbers of an axis, for the chart's head; read out with the rows, so hidden from screen readers."""
     texts = Markup("").join(
-        Markup('<text x="{}%" y="70%">{}</text>').format(axis.at(tick), _short(tick)) for tick in axis.ticks()
+        Markup('<text x="{}%" y="70%">{}</text>').format(axis.at(tick), _percent(tick) if percent else _short(tick))
+        for tick in axis.ticks()
     )
     return Markup('<svg class="axis" aria-hidden="true">{}</svg>').format(texts)
 
@@ -126,5 +128,11 @@ def _grid(axis: Scale) -> Markup:
     )
 
 
+def _percent(share: float) -> str:
+    return f"{100 * share:g}%".replace("-", "−")
+
+
 def _short(number: float) -> str:
+    if abs(number) >= 10:
+        return f"{number:,.0f}".replace("-", "−")
     return f"{number:.4f}".rstrip("0").rstrip(".").replace("0.", ".").replace("-", "−") or "0"

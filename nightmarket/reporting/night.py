@@ -22,6 +22,11 @@ class Night:
     decision    the gate's latest word; may speak of a challenger that was refused
     importance  gain by feature of the ranker that delivers, under "rank"
     summary     what was scored: num_customers, num_products, reasons by family
+    plan        the campaign plan's summary
+    responses   metrics and drivers of the response model, with calibration, the bins of its probabilities
+    segments    portraits, stability, and how the segments answered
+    demand      metrics of the forecast, the largest product types with their past, the prices' coefficients
+    readout     experiments, campaigns without one, off-policy verdicts, the ledger
     people      a few customers with their history and tonight's recommendations
     """
 
@@ -35,4 +40,9 @@ class Night:
     decision: Content | None = None
     importance: Any = None
     summary: Content | None = None
+    plan: Content | None = None
+    responses: Content | None = None
+    segments: Content | None = None
+    demand: Content | None = None
+    readout: Content | None = None
     people: Sequence[Person] = ()

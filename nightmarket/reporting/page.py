@@ -7,12 +7,41 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from nightmarket.reporting import chances, delivery, groups, intake, quality, words
+from nightmarket.reporting import (
+    chances,
+    delivery,
+    demand,
+    estimates,
+    groups,
+    intake,
+    plan,
+    quality,
+    readouts,
+    responses,
+    segments,
+    words,
+)
 from nightmarket.reporting.night import Night
 
 PSEUDONYM_LENGTH = 8
 MAX_TITLE = 90
 """Characters of a product title or reason; what is longer is cut."""
+SECTIONS = {
+    "gate": "Decision",
+    "intake": "What came in",
+    "plan": "Campaign plan",
+    "respond": "Who responds",
+    "segments": "Segments",
+    "demand": "Demand",
+    "readouts": "What came of it",
+    "quality": "Quality",
+    "text": "Text",
+    "moves": "What moves a score",
+    "people": "Customers",
+    "lineage": "Lineage",
+}
+"""Each section's template and its line in the contents, in the order of the page: what happened and whether it
+delivers, then what is planned and for whom, then the details."""
 
 
 def render(night: Night) -> str:
@@ -27,10 +56,19 @@ def render(night: Night) -> str:
             night=night,
             date=words.day(night.as_of),
             weekday=words.weekday(night.as_of),
+            sections=SECTIONS,
             headline=delivery.headline(night),
+            plan_line=plan.line(night),
             key_figures=delivery.key_figures(night),
             gate=delivery.gate(night),
             intake=intake.intake(night),
+            plan=plan.view(night),
+            responses=responses.view(night),
+            segments=segments.view(night),
+            demand=demand.view(night),
+            readouts=readouts.view(night),
+            logs=estimates.logs(night),
+            ledger=estimates.ledger(night),
             tasks=quality.tasks(night),
             slices=quality.slices(night),
             groups=groups.view(night),

@@ -39,6 +39,12 @@ def count(number: float) -> str:
     return f"{int(number):,}"
 
 
+def whole(number: float) -> str:
+    """995.96 → "996", -12.3 → "−12"."""
+    text = f"{abs(number):,.0f}"
+    return f"−{text}" if number < 0 and text != "0" else text
+
+
 def known(figure: Any) -> bool:
     """Whether a figure has a finite value, low and high."""
     if not isinstance(figure, Mapping):
@@ -100,6 +106,35 @@ def week_span(first: int, last: int) -> str:
     end = FIRST_MONDAY + timedelta(weeks=last + 1, days=-1)
     opening = f"{start.day} {start:%B}" if start.year == end.year else day(start)
     return f"{opening} to {day(end)}"
+
+
+def percent(share: float) -> str:
+    """0.1234 → "12.3%", 0.00123 → "0.12%"."""
+    return f"{100 * share:.1f}%" if share >= 0.01 or share == 0 else f"{100 * share:.2f}%"
+
+
+def percents(figure: Mapping[str, float], value: str = "value") -> str:
+    """{value, low, high} → "20.0% [17.1%, 23.3%]"."""
+    return f"{percent(figure[value])} [{percent(figure['low'])}, {percent(figure['high'])}]"
+
+
+def change(share: float) -> str:
+    """-0.123 → "−12.3%"; 0.05 → "+5.0%"; nothing that can be shown has no sign."""
+    text = f"{abs(100 * share):.1f}%"
+    sign = "" if text == "0.0%" else "+" if share > 0 else "−"
+    return f"{sign}{text}"
+
+
+def money(amount: float, currency: str = "") -> str:
+    """1234.5 → "1,234"; below a hundred with two places; the currency behind it."""
+    text = f"{abs(amount):,.0f}" if abs(amount) >= 99.995 else f"{abs(amount):,.2f}"
+    sign = "−" if amount < 0 and text.strip("0.,") else ""
+    return f"{sign}{text} {currency}".rstrip()
+
+
+def things(number: float, one: str) -> str:
+    """3, "offer" → "3 offers"; 1, "offer" → "1 offer"."""
+    return f"{count(number)} {one}{'' if number == 1 else 's'}"
 
 
 def share(part: float, whole: float) -> str:

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import importlib
 import json
 import os
 import shutil
@@ -14,7 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench.made_up_run import HOSTILE, write_run
-from tasks import report
+from nightmarket.contracts import InputError
+from nightmarket.reporting.page import SECTIONS
+from tasks import report, settings
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = (
@@ -106,6 +109,15 @@ OPTIONAL = {
     "data/champion/rank/importance.json": "left no record of what moves its scores",
     "artifacts/validate/clean/snapshot.json": "came from “the source”",
     "artifacts/score/summary.json": "nightmarket",
+    "artifacts/plan/summary.json": "No plan was made tonight.",
+    "artifacts/respond/metrics.json": "No response model was made tonight.",
+    "artifacts/respond/drivers.json": "Judged on the last 4 finished campaigns",
+    "artifacts/respond/predictions.parquet": "Do its probabilities hold?",
+    "artifacts/segment/segments.json": "No segments were made tonight.",
+    "artifacts/demand/metrics.json": "No demand was foretold tonight.",
+    "artifacts/demand/forecast.parquet": "There is no forecast: no product type was sold.",
+    "artifacts/demand/response.parquet": "The largest product types, the next 4 weeks",
+    "artifacts/readout/readout.json": "Nothing was read out tonight.",
 }
 
 
@@ -123,6 +135,18 @@ def test_a_page_without_anything_optional_still_stands(night, monkeypatch, tmp_p
     for missing in OPTIONAL:
         (folder / missing).unlink()
     assert "No version delivers yet: none has passed the gate." in page(folder, monkeypatch)
+
+
+def test_a_real_night_of_a_small_shop_has_every_section(copied_night):
+    """The formats are those of the stages themselves, whatever they found in so small a shop."""
+    for stage in ("score", "plan", "readout"):
+        with contextlib.suppress(InputError):
+            importlib.import_module(f"tasks.{stage}").run(settings.load(stage))
+    report.run(report.Settings())
+    html = report.OUT.read_text(encoding="utf-8")
+    for missing in ("No response model was made", "No segments were made", "No demand was foretold"):
+        assert missing not in html
+    assert html.count("<section") == html.count("</section>") == len(SECTIONS)
 
 
 class Browser:
@@ -170,6 +194,32 @@ class Browser:
         self.process.wait(20)
 
 
+OVERLAPS = """(() => {
+    const found = [];
+    for (const part of document.querySelectorAll("header.top, section")) {
+        const boxes = [];
+        const walker = document.createTreeWalker(part, NodeFilter.SHOW_TEXT);
+        while (walker.nextNode()) {
+            const text = walker.currentNode, inside = text.parentElement;
+            if (!text.data.trim() || inside.closest(".unseen, style")) continue;
+            const range = document.createRange();
+            range.selectNodeContents(text);
+            for (const box of range.getClientRects())
+                if (box.width > 1 && box.height > 1) boxes.push([box, text.data.trim().slice(0, 30)]);
+        }
+        for (let i = 0; i < boxes.length; i++)
+            for (let j = i + 1; j < boxes.length; j++) {
+                const [a, b] = [boxes[i][0], boxes[j][0]];
+                const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+                const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+                if (across > 2 && down > 6) found.push(`${part.id}: ${boxes[i][1]} | ${boxes[j][1]}`);
+            }
+    }
+    return found;
+})()"""
+"""Pairs of texts of a section that lie on each other by more than 2 px across and 6 px down (line boxes touch)."""
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     if not CHROMIUM:
@@ -184,6 +234,7 @@ def test_a_browser_shows_the_page_without_a_complaint_and_asks_nobody_for_anythi
 ):
     page(night, monkeypatch)
     browser.open((night / report.OUT).as_uri())
+    browser.value("document.querySelectorAll('details').forEach(part => part.open = true), 1")
     pictures = Path(os.environ.get("NIGHTMARKET_PICTURES", tmp_path))
     paper = set()
     for width, scheme in SIZES:
@@ -195,6 +246,8 @@ def test_a_browser_shows_the_page_without_a_complaint_and_asks_nobody_for_anythi
         paper.add((scheme, browser.value("getComputedStyle(document.body).backgroundColor")))
         shot = browser.ask("Page.captureScreenshot", captureBeyondViewport=True)["data"]
         (pictures / f"report-{width}-{scheme}.png").write_bytes(base64.b64decode(shot))
+        overlaps = browser.value(OVERLAPS)
+        assert overlaps == [], f"texts lie on each other at {width} px"
     assert len({colour for _, colour in paper}) == len(paper) == 2
     told = [event for event in browser.events if event["method"] in ("Log.entryAdded", "Runtime.consoleAPICalled")]
     assert told == []

@@ -1,0 +1,135 @@
+"""What will be sold, how often such forecasts held, and how units went with price."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from nightmarket.reporting import charts, words
+from nightmarket.reporting.night import Content, Night
+from nightmarket.reporting.pictures import fan
+from nightmarket.reporting.quality import ModelRow
+
+PRICE_STEP = 1.1
+"""Responses are told for a price 10% higher."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """One product type: the picture, and the coming weeks in a line."""
+
+    name: str
+    chart: Markup
+    said: str
+    reach: str
+
+
+@dataclass(frozen=True)
+class DemandView:
+    """The section; `reason` and `price_reason` say why a part is missing."""
+
+    reason: str
+    verdict: str
+    coverage: str
+    forecasts: tuple[Forecast, ...]
+    weeks: str
+    price_reason: str
+    price: str
+    axis: Markup
+    rows: tuple[ModelRow, ...]
+
+
+def view(night: Night) -> DemandView | None:
+    """The section, or None when nothing was foretold.
+
+    The content is night.demand: `metrics` as the stage demand writes it; `largest`, per product type its path `kind`,
+    `past` units per week, and lists `units`, `low80`, `high80` of the coming weeks; `prices`, rows of response.parquet.
+    """
+    content = night.demand
+    if content is None:
+        return None
+    metrics: Content = content.get("metrics") or {}
+    forecast, response = metrics.get("forecast") or {}, metrics.get("response") or {}
+    largest: Sequence[Content] = content.get("largest") or ()
+    names = _names([str(one["kind"]) for one in largest])
+    axis, rows = _prices(response, content.get("prices") or ())
+    return DemandView(
+        reason=str(forecast.get("reason") or ("" if largest else "no product type was sold")),
+        verdict=_verdict(forecast),
+        coverage=_coverage(forecast),
+        forecasts=tuple(_forecast(one, name) for one, name in zip(largest, names, strict=True)),
+        weeks=words.things(forecast.get("horizon") or 0, "week"),
+        price_reason=str(response.get("reason") or ""),
+        price=str((response.get("words") or {}).get("en") or ""),
+        axis=axis,
+        rows=rows,
+    )
+
+
+def _names(kinds: Sequence[str]) -> list[str]:
+    """The last level of each path, with the one above where two would read the same."""
+    last = [kind.rsplit(" > ", 1)[-1] for kind in kinds]
+    twice = {name for name, num in Counter(last).items() if num > 1}
+    return [
+        " · ".join(kind.split(" > ")[-2:]) if name in twice else name for kind, name in zip(kinds, last, strict=True)
+    ]
+
+
+def _verdict(forecast: Content) -> str:
+    whole = (forecast.get("classes") or {}).get("all")
+    if not whole:
+        return ""
+    ours, naive = words.percent(whole["ours"]["wape"]), words.percent(whole["naive"]["wape"])
+    said = (
+        f"On {words.things(forecast['horizon'], 'complete week')} that it had not seen, over "
+        f"{words.things(whole['kinds'], 'product type')}, the forecast was off by {ours} of all units; last "
+        f"week carried forward by {naive}"
+    )
+    seasonal, season = (whole.get("seasonal naive") or {}).get("wape"), forecast.get("season")
+    if seasonal is None or season is None:
+        return f"{said}."
+    return f"{said}, what was sold {words.things(season, 'week')} earlier by {words.percent(seasonal)}."
+
+
+def _coverage(forecast: Content) -> str:
+    """How often the intervals held, beside what they promise."""
+    whole = (forecast.get("classes") or {}).get("all") or {}
+    told = [
+        f"the {level}% interval held {words.percents(whole[f'coverage{level}'])} of the time"
+        for level in ("80", "95")
+        if words.known(whole.get(f"coverage{level}"))
+    ]
+    return f"Measured on the same weeks, {words.listed(told)}." if told else ""
+
+
+def _forecast(one: Content, name: str) -> Forecast:
+    middle, low, high = (list(one[part]) for part in ("units", "low80", "high80"))
+    said, reach = words.whole(middle[0]), f"[{words.whole(low[0])}, {words.whole(high[0])}]"
+    last = f"; last week {words.whole(one['past'][-1])}" if one["past"] else ""
+    chart = fan(one["past"] or middle[:1], middle, low, high, f"{name}: {said} {reach} units next week{last}")
+    return Forecast(name, chart, said, reach)
+
+
+def _prices(response: Content, kinds: Sequence[Mapping[str, Any]]) -> tuple[Markup, tuple[ModelRow, ...]]:
+    """Change in units in weeks with a price 10% higher: all products, the placebo, and the largest types."""
+    found = [("All products", "", response["pooled"]["price"])] if response.get("pooled") else []
+    if response.get("placebo_next_week"):
+        found.append(("Placebo: next week’s price", "should be zero", response["placebo_next_week"]["price"]))
+    names = _names([str(row["kind"]) for row in kinds])
+    for row, name in zip(kinds, names, strict=True):
+        figure = {"value": row["price"], "low": row["price_low"], "high": row["price_high"]}
+        found.append((name, words.things(row["products"], "product"), figure))
+    drawn = [(name, note, {k: _change(v) for k, v in one.items()}) for name, note, one in found if words.known(one)]
+    axis = charts.scale([figure for _, _, figure in drawn])
+    rows = []
+    for i, (name, note, figure) in enumerate(drawn):
+        value, low, high = (words.change(figure[part]) for part in ("value", "low", "high"))
+        chart = charts.whisker(figure, axis, f"{name}: {value} [{low}, {high}]", ours=i == 0)
+        rows.append(ModelRow(name, i == 0, chart, value, f"[{low}, {high}]", "", "", "", note))
+    return (charts.axis_labels(axis, percent=True) if rows else Markup("")), tuple(rows)
+
+
+def _change(elasticity: float) -> float:
+    return float(PRICE_STEP**elasticity - 1)

@@ -1,0 +1,189 @@
+"""Portraits of the segments: how large, what they buy, when, how they answered, what they are worth; and how stable."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from nightmarket.reporting import charts, words
+from nightmarket.reporting.night import Content, Night
+from nightmarket.reporting.pictures import Column, columns
+from nightmarket.reporting.quality import ModelRow
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+NUM_CATEGORIES = 4
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """One segment."""
+
+    key: str
+    name: str
+    size: str
+    bars: tuple[tuple[str, Markup, str], ...]
+    traits: tuple[str, ...]
+    habits: str
+    categories: tuple[tuple[str, str], ...]
+    parts: Markup | None
+    weekdays: Markup | None
+    answers: tuple[tuple[str, Markup, str], ...]
+    answers_axis: Markup
+    strategy: str
+
+
+@dataclass(frozen=True)
+class SegmentsView:
+    """The section; `reason` says why there is no segment."""
+
+    reason: str
+    verdict: str = ""
+    stability: str = ""
+    responses: str = ""
+    worth_axis: Markup = charts.BLANK
+    worth: tuple[ModelRow, ...] = ()
+    worth_title: str = ""
+    portraits: tuple[Portrait, ...] = ()
+
+
+def view(night: Night) -> SegmentsView | None:
+    """The section, or None when no segments were made; the content is what the stage writes as segments.json."""
+    content = night.segments
+    if content is None:
+        return None
+    if not content.get("segments"):
+        return SegmentsView(str(content.get("reason") or "no segments were formed"))
+    found: Sequence[Content] = content["segments"]
+    axis = charts.scale([row for one in found for row in one["responses"]])
+    worth_axis, worth = _worth(found)
+    responses = str(content.get("responses") or "")
+    return SegmentsView(
+        reason="",
+        verdict=_verdict(content),
+        stability=_stability(content),
+        responses=f"{responses[:1].upper()}{responses[1:]}." if responses else "",
+        worth_axis=worth_axis,
+        worth=worth,
+        worth_title=_worth_title(content),
+        portraits=tuple(_portrait(one, axis) for one in found),
+    )
+
+
+def _verdict(content: Content) -> str:
+    num, people = len(content["segments"]), words.count(content["num_customers"])
+    return (
+        f"{people} customers in {words.things(num, 'segment')}. This is a partition, not a discovery: people differ by "
+        "degrees, and the borders are ours."
+    )
+
+
+def _stability(content: Content) -> str:
+    """How far the partition comes back, under resampling and from one week to the next."""
+    parts = []
+    chosen = [row for row in content.get("stability") or () if row["k"] == len(content["segments"])]
+    if chosen:
+        parts.append(
+            f"Drawn again from 80% of the customers, the partition comes back with an adjusted Rand index of "
+            f"{words.fraction(chosen[0]['ari'])} (1 is identical; at least {words.fraction(content['least_ari'])} is "
+            "asked for)."
+        )
+    week = content.get("week_before") or {}
+    if week.get("same") is not None:
+        parts.append(f"{words.share(week['same'], 1)} of the customers are where they would have been a week ago.")
+    silhouette = [row["silhouette"] for row in content.get("stability") or () if row.get("silhouette") is not None]
+    if silhouette:
+        parts.append(f"The best silhouette is {words.fraction(max(silhouette))}, so there are no separate clusters.")
+    judged = content.get("classifier") or {}
+    if judged.get("first_weeks") is not None:
+        parts.append(
+            f"From their first weeks {words.share(judged['first_weeks'], 1)} of the customers are put into the segment "
+            f"that they end up in (always naming the largest: {words.share(judged['largest_group'], 1)})."
+        )
+    return " ".join(parts)
+
+
+def _worth_title(content: Content) -> str:
+    weeks = next((one["value"]["weeks"] for one in content["segments"] if one.get("value")), None)
+    return f"Expected spend of a customer over the next {weeks} weeks" if weeks else ""
+
+
+def _worth(found: Sequence[Content]) -> tuple[Markup, tuple[ModelRow, ...]]:
+    """Expected spend per customer and segment, on one axis."""
+    known = [one for one in found if one.get("value") and words.known(one["value"])]
+    if not known:
+        return Markup(""), ()
+    axis = charts.scale([one["value"] for one in known])
+    write = words.whole if axis.high >= 20 else words.money
+    rows = []
+    for one in known:
+        figure, name = one["value"], _name(one)
+        said, reach = write(figure["value"]), f"[{write(figure['low'])}, {write(figure['high'])}]"
+        drawn = charts.whisker(figure, axis, f"{name}: {said} {reach}", ours=True)
+        rows.append(ModelRow(name, False, drawn, said, reach, "", "", "", f"{words.count(one['size'])} customers"))
+    return charts.axis_labels(axis), tuple(rows)
+
+
+def _name(one: Content) -> str:
+    return f"{one['segment']} · {one['name']['en']}"
+
+
+def _portrait(one: Content, axis: charts.Scale) -> Portrait:
+    shares = (("of customers", one["share_customers"]), ("of spend", one["share_value"]))
+    bars = tuple(
+        (told, charts.bar(part, f"{words.share(part, 1)} {told}"), words.share(part, 1)) for told, part in shares
+    )
+    answers = tuple(_answer(row, axis) for row in one["responses"])
+    return Portrait(
+        key=str(one["segment"]),
+        name=str(one["name"]["en"]),
+        size=words.count(one["size"]),
+        bars=bars,
+        traits=tuple(str(trait["en"]) for trait in one["traits"]),
+        habits=_habits(one["rfm"]),
+        categories=tuple(_category(row) for row in one["categories"][:NUM_CATEGORIES]),
+        parts=_parts((one.get("when") or {}).get("parts")),
+        weekdays=_weekdays((one.get("when") or {}).get("weekdays")),
+        answers=answers,
+        answers_axis=charts.axis_labels(axis, percent=True) if answers else charts.BLANK,
+        strategy=str(one["strategy"]["en"]),
+    )
+
+
+def _habits(rfm: Mapping[str, float]) -> str:
+    """Medians in a sentence."""
+    per_week = rfm["baskets_per_week"]
+    often = f"{per_week:.1f} baskets a week" if per_week >= 1 else f"a basket every {1 / per_week:.1f} weeks"
+    return (
+        f"Usually {often if per_week > 0 else 'no basket'} of {words.money(rfm['basket_value'])}, the last one "
+        f"{words.things(rfm['recency_days'], 'day')} ago (medians)."
+    )
+
+
+def _category(row: Mapping[str, Any]) -> tuple[str, str]:
+    """A category's last level, and how much more of their spend goes there than everybody's."""
+    return str(row["category"]).rsplit(" > ", 1)[-1], f"{row['lift']:.1f} times"
+
+
+def _parts(rows: Any) -> Markup | None:
+    return _when([(str(row["part"]), row) for row in rows], "part of the day") if rows else None
+
+
+def _weekdays(rows: Any) -> Markup | None:
+    return _when(list(zip(DAYS, rows, strict=True)), "weekday") if rows else None
+
+
+def _when(rows: Sequence[tuple[str, Mapping[str, float]]], by: str) -> Markup:
+    """Shares of visits as columns, everybody's as dashes."""
+    drawn = []
+    for name, row in rows:
+        usual = row["share"] / row["lift"] if row["lift"] else None
+        drawn.append(Column(name, row["share"], f"{100 * row['share']:.0f}%", usual))
+    told = "; ".join(f"{one.name}: {one.shown}" for one in drawn)
+    return columns(drawn, f"Visits by {by}: {told}")
+
+
+def _answer(row: Mapping[str, Any], axis: charts.Scale) -> tuple[str, Markup, str]:
+    kind, said = str(row["kind"]), words.percents(row, "rate")
+    figure = {"value": row["rate"], "low": row["low"], "high": row["high"]}
+    return kind, charts.whisker(figure, axis, f"{kind}: {said} responded", ours=True), said
