@@ -114,20 +114,27 @@ def _forecast(one: Content, name: str) -> Forecast:
 
 def _prices(response: Content, kinds: Sequence[Mapping[str, Any]]) -> tuple[Markup, tuple[ModelRow, ...]]:
     """Change in units in weeks with a price 10% higher: all products, the placebo, and the largest types."""
-    found = [("All products", "", response["pooled"]["price"])] if response.get("pooled") else []
-    if response.get("placebo_next_week"):
-        found.append(("Placebo: next week’s price", "should be zero", response["placebo_next_week"]["price"]))
+    found: list[tuple[str, str, Any]] = [
+        (title, note, (response.get(key) or {}).get("price"))
+        for title, note, key in (
+            ("All products", "", "pooled"), ("Placebo: next week’s price", "should be zero", "placebo_next_week"),
+        )
+    ]  # fmt: skip
     names = _names([str(row["kind"]) for row in kinds])
     for row, name in zip(kinds, names, strict=True):
         figure = {"value": row["price"], "low": row["price_low"], "high": row["price_high"]}
         found.append((name, words.things(row["products"], "product"), figure))
-    drawn = [(name, note, {k: _change(v) for k, v in one.items()}) for name, note, one in found if words.known(one)]
+    drawn = [
+        (name, note, {part: _change(one[part]) for part in ("value", "low", "high")})
+        for name, note, one in found
+        if words.known(one)
+    ]
     axis = charts.scale([figure for _, _, figure in drawn])
     rows = []
-    for i, (name, note, figure) in enumerate(drawn):
+    for name, note, figure in drawn:
         value, low, high = (words.change(figure[part]) for part in ("value", "low", "high"))
-        chart = charts.whisker(figure, axis, f"{name}: {value} [{low}, {high}]", ours=i == 0)
-        rows.append(ModelRow(name, i == 0, chart, value, f"[{low}, {high}]", "", "", "", note))
+        chart = charts.whisker(figure, axis, f"{name}: {value} [{low}, {high}]", ours=not note)
+        rows.append(ModelRow(name, not note, chart, value, f"[{low}, {high}]", "", "", "", note))
     return (charts.axis_labels(axis, percent=True) if rows else Markup("")), tuple(rows)
 
 

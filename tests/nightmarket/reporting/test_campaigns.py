@@ -179,6 +179,13 @@ def test_types_that_end_alike_keep_the_level_above(made):
     assert [one.name for one in view.forecasts] == ["SOUP · OTHER", "MEAT · OTHER"]
 
 
+def test_prices_that_never_changed_have_no_row(made):
+    response = {"reason": None, "pooled": {"discount": {"value": 2.0, "low": 1.0, "high": 3.0}}, "words": {"en": "So."}}
+    view = demand.view(night(demand={"metrics": {"response": response}, "prices": []}))
+    assert view is not None
+    assert (view.rows, view.price) == ((), "So.")
+
+
 def test_a_forecast_that_could_not_be_made_says_why():
     metrics = {"forecast": {"reason": "3 complete weeks"}, "response": {"reason": "fewer than 10 products"}}
     html = render(night(demand={"metrics": metrics}))
