@@ -8,12 +8,13 @@ import logging
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from nightmarket.contracts.clock import local_day
-from nightmarket.response import Answers, Campaign, Contacts, Market, Offer, Record, Responder
+from nightmarket.response import Answers, Campaign, Contacts, CouponLines, Market, Offer, Record, Responder
 from tasks import model, storage
 
 CLEAN = storage.ARTIFACTS / "validate" / "clean"
@@ -50,6 +51,7 @@ def record(data: model.Prepared, vectors: NDArray[np.float32] | None = None) -> 
             np.array(offer, np.int32),
             said["day"].to_numpy(np.int32),
         ),
+        _coupons(customer, data.windows["time_zone"]),
         np.asarray(known, np.float32),
         vectors,
     )
@@ -93,6 +95,19 @@ def _offers(data: model.Prepared) -> dict[str, tuple[Offer, ...]]:
     for (campaign, offer), items in table.groupby(["campaign_id", "offer_id"], sort=True)["item"]:
         found.setdefault(campaign, []).append(Offer(offer, np.unique(items.dropna().to_numpy(np.int32))))
     return {campaign: tuple(offers) for campaign, offers in found.items()}
+
+
+def _coupons(customer: dict[str, int], zone: str) -> CouponLines:
+    """Purchase lines on which a coupon was used; few, so only they are read."""
+    query = "select customer_id, timestamp, coupon from read_parquet(?) where coupon > 0 and kind = 'purchase'"
+    with duckdb.connect() as engine:
+        table = engine.execute(query, [str(CLEAN / "events.parquet")]).df()
+    code = table["customer_id"].map(customer)
+    table = table[code.notna()].assign(customer=code.dropna().astype(np.int32))
+    table = table.assign(day=_days(table["timestamp"], zone)).sort_values(["customer", "day"], kind="stable")
+    return CouponLines(
+        table["customer"].to_numpy(np.int32), table["day"].to_numpy(np.int32), table["coupon"].to_numpy(np.float32)
+    )
 
 
 def _table(name: str, code: dict[str, int], customer: dict[str, int], data: model.Prepared) -> pd.DataFrame:

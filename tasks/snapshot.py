@@ -34,7 +34,7 @@ from tasks.storage import RAW, home, write_json
 from tasks.streams import sha256, writer
 
 LOG = logging.getLogger("nightmarket")
-FORMAT = 4
+FORMAT = 5
 """Raise it with every change here or in `tasks.sources` that makes another snapshot of the same source."""
 
 DATED = ("events", "exposures", "responses", "reviews")

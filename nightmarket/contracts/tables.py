@@ -102,6 +102,7 @@ EVENTS = Table(
         Column("quantity", "number", "units; 0 where only a service was booked", "units", required=False, low=0),
         Column("value", "number", "amount paid for the line", "currency", required=False, nullable=True, low=0),
         Column("discount", "number", "reductions on the line, together", "currency", required=False, nullable=True),
+        Column("coupon", "number", "part of the discount that coupons gave", "currency", required=False, nullable=True),
         Column("basket_id", "id", "the basket or session", required=False, nullable=True),
         Column("channel", "category", "shop or channel", required=False, nullable=True),
     ),

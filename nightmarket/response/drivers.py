@@ -45,6 +45,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "trend",
     ),
     "discounts": ("discount_share", "reduced_share"),
+    "coupons": ("coupons_13w", "coupons_ever", "coupons_fresh", "coupons_value", "coupons_days"),
     "campaign": ("length", "num_offers", "num_items", "kind_rate"),
 }
 WORDS: dict[str, dict[Language, tuple[str, str]]] = {
@@ -74,6 +75,7 @@ WORDS: dict[str, dict[Language, tuple[str, str]]] = {
     },
     "visits": {"en": ("shops often and recently", "shops seldom"), "zh": ("近期购物频繁", "购物较少")},
     "discounts": {"en": ("buys reduced goods", "seldom buys reduced goods"), "zh": ("偏好打折商品", "较少买打折商品")},
+    "coupons": {"en": ("uses coupons of all sorts", "seldom uses a coupon"), "zh": ("常用优惠券", "很少用优惠券")},
     "campaign": {
         "en": ("campaigns of this kind are answered more often", "campaigns of this kind are answered less often"),
         "zh": ("此类活动的响应率较高", "此类活动的响应率较低"),
@@ -141,5 +143,6 @@ TITLES: dict[str, dict[Language, str]] = {
     "known": {"en": "how much the shop knows of them", "zh": "会员资料是否完整"},
     "visits": {"en": "how much and how recently they shop", "zh": "购物的频率与近况"},
     "discounts": {"en": "purchases at a reduction", "zh": "对打折商品的偏好"},
+    "coupons": {"en": "use of coupons of all sorts", "zh": "对各类优惠券的使用"},
     "campaign": {"en": "the campaign's own terms", "zh": "活动本身的条件"},
 }

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightmarket.response.affinity import Affinity, affinity
-from nightmarket.response.habits import context, coupons, shopping
+from nightmarket.response.habits import answered, context, coupon_use, shopping
 from nightmarket.response.likeness import likeness
 from nightmarket.response.market import Campaign, Floats, Ints, Market
 
@@ -12,7 +12,7 @@ from nightmarket.response.market import Campaign, Floats, Ints, Market
 def campaign_rows(market: Market, campaign: Campaign, customers: Ints) -> tuple[list[str], Floats]:
     """Names (F,) and values (N, F) of the customers (N, ascending) and a campaign, as known on the market's day."""
     lines = market.of(customers)
-    columns = shopping(lines, market.day) | coupons(market, campaign, customers)
+    columns = shopping(lines, market.day) | answered(market, campaign, customers) | coupon_use(market, customers)
     fresh = np.bincount(lines.customer, np.exp2(-(market.day - lines.day) / 60), customers.size)
     columns |= likeness(market, campaign, customers) | {"known": market.known[customers]}
     columns |= on_offer(affinity(lines, market.catalogue, campaign, market.day), fresh)

@@ -46,7 +46,27 @@ def shopping(lines: Histories, day: int) -> Columns:
     return columns
 
 
-def coupons(market: Market, campaign: Campaign, customers: Ints) -> Columns:
+def coupon_use(market: Market, customers: Ints) -> Columns:
+    """How customers (N, ascending) use coupons of any kind, a campaign's or not, before the market's day."""
+    place = np.full(market.histories.num_customers, -1)
+    place[customers] = np.arange(customers.size)
+    used = market.coupons.where(place[market.coupons.customer] >= 0)
+    row, age = place[used.customer], market.day - used.day
+
+    def count(owner: NDArray, weight: NDArray | None = None) -> NDArray:
+        return np.log1p(np.bincount(owner, weight, customers.size))
+
+    days = np.unique(np.stack([row, used.day]), axis=1)[0]
+    return {
+        "coupons_13w": count(row[age <= 91]),
+        "coupons_ever": count(row),
+        "coupons_fresh": count(row, np.exp2(-age / 60)),
+        "coupons_value": count(row, used.value.astype(float)),
+        "coupons_days": count(days),
+    }
+
+
+def answered(market: Market, campaign: Campaign, customers: Ints) -> Columns:
     """How customers (N, ascending) answered what they were shown before the market's day."""
     place = np.full(market.histories.num_customers, -1)
     place[customers] = np.arange(customers.size)

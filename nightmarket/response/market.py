@@ -73,6 +73,22 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class CouponLines:
+    """Purchase lines with a coupon of any kind, a campaign's or not; N lines.
+
+    value  (N,)  what the coupon took off, currency
+    """
+
+    customer: Ints
+    day: Ints
+    value: Floats
+
+    def where(self, mask: NDArray[np.bool_]) -> "CouponLines":
+        """The lines where the mask (N,) is true."""
+        return CouponLines(self.customer[mask], self.day[mask], self.value[mask])
+
+
+@dataclass(frozen=True)
 class Record:
     """Everything on file, of all days; `on` cuts it.
 
@@ -85,6 +101,7 @@ class Record:
     campaigns: tuple[Campaign, ...]
     contacts: Contacts
     answers: Answers
+    coupons: CouponLines
     known: Floats
     vectors: Floats | None = field(default=None, repr=False)
 
@@ -94,7 +111,18 @@ class Record:
         contacts = self.contacts.where((self.contacts.campaign < begun) & (self.contacts.day < day))
         answers = self.answers.where((self.answers.campaign < begun) & (self.answers.day < day))
         lines = self.histories.where(self.histories.day < day)
-        return Market(lines, self.catalogue, self.campaigns[:begun], contacts, answers, self.known, self.vectors, day)
+        coupons = self.coupons.where(self.coupons.day < day)
+        return Market(
+            lines,
+            self.catalogue,
+            self.campaigns[:begun],
+            contacts,
+            answers,
+            coupons,
+            self.known,
+            self.vectors,
+            day,
+        )
 
     def finished(self, day: int) -> list[int]:
         """Campaigns that ended before `day`, were shown to somebody, and began when purchases were known for

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 from nightmarket.contracts import InputError
-from nightmarket.ranking.calibration import Calibration
+from nightmarket.ranking.calibration import OTHER, OWN, Calibration
 from nightmarket.response import coupons, models
 from nightmarket.response.features import campaign_rows
 from nightmarket.response.market import Campaign, Floats, Ints, Market, Record
@@ -18,6 +19,8 @@ MIN_CAMPAIGNS = 3
 """Finished campaigns with responses that a fit needs."""
 MIN_ANSWERS = 20
 """Responses that calibration needs; with fewer the log-odds are taken as they are."""
+SHRINKAGE = 100.0
+"""How strongly calibration holds on to the log-odds as they are: campaigns differ more than a few past ones tell."""
 _STEP = 8192
 
 
@@ -87,13 +90,24 @@ def rolling(name: str, parts: Sequence[Rows], seed: int) -> dict[str, Doubles]:
 
 
 def calibrate(log_odds: dict[str, Doubles], parts: Sequence[Rows]) -> Calibration | None:
-    """Platt's sigmoid on the rolling log-odds of the campaigns `parts`; None where they hold too few responses."""
+    """A sigmoid on the rolling log-odds of the campaigns `parts`, maximum likelihood with SHRINKAGE / 2 x the squared
+    distance of slope and offset from (1, 0); None where they hold too few responses.
+    """
     known = [part for part in parts if part.campaign.campaign_id in log_odds]
     label = np.concatenate([np.zeros(0, bool), *(part.label for part in known)])
     if min(int(label.sum()), int((~label).sum())) < MIN_ANSWERS:
         return None
     score = np.concatenate([log_odds[part.campaign.campaign_id] for part in known])
-    return Calibration.fit(score, label, np.ones(score.size), np.ones(score.size, bool))
+
+    def loss(curve: Doubles) -> tuple[float, Doubles]:
+        odds, off = curve[0] * score + curve[1], curve - (1.0, 0.0)
+        gap = models.sigmoid(odds) - label
+        value = (np.logaddexp(0, odds) - label * odds).sum() + SHRINKAGE / 2 * (off @ off)
+        return float(value), np.array([gap @ score, gap.sum()]) + SHRINKAGE * off
+
+    bounds = [(0.0, None), (None, None)]
+    slope, offset = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=bounds).x
+    return Calibration(dict.fromkeys((OWN, OTHER), (float(slope), float(offset))))
 
 
 def probability(log_odds: Doubles, calibration: Calibration | None) -> Doubles:

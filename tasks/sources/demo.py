@@ -103,7 +103,8 @@ class Demo:
 
     def _events(self) -> Iterator[pa.RecordBatch]:
         for source in self._batches("transactions"):
-            discount = pc.add(pc.add(source["retail_disc"], source["coupon_disc"]), source["coupon_match_disc"])
+            coupon = pc.add(source["coupon_disc"], source["coupon_match_disc"])
+            discount = pc.add(source["retail_disc"], coupon)
             yield _batch(
                 arrow_schema(BY_NAME["events"]),
                 {
@@ -114,6 +115,7 @@ class Demo:
                     "quantity": source["quantity"].cast(pa.float64()),
                     "value": source["sales_value"],
                     "discount": pc.round(discount, 2),
+                    "coupon": pc.round(coupon, 2),
                     "basket_id": source["basket_id"].cast(pa.string()),
                     "channel": source["store_id"].cast(pa.string()),
                 },

@@ -5,7 +5,7 @@ import pytest
 
 from nightmarket.histories import Histories
 from nightmarket.ranking import Catalogue
-from nightmarket.response import Answers, Campaign, Contacts, Offer, Record
+from nightmarket.response import Answers, Campaign, Contacts, CouponLines, Offer, Record
 
 NUM_CUSTOMERS, NUM_ITEMS, NUM_CAMPAIGNS, LENGTH = 240, 40, 8, 20
 
@@ -47,7 +47,9 @@ def made_record(seed: int = 5) -> Record:
                 said.append((c, k, offer, start + rng.integers(LENGTH)))
     contacts = Contacts(*(np.array(column, np.int32) for column in zip(*shown, strict=True)))
     answers = Answers(*(np.array(column, np.int32) for column in zip(*said, strict=True)))
-    return Record(lines, catalogue, tuple(campaigns), contacts, answers, np.zeros(NUM_CUSTOMERS, np.float32))
+    used = rng.random(customer.size) < 0.05
+    coupons = CouponLines(customer[used], day[used], ones[used])
+    return Record(lines, catalogue, tuple(campaigns), contacts, answers, coupons, np.zeros(NUM_CUSTOMERS, np.float32))
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from nightmarket.contracts import InputError
-from nightmarket.response import Answers, Responder, models
+from nightmarket.response import Answers, CouponLines, Responder, models
+from nightmarket.response.habits import coupon_use
 from nightmarket.response.judging import auc, ndcg
 from nightmarket.response.likeness import likeness
 from nightmarket.response.responder import calibrate, ended_before, enough, fit_offers, offer_scores, rolling, rows
@@ -42,11 +43,37 @@ def test_what_happens_on_the_day_or_later_changes_no_feature(record):
         record,
         histories=replace(lines, item=np.where(later, 0, lines.item), value=np.where(later, 99, lines.value)),
         answers=answers.where(answers.day < campaign.start_day),
+        coupons=record.coupons.where(record.coupons.day < campaign.start_day),
     )
+    assert record.coupons.day.max() >= campaign.start_day
     ours, theirs = rows(record, 5), rows(changed, 5)
     np.testing.assert_array_equal(ours.values, theirs.values)
     assert ours.label.any()
     assert not theirs.label.any()
+
+
+def test_coupon_use_counts_lines_days_and_worth_before_the_day(record):
+    lines = CouponLines(*(np.array(column) for column in ([3, 3, 3, 7], [10, 10, 99, 150], [1.0, 2.0, 4.0, 9.0])))
+    found = coupon_use(replace(record, coupons=lines).on(150), np.array([3, 5, 7], np.int32))
+    np.testing.assert_allclose(np.expm1(found["coupons_ever"]), [3, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(np.expm1(found["coupons_13w"]), [1, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(np.expm1(found["coupons_days"]), [2, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(np.expm1(found["coupons_value"]), [7, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(np.expm1(found["coupons_fresh"][0]), 2 * 2 ** (-140 / 60) + 2 ** (-51 / 60), rtol=1e-6)
+
+
+def test_calibration_holds_on_to_the_log_odds_where_little_is_known_and_lets_go_where_much_is(parts):
+    rng = np.random.default_rng(3)
+    score = rng.normal(-2, 1, 400_000)
+    told = rng.random(score.size) < models.sigmoid(0.5 * score - 0.5)
+    few = replace(parts[0], label=told[:300], customer=np.arange(300, dtype=np.int32))
+    many = replace(few, label=told, customer=np.arange(score.size, dtype=np.int32))
+    name = few.campaign.campaign_id
+    slope, offset = calibrate({name: score}, [many]).curves["own"]
+    assert (slope, offset) == pytest.approx((0.5, -0.5), abs=0.03)
+    slope, offset = calibrate({name: score[:300]}, [few]).curves["own"]
+    assert slope > 0.65
+    assert -0.3 < offset < 0.1
 
 
 def test_an_answer_of_an_earlier_campaign_is_known_though_that_campaign_is_still_on(record):
