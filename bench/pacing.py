@@ -3,7 +3,8 @@
     python -m bench.pacing [--days 28] [--lookback 56] [--folder artifacts]
 
 Pacing: the arrivals of a day are its baskets, at their time and with their value; each served one costs the same, and
-the budget pays for a share of the baskets of an average day. Each of the last complete days is paced with a profile of
+the budget pays for a share of the baskets of an average day. Each of the last complete days that the
+shop was open is paced with a profile of
 the days before it. The value is compared with hindsight: the most that the budget could have earned with the day in
 view.
 
@@ -30,6 +31,7 @@ from nightmarket.histories import offsets
 from tasks import visits
 from tasks.plan import SLOTS
 
+EPOCH = date(1970, 1, 1)
 SHARES = (0.1, 0.2, 0.4)
 """Of an average day's baskets that the budget pays for."""
 HELD_OUT_WEEKS = 4
@@ -109,23 +111,33 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("artifacts"))
     args = parser.parse_args()
     snapshot = json.loads((args.folder / "validate/clean/snapshot.json").read_text(encoding="utf-8"))
-    last = (date.fromisoformat(snapshot["last_full_day"]) - date(1970, 1, 1)).days - args.skip
+    last = (date.fromisoformat(snapshot["last_full_day"]) - EPOCH).days - args.skip
     arrivals = baskets(args.folder)
     found: dict[str, Any] = {}
     for share in SHARES:
-        days = [paced(arrivals, day, args.lookback, share) for day in range(last - args.days + 1, last + 1)]
+        traded = [day for day in range(last - args.days + 1, last + 1) if (arrivals["day"] == day).any()]
+        days = [paced(arrivals, day, args.lookback, share) for day in traded]
         table = pd.DataFrame(days)
         found[str(share)] = {
+            "days": len(table),
             "value_mean": table["value"].mean(),
+            "value_median": table["value"].median(),
             "value_min": table["value"].min(),
             "spend_mean": table["spend"].mean(),
             "spend_min": table["spend"].min(),
+            "days_below": int(((table["value"] < 0.95) | (table["spend"] < 0.97)).sum()),
+            "low_days": [str(EPOCH + timedelta(traded[at])) for at in np.flatnonzero(table["spend"] < 0.97)],
             "over": int((table["left"] < 0).sum()),
         }
-        print(share, {name: round(float(value), 4) for name, value in found[str(share)].items()}, flush=True)
+        print(share, found[str(share)], flush=True)
     times = send_times(args.folder)
     print("send times", times)
-    figures = {"days": args.days, "lookback": args.lookback, "pacing": found, "send_times": times}
+    worst = {
+        "value": min(one["value_mean"] for one in found.values()),
+        "spend": min(one["spend_mean"] for one in found.values()),
+        "over": sum(one["over"] for one in found.values()),
+    }
+    figures = worst | {"days": args.days, "lookback": args.lookback, "pacing": found, "send_times": times}
     print(json.dumps(figures | {"machine": {"cores": os.cpu_count()}}))
 
 

@@ -61,7 +61,7 @@ class QuietHours(BaseModel):
     end: int = Field(8, ge=0, le=24, description="first hour that is not quiet; equal to begin: none is")
 
 
-CHANNELS = {"email": ChannelSettings(cost=0.01, capacity=40), "sms": ChannelSettings(cost=0.03, capacity=30)}
+CHANNELS = {"email": ChannelSettings(cost=0.01, capacity=30), "sms": ChannelSettings(cost=0.02, capacity=20)}
 SLOTS = ("6-9", "9-12", "12-15", "15-18", "18-21", "21-24")
 
 
@@ -73,7 +73,7 @@ class Settings(StageSettings):
     kind: str | None = Field(None, description="kind of campaign, as in campaigns.kind; null: the most usual")
     start: date | None = Field(None, description="first day; null: the day being prepared")
     days: int = Field(7, ge=1, le=92, description="days that contacts go out on")
-    budget: float = Field(200.0, ge=0, description="expected spend on contacts and on offers taken, currency")
+    budget: float = Field(150.0, ge=0, description="expected spend on contacts and on offers taken, currency")
     currency: str = Field("USD", max_length=8, description="what amounts are given in")
     margin: float = Field(0.3, gt=0, le=1, description="gross margin, as a share of what is paid at full price")
     offers: tuple[OfferSettings, ...] = Field(
