@@ -72,7 +72,7 @@ async def launch(
     changes: dict[str, Any] = {"launch.name": name, "launch.budget": budget, "launch.goal": goal}
     changes |= {"launch.start": start, "launch.days": num_days(start, end), "launch.holdout": holdout}
     changes |= {"launch.segments": list(segments) or None, "launch.reach": reach}
-    changes["launch.products"] = [one.model_dump(mode="json", exclude_none=True) for one in products]
+    changes["launch.products"] = [one.model_dump(mode="json", exclude_defaults=True) for one in products]
     changes = {key: value for key, value in changes.items() if value not in (None, "")}
     with contextlib.ExitStack() as stack:
         async with open_run(f"launch-{name}", changes=changes, wait_minutes=wait_minutes) as run:

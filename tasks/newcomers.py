@@ -13,7 +13,8 @@ from nightmarket.contracts import InputError
 from nightmarket.histories import NEVER, levels, product_texts
 from tasks import model
 
-Words = Annotated[str, Field(min_length=1, max_length=500)]
+Words = Annotated[str, Field(max_length=500)]
+"""Empty where there is nothing to say: in the form a plain box, where a value or null would be two."""
 
 
 class NewProduct(BaseModel):
@@ -21,19 +22,19 @@ class NewProduct(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    product_id: Words | None = Field(None, description="of a product in the catalogue that nobody has bought")
-    title: Words | None = Field(None, description="as customers will read it; for a product not yet in the catalogue")
-    category: Words | None = Field(None, description="path from coarse to fine, levels joined by ' > '")
-    brand: Words | None = Field(None, description="brand")
-    maker: Words | None = Field(None, description="manufacturer, as in the catalogue")
-    description: Words | None = Field(None, description="what else there is to say")
-    price: float | None = Field(None, gt=0, le=1e9, description="what one costs, in the shop's currency")
+    product_id: Words = Field("", description="of a product in the catalogue that nobody has bought")
+    title: Words = Field("", description="as customers will read it; for a product not yet in the catalogue")
+    category: Words = Field("", description="path from coarse to fine, levels joined by ' > '")
+    brand: Words = Field("", description="brand, where it has one")
+    maker: Words = Field("", description="manufacturer, as in the catalogue, where it is known")
+    description: Words = Field("", description="what else there is to say")
+    price: float = Field(0.0, ge=0, le=1e9, description="what one costs; 0: the catalogue's price")
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if self.product_id is None and not (self.title and self.category and self.price):
+        if not self.product_id and not (self.title and self.category and self.price):
             raise ValueError("give the product_id of a product in the catalogue, or title, category and price")
-        if self.product_id is not None and (self.title or self.category):
+        if self.product_id and (self.title or self.category):
             raise ValueError("give either a product_id or title and category, not both")
         return self
 
@@ -77,17 +78,17 @@ def listed(data: model.Prepared, wanted: tuple[NewProduct, ...]) -> Newcomers:
     known = {str(name): item for item, name in enumerate(data.products["product_id"])}
     sold = np.zeros(len(data.products), bool)
     sold[data.histories.item] = True
-    rows = [one for one in wanted if one.product_id is None]
+    rows = [one for one in wanted if not one.product_id]
     wider = _with_rows(data, rows) if rows else data
     items, names, prices, new = [], [], [], len(data.products)
     for at, one in enumerate(wanted):
         key = f"launch.products.{at}"
-        if one.product_id is None:
+        if not one.product_id:
             item, new = new, new + 1
         else:
             item = _unsold(one.product_id, known, sold, data.products, key)
         row = wider.products.iloc[item]
-        price = one.price if one.price is not None else float(row["price"])
+        price = one.price or float(row["price"])
         if not price > 0:
             raise InputError(f"{key}.price: the catalogue has none for product '{one.product_id}'; give one")
         name = f"{row['title']}" if isinstance(row["title"], str) and row["title"].strip() else str(row["product_id"])

@@ -22,7 +22,7 @@ def facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     share = f" of {budget:,.2f} ({spend / budget:.1%})" if budget else ""
     eligible, everybody = _number(summary, "num_eligible"), _number(summary, "num_customers")
     found = [
-        ("contacts", f"{_number(summary, 'num_contacts'):,.0f} to {_number(summary, 'num_sent'):,.0f} customers"),
+        ("contacts", f"{_number(summary, 'num_contacts'):,.0f}, with {_number(summary, 'num_sent'):,.0f} customers"),
         ("eligible", f"{eligible:,.0f} of {everybody:,.0f} customers"),
         ("kept back", f"{_number(summary, 'num_holdout'):,.0f} customers at random, who get nothing"),
         ("spend", f"{spend:,.2f}{share}"),
@@ -84,9 +84,9 @@ def markdown(name: str, summary: Mapping[str, Any], kept: str, first: Sequence[M
     ]
     for key, title in LISTS.items():
         if summary.get(key):
-            heads = [name.replace("_", " ") for name in summary[key][0]]
-            rows = [[_plain(value) for value in row.values()] for row in summary[key]]
-            parts.append(f"### {title}\n\n{_table(heads, rows)}")
+            keys = sorted(summary[key][0], key=lambda name: name != "name")  # what it is comes first
+            rows = [[_plain(row[name]) for name in keys] for row in summary[key]]
+            parts.append(f"### {title}\n\n{_table([name.replace('_', ' ') for name in keys], rows)}")
     if first:
         rows = [list(row.values()) for row in first]
         parts.append(f"### The first of what would be sent\n\n{_table(list(first[0]), rows)}")

@@ -127,6 +127,11 @@ def words(summary: dict[str, Any], design: Design, facts: dict[str, Any], notes:
         f"{summary['num_contacts']:,} contacts to {summary['num_sent']:,} of an audience of "
         f"{summary['num_eligible']:,}; {summary['num_holdout']:,} are kept back at random.",
     ]
+    if summary["expected_profit"] < 0:
+        told.append(
+            "The contacts cost more than the margin on what this audience is expected to buy; whether they make up for "
+            "it only the test can show."
+        )
     if facts.get("launches"):
         seen = "" if facts["unseen"] else ", which the model had learned from"
         told.append(
