@@ -99,15 +99,17 @@ def _offers(data: model.Prepared) -> dict[str, tuple[Offer, ...]]:
 
 def _coupons(customer: dict[str, int], zone: str) -> CouponLines:
     """Purchase lines on which a coupon was used; few, so only they are read."""
-    query = "select customer_id, timestamp, coupon from read_parquet(?) where coupon > 0 and kind = 'purchase'"
+    query = (
+        "select customer_id, timestamp, basket_id, coupon from read_parquet(?) where coupon > 0 and kind = 'purchase'"
+    )
     with duckdb.connect() as engine:
         table = engine.execute(query, [str(CLEAN / "events.parquet")]).df()
     code = table["customer_id"].map(customer)
     table = table[code.notna()].assign(customer=code.dropna().astype(np.int32))
     table = table.assign(day=_days(table["timestamp"], zone)).sort_values(["customer", "day"], kind="stable")
-    return CouponLines(
-        table["customer"].to_numpy(np.int32), table["day"].to_numpy(np.int32), table["coupon"].to_numpy(np.float32)
-    )
+    basket = pd.factorize(table["basket_id"].fillna(table["day"].astype(str)))[0]
+    whole = (table["customer"].to_numpy(np.int32), table["day"].to_numpy(np.int32), basket.astype(np.int32))
+    return CouponLines(*whole, table["coupon"].to_numpy(np.float32))
 
 
 def _table(name: str, code: dict[str, int], customer: dict[str, int], data: model.Prepared) -> pd.DataFrame:

@@ -45,7 +45,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "trend",
     ),
     "discounts": ("discount_share", "reduced_share"),
-    "coupons": ("coupons_13w", "coupons_ever", "coupons_fresh", "coupons_value", "coupons_days"),
+    "coupons": ("coupons_13w", "coupons_ever", "coupons_fresh", "coupons_value", "coupons_baskets"),
     "campaign": ("length", "num_offers", "num_items", "kind_rate"),
 }
 WORDS: dict[str, dict[Language, tuple[str, str]]] = {

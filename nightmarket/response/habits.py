@@ -56,13 +56,13 @@ def coupon_use(market: Market, customers: Ints) -> Columns:
     def count(owner: NDArray, weight: NDArray | None = None) -> NDArray:
         return np.log1p(np.bincount(owner, weight, customers.size))
 
-    days = np.unique(np.stack([row, used.day]), axis=1)[0]
+    baskets = np.unique(np.stack([row, used.basket]), axis=1)[0]
     return {
         "coupons_13w": count(row[age <= 91]),
         "coupons_ever": count(row),
         "coupons_fresh": count(row, np.exp2(-age / 60)),
         "coupons_value": count(row, used.value.astype(float)),
-        "coupons_days": count(days),
+        "coupons_baskets": count(baskets),
     }
 
 

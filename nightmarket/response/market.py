@@ -76,16 +76,18 @@ class Answers:
 class CouponLines:
     """Purchase lines with a coupon of any kind, a campaign's or not; N lines.
 
-    value  (N,)  what the coupon took off, currency
+    basket  (N,)  codes
+    value   (N,)  what the coupon took off, currency
     """
 
     customer: Ints
     day: Ints
+    basket: Ints
     value: Floats
 
     def where(self, mask: NDArray[np.bool_]) -> "CouponLines":
         """The lines where the mask (N,) is true."""
-        return CouponLines(self.customer[mask], self.day[mask], self.value[mask])
+        return CouponLines(self.customer[mask], self.day[mask], self.basket[mask], self.value[mask])
 
 
 @dataclass(frozen=True)

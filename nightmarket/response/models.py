@@ -176,7 +176,9 @@ def fit(name: str, values: Floats, label: Labels, seed: int) -> Model:
         return Trees.fit(values, label, seed)
     if name == "forest":
         return Forest.fit(values, label, seed)
-    return Blend(tuple(fit(member, values, label, seed) for member in ("logistic", "trees")))
+    # trees of one seed move with it: three of them move less
+    trees = Blend(tuple(Trees.fit(values, label, seed + number) for number in range(3)))
+    return Blend((fit("logistic", values, label, seed), trees))
 
 
 CANDIDATES = ("logistic", "trees", "forest", "blend")

@@ -19,7 +19,7 @@ MIN_CAMPAIGNS = 3
 """Finished campaigns with responses that a fit needs."""
 MIN_ANSWERS = 20
 """Responses that calibration needs; with fewer the log-odds are taken as they are."""
-SHRINKAGE = 100.0
+SHRINKAGE = 200.0
 """How strongly calibration holds on to the log-odds as they are: campaigns differ more than a few past ones tell."""
 _STEP = 8192
 

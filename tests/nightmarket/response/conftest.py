@@ -48,7 +48,7 @@ def made_record(seed: int = 5) -> Record:
     contacts = Contacts(*(np.array(column, np.int32) for column in zip(*shown, strict=True)))
     answers = Answers(*(np.array(column, np.int32) for column in zip(*said, strict=True)))
     used = rng.random(customer.size) < 0.05
-    coupons = CouponLines(customer[used], day[used], ones[used])
+    coupons = CouponLines(customer[used], day[used], basket[used], ones[used])
     return Record(lines, catalogue, tuple(campaigns), contacts, answers, coupons, np.zeros(NUM_CUSTOMERS, np.float32))
 
 

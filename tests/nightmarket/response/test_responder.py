@@ -52,12 +52,14 @@ def test_what_happens_on_the_day_or_later_changes_no_feature(record):
     assert not theirs.label.any()
 
 
-def test_coupon_use_counts_lines_days_and_worth_before_the_day(record):
-    lines = CouponLines(*(np.array(column) for column in ([3, 3, 3, 7], [10, 10, 99, 150], [1.0, 2.0, 4.0, 9.0])))
+def test_coupon_use_counts_lines_baskets_and_worth_before_the_day(record):
+    lines = CouponLines(
+        *(np.array(column) for column in ([3, 3, 3, 7], [10, 10, 99, 150], [0, 0, 1, 2], [1.0, 2.0, 4.0, 9.0]))
+    )
     found = coupon_use(replace(record, coupons=lines).on(150), np.array([3, 5, 7], np.int32))
     np.testing.assert_allclose(np.expm1(found["coupons_ever"]), [3, 0, 0], atol=1e-6)
     np.testing.assert_allclose(np.expm1(found["coupons_13w"]), [1, 0, 0], atol=1e-6)
-    np.testing.assert_allclose(np.expm1(found["coupons_days"]), [2, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(np.expm1(found["coupons_baskets"]), [2, 0, 0], atol=1e-6)
     np.testing.assert_allclose(np.expm1(found["coupons_value"]), [7, 0, 0], atol=1e-6)
     np.testing.assert_allclose(np.expm1(found["coupons_fresh"][0]), 2 * 2 ** (-140 / 60) + 2 ** (-51 / 60), rtol=1e-6)
 
