@@ -105,11 +105,15 @@ def held(run: Run, name: str, planned: Path) -> Iterator[Held]:
 
 def bury(home: Path) -> list[str]:
     """Put plans on record whose process died before anybody decided, and remove them; returns their runs."""
-    found = []
+    found: list[str] = []
+    recorded = {line["run"] for line in decisions(home)}
     for folder in sorted((home / ".nightmarket" / UNDECIDED).glob("*")):
         with contextlib.suppress(OSError, ValueError), (folder / HELD).open() as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its process lives
             known = json.loads(file.read())
+            if known["run"] in recorded:  # killed between its last word and its end
+                shutil.rmtree(folder)
+                continue
             at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
             _append(home, {"at": at, "decision": "lost", "why": "the process ended before anybody decided", **known})
             shutil.rmtree(folder)

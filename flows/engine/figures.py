@@ -33,7 +33,7 @@ def facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     if certificate:
         unit = "" if certificate.get("unit") != "responses" else " responses"
         best = f"at most {certificate['bound']:,.2f}{unit} is possible"
-        found.append(("certificate", f"{best}; this plan is {certificate['gap']:.3%} below"))
+        found.append(("limit", f"{best}; this plan is {certificate['gap']:.3%} below"))
     return found
 
 

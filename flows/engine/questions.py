@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import re
 import sys
 import threading
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 import yaml
 
 from nightmarket.contracts import InputError
+
+MARKED = r"\\([|<>\[\]`*_\\#])"
+"""What markdown escapes and a terminal shows as it is."""
 
 
 def parameters(flow: Any, arguments: list[str] | None) -> dict[str, Any]:
@@ -97,7 +101,7 @@ async def _from_keyboard(question: str) -> Any:
 def _ask(question: str) -> Any:
     from flows.engine.approval import Approval
 
-    print(f"\n{question}\n", flush=True)
+    print(f"\n{re.sub(MARKED, lambda found: found[1], question)}\n", flush=True)
     word = ""
     while word not in ("y", "yes", "n", "no"):
         word = input("Export this? [y/n] ").strip().lower()

@@ -119,7 +119,7 @@ def failure(name: str, code: int, said: list[str]) -> Exception:
     if code == BAD_INPUT and ours:
         return InputError(ours[-1])
     dvc = [line for line in said if line.startswith("ERROR: ") and "exited with" not in line]
-    last = next((line for line in reversed(said) if not line.startswith("ERROR: ") and line.strip("> ")), "")
+    last = next((line for line in reversed(said) if not line.startswith("ERROR: ") and line.strip("> ^~")), "")
     line = (dvc[-1].removeprefix("ERROR: ") if dvc else "") or last or "it said nothing"
     return StageError(f"{name} failed ({_exit(code)}): {line[:500]}")
 
