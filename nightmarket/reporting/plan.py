@@ -139,11 +139,12 @@ def _holdout(plan: Content, campaign: Content) -> list[str]:
     kept = plan.get("num_kept_back") or plan.get("num_holdout")
     if not kept:
         return []
-    share = f", {words.share(campaign['holdout'], 1)} of the eligible" if campaign.get("holdout") else ""
-    would = f"{words.count(plan['num_holdout'])} of them would have been contacted. " if plan.get("num_holdout") else ""
+    of = f"{words.count(kept)} of the {words.count(plan['num_eligible'])} eligible"
+    chance = f", with a chance of {words.share(campaign['holdout'], 1)} each" if campaign.get("holdout") else ""
+    would = f"; {words.count(plan['num_holdout'])} of them would have been contacted" if plan.get("num_holdout") else ""
     return [
-        f"{words.things(kept, 'customer')}{share}, were drawn by lot and get nothing. {would}Only against them can be "
-        "told later what the campaign did."
+        f"{of} were drawn by lot{chance}, and get nothing{would}. Only against them can be told later what the "
+        "campaign did."
     ]
 
 

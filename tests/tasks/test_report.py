@@ -1,30 +1,21 @@
 """The page from files, opened in a real browser where there is one."""
 
-import base64
 import contextlib
 import importlib
 import json
 import os
 import shutil
-import subprocess
-import time
 from pathlib import Path
-from urllib.request import urlopen
 
 import pyarrow.parquet as pq
 import pytest
 
+from bench.browser import CHROMIUM, Browser
 from bench.made_up_run import HOSTILE, write_run
 from nightmarket.contracts import InputError
 from nightmarket.reporting.page import SECTIONS
 from tasks import report, settings
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--remote-debugging-port=0",
-)  # fmt: skip
 SIZES = ((1280, "light"), (1280, "dark"), (390, "light"), (390, "dark"))
 
 
@@ -149,51 +140,6 @@ def test_a_real_night_of_a_small_shop_has_every_section(copied_night):
     assert html.count("<section") == html.count("</section>") == len(SECTIONS)
 
 
-class Browser:
-    """A headless Chromium, spoken to through its debugging port."""
-
-    def __init__(self, profile):
-        from websockets.sync.client import connect
-
-        given = [CHROMIUM, *QUIET, f"--user-data-dir={profile}", "about:blank"]
-        self.process = subprocess.Popen(given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        told = profile / "DevToolsActivePort"
-        deadline = time.monotonic() + 60
-        while not (told.exists() and told.read_text().strip()):
-            assert time.monotonic() < deadline, "Chromium did not start"
-            time.sleep(0.05)
-        with urlopen(f"http://127.0.0.1:{told.read_text().split()[0]}/json", timeout=20) as answer:
-            tab = next(tab for tab in json.load(answer) if tab["type"] == "page")
-        self.socket = connect(tab["webSocketDebuggerUrl"], max_size=None)
-        self.number, self.events = 0, []
-
-    def ask(self, method, **params):
-        self.number += 1
-        self.socket.send(json.dumps({"id": self.number, "method": method, "params": params}))
-        while True:
-            message = json.loads(self.socket.recv(timeout=60))
-            if message.get("id") == self.number:
-                assert "error" not in message, message
-                return message["result"]
-            self.events.append(message)
-
-    def value(self, expression):
-        return self.ask("Runtime.evaluate", expression=expression, returnByValue=True)["result"]["value"]
-
-    def open(self, address):
-        for domain in ("Page", "Log", "Runtime", "Network"):
-            self.ask(f"{domain}.enable")
-        self.ask("Page.navigate", url=address)
-        while self.value("document.readyState + location.protocol") != "completefile:":
-            time.sleep(0.05)
-
-    def close(self):
-        with contextlib.suppress(Exception):
-            self.socket.close()
-        self.process.terminate()
-        self.process.wait(20)
-
-
 OVERLAPS = """(() => {
     const found = [];
     for (const part of document.querySelectorAll("header.top, section")) {
@@ -238,14 +184,10 @@ def test_a_browser_shows_the_page_without_a_complaint_and_asks_nobody_for_anythi
     pictures = Path(os.environ.get("NIGHTMARKET_PICTURES", tmp_path))
     paper = set()
     for width, scheme in SIZES:
-        browser.ask(
-            "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 500
-        )
-        browser.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        browser.size(width, scheme)
         assert browser.value("document.documentElement.scrollWidth") <= width
         paper.add((scheme, browser.value("getComputedStyle(document.body).backgroundColor")))
-        shot = browser.ask("Page.captureScreenshot", captureBeyondViewport=True)["data"]
-        (pictures / f"report-{width}-{scheme}.png").write_bytes(base64.b64decode(shot))
+        (pictures / f"report-{width}-{scheme}.png").write_bytes(browser.picture())
         overlaps = browser.value(OVERLAPS)
         assert overlaps == [], f"texts lie on each other at {width} px"
     assert len({colour for _, colour in paper}) == len(paper) == 2

@@ -55,7 +55,9 @@ def test_the_plan_says_reach_spend_and_how_far_from_the_best_it_is(made):
     assert 'width="83.72%"' in view.spend, "209.30 of 250"
     certificate, holdout = view.sentences
     assert "can promise more than 79.51 USD; this one promises 79.50 USD, 0.01% less" in certificate
-    assert holdout.startswith("44 customers, 10% of the eligible, were drawn by lot and get nothing.")
+    assert holdout.startswith(
+        "251 of the 2,467 eligible were drawn by lot, with a chance of 10% each, and get nothing;"
+    )
     assert plan.line(night(plan=made["plan"])) == "411 customers for 209 of 250 USD, 77 responses expected."
 
 
