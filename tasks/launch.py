@@ -8,6 +8,7 @@ writes  artifacts/launch   plan.parquet, eligible.parquet, summary.json
 
 import logging
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -41,6 +42,7 @@ SCHEMA = pa.schema(
     + [(name, pa.float32()) for name in ("probability", "expected_value", "cost", "expected_profit")]
     + [("propensity", pa.float64()), ("arm", pa.string())]
 )
+ELIGIBLE = pa.schema([("customer_id", pa.string()), ("arm", pa.string()), ("propensity", pa.float64())])
 Doubles = NDArray[np.float64]
 log = logging.getLogger("nightmarket")
 
@@ -72,7 +74,7 @@ def run(given: Settings) -> None:
         raise InputError("the champion has learned from no launch; it can say nothing about products without sales")
     past, calibration, standings = _earlier(champion, forest, found.data)
     chance = _chances(champion, forest, calibration, found)
-    _write(given, found, chance, past, standings)
+    _write(_shop(given, found), chance, past, standings)
 
 
 def _scene(champion: model.Model, data: model.Prepared, origin: int, items: NDArray[np.int32]) -> Scene:
@@ -139,63 +141,94 @@ def _earlier(
     return facts, calibration, launches.standing(score, label, weight, item)
 
 
-def _write(given: Settings, found: Newcomers, chance: Doubles, past: dict[str, Any], standings: Doubles) -> None:
-    shop, data = settings.load("plan"), found.data
-    start = given.start or date.fromisoformat(data.windows["as_of"])
-    market = responder.market(data, (start - audience.EPOCH).days)
+@dataclass(frozen=True)
+class Shop:
+    """What a launch is planned in.
+
+    plan     section `plan` of params.yaml: margin, channels, caps
+    segment  (C,)  name or None
+    may      (M,)  customers who may be contacted at all
+    """
+
+    given: Settings
+    found: Newcomers
+    plan: Any
+    start: date
+    customers: pd.DataFrame
+    segment: NDArray[Any]
+    rules: Rules
+    may: NDArray[np.int64]
+    slots: list[Slot]
+
+
+def _shop(given: Settings, found: Newcomers) -> Shop:
+    shop = settings.load("plan")
+    start = given.start or date.fromisoformat(found.data.windows["as_of"])
+    market = responder.market(found.data, (start - audience.EPOCH).days)
     customers = storage.read_table(model.PREPARED / "customers.parquet", ["customer", "customer_id"]).to_pandas()
     segment = audience.segments(customers, given.segments)
     rules = Rules(given.days, given.budget, 1, shop.max_per_week, audience.earlier_contacts(market))
     may = audience.eligible(market, audience.Audience(segments=given.segments), segment, rules)
-    wanted = chance.sum(axis=1)
-    some = may[launches.audience(wanted[may], given.reach)]
-    ids = customers["customer_id"].to_numpy()[some]
+    quiet = shop.quiet_hours
+    parts = [one for one in slots(shop.slots, "plan.slots") if not one.quiet(quiet.begin, quiet.end)]
+    return Shop(given, found, shop, start, customers, segment, rules, may, parts)
+
+
+def _planned(
+    shop: Shop, chance: Doubles, some: NDArray[np.int64], held: NDArray[np.bool_]
+) -> tuple[Plan, str | None, list[str]]:
+    """The plan, why it is empty, and what else there is to say."""
+    reason = _reason(shop, some)
+    if reason is not None:
+        return Plan(_no_contacts(), Certificate(0.0, 0.0)), reason, []
+    timing, notes = _timing(shop)
+    worth = np.broadcast_to(shop.found.price * shop.plan.margin, chance.shape).astype(np.float32)
+    outlook = Outlook(chance.astype(np.float32), worth, np.zeros_like(worth), timing)
+    channels = [Channel(name, one.cost, one.capacity) for name, one in shop.plan.channels.items()]
+    made = plan(Options(outlook, channels, shop.rules, shop.given.goal), some, held)
+    return made, None if made.contacts.sent.any() else "no contact is expected to earn more than it costs", notes
+
+
+def _write(shop: Shop, chance: Doubles, past: dict[str, Any], standings: Doubles) -> None:
+    given, wanted = shop.given, chance.sum(axis=1)
+    some = shop.may[launches.audience(wanted[shop.may], given.reach)]
+    ids = shop.customers["customer_id"].to_numpy()[some]
     held = kept_back(ids.tolist(), given.name, given.holdout)
-    parts = [
-        one for one in slots(shop.slots, "plan.slots") if not one.quiet(shop.quiet_hours.begin, shop.quiet_hours.end)
-    ]
-    reason = _reason(given, parts, some)
-    made, notes = Plan(_no_contacts(), Certificate(0.0, 0.0)), []
-    if reason is None:
-        timing, notes = _timing(data, customers, start, parts, shop.slot_effect)
-        worth = np.broadcast_to(found.price * shop.margin, chance.shape).astype(np.float32)
-        outlook = Outlook(chance.astype(np.float32), worth, np.zeros_like(worth), timing)
-        channels = [Channel(name, one.cost, one.capacity) for name, one in shop.channels.items()]
-        made = plan(Options(outlook, channels, rules, given.goal), some, held)
-        reason = None if made.contacts.sent.any() else "no contact is expected to earn more than it costs"
-    rows = _rows(given, found, made.contacts, customers, segment, start, parts, list(shop.channels))
+    made, reason, notes = _planned(shop, chance, some, held)
+    rows = _rows(shop, made.contacts)
     storage.write_table(pa.Table.from_pandas(rows, SCHEMA, preserve_index=False), OUT / "plan.parquet")
-    arms = {"customer_id": ids.astype(str), "arm": np.where(held, HOLDOUT, SEND).astype(object)}
-    arms["propensity"] = np.where(held, given.holdout, 1 - given.holdout)
-    storage.write_table(pa.table({name: pa.array(values) for name, values in arms.items()}), OUT / "eligible.parquet")
+    arms = {"customer_id": ids.tolist(), "arm": np.where(held, HOLDOUT, SEND).tolist()}
+    propensity = np.where(held, given.holdout, 1 - given.holdout)
+    storage.write_table(pa.table(arms | {"propensity": propensity}, schema=ELIGIBLE), OUT / "eligible.parquet")
     summary = {
-        "campaign": given.model_dump(mode="json", exclude_none=True) | {"start": start.isoformat()},
-        "num_customers": len(customers),
+        "campaign": given.model_dump(mode="json")
+        | {"products": [one.model_dump(exclude_defaults=True) for one in given.products]}
+        | {"start": shop.start.isoformat()},
+        "num_customers": len(shop.customers),
         "num_eligible": int(some.size),
         "empty_because": reason,
         **summarise(rows, given.budget, made.certificate, given.goal),
-        "audiences": launches.sizes(wanted[may], standings),
-        "products": _intent(found, chance),
+        "audiences": launches.sizes(wanted[shop.may], standings),
+        "products": _intent(shop.found, chance),
         "earlier_launches": past,
     }
     sent = made.contacts.where(made.contacts.sent)
     rate = float(sent.probability.mean()) if len(sent) else 0.0
-    arms_of_plan = summary["num_sent"] + summary["num_holdout"]
-    design = launches.Design.of(arms_of_plan, given.holdout, rate)
-    summary["test"] = {key: getattr(design, key) for key in ("num", "holdout", "rate", "smallest", "doubling")}
+    design = launches.Design.of(summary["num_sent"] + summary["num_holdout"], given.holdout, rate)
+    summary["test"] = asdict(design)
     summary["words"] = launches.words(summary, design, past, notes)
     storage.write_json(summary, OUT / "summary.json")
     for line in summary["words"]:
         log.info("launch: %s", line)
 
 
-def _reason(given: Settings, parts: list[Slot], some: NDArray[np.int64]) -> str | None:
+def _reason(shop: Shop, some: NDArray[np.int64]) -> str | None:
     """Why nothing can be sent; None where something may be."""
-    if not parts:
+    if not shop.slots:
         return "every slot touches the quiet hours (params.yaml: plan.slots, plan.quiet_hours)"
     if not some.size:
         return "nobody is eligible (launch.segments, plan.max_per_week)"
-    return "the budget is 0" if given.budget == 0 else None
+    return "the budget is 0" if shop.given.budget == 0 else None
 
 
 def _no_contacts() -> Contacts:
@@ -203,46 +236,35 @@ def _no_contacts() -> Contacts:
     return Contacts(ints, ints, ints, ints, ints, np.zeros(0, bool), none, none, none)
 
 
-def _timing(
-    data: model.Prepared, customers: pd.DataFrame, start: date, parts: list[Slot], effect: float
-) -> tuple[NDArray[np.float32], list[str]]:
+def _timing(shop: Shop) -> tuple[NDArray[np.float32], list[str]]:
     """(C, S) factor on the chance in each slot: the customer's own hours, shrunk to everybody's."""
-    hours = visits(customers, data.windows["time_zone"], start)
+    hours = visits(shop.customers, shop.found.data.windows["time_zone"], shop.start)
+    counts = np.zeros((len(shop.customers), len(shop.slots)), np.int64)
     if hours is None:
-        none = np.ones((len(customers), len(parts)), np.float32)
-        return none, ["Events carry no time of day, so slots differ in capacity alone."]
-    counts = np.zeros((len(customers), len(parts)), np.int64)
-    for hour, at in enumerate(slot_of_hour(parts)):
+        return np.ones(counts.shape, np.float32), ["Events carry no time of day, so slots differ in capacity alone."]
+    for hour, at in enumerate(slot_of_hour(shop.slots)):
         if at >= 0:
             counts[:, at] += hours[:, hour]
-    return damping(Preference.fit(counts).of(counts), effect), []
+    return damping(Preference.fit(counts).of(counts), shop.plan.slot_effect), []
 
 
-def _rows(
-    given: Settings,
-    found: Newcomers,
-    contacts: Contacts,
-    customers: pd.DataFrame,
-    segment: NDArray[Any],
-    start: date,
-    parts: list[Slot],
-    channels: list[str],
-) -> pd.DataFrame:
+def _rows(shop: Shop, contacts: Contacts) -> pd.DataFrame:
     """plan.parquet."""
+    share = shop.given.holdout
     return pd.DataFrame(
         {
-            "customer_id": customers["customer_id"].to_numpy()[contacts.customer],
-            "segment": segment[contacts.customer],
-            "offer": np.array(found.names, object)[contacts.offer],
+            "customer_id": shop.customers["customer_id"].to_numpy()[contacts.customer],
+            "segment": shop.segment[contacts.customer],
+            "offer": np.array(shop.found.names, object)[contacts.offer],
             "offer_kind": "launch",
-            "channel": np.array(channels, object)[contacts.channel],
-            "day": np.array([start + timedelta(days) for days in contacts.day.tolist()], object),
-            "slot": np.array([slot.name for slot in parts], object)[contacts.slot],
+            "channel": np.array(list(shop.plan.channels), object)[contacts.channel],
+            "day": np.array([shop.start + timedelta(days) for days in contacts.day.tolist()], object),
+            "slot": np.array([slot.name for slot in shop.slots], object)[contacts.slot],
             "probability": contacts.probability,
             "expected_value": contacts.value,
             "cost": contacts.cost,
             "expected_profit": contacts.profit,
-            "propensity": np.where(contacts.sent, 1 - given.holdout, given.holdout),
+            "propensity": np.where(contacts.sent, 1 - share, share),
             "arm": np.where(contacts.sent, SEND, HOLDOUT).astype(object),
         }
     )
