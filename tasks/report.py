@@ -93,7 +93,7 @@ def _demand(folder: Path, prepare: Path, windows: dict[str, Any]) -> Any:
         return None if metrics is None else {"metrics": metrics}
     forecast = storage.read_table(folder / "forecast.parquet").to_pandas()
     kinds = forecast.groupby("kind")["units"].sum().sort_values(ascending=False, kind="stable").index[:NUM_KINDS]
-    past = _past(prepare, windows["test"]["last_target"]) if len(kinds) else {}
+    past = _past(prepare, list(kinds), windows["test"]["last_target"]) if len(kinds) else {}
     largest = [
         {"kind": kind, "past": past.get(kind, [])}
         | {name: rows[name].tolist() for name in ("units", "low80", "high80")}
@@ -107,20 +107,23 @@ def _demand(folder: Path, prepare: Path, windows: dict[str, Any]) -> Any:
     return found
 
 
-def _past(prepare: Path, last_week: int) -> dict[str, list[float]]:
-    """Units of each product type in the last weeks, counted as the forecast counts them."""
-    import pandas as pd
-
+def _past(prepare: Path, kinds: list[str], last_week: int) -> dict[str, list[float]]:
+    """Units of these product types in the last weeks, counted as the forecast counts them."""
     from nightmarket.demand import kind_paths, weekly
     from nightmarket.histories import Histories
 
-    lines = storage.read_table(prepare / "purchases.parquet")
     products = storage.read_table(prepare / "products.parquet", ["department", "category", "type"]).to_pandas()
-    arrays = {name: lines[name].to_numpy() for name in lines.column_names}
-    histories = Histories(**arrays, num_customers=int(arrays["customer"].max()) + 1, num_items=len(products))
-    code, names = pd.factorize(kind_paths(products))
-    history = weekly(histories, code, list(names), last_week)
-    return {kind: units[-NUM_WEEKS:].tolist() for kind, units in zip(history.kinds, history.units, strict=True)}
+    levels = products.drop_duplicates()
+    levels = levels.assign(kind=[kinds.index(path) if path in kinds else -1 for path in kind_paths(levels)])
+    kind = products.merge(levels, how="left")["kind"].to_numpy()
+    lines = storage.read_table(prepare / "purchases.parquet")
+    shown = kind[lines["item"].to_numpy()] >= 0
+    if not shown.any():
+        return {}
+    arrays = {name: lines[name].to_numpy()[shown] for name in lines.column_names}
+    histories = Histories(**arrays, num_customers=int(arrays["customer"].max(initial=0)) + 1, num_items=len(products))
+    history = weekly(histories, np.maximum(kind, 0), kinds, last_week)
+    return {name: units[-NUM_WEEKS:].tolist() for name, units in zip(history.kinds, history.units, strict=True)}
 
 
 def people(prepare: Path, recommendations: Path) -> list[Person]:

@@ -20,6 +20,7 @@ DRIVERS = {
     "known": "how much the shop knows of them",
     "visits": "how much and how recently they shop",
     "discounts": "purchases at a reduction",
+    "coupons": "use of coupons of all sorts",
     "campaign": "the campaign’s own terms",
     "other": "anything else",
 }

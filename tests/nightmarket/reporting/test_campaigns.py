@@ -1,5 +1,6 @@
 """Plan, responses, segments and demand on the page: as the stages write them, in plain words."""
 
+import itertools
 import json
 import re
 
@@ -232,3 +233,8 @@ def test_the_whole_page_escapes_what_a_retailer_brings_and_links_to_every_sectio
     for anchor in re.findall(r'href="#(\w+)"', html):
         assert f'id="{anchor}"' in html
     assert html.count("<section") == html.split("</nav>")[0].split("<nav")[1].count("<a ")
+    levels = [int(level) for level in re.findall(r"<h([1-6])", html)]
+    assert all(later <= earlier + 1 for earlier, later in itertools.pairwise(levels))
+    assert html.count("<table") == html.count("<caption")
+    drawn = re.findall(r"<svg[^>]*>", html)
+    assert all('aria-hidden="true"' in tag or 'aria-label="' in tag for tag in drawn)
