@@ -97,6 +97,12 @@ def test_an_empty_plan_says_why_and_nothing_else(made):
     assert "No plan was made tonight." in render(night())
 
 
+def test_what_the_figures_rest_on_is_never_hidden(made):
+    assert "Past offers have no cost on file" in render(night(plan=made["plan"]))
+    html = render(night(plan=made["plan"] | {"notes": [], "words": "Each offer is taken to waive 20% of the price."}))
+    assert "Each offer is taken to waive 20% of the price." in html
+
+
 def test_a_plan_for_responses_is_certified_in_responses(made):
     content = made["plan"] | {"certificate": {"value": 70.0, "bound": 70.0, "gap": 0.0, "unit": "responses"}}
     view = plan.view(night(plan=content))
