@@ -80,7 +80,7 @@ class Ease:
         left[known] = self._ridge * self._inverse[place[known]]
         own: Floats = counts[:, self._columns].toarray()
         if not known.all():
-            left[~known] = -((counts[~known] @ self._known.T) @ self._inverse)
+            left[~known] = -((counts[~known] @ self._known.T).toarray() @ self._inverse)
         pulled: Floats = (self._by_item @ left.T).T  # what is left of a known customer, minus the fit of another one
         pulled[~known] += own[~known]
         return own - pulled * self._scale
