@@ -84,7 +84,7 @@ async def campaign(
     changes = {key: value for key, value in changes.items() if value not in (None, "")}
     with contextlib.ExitStack() as stack:
         async with open_run(f"campaign-{name}", changes=changes, wait_minutes=wait_minutes) as run:
-            approval.bury(home)
+            await approval.bury(home)
             run.require_data()
             await run.on_last_night("plan")
             run.keep("plan")

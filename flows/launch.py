@@ -76,7 +76,7 @@ async def launch(
     changes = {key: value for key, value in changes.items() if value not in (None, "")}
     with contextlib.ExitStack() as stack:
         async with open_run(f"launch-{name}", changes=changes, wait_minutes=wait_minutes) as run:
-            approval.bury(home)
+            await approval.bury(home)
             run.require_data()
             run.require_champion()
             await run.launch()

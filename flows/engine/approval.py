@@ -19,8 +19,10 @@ from typing import Any, Literal
 
 from prefect.flow_runs import apause_flow_run
 from prefect.input import RunInput
+from prefect.runtime import flow_run
 from pydantic import Field
 
+from flows.engine import outcome
 from flows.engine.run import Run
 from tasks import export, storage
 
@@ -85,40 +87,42 @@ class Held:
 def held(run: Run, name: str, planned: Path) -> Iterator[Held]:
     """The plan of the run's folder `planned`, set aside until the block ends; the run's own folder may go meanwhile.
 
-    A process that is killed leaves it; `bury` puts that on record when the next plan is made.
+    A process that is stopped or killed leaves it; `bury` sees to it when the next plan is made.
     """
     folder = storage.private(UNDECIDED, run.name)
     folder.mkdir()
     with (folder / HELD).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         flow = run.name.partition("-")[0]
-        file.write(json.dumps({"flow": flow, "name": name, "run": run.name, "commit": run.sha}))
+        known = {"flow": flow, "name": name, "run": run.name, "commit": run.sha, "flow_run_id": flow_run.id}
+        file.write(json.dumps(known))
         file.flush()
         try:
             for one in export.FILES:
                 shutil.copyfile(run.tree / planned / one, folder / one)
             summary = storage.read_json(folder / export.SUMMARY)
             yield Held(flow, name, run.name, run.sha, run.home, folder, export.digest(folder), summary)
-        finally:
+        except Exception:
             shutil.rmtree(folder)
+            raise
+        shutil.rmtree(folder)  # a run that is stopped leaves it too: Prefect goes on showing the run as paused
 
 
-def bury(home: Path) -> list[str]:
-    """Put plans on record whose process died before anybody decided, and remove them; returns their runs."""
-    found: list[str] = []
+async def bury(home: Path) -> None:
+    """Plans whose process is gone: put on record that nobody decided, mark their runs as crashed, remove them."""
     recorded = {line["run"] for line in decisions(home)}
     for folder in sorted((home / ".nightmarket" / UNDECIDED).glob("*")):
         with contextlib.suppress(OSError, ValueError), (folder / HELD).open() as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its process lives
             known = json.loads(file.read())
-            if known["run"] in recorded:  # killed between its last word and its end
-                shutil.rmtree(folder)
-                continue
+            await outcome.bury(known)
+            known.pop("flow_run_id", None)
             at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-            _append(home, {"at": at, "decision": "lost", "why": "the process ended before anybody decided", **known})
+            if known["run"] not in recorded:
+                _append(
+                    home, {"at": at, "decision": "lost", "why": "the process ended before anybody decided", **known}
+                )
             shutil.rmtree(folder)
-            found.append(folder.name)
-    return found
 
 
 async def ask(question: str, minutes: float) -> Approval:

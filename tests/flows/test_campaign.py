@@ -185,6 +185,8 @@ def test_campaigns_wait_side_by_side_and_only_what_was_approved_as_it_was_is_exp
     done = shop.flow("campaign", "--name", "none", "--budget", "0", "--approve", "Li")
     assert done.returncode == 3, done.stderr
     assert "decision  the plan is empty: the budget is 0" in done.stdout
+    with temporary_settings({PREFECT_API_URL: shop.api}), get_client(sync_client=True) as client:
+        assert campaigns(client)["left"].state_name == "Crashed"  # nobody can approve what nobody waits for
     found = {one["name"]: one for one in decisions(shop)}
     assert {name: one["decision"] for name, one in found.items()} == {
         "spring": "exported", "autumn": "refused", "silent": "expired", "touched": "failed", "left": "lost",
