@@ -113,7 +113,8 @@ def test_a_plan_for_responses_is_certified_in_responses(made):
 def test_responses_are_judged_campaign_by_campaign(made):
     view = responses.view(night(responses=made["responses"]))
     assert view is not None
-    assert view.verdict.startswith("Judged on the last 4 finished campaigns: 1,300 customers reached, 216 responses.")
+    assert view.verdict.startswith("Judged on the last 4 finished campaigns: 1,300 customers reached,")
+    assert "and 216 responses." in view.verdict
     assert [figure.title for figure in view.figures] == ["AUC", "Average precision", "ECE"]
     assert view.figures[0].value == ".820"
     assert [row.name for row in view.rows] == [f"Campaign {name}" for name in (BAD, "A", "B", "C")]
