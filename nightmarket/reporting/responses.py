@@ -98,8 +98,8 @@ def _by_number(name: str) -> tuple[bool, int, str]:
 def _verdict(whole: Content, num: int) -> str:
     return (
         f"Judged on the last {words.things(num, 'finished campaign')}: {words.count(whole['num_pairs'])} customers "
-        f"reached, each counted once per campaign, and {words.count(whole['num_responses'])} responses. Each campaign was "
-        "predicted by a model of the campaigns that had ended before it began."
+        f"reached, each counted once per campaign, and {words.count(whole['num_responses'])} responses. Each campaign "
+        "was predicted by a model of the campaigns that had ended before it began."
     )
 
 
