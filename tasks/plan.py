@@ -247,7 +247,8 @@ def _write(
         **summarise(rows, settings.budget, found.certificate, settings.goal),
         "offers": [offers.described(offer, scene.data.products) for offer in terms],
     }
-    summary["words"] = words(summary, campaign, [*_notes(terms, settings), *scene.notes])
+    summary["notes"] = [*_notes(terms, settings), *scene.notes]
+    summary["words"] = words(summary, campaign, summary["notes"])
     storage.write_json(summary, OUT / "summary.json")
     log.info("plan: %s", summary["words"])
 

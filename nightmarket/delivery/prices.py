@@ -22,7 +22,7 @@ from nightmarket.delivery.problem import NOTHING, Problem, choose, net
 
 Prices = NDArray[np.float64]
 SAMPLE = 16_384
-CLOSE = 2e-6
+CLOSE = 1e-7
 """Relative decrease of the bound that is no longer worth a walk over all customers."""
 
 
@@ -55,7 +55,7 @@ def evaluate(problem: Problem, prices: Prices, rows: NDArray[np.int64] | None = 
 
 
 def solve(problem: Problem, seed: int = 0, max_walks: int = 60) -> Prices:
-    """(1 + G,) prices at which g is within a few millionths of its least value.
+    """(1 + G,) prices at which g is within about a millionth of its least value.
 
     max_walks  over all customers, at most
     """
