@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
+from threadpoolctl import threadpool_limits
 
 from nightmarket import segments
 from nightmarket.histories import Histories, offsets
@@ -38,6 +39,7 @@ class Settings(StageSettings):
     weeks: int = Field(52, ge=4, le=520, description="weeks of history that behaviour is read from")
 
 
+@threadpool_limits.wrap(limits=1)  # small matrices: threads that wait for each other take twice as long
 def run(settings: Settings) -> None:
     """Write artifacts/segment."""
     customers = storage.read_table(PREPARED / "customers.parquet").to_pandas()
