@@ -150,5 +150,7 @@ def test_no_path_of_a_machine_and_no_registry_host_is_tracked():
     for path in tracked():
         if path == Path("tests/architecture/test_house.py") or path.suffix in (".png", ".parquet"):
             continue
+        if not (ROOT / path).is_file():  # an environment that is linked in
+            continue
         text = (ROOT / path).read_text(encoding="utf-8", errors="replace")
         assert not pattern.search(text), f"{path} names a path of a machine or a registry"
