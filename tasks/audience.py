@@ -1,6 +1,5 @@
 """Who may be contacted: segments, enough baskets, and room under the frequency cap."""
 
-from datetime import date
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ from nightmarket.response import Market
 from tasks import storage
 
 SEGMENTS = storage.ARTIFACTS / "segment" / "segments.parquet"
-EPOCH = date(1970, 1, 1)
 
 
 class Audience(BaseModel):

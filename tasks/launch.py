@@ -9,40 +9,30 @@ writes  artifacts/launch   plan.parquet, eligible.parquet, summary.json
 import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field
 
 from nightmarket.contracts import InputError
 from nightmarket.delivery import launches
-from nightmarket.delivery.allocation import Certificate
-from nightmarket.delivery.campaign import Channel, Contacts, Goal, Options, Outlook, Plan, Rules, plan
-from nightmarket.delivery.holdout import HOLDOUT, SEND, kept_back
+from nightmarket.delivery.campaign import Channel, Goal, Options, Outlook, Plan, Rules, plan
+from nightmarket.delivery.holdout import kept_back
 from nightmarket.delivery.summary import summarise
-from nightmarket.delivery.timing import Preference, Slot, damping, slot_of_hour, slots
+from nightmarket.delivery.timing import Slot, slots
 from nightmarket.ranking import Batch, Ranker, Scene
 from nightmarket.ranking.calibration import Calibration
-from tasks import audience, manifest, model, newcomers, responder, settings, storage
+from tasks import audience, contacts, manifest, model, newcomers, responder, settings, storage
 from tasks.newcomers import Newcomers, NewProduct
 from tasks.settings import StageSettings
-from tasks.visits import visits
+from tasks.visits import slot_factors
 
 OUT = storage.ARTIFACTS / "launch"
 PAIRS = 300_000
 """Pairs of a customer and an earlier launch that chances are calibrated on, and all that were bought."""
-
-SCHEMA = pa.schema(
-    [(name, pa.string()) for name in ("customer_id", "segment", "offer", "offer_kind", "channel")]
-    + [("day", pa.date32()), ("slot", pa.string())]
-    + [(name, pa.float32()) for name in ("probability", "expected_value", "cost", "expected_profit")]
-    + [("propensity", pa.float64()), ("arm", pa.string())]
-)
-ELIGIBLE = pa.schema([("customer_id", pa.string()), ("arm", pa.string()), ("propensity", pa.float64())])
 Doubles = NDArray[np.float64]
 log = logging.getLogger("nightmarket")
 
@@ -164,7 +154,7 @@ class Shop:
 def _shop(given: Settings, found: Newcomers) -> Shop:
     shop = settings.load("plan")
     start = given.start or date.fromisoformat(found.data.windows["as_of"])
-    market = responder.market(found.data, (start - audience.EPOCH).days)
+    market = responder.market(found.data, (start - responder.EPOCH).days)
     customers = storage.read_table(model.PREPARED / "customers.parquet", ["customer", "customer_id"]).to_pandas()
     segment = audience.segments(customers, given.segments)
     rules = Rules(given.days, given.budget, 1, shop.max_per_week, audience.earlier_contacts(market))
@@ -180,8 +170,9 @@ def _planned(
     """The plan, why it is empty, and what else there is to say."""
     reason = _reason(shop, some)
     if reason is not None:
-        return Plan(_no_contacts(), Certificate(0.0, 0.0)), reason, []
-    timing, notes = _timing(shop)
+        return Plan.empty(), reason, []
+    zone = shop.found.data.windows["time_zone"]
+    timing, notes = slot_factors(shop.customers, zone, shop.start, shop.slots, shop.plan.slot_effect)
     worth = np.broadcast_to(shop.found.price * shop.plan.margin, chance.shape).astype(np.float32)
     outlook = Outlook(chance.astype(np.float32), worth, np.zeros_like(worth), timing)
     channels = [Channel(name, one.cost, one.capacity) for name, one in shop.plan.channels.items()]
@@ -192,14 +183,15 @@ def _planned(
 def _write(shop: Shop, chance: Doubles, past: dict[str, Any], standings: Doubles) -> None:
     given, wanted = shop.given, chance.sum(axis=1)
     some = shop.may[launches.audience(wanted[shop.may], given.reach)]
-    ids = shop.customers["customer_id"].to_numpy()[some]
+    every = shop.customers["customer_id"].to_numpy()
+    ids = every[some]
     held = kept_back(ids.tolist(), given.name, given.holdout)
     made, reason, notes = _planned(shop, chance, some, held)
-    rows = _rows(shop, made.contacts)
-    storage.write_table(pa.Table.from_pandas(rows, SCHEMA, preserve_index=False), OUT / "plan.parquet")
-    arms = {"customer_id": ids.tolist(), "arm": np.where(held, HOLDOUT, SEND).tolist()}
-    propensity = np.where(held, given.holdout, 1 - given.holdout)
-    storage.write_table(pa.table(arms | {"propensity": propensity}, schema=ELIGIBLE), OUT / "eligible.parquet")
+    offers = [(name, "launch") for name in shop.found.names]
+    parts = [slot.name for slot in shop.slots]
+    names = contacts.Names(every, shop.segment, offers, list(shop.plan.channels), parts, shop.start)
+    rows = contacts.rows(made.contacts, names, given.holdout)
+    contacts.write(OUT, rows, ids, held, given.holdout)
     summary = {
         "campaign": given.model_dump(mode="json")
         | {"products": [one.model_dump(exclude_defaults=True) for one in given.products]}
@@ -229,45 +221,6 @@ def _reason(shop: Shop, some: NDArray[np.int64]) -> str | None:
     if not some.size:
         return "nobody is eligible (launch.segments, plan.max_per_week)"
     return "the budget is 0" if shop.given.budget == 0 else None
-
-
-def _no_contacts() -> Contacts:
-    none, ints = np.zeros(0, np.float32), np.zeros(0, np.int64)
-    return Contacts(ints, ints, ints, ints, ints, np.zeros(0, bool), none, none, none)
-
-
-def _timing(shop: Shop) -> tuple[NDArray[np.float32], list[str]]:
-    """(C, S) factor on the chance in each slot: the customer's own hours, shrunk to everybody's."""
-    hours = visits(shop.customers, shop.found.data.windows["time_zone"], shop.start)
-    counts = np.zeros((len(shop.customers), len(shop.slots)), np.int64)
-    if hours is None:
-        return np.ones(counts.shape, np.float32), ["Events carry no time of day, so slots differ in capacity alone."]
-    for hour, at in enumerate(slot_of_hour(shop.slots)):
-        if at >= 0:
-            counts[:, at] += hours[:, hour]
-    return damping(Preference.fit(counts).of(counts), shop.plan.slot_effect), []
-
-
-def _rows(shop: Shop, contacts: Contacts) -> pd.DataFrame:
-    """plan.parquet."""
-    share = shop.given.holdout
-    return pd.DataFrame(
-        {
-            "customer_id": shop.customers["customer_id"].to_numpy()[contacts.customer],
-            "segment": shop.segment[contacts.customer],
-            "offer": np.array(shop.found.names, object)[contacts.offer],
-            "offer_kind": "launch",
-            "channel": np.array(list(shop.plan.channels), object)[contacts.channel],
-            "day": np.array([shop.start + timedelta(days) for days in contacts.day.tolist()], object),
-            "slot": np.array([slot.name for slot in shop.slots], object)[contacts.slot],
-            "probability": contacts.probability,
-            "expected_value": contacts.value,
-            "cost": contacts.cost,
-            "expected_profit": contacts.profit,
-            "propensity": np.where(contacts.sent, 1 - share, share),
-            "arm": np.where(contacts.sent, SEND, HOLDOUT).astype(object),
-        }
-    )
 
 
 def _intent(found: Newcomers, chance: Doubles) -> list[dict[str, Any]]:

@@ -8,38 +8,29 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from nightmarket.contracts import InputError
-from nightmarket.delivery.allocation import Certificate
-from nightmarket.delivery.campaign import Channel, Contacts, Goal, Options, Outlook, Plan, Rules, plan
-from nightmarket.delivery.holdout import HOLDOUT, SEND, kept_back
+from nightmarket.delivery.campaign import Channel, Goal, Options, Outlook, Plan, Rules, plan
+from nightmarket.delivery.holdout import kept_back
 from nightmarket.delivery.offers import Terms, redemption_values
 from nightmarket.delivery.summary import summarise, words
-from nightmarket.delivery.timing import Preference, Slot, damping, slot_of_hour, slots
+from nightmarket.delivery.timing import Slot, slots
 from nightmarket.response import Campaign, Market, Offer, Responder
-from tasks import audience, model, offers, responder, storage
+from tasks import audience, contacts, model, offers, responder, storage
 from tasks.audience import Audience
 from tasks.offers import OfferSettings
 from tasks.settings import StageSettings
-from tasks.visits import visits
+from tasks.visits import slot_factors
 
 OUT = storage.ARTIFACTS / "plan"
 RESPOND = storage.ARTIFACTS / "respond"
-SCHEMA = pa.schema(
-    [(name, pa.string()) for name in ("customer_id", "segment", "offer", "offer_kind", "channel")]
-    + [("day", pa.date32()), ("slot", pa.string())]
-    + [(name, pa.float32()) for name in ("probability", "expected_value", "cost", "expected_profit")]
-    + [("propensity", pa.float64()), ("arm", pa.string())]
-)
-ELIGIBLE = pa.schema([("customer_id", pa.string()), ("arm", pa.string()), ("propensity", pa.float64())])
 log = logging.getLogger("nightmarket")
 
 
@@ -111,7 +102,7 @@ def run(settings: Settings) -> None:
     data = model.prepared()
     start = settings.start or date.fromisoformat(data.windows["as_of"])
     named = offers.named(settings.offers, data.products)
-    market = responder.market(data, (start - audience.EPOCH).days)
+    market = responder.market(data, (start - responder.EPOCH).days)
     customers = storage.read_table(model.PREPARED / "customers.parquet", ["customer", "customer_id"]).to_pandas()
     segment = audience.segments(customers, settings.audience.segments)
     scene = Scene(settings, data, market, start, _slots(settings), customers, segment, _kind(settings, market))
@@ -129,7 +120,7 @@ def run(settings: Settings) -> None:
     terms = named or offers.past(market, scene.kind, settings.max_offers, settings.assumed_discount)
     answer = responder.load(RESPOND)
     reason = _reason(scene, terms, eligible, answer is not None)
-    found = _nothing()
+    found = Plan.empty()
     if answer is not None and reason is None:
         log.info("plan: %s eligible customers, %d offers", f"{eligible.size:,}", len(terms))
         found = plan(_options(scene, terms, rules, answer), eligible, held)
@@ -176,62 +167,27 @@ def _options(scene: Scene, terms: list[Terms], rules: Rules, answer: Responder) 
     reward = np.stack([offer.redemption_cost(spend[:, at]) for at, offer in enumerate(terms)], axis=1)
     channels = [Channel(name, one.cost, one.capacity) for name, one in settings.channels.items()]
     value = spend * np.float32(settings.margin)
-    return Options(Outlook(chance, value, reward, _timing(scene)), channels, rules, settings.goal)
-
-
-def _timing(scene: Scene) -> NDArray[np.float32]:
-    """(C, S) factor on the chance of a response in each slot."""
-    hours = visits(scene.customers, scene.data.windows["time_zone"], scene.start)
-    counts = np.zeros((len(scene.customers), len(scene.slots)), np.int64)
-    if hours is None:
-        scene.notes.append("Events carry no time of day, so slots differ in capacity alone.")
-        return np.ones(counts.shape, np.float32)
-    for hour, at in enumerate(slot_of_hour(scene.slots)):
-        if at >= 0:
-            counts[:, at] += hours[:, hour]
-    return damping(Preference.fit(counts).of(counts), scene.settings.slot_effect)
-
-
-def _nothing() -> Plan:
-    none, ints = np.zeros(0, np.float32), np.zeros(0, np.int64)
-    return Plan(Contacts(ints, ints, ints, ints, ints, np.zeros(0, bool), none, none, none), Certificate(0.0, 0.0))
-
-
-def _rows(scene: Scene, terms: list[Terms], contacts: Contacts) -> pd.DataFrame:
-    """plan.parquet."""
-    settings = scene.settings
-    name = np.array([offer.name for offer in terms], object)
-    kind = np.array([offer.kind for offer in terms], object)
-    return pd.DataFrame(
-        {
-            "customer_id": scene.customers["customer_id"].to_numpy()[contacts.customer],
-            "segment": scene.segment[contacts.customer],
-            "offer": name[contacts.offer],
-            "offer_kind": kind[contacts.offer],
-            "channel": np.array(list(settings.channels), object)[contacts.channel],
-            "day": np.array([scene.start + timedelta(days) for days in contacts.day.tolist()], object),
-            "slot": np.array([slot.name for slot in scene.slots], object)[contacts.slot],
-            "probability": contacts.probability,
-            "expected_value": contacts.value,
-            "cost": contacts.cost,
-            "expected_profit": contacts.profit,
-            "propensity": np.where(contacts.sent, 1 - settings.holdout, settings.holdout),
-            "arm": np.where(contacts.sent, SEND, HOLDOUT).astype(object),
-        }
-    )
+    zone = scene.data.windows["time_zone"]
+    timing, notes = slot_factors(scene.customers, zone, scene.start, scene.slots, settings.slot_effect)
+    scene.notes.extend(notes)
+    return Options(Outlook(chance, value, reward, timing), channels, rules, settings.goal)
 
 
 def _write(
     scene: Scene, terms: list[Terms], found: Plan, ids: NDArray, held: NDArray[np.bool_], reason: str | None
 ) -> None:
-    """The three files. eligible.parquet: the arm of everybody who could have been contacted, and its probability."""
+    """The three files."""
     settings = scene.settings
-    rows = _rows(scene, terms, found.contacts)
-    storage.write_table(pa.Table.from_pandas(rows, SCHEMA, preserve_index=False), OUT / "plan.parquet")
-    share = settings.holdout
-    arms = {"customer_id": ids.tolist(), "arm": np.where(held, HOLDOUT, SEND).tolist()}
-    propensity = np.where(held, share, 1 - share)
-    storage.write_table(pa.table(arms | {"propensity": propensity}, schema=ELIGIBLE), OUT / "eligible.parquet")
+    names = contacts.Names(
+        scene.customers["customer_id"].to_numpy(),
+        scene.segment,
+        [(offer.name, offer.kind) for offer in terms],
+        list(settings.channels),
+        [slot.name for slot in scene.slots],
+        scene.start,
+    )
+    rows = contacts.rows(found.contacts, names, settings.holdout)
+    contacts.write(OUT, rows, ids, held, settings.holdout)
     campaign = {
         "name": settings.name, "goal": settings.goal, "kind": scene.kind or None, "start": scene.start.isoformat(),
         "days": settings.days, "budget": settings.budget, "currency": settings.currency, "margin": settings.margin,

@@ -1,5 +1,6 @@
-"""How often each customer is there in each hour of the local day."""
+"""How often each customer is there in each hour of the local day, and what that says of a contact's slot."""
 
+from collections.abc import Sequence
 from datetime import date
 
 import duckdb
@@ -8,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nightmarket.contracts import midnight
+from nightmarket.delivery.timing import Preference, Slot, damping, slot_of_hour
 from nightmarket.histories import offsets
 from tasks import storage
 
@@ -47,3 +49,21 @@ def visits(customers: pd.DataFrame, time_zone: str, until: date, since: date | N
     out = np.zeros((len(customers), HOURS), np.int32)
     np.add.at(out, (code[known].astype(int), found.loc[known, "hour"].astype(int)), found.loc[known, "num"].astype(int))
     return out
+
+
+def slot_factors(
+    customers: pd.DataFrame, time_zone: str, until: date, slots: Sequence[Slot], effect: float
+) -> tuple[NDArray[np.float32], list[str]]:
+    """(C, S) factor on the chance of a response in each slot, by the customer's own hours shrunk to everybody's; and
+    what there is to say of it.
+
+    effect  share of responses lost at a time never visited
+    """
+    hours = visits(customers, time_zone, until)
+    counts = np.zeros((len(customers), len(slots)), np.int64)
+    if hours is None:
+        return np.ones(counts.shape, np.float32), ["Events carry no time of day, so slots differ in capacity alone."]
+    for hour, at in enumerate(slot_of_hour(slots)):
+        if at >= 0:
+            counts[:, at] += hours[:, hour]
+    return damping(Preference.fit(counts).of(counts), effect), []

@@ -107,6 +107,12 @@ class Plan:
     contacts: Contacts
     certificate: Certificate
 
+    @classmethod
+    def empty(cls) -> "Plan":
+        """Nobody is sent anything, and nothing could have been earned."""
+        none, ints = np.zeros(0, np.float32), np.zeros(0, np.int64)
+        return cls(Contacts(ints, ints, ints, ints, ints, np.zeros(0, bool), none, none, none), Certificate(0.0, 0.0))
+
 
 @dataclass(frozen=True)
 class Options:
