@@ -5,27 +5,24 @@ Texts of equal length form a batch, so that there is no padding: nothing is comp
 mask, and a text's vector does not depend on its companions.
 """
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nightmarket.contracts import InputError
 from nightmarket.encoding.device import choose_device, choose_dtype
+from nightmarket.encoding.folder import Pooling, load_parts, read_settings, write_settings
 from nightmarket.encoding.models import resolve_model
 
-Pooling = Literal["mean", "cls"]
 Progress = Callable[[int, int, float], None]
 
 TOKENS_PER_BATCH = 16384
-MAX_LENGTH = 512
 
 
 class Encoder:
@@ -53,8 +50,8 @@ class Encoder:
         device = choose_device()
         where = resolve_model(model)
         dtype = choose_dtype(precision, device)
-        network, tokenizer = _load_parts(where, model)
-        pooling, max_length, prompt = _read_settings(where, tokenizer, network.config)
+        network, tokenizer = load_parts(where, model)
+        pooling, max_length, prompt = read_settings(where, tokenizer, network.config)
         return cls(network.to(device=device, dtype=dtype), tokenizer, pooling, max_length, prompt)
 
     @property
@@ -106,23 +103,7 @@ class Encoder:
         """Write a Hugging Face folder (safetensors, tokenizer) that `load` and sentence-transformers read."""
         self.model.save_pretrained(folder, safe_serialization=True)
         self.tokenizer.save_pretrained(folder)
-        _forget_loading(folder / "tokenizer_config.json")
-        mean = self.pooling == "mean"
-        modes = {"pooling_mode_cls_token": not mean, "pooling_mode_mean_tokens": mean}
-        modules = (("0", "", "Transformer"), ("1", "1_Pooling", "Pooling"), ("2", "2_Normalize", "Normalize"))
-        _write(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": self.dim, **modes})
-        _write(folder / "sentence_bert_config.json", {"max_seq_length": self.max_length, "do_lower_case": False})
-        _write(
-            folder / "modules.json",
-            [
-                {"idx": i, "name": name, "path": path, "type": f"sentence_transformers.models.{kind}"}
-                for i, (name, path, kind) in enumerate(modules)
-            ],
-        )
-        (folder / "2_Normalize").mkdir(exist_ok=True)
-        if self.prompt:
-            prompts = {"prompts": {"document": self.prompt}, "default_prompt_name": "document"}
-            _write(folder / "config_sentence_transformers.json", prompts)
+        write_settings(folder, self.pooling, self.max_length, self.dim, self.prompt)
 
 
 def pool(hidden: Tensor, pooling: Pooling, mask: Tensor | None = None) -> Tensor:
@@ -178,74 +159,3 @@ def log_progress(logger: logging.Logger, stage: str) -> Progress:
         logger.info("%s: %s of %s texts, %.0f/s", stage, f"{done:,}", f"{total:,}", done / max(seconds, 1e-9))
 
     return tell
-
-
-def _load_parts(where: str, asked: str) -> tuple[Any, Any]:
-    from transformers import AutoModel, AutoTokenizer
-    from transformers.utils import logging as transformers_logging
-
-    talk: Any = transformers_logging
-    talk.set_verbosity_error()
-    talk.disable_progress_bar()
-    try:
-        network, info = AutoModel.from_pretrained(where, dtype=torch.float32, output_loading_info=True)
-        tokenizer = AutoTokenizer.from_pretrained(where)
-    except (OSError, ValueError, KeyError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        raise InputError(
-            f"model '{asked}' cannot be loaded ({reason}); name a folder, a hub id that is in the local cache or "
-            "reachable (HF_HUB_OFFLINE=0), or the packaged MiniLM"
-        ) from None
-    # A tensor that the file lacks is filled with noise without a word; a pooler is not used here.
-    lacking = [name for name in info["missing_keys"] if not name.startswith("pooler.")]
-    if lacking:
-        raise InputError(f"model '{asked}' lacks {len(lacking)} of its tensors, first '{min(lacking)}'; fetch it again")
-    for name, value in network.named_parameters():
-        if not bool(torch.isfinite(value).all()):
-            raise InputError(f"model '{asked}' holds values that are not finite, first in '{name}'; fetch it again")
-    return network, tokenizer
-
-
-def _read_settings(where: str, tokenizer: Any, config: Any) -> tuple[Pooling, int, str]:
-    modules = _read(where, "modules.json") or []
-    strange = [m["type"].rsplit(".", 1)[-1] for m in modules]
-    strange = [kind for kind in strange if kind not in ("Transformer", "Pooling", "Normalize")]
-    if strange:
-        raise InputError(f"model '{where}' has a module '{strange[0]}' that is not supported; choose another model")
-    pooling = _read(where, "1_Pooling/config.json") or {"pooling_mode_mean_tokens": True}
-    modes = sorted(name for name, on in pooling.items() if name.startswith("pooling_mode_") and on is True)
-    known: dict[tuple[str, ...], Pooling] = {
-        ("pooling_mode_mean_tokens",): "mean",
-        ("pooling_mode_cls_token",): "cls",
-    }
-    if tuple(modes) not in known:
-        raise InputError(f"model '{where}' pools with {', '.join(modes) or 'nothing'}; only mean and CLS are supported")
-    lengths = [(_read(where, "sentence_bert_config.json") or {}).get("max_seq_length"), tokenizer.model_max_length]
-    lengths.append(getattr(config, "max_position_embeddings", None))
-    max_length = min([MAX_LENGTH, *(int(length) for length in lengths if length)])
-    prompts = _read(where, "config_sentence_transformers.json") or {}
-    prompt = (prompts.get("prompts") or {}).get(prompts.get("default_prompt_name") or "", "")
-    return known[tuple(modes)], max_length, prompt
-
-
-def _read(where: str, name: str) -> Any:
-    path = Path(where) / name
-    if not Path(where).is_dir():
-        from transformers.utils.hub import cached_file
-
-        found = cached_file(where, name, _raise_exceptions_for_missing_entries=False)
-        if found is None:
-            return None
-        path = Path(found)
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-
-
-def _forget_loading(config: Path) -> None:
-    """Drop what transformers notes about how it was loaded here: the same model must give the same bytes anywhere."""
-    content = json.loads(config.read_text(encoding="utf-8"))
-    _write(config, {key: value for key, value in content.items() if key not in ("is_local", "local_files_only")})
-
-
-def _write(path: Path, content: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
