@@ -18,7 +18,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import platform
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +27,7 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import linprog
 
+from bench.machine import machine
 from nightmarket.delivery.allocation import allocate, violations
 from nightmarket.delivery.prices import evaluate, solve
 from nightmarket.delivery.problem import Problem
@@ -166,7 +166,9 @@ def main() -> None:
         "limits": every[0]["limits"],
         "highs": best,
         "runs": every,
-        "machine": {"python": platform.python_version(), "cores": os.cpu_count(), "load": os.getloadavg()[0]},
+        "load": os.getloadavg()[0],
+        "machine": machine(),
+        "seed": 5,
     }
     print(json.dumps(figures))
 

@@ -7,11 +7,13 @@ then the share that all candidates hold together, at the ranker's own budgets, a
 """
 
 import argparse
+import json
 import sys
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.machine import machine
 from bench.windows import WEEKS, window_before
 from nightmarket.evaluation import hits
 from nightmarket.ranking import Budget, Scene
@@ -21,8 +23,8 @@ from tasks import model
 Targets = tuple[NDArray[np.int64], NDArray[np.int32]]
 
 
-def window(data: model.Prepared, end: str, budgets: list[int]) -> str:
-    """A Markdown table of one window, which ends before Monday `end`."""
+def window(data: model.Prepared, end: str, budgets: list[int]) -> tuple[str, dict[str, list[float]]]:
+    """A Markdown table of one window, which ends before Monday `end`, and each source's recall per budget."""
     cut = window_before(end, data.histories)
     indptr, items = model.window_targets(data, cut)["new"]
     scene = Scene(data.evidence(cut["fit_until"]), Budget(), None, np.zeros(0, np.int32), WEEKS)
@@ -47,7 +49,8 @@ def window(data: model.Prepared, end: str, budgets: list[int]) -> str:
         shares = " | ".join(f"{share:.4f}" for share in found / total)
         lines.append(f"| {name} | {shares} | {together[name] / total:.4f} ({size[name] / num:.0f} each) |")
     whole = f"{together['all'] / total:.4f} ({size['all'] / num:.0f} each)"
-    return "\n".join([*lines, f"| all candidates | {' | '.join('' for _ in budgets)} | {whole} |"])
+    table = "\n".join([*lines, f"| all candidates | {' | '.join('' for _ in budgets)} | {whole} |"])
+    return table, {name: (found / total).tolist() for name, found in alone.items()}
 
 
 def _union(lists: dict[str, np.ndarray], sources: list[Source], left_out: str, wanted: Targets) -> tuple[int, int]:
@@ -64,9 +67,11 @@ def main() -> None:
     parser.add_argument("--ends", nargs="+", default=["2017-11-27", "2017-10-30"], metavar="MONDAY")
     parser.add_argument("--budgets", type=int, nargs="+", default=[30, 60, 100, 200])
     args = parser.parse_args()
-    data = model.prepared()
+    data, figures = model.prepared(), {}
     for end in args.ends:
-        print(f"\nwindow before {end}\n\n{window(data, end, args.budgets)}", flush=True)
+        table, figures[end] = window(data, end, args.budgets)
+        print(f"\nwindow before {end}\n\n{table}", flush=True)
+    print(json.dumps({"budgets": args.budgets, "recall": figures, "machine": machine(), "seed": None}))
 
 
 if __name__ == "__main__":

@@ -8,8 +8,6 @@ Reads artifacts/prepare of the checkout (run `make nightly` first). The last lin
 
 import argparse
 import json
-import os
-import platform
 import sys
 import time
 import warnings
@@ -19,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.machine import machine
 from nightmarket import demand
 from nightmarket.demand import METHODS, Weekly
 from nightmarket.evaluation import paired
@@ -116,8 +115,8 @@ def main() -> None:
     if measured is not None:
         response = {"pooled": measured.pooled, "placebo_next_week": measured.placebo, "between": measured.between}
         print(f"\n{demand.words(measured)['en']}")
-    machine = {"python": platform.python_version(), "cores": os.cpu_count(), "seconds": time.perf_counter() - started}
-    print(json.dumps({"windows": found, "peers": others, "response": response, "machine": machine}))
+    run = {"seconds": time.perf_counter() - started, "machine": machine(), "seed": SEED}
+    print(json.dumps({"windows": found, "peers": others, "response": response} | run))
 
 
 if __name__ == "__main__":

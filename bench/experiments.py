@@ -8,7 +8,6 @@ the verdicts, "fixed" the ordinary 95% interval, both with the same estimates. T
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2, norm
 
+from bench.machine import machine
 from nightmarket.contracts import InputError
 from nightmarket.evaluation.experiments import (
     Covariate,
@@ -224,7 +224,8 @@ def main() -> None:
         **refusals(),
         "scenes": found,
         "seconds": time.perf_counter() - started,
-        "cores": os.cpu_count(),
+        "machine": machine(),
+        "seed": args.seed,
     }
     print(json.dumps(told))
 

@@ -12,8 +12,6 @@ import argparse
 import itertools
 import json
 import multiprocessing
-import os
-import platform
 import resource
 import sys
 import time
@@ -24,6 +22,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from bench.machine import machine
 from bench.windows import WEEKS, window_before
 from nightmarket.evaluation import bootstrap, paired, rank_metrics
 from nightmarket.ranking import Budget, Scene
@@ -181,7 +180,7 @@ def main() -> None:
             print("\n| source | recall@40 | recall@100 | all sources and 40 more of it |\n|---|---|---|---|")
             for name, row in table.items():
                 print(f"| {name} | {' | '.join(f'{value:.4f}' for value in row.values())} |", flush=True)
-    result["machine"] = {"python": platform.python_version(), "cores": os.cpu_count()}
+    result |= {"machine": machine(), "seed": SEED}
     print(json.dumps(result))
 
 

@@ -10,8 +10,6 @@ fifth of its choices. Open Bandit Data is read from the `obp` wheel (extra `demo
 import argparse
 import importlib.util
 import json
-import os
-import platform
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bench.machine import machine
 from nightmarket.delivery.policies import Rates, Softmax, choose, learn, mixed
 from nightmarket.evaluation.offpolicy import Log, Verdict, evaluate
 from nightmarket.evaluation.offpolicy.diagnostics import propensity_test
@@ -250,8 +249,7 @@ def main() -> None:
         found[name] = part
         print(f"{name}: {part}", flush=True)
     found["open_bandit"] = open_bandit(args.seed, 3)
-    machine = {"python": platform.python_version(), "cores": os.cpu_count()}
-    print(json.dumps({"value": value, **found, "machine": machine}))
+    print(json.dumps({"value": value, **found, "machine": machine(), "seed": args.seed}))
 
 
 if __name__ == "__main__":

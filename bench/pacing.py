@@ -16,7 +16,6 @@ Reads artifacts/validate/clean/events.parquet and snapshot.json. The last line i
 
 import argparse
 import json
-import os
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from bench.machine import machine
 from nightmarket.delivery.pacing import Pacer, Profile, hindsight
 from nightmarket.delivery.timing import Preference, log_likelihood, slot_of_hour, slots
 from nightmarket.histories import offsets
@@ -32,6 +32,7 @@ from tasks import visits
 from tasks.plan import SLOTS
 
 EPOCH = date(1970, 1, 1)
+SEED = 17
 SHARES = (0.1, 0.2, 0.4)
 """Of an average day's baskets that the budget pays for."""
 HELD_OUT_WEEKS = 4
@@ -89,7 +90,7 @@ def send_times(folder: Path) -> dict[str, Any]:
     preference = Preference.fit(fit)
     own = (fit + 0.5) / (fit + 0.5).sum(axis=1, keepdims=True)
     gain = (held * (np.log(preference.of(fit)) - np.log(preference.share))).sum(axis=1)
-    rng = np.random.default_rng(17)
+    rng = np.random.default_rng(SEED)
     some = rng.integers(0, len(gain), (1000, len(gain)))
     draws = gain[some].sum(axis=1) / held.sum(axis=1)[some].sum(axis=1)
     return {
@@ -138,7 +139,7 @@ def main() -> None:
         "over": sum(one["over"] for one in found.values()),
     }
     figures = worst | {"days": args.days, "lookback": args.lookback, "pacing": found, "send_times": times}
-    print(json.dumps(figures | {"machine": {"cores": os.cpu_count()}}))
+    print(json.dumps(figures | {"machine": machine(), "seed": SEED}))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ began, calibrated on campaigns that ended before it began. The last line is one 
 
 import argparse
 import json
-import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bench.machine import machine
 from nightmarket.encoding import lookup, text_hashes
 from nightmarket.response import Record, Rows, coupons, models, rows
 from nightmarket.response.features import campaign_rows
@@ -225,8 +224,8 @@ def main() -> None:
             print(f"offers, {name}: NDCG@5 {figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]")
         best = min((name for name in models.CANDIDATES), key=lambda n: found[title][n]["log_loss"]["value"])
         print(f"least log-loss of what a responder can be: {best}")
-    machine = {"python": platform.python_version(), "cores": os.cpu_count(), "seconds": time.perf_counter() - started}
-    print(json.dumps(found | {"machine": machine}))
+    run = {"seconds": time.perf_counter() - started, "machine": machine(), "seed": SEED}
+    print(json.dumps(found | run))
 
 
 if __name__ == "__main__":

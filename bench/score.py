@@ -22,12 +22,14 @@ from typing import Any
 
 import yaml
 
+from bench.machine import machine
 from bench.shop import write_shop
 from tasks import manifest
 from tasks.__main__ import main as run_stage
 
 TRAINED = ("embed", "finetune", "rank")
 WEEKS = 52
+SEED = 7
 
 
 def _params(tables: Path) -> dict[str, Any]:
@@ -48,7 +50,7 @@ def measure(folder: Path, num_customers: int, num_products: int, champion: Path,
     """Write and prepare a shop in `folder`, train the champion if there is none yet, and time the stage `score`."""
     folder.mkdir(parents=True)
     with contextlib.chdir(folder):
-        write_shop(folder / "tables", num_customers, num_products, WEEKS)
+        write_shop(folder / "tables", num_customers, num_products, WEEKS, seed=SEED)
         Path("params.yaml").write_text(yaml.safe_dump(_params(folder / "tables")), encoding="utf-8")
         _run(("snapshot", "validate", "prepare"))
         if not champion.exists():
@@ -112,7 +114,7 @@ def main() -> None:
             )
             shutil.rmtree(place)
     ratio = found[-1]["scoring_s"] / found[0]["scoring_s"]
-    print(json.dumps({"sizes": found, "ratio": ratio, "cores": os.cpu_count()}))
+    print(json.dumps({"sizes": found, "ratio": ratio, "machine": machine(), "seed": SEED}))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,6 @@ import argparse
 import contextlib
 import json
 import logging
-import os
-import platform
 import sys
 import tempfile
 import time
@@ -21,6 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.machine import machine
 from nightmarket import segments
 from nightmarket.histories import Histories
 from nightmarket.segments import Grouping, Visits
@@ -131,12 +130,11 @@ def main() -> None:
             f"{row['bias']:+.1f} |"
         )
     print(f"\nclassifier, held-out customers: {result['classifier']}")
-    machine = {"python": platform.python_version(), "cores": os.cpu_count(), "seconds": time.perf_counter() - started}
+    run = {"seconds": time.perf_counter() - started, "machine": machine(), "seed": SEED}
     keys = ("num_segments", "num_customers", "methods", "week_before", "classifier", "value")
     print(
         json.dumps(
-            {key: result[key] for key in keys}
-            | {"others": told, "values": worths, "stage_seconds": seconds, "machine": machine}
+            {key: result[key] for key in keys} | {"others": told, "values": worths, "stage_seconds": seconds} | run
         )
     )
 

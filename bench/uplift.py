@@ -8,14 +8,13 @@ recommendable products while the campaign ran, currency per household. The last 
 
 import argparse
 import json
-import os
-import platform
 import time
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bench.machine import machine
 from nightmarket.evaluation.uplift import Effect, Estimate, campaigns_of, case, observational, randomised
 from tasks import storage
 from tasks.model import PREPARED, Prepared, prepared
@@ -127,8 +126,8 @@ def main() -> None:
         }
         for name, effect in effects.items()
     }
-    machine = {"python": platform.python_version(), "cores": os.cpu_count(), "cpu_seconds_demo": round(seconds, 2)}
-    print(json.dumps({"simulated": truth, "campaigns": slim, "machine": machine}))
+    run = {"cpu_seconds_demo": round(seconds, 2), "machine": machine(), "seed": args.seed}
+    print(json.dumps({"simulated": truth, "campaigns": slim} | run))
 
 
 if __name__ == "__main__":

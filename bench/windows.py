@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import json
 import os
-import platform
 import shutil
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from typing import Any
 
 import yaml
 
+from bench.machine import machine
 from nightmarket.histories import Histories, week_of, windows
 from tasks.__main__ import main as run_stage
 from tasks.model import TASKS
@@ -105,8 +105,9 @@ def main() -> None:
         | {"calibration": {name: value for name, value in of_window["calibration"].items() if name != "bins"}}
         for end, of_window in found.items()
     }
-    machine = {"python": platform.python_version(), "cores": os.cpu_count(), "seconds": time.perf_counter() - started}
-    print(json.dumps({"windows": slim, "overrides": overrides, "machine": machine}))
+    run = {"seconds": time.perf_counter() - started, "machine": machine()}
+    run["seed"] = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))["rank"]["seed"]
+    print(json.dumps({"windows": slim, "overrides": overrides} | run))
 
 
 if __name__ == "__main__":
