@@ -1,0 +1,61 @@
+"""The best products by a score per text: exact, ties by popularity.
+
+Shapes: Q queries, T texts, I items, K places. Items of one text share its score.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Items by text, those that sell most first.
+
+    item  (A,)  items that may be found, by text; within a text by falling popularity, then by number
+    start (T+1,)  where each text's items begin
+    popularity (I,)
+    """
+
+    item: NDArray[np.int64]
+    start: NDArray[np.int64]
+    popularity: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls, text_id: NDArray, popularity: NDArray, num_texts: int, allowed: NDArray[np.bool_] | None = None
+    ) -> Self:
+        """text_id (I,), popularity (I,) and which items may be found, (I,); None: all."""
+        items = np.arange(len(text_id)) if allowed is None else np.flatnonzero(allowed)
+        order = items[np.lexsort((items, -popularity[items].astype(np.float64), text_id[items]))]
+        start = np.searchsorted(text_id[order], np.arange(num_texts + 1))
+        return cls(order.astype(np.int64), start.astype(np.int64), popularity.astype(np.float64))
+
+    @property
+    def stocked(self) -> NDArray[np.bool_]:
+        """(T,) texts with an item that may be found."""
+        return np.diff(self.start) > 0
+
+    def best(self, scores_QT: NDArray, k: int) -> NDArray[np.int32]:
+        """(Q, k) items by falling score, -1 where there are fewer. A text of score -inf is not found at all."""
+        found = np.full((len(scores_QT), k), -1, np.int32)
+        size = np.diff(self.start)
+        for query, scores in enumerate(scores_QT):
+            texts = self._texts(scores, size, k)
+            take = np.minimum(size[texts], k)
+            begin = np.repeat(self.start[texts] - np.concatenate([[0], np.cumsum(take)[:-1]]), take)
+            items = self.item[begin + np.arange(len(begin))]
+            order = np.lexsort((items, -self.popularity[items], -np.repeat(scores[texts], take)))[:k]
+            found[query, : len(order)] = items[order]
+        return found
+
+    @staticmethod
+    def _texts(scores: NDArray, size: NDArray[np.int64], k: int) -> NDArray[np.int64]:
+        """Texts that the first k items can come from, equal scores at the end included."""
+        texts = np.flatnonzero((size > 0) & np.isfinite(scores))
+        if len(texts) > k:
+            least = np.partition(scores[texts], len(texts) - k)[len(texts) - k]
+            texts = texts[scores[texts] >= least]
+        return texts
