@@ -5,6 +5,7 @@ The texts stand behind one another, sorted by length, so that linear layers, nor
 compute nothing for nothing; attention runs per group of texts of equal length.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,7 +54,7 @@ def groups_of(lengths: Sequence[int]) -> Groups:
     """Runs of equal lengths."""
     groups, token = [], 0
     edges = [0, *(np.flatnonzero(np.diff(lengths)) + 1).tolist(), len(lengths)]
-    for first, end in zip(edges, edges[1:], strict=False):
+    for first, end in itertools.pairwise(edges):
         groups.append((first, end, token, lengths[first]))
         token += (end - first) * lengths[first]
     return groups
