@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nightmarket.encoding.device import choose_device, choose_dtype
-from nightmarket.encoding.folder import Pooling, load_parts, read_settings, write_settings
+from nightmarket.encoding.folder import ModelSettings, Pooling, Role, load_parts, read_settings, write_settings
 from nightmarket.encoding.models import resolve_model
 
 Progress = Callable[[int, int, float], None]
@@ -28,31 +28,45 @@ TOKENS_PER_BATCH = 16384
 class Encoder:
     """Tokenizer, transformer and pooling of one model folder.
 
-    model      transformer that gives `last_hidden_state` [B, L, D]
-    pooling    "mean" over tokens, or the first token ("cls")
-    prompt     text that the model wants before each text; mostly empty
+    model         transformer that gives `last_hidden_state` [B, L, D]
+    pooling       "mean" over tokens, the first token ("cls"), or the last
+    prompt        text that the model wants before each document; mostly empty
+    query_prompt  the same before a query
+    cut           first numbers of a vector that are kept, of a model trained for it (Matryoshka); None: all
     """
 
-    def __init__(self, model: Any, tokenizer: Any, pooling: Pooling, max_length: int, prompt: str = "") -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        pooling: Pooling,
+        max_length: int,
+        prompt: str = "",
+        query_prompt: str = "",
+        cut: int | None = None,
+    ) -> None:
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.pooling = pooling
         self.max_length = max_length
         self.prompt = prompt
+        self.query_prompt = query_prompt
+        self.cut = cut
 
     @classmethod
     def load(cls, model: str, precision: str = "auto") -> Self:
         """Load a folder, a hub id or the packaged MiniLM.
 
-        Raises InputError for a model that cannot be found, whose pooling is neither mean nor CLS, or whose weights are
-        incomplete or not finite.
+        Raises InputError for a model that cannot be found, whose pooling is none of mean, CLS and last token, or whose
+        weights are incomplete or not finite.
         """
         device = choose_device()
         where = resolve_model(model)
         dtype = choose_dtype(precision, device)
         network, tokenizer = load_parts(where, model)
-        pooling, max_length, prompt = read_settings(where, tokenizer, network.config)
-        return cls(network.to(device=device, dtype=dtype), tokenizer, pooling, max_length, prompt)
+        found = read_settings(where, tokenizer, network.config)
+        network = network.to(device=device, dtype=dtype)
+        return cls(network, tokenizer, found.pooling, found.max_length, found.prompt, found.query_prompt, cut=found.cut)
 
     @property
     def device(self) -> torch.device:
@@ -65,26 +79,36 @@ class Encoder:
         return next(self.model.parameters()).dtype
 
     @property
-    def dim(self) -> int:
-        """Length of a vector."""
+    def width(self) -> int:
+        """Length of a hidden state."""
         return int(self.model.config.hidden_size)
 
-    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return self.cut or self.width
+
+    def tokenize(self, texts: Sequence[str], role: Role = "document") -> list[list[int]]:
         """Token ids of each text with the model's special tokens, cut to its greatest length."""
         if not len(texts):
             return []
-        wanted = [self.prompt + text for text in texts]
+        prompt = self.query_prompt if role == "query" else self.prompt
+        wanted = [prompt + text for text in texts]
         ids = self.tokenizer(wanted, truncation=True, max_length=self.max_length, padding=False)["input_ids"]
-        return [list(row) for row in ids]
+        # Without special tokens an empty text has no token at all.
+        return [list(row) or [self.tokenizer.pad_token_id or 0] for row in ids]
 
-    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
+    def encode(
+        self, texts: Sequence[str], progress: Progress | None = None, role: Role = "document"
+    ) -> NDArray[np.float32]:
         """Unit vectors float32 [T, D], in the order of the texts.
 
+        role      whether the texts are documents or queries: it chooses the prompt
         progress  called as (texts done, texts in all, seconds) every two seconds or so, and at the end
         """
         vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
-        for rows, hidden in self.hidden_states(self.tokenize(texts), progress):
-            vectors[rows] = pool(hidden, self.pooling).cpu().numpy()
+        for rows, hidden in self.hidden_states(self.tokenize(texts, role), progress):
+            vectors[rows] = pool(hidden, self.pooling, cut=self.cut).cpu().numpy()
         return vectors
 
     def hidden_states(
@@ -103,14 +127,21 @@ class Encoder:
         """Write a Hugging Face folder (safetensors, tokenizer) that `load` and sentence-transformers read."""
         self.model.save_pretrained(folder, safe_serialization=True)
         self.tokenizer.save_pretrained(folder)
-        write_settings(folder, self.pooling, self.max_length, self.dim, self.prompt)
+        settings = ModelSettings(self.pooling, self.max_length, self.prompt, self.query_prompt, self.cut)
+        write_settings(folder, settings, self.width)
 
 
-def pool(hidden: Tensor, pooling: Pooling, mask: Tensor | None = None) -> Tensor:
-    """Unit vectors float32 [B, D] from hidden states [B, L, D]; mask [B, L] is 1 on tokens, None where all are."""
-    hidden = hidden.float()
+def pool(hidden: Tensor, pooling: Pooling, mask: Tensor | None = None, cut: int | None = None) -> Tensor:
+    """Unit vectors float32 [B, D] from hidden states [B, L, D]; mask [B, L] is 1 on tokens, None where all are.
+
+    The mask's zeros stand on the right. With `cut`, the vectors' first numbers alone are kept, [B, cut].
+    """
+    hidden = hidden[..., :cut].float()
     if pooling == "cls":
         vectors = hidden[:, 0]
+    elif pooling == "last":
+        at = mask.sum(dim=1) - 1 if mask is not None else torch.full_like(hidden[:, 0, 0], -1)
+        vectors = hidden[torch.arange(len(hidden), device=hidden.device), at.long()]
     elif mask is None:
         vectors = hidden.mean(dim=1)
     else:

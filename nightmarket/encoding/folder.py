@@ -1,6 +1,7 @@
 """A model's folder: its network and tokenizer, and the settings that sentence-transformers keeps beside them."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,8 +9,34 @@ import torch
 
 from nightmarket.contracts import InputError
 
-Pooling = Literal["mean", "cls"]
+Pooling = Literal["mean", "cls", "last"]
+Role = Literal["document", "query"]
 MAX_LENGTH = 512
+
+_POOLING_FLAGS: dict[Pooling, str] = {
+    "mean": "pooling_mode_mean_tokens",
+    "cls": "pooling_mode_cls_token",
+    "last": "pooling_mode_lasttoken",
+}
+_POOLINGS: dict[str, Pooling] = {"mean": "mean", "cls": "cls", "lasttoken": "last"}
+_ROLES: dict[Role, tuple[str, ...]] = {"document": ("document", "passage", "corpus"), "query": ("query",)}
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What a model's folder says beside its network.
+
+    pooling       how token states become a vector
+    max_length    tokens of a text that are read, special ones included
+    prompt        text before each document;  query_prompt  text before each query
+    cut           first numbers of a vector that are kept; None: all
+    """
+
+    pooling: Pooling
+    max_length: int
+    prompt: str = ""
+    query_prompt: str = ""
+    cut: int | None = None
 
 
 def load_parts(where: str, asked: str) -> tuple[Any, Any]:
@@ -32,6 +59,8 @@ def load_parts(where: str, asked: str) -> tuple[Any, Any]:
             f"model '{asked}' cannot be loaded ({reason}); name a folder, a hub id that is in the local cache or "
             "reachable (HF_HUB_OFFLINE=0), or the packaged MiniLM"
         ) from None
+    if getattr(network.config, "use_cache", False) and not hasattr(network.config, "is_decoder"):
+        network.config.use_cache = False  # a decoder would keep keys and values of every layer for a next token
     # A tensor that the file lacks is filled with noise without a word; a pooler is not used here.
     lacking = [name for name in info["missing_keys"] if not name.startswith("pooler.")]
     if lacking:
@@ -42,37 +71,55 @@ def load_parts(where: str, asked: str) -> tuple[Any, Any]:
     return network, tokenizer
 
 
-def read_settings(where: str, tokenizer: Any, config: Any) -> tuple[Pooling, int, str]:
-    """Pooling, greatest length in tokens, and default prompt of a model; InputError where it does what we cannot."""
+def read_settings(where: str, tokenizer: Any, config: Any) -> ModelSettings:
+    """Settings of a model's folder or hub id; InputError where it does what we cannot."""
     modules = _read(where, "modules.json") or []
     strange = [m["type"].rsplit(".", 1)[-1] for m in modules]
     strange = [kind for kind in strange if kind not in ("Transformer", "Pooling", "Normalize")]
     if strange:
         raise InputError(f"model '{where}' has a module '{strange[0]}' that is not supported; choose another model")
-    pooling = _read(where, "1_Pooling/config.json") or {"pooling_mode_mean_tokens": True}
-    modes = sorted(name for name, on in pooling.items() if name.startswith("pooling_mode_") and on is True)
-    known: dict[tuple[str, ...], Pooling] = {
-        ("pooling_mode_mean_tokens",): "mean",
-        ("pooling_mode_cls_token",): "cls",
-    }
-    if tuple(modes) not in known:
-        raise InputError(f"model '{where}' pools with {', '.join(modes) or 'nothing'}; only mean and CLS are supported")
     lengths = [(_read(where, "sentence_bert_config.json") or {}).get("max_seq_length"), tokenizer.model_max_length]
     lengths.append(getattr(config, "max_position_embeddings", None))
     max_length = min([MAX_LENGTH, *(int(length) for length in lengths if length)])
-    prompts = _read(where, "config_sentence_transformers.json") or {}
-    prompt = (prompts.get("prompts") or {}).get(prompts.get("default_prompt_name") or "", "")
-    return known[tuple(modes)], max_length, prompt
+    said = _read(where, "config_sentence_transformers.json") or {}
+    cut = said.get("truncate_dim")
+    cut = None if cut is None or int(cut) >= int(config.hidden_size) else int(cut)
+    return ModelSettings(_pooling(where), max_length, prompt_for("document", said), prompt_for("query", said), cut)
 
 
-def write_settings(folder: Path, pooling: Pooling, max_length: int, dim: int, prompt: str) -> None:
-    """Write beside a saved network what `read_settings` and sentence-transformers read."""
+def _pooling(where: str) -> Pooling:
+    content = _read(where, "1_Pooling/config.json") or {"pooling_mode": "mean"}
+    if "pooling_mode" in content:  # sentence-transformers 6
+        asked = content["pooling_mode"]
+        modes = [asked] if isinstance(asked, str) else list(asked)
+        known = [_POOLINGS.get(mode) for mode in modes]
+    else:
+        modes = sorted(name for name, on in content.items() if name.startswith("pooling_mode_") and on is True)
+        known = [next((pooling for pooling, flag in _POOLING_FLAGS.items() if flag == mode), None) for mode in modes]
+    if len(known) != 1 or known[0] is None:
+        raise InputError(
+            f"model '{where}' pools with {', '.join(modes) or 'nothing'}; only one of mean, CLS and last token is "
+            "supported"
+        )
+    if content.get("include_prompt") is False:
+        raise InputError(f"model '{where}' leaves its prompt out of the mean (include_prompt); that is not supported")
+    return known[0]
+
+
+def prompt_for(role: Role, said: dict[str, Any]) -> str:
+    """The text before each document or query, by a config_sentence_transformers.json; "" where it names none."""
+    prompts = said.get("prompts") or {}
+    names = (*_ROLES[role], said.get("default_prompt_name"))
+    return next((str(prompts[name]) for name in names if prompts.get(name) is not None), "")
+
+
+def write_settings(folder: Path, settings: ModelSettings, width: int) -> None:
+    """Write beside a saved network what `read_settings` and sentence-transformers read; `width` of a hidden state."""
     _forget_loading(folder / "tokenizer_config.json")
-    mean = pooling == "mean"
-    modes = {"pooling_mode_cls_token": not mean, "pooling_mode_mean_tokens": mean}
+    modes = {flag: pooling == settings.pooling for pooling, flag in sorted(_POOLING_FLAGS.items())}
     modules = (("0", "", "Transformer"), ("1", "1_Pooling", "Pooling"), ("2", "2_Normalize", "Normalize"))
-    _write(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": dim, **modes})
-    _write(folder / "sentence_bert_config.json", {"max_seq_length": max_length, "do_lower_case": False})
+    _write(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": width, **modes})
+    _write(folder / "sentence_bert_config.json", {"max_seq_length": settings.max_length, "do_lower_case": False})
     _write(
         folder / "modules.json",
         [
@@ -81,9 +128,18 @@ def write_settings(folder: Path, pooling: Pooling, max_length: int, dim: int, pr
         ],
     )
     (folder / "2_Normalize").mkdir(exist_ok=True)
-    if prompt:
-        prompts = {"prompts": {"document": prompt}, "default_prompt_name": "document"}
-        _write(folder / "config_sentence_transformers.json", prompts)
+    write_prompts(folder, settings)
+
+
+def write_prompts(folder: Path, settings: ModelSettings) -> None:
+    """Write prompts and truncation, where there are any; a plain `encode` then takes the texts for documents."""
+    if not (settings.prompt or settings.query_prompt or settings.cut):
+        return
+    said: dict[str, Any] = {"prompts": {"document": settings.prompt, "query": settings.query_prompt}}
+    said["default_prompt_name"] = "document" if settings.prompt else None
+    if settings.cut:
+        said["truncate_dim"] = settings.cut
+    _write(folder / "config_sentence_transformers.json", said)
 
 
 def _read(where: str, name: str) -> Any:

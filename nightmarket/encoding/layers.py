@@ -54,7 +54,7 @@ class TopLayers(nn.Module):
                 "one; lower it (0 trains the towers alone and works with any encoder)"
             )
         self.num_frozen = len(stack) - num_layers
-        self.pooling = encoder.pooling
+        self.pooling, self.cut = encoder.pooling, encoder.cut
         self._encoder = [encoder]  # in a list: not a part of this module
         with torch.no_grad():
             self.layers = nn.ModuleList(_copied(layer) for layer in stack[self.num_frozen :])
@@ -65,7 +65,7 @@ class TopLayers(nn.Module):
         encoder = self._encoder[0]
         ids = encoder.tokenize(texts)
         start = np.concatenate([[0], np.cumsum([len(row) for row in ids])]).astype(np.int64)
-        states = torch.empty(int(start[-1]), encoder.dim, dtype=encoder.dtype)
+        states = torch.empty(int(start[-1]), encoder.width, dtype=encoder.dtype)
         stack = encoder.model.encoder.layer
         try:
             encoder.model.encoder.layer = stack[: self.num_frozen]
@@ -83,7 +83,7 @@ class TopLayers(nn.Module):
         for layer in self.layers:
             out = layer(states, attention_mask=attention)
             states = out[0] if isinstance(out, tuple) else out
-        return pool(states, self.pooling, mask_BL)
+        return pool(states, self.pooling, mask_BL, self.cut)
 
     def encode(self, hidden: Hidden, rows: NDArray[np.int64], device: torch.device) -> Tensor:
         """Vectors [B, D] of some texts, in the order of `rows`; similar lengths go through together."""
@@ -128,7 +128,7 @@ def re_encode(
             for layer in encoder.model.encoder.layer[num_frozen:]:
                 out = layer(states)
                 states = out[0] if isinstance(out, tuple) else out
-            vectors[rows] = pool(states, encoder.pooling).cpu().numpy()
+            vectors[rows] = pool(states, encoder.pooling, cut=encoder.cut).cpu().numpy()
             ticker.add(len(rows))
     return vectors
 
