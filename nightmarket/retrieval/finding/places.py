@@ -51,6 +51,16 @@ class Shelf:
             found[query, : len(order)] = items[order]
         return found
 
+    def best_texts(self, scores_T: NDArray, num: int) -> NDArray[np.int64]:
+        """The `num` best stocked texts; of equal scores the one whose best seller sells more comes first."""
+        texts = self._texts(scores_T, np.diff(self.start), num)
+        seller = self.item[self.start[texts]]
+        return texts[np.lexsort((texts, -self.popularity[seller], -scores_T[texts]))[:num]]
+
+    def items(self, text: int) -> NDArray[np.int64]:
+        """The items of a text that may be found, those that sell most first."""
+        return self.item[self.start[text] : self.start[text + 1]]
+
     @staticmethod
     def _texts(scores: NDArray, size: NDArray[np.int64], k: int) -> NDArray[np.int64]:
         """Texts that the first k items can come from, equal scores at the end included."""
