@@ -1,0 +1,1 @@
+"""Promotion copy: texts that say what an offer is, and nothing that it is not."""

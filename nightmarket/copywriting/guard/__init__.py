@@ -1,0 +1,9 @@
+"""Whether a promotion text follows from its facts: rules that every text passes before anybody is sent it.
+
+The rules know no writer: a template's text and a language model's are read alike.
+"""
+
+from nightmarket.copywriting.guard.check import Finding, check, message_findings
+from nightmarket.copywriting.guard.names import Lexicon
+
+__all__ = ["Finding", "Lexicon", "check", "message_findings"]

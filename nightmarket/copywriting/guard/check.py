@@ -1,0 +1,63 @@
+"""All rules over one text, and over the texts of one message."""
+
+from collections.abc import Callable, Mapping
+
+from nightmarket.copywriting.facts import Facts, Form, folded
+from nightmarket.copywriting.guard import claims, figures, form, names, terms
+from nightmarket.copywriting.guard.finding import Finding
+from nightmarket.copywriting.guard.names import Lexicon
+
+__all__ = ["Finding", "check", "message_findings"]
+
+Rule = Callable[[str, str, Facts], list[Finding]]
+
+RULES: tuple[Rule, ...] = (
+    form.characters,
+    form.markup,
+    form.placeholders,
+    form.links,
+    form.people,
+    form.language,
+    form.tone,
+    figures.amounts,
+    figures.percents,
+    figures.dates,
+    figures.numbers,
+    claims.gifts,
+    claims.benefits,
+    claims.superlatives,
+    claims.health,
+    claims.scarcity,
+    claims.novelty,
+    claims.instructions,
+    names.strangers,
+)
+
+
+def check(text: str, facts: Facts, kind: Form, lexicon: Lexicon) -> list[Finding]:
+    """What is wrong with one text; empty where nothing is.
+
+    kind     the form that it is written for
+    lexicon  names of the catalogue: one that is not among the facts is a wrong product or brand
+    """
+    found = form.length(text, kind)
+    clean = folded(text)
+    masked = names.mask(clean, facts)
+    for rule in RULES:
+        found += rule(clean, masked, facts)
+    found += names.others(masked, lexicon, facts)
+    if kind != "subject":
+        found += terms.subject(clean, facts)
+    return found
+
+
+def message_findings(texts: Mapping[Form, str], facts: Facts, lexicon: Lexicon) -> dict[Form, list[Finding]]:
+    """What is wrong with the texts of one message; the conditions may stand in any of them, or in each alone."""
+    found = {kind: check(text, facts, kind, lexicon) for kind, text in texts.items()}
+    last = list(texts)[-1]
+    whole = "\n".join(folded(text) for text in texts.values())
+    found[last] = found[last] + terms.conditions(whole, names.mask(whole, facts), facts)
+    if len(texts) > 1:
+        for kind, text in list(texts.items())[:-1]:
+            found[kind] = found[kind] + terms.threshold(names.mask(folded(text), facts), facts)
+    return found

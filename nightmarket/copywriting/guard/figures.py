@@ -1,0 +1,68 @@
+"""Every number in a text must be one of the facts, in its role."""
+
+from nightmarket.copywriting.facts import Facts
+from nightmarket.copywriting.guard.finding import Finding
+from nightmarket.copywriting.reading import WEEKDAYS, Amount, read
+
+UNITS = {
+    "USD": {"$", "us$", "usd", "dollar", "buck", "cent", "美元"},
+    "CNY": {"¥", "cny", "rmb", "yuan", "元", "块"},
+    "EUR": {"€", "eur", "euro", "cent", "欧元"},
+    "GBP": {"£", "gbp", "pound", "英镑"},
+    "JPY": {"¥", "jpy", "日元"},
+}
+
+
+def amounts(text: str, masked: str, facts: Facts) -> list[Finding]:
+    """Prices, reductions and thresholds, each against the fact of its role, in the shop's currency."""
+    return [
+        Finding(f"wrong {_name(one)}", f"{one.value:g} {one.unit}")
+        for one in read(masked).amounts
+        if not _holds(one, facts)
+    ]
+
+
+def _name(one: Amount) -> str:
+    return {"waived": "reduction", "threshold": "threshold", "price": "price"}[one.role]
+
+
+def _holds(one: Amount, facts: Facts) -> bool:
+    offer, product = facts.offer, facts.product
+    known: list[float] = []
+    if one.role == "price" and product.price is not None:
+        known = [product.price]
+        if offer is not None and offer.percent is not None and offer.threshold is None:
+            known.append(round(product.price * (1 - offer.percent / 100), 2))
+    elif one.role == "waived" and offer is not None:
+        known = [offer.amount] if offer.amount is not None else []
+    elif one.role == "threshold" and offer is not None:
+        known = [offer.threshold] if offer.threshold is not None else []
+    units = UNITS.get(facts.currency, {facts.currency.lower()})
+    return one.unit in units and any(abs(one.value - value) < 0.005 for value in known)
+
+
+def percents(text: str, masked: str, facts: Facts) -> list[Finding]:
+    """Shares of the price, 20% and 八折 alike."""
+    right = facts.offer.percent if facts.offer is not None else None
+    return [
+        Finding("wrong percentage", f"{value:g}%")
+        for value in read(masked).percents
+        if right is None or abs(value - right) > 0.051
+    ]
+
+
+def dates(text: str, masked: str, facts: Facts) -> list[Finding]:
+    """Days and weekdays must be the first or the last day of the offer."""
+    found = read(masked)
+    offer = facts.offer
+    known = [] if offer is None else [offer.start, offer.end]
+    wrong = [one for one in found.days if not any(one.is_same(day) for day in known)]
+    days = {day.weekday() for day in known}
+    return [Finding("wrong date", f"{one.day}/{one.month}/{one.year or '-'}") for one in wrong] + [
+        Finding("wrong date", WEEKDAYS[number]) for number in found.weekdays if number not in days
+    ]
+
+
+def numbers(text: str, masked: str, facts: Facts) -> list[Finding]:
+    """A number without a known sense is a claim that nothing supports."""
+    return [Finding("number without a fact", one) for one in read(masked).others]

@@ -1,0 +1,99 @@
+"""How a text looks: length, language, tone, mark-up, left-over placeholders, links, personal data."""
+
+import re
+import unicodedata
+
+from nightmarket.copywriting.facts import LIMITS, Facts, Form
+from nightmarket.copywriting.guard.finding import Finding
+from nightmarket.copywriting.reading import MASK
+
+_MARKUP = re.compile(
+    r"<[^>]*>?|&(?:[a-z]+|#\d+);|\*\*|__|```?|^#{1,6} |\[[^\]]*\]\(|^\s*[-*•] ", re.IGNORECASE | re.MULTILINE
+)
+_PLACEHOLDER = re.compile(
+    r"[{}\[\]【】|]|%[sd]\b|\$[a-z_]+|_{2,}|\.{4,}|\b(?:lorem|ipsum|todo|tbd|fixme|xx+|foo|bar|undefined|null|none|"
+    r"nan|n/a|"
+    r"insert|placeholder|your name|first ?name|product name|shop name)\b|某某|此处|占位|待定|姓名|商品名称",
+    re.IGNORECASE,
+)
+_LINK = re.compile(
+    r"https?:|www\.|\b[a-z0-9-]+\.(?:com|net|org|io|cn|co|uk|de|shop|store|info|biz|ly|me|app|xyz|top|site|"
+    r"online)\b|bit\.ly|点击链接|二维码|扫码",
+    re.IGNORECASE,
+)
+_PEOPLE = re.compile(
+    r"[\w.+-]+@[\w-]+|\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{10,}\b|\b\d{7,}\b|\+?\d[\d ()-]{8,}\d|"
+    r"\b(?:customer|user|member|account|household|client)[ _-]?(?:id|no\.?|number|#)|"
+    r"会员号|用户号|手机号|身份证|微信号|"
+    r"\b(?:mr|mrs|ms|dr)\.? ?[A-Z]|"
+    r"\b(?:dear|hi|hello|hey) [A-Z][a-z]+|尊敬的[^顾会客用]|亲爱的[^顾会客用朋]|先生|女士",
+)
+_SHOUT = re.compile(r"\b[A-Z]{3,}(?:\W+[A-Z]{2,})+\b")
+_RUDE = re.compile(
+    r"\b(?:damn|hell|crap|stupid|idiots?|suck(?:s|ers?)?|shit|fuck\w*|bastard|dumb)\b|傻|蠢|混蛋|妈的|滚|屌|操你",
+    re.IGNORECASE,
+)
+
+
+def length(text: str, kind: Form) -> list[Finding]:
+    """At most the form's characters, and not empty; a body alone may have lines."""
+    if not text.strip():
+        return [Finding("length", "empty")]
+    found = (
+        [] if len(text) <= LIMITS[kind] else [Finding("length", f"{len(text)} characters of at most {LIMITS[kind]}")]
+    )
+    return found + ([Finding("length", "several lines")] if kind != "body" and "\n" in text.strip() else [])
+
+
+def characters(text: str, masked: str, facts: Facts) -> list[Finding]:
+    """Control and invisible characters, and words that mix alphabets to look like others."""
+    found = [
+        Finding("hidden character", f"U+{ord(c):04X}")
+        for c in text
+        if unicodedata.category(c) in ("Cc", "Cf", "Co", "Cn", "Cs") or 0xFE00 <= ord(c) <= 0xFE0F
+    ]
+    for word in re.findall(r"\w+", text):
+        if re.search("[a-zA-Z]", word) and re.search("[\u0370-\u03ff\u0400-\u04ff]", word):
+            found.append(Finding("hidden character", "a word of two alphabets"))
+    return found
+
+
+def markup(text: str, masked: str, facts: Facts) -> list[Finding]:
+    """HTML and Markdown."""
+    return [Finding("mark-up", match[0][:20]) for match in _MARKUP.finditer(masked)]
+
+
+def placeholders(text: str, masked: str, facts: Facts) -> list[Finding]:
+    """What should have been filled in."""
+    return [Finding("placeholder", match[0][:20]) for match in _PLACEHOLDER.finditer(masked)]
+
+
+def links(text: str, masked: str, facts: Facts) -> list[Finding]:
+    """Addresses; the shop adds its own where a text is sent."""
+    return [Finding("link", match[0][:20]) for match in _LINK.finditer(masked)]
+
+
+def people(text: str, masked: str, facts: Facts) -> list[Finding]:
+    """Ids, addresses, telephone numbers, names of people; not quoted."""
+    return [Finding("personal data", f"{len(match[0])} characters") for match in _PEOPLE.finditer(masked)]
+
+
+def language(text: str, masked: str, facts: Facts) -> list[Finding]:
+    """The words around the names are in the language of the facts."""
+    plain = masked.replace(MASK, " ")
+    han = sum("\u4e00" <= c <= "\u9fff" for c in plain)
+    latin = len(re.findall(r"[A-Za-z]+", plain))
+    strange = sum(
+        c.isalpha() and not ("\u4e00" <= c <= "\u9fff") and not c.isascii() and c not in "éèêáíóúñüöäç" for c in plain
+    )
+    if strange or (facts.locale == "en" and han) or (facts.locale == "zh" and (latin > 2 or han < 1)):
+        return [Finding("language", f"not {facts.locale}")]
+    return []
+
+
+def tone(text: str, masked: str, facts: Facts) -> list[Finding]:
+    """Shouting and rudeness."""
+    found = [Finding("tone", match[0][:20]) for match in _RUDE.finditer(masked)]
+    if masked.count("!") > 1 or masked.count("?") > 2:
+        found.append(Finding("tone", "several exclamation or question marks"))
+    return found + [Finding("tone", "capitals") for _ in _SHOUT.finditer(masked)]

@@ -1,0 +1,192 @@
+"""Reads what a text states in figures: amounts with their role, percentages, dates, weekdays, other numbers.
+
+Both languages are read in every text, because a writer may mix them. Texts are `folded` and their names masked first.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from typing import Literal
+
+Role = Literal["waived", "threshold", "price"]
+MASK = "\u25a2"
+"""Stands for a name that the facts hold: the words around it are read, its own are not."""
+
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_MONTH = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|"
+    r"oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
+)
+_NUM = r"\d+(?:,\d{3})*(?:\.\d+)?"
+_HAN = "零〇一二两三四五六七八九十百千万"
+_UNITS = dict(zip("零〇一二两三四五六七八九", (0, 0, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9), strict=True))
+_TEENS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
+)
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_WORDS = {name: number for number, name in enumerate(_TEENS.split(" "))}
+_WORDS |= {name: 10 * number for number, name in enumerate(_TENS.split(" "), 2)}
+_WORD = rf"(?:{'|'.join([*_WORDS, 'hundred'])})"
+_SHARES = {"half": 50.0, "third": 100 / 3, "quarter": 25.0, "fifth": 20.0, "tenth": 10.0}
+
+
+@dataclass(frozen=True)
+class Amount:
+    """Money that a text names, as what, and in which unit, as written and in lower case."""
+
+    value: float
+    role: Role
+    unit: str
+
+
+@dataclass(frozen=True)
+class Day:
+    """A date that a text names; year 0 where it names none."""
+
+    year: int
+    month: int
+    day: int
+
+    def is_same(self, other: date) -> bool:
+        """Whether this may be that date."""
+        return (self.month, self.day) == (other.month, other.day) and self.year in (0, other.year)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """All figures of a text; percents are shares of the price that are waived; others are numbers of no known sense."""
+
+    amounts: tuple[Amount, ...]
+    percents: tuple[float, ...]
+    days: tuple[Day, ...]
+    weekdays: tuple[int, ...]
+    others: tuple[str, ...]
+
+
+_DAY_EN = re.compile(
+    rf"\b(?:(?P<d1>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? (?P<m1>{_MONTH})|"
+    rf"(?P<m2>{_MONTH})\.? (?P<d2>\d{{1,2}})(?:st|nd|rd|th)?)\b"
+    r"\.?(?:,? (?P<y>\d{4})\b)?",
+    re.IGNORECASE,
+)
+_DAY_ISO = re.compile(r"\b(?P<y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})\b")
+_DAY_ZH = re.compile(rf"(?:(?P<y>\d{{4}})年)?(?P<m>\d{{1,2}}|[{_HAN}]{{1,2}})月(?P<d>\d{{1,2}}|[{_HAN}]{{1,3}})[日号]?")
+_WEEKDAY = re.compile(
+    r"\b(mon|tues?|wed(?:nes)?|thurs?|fri|sat(?:ur)?|sun)(?:day)\b|(?:周|星期|礼拜)([一二三四五六日天])", re.IGNORECASE
+)
+_PERCENT = re.compile(
+    rf"(?P<n>{_NUM}|{_WORD}(?:[- ]{_WORD})*)\s?(?:%|percent\b|per cent\b|pct\b)|百分之(?P<h>[{_HAN}\d.]+)",
+    re.IGNORECASE,
+)
+_ZHE = re.compile(rf"(?P<n>\d+(?:\.\d+)?|[{_HAN}]+)\s?折")
+_MONEY = re.compile(
+    rf"(?P<u>(?:US|AU|CA|HK)?[$€£¥]|\b(?-i:[A-Z]{{3}})\b) ?(?P<a>{_NUM})(?!\d)"
+    rf"|(?P<b>{_NUM}|{_WORD}(?:[- ]{_WORD})*|[{_HAN}]+)\s?"
+    r"(?P<v>dollars?\b|bucks?\b|cents?\b|euros?\b|pounds?\b|yuan\b|rmb\b|(?-i:[A-Z]{3})\b|美元|欧元|英镑|日元|元|块)",
+    re.IGNORECASE,
+)
+_SHARE = re.compile(r"\b(half|third|quarter|fifth|tenth)\b|半价", re.IGNORECASE)
+_OTHER = re.compile(
+    rf"\d+(?:[.,]\d+)*|\b(?:{'|'.join(w for w in _WORDS if w not in ('one', 'zero'))}|hundreds?|thousands?|"
+    rf"millions?|dozens?|"
+    r"twice|double|doubled|triple|second|thirds|halves|bogo)\b"
+    rf"|[{_HAN}]+(?=[件份个倍天年周瓶盒斤包张袋支]|小时|分钟)",
+    re.IGNORECASE,
+)
+_HAN_FINE = {"一"}
+_BEFORE_THRESHOLD = re.compile(
+    r"(?:spend(?:ing)?(?: at least)?|over|above|from|at least|orders? of|orders? over|minimum(?: of)?|"
+    r"baskets? of|满|消费满|实付满|购满|达)\s*(?:of )?$",
+    re.IGNORECASE,
+)
+_AFTER_THRESHOLD = re.compile(r"^\s*(?:\+|or more|and (?:more|over|up)|及以上|以上|起)", re.IGNORECASE)
+_BEFORE_WAIVED = re.compile(
+    r"(?:save|saving|saves|knock|take|less|minus|减|立减|省|立省|抵|直降|优惠|返|减免)\s*$", re.IGNORECASE
+)
+_AFTER_WAIVED = re.compile(
+    r"^\s*(?:off\b|less\b|discount\b|coupon\b|voucher\b|saving|优惠|折扣|券|代金券)", re.IGNORECASE
+)
+
+
+@lru_cache(maxsize=4096)
+def read(text: str) -> Figures:
+    """The figures of a masked text."""
+    left = text
+    days: list[Day] = []
+    for pattern in (_DAY_ISO, _DAY_EN, _DAY_ZH):
+        for match in pattern.finditer(left):
+            days.append(_day(match.groupdict()))
+        left = pattern.sub(" ", left)
+    weekdays = tuple(_weekday(match) for match in _WEEKDAY.finditer(left))
+    left = _WEEKDAY.sub(" ", left)
+    percents = [_number(m["n"] or m["h"]) for m in _PERCENT.finditer(left)]
+    left = _PERCENT.sub(" ", left)
+    for match in _ZHE.finditer(left):
+        paid = _number(match["n"])
+        percents.append(100 - (paid * 10 if paid <= 10 else paid))
+    left = _ZHE.sub(" ", left)
+    amounts = tuple(_amounts(left))
+    left = _MONEY.sub(" ", left)
+    percents += [50.0 if m[1] is None else _SHARES[m[1].lower()] for m in _SHARE.finditer(left)]
+    left = _SHARE.sub(" ", left)
+    others = tuple(m[0] for m in _OTHER.finditer(left) if m[0] not in _HAN_FINE)
+    return Figures(amounts, tuple(percents), tuple(days), weekdays, others)
+
+
+def _amounts(text: str) -> Iterator[Amount]:
+    for match in _MONEY.finditer(text):
+        before, after = text[: match.start()], text[match.end() :]
+        unit = (match["u"] or match["v"]).lower().rstrip("s")
+        value = _number(match["a"] or match["b"]) / (100 if unit == "cent" else 1)
+        role: Role = "price"
+        if _BEFORE_THRESHOLD.search(before) or _AFTER_THRESHOLD.search(after):
+            role = "threshold"
+        elif _BEFORE_WAIVED.search(before) or _AFTER_WAIVED.search(after):
+            role = "waived"
+        yield Amount(value, role, unit)
+
+
+def _day(found: dict[str, str | None]) -> Day:
+    month = found.get("m1") or found.get("m2") or found.get("m") or ""
+    day = found.get("d1") or found.get("d2") or found.get("d") or ""
+    number = MONTHS.index(month[:3].lower()) + 1 if month[:3].lower() in MONTHS else int(_number(month))
+    return Day(int(found.get("y") or 0), number, int(_number(day)))
+
+
+def _weekday(match: re.Match[str]) -> int:
+    if match[1]:
+        return next(i for i, name in enumerate(WEEKDAYS) if name.startswith(match[1].lower()[:3]))
+    return "一二三四五六日天".index(match[2]) % 7 if match[2] != "天" else 6
+
+
+def _number(text: str) -> float:
+    """The value of digits, English number words, or Chinese numerals."""
+    try:
+        return float(text.replace(",", ""))
+    except ValueError:
+        return _english(text) if text[0].isascii() else _chinese(text)
+
+
+def _english(text: str) -> float:
+    total = 0
+    for word in re.split(r"[- ]", text.lower()):
+        total = max(total, 1) * 100 if word == "hundred" else total + _WORDS.get(word, 0)
+    return float(total)
+
+
+def _chinese(text: str) -> float:
+    total = unit = 0
+    digits = [_UNITS[c] for c in text if c in _UNITS]
+    if not set(text) & set("十百千万"):  # read digit by digit, as in 七五折
+        return float("".join(str(d) for d in digits) or 0)
+    for c in text:
+        if c in _UNITS:
+            unit = _UNITS[c]
+        else:
+            scale = {"十": 10, "百": 100, "千": 1000, "万": 10000}.get(c, 1)
+            total, unit = total + max(unit, 1) * scale, 0
+    return float(total + unit)
