@@ -1,6 +1,7 @@
 """Encode each distinct text with the frozen language model; texts that a former night encoded are not encoded again.
 
 reads   artifacts/prepare/texts.parquet   one row per distinct text
+        artifacts/pretrain                which model to take: a pre-trained one where the gate kept it
 writes  artifacts/embed                   vectors (f16, unit norm) with the texts' hashes, and a manifest
 keeps   .nightmarket/embeddings/          vectors of all texts ever seen, per model and settings
 """
@@ -18,6 +19,7 @@ from tasks import storage
 from tasks.settings import StageSettings
 
 TEXTS = storage.ARTIFACTS / "prepare" / "texts.parquet"
+PRETRAINED = storage.ARTIFACTS / "pretrain" / "manifest.json"
 OUT = storage.ARTIFACTS / "embed"
 log = logging.getLogger("nightmarket")
 
@@ -33,6 +35,7 @@ class Settings(StageSettings):
 
 def run(settings: Settings) -> None:
     """Write artifacts/embed."""
+    settings = settings.model_copy(update={"model": chosen(settings.model)})
     texts = storage.read_table(TEXTS, ["text"])["text"].to_pylist()
     hashes = text_hashes(texts)
     store = Store(store_folder(settings.model, settings.precision))
@@ -52,6 +55,12 @@ def run(settings: Settings) -> None:
     storage.write_json(
         {"model": settings.model, "precision": settings.precision, **facts} | describe(settings), OUT / "manifest.json"
     )
+
+
+def chosen(model: str) -> str:
+    """The model to take: the pre-trained folder where stage `pretrain` kept one, else the one of the settings."""
+    found = storage.read_json(PRETRAINED) if PRETRAINED.exists() else {"kept": False}
+    return found["model"] if found["kept"] else model
 
 
 def encode(texts: list[str], settings: Settings) -> np.ndarray:
