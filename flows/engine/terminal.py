@@ -16,7 +16,7 @@ from nightmarket.contracts import InputError
 from tasks import settings, storage
 
 ASKING = ("campaign", "launch")
-FLOWS = ("nightly", "retrain", "deliver", "search", *ASKING)
+FLOWS = ("nightly", "retrain", "deliver", "search", "find", *ASKING)
 
 
 def hand_over(flow: str) -> None:
@@ -29,6 +29,8 @@ def main(flow: str = "", arguments: list[str] | None = None) -> int:
     try:
         if flow not in FLOWS:
             raise InputError(f"there is no such flow; there are {', '.join(FLOWS)}")
+        if flow == "find":  # asked and answered here: no run, no server
+            return importlib.import_module("flows.engine.lookup").from_terminal(storage.home(), arguments)
         if flow in ASKING:  # their options are those of the form, so the flow is read first
             return _run(flow, lambda found: questions.parameters(found, arguments))
         parameters = _parameters(flow, arguments)

@@ -13,7 +13,19 @@ import pytest
 ROOT = Path(__file__).parents[2]
 KEPT = tuple(
     f"tasks/{name}.py"
-    for name in ("__init__", "__main__", "settings", "storage", "lineage", "export", "offers", "newcomers", "model")
+    for name in (
+        "__init__",
+        "__main__",
+        "settings",
+        "storage",
+        "lineage",
+        "export",
+        "offers",
+        "newcomers",
+        "model",
+        "find",
+        "manifest",
+    )
 )
 
 STAGE = """

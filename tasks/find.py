@@ -1,0 +1,183 @@
+"""Which products a line of text asks for: by its words, by its meaning, or by both. A step: a person asks.
+
+reads   artifacts/prepare            products, texts, purchases, windows
+        data/champion/finetune       encoder and vectors of the texts; not for a search by words
+writes  exports/find/NAME            products.csv, products.parquet, one row per product; nothing without a name
+
+The answer is a list of texts, best first; products that share a text stand together, those that sell most first.
+"""
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+from pydantic import Field
+
+from nightmarket.contracts import InputError
+from nightmarket.encoding import lookup, text_hashes
+from nightmarket.retrieval.finding import Filters, Hit, Index, Method, Shelf
+from tasks import export, manifest, storage
+from tasks.settings import StageSettings
+
+NEVER = -1
+"""Week of the last sale of a product that was never sold."""
+WIDTH = 60
+log = logging.getLogger("nightmarket")
+
+
+class Settings(StageSettings):
+    """A question and what a product must have to be an answer."""
+
+    query: str = Field("", max_length=500, description="what to look for, in a customer's words")
+    brands: tuple[str, ...] = Field((), description="only these brands; empty: any")
+    category: str = Field("", max_length=500, description="only this department, category or type; levels by ' > '")
+    min_price: float = Field(0.0, ge=0, description="least price, currency")
+    max_price: float | None = Field(None, gt=0, description="greatest price, currency; null: no limit")
+    sold_weeks: int | None = Field(None, ge=1, le=520, description="sold in so many of the last weeks; null: or never")
+    num: int = Field(10, ge=1, le=1000, description="texts to find; products that share one stand together")
+    method: Method = Field("both", description="by words, by meaning, or both: docs/find.md")
+    name: str = Field("", max_length=60, description="folder below exports/find/; empty: nothing is written")
+    excel: bool = Field(False, description="mark the CSV as UTF-8 for Excel, which garbles Chinese otherwise")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was found.
+
+    rows   one per text, best first: place, product_id of its best seller, text, products, brand, price, why
+    table  one row per product: the same with place, similarity and words
+    """
+
+    rows: list[dict[str, Any]]
+    table: pa.Table
+    folder: Path | None = None
+
+    def lines(self) -> list[str]:
+        """For a terminal."""
+        if not self.rows:
+            return ["nothing was found: no product passes the filters, or no word of the query is known"]
+        told = [
+            f"{row['place']:3}  {row['product_id']:>12}  {_money(row['price']):>9}  {_cut(row['text']):{WIDTH}}  "
+            f"{row['products']:4} {'product ' if row['products'] == 1 else 'products'}  {row['why']}"
+            for row in self.rows
+        ]
+        return [*told, f"files  {self.folder}"] if self.folder else told
+
+
+def run(given: Settings) -> None:
+    """Answer the question that stands in params.yaml."""
+    for line in answer(storage.home(), given, Path()).lines():
+        log.info("%s", line)
+
+
+def answer(home: Path, given: Settings, root: Path | None = None) -> Answer:
+    """Find, and write exports/find/NAME of `home` where there is a name.
+
+    root  the folder with artifacts and data; None: home
+
+    Raises InputError for an empty query, a brand or category that the catalogue does not have, a name that is taken,
+    and where there is no champion yet.
+    """
+    root = home if root is None else root
+    if not given.query.strip():
+        raise InputError("query: it is empty; say what to look for, as 'lactose free milk for toddlers'")
+    target = _target(home, given.name) if given.name else None
+    prepared = root / storage.ARTIFACTS / "prepare"
+    products = storage.read_table(prepared / "products.parquet").to_pandas()
+    lines = storage.read_table(prepared / "purchases.parquet", ["item", "week"])
+    item, week = (lines[name].to_numpy() for name in ("item", "week"))
+    last_sold = np.full(len(products), NEVER)
+    np.maximum.at(last_sold, item, week)
+    filters = Filters(given.brands, given.category, given.min_price, given.max_price, given.sold_weeks)
+    allowed = filters.allowed(products, last_sold, int(week.max()))
+    texts = storage.read_table(prepared / "texts.parquet", ["text"])["text"].to_pylist()
+    sold = np.bincount(item, minlength=len(products))
+    shelf = Shelf.of(products["text_id"].to_numpy(), sold, len(texts), allowed)
+    vectors, asked = (None, None) if given.method == "words" else _meaning(root, texts, given.query)
+    hits = Index.of(texts, vectors).find(given.query, asked, shelf, given.num, given.method)
+    found = _answer(hits, products, texts, sold)
+    if target is None:
+        return found
+    _write(found.table, target, given.excel)
+    return Answer(found.rows, found.table, target)
+
+
+def _meaning(root: Path, texts: list[str], query: str) -> tuple[NDArray, NDArray]:
+    """Vectors of the texts, (T, D), and of the query, (D,), by the champion's encoder."""
+    folder = root / storage.CHAMPION
+    if not (folder / "receipt.json").exists():
+        raise InputError("there is no champion yet, so no encoder to search by meaning; run nightly, or choose words")
+    manifest.verify(folder)
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from nightmarket.encoding.encoder import Encoder, log_progress
+
+    encoder = Encoder.load(str(folder / "finetune" / "encoder"), "auto")
+    stored = storage.read_tensors(folder / "finetune" / "text_vectors.safetensors")
+    vectors, missing = lookup(text_hashes(texts), stored["hashes"], stored["vectors"])
+    if missing.size:
+        log.info("find: %s texts are new to the champion and are encoded now", f"{missing.size:,}")
+        new = encoder.encode([texts[row] for row in missing], log_progress(log, "find"))
+        vectors[missing] = new.astype(vectors.dtype)
+    return vectors, encoder.encode([query])[0]
+
+
+def _answer(hits: list[Hit], products: pd.DataFrame, texts: list[str], sold: NDArray[np.int64]) -> Answer:
+    rows, parts = [], []
+    for place, hit in enumerate(hits, start=1):
+        part = products.iloc[hit.items]
+        shared = {"place": place, "text": texts[hit.text], "similarity": hit.similarity, "words": " ".join(hit.words)}
+        parts.append(part.assign(**shared, purchases=sold[hit.items]))
+        first = part.iloc[0]
+        shown = {"place": place, "product_id": str(first["product_id"]), "text": texts[hit.text]}
+        shown |= {"products": len(part), "brand": _said(first["brand"]), "price": _number(first["price"])}
+        rows.append(shown | {"why": _why(hit)})
+    columns = "place product_id title text brand department category type size price purchases similarity words"
+    table = pd.concat(parts) if parts else products.iloc[:0]
+    return Answer(rows, pa.Table.from_pandas(table.reindex(columns=columns.split()), preserve_index=False))
+
+
+def _why(hit: Hit) -> str:
+    told = [f"words: {', '.join(hit.words)}"] if hit.words else []
+    told += [f"similarity {hit.similarity:.2f}"] if hit.similarity is not None else []
+    return "; ".join(told) or "parts of words"
+
+
+def _target(home: Path, name: str) -> Path:
+    export.check_name(name)
+    target = home / "exports" / "find" / name
+    if target.exists():
+        raise InputError(f"name: exports/find/{name} is there already, and nothing is written over; choose another")
+    return target
+
+
+def _write(table: pa.Table, target: Path, excel: bool) -> None:
+    """The folder appears whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    draft.mkdir(exist_ok=True)
+    storage.write_table(table, draft / "products.parquet")
+    export.write_csv(table, draft / "products.csv", excel)
+    draft.rename(target)
+
+
+def _said(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: Any) -> float | None:
+    return round(float(value), 2) if np.isfinite(value) else None
+
+
+def _money(price: float | None) -> str:
+    return "no price" if price is None else f"{price:.2f}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"
