@@ -1,0 +1,97 @@
+"""A writer that is a causal language model on this machine: any Hugging Face folder or hub id."""
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from nightmarket.contracts import InputError
+from nightmarket.copywriting.facts import CHANNELS, Form
+from nightmarket.copywriting.writers import prompt
+from nightmarket.copywriting.writers.brief import Brief, Message
+
+log = logging.getLogger("nightmarket")
+_MOST_TOKENS: dict[Form, int] = {"push": 48, "sms": 96, "subject": 48, "body": 320, "banner": 32}
+
+
+class LocalWriter:
+    """Texts by `transformers`, sampled in batches, on a GPU where there is one.
+
+    batch   requests that are written at once
+    seed    each batch draws from its own stream: the same model, seed and machine give the same texts
+    """
+
+    name = "transformers"
+
+    def __init__(self, model: str, seed: int = 0, batch: int = 8) -> None:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        self.seed, self.batch = seed, batch
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(model, padding_side="left")
+            network: Any = AutoModelForCausalLM.from_pretrained(model, dtype="auto")
+        except (OSError, ValueError, KeyError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
+            raise InputError(
+                f"compose.model '{model}' cannot be loaded ({reason}); name a folder with a causal language model, or "
+                "a hub id that is in the local cache or reachable (HF_HUB_OFFLINE=0)"
+            ) from None
+        self.model = network.to(self.device).eval()
+        if self.tokenizer.pad_token_id is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+        if self.tokenizer.pad_token_id is None:
+            raise InputError(f"compose.model '{model}' has neither a padding nor an end token; choose another")
+
+    def write(self, briefs: Sequence[Brief], num: int) -> list[list[Message]]:
+        """Up to `num` messages per brief."""
+        wanted = [(brief, form) for brief in briefs for form in CHANNELS.get(brief.channel, ("push",))]
+        texts: dict[tuple[str, Form], list[str]] = {}
+        started = told = time.monotonic()
+        for form in dict.fromkeys(form for _, form in wanted):
+            of_form = [brief for brief, other in wanted if other == form]
+            for start in range(0, len(of_form), self.batch):
+                some = of_form[start : start + self.batch]
+                for brief, found in zip(some, self._texts(some, form, num, start), strict=True):
+                    texts[brief.key, form] = found
+                if time.monotonic() - told > 5:
+                    told = time.monotonic()
+                    log.info("compose: %d of %d texts, %.0f s", len(texts), len(wanted), told - started)
+        found_all = []
+        for brief in briefs:
+            forms = CHANNELS.get(brief.channel, ("push",))
+            rows = zip(*(texts[brief.key, form] for form in forms), strict=False)
+            found_all.append([dict(zip(forms, row, strict=True)) for row in rows])
+        return found_all
+
+    def _texts(self, briefs: Sequence[Brief], form: Form, num: int, place: int) -> list[list[str]]:
+        import torch
+
+        asked = [self._asked(brief, form) for brief in briefs]
+        inputs = self.tokenizer(asked, return_tensors="pt", padding=True, add_special_tokens=not self._chats())
+        inputs = {key: value.to(self.device) for key, value in inputs.items() if key in ("input_ids", "attention_mask")}
+        with torch.random.fork_rng(), torch.inference_mode():
+            torch.manual_seed(self.seed * 1_000_003 + place)
+            out = self.model.generate(
+                **inputs,
+                do_sample=True,
+                temperature=0.8,
+                top_p=0.95,
+                num_return_sequences=num,
+                max_new_tokens=_MOST_TOKENS[form],
+                pad_token_id=self.tokenizer.pad_token_id,
+            )
+        written = self.tokenizer.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        texts = [prompt.answer(text, form) for text in written]
+        groups = [texts[at * num : (at + 1) * num] for at in range(len(briefs))]
+        return [[text for text in dict.fromkeys(group) if text] for group in groups]
+
+    def _asked(self, brief: Brief, form: Form) -> str:
+        if self._chats():
+            chat = prompt.chat(brief.facts, form)
+            return str(self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
+        return prompt.plain(brief.facts, form)
+
+    def _chats(self) -> bool:
+        return bool(getattr(self.tokenizer, "chat_template", None))
