@@ -7,7 +7,7 @@ import sys
 import time
 
 from nightmarket.contracts import InputError
-from tasks import settings
+from tasks import ranks, settings
 
 BAD_INPUT = 2
 """Exit code for a mistake in data or settings: the same input would fail again, so nobody retries it."""
@@ -26,11 +26,20 @@ def main(name: str) -> int:
         return BAD_INPUT
     started = time.perf_counter()
     try:
-        module = importlib.import_module(f"tasks.{name}")
-        module.run(settings.load(name))
+        if not ranks.enter(name):
+            return 0
+        content = settings.load(name)
+        processes = ranks.wanted(name)
+        if processes > 1:
+            return ranks.launch(name, processes)
+        importlib.import_module(f"tasks.{name}").run(content)
     except InputError as error:
-        print(f"nightmarket: {name}: {error}", file=sys.stderr, flush=True)
+        ranks.fail(BAD_INPUT, f"nightmarket: {name}: {error}")
         return BAD_INPUT
+    except Exception:
+        if ranks.fail(1):
+            raise
+        return 1
     logging.getLogger("nightmarket").info("%s: done in %.1f s", name, time.perf_counter() - started)
     return 0
 

@@ -2,10 +2,10 @@
 
 import importlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from nightmarket.contracts import InputError
 
@@ -34,8 +34,34 @@ class StageSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Machine(StageSettings):
+    """What stages may use of the machine; results do not depend on it, so it is a parameter of none."""
+
+    processes: int | Literal["auto"] = Field(
+        1, description="that share the work of embed, finetune and score; auto: one per GPU, 1 without"
+    )
+
+    @field_validator("processes", mode="plain")
+    @classmethod
+    def _number(cls, value: Any) -> Any:
+        if value == "auto" or (type(value) is int and 1 <= value <= 1024):
+            return value
+        raise ValueError("must be a whole number from 1 to 1024, or auto")
+
+
+MACHINE = "machine"
+"""The one section that belongs to no stage."""
+
+
+def machine(path: Path = Path("params.yaml")) -> Machine:
+    """The section `machine`; InputError as `load` raises it."""
+    return Machine.model_validate(check(sections(path), MACHINE, path).model_dump())
+
+
 def settings_model(name: str) -> type[StageSettings]:
-    """The settings class of a stage or step."""
+    """The settings class of a stage or step, or of the machine."""
+    if name == MACHINE:
+        return Machine
     return importlib.import_module(f"tasks.{name}").Settings
 
 
@@ -60,7 +86,7 @@ def sections(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}{where}: not valid YAML: {getattr(error, 'problem', 'cannot be read')}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected one section per stage, found {type(content).__name__}")
-    known = (*STAGES, *STEPS)
+    known = (*STAGES, *STEPS, MACHINE)
     for section in content:
         if section not in known:
             raise InputError(f"{path}: unknown section '{section}'; there are {', '.join(known)}")
