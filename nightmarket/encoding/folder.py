@@ -73,22 +73,21 @@ def load_parts(where: str, asked: str) -> tuple[Any, Any]:
 
 def read_settings(where: str, tokenizer: Any, config: Any) -> ModelSettings:
     """Settings of a model's folder or hub id; InputError where it does what we cannot."""
-    modules = _read(where, "modules.json") or []
+    modules = read_json(where, "modules.json") or []
     strange = [m["type"].rsplit(".", 1)[-1] for m in modules]
     strange = [kind for kind in strange if kind not in ("Transformer", "Pooling", "Normalize")]
     if strange:
         raise InputError(f"model '{where}' has a module '{strange[0]}' that is not supported; choose another model")
-    lengths = [(_read(where, "sentence_bert_config.json") or {}).get("max_seq_length"), tokenizer.model_max_length]
+    lengths = [(read_json(where, "sentence_bert_config.json") or {}).get("max_seq_length"), tokenizer.model_max_length]
     lengths.append(getattr(config, "max_position_embeddings", None))
     max_length = min([MAX_LENGTH, *(int(length) for length in lengths if length)])
-    said = _read(where, "config_sentence_transformers.json") or {}
-    cut = said.get("truncate_dim")
-    cut = None if cut is None or int(cut) >= int(config.hidden_size) else int(cut)
+    said = read_json(where, "config_sentence_transformers.json") or {}
+    cut = kept_numbers(said.get("truncate_dim"), int(config.hidden_size))
     return ModelSettings(_pooling(where), max_length, prompt_for("document", said), prompt_for("query", said), cut)
 
 
 def _pooling(where: str) -> Pooling:
-    content = _read(where, "1_Pooling/config.json") or {"pooling_mode": "mean"}
+    content = read_json(where, "1_Pooling/config.json") or {"pooling_mode": "mean"}
     if "pooling_mode" in content:  # sentence-transformers 6
         asked = content["pooling_mode"]
         modes = [asked] if isinstance(asked, str) else list(asked)
@@ -113,14 +112,19 @@ def prompt_for(role: Role, said: dict[str, Any]) -> str:
     return next((str(prompts[name]) for name in names if prompts.get(name) is not None), "")
 
 
+def kept_numbers(cut: int | None, width: int) -> int | None:
+    """How many numbers of a vector are kept, None for all; a cut beyond the width cuts nothing."""
+    return None if cut is None or int(cut) >= width else int(cut)
+
+
 def write_settings(folder: Path, settings: ModelSettings, width: int) -> None:
     """Write beside a saved network what `read_settings` and sentence-transformers read; `width` of a hidden state."""
     _forget_loading(folder / "tokenizer_config.json")
     modes = {flag: pooling == settings.pooling for pooling, flag in sorted(_POOLING_FLAGS.items())}
     modules = (("0", "", "Transformer"), ("1", "1_Pooling", "Pooling"), ("2", "2_Normalize", "Normalize"))
-    _write(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": width, **modes})
-    _write(folder / "sentence_bert_config.json", {"max_seq_length": settings.max_length, "do_lower_case": False})
-    _write(
+    write_json(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": width, **modes})
+    write_json(folder / "sentence_bert_config.json", {"max_seq_length": settings.max_length, "do_lower_case": False})
+    write_json(
         folder / "modules.json",
         [
             {"idx": i, "name": name, "path": path, "type": f"sentence_transformers.models.{kind}"}
@@ -139,27 +143,33 @@ def write_prompts(folder: Path, settings: ModelSettings) -> None:
     said["default_prompt_name"] = "document" if settings.prompt else None
     if settings.cut:
         said["truncate_dim"] = settings.cut
-    _write(folder / "config_sentence_transformers.json", said)
+    write_json(folder / "config_sentence_transformers.json", said)
 
 
-def _read(where: str, name: str) -> Any:
-    path = Path(where) / name
-    if not Path(where).is_dir():
-        from transformers.utils.hub import cached_file
+def find_file(where: str, name: str) -> Path | None:
+    """A file of a model's folder or hub id, or None where it has no such file."""
+    if Path(where).is_dir():
+        path = Path(where) / name
+        return path if path.is_file() else None
+    from transformers.utils.hub import cached_file
 
-        found = cached_file(where, name, _raise_exceptions_for_missing_entries=False)
-        if found is None:
-            return None
-        path = Path(found)
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    found = cached_file(where, name, _raise_exceptions_for_missing_entries=False)
+    return None if found is None else Path(found)
+
+
+def read_json(where: str, name: str) -> Any:
+    """A JSON file of a model's folder or hub id, or None where it has no such file."""
+    path = find_file(where, name)
+    return None if path is None else json.loads(path.read_text(encoding="utf-8"))
 
 
 def _forget_loading(config: Path) -> None:
     """Drop what transformers notes about how it was loaded here: the same model must give the same bytes anywhere."""
     content = json.loads(config.read_text(encoding="utf-8"))
-    _write(config, {key: value for key, value in content.items() if key not in ("is_local", "local_files_only")})
+    write_json(config, {key: value for key, value in content.items() if key not in ("is_local", "local_files_only")})
 
 
-def _write(path: Path, content: Any) -> None:
+def write_json(path: Path, content: Any) -> None:
+    """Write one of a folder's JSON files, its folder made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

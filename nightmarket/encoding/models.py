@@ -24,22 +24,38 @@ def resolve_model(name: str) -> str:
         return str(Path(spec.origin).parent / "model")
     folder = Path(name)
     if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise InputError(f"model folder '{name}' holds no config.json; name the folder of a Hugging Face model")
+        if not any((folder / content).is_file() for content in ("config.json", "modules.json")):
+            raise InputError(
+                f"model folder '{name}' holds no config.json or modules.json; name the folder of a Hugging Face model"
+            )
         return str(folder)
     if name.startswith((".", "/", "~")) or name.count("/") > 1 or not name.strip():
         raise InputError(f"model '{name}' is no folder; name a Hugging Face folder, a hub id, or {PACKAGED}")
     return name
 
 
+def cached_folder(model: str) -> Path | None:
+    """Where a resolved model's files lie on this machine: its folder, or the hub id's snapshot in the local cache."""
+    if Path(model).is_dir():
+        return Path(model)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(model, local_files_only=True))
+    except (LocalEntryNotFoundError, HfHubHTTPError):
+        return None
+
+
 def fingerprint(model: str) -> str:
     """A short name of a resolved model's content, so that stored vectors are never those of another model.
 
-    A folder is known by its files' content (weights by size and a hash of their bytes), a hub id by its name.
+    It is a hash of the files' names and bytes: weights, settings and vocabulary. A hub id that is not in the local
+    cache is known by its name.
     """
     digest = hashlib.blake2b(digest_size=8)
-    folder = Path(model)
-    if not folder.is_dir():
+    folder = cached_folder(model)
+    if folder is None:
         digest.update(model.encode())
         return digest.hexdigest()
     for path in sorted(folder.rglob("*")):

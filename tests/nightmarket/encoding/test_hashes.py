@@ -66,3 +66,20 @@ def test_a_changed_weight_changes_the_fingerprint(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"abd")
     assert fingerprint(str(tmp_path)) != before
     assert fingerprint(resolve_model(PACKAGED)) == fingerprint(resolve_model(PACKAGED))
+
+
+def test_a_hub_id_is_known_by_the_content_of_its_cached_snapshot(tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    unknown = fingerprint("shop/encoder")
+    repository = tmp_path / "models--shop--encoder"
+    (repository / "snapshots" / "abc").mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("abc")
+    (repository / "snapshots" / "abc" / "config.json").write_text("{}")
+    before = fingerprint("shop/encoder")
+    assert before != unknown
+    assert before == fingerprint(str(repository / "snapshots" / "abc"))
+    (repository / "snapshots" / "abc" / "config.json").write_text('{"layers": 2}')
+    assert fingerprint("shop/encoder") != before
