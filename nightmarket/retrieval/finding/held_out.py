@@ -17,7 +17,7 @@ from nightmarket.histories import levels, product_texts
 from nightmarket.retrieval.finding.lexical import words
 
 Level = Literal["category", "type"]
-Dropped = Literal["name", "words"]
+Dropped = Literal["nothing", "name", "words"]
 LEAST = 5
 """Products that a name must have to be a question."""
 _FIELDS = ["title", "category", "brand", "description"]
@@ -54,16 +54,19 @@ def held_out(
 
     products  title, category (levels joined by ' > '), brand, description, one row per item
     level     type: the finest level; category: the second one
-    dropped   name: the level is left out of the text, and the name itself wherever else it stands in it;
+    dropped   nothing: the texts as they are; name: the level is left out of the text, and the name itself wherever else it stands in it;
               words: so is every word of the name, in the singular or plural. A product's text never shares a word with
               the query that asks for it then, while texts of other products may: no search by words can be right
     allowed   (I,) items that can be found; None: all. A name needs `least` of them
     """
     names = levels(products["category"])[level].to_numpy(dtype=object)
-    fields = products.reindex(columns=_FIELDS).fillna("").astype(object).assign(name=names)
+    fields = products.reindex(columns=_FIELDS).astype(object)
+    fields = fields.where(fields.notna(), "").assign(name=names)
     distinct = fields.drop_duplicates()
     at = {"type": -1, "category": 1}[level]
-    rows = [_without(row, at, dropped) for row in distinct.itertuples(index=False)]
+    rows = [
+        _without(row, at, dropped) if dropped != "nothing" else row[:-1] for row in distinct.itertuples(index=False)
+    ]
     said = product_texts(pd.DataFrame(rows, columns=_FIELDS, index=distinct.index))
     text = fields.merge(distinct.assign(text=said), on=[*_FIELDS, "name"], how="left")["text"]
     text_id, texts = pd.factorize(text)
