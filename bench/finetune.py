@@ -13,7 +13,7 @@ Everybody starts from the same weights and takes the same batches in the same or
 loss at scale 20, fused AdamW without weight decay at 2e-5, linear warm-up over a tenth of the steps and linear decay,
 gradients clipped at norm 1 (but for the rate, the defaults of sentence-transformers' trainer). The sides:
 - ours_bfloat16, ours_float32   nightmarket.encoding.packed, each distinct text once, no dropout; the softmax runs over
-  the batch's distinct positive texts, the anchor's own text left out: no copy is a negative of itself
+  the batch's distinct positive texts: no copy of a positive is its negative
 - theirs_default   its model and its MultipleNegativesRankingLoss in float32, in training mode: dropout .1, as its
   trainer has it
 - theirs_bfloat16, theirs_float32   the same without dropout, under bfloat16 autocast and in float32. A copy of the
@@ -138,8 +138,7 @@ class Side:
 def ranking_loss(vectors: Tensor, anchor: Tensor, positive: Tensor) -> Tensor:
     """Multiple negatives ranking over distinct texts: vectors [N, D]; rows of the anchors [P] and the positives [P]."""
     columns, target = torch.unique(positive, return_inverse=True)
-    scores = SCALE * vectors[anchor] @ vectors[columns].T
-    return functional.cross_entropy(scores.masked_fill(anchor[:, None] == columns, -torch.inf), target)
+    return functional.cross_entropy(SCALE * vectors[anchor] @ vectors[columns].T, target)
 
 
 def autocast(device: torch.device, precision: str) -> Any:
