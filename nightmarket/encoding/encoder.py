@@ -16,13 +16,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nightmarket.encoding import lanes
 from nightmarket.encoding.device import choose_device, choose_dtype
 from nightmarket.encoding.folder import ModelSettings, Pooling, Role, load_parts, read_settings, write_settings
+from nightmarket.encoding.forward import Forward, Quickest
+from nightmarket.encoding.fused import Fused
 from nightmarket.encoding.models import resolve_model
 
 Progress = Callable[[int, int, float], None]
 
-TOKENS_PER_BATCH = 16384
+Batch = tuple[NDArray[np.int64], list[Sequence[int]]]
+"""Rows of texts of equal length, and their token ids."""
+
+TOKENS_PER_BATCH = 1024
+"""On a CPU: what lies between two products then stays in its cache."""
+
+TOKENS_PER_BATCH_CUDA = 65536
+
+_TEXTS_AHEAD = 2048  # tokenised at a time, while others are encoded
 
 
 class Encoder:
@@ -33,6 +44,7 @@ class Encoder:
     prompt        text that the model wants before each document; mostly empty
     query_prompt  the same before a query
     cut           first numbers of a vector that are kept, of a model trained for it (Matryoshka); None: all
+    int8          matrix products in 8 bits, where the model is of BERT's family and runs on a CPU
     """
 
     def __init__(
@@ -44,6 +56,7 @@ class Encoder:
         prompt: str = "",
         query_prompt: str = "",
         cut: int | None = None,
+        int8: bool = False,
     ) -> None:
         self.model = model.eval()
         self.tokenizer = tokenizer
@@ -52,21 +65,26 @@ class Encoder:
         self.prompt = prompt
         self.query_prompt = query_prompt
         self.cut = cut
+        self._quickest = Quickest(int8)
 
     @classmethod
     def load(cls, model: str, precision: str = "auto") -> Self:
         """Load a folder, a hub id or the packaged MiniLM.
+
+        precision  "auto", "float32" or "bfloat16" of the weights; "int8": that of auto, with products in 8 bits
 
         Raises InputError for a model that cannot be found, whose pooling is none of mean, CLS and last token, or whose
         weights are incomplete or not finite.
         """
         device = choose_device()
         where = resolve_model(model)
-        dtype = choose_dtype(precision, device)
+        int8 = precision == "int8"
+        dtype = choose_dtype("auto" if int8 else precision, device)
         network, tokenizer = load_parts(where, model)
         found = read_settings(where, tokenizer, network.config)
         network = network.to(device=device, dtype=dtype)
-        return cls(network, tokenizer, found.pooling, found.max_length, found.prompt, found.query_prompt, cut=found.cut)
+        prompts = (found.prompt, found.query_prompt)
+        return cls(network, tokenizer, found.pooling, found.max_length, *prompts, cut=found.cut, int8=int8)
 
     @property
     def device(self) -> torch.device:
@@ -94,7 +112,7 @@ class Encoder:
             return []
         prompt = self.query_prompt if role == "query" else self.prompt
         wanted = [prompt + text for text in texts]
-        ids = self.tokenizer(wanted, truncation=True, max_length=self.max_length, padding=False)["input_ids"]
+        ids = self._token_ids(wanted)
         # Without special tokens an empty text has no token at all.
         return [list(row) or [self.tokenizer.pad_token_id or 0] for row in ids]
 
@@ -107,8 +125,15 @@ class Encoder:
         progress  called as (texts done, texts in all, seconds) every two seconds or so, and at the end
         """
         vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
-        for rows, hidden in self.hidden_states(self.tokenize(texts, role), progress):
-            vectors[rows] = pool(hidden, self.pooling, cut=self.cut).cpu().numpy()
+        ticker = Ticker(len(texts), progress)
+        forward = self._quickest.of(self.model)
+
+        def work(batch: Batch) -> Tensor:
+            return pool(forward(lanes.uploaded(batch[1], self.device)), self.pooling, cut=self.cut)
+
+        for (rows, _), found in self._lane(forward, back=True)(work, self._batches(texts, role)):
+            vectors[rows] = found.numpy()
+            ticker.add(len(rows))
         return vectors
 
     def hidden_states(
@@ -116,12 +141,44 @@ class Encoder:
     ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
         """Batches of (rows, last hidden states [B, L, D]) until every text had its turn."""
         ticker = Ticker(len(ids), progress)
-        for rows in equal_length_batches(ids):
-            batch = torch.tensor([list(ids[row]) for row in rows], device=self.device)
-            with torch.inference_mode():
-                hidden = self.model(input_ids=batch).last_hidden_state
+        forward = self._quickest.of(self.model)
+
+        def work(batch: Batch) -> Tensor:
+            return forward(lanes.uploaded(batch[1], self.device))
+
+        batches = ((rows, [ids[row] for row in rows]) for rows in equal_length_batches(ids, self._budget))
+        for (rows, _), hidden in self._lane(forward)(work, batches):
             yield rows, hidden
             ticker.add(len(rows))
+
+    @property
+    def _budget(self) -> int:
+        return TOKENS_PER_BATCH_CUDA if self.device.type == "cuda" else TOKENS_PER_BATCH
+
+    def _lane(self, forward: Forward, back: bool = False) -> Callable[..., Iterator[tuple[Batch, Tensor]]]:
+        """How batches go through; `back`: to the CPU."""
+        if self.device.type == "cuda" and back:
+            return lanes.on_stream
+        return lanes.on_threads if isinstance(forward, Fused) else lanes.one_by_one
+
+    def _batches(self, texts: Sequence[str], role: Role) -> Iterator[Batch]:
+        """All texts, tokenised when their turn comes; many characters first, so that equal lengths stay together."""
+        order = np.array(sorted(range(len(texts)), key=lambda row: (-len(texts[row]), texts[row])), dtype=np.int64)
+        for start in range(0, len(order), _TEXTS_AHEAD):
+            some = order[start : start + _TEXTS_AHEAD]
+            ids = self.tokenize([texts[row] for row in some], role)
+            for rows in equal_length_batches(ids, self._budget):
+                yield some[rows], [ids[row] for row in rows]
+
+    def _token_ids(self, texts: list[str]) -> list[list[int]]:
+        def usual(some: list[str]) -> list[list[int]]:
+            found = self.tokenizer(some, truncation=True, max_length=self.max_length, padding=False)
+            return [list(row) for row in found["input_ids"]]
+
+        if not getattr(self.tokenizer, "is_fast", False) or len(texts) < 2:
+            return usual(texts)
+        usual(texts[:1])  # sets truncation and padding; ids without offsets and masks then take half the time
+        return [found.ids for found in self.tokenizer.backend_tokenizer.encode_batch_fast(texts)]
 
     def save(self, folder: Path) -> None:
         """Write a Hugging Face folder (safetensors, tokenizer) that `load` and sentence-transformers read."""
