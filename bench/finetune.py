@@ -31,7 +31,6 @@ import argparse
 import json
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,6 @@ from nightmarket.encoding import PACKAGED, Encoder, packed, resolve_model
 from nightmarket.encoding.device import choose_device
 
 SCALE, RATE, CLIP = 20.0, 2e-5, 1.0
-PER_CUSTOMER = 8
 NUM_HELD_OUT = 500
 DENSE_BFLOAT16 = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12, "A10": 125e12}
 """Data-sheet peaks, FLOP/s, that utilisation on a GPU is stated against."""
@@ -86,7 +84,7 @@ class Shop:
                 seen.update(pair)
         return np.array(pairs)
 
-    def last_and_next(self, rng: np.random.Generator, customers: NDArray, num: int, last: int = PER_CUSTOMER) -> Batch:
+    def last_and_next(self, rng: np.random.Generator, customers: NDArray, num: int, last: int = 8) -> Batch:
         """Pairs of each of the `last` products that a customer bought before a random moment, and the next one."""
         pairs: list[tuple[int, int]] = []
         while len(pairs) < num:
@@ -141,11 +139,6 @@ def ranking_loss(vectors: Tensor, anchor: Tensor, positive: Tensor) -> Tensor:
     return functional.cross_entropy(SCALE * vectors[anchor] @ vectors[columns].T, target)
 
 
-def autocast(device: torch.device, precision: str) -> Any:
-    """Autocast to bfloat16, or nothing."""
-    return torch.autocast(device.type, torch.bfloat16) if precision == "bfloat16" else nullcontext()
-
-
 def ours(model: str, texts: list[str], precision: str, num_steps: int) -> Side:
     """Packed, each distinct text once."""
     encoder = Encoder.load(model, "float32")
@@ -153,7 +146,7 @@ def ours(model: str, texts: list[str], precision: str, num_steps: int) -> Side:
     def loss_of(batch: Batch) -> Tensor:
         distinct, rows = np.unique(batch, return_inverse=True)
         ids = encoder.tokenize([texts[text] for text in distinct])
-        with autocast(encoder.device, precision):
+        with torch.autocast(encoder.device.type, torch.bfloat16, precision == "bfloat16"):
             vectors = packed.embed(encoder, ids)
         pairs = torch.from_numpy(rows.reshape(batch.shape)).to(encoder.device)
         return ranking_loss(vectors, pairs[:, 0], pairs[:, 1])
@@ -174,21 +167,10 @@ def theirs(model: str, texts: list[str], precision: str, dropout: bool, num_step
 
     def loss_of(batch: Batch) -> Tensor:
         columns = [batch_to_device(whole.preprocess([texts[t] for t in batch[:, side]]), device) for side in (0, 1)]
-        with autocast(device, precision):
+        with torch.autocast(device.type, torch.bfloat16, precision == "bfloat16"):
             return loss(columns, torch.arange(len(batch), device=device))
 
     return Side(whole[0].auto_model, loss_of, num_steps)
-
-
-def sides(model: str, texts: list[str], num_steps: int) -> dict[str, Side]:
-    """All that are compared."""
-    return {
-        "ours_bfloat16": ours(model, texts, "bfloat16", num_steps),
-        "ours_float32": ours(model, texts, "float32", num_steps),
-        "theirs_default": theirs(model, texts, "float32", True, num_steps),
-        "theirs_bfloat16": theirs(model, texts, "bfloat16", False, num_steps),
-        "theirs_float32": theirs(model, texts, "float32", False, num_steps),
-    }
 
 
 def judged(encoder: Encoder, texts: list[str], pairs: Batch) -> tuple[NDArray, dict[str, float]]:
@@ -211,25 +193,29 @@ def compare(model: str, shop: Shop, batches: list[Batch], held_out: Batch) -> di
     encoder = Encoder.load(model, "float32")
     _, before = judged(encoder, shop.texts, held_out)
     warm, *rest = batches
-    rivals = sides(model, shop.texts, len(batches))
+    rivals = {
+        "ours_bfloat16": ours(model, shop.texts, "bfloat16", len(batches)),
+        "ours_float32": ours(model, shop.texts, "float32", len(batches)),
+        "theirs_default": theirs(model, shop.texts, "float32", True, len(batches)),
+        "theirs_bfloat16": theirs(model, shop.texts, "bfloat16", False, len(batches)),
+        "theirs_float32": theirs(model, shop.texts, "float32", False, len(batches)),
+    }
     for side in rivals.values():
         side.step(warm)
     for number, batch in enumerate(rest):
         names = list(rivals)
         for name in names[number % len(names) :] + names[: number % len(names)]:
             rivals[name].step(batch)
-        if number % 5 == 4:
-            print(f"  step {number + 2} of {len(batches)}", flush=True)
+        print(f"  step {number + 2} of {len(batches)}", flush=True)
     figures: dict[str, Any] = {"steps": len(batches), "pairs": len(warm)}
     figures["distinct_texts"] = round(float(np.mean([len(np.unique(batch)) for batch in batches])), 1)
     figures["pairs_per_second"] = {n: round(len(warm) / np.median(s.seconds[1:]), 1) for n, s in rivals.items()}
     figures["quality"] = {"before": before}
-    reference: NDArray | None = None
+    losses = {}
     for name, side in rivals.items():
         encoder.model = side.network.eval()
-        losses, quality = judged(encoder, shop.texts, held_out)
-        reference = losses if reference is None else reference
-        apart = losses - reference
+        losses[name], quality = judged(encoder, shop.texts, held_out)
+        apart = losses[name] - losses["ours_bfloat16"]
         error = 1.96 * apart.std() / np.sqrt(len(apart))
         quality["loss_minus_ours"] = [round(float(apart.mean() + sign * error), 4) for sign in (-1, 0, 1)]
         figures["quality"][name] = quality | {"last_training_loss": round(side.losses[-1], 4)}
