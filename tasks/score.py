@@ -5,6 +5,7 @@ writes  artifacts/score   recommendations.parquet, launches.parquet, summary.jso
 """
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from nightmarket.contracts import InputError
+from nightmarket.encoding.ranks import ALONE, Ranks
 from nightmarket.ranking import Scene
 from nightmarket.ranking.lists import fill
 from nightmarket.ranking.reasons import Facts, Paths, explain, mix
@@ -34,6 +36,8 @@ SCHEMA = pa.schema(
         ("reason_kind", pa.string()),
     ]
 )
+SLICE = 256
+"""Customers that are scored together; with several processes, slices are dealt out in turn."""
 STEP = 1024
 SHORTLIST = 4
 """So many times what is recommended is scored by the whole forest: on the demo 99.7% of the lists of 20 come out as if
@@ -54,26 +58,41 @@ def run(settings: Settings) -> None:
         raise InputError("there is no champion yet; run `make nightly`, whose gate makes the first")
     manifest.verify(storage.CHAMPION)
     champion = model.load(storage.CHAMPION / "rank")
-    summary = deliver(settings, model.prepared(), champion)
+    ranks = Ranks.current()
+    summary = deliver(settings, model.prepared(), champion, ranks)
+    if not ranks.first:
+        return
     receipt = storage.read_json(storage.CHAMPION / "receipt.json")
     storage.write_json(summary | {"champion": receipt["version"]}, OUT / "summary.json")
     log.info("score: %s recommendations from version %s", f"{summary['num_recommendations']:,}", receipt["version"])
 
 
-def deliver(settings: Settings, data: model.Prepared, champion: model.Model) -> dict[str, Any]:
-    """Write recommendations.parquet, some customers at a time, and return what the summary says of it."""
+def deliver(settings: Settings, data: model.Prepared, champion: model.Model, ranks: Ranks = ALONE) -> dict[str, Any]:
+    """Write recommendations.parquet, some customers at a time, and return what the summary says of it.
+
+    Only the first of several processes writes and has something to say; the others score for it.
+    """
     scene = champion.scene(data, storage.CHAMPION / "finetune", data.windows["deliver"])
     customers = storage.read_table(model.PREPARED / "customers.parquet", columns=["customer_id"])["customer_id"]
     kinds: Counter[str] = Counter()
     shown = np.zeros(data.histories.num_items, bool)
     served = total = 0
+    slices = list(scene.evidence.slices(SLICE))
+    scored = _recommend(champion, scene, data, settings, slices[ranks.rank :: ranks.size])
+    in_turn = _in_turn(scored, math.ceil(len(slices) / ranks.size), ranks)
+    if not ranks.first:
+        list(in_turn)
+        return {}
     with storage.table_writer(OUT / "recommendations.parquet", SCHEMA) as write:
-        for found in _recommend(champion, scene, data, settings):
+        for found in in_turn:
             kinds.update(found["reason_kind"].tolist())
             shown[found["item"]] = True
             served += int(np.unique(found["customer"]).size)
             total += found["item"].size
             write(_table(found, customers, data))
+            done = int(found["customer"][-1]) + 1
+            if done % STEP < SLICE or done == len(customers):
+                log.info("score: %s of %s customers", f"{done:,}", f"{len(customers):,}")
     return {
         "num_customers": served,
         "num_products": int(shown.sum()),
@@ -85,13 +104,12 @@ def deliver(settings: Settings, data: model.Prepared, champion: model.Model) -> 
 
 
 def _recommend(
-    champion: model.Model, scene: Scene, data: model.Prepared, settings: Settings
+    champion: model.Model, scene: Scene, data: model.Prepared, settings: Settings, slices: list[slice]
 ) -> Iterator[dict[str, NDArray]]:
-    """customer, item, rank, score, probability, reason, reason_kind; best first, some customers at a time."""
+    """customer, item, rank, score, probability, reason, reason_kind; best first, for each slice of customers."""
     forest = champion.ranker(scene.promotion_plan)
     paths, facts = Paths(forest.booster), Facts(scene.evidence, data.products)
-    num_customers = scene.evidence.histories.num_customers
-    for batch in scene.batches():
+    for batch in scene.batches(wanted=slices):
         features = forest.columns(batch.features, scene.features)
         near = forest.shortlist(features, batch.customer, SHORTLIST * settings.num_recommendations)
         score = forest.score(features[near], list(forest.features))
@@ -118,9 +136,35 @@ def _recommend(
             "reason": np.array(told.texts, object),
             "reason_kind": told.family,
         }
-        done = int(batch.customer[-1]) + 1
-        if done % STEP < batch.customers.num or done == num_customers:
-            log.info("score: %s of %s customers", f"{done:,}", f"{num_customers:,}")
+
+
+def _in_turn(scored: Iterator[dict[str, NDArray]], rounds: int, ranks: Ranks) -> Iterator[dict[str, NDArray]]:
+    """What all ranks scored, in the order of the customers, on the first; nothing on the others.
+
+    One slice of each rank travels per round, so memory does not grow with the number of customers.
+    """
+    if ranks.size == 1:
+        yield from scored
+        return
+    for _ in range(rounds):
+        own = _packed(next(scored, None))
+        ends = np.cumsum(ranks.counts(own.size))
+        whole = ranks.gather(own)
+        for part in np.split(whole, ends[:-1]) if whole is not None else ():
+            if part.size:
+                table = pa.ipc.open_stream(pa.py_buffer(part)).read_all()
+                yield {name: table[name].to_numpy() for name in table.column_names}
+
+
+def _packed(found: dict[str, NDArray] | None) -> NDArray[np.uint8]:
+    """Arrays as bytes; none for None."""
+    if found is None:
+        return np.zeros(0, np.uint8)
+    table = pa.table(found)
+    with pa.BufferOutputStream() as stream:
+        with pa.ipc.new_stream(stream, table.schema) as writer:
+            writer.write_table(table)
+        return np.frombuffer(stream.getvalue(), np.uint8)
 
 
 def _best(

@@ -18,6 +18,7 @@ Shapes: R ranks, N rows, D width.
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
@@ -28,6 +29,8 @@ from nightmarket.contracts import InputError
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+    from nightmarket.encoding.encoder import Encoder, Progress
 
 PIECE = 1 << 26
 """Bytes that travel at a time."""
@@ -94,6 +97,18 @@ class Ranks:
                 dist.recv(piece, rank)
             start += count
         return whole  # type: ignore[return-value]
+
+    def agree(self, values: Array) -> Array:
+        """Rank 0's array on every rank; dtype and width are the same on all, the number of rows may differ."""
+        if self.size == 1:
+            return values
+        import torch.distributed as dist
+
+        count = self.counts(len(values))[0]
+        agreed = np.ascontiguousarray(values) if self.first else np.empty((count, *values.shape[1:]), values.dtype)
+        for piece in _pieces(agreed):
+            dist.broadcast(piece, 0)
+        return agreed  # type: ignore[return-value]
 
     def counts(self, number: int) -> list[int]:
         """Everybody's number, on every rank."""
@@ -167,6 +182,34 @@ class Ranks:
         self.counts(0)
 
 
+ALONE = Ranks()
+"""One process."""
+
+
+def encode_shared(
+    encoder: "Encoder", texts: Sequence[str], ranks: Ranks, progress: "Progress | None" = None
+) -> NDArray[np.float32] | None:
+    """`encoder.encode(texts)` by all ranks together: float32 [T, D] in the texts' order on rank 0, None elsewhere.
+
+    Texts are dealt out by their length, so every rank has as much to do, of each length. A vector does not depend on
+    the texts beside it, so the result has the same bytes as one process's.
+    """
+    if ranks.size == 1:
+        return encoder.encode(texts, progress)
+    order = np.argsort([len(text) for text in texts], kind="stable")
+
+    def tell(done: int, _: int, seconds: float) -> None:
+        if progress is not None and ranks.first:
+            progress(min(done * ranks.size, len(texts)), len(texts), seconds)
+
+    found = ranks.gather(encoder.encode([texts[row] for row in order[ranks.rank :: ranks.size]], tell))
+    if found is None:
+        return None
+    vectors = np.empty_like(found)
+    vectors[np.concatenate([order[rank :: ranks.size] for rank in range(ranks.size)])] = found
+    return vectors
+
+
 def _join() -> None:
     """Join the group once; this process's GPU becomes its current one."""
     import torch
@@ -184,7 +227,7 @@ def _join() -> None:
             )
         torch.cuda.set_device(local)
         backend = "cpu:gloo,cuda:nccl"
-    dist.init_process_group(backend)
+    dist.init_process_group(backend, timeout=timedelta(hours=2))  # the first may be long at what it does alone
 
 
 def _pieces(rows: NDArray[Any]) -> "Iterable[Tensor]":

@@ -33,8 +33,9 @@ Ints = NDArray[np.int32]
 T = TypeVar("T")
 R = TypeVar("R")
 CHUNK = 256
-WORKERS = max(1, min(4, os.cpu_count() or 1))
-"""Batches that are made side by side, ahead of the one in use: numpy, scipy and torch leave Python's lock."""
+WORKERS = max(1, min(4, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE") or 1)))
+"""Batches that are made side by side, ahead of the one in use: numpy, scipy and torch leave Python's lock. Processes
+of torchrun share the cores."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,8 @@ class Scene:
         """Names of the feature columns of `launches`."""
         return self._launches.names([source.name for source in self.launch_sources])
 
-    def batches(self, step: int = CHUNK) -> Iterator[Batch]:
-        """Products that were sold before, `step` customers at a time."""
+    def batches(self, step: int = CHUNK, wanted: Iterable[slice] | None = None) -> Iterator[Batch]:
+        """Products that were sold before, `step` customers at a time, or for the `wanted` slices of customers."""
         sources = self.sources
 
         def made(rows: slice) -> Batch:
@@ -123,7 +124,7 @@ class Scene:
             features = self._table.rows(customers, customer, item, scores)
             return Batch(customers, customer + np.int32(rows.start), item, features)
 
-        return ahead(made, self.evidence.slices(step))
+        return ahead(made, self.evidence.slices(step) if wanted is None else wanted)
 
     def launches(self, step: int = CHUNK) -> Iterator[Batch]:
         """Products that come on sale, in chunks of customers; nothing where there are none."""
