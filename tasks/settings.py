@@ -24,7 +24,7 @@ STAGES = (
     "readout",
     "report",
 )
-STEPS = ("snapshot", "register", "launch", "find")
+STEPS = ("snapshot", "register", "launch", "find", "shrink")
 """Steps touch the world outside their files or run by hand alone, so DVC does not run them; a flow does."""
 
 
