@@ -3,24 +3,30 @@
 reads   artifacts/prepare/texts.parquet   one row per distinct text
         artifacts/pretrain                which model to take: a pre-trained one where the gate kept it
 writes  artifacts/embed                   vectors (f16, unit norm) with the texts' hashes, and a manifest
-keeps   .nightmarket/embeddings/          vectors of all texts ever seen, per model and settings
+keeps   .nightmarket/embeddings/          vectors of all texts of the last weeks, per model and settings
 """
 
 import hashlib
 import logging
+import time
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
 
-from nightmarket.encoding import PACKAGED, fingerprint, lookup, resolve_model, text_hashes
+from nightmarket.encoding import PACKAGED, cached_folder, fingerprint, lookup, resolve_model, text_hashes
+from nightmarket.encoding.ranks import Ranks, encode_shared
 from tasks import storage
 from tasks.settings import StageSettings
+from tasks.vectors import Store, prune
 
 TEXTS = storage.ARTIFACTS / "prepare" / "texts.parquet"
 PRETRAINED = storage.ARTIFACTS / "pretrain" / "manifest.json"
 OUT = storage.ARTIFACTS / "embed"
+VERSION = 2
+"""Raised when the same model and settings come to give other vectors, so that none of before is used."""
 log = logging.getLogger("nightmarket")
 
 
@@ -31,30 +37,53 @@ class Settings(StageSettings):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="of matrix products; auto: bfloat16 where the device has it in hardware, else float32"
     )
+    document_prompt: str | None = Field(
+        None, description="text before each product text, as 'passage: ' for E5; null: what the model's folder says"
+    )
+    query_prompt: str | None = Field(
+        None, description="text before each search query, as 'query: '; null: what the model's folder says"
+    )
+    dim: int | None = Field(
+        None, ge=1, description="first numbers of a vector that are kept, for models trained so (Matryoshka); null: all"
+    )
+    keep_days: int = Field(30, ge=1, description="days without use after which a kept vector is dropped")
+
+    @property
+    def encoder(self) -> dict[str, Any]:
+        """What `load_encoder` takes beside the precision."""
+        return self.model_dump(include={"model", "document_prompt", "query_prompt", "dim"})
 
 
 def run(settings: Settings) -> None:
     """Write artifacts/embed."""
     settings = settings.model_copy(update={"model": chosen(settings.model)})
+    started, ranks = time.perf_counter(), Ranks.current()
     texts = storage.read_table(TEXTS, ["text"])["text"].to_pylist()
     hashes = text_hashes(texts)
-    store = Store(store_folder(settings.model, settings.precision))
-    stored = store.read()
-    missing = lookup(hashes, *stored)[1] if stored is not None else np.arange(len(texts))
+    content = _content(settings)
+    store = Store(store_folder(settings, content), today(), settings.keep_days)
+    stored = store.read() if ranks.first else None
+    missing = np.arange(len(texts)) if stored is None else lookup(hashes, stored.hashes, stored.vectors)[1]
+    missing = ranks.agree(missing)  # another night may add some at this moment
     log.info("embed: %s of %s texts are new", f"{len(missing):,}", f"{len(texts):,}")
-    if len(missing) or stored is None:
-        store.add(hashes[missing], encode([texts[row] for row in missing], settings))
-        stored = store.read()
-    if stored is None:
+    if len(missing) or not len(texts):
+        fresh = encode([texts[row] for row in missing], settings)
+        if fresh is not None:
+            store.add(hashes[missing], fresh)
+    if not ranks.first:
+        return
+    if store.entries is None:
         raise RuntimeError("the embedding store lost what was just written")
-    vectors, missing = lookup(hashes, *stored)
-    if len(missing):
-        raise RuntimeError(f"the embedding store lost {len(missing)} vectors that were just written")
+    vectors, lost = lookup(hashes, store.entries.hashes, store.entries.vectors)
+    if len(lost):
+        raise RuntimeError(f"the embedding store lost {len(lost)} vectors that were just written")
     storage.write_tensors({"vectors": vectors, "hashes": hashes}, OUT / "vectors.safetensors")
     facts = {"num_texts": len(texts), "dim": int(vectors.shape[1]), "dtype": "float16", "unit_norm": True}
-    storage.write_json(
-        {"model": settings.model, "precision": settings.precision, **facts} | describe(settings), OUT / "manifest.json"
-    )
+    about = {"model": settings.model, "precision": settings.precision, "model_fingerprint": content}
+    storage.write_json(about | facts | {"encoder": settings.encoder}, OUT / "manifest.json")
+    store.tidy(hashes)
+    prune(store.folder.parent, today(), settings.keep_days)
+    log.info("embed: %s vectors written after %.2f s", f"{len(texts):,}", time.perf_counter() - started)
 
 
 def chosen(model: str) -> str:
@@ -63,59 +92,33 @@ def chosen(model: str) -> str:
     return found["model"] if found["kept"] else model
 
 
-def encode(texts: list[str], settings: Settings) -> np.ndarray:
-    """Vectors float16 [T, d] by the frozen encoder, with progress in the log."""
-    from nightmarket.encoding.encoder import Encoder, log_progress
+def encode(texts: list[str], settings: Settings) -> np.ndarray | None:
+    """Vectors float16 [T, d] by the frozen encoder, with progress in the log; None on all processes but the first."""
+    from nightmarket.encoding import load_encoder
+    from nightmarket.encoding.encoder import log_progress
 
-    encoder = Encoder.load(settings.model, settings.precision)
+    encoder = load_encoder(**settings.encoder, precision=settings.precision)
     log.info("embed: %s on %s in %s", settings.model, encoder.device.type, str(encoder.dtype).removeprefix("torch."))
-    return encoder.encode(texts, log_progress(log, "embed")).astype(np.float16)
+    vectors = encode_shared(encoder, texts, Ranks.current(), log_progress(log, "embed"))
+    return None if vectors is None else vectors.astype(np.float16)
 
 
-def describe(settings: Settings) -> dict[str, str]:
-    """What names the model's content in the manifest."""
-    return {"model_fingerprint": fingerprint(resolve_model(settings.model))}
+def today() -> date:
+    """The day that vectors are used on, UTC."""
+    return datetime.now(UTC).date()
 
 
-def store_folder(model: str, precision: str) -> Path:
-    """Where vectors of this model in this precision are kept; a changed weight or setting has another folder."""
-    name = hashlib.blake2b(f"{fingerprint(resolve_model(model))}|{precision}|1".encode(), digest_size=10).hexdigest()
-    return storage.private("embeddings", name, "x").parent
+def store_folder(settings: Settings, content: str) -> Path:
+    """Where vectors of these settings are kept; `content` is the model's fingerprint. A change has another folder."""
+    key = "|".join([content, settings.precision, repr(settings.document_prompt), str(settings.dim), str(VERSION)])
+    return storage.private("embeddings", hashlib.blake2b(key.encode(), digest_size=10).hexdigest(), "x").parent
 
 
-class Store:
-    """Shards of hashes and vectors, named after the SHA-256 of their content.
+def _content(settings: Settings) -> str:
+    """The model's fingerprint; a hub model is fetched first, where that is allowed, to be known by its content."""
+    where = resolve_model(settings.model)
+    if cached_folder(where) is None:
+        from nightmarket.encoding import load_encoder
 
-    A shard is written once, under its own name, and never changed: two writers cannot harm each other. One whose
-    content does not match its name is deleted, and its texts are encoded again.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def read(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Hashes uint8 [S, 16] and vectors float16 [S, d] of all good shards, or None where there is none."""
-        from safetensors.numpy import load
-
-        shards = []
-        for path in sorted(self.folder.glob("*.safetensors")):
-            content = path.read_bytes()
-            if hashlib.sha256(content).hexdigest() != path.stem:
-                log.warning("embed: a shard of the embedding store is damaged; its texts are encoded again")
-                path.unlink(missing_ok=True)
-                continue
-            shards.append(load(content))
-        if not shards:
-            return None
-        return np.concatenate([s["hashes"] for s in shards]), np.concatenate([s["vectors"] for s in shards])
-
-    def add(self, hashes: np.ndarray, vectors: np.ndarray) -> None:
-        """Keep vectors; a kill leaves either the whole shard or nothing."""
-        from safetensors.numpy import save
-
-        if not np.isfinite(vectors).all():
-            raise RuntimeError("the encoder gave vectors that are not finite")
-        content = save({"hashes": np.ascontiguousarray(hashes), "vectors": np.ascontiguousarray(vectors)})
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with storage.replacing(self.folder / f"{hashlib.sha256(content).hexdigest()}.safetensors") as temporary:
-            temporary.write_bytes(content)
+        load_encoder(**settings.encoder, precision=settings.precision)
+    return fingerprint(where)

@@ -1,14 +1,14 @@
 import json
-import multiprocessing
-import os
 import shutil
+from datetime import date, timedelta
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from nightmarket.encoding import PACKAGED, Encoder, resolve_model, text_hashes
+from nightmarket.encoding import PACKAGED, Encoder, StaticEncoder, load_encoder, resolve_model, text_hashes
 from tasks import embed, storage
+from tasks.vectors import MOST_SHARDS
 
 TEXTS = [f"{size} OZ {name}" for size in range(1, 6) for name in ("WHOLE MILK", "RYE BREAD", "GREEN TEA")]
 
@@ -97,39 +97,78 @@ def test_a_shard_that_a_kill_left_half_written_is_never_read(checkout, encoded):
     assert len(encoded) == 1
 
 
-def test_another_precision_has_a_store_of_its_own(checkout, encoded):
+@pytest.mark.parametrize("change", [{"precision": "float32"}, {"document_prompt": "passage: "}, {"dim": 64}])
+def test_another_setting_has_a_store_of_its_own(checkout, encoded, change):
     embed.run(embed.Settings())
-    embed.run(embed.Settings(precision="float32"))
+    before = vectors()["vectors"]
+    embed.run(embed.Settings(**change))
+    assert [len(texts) for texts in encoded] == [15, 15]
+    assert not np.array_equal(vectors()["vectors"], before)
+
+
+def test_prompt_and_dimension_shape_the_vectors_and_stand_in_the_manifest(checkout):
+    settings = embed.Settings(document_prompt="passage: ", query_prompt="query: ", dim=64)
+    embed.run(settings)
+    expected = Encoder.load(PACKAGED).encode([f"passage: {text}" for text in TEXTS])[:, :64]
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    assert (vectors()["vectors"].astype(np.float32) * expected).sum(axis=1).min() > 0.999
+    manifest = json.loads((embed.OUT / "manifest.json").read_text())
+    assert manifest["dim"] == 64
+    again = load_encoder(**manifest["encoder"])
+    assert (again.prompt, again.query_prompt, again.dim) == ("passage: ", "query: ", 64)
+
+
+def test_a_changed_model_folder_has_a_store_of_its_own(checkout, tmp_path, encoded):
+    folder = tmp_path / "model"
+    shutil.copytree(resolve_model(PACKAGED), folder)
+    for _ in range(2):
+        embed.run(embed.Settings(model=str(folder)))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"layer_norm_eps": 1e-6}))
+    embed.run(embed.Settings(model=str(folder)))
     assert [len(texts) for texts in encoded] == [15, 15]
 
 
-def test_a_changed_model_folder_has_a_store_of_its_own(checkout, tmp_path):
-    folder = tmp_path / "model"
-    shutil.copytree(resolve_model(PACKAGED), folder)
-    before = embed.store_folder(str(folder), "auto")
-    assert embed.store_folder(str(folder), "auto") == before
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"layer_norm_eps": 1e-6}))
-    assert embed.store_folder(str(folder), "auto") != before
+@pytest.fixture
+def quick_model(tmp_path):
+    """The folder of a static embedding, so that a hundred nights take a second."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = Tokenizer(models.WordLevel({"[UNK]": 0, "MILK": 1, "BREAD": 2, "TEA": 3}, unk_token="[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    StaticEncoder(words, torch.eye(4)).save(tmp_path / "static")
+    return str(tmp_path / "static")
 
 
-def _write_shards(folder, number):
-    store = embed.Store(folder)
-    for i in range(20):
-        texts = [f"{number}-{i}-{j}" for j in range(5)] + [f"shared-{i}"]
-        store.add(text_hashes(texts), np.full((6, 4), i, np.float16))
-        store.read()
+def on_day(day, monkeypatch):
+    monkeypatch.setattr(embed, "today", lambda: date(2026, 1, 1) + timedelta(days=day))
 
 
-def test_two_writers_at_once_lose_nothing(tmp_path):
-    context = multiprocessing.get_context("fork")
-    writers = [context.Process(target=_write_shards, args=(tmp_path / "store", n)) for n in range(2)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-        assert writer.exitcode == 0
-    hashes, found = embed.Store(tmp_path / "store").read()
-    assert len(np.unique(hashes, axis=0)) == 2 * 20 * 5 + 20
-    assert len(found) == 240
-    assert os.listdir(tmp_path / "store") == [name for name in os.listdir(tmp_path / "store") if name[0] != "."]
+def test_a_hundred_nights_of_one_new_text_each_leave_few_shards_and_encode_each_text_once(
+    checkout, encoded, quick_model, monkeypatch
+):
+    for night in range(100):
+        on_day(night, monkeypatch)
+        write_texts([*TEXTS, *(f"{i} NEW TEA" for i in range(night))])
+        embed.run(embed.Settings(model=quick_model))
+        assert len(list((checkout / ".nightmarket" / "embeddings").rglob("*.safetensors"))) <= MOST_SHARDS
+    assert [len(texts) for texts in encoded] == [15] + [1] * 99
+
+
+def test_a_model_that_no_night_uses_for_long_is_dropped(checkout, encoded, quick_model, monkeypatch):
+    whole, short = embed.Settings(model=quick_model), embed.Settings(model=quick_model, dim=2)
+    nights = (
+        (0, short, 15),
+        (0, whole, 15),
+        (30, whole, 0),
+        (35, short, 0),
+        (60, whole, 0),
+        (71, whole, 0),
+        (71, short, 15),
+    )
+    for day, settings, number in nights:
+        on_day(day, monkeypatch)
+        before = len(encoded)
+        embed.run(settings)
+        assert sum(len(texts) for texts in encoded[before:]) == number, (day, settings.dim)

@@ -37,6 +37,12 @@ def tiny_decoder(tmp_path_factory):
         torch.manual_seed(5)
         Qwen3Model(Qwen3Config(vocab_size=len(vocabulary), intermediate_size=48, **sizes)).save_pretrained(folder)
     set_pooling(folder, {"pooling_mode": "lasttoken", "embedding_dimension": 32})
+    types = (
+        ("", "base.modules.transformer.Transformer"),
+        ("1_Pooling", "sentence_transformer.modules.pooling.Pooling"),
+    )
+    modules = [{"name": path or "0", "path": path, "type": f"sentence_transformers.{kind}"} for path, kind in types]
+    (folder / "modules.json").write_text(json.dumps(modules))
     return folder
 
 
