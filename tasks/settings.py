@@ -12,6 +12,7 @@ from nightmarket.contracts import InputError
 STAGES = (
     "validate",
     "prepare",
+    "pretrain",
     "embed",
     "finetune",
     "rank",

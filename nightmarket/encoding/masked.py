@@ -236,9 +236,9 @@ class Pretrainer:
 
     def trained(self) -> Encoder:
         """The encoder with the body as it is now, in float32; its pooling and settings are the old one's."""
-        twin = copy.copy(self.encoder)
-        twin.model = self.body
-        return twin
+        old = self.encoder
+        prompts = (old.prompt, old.query_prompt)
+        return Encoder(self.body, old.tokenizer, old.pooling, old.max_length, *prompts, cut=old.cut)
 
     def state(self) -> Tensors:
         """Everything that the next step depends on, as arrays."""

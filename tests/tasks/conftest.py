@@ -9,11 +9,13 @@ import yaml
 from bench.shop import write_shop
 from tasks.__main__ import main
 
-STAGES = ("snapshot", "validate", "prepare", "embed", "finetune", "rank", "respond", "segment", "demand", "evaluate")
+STAGES = ("snapshot", "validate", "prepare", "pretrain", "embed", "finetune", "rank", "respond", "segment", "demand")
+STAGES += ("evaluate",)
 PARAMS = {
     "snapshot": {"source": "folder", "folder": "tables", "time_zone": "Asia/Shanghai"},
     "validate": {},
     "prepare": {"target_weeks": 3},
+    "pretrain": {},
     "embed": {},
     "finetune": {"max_steps": 6, "validate_every": 3, "validate_customers": 20, "random_texts": 64, "hidden": 16},
     "rank": {"use_text": True, "num_trees": 12, "launch_trees": 6, "num_leaves": 7},
