@@ -7,6 +7,7 @@ mask, and a text's vector does not depend on its companions.
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -162,13 +163,22 @@ class Encoder:
         return lanes.on_threads if isinstance(forward, Fused) else lanes.one_by_one
 
     def _batches(self, texts: Sequence[str], role: Role) -> Iterator[Batch]:
-        """All texts, tokenised when their turn comes; many characters first, so that equal lengths stay together."""
-        order = np.array(sorted(range(len(texts)), key=lambda row: (-len(texts[row]), texts[row])), dtype=np.int64)
+        """Full batches as soon as enough texts of a length are tokenised, the rest at the end.
+
+        So there are at most two shapes per length, for each of which oneDNN builds its kernels once. Texts come in
+        their alphabetical order: batches follow from the set of texts.
+        """
+        order = np.array(sorted(range(len(texts)), key=texts.__getitem__), dtype=np.int64)
+        waiting: defaultdict[int, list[tuple[int, Sequence[int]]]] = defaultdict(list)
         for start in range(0, len(order), _TEXTS_AHEAD):
             some = order[start : start + _TEXTS_AHEAD]
-            ids = self.tokenize([texts[row] for row in some], role)
-            for rows in equal_length_batches(ids, self._budget):
-                yield some[rows], [ids[row] for row in rows]
+            for row, ids in zip(some, self.tokenize([texts[row] for row in some], role), strict=True):
+                same = waiting[len(ids)]
+                same.append((row, ids))
+                if (len(same) + 1) * len(ids) > self._budget:
+                    yield _batch(waiting.pop(len(ids)))
+        for length in sorted(waiting, reverse=True):
+            yield _batch(waiting[length])
 
     def _token_ids(self, texts: list[str]) -> list[list[int]]:
         def usual(some: list[str]) -> list[list[int]]:
@@ -222,6 +232,11 @@ def equal_length_batches(ids: Sequence[Sequence[int]], budget: int = TOKENS_PER_
             end += 1
         yield np.array(order[start:end], dtype=np.int64)
         start = end
+
+
+def _batch(texts: list[tuple[int, Sequence[int]]]) -> Batch:
+    rows, ids = zip(*texts, strict=True)
+    return np.array(rows, dtype=np.int64), list(ids)
 
 
 class Ticker:

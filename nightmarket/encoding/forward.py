@@ -37,8 +37,7 @@ class Quickest:
             return plain(model)
         made_of = _state(model)
         if self._forward is None or made_of != self._made_of:
-            with torch.no_grad():
-                self._forward, self._made_of = quickest(model, self.int8), made_of
+            self._forward, self._made_of = quickest(model, self.int8), made_of
         return self._forward
 
 
@@ -47,6 +46,7 @@ def plain(model: Any) -> Forward:
     return lambda ids_BL: model(input_ids=ids_BL).last_hidden_state
 
 
+@torch.no_grad()
 def quickest(model: Any, int8: bool) -> Forward:
     """Fused on the CPU, compiled on CUDA, each only if it agrees with the plain one on a probe; else the plain one."""
     usual = plain(model)

@@ -155,8 +155,11 @@ def attention(qkv: Tensor, length: int, num_heads: int) -> Tensor:
     else:
         wide = scores.abs().amax(-1, keepdim=True) >= _WIDE
         weights = torch.where(wide, scores.softmax(-1), scores.exp())
-    total = weights.view(-1, length) @ qkv.new_ones(length, 1)
-    mixed = torch.bmm(weights, value).div_(total.view(-1, length, 1))
+    if weights.dtype == torch.float32:  # few rows times a vector have a kernel of their own, with other last bits
+        total = weights.sum(-1, keepdim=True)
+    else:
+        total = (weights.view(-1, length) @ qkv.new_ones(length, 1)).view(-1, length, 1)
+    mixed = torch.bmm(weights, value).div_(total)
     return mixed.view(num, num_heads, length, width).transpose(1, 2).reshape(num * length, num_heads * width)
 
 
