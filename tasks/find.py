@@ -28,6 +28,15 @@ from tasks.settings import StageSettings
 NEVER = -1
 """Week of the last sale of a product that was never sold."""
 WIDTH = 60
+SCHEMA = pa.schema(
+    [("place", pa.int32())]
+    + [
+        (name, pa.string())
+        for name in ("product_id", "title", "text", "brand", "department", "category", "type", "size")
+    ]
+    + [("price", pa.float32()), ("purchases", pa.int64()), ("similarity", pa.float32()), ("words", pa.string())]
+)
+"""Of the files."""
 log = logging.getLogger("nightmarket")
 
 
@@ -116,16 +125,17 @@ def _meaning(root: Path, texts: list[str], query: str) -> tuple[NDArray, NDArray
     manifest.verify(folder)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    from nightmarket.encoding.encoder import Encoder, log_progress
+    from nightmarket.encoding.encoder import log_progress
+    from nightmarket.encoding.loading import load_encoder
 
-    encoder = Encoder.load(str(folder / "finetune" / "encoder"), "auto")
+    encoder = load_encoder(str(folder / "finetune" / "encoder"))
     stored = storage.read_tensors(folder / "finetune" / "text_vectors.safetensors")
     vectors, missing = lookup(text_hashes(texts), stored["hashes"], stored["vectors"])
     if missing.size:
         log.info("find: %s texts are new to the champion and are encoded now", f"{missing.size:,}")
         new = encoder.encode([texts[row] for row in missing], log_progress(log, "find"))
         vectors[missing] = new.astype(vectors.dtype)
-    return vectors, encoder.encode([query])[0]
+    return vectors, encoder.encode([query], role="query")[0]
 
 
 def _answer(hits: list[Hit], products: pd.DataFrame, texts: list[str], sold: NDArray[np.int64]) -> Answer:
@@ -138,9 +148,9 @@ def _answer(hits: list[Hit], products: pd.DataFrame, texts: list[str], sold: NDA
         shown = {"place": place, "product_id": str(first["product_id"]), "text": texts[hit.text]}
         shown |= {"products": len(part), "brand": _said(first["brand"]), "price": _number(first["price"])}
         rows.append(shown | {"why": _why(hit)})
-    columns = "place product_id title text brand department category type size price purchases similarity words"
     table = pd.concat(parts) if parts else products.iloc[:0]
-    return Answer(rows, pa.Table.from_pandas(table.reindex(columns=columns.split()), preserve_index=False))
+    made = pa.Table.from_pandas(table.reindex(columns=SCHEMA.names), preserve_index=False)
+    return Answer(rows, made.cast(SCHEMA))
 
 
 def _why(hit: Hit) -> str:
