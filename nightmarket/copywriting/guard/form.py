@@ -25,8 +25,8 @@ _PEOPLE = re.compile(
     r"[\w.+-]+@[\w-]+|\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{10,}\b|\b\d{7,}\b|\+?\d[\d ()-]{8,}\d|"
     r"\b(?:customer|user|member|account|household|client)[ _-]?(?:id|no\.?|number|#)|"
     r"会员号|用户号|手机号|身份证|微信号|"
-    r"\b(?:mr|mrs|ms|dr)\.? ?[A-Z]|"
-    r"\b(?:dear|hi|hello|hey) [A-Z][a-z]+|尊敬的[^顾会客用]|亲爱的[^顾会客用朋]|先生|女士",
+    r"\b(?i:mr|mrs|ms|dr)\b\.? ?[A-Z]|"
+    r"\b(?i:dear|hi|hello|hey) [A-Z][a-z]+|尊敬的[^顾会客用]|亲爱的[^顾会客用朋]|先生|女士",
 )
 _SHOUT = re.compile(r"\b[A-Z]{3,}(?:\W+[A-Z]{2,})+\b")
 _RUDE = re.compile(

@@ -1,0 +1,13 @@
+"""The catalogue's names, once."""
+
+import pytest
+
+from bench.made_up_copy import CATALOGUE
+from nightmarket.copywriting.guard import Lexicon
+from nightmarket.copywriting.phrases import vocabulary
+
+
+@pytest.fixture(scope="session")
+def lexicon():
+    """Names of a catalogue with other products than those of the facts."""
+    return Lexicon(CATALOGUE, vocabulary())
