@@ -57,10 +57,10 @@ class QuantisedLinear:
         else:
             reach = torch.maximum(-seen.low, seen.high).clamp(min=1e-6)
             smooth = (reach**_SMOOTHING / weight.abs().amax(0).clamp(min=1e-6) ** (1 - _SMOOTHING)).clamp(min=1e-6)
-            weight = weight * smooth
             self.step, self.zero = float((reach / smooth).max()) / 127, 128
-            self.scale = 1 / (smooth * self.step)
-            self.offset = torch.full_like(smooth, self.zero + 0.5)
+            self.scale = (1 / (smooth * self.step)).to(seen.affine.weight.dtype)
+            self.offset = torch.full_like(self.scale, self.zero)
+            weight = weight / (self.scale.float() * self.step)
         self.weight_step = weight.abs().amax(1).clamp(min=1e-12) / 127
         rounded = (weight / self.weight_step[:, None]).round().to(torch.int8)
         self.weight = torch.ops.onednn.qlinear_prepack(rounded, [_TOKENS, weight.shape[1]])
@@ -74,8 +74,7 @@ class QuantisedLinear:
     def __call__(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
         """See `fused.Linear`; x is floating point, or 8-bit where the layer takes that."""
         if self.scale is not None:
-            # Conversion to integers cuts, so that one half on top rounds.
-            x = torch.addcmul(self.offset, x.float(), self.scale).clamp_(0, 255).to(torch.uint8)
+            x = torch.addcmul(self.offset, x, self.scale).round_().clamp_(0, 255).to(torch.uint8)
         start = (x, self.step, self.zero, self.weight, self.weight_step, self.weight_zero)
         if plus is not None:
             after: tuple[Any, ...] = (1.0, 0, plus.dtype, 1.0, 0, "add", 1.0, "none", [], "")
