@@ -7,32 +7,31 @@ keeps   .nightmarket/checkpoints/            until the run ends; a killed run go
 """
 
 import hashlib
-import json
 import logging
 import shutil
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
-from safetensors.numpy import load, save
 
 from nightmarket.contracts import InputError
-from nightmarket.encoding import lookup, text_hashes
+from nightmarket.encoding import load_encoder, lookup, text_hashes
 from nightmarket.encoding.device import Precision, choose_device, choose_dtype
 from nightmarket.encoding.encoder import Encoder, log_progress
 from nightmarket.encoding.layers import TopLayers
-from nightmarket.histories import Histories, Window
+from nightmarket.encoding.ranks import Ranks
 from nightmarket.retrieval.fitting import History, fit
 from nightmarket.retrieval.quality import TASKS, Judge, before_after
-from nightmarket.retrieval.samples import Sampler
 from nightmarket.retrieval.tower import Tower, TowerConfig
-from nightmarket.retrieval.training import Tensors, Trainer, TrainingConfig
-from tasks import storage, warm
+from nightmarket.retrieval.training import Trainer, TrainingConfig
+from tasks import pairs, storage, warm
+from tasks.checkpoints import Checkpoint
+from tasks.pairs import PairSettings
 from tasks.settings import StageSettings
+from tasks.shop import Shop
 
-PREPARED = storage.ARTIFACTS / "prepare"
 EMBEDDED = storage.ARTIFACTS / "embed"
 OUT = storage.ARTIFACTS / "finetune"
 Kept = tuple[Encoder, np.ndarray]
@@ -45,7 +44,15 @@ class Settings(StageSettings):
     seed: int = Field(17, ge=0, description="seed of the weights' start, of the batches and of the intervals")
     precision: Precision = Field("auto", description="of matrix products; auto: bfloat16 where it is in hardware")
     max_steps: int = Field(300, ge=0, le=1_000_000, description="training steps; 0 keeps everything untrained")
-    trained_layers: int = Field(2, ge=0, le=48, description="top layers of the encoder that learn; 0: the towers alone")
+    method: Literal["layers", "full", "lora"] = Field(
+        "layers",
+        description="what of the encoder learns: its top layers with the towers, or, on pairs of texts before the "
+        "towers, all of it or low-rank adapters",
+    )
+    trained_layers: int = Field(
+        2, ge=0, le=48, description="layers: top layers of the encoder that learn; 0: the towers alone"
+    )
+    pairs: PairSettings = Field(PairSettings(), description="full, lora: training on pairs of texts")
     batch_size: int = Field(192, ge=1, le=65536, description="customers (each at some past week) per step")
     live_texts: int = Field(
         256, ge=2, le=65536, description="candidates of such a step, all encoded anew, with gradient"
@@ -77,34 +84,40 @@ class Settings(StageSettings):
 def run(settings: Settings) -> None:
     """Write artifacts/finetune."""
     shop = Shop()
+    ranks = Ranks.current()
     device = choose_device()
     dtype = choose_dtype(settings.precision, device)
     frozen = _frozen_vectors(shop)
-    encoder = _load_encoder(settings)
+    key = _key(settings, shop, ranks)
     log.info("finetune: on %s in %s", device.type, str(dtype).removeprefix("torch."))
+    of_pairs, checkpoint = Checkpoint("finetune", f"{key}-pairs"), Checkpoint("finetune", key)
+    encoder, vectors, paired = _learn_pairs(settings, shop, frozen, dtype, of_pairs, ranks)
+    if not ranks.first:  # the towers take a minute: one process trains them and writes
+        return
     judge = shop.judge("finetune")
-    sampler = shop.sampler(settings)
+    sampler = shop.sampler(settings.min_history)
     sizes = TowerConfig(frozen.shape[1], settings.dim, settings.hidden)
     start = _start(settings, sizes, encoder, shop)
     if isinstance(start, warm.Start):
         bank, tower, encoder = start.bank(shop.texts), start.tower, start.encoder
     else:
-        bank, tower = frozen, Tower(sizes, settings.seed)
+        bank, tower = frozen if vectors is None else vectors, Tower(sizes, settings.seed)
     config = _training(settings, isinstance(start, warm.Start))
     top = hidden = None
-    if settings.trained_layers and config.max_steps and sampler.usable:
+    if settings.method == "layers" and settings.trained_layers and config.max_steps and sampler.usable:
         top = TopLayers(encoder, settings.trained_layers)
         hidden = top.hidden(shop.texts, log_progress(log, "finetune: frozen layers"))
-    trainer = Trainer(config, tower, sampler, bank, device, dtype, top, hidden, centred=bank is not frozen)
-    checkpoints = Checkpoints(settings, shop)
-    history = _train(settings, trainer, judge, checkpoints)
+    trainer = Trainer(config, tower, sampler, bank, device, dtype, top, hidden, centred=isinstance(start, warm.Start))
+    history = _train(settings, trainer, judge, checkpoint)
     encoder, vectors = _keep(trainer, encoder, bank, history, settings, start)
     history["encoder"] = "untouched" if np.array_equal(vectors, frozen) else "trained"
-    history["start"] = _start_on_record(start)
+    history |= {"start": _start_on_record(start), "method": settings.method} | paired
     history |= {"device": device.type, "precision": str(dtype).removeprefix("torch."), "seed": settings.seed}
     history["fit_until"] = shop.window("finetune").fit_until
     plain, tuned = judge.plain(frozen), judge.towers(trainer.tower, vectors)
     history |= before_after(plain, tuned, judge, settings.seed)
+    if paired:
+        history["plain"] = before_after(plain, judge.plain(vectors), judge, settings.seed)
     judge = shop.judge("test")
     plain, tuned = judge.plain(frozen), judge.towers(trainer.tower, vectors)
     history["test"] = before_after(plain, tuned, judge, settings.seed) | {"fit_until": judge.cut}
@@ -112,44 +125,16 @@ def run(settings: Settings) -> None:
         was, now = history["test"]["before"][task]["ndcg@10"], history["test"]["after"][task]["ndcg@10"]
         log.info("finetune: test window, %s: ndcg@10 %.4f before, %.4f after", task, was["value"], now["value"])
     _write(trainer.tower, encoder, vectors, shop, history)
-    checkpoints.remove()
-
-
-class Shop:
-    """What `prepare` wrote, as arrays."""
-
-    def __init__(self) -> None:
-        self.windows = storage.read_json(PREPARED / "windows.json")
-        self.texts: list[str] = storage.read_table(PREPARED / "texts.parquet", ["text"])["text"].to_pylist()
-        items = storage.read_table(PREPARED / "products.parquet", ["text_id", "first_week", "recommendable"])
-        self.text_id = items["text_id"].to_numpy()
-        self.first_week = items["first_week"].to_numpy()
-        self.recommendable = np.asarray(items["recommendable"].to_pylist(), dtype=bool)
-        num_customers = storage.read_table(PREPARED / "customers.parquet", ["customer"]).num_rows
-        lines = storage.read_table(PREPARED / "purchases.parquet")
-        columns = {name: lines[name].to_numpy() for name in lines.column_names}
-        self.histories = Histories(**columns, num_customers=num_customers, num_items=len(self.text_id))
-
-    def window(self, name: str) -> Window:
-        """One window of windows.json."""
-        return Window(**self.windows[name])
-
-    def judge(self, name: str) -> Judge:
-        """Histories up to a window's cut, and its targets."""
-        return Judge(self.histories, self.text_id, self.first_week, self.recommendable, self.window(name))
-
-    def sampler(self, settings: Settings) -> Sampler:
-        """Training samples of the weeks up to the finetune window's cut."""
-        window = self.window("finetune")
-        horizon = window.last_target - window.first_target + 1
-        past = self.histories.until(window.fit_until)
-        return Sampler(past, self.text_id, window.fit_until, horizon, settings.min_history, self.recommendable)
+    checkpoint.remove()
+    of_pairs.remove()
 
 
 def _start(settings: Settings, sizes: TowerConfig, encoder: Encoder, shop: Shop) -> warm.Start | str:
     """The champion's weights, or why the night begins without; said in one line where they were asked for."""
     if not settings.warm_start:
         return "finetune.warm_start is off"
+    if settings.method != "layers":
+        return f"finetune.method is {settings.method}, which starts from the encoder of embed"
     cut = shop.window("finetune").fit_until
     start = warm.start(sizes, encoder, settings.trained_layers, settings.precision, cut)
     if isinstance(start, warm.Start):
@@ -177,8 +162,25 @@ def _training(settings: Settings, is_warm: bool) -> TrainingConfig:
     )
 
 
-def _load_encoder(settings: Settings) -> Encoder:
-    return Encoder.load(storage.read_json(EMBEDDED / "manifest.json")["model"], settings.precision)
+def _load_encoder(precision: str) -> Encoder:
+    encoder = load_encoder(**storage.read_json(EMBEDDED / "manifest.json")["encoder"], precision=precision)
+    if not isinstance(encoder, Encoder):
+        raise InputError(
+            "finetune: the model of embed is a static embedding, which has no layers; choose a transformer"
+        )
+    return encoder
+
+
+def _learn_pairs(
+    settings: Settings, shop: Shop, frozen: np.ndarray, dtype: torch.dtype, checkpoint: Checkpoint, ranks: Ranks
+) -> tuple[Encoder, np.ndarray | None, dict[str, Any]]:
+    """The encoder that the towers are trained on, its vectors where they are new, and what history says of it."""
+    if settings.method == "layers":
+        return _load_encoder(settings.precision), None, {}
+    trained, vectors, history = pairs.learn(settings, _load_encoder("float32"), frozen, dtype, shop, checkpoint, ranks)
+    if trained is None:
+        return _load_encoder(settings.precision), None, {"pairs": history}
+    return trained, vectors, {"pairs": history}
 
 
 def _frozen_vectors(shop: Shop) -> np.ndarray:
@@ -189,57 +191,23 @@ def _frozen_vectors(shop: Shop) -> np.ndarray:
     return vectors.astype(np.float32)
 
 
-class Checkpoints:
-    """The newest checkpoint of one run: state, best weights, history. Tensors are safetensors, the rest is JSON.
-
-    A checkpoint is one file, replaced as a whole; its history travels in the file's metadata.
-    """
-
-    def __init__(self, settings: Settings, shop: Shop) -> None:
-        window = shop.window("finetune")
-        past = shop.histories.until(window.fit_until)
-        whole = hashlib.sha256(f"{settings.model_dump_json()}|{window}|{torch.__version__}".encode())
-        whole.update(f"{choose_device().type}|{torch.get_num_threads()}".encode())
-        for name in ("manifest.json", "vectors.safetensors"):
-            whole.update((EMBEDDED / name).read_bytes())
-        for path in (warm.FOLDER / warm.ABOUT, warm.FOLDER / "tower.safetensors"):
-            whole.update(path.read_bytes() if settings.warm_start and path.exists() else b"")
-        for array in (past.customer, past.item, past.week, shop.text_id, shop.recommendable, text_hashes(shop.texts)):
-            whole.update(np.ascontiguousarray(array).tobytes())
-        self.path = storage.private("checkpoints", whole.hexdigest()[:20], "newest.safetensors")
-
-    def save(self, state: Tensors, best: Tensors, history: History) -> None:
-        """Replace the checkpoint."""
-        tensors = {f"state/{name}": value for name, value in state.items()}
-        tensors |= {f"best/{name}": value for name, value in best.items()}
-        ordered = {name: np.asarray(tensors[name], order="C") for name in sorted(tensors)}
-        content = save(ordered, metadata={"history": json.dumps(history)})
-        checksum = hashlib.sha256(content).digest()
-        with storage.replacing(self.path) as temporary:
-            temporary.write_bytes(checksum + content)
-
-    def load(self) -> tuple[Tensors, Tensors, History] | None:
-        """What `save` was given last; None where there is nothing, or nothing that can be trusted."""
-        if not self.path.exists():
-            return None
-        data = self.path.read_bytes()
-        checksum, content = data[:32], data[32:]
-        if hashlib.sha256(content).digest() != checksum:
-            log.warning("finetune: the checkpoint is damaged; starting from the first step")
-            return None
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        found: dict[str, Tensors] = {"state": {}, "best": {}}
-        for name, value in load(content).items():
-            kind, rest = name.split("/", 1)
-            found[kind][rest] = value
-        return found["state"], found["best"], json.loads(header["__metadata__"]["history"])
-
-    def remove(self) -> None:
-        """Delete the run's checkpoint."""
-        shutil.rmtree(self.path.parent, ignore_errors=True)
+def _key(settings: Settings, shop: Shop, ranks: Ranks) -> str:
+    """A digest of everything that the run depends on."""
+    window = shop.window("finetune")
+    past = shop.histories.until(shop.window("finetune").last_target)
+    whole = hashlib.sha256(f"{settings.model_dump_json()}|{window}|{torch.__version__}".encode())
+    whole.update(f"{choose_device().type}|{torch.get_num_threads()}|{ranks.size}".encode())
+    for name in ("manifest.json", "vectors.safetensors"):
+        whole.update((EMBEDDED / name).read_bytes())
+    for path in (warm.FOLDER / warm.ABOUT, warm.FOLDER / "tower.safetensors"):
+        whole.update(path.read_bytes() if settings.warm_start and path.exists() else b"")
+    arrays = (past.customer, past.item, past.week, past.day, shop.text_id, shop.kind, shop.recommendable)
+    for array in (*arrays, text_hashes(shop.texts)):
+        whole.update(np.ascontiguousarray(array).tobytes())
+    return whole.hexdigest()[:20]
 
 
-def _train(settings: Settings, trainer: Trainer, judge: Judge, checkpoints: Checkpoints) -> History:
+def _train(settings: Settings, trainer: Trainer, judge: Judge, checkpoint: Checkpoint) -> History:
     if not trainer.sampler.usable:
         log.info("finetune: no purchases to learn from before the cut; nothing is trained")
         return {"records": [], "validation": [], "num_steps": 0, "best_step": 0, "note": "nothing to learn from"}
@@ -251,12 +219,12 @@ def _train(settings: Settings, trainer: Trainer, judge: Judge, checkpoints: Chec
             validate_every=settings.validate_every,
             checkpoint_every=settings.checkpoint_every,
             patience=settings.patience,
-            save=checkpoints.save,
+            save=lambda *state: pairs.save(checkpoint, state),
             progress=log_progress(log, "finetune: trained layers"),
-            resumed=checkpoints.load(),
+            resumed=pairs.load(checkpoint),
         )
     except InputError:
-        checkpoints.remove()
+        checkpoint.remove()
         raise
 
 
@@ -270,7 +238,7 @@ def _keep(
         return trainer.top.merged(), trainer.bank.cpu().numpy()
     if isinstance(start, warm.Start):
         return Encoder.load(str(warm.FOLDER / "encoder"), settings.precision), bank
-    return _load_encoder(settings), bank
+    return _load_encoder(settings.precision), bank
 
 
 def _write(tower: Tower, encoder: Encoder, vectors: np.ndarray, shop: Shop, history: History) -> None:

@@ -6,7 +6,6 @@ through them the loss reaches the encoder. Then the encoder stays as it is, all 
 settle on these vectors.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -22,6 +21,7 @@ from nightmarket.encoding.layers import Hidden, TopLayers, re_encode
 from nightmarket.retrieval.loss import contrastive_loss
 from nightmarket.retrieval.recency import pooled
 from nightmarket.retrieval.samples import Batch, Positives, Sampler
+from nightmarket.retrieval.schedule import rate, restore, state_of
 from nightmarket.retrieval.tower import INTENTS, Tower
 
 Tensors = dict[str, NDArray]
@@ -105,10 +105,7 @@ class Trainer:
     def learning_rate(self, step: int, total: int | None = None) -> float:
         """Share of the base rate at a step (from 0): linear warm-up, then a cosine to zero at `total`."""
         warm = max(1, round(self.config.warmup_share * self.config.max_steps))
-        if step < warm:
-            return (step + 1) / warm
-        total = self.config.max_steps if total is None else total
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, total - warm))))
+        return rate(step, self.config.max_steps if total is None else total, warm)
 
     def is_live(self, step: int) -> bool:
         """Whether the encoder learns in a step: every `live_every`-th, once the towers are warm, until they settle."""
@@ -224,23 +221,13 @@ class Trainer:
 
     def state(self) -> Tensors:
         """Everything that the next step depends on, as arrays."""
-        tensors = self.weights() | {"bank": self.bank.cpu().numpy().copy()}
-        for number, values in self.optimizer.state_dict()["state"].items():
-            for name, value in values.items():
-                tensors[f"optimizer.{number}.{name}"] = value.detach().cpu().numpy().copy()
-        return tensors
+        return self.weights() | {"bank": self.bank.cpu().numpy().copy()} | state_of(self.optimizer)
 
     def restore(self, tensors: Mapping[str, NDArray]) -> None:
         """Go on from what `state` gave."""
         self.load_weights(tensors)
         self.bank = torch.from_numpy(np.array(tensors["bank"])).to(self.device)
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            if name.startswith("optimizer."):
-                _, number, key = name.split(".")
-                state.setdefault(int(number), {})[key] = torch.from_numpy(np.array(value))
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        restore(self.optimizer, tensors)
 
 
 class _Offsets:

