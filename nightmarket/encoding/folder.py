@@ -61,6 +61,10 @@ def load_parts(where: str, asked: str) -> tuple[Any, Any]:
         ) from None
     if getattr(network.config, "use_cache", False) and not hasattr(network.config, "is_decoder"):
         network.config.use_cache = False  # a decoder would keep keys and values of every layer for a next token
+    if getattr(network.config, "is_encoder_decoder", False):
+        raise InputError(f"model '{asked}' has a decoder behind its encoder (T5, BART); choose an encoder or a decoder")
+    if (read_json(where, "sentence_bert_config.json") or {}).get("do_lower_case"):
+        _lower(tokenizer)
     # A tensor that the file lacks is filled with noise without a word; a pooler is not used here.
     lacking = [name for name in info["missing_keys"] if not name.startswith("pooler.")]
     if lacking:
@@ -69,6 +73,16 @@ def load_parts(where: str, asked: str) -> tuple[Any, Any]:
         if not bool(torch.isfinite(value).all()):
             raise InputError(f"model '{asked}' holds values that are not finite, first in '{name}'; fetch it again")
     return network, tokenizer
+
+
+def _lower(tokenizer: Any) -> None:
+    """Have the tokenizer itself lower its texts, so that a saved one does so too."""
+    from tokenizers import normalizers
+
+    own = tokenizer.backend_tokenizer.normalizer
+    if own is None or own.normalize_str("A") != "a":
+        parts = [normalizers.Lowercase(), *([] if own is None else [own])]
+        tokenizer.backend_tokenizer.normalizer = normalizers.Sequence(parts)
 
 
 def read_settings(where: str, tokenizer: Any, config: Any) -> ModelSettings:

@@ -188,3 +188,22 @@ def test_what_the_user_says_comes_before_what_the_folder_says(tiny_bert, tmp_pat
 def test_more_numbers_than_a_vector_has_are_refused(tiny_bert):
     with pytest.raises(InputError, match="have 32 numbers, so 33"):
         load_encoder(str(tiny_bert), "float32", dim=33)
+
+
+def test_a_folder_that_lowers_its_texts_is_read_so_and_saved_so(tiny_decoder, tmp_path):
+    folder = copied(tiny_decoder, tmp_path)
+    (folder / "sentence_bert_config.json").write_text(json.dumps({"do_lower_case": True, "max_seq_length": 64}))
+    encoder = Encoder.load(str(folder), "float32")
+    assert encoder.tokenize(["WHOLE Milk"]) == [[3, 4, 2]]
+    assert np.abs(theirs(folder, ["WHOLE Milk"]) - encoder.encode(["WHOLE Milk"])).max() < 1e-5
+    encoder.save(tmp_path / "kept")
+    assert Encoder.load(str(tmp_path / "kept"), "float32").tokenize(["WHOLE Milk"]) == [[3, 4, 2]]
+
+
+def test_a_model_with_a_decoder_behind_its_encoder_is_refused(tiny_decoder, tmp_path):
+    from transformers import T5Config, T5Model
+
+    folder = copied(tiny_decoder, tmp_path)
+    T5Model(T5Config(vocab_size=13, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2)).save_pretrained(folder)
+    with pytest.raises(InputError, match="has a decoder behind its encoder"):
+        Encoder.load(str(folder))
