@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nightmarket.contracts import InputError
 from nightmarket.retrieval.finding.fusion import fused
-from nightmarket.retrieval.finding.lexical import BM25, pieces, words
+from nightmarket.retrieval.finding.lexical import BM25, pieces, whole, words
 from nightmarket.retrieval.finding.places import Shelf
 
 Method = Literal["words", "meaning", "both"]
@@ -50,8 +50,11 @@ class Index:
 
     @classmethod
     def of(cls, texts: Sequence[str], vectors: NDArray | None = None) -> "Index":
-        """Index the texts; vectors float32 or float16 (T, D), None for a search by words alone."""
-        return cls(texts, BM25.of(texts, pieces), vectors)
+        """Index the texts; vectors float32 or float16 (T, D), None for a search by words alone.
+
+        Pieces of words help where there are no vectors; beside vectors whole words are better (docs/find.md).
+        """
+        return cls(texts, BM25.of(texts, pieces if vectors is None else whole), vectors)
 
     def scores(
         self, queries: Sequence[str], vectors_QD: NDArray | None, method: Method, listed: NDArray[np.bool_]
