@@ -56,7 +56,7 @@ def encoder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def shop():
-    """40 customers over 20 weeks: half of them buy the first 30 texts, the others the last; a word of the text tells."""
+    """40 customers over 20 weeks: half of them buy the first 30 texts, the others the last."""
     rng = np.random.default_rng(2)
     customer = np.repeat(np.arange(40), 60)
     week = np.tile(np.repeat(np.arange(20), 3), 40)
