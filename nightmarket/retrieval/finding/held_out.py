@@ -54,7 +54,8 @@ def held_out(
 
     products  title, category (levels joined by ' > '), brand, description, one row per item
     level     type: the finest level; category: the second one
-    dropped   nothing: the texts as they are; name: the level is left out of the text, and the name itself wherever else it stands in it;
+    dropped   nothing: the texts as they are;
+              name: the level is left out of the text, and the name itself wherever else it stands in it;
               words: so is every word of the name, in the singular or plural. A product's text never shares a word with
               the query that asks for it then, while texts of other products may: no search by words can be right
     allowed   (I,) items that can be found; None: all. A name needs `least` of them
