@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -30,23 +31,33 @@ class OfferSettings(BaseModel):
     discount: float | None = Field(None, gt=0, lt=1, description="share of the price that is waived")
     threshold: Positive | None = Field(None, description="spend from which it holds, currency")
     gift_cost: Positive | None = Field(None, description="cost of the gift, currency")
-    cost: Positive | None = Field(None, description="fixed cost of one redemption, currency, instead of a discount")
+    amount: Positive | None = Field(None, description="what a customer saves, currency, where that is a fixed sum")
+    cost: Positive | None = Field(None, description="fixed cost of one redemption, currency; null: the amount")
+    gift: str | None = Field(None, min_length=1, max_length=60, description="the gift, as customers know it")
+    code: str | None = Field(None, pattern="^[A-Za-z0-9-]{2,20}$", description="what has to be typed in or shown")
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
         needs = {
             "discount": ("a discount", self.discount),
-            "threshold": ("a threshold", self.threshold and (self.discount or self.cost or self.gift_cost)),
+            "threshold": ("a threshold", self.threshold and (self.discount or self.fixed or self.gift_cost)),
             "gift": ("a gift_cost", self.gift_cost),
-            "coupon": ("a cost or a discount", self.cost or self.discount),
+            "coupon": ("an amount, a cost or a discount", self.fixed or self.discount),
         }
         what, given = needs[self.kind]
         if not given:
-            more = ", and with it a discount, cost or gift_cost" if self.kind == "threshold" else ""
+            more = ", and with it a discount, amount, cost or gift_cost" if self.kind == "threshold" else ""
             raise ValueError(f"an offer of kind {self.kind} needs {what}{more}")
         if bool(self.category) == bool(self.products):
             raise ValueError("name either a category or products that the offer applies to")
+        if self.discount and self.amount:
+            raise ValueError("an offer waives either a discount or an amount")
         return self
+
+    @property
+    def fixed(self) -> float | None:
+        """Cost of one redemption that is no gift, where it is fixed."""
+        return self.cost or self.amount
 
 
 def named(offers: tuple[OfferSettings, ...], products: pd.DataFrame) -> list[Terms]:
@@ -58,7 +69,7 @@ def named(offers: tuple[OfferSettings, ...], products: pd.DataFrame) -> list[Ter
         if offer.name in {other.name for other in found}:
             raise InputError(f"{key}.name: '{offer.name}' is given twice; every offer needs a name of its own")
         items = _of_products(offer.products, products, key) if offer.products else _under(offer.category, products, key)
-        cost = offer.gift_cost or offer.cost
+        cost = offer.gift_cost or offer.fixed
         found.append(Terms(offer.name, offer.kind, items, None if cost else offer.discount, offer.threshold, cost))
     return found
 
@@ -119,8 +130,9 @@ def _costs(names: list[str]) -> dict[str, float]:
     return {str(name): float(cost) for name, cost in known.groupby("offer_id")["cost"].mean().items()}
 
 
-def described(terms: Terms, products: pd.DataFrame) -> dict[str, Any]:
-    """An offer for the summary; `mostly` is the type that most of its products have."""
+def described(terms: Terms, products: pd.DataFrame, named: OfferSettings | None = None) -> dict[str, Any]:
+    """An offer for the summary; `mostly` is the type that most of its products have, `told` what a customer may be
+    told of it. Terms that are assumed, those of past offers without any on file, are not told."""
     usual = Counter(products["type"].to_numpy()[terms.items].tolist()).most_common(1)
     return {
         "name": terms.name,
@@ -130,4 +142,26 @@ def described(terms: Terms, products: pd.DataFrame) -> dict[str, Any]:
         "cost": terms.cost,
         "num_products": int(terms.items.size),
         "mostly": usual[0][0] if usual else None,
+        "told": _told(named),
     }
+
+
+def _told(offer: OfferSettings | None) -> dict[str, Any]:
+    if offer is None:
+        return {}
+    terms = {
+        "scope": offer.category.split(">")[-1].strip() if offer.category else None,
+        "percent": offer.discount and round(100 * offer.discount, 6),
+        **offer.model_dump(include={"amount", "threshold", "gift", "code"}),
+    }
+    return {name: value for name, value in terms.items() if value is not None}
+
+
+def products_of(offers: list[Terms], products: pd.DataFrame) -> pa.Table:
+    """Which products each offer applies to: offer, product_id."""
+    ids = products["product_id"].to_numpy()
+    owner = np.repeat(np.arange(len(offers)), [offer.items.size for offer in offers])
+    items = np.concatenate([offer.items for offer in offers]) if offers else np.zeros(0, np.int32)
+    names = np.array([offer.name for offer in offers], object)
+    found = {"offer": names[owner].tolist(), "product_id": ids[items].tolist()}
+    return pa.table(found, schema=pa.schema([("offer", pa.string()), ("product_id", pa.string())]))

@@ -1,7 +1,7 @@
 """Plan a campaign: who gets which offer, when, on which channel, within the budget; and who is kept back.
 
 reads   artifacts/prepare, artifacts/validate/clean, artifacts/respond, artifacts/segment
-writes  artifacts/plan   plan.parquet, eligible.parquet, summary.json
+writes  artifacts/plan   plan.parquet, eligible.parquet, offers.parquet, summary.json
 """
 
 import logging
@@ -68,7 +68,9 @@ class Settings(StageSettings):
     currency: str = Field("USD", max_length=8, description="what amounts are given in")
     margin: float = Field(0.3, gt=0, le=1, description="gross margin, as a share of what is paid at full price")
     offers: tuple[OfferSettings, ...] = Field(
-        (), description="name, kind, category or products, discount, threshold, gift_cost, cost; empty: past offers"
+        (),
+        description="name, kind, category or products, discount or amount, threshold, gift, gift_cost, cost, code; "
+        "empty: past offers",
     )
     max_offers: int = Field(20, ge=1, le=200, description="past offers to choose from: those with most responses")
     assumed_discount: float = Field(0.2, gt=0, lt=1, description="what a past offer without a cost on file waives")
@@ -176,7 +178,7 @@ def _options(scene: Scene, terms: list[Terms], rules: Rules, answer: Responder) 
 def _write(
     scene: Scene, terms: list[Terms], found: Plan, ids: NDArray, held: NDArray[np.bool_], reason: str | None
 ) -> None:
-    """The three files."""
+    """The four files."""
     settings = scene.settings
     names = contacts.Names(
         scene.customers["customer_id"].to_numpy(),
@@ -201,11 +203,15 @@ def _write(
         "num_kept_back": int(held.sum()),
         "empty_because": reason,
         **summarise(rows, settings.budget, found.certificate, settings.goal),
-        "offers": [offers.described(offer, scene.data.products) for offer in terms],
+        "offers": [
+            offers.described(offer, scene.data.products, one)
+            for offer, one in zip(terms, settings.offers or [None] * len(terms), strict=True)
+        ],
     }
     summary["notes"] = [*_notes(terms, settings), *scene.notes]
     summary["words"] = words(summary, campaign, summary["notes"])
     storage.write_json(summary, OUT / "summary.json")
+    storage.write_table(offers.products_of(terms, scene.data.products), OUT / "offers.parquet")
     log.info("plan: %s", summary["words"])
 
 

@@ -1,7 +1,7 @@
 """One page to read in the morning.
 
-reads   what every stage left: validate, prepare, finetune, respond, segment, demand, evaluate, score, plan, readout,
-        and data/champion
+reads   what every stage left: validate, prepare, finetune, respond, segment, demand, evaluate, score, plan,
+        compose, readout, and data/champion
 writes  artifacts/report/index.html, self-contained
 """
 
@@ -52,6 +52,7 @@ def run(settings: Settings) -> None:
         importance=_optional(storage.CHAMPION / "rank/importance.json"),
         summary=_optional(storage.ARTIFACTS / "score/summary.json"),
         plan=_optional(storage.ARTIFACTS / "plan/summary.json"),
+        copy=_copy(storage.ARTIFACTS / "compose"),
         responses=_responses(storage.ARTIFACTS / "respond"),
         segments=_optional(storage.ARTIFACTS / "segment/segments.json"),
         demand=_demand(storage.ARTIFACTS / "demand", prepare, windows),
@@ -70,6 +71,14 @@ def _optional(path: Path) -> Any:
         return storage.read_json(path)
     log.info("report: %s is not there; the page goes without it", path)
     return None
+
+
+def _copy(folder: Path) -> Any:
+    """Summary and texts of the copy."""
+    summary = _optional(folder / "summary.json")
+    if summary is None:
+        return None
+    return {"summary": summary, "texts": storage.read_table(folder / "copy.parquet").to_pylist()}
 
 
 def _responses(folder: Path) -> Any:

@@ -22,6 +22,7 @@ STAGES = (
     "evaluate",
     "score",
     "plan",
+    "compose",
     "readout",
     "report",
 )

@@ -23,6 +23,7 @@ class Night:
     importance  gain by feature of the ranker that delivers, under "rank"
     summary     what was scored: num_customers, num_products, reasons by family
     plan        the campaign plan's summary
+    copy        the plan's texts: summary, and the rows of texts
     responses   metrics and drivers of the response model, with calibration, the bins of its probabilities
     segments    portraits, stability, and how the segments answered
     demand      metrics of the forecast, the largest product types with their past, the prices' coefficients
@@ -41,6 +42,7 @@ class Night:
     importance: Any = None
     summary: Content | None = None
     plan: Content | None = None
+    copy: Content | None = None
     responses: Content | None = None
     segments: Content | None = None
     demand: Content | None = None

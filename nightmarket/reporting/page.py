@@ -19,6 +19,7 @@ from nightmarket.reporting import (
     readouts,
     responses,
     segments,
+    texts,
     words,
 )
 from nightmarket.reporting.night import Night
@@ -30,6 +31,7 @@ SECTIONS = {
     "gate": "Decision",
     "intake": "What came in",
     "plan": "Campaign plan",
+    "copy": "Copy to approve",
     "respond": "Who responds",
     "segments": "Segments",
     "demand": "Demand",
@@ -63,6 +65,7 @@ def render(night: Night) -> str:
             gate=delivery.gate(night),
             intake=intake.intake(night),
             plan=plan.view(night),
+            copy=texts.view(night),
             responses=responses.view(night),
             segments=segments.view(night),
             demand=demand.view(night),
