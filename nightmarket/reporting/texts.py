@@ -1,0 +1,119 @@
+"""Copy to approve: the texts of tonight's plan beside the facts that they were checked against."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nightmarket.reporting import words
+from nightmarket.reporting.night import Content, Night
+
+NUM_BRIEFS = 12
+"""Briefs that are shown; the others are in the file."""
+FORMS = {
+    "push": "Push",
+    "sms": "Text message",
+    "subject": "Subject",
+    "body": "E-mail",
+    "banner": "Banner",
+}
+
+
+@dataclass(frozen=True)
+class Text:
+    """One text of a message."""
+
+    form: str
+    text: str
+    length: int
+
+
+@dataclass(frozen=True)
+class BriefView:
+    """One brief: for whom, on what, in which language; its best messages, and its facts as (name, value)."""
+
+    title: str
+    note: str
+    language: str
+    messages: tuple[tuple[Text, ...], ...]
+    facts: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class CopyView:
+    """The section."""
+
+    verdict: str
+    sentences: tuple[str, ...]
+    briefs: tuple[BriefView, ...]
+    num_more: int
+    rules: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+
+
+def view(night: Night) -> CopyView | None:
+    """The section, or None when nothing was composed.
+
+    The content is night.copy: `summary`, what the stage compose writes as summary.json, and `texts`, its rows.
+    """
+    if night.copy is None:
+        return None
+    summary: Content = night.copy["summary"]
+    by_brief: dict[str, list[Mapping[str, Any]]] = {}
+    for row in night.copy["texts"]:
+        by_brief.setdefault(row["brief"], []).append(row)
+    shown = [_brief(rows, summary["facts"].get(key, {}), night) for key, rows in list(by_brief.items())[:NUM_BRIEFS]]
+    return CopyView(
+        verdict=f"{str(summary['words'])[:1].upper()}{str(summary['words'])[1:]}.",
+        sentences=tuple(_sentences(summary)),
+        briefs=tuple(shown),
+        num_more=max(0, len(by_brief) - NUM_BRIEFS),
+        rules=tuple(
+            (rule, words.count(num)) for rule, num in sorted(summary["rules"].items(), key=lambda one: -one[1])
+        ),
+        notes=tuple(summary["notes"]),
+    )
+
+
+def _sentences(summary: Content) -> list[str]:
+    said = []
+    stopped = sum(one["num"] for one in summary["fates"] if one["fate"] == "stopped")
+    written = sum(one["num"] for one in summary["fates"])
+    if written:
+        said.append(
+            f"{words.things(written, 'message')} were written by the {summary['writer']} writer; the guard stopped "
+            f"{words.count(stopped)}."
+        )
+    if summary["num_by_template_instead"]:
+        briefs = words.things(summary["num_by_template_instead"], "brief")
+        said.append(f"For {briefs} nothing of the writer’s passed, and the template wrote instead.")
+    return said
+
+
+def _brief(rows: list[Mapping[str, Any]], facts: Mapping[str, Any], night: Night) -> BriefView:
+    first = rows[0]
+    segments = {str(one["segment"]): one["name"]["en"] for one in (night.segments or {}).get("segments", [])}
+    messages: dict[int, list[Text]] = {}
+    for row in rows:
+        text = Text(FORMS.get(row["form"], row["form"]), row["text"], len(row["text"]))
+        messages.setdefault(row["place"], []).append(text)
+    segment = str(first["segment"])
+    return BriefView(
+        title=f"{first['offer']}",
+        note=f"segment {segment}{f', {segments[segment]}' if segment in segments else ''}; {first['channel']}",
+        language="zh-Hans" if first["locale"] == "zh" else "en",
+        messages=tuple(tuple(texts) for _, texts in sorted(messages.items())),
+        facts=tuple(_flat(facts)),
+    )
+
+
+def _flat(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Facts as a reader compares them with a text, those of the offer first."""
+    found = [(name, _said(value)) for name, value in (facts.get("offer") or {}).items()]
+    found += [(f"product, {name}", _said(value)) for name, value in (facts.get("product") or {}).items()]
+    return found + [(name, _said(facts[name])) for name in ("why", "praised_for", "currency") if name in facts]
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return ", ".join(str(one) for one in value) if isinstance(value, list | tuple) else str(value)

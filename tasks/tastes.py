@@ -1,0 +1,64 @@
+"""What groups of customers, and single ones, bought of late."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks import briefs, model, storage
+
+RECENT = 26
+"""Weeks of purchases that say what somebody likes."""
+
+
+class Taste:
+    """What groups of customers, and single ones, buy."""
+
+    def __init__(self, data: model.Prepared) -> None:
+        self.data = data
+        last = int(data.histories.week.max(initial=0))
+        self.recent = data.histories.where(data.histories.week > last - RECENT)
+        ids = storage.read_table(model.PREPARED / "customers.parquet", ["customer_id"])["customer_id"].to_pylist()
+        self.customer = {customer_id: number for number, customer_id in enumerate(ids)}
+        self.item = {product_id: number for number, product_id in enumerate(data.products["product_id"].tolist())}
+        self.segment: dict[str, NDArray[np.int64]] = {}
+
+    def favourites(self, planned: briefs.Planned) -> dict[tuple[str, str], str]:
+        """(segment, offer) → product of the offer that most of the group's customers bought of late."""
+        num_items, found = len(self.data.products), {}
+        overall = planned.products["num_buyers"].to_numpy()
+        for segment, group in planned.rows.fillna({"segment": "other"}).groupby("segment", sort=True):
+            members = np.array([self.customer[name] for name in group["customer_id"].unique()], dtype=np.int64)
+            self.segment[str(segment)] = members
+            lines = self.recent.where(np.isin(self.recent.customer, members))
+            pairs = np.unique(lines.customer.astype(np.int64) * num_items + lines.item)
+            bought = np.bincount(pairs % num_items, minlength=num_items)
+            for offer in group["offer"].unique():
+                items = self.items(planned, str(offer))
+                if items.size:
+                    best = items[np.lexsort((items, -overall[items], -bought[items]))[0]]
+                    found[str(segment), str(offer)] = self.data.products["product_id"].iloc[best]
+        return found
+
+    def items(self, planned: briefs.Planned, offer: str) -> NDArray[np.int64]:
+        """Products of an offer as numbers."""
+        ids = planned.offered[offer]["product_id"].tolist() if offer in planned.offered else []
+        return np.array([self.item[product_id] for product_id in ids], dtype=np.int64)
+
+    def vectors(self) -> dict[str, NDArray[np.float32]]:
+        """segment → mean text vector of what it bought of late, unit norm."""
+        texts = model.text_vectors(storage.CHAMPION / "finetune", self.data)
+        text_id = self.data.products["text_id"].to_numpy()
+        found = {}
+        for segment, members in self.segment.items():
+            lines = self.recent.where(np.isin(self.recent.customer, members))
+            share = np.bincount(text_id[lines.item], minlength=len(texts)).astype(np.float32)
+            mean = share @ texts.astype(np.float32)
+            found[segment] = mean / max(float(np.linalg.norm(mean)), 1e-9)
+        return found
+
+
+def buyers(data: model.Prepared, weeks: int) -> NDArray[np.int64]:
+    """(I,) customers who bought each product in the last weeks."""
+    lines = data.histories.where(data.histories.week > int(data.histories.week.max(initial=0)) - weeks)
+    num_items = len(data.products)
+    pairs = np.unique(lines.customer.astype(np.int64) * num_items + lines.item)
+    return np.bincount(pairs % num_items, minlength=num_items)

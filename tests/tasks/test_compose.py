@@ -1,0 +1,120 @@
+"""compose: every text of a plan follows from the offer's terms, whoever wrote it; what does not is replaced."""
+
+import json
+import re
+import shutil
+
+import pandas as pd
+import pytest
+import yaml
+
+from tasks import manifest
+from tasks.__main__ import main
+
+OFFERS = [
+    {"name": "a fifth off", "kind": "discount", "category": None, "discount": 0.2},
+    {"name": "5 off 40", "kind": "threshold", "category": None, "threshold": 40.0, "amount": 5.0},
+]
+
+
+@pytest.fixture(scope="module")
+def planned(whole_night, tmp_path_factory):
+    """The night in a folder of its own, with a champion and a plan of two named offers."""
+    folder = tmp_path_factory.mktemp("compose") / "night"
+    shutil.copytree(whole_night, folder)
+    for part in ("finetune", "rank"):
+        shutil.copytree(folder / "artifacts" / part, folder / "data/champion" / part)
+    manifest.write(folder / "data/champion")
+    products = pd.read_parquet(folder / "artifacts/prepare/products.parquet")
+    department = products.loc[products.recommendable, "department"].mode()[0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("NIGHTMARKET_HOME", raising=False)
+        change(folder, plan={"offers": [offer | {"category": department} for offer in OFFERS], "margin": 0.9})
+        assert main("plan") == 0
+    return folder
+
+
+@pytest.fixture
+def night(planned, monkeypatch):
+    """The current folder; what is changed in params.yaml is put back."""
+    monkeypatch.chdir(planned)
+    monkeypatch.delenv("NIGHTMARKET_HOME", raising=False)
+    before = (planned / "params.yaml").read_text(encoding="utf-8")
+    yield planned
+    (planned / "params.yaml").write_text(before, encoding="utf-8")
+
+
+def change(folder, **sections):
+    """Change settings."""
+    params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+    for name, settings in sections.items():
+        params[name] = (params.get(name) or {}) | settings
+    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+
+
+def composed(folder, **settings):
+    """The stage with changed settings: copy, decisions, summary."""
+    change(folder, compose=settings)
+    assert main("compose") == 0
+    out = folder / "artifacts/compose"
+    read = [pd.read_parquet(out / f"{name}.parquet") for name in ("copy", "decisions")]
+    return *read, json.loads((out / "summary.json").read_text(encoding="utf-8"))
+
+
+def test_every_text_states_the_terms_of_its_offer(night):
+    copy, decisions, summary = composed(night, channels=["push", "email"], locales=["en", "zh"])
+    assert len(copy) and summary["num_briefs"] >= 4
+    assert set(copy.locale) == {"en", "zh"}
+    for text in copy[(copy.offer == "a fifth off") & (copy.form == "push")].text:
+        assert re.search(r"20%|8折", text), text
+    spend = copy[(copy.offer == "5 off 40") & (copy.form != "subject")]
+    for text in spend.text:
+        assert "40" in text and "5" in text, text
+    assert (copy[copy.form == "push"].text.str.len() <= 60).all()
+    kept = copy[copy.form != "body"].groupby("brief").place.max()
+    assert kept.max() <= 3
+    assert set(decisions.fate) <= {"passed", "repaired"}
+    assert summary["rules"] == {}
+
+
+def test_the_same_night_gives_the_same_texts(night):
+    first = composed(night)[0]
+    assert composed(night)[0].equals(first)
+
+
+def test_a_contact_can_have_a_text_of_its_own(night):
+    composed(night, per_customer=True)
+    theirs = pd.read_parquet(night / "artifacts/compose/customers.parquet")
+    plan = pd.read_parquet(night / "artifacts/plan/plan.parquet")
+    sent = plan[plan.arm == "send"]
+    assert set(theirs.customer_id) == set(sent.customer_id)
+    assert len(theirs.drop_duplicates(["customer_id", "offer"])) == len(sent)
+
+
+def test_a_plan_that_sends_nothing_has_no_texts_and_says_why(night):
+    shutil.copytree(night / "artifacts/plan", night / "kept-plan")
+    change(night, plan={"budget": 0})
+    assert main("plan") == 0
+    copy, _, summary = composed(night)
+    assert copy.empty
+    assert "budget" in summary["words"]
+    shutil.rmtree(night / "artifacts/plan")
+    (night / "kept-plan").rename(night / "artifacts/plan")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"writer": "openai"}, "compose.server"),
+        ({"writer": "transformers"}, "compose.model"),
+        ({"locales": ["fr"]}, "compose.locales"),
+        ({"writer": "openai", "server": {"url": "nowhere", "model": "m"}}, "compose.server.url"),
+    ],
+)
+def test_wrong_settings_are_told_by_their_key(night, capsys, settings, said):
+    change(night, compose=settings)
+    assert main("compose") == 2
+    err = capsys.readouterr().err.strip()
+    assert said in err
+    assert "\n" not in err
