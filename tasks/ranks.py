@@ -48,7 +48,9 @@ def launch(stage: str, processes: int) -> int:
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # our one line says it
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith("torch.distributed"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # our one line says it
     with tempfile.TemporaryDirectory() as folder, _environment(processes, Path(folder) / "verdict"):
         try:
             options = ("--local-addr", "127.0.0.1", "--shutdown-timeout", str(GRACE_S))
