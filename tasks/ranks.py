@@ -65,12 +65,13 @@ def launch(stage: str, processes: int) -> int:
 def _code(stage: str, codes: dict[int, int], processes: int) -> int:
     """The exit code of the one whose failure came first; its line on stderr where it could say none itself."""
     verdict = Path(os.environ[VERDICT])
-    if verdict.exists():
+    killed = [number for number, code in codes.items() if code < 0 and code != -signal.SIGTERM]  # SIGTERM is torchrun's
+    if verdict.exists() and not killed:
         code, _, line = verdict.read_text(encoding="utf-8").partition("\n")
         if line:
             print(line, file=sys.stderr, flush=True)
         return int(code)
-    number = min(codes, key=lambda one: (codes[one] >= 0, one))
+    number = min(killed or codes)
     code = codes[number]
     if code < 0:
         name = signal.Signals(-code).name
