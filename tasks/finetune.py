@@ -90,8 +90,7 @@ def run(settings: Settings) -> None:
     frozen = _frozen_vectors(shop)
     key = _key(settings, shop, ranks)
     log.info("finetune: on %s in %s", device.type, str(dtype).removeprefix("torch."))
-    of_pairs, checkpoint = Checkpoint("finetune", f"{key}-pairs"), Checkpoint("finetune", key)
-    encoder, vectors, paired = _learn_pairs(settings, shop, frozen, dtype, of_pairs, ranks)
+    encoder, vectors, paired = _learn_pairs(settings, shop, frozen, dtype, f"{key}-pairs", ranks)
     if not ranks.first:  # the towers take a minute: one process trains them and writes
         return
     judge = shop.judge("finetune")
@@ -108,6 +107,7 @@ def run(settings: Settings) -> None:
         top = TopLayers(encoder, settings.trained_layers)
         hidden = top.hidden(shop.texts, log_progress(log, "finetune: frozen layers"))
     trainer = Trainer(config, tower, sampler, bank, device, dtype, top, hidden, centred=isinstance(start, warm.Start))
+    checkpoint = Checkpoint("finetune", key)
     history = _train(settings, trainer, judge, checkpoint)
     encoder, vectors = _keep(trainer, encoder, bank, history, settings, start)
     history["encoder"] = "untouched" if np.array_equal(vectors, frozen) else "trained"
@@ -126,7 +126,8 @@ def run(settings: Settings) -> None:
         log.info("finetune: test window, %s: ndcg@10 %.4f before, %.4f after", task, was["value"], now["value"])
     _write(trainer.tower, encoder, vectors, shop, history)
     checkpoint.remove()
-    of_pairs.remove()
+    if paired:
+        Checkpoint("finetune", f"{key}-pairs").remove()
 
 
 def _start(settings: Settings, sizes: TowerConfig, encoder: Encoder, shop: Shop) -> warm.Start | str:
@@ -172,12 +173,13 @@ def _load_encoder(precision: str) -> Encoder:
 
 
 def _learn_pairs(
-    settings: Settings, shop: Shop, frozen: np.ndarray, dtype: torch.dtype, checkpoint: Checkpoint, ranks: Ranks
+    settings: Settings, shop: Shop, frozen: np.ndarray, dtype: torch.dtype, key: str, ranks: Ranks
 ) -> tuple[Encoder, np.ndarray | None, dict[str, Any]]:
     """The encoder that the towers are trained on, its vectors where they are new, and what history says of it."""
     if settings.method == "layers":
         return _load_encoder(settings.precision), None, {}
-    trained, vectors, history = pairs.learn(settings, _load_encoder("float32"), frozen, dtype, shop, checkpoint, ranks)
+    start, checkpoint = _load_encoder("float32"), Checkpoint("finetune", key)
+    trained, vectors, history = pairs.learn(settings, start, frozen, dtype, shop, checkpoint, ranks)
     if trained is None:
         return _load_encoder(settings.precision), None, {"pairs": history}
     return trained, vectors, {"pairs": history}
