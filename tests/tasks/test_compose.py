@@ -64,17 +64,19 @@ def composed(folder, **settings):
 
 def test_every_text_states_the_terms_of_its_offer(night):
     copy, decisions, summary = composed(night, channels=["push", "email"], locales=["en", "zh"])
-    assert len(copy) and summary["num_briefs"] >= 4
+    assert len(copy)
+    assert summary["num_briefs"] >= 4
     assert set(copy.locale) == {"en", "zh"}
     for text in copy[(copy.offer == "a fifth off") & (copy.form == "push")].text:
         assert re.search(r"20%|8折", text), text
     spend = copy[(copy.offer == "5 off 40") & (copy.form != "subject")]
     for text in spend.text:
-        assert "40" in text and "5" in text, text
+        assert re.search(r"40\D", text), text
+        assert re.search(r"\b5\b|5美元", text), text
     assert (copy[copy.form == "push"].text.str.len() <= 60).all()
     kept = copy[copy.form != "body"].groupby("brief").place.max()
     assert kept.max() <= 3
-    assert set(decisions.fate) <= {"passed", "repaired"}
+    assert set(decisions.fate) <= {"passed", "repaired"}, decisions[decisions.fate == "stopped"].to_string()
     assert summary["rules"] == {}
 
 

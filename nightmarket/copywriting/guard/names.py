@@ -65,7 +65,7 @@ class Lexicon:
 def mask(text: str, facts: Facts) -> str:
     """The text with the facts' names replaced by a sign, so that rules read only the words around them."""
     for name in facts.names:
-        edge = r"(?<![A-Za-z0-9])", r"(?![A-Za-z0-9])"
+        edge = r"(?<![A-Za-z])", r"(?![A-Za-z])"
         pattern = (edge[0] if name[0].isascii() else "") + re.escape(name) + (edge[1] if name[-1].isascii() else "")
         text = re.sub(pattern, MASK, text, flags=re.IGNORECASE)
     return text

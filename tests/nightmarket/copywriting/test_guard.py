@@ -130,6 +130,12 @@ def test_a_name_of_the_facts_may_hold_what_a_text_may_not(lexicon):
     assert rules("20% off free bread until 14 January", facts, lexicon) != set()
 
 
+def test_a_latin_name_may_touch_chinese_figures(lexicon):
+    facts = chinese(offer(scope="Classic 330 ml", percent=20.0))
+    assert rules("Classic 330 ml8折，1月14日截止", facts, lexicon) == set()
+    assert "number without a fact" in rules("Classic 330 ml 2瓶8折，1月14日截止", facts, lexicon)
+
+
 def test_findings_quote_no_personal_data(lexicon):
     for finding in check("Mail anna@example.com about coffee until 14 Jan", english(TENTH), "sms", lexicon):
         assert "anna" not in finding.what
