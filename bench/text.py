@@ -37,6 +37,7 @@ VARIANTS = {
     "pre-trained": (True, {"trained_layers": 0}),
     "fine-tuned": (False, {}),
     "fine-tuned on pre-trained": (True, {}),
+    "pair-trained": (False, {"method": "full", "pairs": {"steps": 300, "batch_size": 64, "epoch": 100}}),
 }
 """Name -> whether the encoder reads on first, and what the stage `finetune` is told beside params.yaml."""
 Figures = dict[str, dict[str, list[float | None]]]

@@ -50,8 +50,8 @@ def cached_folder(model: str) -> Path | None:
 def fingerprint(model: str) -> str:
     """A short name of a resolved model's content, so that stored vectors are never those of another model.
 
-    It is a hash of the files' names and bytes: weights, settings and vocabulary. A hub id that is not in the local
-    cache is known by its name.
+    It is a hash of the files' names and bytes: weights, settings and vocabulary, not what a `manifest.json` beside
+    them tells of how they were measured. A hub id that is not in the local cache is known by its name.
     """
     digest = hashlib.blake2b(digest_size=8)
     folder = cached_folder(model)
@@ -59,7 +59,8 @@ def fingerprint(model: str) -> str:
         digest.update(model.encode())
         return digest.hexdigest()
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix in (*_WEIGHTS, ".json", ".txt", ".model"):
+        counts = path.suffix in (*_WEIGHTS, ".json", ".txt", ".model") and path.name != "manifest.json"
+        if path.is_file() and counts:
             digest.update(path.relative_to(folder).as_posix().encode())
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "blake2b").digest())

@@ -65,6 +65,9 @@ def test_a_changed_weight_changes_the_fingerprint(tmp_path):
     before = fingerprint(str(tmp_path))
     (tmp_path / "model.safetensors").write_bytes(b"abd")
     assert fingerprint(str(tmp_path)) != before
+    after = fingerprint(str(tmp_path))
+    (tmp_path / "manifest.json").write_text("{}", encoding="utf-8")
+    assert fingerprint(str(tmp_path)) == after, "how a model was measured is no part of it"
     assert fingerprint(resolve_model(PACKAGED)) == fingerprint(resolve_model(PACKAGED))
 
 
