@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (a Chinese character counts twice)
 """A made-up catalogue in English and in Chinese, and facts drawn from it."""
 
 from datetime import date, timedelta

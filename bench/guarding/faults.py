@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (a Chinese character counts twice)
 """One planted fault per text: what each makes false, and in how many disguises.
 
 A fault is made by telling the same frame of other facts, or by putting one more sentence into a true text; it is kept
@@ -20,6 +21,7 @@ from bench.guarding.true_texts import (
     chinese_day,
     chinese_number,
     english_day,
+    frames,
     write,
 )
 from nightmarket.copywriting.facts import LIMITS, Facts, Form, Offer, spoken
@@ -151,7 +153,7 @@ def wrong_price(drawn: Drawn, draw: Random) -> Planted | None:
     """Another price, amount, threshold or currency, or two amounts that changed places."""
     facts, offer, way = drawn.facts, _offer(drawn.facts), draw.randrange(7)
     value = _other(facts, (4.0, 7.0, 13.0, 18.0, 22.0, 37.0, 85.0, 140.0, 260.0), draw)
-    if way == 0 and facts.product.price:
+    if way == 0 and facts.product.price and "{x}" in frames(facts.locale, offer=True)[drawn.frame]:
         price = draw.choice((value, facts.product.price + 1, facts.product.price * 10, facts.product.price / 2))
         return _told(drawn, replace(facts, product=replace(facts.product, price=round(price, 2))))
     if way == 1 and offer.amount:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (a Chinese character counts twice)
 """True texts in a free manner: sentence frames filled from the facts alone, so that each follows from them."""
 
 import re
@@ -12,7 +13,7 @@ MONTHS = (
     "December",
 )  # fmt: skip
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-ONES = "zero one two three four five six seven eight nine ten eleven twelve".split()
+ONES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 TEENS = {15: "fifteen", 20: "twenty", 25: "twenty-five", 30: "thirty", 35: "thirty-five", 40: "forty", 50: "fifty",
          60: "sixty", 70: "seventy", 80: "eighty", 99: "ninety-nine", 100: "one hundred"}  # fmt: skip
 HAN = "〇一二三四五六七八九"
@@ -28,7 +29,7 @@ EN_OFFERS = (
     "Treat yourself to {p}. {v} {u}{c}.", "This is a nice moment to try {p}: {b}{c}, {u}.", "{U}. {v}{c}.",
     "Have you tried {p}? {b}{c}. {U}.", "Now at {s}: {b} {u}{c}.", "Come by {s} and {v}{c}. {U}.",
     "For your kitchen, home and everything between: {b} {u}{c}.", "Shop {k} and {v}{c}, {u}.",
-    "Fancy something new? {p} is in store. {v}{c}. {U}.", "We thought you would like this: {b}{c}. {U}.",
+    "Fancy a change? {p} is in store. {v}{c}. {U}.", "We thought you would like this: {b}{c}. {U}.",
     "{p} usually costs {x}. {v}{c} {u}.", "{p} ({x}): {b}{c}, {u}.", "Usual price {x}. {v}{c}. {U}.",
     "From our shelves at {s}: {p}. {v}{c}. {U}.", "Stock up: {b}{c} {u}.", "There is {b} {u}{c}.",
     "Plan ahead: {v} {u}{c}. See you at {s}.", "Back to basics with {p}. {b}{c}. {U}.", "{C} {v} {u}.",
@@ -53,7 +54,7 @@ ZH_OFFERS = (
     "{p}平时{x}，{b}{c}，{u}。", "{p}（{x}）：{b}{c}，{u}。", "日常价{x}，{b}{c}。{U}。", "【{s}】{b}{c}，{u}。",
     "囤一点：{b}{c}，{u}。", "别忘了，{b}，{u}{c}。", "提前安排：{b}，{u}{c}。{s}见。", "日子慢慢过，{p}陪着您。{b}{c}。{U}。",
     "您喜欢{k}，我们也是。{b}{c}。{U}。", "挑一份{p}，{b}{c}。{U}。", "不着急，{b}，{u}{c}。", "把{p}加入清单吧，{b}{c}，{U}。",
-    "{s}感谢有您：{b}，{u}{c}。", "周末有安排吗？{p}正合适，{b}{c}，{U}。", "省心又省钱：{b}{c}。{U}。", "简单说：{b}{c}。{U}。",
+    "{s}感谢有您：{b}，{u}{c}。", "周末有安排吗？{p}正合适，{b}{c}，{U}。", "省心又顺手：{b}{c}。{U}。", "简单说：{b}{c}。{U}。",
     "{k}货架已上满，{b}{c}，{u}。", "暖暖的晚上，来点{k}，{b}{c}，{U}。", "{b}{c}。{U}，欢迎选购！", "亲，{b}，{u}{c}。",
     "{s}小贴士：{b}{c}，{U}。",
 )  # fmt: skip
@@ -213,6 +214,8 @@ def _chinese_benefit(offer: Offer, facts: Facts, draw: Random, drop: str) -> tup
             both = f"{scope}满{int(offer.threshold or 0)}减{int(value)}"
             return both, both
         end = draw.choice(("立减{}", "直降{}", "减{}", "省{}", "优惠{}")).format(money(value, facts, draw))
+    if head[-1:].isdigit() and end[0].isdigit():  # 满￥49, 85折: not 4985
+        head += "，"
     text = draw.choice((f"{scope}{head}{end}", f"买{scope}，{head}{end}", f"{scope}{head}{end}"))
     return text, text
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
+from nightmarket.copywriting.orders import ORDERS
+
 Locale = Literal["en", "zh"]
 Form = Literal["push", "sms", "subject", "body", "banner"]
 Angle = Literal["saving", "quality", "routine", "plain"]
@@ -113,7 +115,7 @@ def spoken(title: str | None, category: str, brand: str = "") -> str:
     repeated to customers.
     """
     name = folded(title or "").split(", ")[0].strip(" ,;.")
-    if name and len(name) <= 60 and not _HOSTILE.search(name):
+    if name and len(name) <= 60 and not _HOSTILE.search(name) and not ORDERS.search(name):
         return name
     fallback = [folded(part) for part in (brand, category) if part and not _HOSTILE.search(folded(part))]
     return " ".join(fallback)[:60]

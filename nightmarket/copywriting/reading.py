@@ -45,15 +45,20 @@ class Amount:
 
 @dataclass(frozen=True)
 class Day:
-    """A date that a text names; year 0 where it names none."""
+    """A date that a text names; year 0 where it names none, weekday (0 is Monday) -1 likewise."""
 
     year: int
     month: int
     day: int
+    weekday: int = -1
 
     def is_same(self, other: date) -> bool:
         """Whether this may be that date."""
-        return (self.month, self.day) == (other.month, other.day) and self.year in (0, other.year)
+        return (
+            (self.month, self.day) == (other.month, other.day)
+            and self.year in (0, other.year)
+            and (self.weekday in (-1, other.weekday()))
+        )
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,9 @@ _DAY_EN = re.compile(
     r"\.?(?:,? (?P<y>\d{4})\b)?",
     re.IGNORECASE,
 )
-_DAY_ISO = re.compile(r"\b(?P<y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})\b")
+ISO_DAY = re.compile(r"(?<![\d-])(?P<y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})(?![\d-])")
+_WEEKDAY_BEFORE = re.compile(r"\b(mon|tue|wed|thu|fri|sat|sun)[a-z]*[.,]* $", re.IGNORECASE)
+_WEEKDAY_AFTER = re.compile(r"^ ?[(（]?(?:周|星期|礼拜)([一二三四五六日天])")
 _DAY_ZH = re.compile(rf"(?:(?P<y>\d{{4}})年)?(?P<m>\d{{1,2}}|[{_HAN}]{{1,2}})月(?P<d>\d{{1,2}}|[{_HAN}]{{1,3}})[日号]?")
 _WEEKDAY = re.compile(
     r"\b(mon|tues?|wed(?:nes)?|thurs?|fri|sat(?:ur)?|sun)(?:day)\b|(?:周|星期|礼拜)([一二三四五六日天])", re.IGNORECASE
@@ -89,18 +96,20 @@ _MONEY = re.compile(
     r"(?P<v>dollars?\b|bucks?\b|cents?\b|euros?\b|pounds?\b|yuan\b|rmb\b|(?-i:[A-Z]{3})\b|美元|欧元|英镑|日元|元|块)",
     re.IGNORECASE,
 )
-_SHARE = re.compile(r"\b(half|third|quarter|fifth|tenth)\b|半价", re.IGNORECASE)
+_FULL = re.compile(rf"满(?P<t>{_NUM})减(?P<w>{_NUM})(?![\d元块])")
+"""满99减20: spend 99, pay 20 less; the unit is the shop's."""
+_SHARE = re.compile(r"\b(half|third|quarter|fifth|tenth)\b|半价|对折|一半", re.IGNORECASE)
 _OTHER = re.compile(
     rf"\d+(?:[.,]\d+)*|\b(?:{'|'.join(w for w in _WORDS if w not in ('one', 'zero'))}|hundreds?|thousands?|"
     rf"millions?|dozens?|"
     r"twice|double|doubled|triple|second|thirds|halves|bogo)\b"
-    rf"|[{_HAN}]+(?=[件份个倍天年周瓶盒斤包张袋支]|小时|分钟)",
+    rf"|[{_HAN}]+(?=[件份个倍天年周瓶盒斤包张袋支]|小时|分钟|分之)|fiver|tenner|quid|grand",
     re.IGNORECASE,
 )
 _HAN_FINE = {"一"}
 _BEFORE_THRESHOLD = re.compile(
     r"(?:spend(?:ing)?(?: at least)?|over|above|from|at least|orders? of|orders? over|minimum(?: of)?|"
-    r"baskets? of|满|消费满|实付满|购满|达)\s*(?:of )?$",
+    r"baskets? of|reach(?:es)?|minimum spend(?: of)?|purchases? of|满|消费满|实付满|购满|达)\s*(?:of )?$",
     re.IGNORECASE,
 )
 _AFTER_THRESHOLD = re.compile(r"^\s*(?:\+|or more|and (?:more|over|up)|及以上|以上|起)", re.IGNORECASE)
@@ -112,14 +121,17 @@ _AFTER_WAIVED = re.compile(
 )
 
 
+_FULL_ROLES: tuple[tuple[str, Role], ...] = (("t", "threshold"), ("w", "waived"))
+
+
 @lru_cache(maxsize=4096)
 def read(text: str) -> Figures:
     """The figures of a masked text."""
     left = text
     days: list[Day] = []
-    for pattern in (_DAY_ISO, _DAY_EN, _DAY_ZH):
+    for pattern in (ISO_DAY, _DAY_EN, _DAY_ZH):
         for match in pattern.finditer(left):
-            days.append(_day(match.groupdict()))
+            days.append(_day(match.groupdict(), left[: match.start()], left[match.end() :]))
         left = pattern.sub(" ", left)
     weekdays = tuple(_weekday(match) for match in _WEEKDAY.finditer(left))
     left = _WEEKDAY.sub(" ", left)
@@ -129,7 +141,10 @@ def read(text: str) -> Figures:
         paid = _number(match["n"])
         percents.append(100 - (paid * 10 if paid <= 10 else paid))
     left = _ZHE.sub(" ", left)
-    amounts = tuple(_amounts(left))
+    amounts = tuple(_amounts(left)) + tuple(
+        Amount(_number(m[key]), role, "¥") for m in _FULL.finditer(left) for key, role in _FULL_ROLES
+    )
+    left = _FULL.sub(" ", left)
     left = _MONEY.sub(" ", left)
     percents += [50.0 if m[1] is None else _SHARES[m[1].lower()] for m in _SHARE.finditer(left)]
     left = _SHARE.sub(" ", left)
@@ -150,17 +165,22 @@ def _amounts(text: str) -> Iterator[Amount]:
         yield Amount(value, role, unit)
 
 
-def _day(found: dict[str, str | None]) -> Day:
+def _day(found: dict[str, str | None], before: str, after: str) -> Day:
     month = found.get("m1") or found.get("m2") or found.get("m") or ""
     day = found.get("d1") or found.get("d2") or found.get("d") or ""
     number = MONTHS.index(month[:3].lower()) + 1 if month[:3].lower() in MONTHS else int(_number(month))
-    return Day(int(found.get("y") or 0), number, int(_number(day)))
+    named = _WEEKDAY_BEFORE.search(before[-12:]) or _WEEKDAY_AFTER.search(after)
+    return Day(int(found.get("y") or 0), number, int(_number(day)), _weekday_number(named[1]) if named else -1)
 
 
 def _weekday(match: re.Match[str]) -> int:
-    if match[1]:
-        return next(i for i, name in enumerate(WEEKDAYS) if name.startswith(match[1].lower()[:3]))
-    return "一二三四五六日天".index(match[2]) % 7 if match[2] != "天" else 6
+    return _weekday_number(match[1] or match[2])
+
+
+def _weekday_number(name: str) -> int:
+    if name.isascii():
+        return next(i for i, full in enumerate(WEEKDAYS) if full.startswith(name.lower()[:3]))
+    return min("一二三四五六日天".index(name), 6)
 
 
 def _number(text: str) -> float:

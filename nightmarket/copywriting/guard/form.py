@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (a Chinese character counts twice)
 """How a text looks: length, language, tone, mark-up, left-over placeholders, links, personal data."""
 
 import re
@@ -5,28 +6,31 @@ import unicodedata
 
 from nightmarket.copywriting.facts import LIMITS, Facts, Form
 from nightmarket.copywriting.guard.finding import Finding
-from nightmarket.copywriting.reading import MASK
+from nightmarket.copywriting.reading import ISO_DAY, MASK
 
 _MARKUP = re.compile(
-    r"<[^>]*>?|&(?:[a-z]+|#\d+);|\*\*|__|```?|^#{1,6} |\[[^\]]*\]\(|^\s*[-*•] ", re.IGNORECASE | re.MULTILINE
+    r"<[^>]*>?|~~|`|(?<!\w)_|_(?!\w)|\\|@@|^\s*>|&(?:[a-z]+|#\d+);|\*\*|__|```?|^#{1,6} |\[[^\]]*\]\(|^\s*[-*•] ",
+    re.IGNORECASE | re.MULTILINE,
 )
 _PLACEHOLDER = re.compile(
-    r"[{}\[\]【】|]|%[sd]\b|\$[a-z_]+|_{2,}|\.{4,}|\b(?:lorem|ipsum|todo|tbd|fixme|xx+|foo|bar|undefined|null|none|"
+    rf"[{{}}\[\]|]|【(?!{MASK}】)|(?<!【{MASK})】|[○×〇●□]{{2,}}|(?<![A-Za-z])xx+(?![A-Za-z])|%[sd]\b|%\(|[XYN]折|\$[a-z_]+|_{{2,}}|\.{{4,}}|\b(?:lorem|ipsum|todo|tbd|fixme|xx+|foo|bar|undefined|null|none|"
     r"nan|n/a|"
-    r"insert|placeholder|your name|first ?name|product name|shop name)\b|某某|此处|占位|待定|姓名|商品名称",
+    r"insert|placeholder|your name|first ?name|product name|shop name)\b|某某|此处|占位|待定|待补|待填|此处填|姓名|商品名称",
     re.IGNORECASE,
 )
 _LINK = re.compile(
-    r"https?:|www\.|\b[a-z0-9-]+\.(?:com|net|org|io|cn|co|uk|de|shop|store|info|biz|ly|me|app|xyz|top|site|"
-    r"online)\b|bit\.ly|点击链接|二维码|扫码",
+    r"https?:|www\.|(?<![a-z0-9-])[a-z0-9-]+[.。](?:com|net|org|io|cn|co|uk|de|shop|store|info|biz|ly|me|app|xyz|top|site|"
+    r"online)(?![a-z])|bit\.ly|点击链接|二维码|扫码",
     re.IGNORECASE,
 )
 _PEOPLE = re.compile(
     r"[\w.+-]+@[\w-]+|\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{10,}\b|\b\d{7,}\b|\+?\d[\d ()-]{8,}\d|"
     r"\b(?:customer|user|member|account|household|client)[ _-]?(?:id|no\.?|number|#)|"
-    r"会员号|用户号|手机号|身份证|微信号|"
+    r"会员号|用户号|手机号|身份证|微信号?|编号|收货人|尾号|小姐|QQ|"
     r"\b(?i:mr|mrs|ms|dr)\b\.? ?[A-Z]|"
-    r"\b(?i:dear|hi|hello|hey) [A-Z][a-z]+|尊敬的[^顾会客用]|亲爱的[^顾会客用朋]|先生|女士",
+    r"\b(?i:dear|hi|hello|hey) [A-Z][a-z]+|尊敬的[^顾会客用]|亲爱的[^顾会客用朋]|先生|女士|"
+    r"^(?!(?:Hello|Hi|Hey|Today|Now|Yes|Finally|Also|Meanwhile|Still|So|Psst|Thanks|Welcome|Remember|Simply|Again|Relax)"
+    r"\b)[A-Z][a-z]+, (?!and\b|or\b)",
 )
 _SHOUT = re.compile(r"\b[A-Z]{3,}(?:\W+[A-Z]{2,})+\b")
 _RUDE = re.compile(
@@ -75,7 +79,9 @@ def links(text: str, masked: str, facts: Facts) -> list[Finding]:
 
 def people(text: str, masked: str, facts: Facts) -> list[Finding]:
     """Ids, addresses, telephone numbers, names of people; not quoted."""
-    return [Finding("personal data", f"{len(match[0])} characters") for match in _PEOPLE.finditer(masked)]
+    return [
+        Finding("personal data", f"{len(match[0])} characters") for match in _PEOPLE.finditer(ISO_DAY.sub(" ", masked))
+    ]
 
 
 def language(text: str, masked: str, facts: Facts) -> list[Finding]:
@@ -86,7 +92,7 @@ def language(text: str, masked: str, facts: Facts) -> list[Finding]:
     strange = sum(
         c.isalpha() and not ("\u4e00" <= c <= "\u9fff") and not c.isascii() and c not in "éèêáíóúñüöäç" for c in plain
     )
-    if strange or (facts.locale == "en" and han) or (facts.locale == "zh" and (latin > 2 or han < 1)):
+    if strange or (facts.locale == "en" and han) or (facts.locale == "zh" and (latin > 2 or (latin and han < 1))):
         return [Finding("language", f"not {facts.locale}")]
     return []
 

@@ -80,4 +80,5 @@ def strangers(text: str, masked: str, facts: Facts) -> list[Finding]:
     """Names that no fact knows: words with a capital inside a sentence, and what stands in quotation marks."""
     capitals = [m[0] for m in _CAPITAL.finditer(masked) if not _CALENDAR.match(m[0])]
     quoted = [m[1] for m in _QUOTED.finditer(masked) if m[1].strip() != MASK]
-    return [Finding("unknown name", one[:20]) for one in [*capitals, *quoted]]
+    latin = re.findall("(?<![A-Za-z])[A-Z][a-z]{2,}", masked) if facts.locale == "zh" else []
+    return [Finding("unknown name", one[:20]) for one in [*capitals, *quoted, *latin]]

@@ -32,7 +32,7 @@ def conditions(text: str, masked: str, facts: Facts) -> list[Finding]:
         found.append(Finding("missing condition", "last day"))
     if offer.code and folded(offer.code).lower() not in lower:
         found.append(Finding("missing condition", "code"))
-    if offer.kind == "coupon" and not _COUPON.search(masked):
+    if offer.kind == "coupon" and not offer.code and not _COUPON.search(masked):
         found.append(Finding("missing condition", "coupon"))
     if offer.gift and folded(offer.gift).lower() not in lower:
         found.append(Finding("missing condition", "what the gift is"))
