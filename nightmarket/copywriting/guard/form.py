@@ -13,7 +13,7 @@ _MARKUP = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _PLACEHOLDER = re.compile(
-    rf"[{{}}\[\]|]|【(?!{MASK}】)|(?<!【{MASK})】|[○×〇●□]{{2,}}|(?<![A-Za-z])xx+(?![A-Za-z])|%[sd]\b|%\(|[XYN]折|\$[a-z_]+|_{{2,}}|\.{{4,}}|\b(?:lorem|ipsum|todo|tbd|fixme|xx+|foo|bar|undefined|null|none|"
+    rf"[{{}}\[\]|]|【(?!{MASK}】)|(?<!【{MASK})】|[○×〇●□]{{2,}}|(?<![A-Za-z])xx+(?![A-Za-z])|%[sd]\b|%\([a-z]+(?:_[a-z]+)*\)|[XYN]折|\$[a-z_]+|_{{2,}}|\.{{4,}}|\b(?:lorem|ipsum|todo|tbd|fixme|xx+|foo|bar|undefined|null|none|"
     r"nan|n/a|"
     r"insert|placeholder|your name|first ?name|product name|shop name)\b|某某|此处|占位|待定|待补|待填|此处填|姓名|商品名称",
     re.IGNORECASE,
