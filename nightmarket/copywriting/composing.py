@@ -79,19 +79,29 @@ def passed(
 
 
 def repaired(message: Message, facts: Facts) -> Message:
-    """The message with a sentence that states the least spend and the last day, where it misses a condition."""
+    """The message with a sentence that states the conditions that it misses: least spend, last day, code."""
     form = list(message)[-1]
     whole = folded("\n".join(message.values()))
-    if facts.offer is None or not conditions(whole, mask(whole, facts), facts):
+    if facts.offer is None:
         return message
-    language, offer = LANGUAGES[facts.locale], facts.offer
-    until = language.day(offer.end, False)
-    spend = "" if offer.threshold is None else language.amount(offer.threshold, facts.symbol, facts.currency)
-    if facts.locale == "zh":
-        told = f"（满{spend}可用，{until}截止）" if spend else f"（{until}截止）"
-    else:
-        told = f" From {spend}, until {until}." if spend else f" Until {until}."
-    return message | {form: message[form].rstrip() + told}
+    missing = {finding.what for finding in conditions(whole, mask(whole, facts), facts)}
+    language, offer, parts = LANGUAGES[facts.locale], facts.offer, []
+    is_chinese = facts.locale == "zh"
+    if "least spend" in missing and offer.threshold is not None:
+        spend = language.amount(offer.threshold, facts.symbol, facts.currency)
+        parts.append(f"满{spend}可用" if is_chinese else f"from {spend}")
+    if "last day" in missing:
+        until = language.day(offer.end, False)
+        parts.append(f"{until}截止" if is_chinese else f"until {until}")
+    if "code" in missing:
+        parts.append(f"优惠码：{offer.code}" if is_chinese else f"code: {offer.code}")
+    if not parts:
+        return message
+    text = message[form].rstrip()
+    if is_chinese:
+        return message | {form: f"{text}（{'，'.join(parts)}）"}
+    told = ", ".join(parts)
+    return message | {form: f"{text}{'' if text.endswith(('.', '!', '?')) else '.'} {told[0].upper()}{told[1:]}."}
 
 
 def _clean(text: str, form: Form) -> str:

@@ -23,7 +23,7 @@ def self_bleu(texts: Sequence[str], most: int = 4) -> float:
     """Mean BLEU of each text against all others, in [0, 1]; less is more varied (Zhu et al., 2018, "Texygen").
 
     Modified n-gram precision up to `most`, geometric mean, add-one smoothing above unigrams, brevity penalty against
-    the nearest length. 0 for fewer than two texts.
+    the nearest length. A text without a word in common counts 0, and so do fewer than two texts.
     """
     if len(texts) < 2:
         return 0.0
@@ -32,11 +32,11 @@ def self_bleu(texts: Sequence[str], most: int = 4) -> float:
     highest = [_two_highest(counts, n) for n in range(most)]
     total = 0.0
     for place, own in enumerate(counts):
-        logs = 0.0
-        for n, grams in enumerate(own):
-            hits = sum(min(num, _best(highest[n][gram], place)) for gram, num in grams.items())
-            size, extra = sum(grams.values()), 1 if n else 0
-            logs += math.log(max(hits + extra, 1e-9) / max(size + extra, 1e-9))
+        hits = [sum(min(num, _best(highest[n][gram], place)) for gram, num in own[n].items()) for n in range(most)]
+        if not hits[0]:
+            continue
+        logs = math.log(hits[0] / own[0].total())
+        logs += sum(math.log((hits[n] + 1) / (own[n].total() + 1)) for n in range(1, most))
         others = lengths[:place] + lengths[place + 1 :]
         nearest = min(others, key=lambda length: (abs(length - lengths[place]), length))
         brevity = min(0.0, 1 - nearest / max(lengths[place], 1))

@@ -1,6 +1,7 @@
 """One prompt for every language model: the facts as data, and what is wanted of them."""
 
 import json
+import re
 from typing import Any
 
 from nightmarket.copywriting.facts import LIMITS, Facts, Form
@@ -72,9 +73,17 @@ def as_data(facts: Facts) -> dict[str, Any]:
     return found
 
 
+_LABEL = re.compile(
+    r"(?:text(?: message)?|push(?: notification)?|sms|subject(?: line)?|body|banner|主题|标题|正文|短信|文案)"
+    r"\s*[:：]\s*",
+    re.IGNORECASE,
+)
+
+
 def answer(text: str, form: Form) -> str:
-    """What a model wrote, without the quotation marks and labels that models put around it; one line but for a body."""
-    text = text.strip()
+    """What a model wrote, without its thoughts, labels and quotation marks; one line but for a body."""
+    text = text.rpartition("</think>")[2].strip()
+    text = text[label.end() :] if (label := _LABEL.match(text)) else text
     if form != "body":
         text = text.split("\n", 1)[0].strip()
     for left, right in (('"', '"'), ("“", "”"), ("'", "'")):
