@@ -141,7 +141,7 @@ def money(value: float, facts: Facts, draw: Random) -> str:
     if facts.locale == "zh":
         short = plain.rstrip("0") if "." in plain else plain
         ways = [f"{short}元", f"¥{short}", f"{short}元", f"￥{plain}", f"{short}块"]
-        return draw.choice([*ways, f"{chinese_number(whole)}元"] if whole else ways)
+        return draw.choice([*ways, f"{chinese_number(whole)}元"] if whole and whole < 1000 else ways)
     names = {"USD": "dollars", "EUR": "euros", "GBP": "pounds", "CNY": "yuan"}
     ways = [f"{facts.symbol}{plain}"] * 3 + [f"{facts.currency} {plain}"]
     if whole is not None:
