@@ -1,4 +1,4 @@
-"""By hand: plan one campaign on what the last night left, wait for a person's approval, export it."""
+"""By hand: plan and write one campaign on what the last night left, wait for a person's approval, export it."""
 
 import contextlib
 import datetime
@@ -29,6 +29,7 @@ from nightmarket.contracts import InputError
 from tasks import export, settings, storage
 
 PLAN = Path("artifacts/plan")
+TEXTS = Path("artifacts/compose/copy.parquet")
 
 
 @flow(
@@ -55,7 +56,7 @@ async def campaign(
     approval_minutes: ApprovalMinutes = 480,
     wait_minutes: WaitMinutes = 240,
 ) -> State[contacts.Decided]:
-    """Plan, show the figures, wait for approval, export; nothing is trained, and nothing leaves without a yes.
+    """Plan, write, show figures and texts, wait for approval, export; nothing is trained, nothing leaves without a yes.
 
     Args:
         name: Name of the campaign and of its folder below exports/: letters, digits, - and _, no spaces.
@@ -87,8 +88,9 @@ async def campaign(
             await approval.bury(home)
             run.require_data()
             await run.on_last_night("plan")
-            run.keep("plan")
-            held = stack.enter_context(approval.held(run, name, PLAN))
+            await run.on_last_night("compose")
+            run.keep("compose")
+            held = stack.enter_context(approval.held(run, name, PLAN, TEXTS))
         return await contacts.decide(held, minutes=approval_minutes, excel=excel)
 
 

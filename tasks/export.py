@@ -1,7 +1,9 @@
 """Hand an approved plan of contacts to mail and ad tools: exports/NAME/ in the checkout. A step: people carry it away.
 
-reads   a folder with plan.parquet, eligible.parquet and summary.json, as `plan` and `launch` write them
+reads   a folder with plan.parquet, eligible.parquet and summary.json, as `plan` and `launch` write them, and
+        copy.parquet, as `compose` does
 writes  exports/NAME   send.csv, send.parquet      what goes out, and to whom
+                       copy.csv, copy.parquet      its texts, where there are any
                        holdout.csv, holdout.parquet   what those kept back would have got, with propensities
                        eligible.parquet               the arm of everybody who could have been contacted
                        summary.json, receipt.json
@@ -28,6 +30,7 @@ from tasks import storage
 
 PLAN, ELIGIBLE, SUMMARY = "plan.parquet", "eligible.parquet", "summary.json"
 FILES = (PLAN, ELIGIBLE, SUMMARY)
+TEXTS = "copy.parquet"
 SEND, HOLDOUT = "send", "holdout"
 NAME = r"^[0-9A-Za-z一-鿿][0-9A-Za-z一-鿿_-]{0,59}$"
 """Letters, digits, Chinese characters, - and _; the first one is no sign. Nothing that a path could be made of."""
@@ -58,9 +61,9 @@ def folder(home: Path, name: str) -> Path:
 
 
 def digest(planned: Path) -> str:
-    """SHA-256 over the plan's files: what was approved is what is exported."""
+    """SHA-256 over the plan's files and its texts: what was approved is what is exported."""
     found = hashlib.sha256()
-    for name in FILES:
+    for name in (*FILES, *([TEXTS] if (planned / TEXTS).exists() else [])):
         try:
             found.update(hashlib.sha256((planned / name).read_bytes()).digest())
         except FileNotFoundError:
@@ -112,6 +115,11 @@ def export(planned: Path, home: Path, name: str, *, approved: str, receipt: Mapp
             storage.write_table(rows, draft / f"{arm}.parquet")
             write_csv(rows, draft / f"{arm}.csv", excel)
             files |= {f"{arm}{suffix}": {"rows": rows.num_rows} for suffix in (".csv", ".parquet")}
+        if (planned / TEXTS).exists():
+            texts = storage.read_table(planned / TEXTS)
+            storage.write_table(texts, draft / TEXTS)
+            write_csv(texts, draft / "copy.csv", excel)
+            files |= {file: {"rows": texts.num_rows} for file in (TEXTS, "copy.csv")}
         for file in (ELIGIBLE, SUMMARY):
             shutil.copyfile(planned / file, draft / file)
             files[file] = {}

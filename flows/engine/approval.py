@@ -84,8 +84,9 @@ class Held:
 
 
 @contextlib.contextmanager
-def held(run: Run, name: str, planned: Path) -> Iterator[Held]:
-    """The plan of the run's folder `planned`, set aside until the block ends; the run's own folder may go meanwhile.
+def held(run: Run, name: str, planned: Path, texts: Path | None = None) -> Iterator[Held]:
+    """The plan of the run's folder `planned` and its texts, set aside until the block ends; the run's own folder may go
+    meanwhile.
 
     A process that is stopped or killed leaves it; `bury` sees to it when the next plan is made.
     """
@@ -100,6 +101,8 @@ def held(run: Run, name: str, planned: Path) -> Iterator[Held]:
         try:
             for one in export.FILES:
                 shutil.copyfile(run.tree / planned / one, folder / one)
+            if texts is not None:
+                shutil.copyfile(run.tree / texts, folder / export.TEXTS)
             summary = storage.read_json(folder / export.SUMMARY)
             yield Held(flow, name, run.name, run.sha, run.home, folder, export.digest(folder), summary)
         except Exception:

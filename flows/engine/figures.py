@@ -13,6 +13,7 @@ from tasks import export, storage
 GROUPS = {"by_segment": "segment", "by_offer": "offer", "by_channel": "channel", "by_slot": "time slot"}
 LISTS = {"products": "The new products", "audiences": "Audiences by size, the likeliest customers first"}
 FIRST_LINES = 10
+FIRST_TEXTS = 12
 SEGMENTS = storage.ARTIFACTS / "segment" / "segments.json"
 
 
@@ -70,8 +71,14 @@ def _first_number(text: str) -> int:
     return int(digits[0]) if digits else 0
 
 
-def markdown(name: str, summary: Mapping[str, Any], kept: str, first: Sequence[Mapping[str, Any]]) -> str:
-    """One page: figures, sentences, groups, and the first lines of what would be sent.
+def markdown(
+    name: str,
+    summary: Mapping[str, Any],
+    kept: str,
+    first: Sequence[Mapping[str, Any]],
+    texts: Sequence[Mapping[str, Any]] = (),
+) -> str:
+    """One page: figures, sentences, groups, the first lines of what would be sent, and the best text of each brief.
 
     kept   where the run is kept, and the plan's hash
     """
@@ -90,6 +97,9 @@ def markdown(name: str, summary: Mapping[str, Any], kept: str, first: Sequence[M
     if first:
         rows = [list(row.values()) for row in first]
         parts.append(f"### The first of what would be sent\n\n{_table(list(first[0]), rows)}")
+    if texts:
+        rows = [list(row.values()) for row in texts]
+        parts.append(f"### Texts, the best of each\n\n{_table(list(texts[0]), rows)}")
     parts += [f"### Asked for\n\n{_table(('', ''), [one for one in asked if one[1]])}"] if asked else []
     return "\n\n".join([*parts, kept])
 
@@ -102,10 +112,23 @@ def first_lines(planned: Path) -> list[dict[str, Any]]:
     return [{key: _plain(value) for key, value in row.items()} for row in rows.select(wanted).to_pylist()]
 
 
+def first_texts(planned: Path) -> list[dict[str, Any]]:
+    """The best text of the first briefs; none where nothing was written."""
+    if not (planned / export.TEXTS).exists():
+        return []
+    table = storage.read_table(planned / export.TEXTS)
+    best = table.filter(pc.equal(table["place"], 1)).slice(0, FIRST_TEXTS)
+    return [
+        {key: _plain(row[key]) for key in ("segment", "offer", "channel", "locale", "form", "text")}
+        for row in best.to_pylist()
+    ]
+
+
 async def show(name: str, summary: Mapping[str, Any], kept: str, planned: Path) -> str:
     """Artifacts on the flow run: one page, and a table per group; returns the page."""
     first = first_lines(planned)
-    page = markdown(name, summary, kept, first)
+    texts = first_texts(planned)
+    page = markdown(name, summary, kept, first, texts)
     await acreate_markdown_artifact(key="plan", markdown=page, description=f"{name}: the plan in figures")
     for key, title in GROUPS.items():
         if summary.get(key):
@@ -115,6 +138,8 @@ async def show(name: str, summary: Mapping[str, Any], kept: str, planned: Path) 
             )
     if first:
         await acreate_table_artifact(key="plan-first-lines", table=first, description=f"{name}: first contacts")
+    if texts:
+        await acreate_table_artifact(key="plan-texts", table=texts, description=f"{name}: texts to approve")
     return page
 
 

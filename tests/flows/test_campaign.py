@@ -57,6 +57,23 @@ def run(settings):
     }
     storage.write_json(summary, storage.ARTIFACTS / "plan/summary.json")
 """
+COMPOSE = """
+import pyarrow as pa
+
+from tasks import storage
+from tasks.settings import StageSettings
+
+
+class Settings(StageSettings):
+    pass
+
+
+def run(settings):
+    num = storage.read_json(storage.ARTIFACTS / "plan/summary.json")["num_sent"]
+    row = {"segment": "1", "offer": "=spring()", "channel": "sms", "locale": "zh", "form": "sms"}
+    rows = [row | {"place": place, "text": f"text {place} for {num}"} for place in (1, 2)]
+    storage.write_table(pa.Table.from_pylist(rows), storage.ARTIFACTS / "compose/copy.parquet")
+"""
 STARTED_BY_HAND = """
 import asyncio, json, sys
 from flows.{flow} import {flow}
@@ -79,6 +96,11 @@ def shop(project):
     meta = {"phase": "deliver"}
     dag["stages"]["plan"] = {
         "cmd": "python -m tasks plan", "deps": deps, "params": ["plan"], "outs": ["artifacts/plan"], "meta": meta
+    }  # fmt: skip
+    (project.home / "tasks/compose.py").write_text(COMPOSE)
+    deps = ["artifacts/plan", "tasks/compose.py"]
+    dag["stages"]["compose"] = {
+        "cmd": "python -m tasks compose", "deps": deps, "outs": ["artifacts/compose"], "meta": meta
     }  # fmt: skip
     (project.home / "dvc.yaml").write_text(yaml.safe_dump(dag, sort_keys=False))
     (project.home / "params.yaml").write_text(
@@ -146,7 +168,9 @@ def test_campaigns_wait_side_by_side_and_only_what_was_approved_as_it_was_is_exp
         runs = campaigns(client)
         only = filters.ArtifactFilter(flow_run_id=filters.ArtifactFilterFlowRunId(any_=[runs["spring"].id]))
         shown = {one.key: one.data for one in client.read_artifacts(artifact_filter=only)}
-        assert {"plan", "plan-by-segment", "plan-first-lines"} <= set(shown)
+        assert {"plan", "plan-by-segment", "plan-first-lines", "plan-texts"} <= set(shown)
+        assert "text 1 for 6" in shown["plan"]
+        assert "text 2" not in shown["plan"]  # the best alone
         for words in ("| contacts | 6, with 6 customers |", "A sentence of the plan.", "x\\|y", "c1"):
             assert words in shown["plan"]
         assert "c0" not in shown["plan-first-lines"]  # held out
@@ -176,6 +200,8 @@ def test_campaigns_wait_side_by_side_and_only_what_was_approved_as_it_was_is_exp
     sent, held = rows(shop.home / "exports/spring/send.csv"), rows(shop.home / "exports/spring/holdout.csv")
     assert [row["customer_id"] for row in sent] == ["c1", "c2", "c3", "c5", "c6", "c7"]
     assert [row["customer_id"] for row in held] == ["c0", "c4"]
+    written = rows(shop.home / "exports/spring/copy.csv")
+    assert [(row["text"], row["offer"]) for row in written] == [(f"text {n} for 6", "'=spring()") for n in (1, 2)]
     receipt = json.loads((shop.home / "exports/spring/receipt.json").read_text())
     assert (receipt["approved_by"], receipt["note"], receipt["campaign"]["budget"]) == ("Li", "go", 8.0)
     kept = yaml.safe_load(shop.git("show", f"refs/runs/{receipt['run']}:params.yaml"))["plan"]
