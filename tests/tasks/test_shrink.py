@@ -31,12 +31,13 @@ def shop(tmp_path_factory):
     encoder = folder / "artifacts/finetune/encoder"
     encoder.mkdir(parents=True)
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, "of"]
-    (folder / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf-8")
     with torch.random.fork_rng():
         torch.manual_seed(4)
         sizes = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64}
         network = BertModel(BertConfig(vocab_size=len(vocabulary), **sizes))
-    Encoder(network, BertTokenizerFast(vocab_file=str(folder / "vocab.txt")), "mean", 32).save(encoder)
+    Encoder(network, BertTokenizerFast(vocab={word: place for place, word in enumerate(vocabulary)}), "mean", 32).save(
+        encoder
+    )
     rng = np.random.default_rng(2)
     texts = sorted({" ".join(rng.choice(WORDS, size)) for size in rng.integers(2, 7, 300)})
     storage.write_table(pa.table({"text": texts}), folder / "artifacts/prepare/texts.parquet")
