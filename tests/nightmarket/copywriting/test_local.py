@@ -1,0 +1,174 @@
+"""The writer that is a local language model: tiny ones that the tests make, one that babbles and one that learned."""
+
+import json
+import logging
+
+import pytest
+
+from bench.made_up_copy import english, offer
+from nightmarket.contracts import InputError
+from nightmarket.copywriting.composing import compose
+from nightmarket.copywriting.facts import Facts
+from nightmarket.copywriting.writers import Brief, prompt
+from nightmarket.copywriting.writers.local import LocalWriter
+
+TENTH = english(offer(percent=20.0))
+TRUE = ("20% off coffee, until 14 Jan", "Coffee: 20% off. Ends 14 Jan", "Save 20% on coffee until 14 Jan")
+END = "<end>"
+CHAT = (
+    "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}"
+    "{% if add_generation_prompt %}assistant: {% endif %}"
+)
+NO_SYSTEM = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}" + CHAT
+
+
+def tokenizer_of(texts, chat=None):
+    """One token per word of `texts`, with the space before it, and an end."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    split = pre_tokenizers.Split(Regex(r" ?[^\s]+|\s"), "isolated")
+    words = sorted({word for text in texts for word, _ in split.pre_tokenize_str(text)})
+    vocabulary = {word: number for number, word in enumerate([END, "<unknown>", *words])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unknown>"))
+    tokenizer.pre_tokenizer, tokenizer.decoder = split, decoders.Fuse()
+    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, unk_token="<unknown>")
+    wrapped.chat_template = chat
+    return wrapped
+
+
+def model_of(num_tokens, positions=640):
+    """A random GPT-2 of two layers."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        sizes = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": positions}
+        drop = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
+        ends = {"bos_token_id": 0, "eos_token_id": 0}
+        return GPT2LMHeadModel(GPT2Config(vocab_size=num_tokens, **sizes, **drop, **ends))
+
+
+def saved(folder, tokenizer, model):
+    tokenizer.save_pretrained(folder)
+    model.save_pretrained(folder)
+    return str(folder)
+
+
+def asked(facts=TENTH, form="push"):
+    return prompt.plain(facts, form)
+
+
+@pytest.fixture(scope="module")
+def babbler(tmp_path_factory):
+    """A folder with a random model: it writes words of the prompt in any order."""
+    tokenizer = tokenizer_of([asked(), *TRUE])
+    return saved(tmp_path_factory.mktemp("babbler"), tokenizer, model_of(len(tokenizer)))
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    """A folder with a model that was fitted to answer the prompt with one of three true texts."""
+    import torch
+
+    tokenizer = tokenizer_of([asked(), *TRUE])
+    model = model_of(len(tokenizer))
+    start = tokenizer(asked())["input_ids"]
+    answers = [tokenizer(text)["input_ids"] + [tokenizer.eos_token_id] for text in TRUE]
+    longest = max(map(len, answers))
+    ids = torch.tensor([start + one + [0] * (longest - len(one)) for one in answers])
+    labels = torch.tensor([[-100] * len(start) + one + [-100] * (longest - len(one)) for one in answers])
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    for _ in range(120):
+        loss = model(input_ids=ids, labels=labels).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return saved(tmp_path_factory.mktemp("learned"), tokenizer, model)
+
+
+def briefs_of(num, facts: Facts = TENTH, channel="push"):
+    return [Brief(f"b{number}", channel, facts) for number in range(num)]
+
+
+def test_a_model_that_learned_to_tell_the_offer_is_not_replaced(learned, lexicon):
+    found, record = compose(briefs_of(3), LocalWriter(learned, seed=1), lexicon, 6, seed=1)
+    own = [message["push"] for one in found if one.writer == "transformers" for message in one.messages]
+    assert [one.writer for one in found] == ["transformers"] * 3
+    assert len(set(own) & set(TRUE)) >= 2
+    assert {one.writer for one in record} == {"transformers"}
+    assert sum(one.fate == "passed" for one in record) >= 6
+
+
+def test_a_model_that_babbles_is_stopped_and_the_template_writes(babbler, lexicon):
+    found, record = compose(briefs_of(2), LocalWriter(babbler, seed=1), lexicon, 3, seed=1)
+    assert [one.writer for one in found] == ["template"] * 2
+    assert all(one.messages for one in found)
+    stopped = [one for one in record if one.writer == "transformers"]
+    assert len(stopped) >= 2
+    assert all(one.fate == "stopped" and one.rules for one in stopped)
+
+
+def test_the_seed_decides_what_is_written(babbler):
+    first = LocalWriter(babbler, seed=1).write(briefs_of(5), 2)
+    assert LocalWriter(babbler, seed=1).write(briefs_of(5), 2) == first
+    assert LocalWriter(babbler, seed=2).write(briefs_of(5), 2) != first
+
+
+def test_writing_leaves_the_random_numbers_of_others_alone(babbler):
+    import torch
+
+    writer = LocalWriter(babbler, seed=1)
+    torch.manual_seed(4)
+    expected = torch.rand(3)
+    torch.manual_seed(4)
+    writer.write(briefs_of(1), 1)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_batches_of_any_size_serve_every_brief_in_its_place(learned):
+    other = english(offer(percent=20.0, scope="Roast coffee"))
+    briefs = [*briefs_of(3), *briefs_of(1, channel="email"), Brief("last", "push", other)]
+    for batch in (1, 2, 8):
+        found = LocalWriter(learned, seed=1, batch=batch).write(briefs, 2)
+        assert len(found) == 5
+        assert all({"push"} == set(message) for messages in found[:3] for message in messages)
+        assert all(any(message["push"] in TRUE for message in messages) for messages in found[:3])
+        assert all({"subject", "body"} == set(message) for message in found[3])
+
+
+@pytest.mark.parametrize("chat", [CHAT, NO_SYSTEM])
+def test_a_chat_template_is_used_where_there_is_one(tmp_path, chat):
+    tokenizer = tokenizer_of([asked(), "assistant: user: system:", *TRUE], chat)
+    writer = LocalWriter(saved(tmp_path, tokenizer, model_of(len(tokenizer))), seed=1)
+    text = writer._asked(briefs_of(1)[0], "push")
+    assert text.endswith("assistant: ")
+    assert ("system:" in text) == (chat == CHAT)
+    assert json.dumps("Roast coffee") in text
+    assert "Write one push notification" in text
+    assert len(writer.write(briefs_of(1), 1)) == 1
+
+
+def test_a_prompt_longer_than_the_model_reads_gets_no_text_and_a_line_says_so(tmp_path, lexicon, caplog):
+    tokenizer = tokenizer_of([asked(), *TRUE])
+    writer = LocalWriter(saved(tmp_path, tokenizer, model_of(len(tokenizer), positions=64)), seed=1)
+    with caplog.at_level(logging.WARNING, "nightmarket"):
+        found, record = compose(briefs_of(3), writer, lexicon, 2, seed=1)
+    assert [one.writer for one in found] == ["template"] * 3
+    assert {one.writer for one in record} == {"template"}
+    [line] = [text for text in caplog.messages if "longer" in text]
+    assert "3 of 3 prompts are longer than the model reads (64 tokens" in line
+
+
+def test_a_folder_that_is_no_model_is_told_in_one_line(tmp_path):
+    tokenizer = tokenizer_of(TRUE)
+    saved(tmp_path / "few", tokenizer, model_of(len(tokenizer) - 3))
+    saved(tmp_path / "cut", tokenizer, model_of(len(tokenizer)))
+    weights = tmp_path / "cut" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:200])
+    (tmp_path / "empty").mkdir()
+    for name, said in (("few", "fewer vectors"), ("cut", "cannot be loaded"), ("empty", "cannot be loaded")):
+        with pytest.raises(InputError, match=said) as told:
+            LocalWriter(str(tmp_path / name))
+        assert "\n" not in str(told.value)
