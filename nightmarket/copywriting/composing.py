@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from nightmarket.copywriting.facts import Facts, Form, folded
+from nightmarket.copywriting.facts import LIMITS, Facts, Form, folded
 from nightmarket.copywriting.guard import Finding, Lexicon, message_findings
 from nightmarket.copywriting.guard.names import mask
 from nightmarket.copywriting.guard.terms import conditions
@@ -105,9 +105,10 @@ def repaired(message: Message, facts: Facts) -> Message:
 
 
 def _clean(text: str, form: Form) -> str:
-    """Spaces and Markdown that mean nothing to a reader are taken out."""
+    """Spaces and Markdown that mean nothing to a reader are taken out, and what is beyond any hope of fitting."""
     lines = [" ".join(line.replace("**", "").split()) for line in text.strip().splitlines()]
-    return ("\n" if form == "body" else " ").join(lines).strip()
+    # Rules cost more than linear time on some hostile texts; one character too many is enough to stop a text.
+    return ("\n" if form == "body" else " ").join(lines).strip()[: LIMITS[form] + 1]
 
 
 def _flat(found: dict[Form, list[Finding]]) -> tuple[tuple[Form, Finding], ...]:
