@@ -7,10 +7,13 @@ Articles 16 to 18 (health), and of Annex I of Directive 2005/29/EC (free, scarci
 
 import re
 
-from nightmarket.copywriting.facts import Facts
+from nightmarket.copywriting.facts import Facts, folded
 from nightmarket.copywriting.guard.finding import Finding
+from nightmarket.copywriting.guard.names import without
 from nightmarket.copywriting.orders import ORDERS
 from nightmarket.copywriting.reading import MASK
+
+_SENTENCE = re.compile(r"(?<=[.!?])\s|[。！？；\n]")
 
 
 def _words(english: str, chinese: str) -> re.Pattern[str]:
@@ -83,10 +86,14 @@ _NEW = _words(
 
 
 def gifts(text: str, masked: str, facts: Facts) -> list[Finding]:
-    """Something free, or a gift, where the offer has none."""
-    if facts.offer is not None and facts.offer.gift:
-        return _all("invented gift", _OTHER_GIFT, masked)
-    return _all("invented gift", _GIFT, masked)
+    """Something free, or a gift, where the offer has none; beside the gift of an offer, a sentence that names another."""
+    if facts.offer is None or not facts.offer.gift:
+        return _all("invented gift", _GIFT, masked)
+    name = folded(facts.offer.gift).lower()
+    sentences = [one for one in _SENTENCE.split(text.lower()) if name not in one]
+    known = facts.names
+    found = [finding for one in sentences for finding in _all("invented gift", _GIFT, without(one, known))]
+    return found + _all("invented gift", _OTHER_GIFT, masked)
 
 
 def benefits(text: str, masked: str, facts: Facts) -> list[Finding]:

@@ -1,5 +1,7 @@
 """Every number in a text must be one of the facts, in its role."""
 
+import re
+
 from nightmarket.copywriting.facts import Facts
 from nightmarket.copywriting.guard.finding import Finding
 from nightmarket.copywriting.reading import WEEKDAYS, Amount, read
@@ -11,6 +13,15 @@ UNITS = {
     "GBP": {"£", "gbp", "pound", "英镑"},
     "JPY": {"¥", "jpy", "日元"},
 }
+
+
+_AGAIN = re.compile(
+    r"\b(?:every|each) (?:day|week|weekend|month|year|(?:mon|tues|wednes|thurs|fri|satur|sun)day)\b|"
+    r"\b(?:daily|weekly|monthly)\b|"
+    r"每(?:天|日|周|星期|月|年|逢)|逢[周星月]",
+    re.IGNORECASE,
+)
+"""An offer holds once, from its first to its last day."""
 
 
 def amounts(text: str, masked: str, facts: Facts) -> list[Finding]:
@@ -58,9 +69,12 @@ def dates(text: str, masked: str, facts: Facts) -> list[Finding]:
     known = [] if offer is None else [offer.start, offer.end]
     wrong = [one for one in found.days if not any(one.is_same(day) for day in known)]
     days = {day.weekday() for day in known}
-    return [Finding("wrong date", f"{one.day}/{one.month}/{one.year or '-'}") for one in wrong] + [
-        Finding("wrong date", WEEKDAYS[number]) for number in found.weekdays if number not in days
-    ]
+    wrong_again = [Finding("wrong date", match[0]) for match in _AGAIN.finditer(masked)]
+    return (
+        wrong_again
+        + [Finding("wrong date", f"{one.day}/{one.month}/{one.year or '-'}") for one in wrong]
+        + [Finding("wrong date", WEEKDAYS[number]) for number in found.weekdays if number not in days]
+    )
 
 
 def numbers(text: str, masked: str, facts: Facts) -> list[Finding]:

@@ -64,7 +64,12 @@ class Lexicon:
 
 def mask(text: str, facts: Facts) -> str:
     """The text with the facts' names replaced by a sign, so that rules read only the words around them."""
-    for name in facts.names:
+    return without(text, facts.names)
+
+
+def without(text: str, names: Iterable[str]) -> str:
+    """The text with these names replaced by the sign, the longest first as they are given."""
+    for name in names:
         edge = r"(?<![A-Za-z])", r"(?![A-Za-z])"
         pattern = (edge[0] if name[0].isascii() else "") + re.escape(name) + (edge[1] if name[-1].isascii() else "")
         text = re.sub(pattern, MASK, text, flags=re.IGNORECASE)

@@ -130,6 +130,19 @@ def test_a_name_of_the_facts_may_hold_what_a_text_may_not(lexicon):
     assert rules("20% off free bread until 14 January", facts, lexicon) != set()
 
 
+@pytest.mark.parametrize(
+    ("text", "facts", "rule"),
+    [
+        ("A cup with coffee until 14 January. A surprise gift awaits.", english(CUP), "invented gift"),
+        ("A free cup with coffee until 14 January. Plus a complimentary bag.", english(CUP), "invented gift"),
+        ("20% off coffee until 14 January. Every Sunday.", english(TENTH), "wrong date"),
+        ("牛奶8折，1月14日截止。每周日。", chinese(ZH), "wrong date"),
+    ],
+)
+def test_what_stands_beside_a_true_sentence_is_read_too(text, facts, rule, lexicon):
+    assert rule in rules(text, facts, lexicon)
+
+
 def test_a_latin_name_may_touch_chinese_figures(lexicon):
     facts = chinese(offer(scope="Classic 330 ml", percent=20.0))
     assert rules("Classic 330 ml8折，1月14日截止", facts, lexicon) == set()
