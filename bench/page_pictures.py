@@ -2,7 +2,7 @@
 
     python -m bench.page_pictures [--page artifacts/report/index.html] [--out docs/images]
 
-Writes report.png (the top), report-plan.png, report-segments.png and report-demand.png, 1100 px wide and light.
+Writes report.png (the top) and report-{plan,copy,segments,demand}.png, 1100 px wide and light.
 """
 
 import argparse
@@ -15,6 +15,7 @@ WIDTH = 1100
 PARTS = {
     "report": ("header.top", "#gate", 1400),
     "report-plan": ("#plan", "#plan", 1250),
+    "report-copy": ("#copy", "#copy article", 1400),
     "report-segments": ("#segments", "#segments", 1560),
     "report-demand": ("#demand", "#demand", 1400),
 }

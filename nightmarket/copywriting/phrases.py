@@ -83,8 +83,8 @@ EN = Language(
         "subject": ("{benefit}{condition}", "{benefit}{condition}, until {until}", "{shop}: {benefit}{condition}"),
         "body": (
             "{opener}\n\n{benefit}{condition}. Valid from {start} to {until}.\n\n{extra}{closer}\n{shop}",
-            "{benefit}{condition}, until {until}.\n\n{opener} {extra}{closer}\n\n{shop}",
-            "{opener} {extra}\n\n{benefit}{condition}. It ends on {until}.\n\n{closer}\n{shop}",
+            "{benefit}{condition}, until {until}.\n\n{extra}{closer}\n\n{shop}",
+            "{opener} {benefit}{condition}. It ends on {until}.\n\n{extra}{closer}\n{shop}",
         ),
         "banner": ("{benefit}{condition} until {until}", "{benefit}{condition}, to {until}"),
     },
@@ -94,7 +94,7 @@ EN = Language(
         "subject": ("{product}, at {shop}", "For your list: {product}"),
         "body": (
             "{opener}\n\n{product}. {extra}\n\n{closer}\n{shop}",
-            "{opener} {extra}\n\n{product} is waiting at {shop}. {closer}",
+            "{opener}\n\n{product} is waiting at {shop}. {extra}{closer}",
         ),
         "banner": ("{product}", "For your list: {product}"),
     },
@@ -110,7 +110,7 @@ EN = Language(
         "plain": ("We picked this for you.", "Something for your next basket.", "A thought for your next visit."),
     },
     closers=("See you soon.", "We look forward to your visit.", "Enjoy.", "Happy cooking and happy shopping."),
-    reason=("Why this one: {reason}.",),
+    reason=("Good to know: {reason}.",),
     praise=("Praised in reviews for {praise}.",),
     amount=_money_en,
     day=_day_en,
@@ -135,8 +135,8 @@ ZH = Language(
         "subject": ("{benefit}{condition}", "{benefit}{condition}，{until}截止", "{shop}：{benefit}{condition}"),
         "body": (
             "{opener}\n\n{benefit}{condition}，有效期{start}至{until}。\n\n{extra}{closer}\n{shop}",
-            "{benefit}{condition}，{until}截止。\n\n{opener}{extra}{closer}\n\n{shop}",
-            "{opener}{extra}\n\n{benefit}{condition}，{until}结束。\n\n{closer}\n{shop}",
+            "{benefit}{condition}，{until}截止。\n\n{extra}{closer}\n\n{shop}",
+            "{opener}{benefit}{condition}，{until}结束。\n\n{extra}{closer}\n{shop}",
         ),
         "banner": ("{benefit}{condition}，至{until}", "{benefit}{condition}，{until}截止"),
     },
@@ -146,7 +146,7 @@ ZH = Language(
         "subject": ("为您选了{product}", "{product}，就在{shop}等您"),
         "body": (
             "{opener}\n\n为您选了{product}。{extra}\n\n{closer}\n{shop}",
-            "{opener}{extra}\n\n{product}，就在{shop}等您。{closer}",
+            "{opener}\n\n{product}，就在{shop}等您。{extra}{closer}",
         ),
         "banner": ("为您选了{product}", "{product}，来看看吧"),
     },
