@@ -9,7 +9,8 @@
     python -m bench.peers table [--ours [MONDAY=]PATH …]
 
 Fits are kept in bench/peers/store; a fit that is there is not made again. `table` writes docs/peers.md from
-results.json, with nightmarket beside the peers; the paired differences need the store.
+results.json, with nightmarket beside the peers; the paired differences need the store. The figures
+stand in results.json; the last line of `collect` and `table` says where, on which machine and with which seeds.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from bench.machine import machine
 from bench.peers import judge, results, table, trial, tuning
 from bench.peers.keeping import ENDS, STORE, TUNING, read_truth
 from bench.peers.roster import ROSTER
@@ -122,6 +124,11 @@ def main(words: list[str] | None = None) -> int:
             print(error, file=sys.stderr)
             return 1
         results.write(content)
+    if args.command in ("collect", "table"):
+        where = results.RESULTS.relative_to(trial.ROOT).as_posix()
+        print(
+            json.dumps({"results": where, "peers": args.peers, "machine": machine(), "seeds": list(range(args.seeds))})
+        )
     return 0
 
 
