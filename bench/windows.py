@@ -48,7 +48,7 @@ def measure(checkout: Path, end: str, overrides: dict[str, Any], keep: Path | No
         params[section][name] = value
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         Path("artifacts").mkdir()
-        for name in ("validate", "embed"):
+        for name in ("validate", "pretrain", "embed"):
             Path("artifacts", name).symlink_to(checkout / "artifacts" / name)
         Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
         for stage in STAGES:

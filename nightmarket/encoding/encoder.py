@@ -147,13 +147,14 @@ class Encoder:
         def work(batch: Batch) -> Tensor:
             return forward(lanes.uploaded(batch[1], self.device))
 
-        batches = ((rows, [ids[row] for row in rows]) for rows in equal_length_batches(ids, self._budget))
+        batches = ((rows, [ids[row] for row in rows]) for rows in equal_length_batches(ids, self.tokens_per_batch))
         for (rows, _), hidden in self._lane(forward)(work, batches):
             yield rows, hidden
             ticker.add(len(rows))
 
     @property
-    def _budget(self) -> int:
+    def tokens_per_batch(self) -> int:
+        """Tokens that go through together: few on a CPU, whose caches are small, many on CUDA."""
         return TOKENS_PER_BATCH_CUDA if self.device.type == "cuda" else TOKENS_PER_BATCH
 
     def _lane(self, forward: Forward, back: bool = False) -> Callable[..., Iterator[tuple[Batch, Tensor]]]:
@@ -175,7 +176,7 @@ class Encoder:
             for row, ids in zip(some, self.tokenize([texts[row] for row in some], role), strict=True):
                 same = waiting[len(ids)]
                 same.append((row, ids))
-                if (len(same) + 1) * len(ids) > self._budget:
+                if (len(same) + 1) * len(ids) > self.tokens_per_batch:
                     yield _batch(waiting.pop(len(ids)))
         for length in sorted(waiting, reverse=True):
             yield _batch(waiting[length])

@@ -5,7 +5,7 @@ per text and kept; training and re-encoding then run the top layers only.
 """
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -123,7 +123,7 @@ def re_encode(
     vectors = np.zeros((len(lengths), encoder.dim), dtype=np.float32)
     ticker = Ticker(len(lengths), progress)
     with torch.inference_mode():
-        for rows in _by_length(lengths):
+        for rows in equal_length_batches([range(length) for length in lengths], encoder.tokens_per_batch):
             states, _ = hidden.padded(rows, encoder.device)
             for layer in encoder.model.encoder.layer[num_frozen:]:
                 out = layer(states)
@@ -131,10 +131,6 @@ def re_encode(
             vectors[rows] = pool(states, encoder.pooling, cut=encoder.cut).cpu().numpy()
             ticker.add(len(rows))
     return vectors
-
-
-def _by_length(lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    return equal_length_batches([range(length) for length in lengths])
 
 
 def _copied(layer: nn.Module) -> nn.Module:
