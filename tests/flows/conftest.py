@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,10 @@ KEPT = tuple(
         "manifest",
     )
 )
+
+# Started in the background, a shell has the tests ignore Ctrl-C, and every process that they start would too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 STAGE = """
 import os
