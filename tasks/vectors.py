@@ -13,6 +13,7 @@ and an entry goes when it was unused for `keep_days` and the lag.
 import hashlib
 import json
 import logging
+import random
 import time
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -25,7 +26,8 @@ from tasks import storage
 
 MOST_SHARDS = 8
 LAG = timedelta(days=5)
-_ATTEMPTS = 5
+_ATTEMPTS = 40
+_PAUSE = 0.01
 _LONGEST_HEADER = 1 << 20
 _FIRST_DAY = date(1970, 1, 1)
 log = logging.getLogger("nightmarket")
@@ -55,12 +57,13 @@ class Store:
 
     def read(self) -> Entries | None:
         """Entries of all good shards, or None where there is none."""
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             try:
                 self.entries = _joined([found for path in self._paths() if (found := _read(path)) is not None])
                 return self.entries
             except FileNotFoundError:
-                continue  # another writer merged it into a shard that was not there when we looked
+                # Another writer merged it into a shard that was not there when we looked; let that one finish.
+                time.sleep(_PAUSE * attempt * random.random())
         raise RuntimeError(f"the embedding store changed under {_ATTEMPTS} attempts to read it; run the stage again")
 
     def add(self, hashes: np.ndarray, vectors: np.ndarray) -> None:
