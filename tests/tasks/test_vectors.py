@@ -2,6 +2,7 @@ import multiprocessing
 import os
 import shutil
 import time
+import traceback
 from datetime import date, timedelta
 
 import numpy as np
@@ -145,15 +146,25 @@ def _nights(folder, number, barrier):
         prune(folder.parent, DAY, KEEP)
 
 
+def _told(folder, number, barrier):
+    """A writer whose error is kept where the test can tell it."""
+    try:
+        _nights(folder / "store", number, barrier)
+    except BaseException:
+        (folder / f"{number}.failed").write_text(traceback.format_exc())
+        raise
+
+
 def test_two_writers_that_add_and_merge_at_once_lose_nothing(tmp_path):
     context = multiprocessing.get_context("fork")
     barrier = context.Barrier(2)
-    writers = [context.Process(target=_nights, args=(tmp_path / "store", n, barrier)) for n in range(2)]
+    writers = [context.Process(target=_told, args=(tmp_path, n, barrier)) for n in range(2)]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
-        assert writer.exitcode == 0
+    assert [path.read_text() for path in tmp_path.glob("*.failed")] == []
+    assert [writer.exitcode for writer in writers] == [0, 0]
     found = store(tmp_path / "store").read()
     wanted = [f"{n}-{i}-{j}" for n in range(2) for i in range(40) for j in range(3)] + [
         f"shared-{i}" for i in range(40)
