@@ -1,9 +1,10 @@
-import multiprocessing
 import os
 import shutil
+import subprocess
+import sys
 import time
-import traceback
 from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -137,34 +138,28 @@ def test_vectors_that_are_not_finite_are_never_kept(tmp_path):
     assert not shards(tmp_path)
 
 
-def _nights(folder, number, barrier):
+def _nights(folder, number):
     vectors.MOST_SHARDS = 2
-    barrier.wait()
     for i in range(40):
         kept = add(store(folder, i % 20), [*(f"{number}-{i}-{j}" for j in range(3)), f"shared-{i}"], i)
         kept.tidy(text_hashes([f"{number}-{i}-0"]))
         prune(folder.parent, DAY, KEEP)
 
 
-def _told(folder, number, barrier):
-    """A writer whose error is kept where the test can tell it."""
-    try:
-        _nights(folder / "store", number, barrier)
-    except BaseException:
-        (folder / f"{number}.failed").write_text(traceback.format_exc())
-        raise
-
-
 def test_two_writers_that_add_and_merge_at_once_lose_nothing(tmp_path):
-    context = multiprocessing.get_context("fork")
-    barrier = context.Barrier(2)
-    writers = [context.Process(target=_told, args=(tmp_path, n, barrier)) for n in range(2)]
+    # Processes of their own, not forks of this one, which carry whatever other tests have started.
+    command = [sys.executable, __file__, str(tmp_path / "store")]
+    root = str(Path(__file__).parents[2])
+    writers = [
+        subprocess.Popen([*command, str(n)], cwd=root, env=os.environ | {"PYTHONPATH": root}, stderr=subprocess.PIPE)
+        for n in range(2)
+    ]
+    while len(list(tmp_path.glob("ready-*"))) < 2 and all(writer.poll() is None for writer in writers):
+        time.sleep(0.01)
+    (tmp_path / "go").touch()
     for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    assert [path.read_text() for path in tmp_path.glob("*.failed")] == []
-    assert [writer.exitcode for writer in writers] == [0, 0]
+        assert writer.communicate(timeout=100)[1].decode() == ""
+        assert writer.returncode == 0
     found = store(tmp_path / "store").read()
     wanted = [f"{n}-{i}-{j}" for n in range(2) for i in range(40) for j in range(3)] + [
         f"shared-{i}" for i in range(40)
@@ -173,3 +168,11 @@ def test_two_writers_that_add_and_merge_at_once_lose_nothing(tmp_path):
     assert not len(lost)
     assert values[:, 0].tolist() == [i for _ in range(2) for i in range(40) for _ in range(3)] + list(range(40))
     assert not list((tmp_path / "store").glob(".*"))
+
+
+if __name__ == "__main__":
+    here = Path(sys.argv[1])
+    (here.parent / f"ready-{sys.argv[2]}").touch()
+    while not (here.parent / "go").exists():
+        time.sleep(0.001)
+    _nights(here, int(sys.argv[2]))
