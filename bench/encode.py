@@ -23,11 +23,8 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
-from bench.machine import machine
+from bench.machine import gpu_peak, machine
 from nightmarket.encoding import PACKAGED, Encoder, resolve_model
-
-GPU_PEAK = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L4": 121e12, "4090": 165e12}
-"""Dense bf16 operations per second that the makers state."""
 
 Vectors = NDArray[np.float32]
 log = logging.getLogger("bench.encode")
@@ -175,8 +172,7 @@ def utilisation(operations_per_second: float) -> float | None:
     if not torch.cuda.is_available():
         log.info("no GPU at hand: model FLOP utilisation was not measured")
         return None
-    name = torch.cuda.get_device_name()
-    peak = next((peak for key, peak in GPU_PEAK.items() if key in name), None)
+    peak = gpu_peak()
     return None if peak is None else round(operations_per_second / peak, 3)
 
 

@@ -41,15 +41,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from bench.machine import machine
+from bench.machine import gpu_peak, machine
 from nightmarket.encoding import PACKAGED, Encoder, packed, resolve_model
 from nightmarket.encoding.device import choose_device
 
 SCALE, RATE, CLIP = 20.0, 2e-5, 1.0
 NUM_HELD_OUT = 500
-DENSE_BFLOAT16 = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12, "A10": 125e12}
-"""Data-sheet peaks, FLOP/s, that utilisation on a GPU is stated against."""
-
 Batch = NDArray[np.int64]
 """Text ids of pairs, [P, 2]: anchor, positive."""
 
@@ -250,8 +247,7 @@ def measured_peak(device: torch.device) -> float:
 
 def utilisation(flops_per_second: float, device: torch.device) -> dict[str, float | None]:
     """Shares of the measured matrix peak and, on a GPU, of its data sheet's."""
-    gpu = torch.cuda.get_device_name() if device.type == "cuda" else ""
-    peak = next((peak for name, peak in DENSE_BFLOAT16.items() if name in gpu), None)
+    peak = gpu_peak()
     return {
         "model_gflops": round(flops_per_second / 1e9, 1),
         "share_of_measured_matmul": round(flops_per_second / measured_peak(device), 3),

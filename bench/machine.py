@@ -7,6 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+BFLOAT16_PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12, "A10": 125e12}
+BFLOAT16_PEAKS["4090"] = 165e12
+"""Dense bf16 operations per second that the makers state; the longer name of two that begin alike comes first."""
 PACKAGES = ("numpy", "scikit-learn", "lightgbm", "torch", "transformers")
 
 
@@ -19,6 +22,12 @@ def machine(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
         "gpu": _gpu(),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
     }
+
+
+def gpu_peak() -> float | None:
+    """Stated dense bf16 operations per second of the GPU at hand; None without one, or for one that is not listed."""
+    name = _gpu() or ""
+    return next((peak for key, peak in BFLOAT16_PEAKS.items() if key in name), None)
 
 
 def _processor() -> str:

@@ -40,7 +40,7 @@ class Shop:
 class Planned:
     """Tonight's plan and what its texts are made of.
 
-    rows      plan.parquet
+    rows      plan.parquet; who is in no segment is in "other"
     summary   summary.json
     offered   offer → products that it applies to, as rows of `products`
     products  product_id, title, brand, category, price, num_buyers (last four weeks), name
@@ -61,7 +61,7 @@ def read(products: pd.DataFrame, buyers: np.ndarray) -> Planned:
     table = products.assign(num_buyers=buyers, name=names).set_index("product_id", drop=False)
     offers = storage.read_table(PLAN / "offers.parquet").to_pandas()
     offered = {str(name): table.loc[group["product_id"]] for name, group in offers.groupby("offer", sort=True)}
-    rows = storage.read_table(PLAN / "plan.parquet").to_pandas()
+    rows = storage.read_table(PLAN / "plan.parquet").to_pandas().fillna({"segment": "other"})
     return Planned(rows, storage.read_json(PLAN / "summary.json"), offered, table)
 
 
@@ -74,7 +74,7 @@ def of_segments(
     """
     angles = _angles()
     offers = {offer["name"]: offer for offer in planned.summary["offers"]}
-    groups = planned.rows.fillna({"segment": "other"}).groupby(["segment", "offer"], sort=True)
+    groups = planned.rows.groupby(["segment", "offer"], sort=True)
     for (segment, name), group in groups:
         if group["customer_id"].nunique() < LEAST or name not in planned.offered:
             continue

@@ -100,7 +100,7 @@ def run(settings: Settings) -> None:
     rows = _ordered(wanted, composed, taste, settings)
     theirs: list[dict[str, Any]] = []
     if settings.per_customer:
-        theirs, more = _of_customers(planned, shop, taste, lexicon, settings)
+        theirs, more = _of_customers(planned, shop, taste, lexicon, writer, settings.seed)
         record += more
     storage.write_table(pa.Table.from_pylist(rows, COPY), OUT / "copy.parquet")
     storage.write_table(pa.Table.from_pylist(theirs, CUSTOMERS), OUT / "customers.parquet")
@@ -161,7 +161,7 @@ def _ordered(
 
 
 def _of_customers(
-    planned: briefs.Planned, shop: briefs.Shop, taste: Taste, lexicon: Lexicon, settings: Settings
+    planned: briefs.Planned, shop: briefs.Shop, taste: Taste, lexicon: Lexicon, writer: Writer, seed: int
 ) -> tuple[list[dict[str, Any]], list[Decision]]:
     """One message for each contact that is sent, about the product of its offer that the customer bought most often."""
     offers = {offer["name"]: offer for offer in planned.summary["offers"]}
@@ -185,7 +185,7 @@ def _of_customers(
                 )
                 asked.setdefault(key, Brief(key, channel, facts))
                 rows.append((contact, key, locale, channel))
-    composed, record = compose(list(asked.values()), _writer(settings), lexicon, 1, settings.seed)
+    composed, record = compose(list(asked.values()), writer, lexicon, 1, seed)
     texts = {one.brief.key: one.messages[0] for one in composed if one.messages}
     return [
         {

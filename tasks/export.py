@@ -11,13 +11,11 @@ writes  exports/NAME   send.csv, send.parquet      what goes out, and to whom
 The folder appears whole or not at all, and an exported name is never written over.
 """
 
-import contextlib
 import datetime
 import hashlib
-import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +105,7 @@ def export(planned: Path, home: Path, name: str, *, approved: str, receipt: Mapp
     if digest(planned) != approved:
         raise InputError("the plan changed after it was approved, so it is not exported; plan and approve again")
     table = read(planned)
-    with _whole_folder(target, name) as draft:
+    with storage.whole_folder(target) as draft:
         files: dict[str, dict[str, Any]] = {}
         for arm in (SEND, HOLDOUT):
             rows = table.filter(pc.equal(table["arm"], arm))
@@ -129,35 +127,6 @@ def export(planned: Path, home: Path, name: str, *, approved: str, receipt: Mapp
         more = {"name": name, "exported_at": written, "plan_sha256": approved, "files": files}
         storage.write_json({**receipt, **more}, draft / "receipt.json")
     return target
-
-
-@contextlib.contextmanager
-def _whole_folder(target: Path, name: str) -> Iterator[Path]:
-    """A draft beside the target that takes its name when the block ends well; flushed to disk, with its entries."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{name}.{os.getpid()}.tmp")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
-    try:
-        yield draft
-        for path in (*draft.iterdir(), draft):
-            _sync(path)
-        try:
-            draft.rename(target)
-        except OSError:  # another export of this name was quicker
-            folder(target.parent.parent, name)
-            raise
-        _sync(target.parent)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write_csv(table: pa.Table, path: Path, excel: bool) -> None:

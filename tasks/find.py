@@ -168,13 +168,9 @@ def _target(home: Path, name: str) -> Path:
 
 
 def _write(table: pa.Table, target: Path, excel: bool) -> None:
-    """The folder appears whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    draft.mkdir(exist_ok=True)
-    storage.write_table(table, draft / "products.parquet")
-    export.write_csv(table, draft / "products.csv", excel)
-    draft.rename(target)
+    with storage.whole_folder(target) as draft:
+        storage.write_table(table, draft / "products.parquet")
+        export.write_csv(table, draft / "products.csv", excel)
 
 
 def _said(value: Any) -> str:

@@ -196,7 +196,7 @@ def _frozen_vectors(shop: Shop) -> np.ndarray:
 def _key(settings: Settings, shop: Shop, ranks: Ranks) -> str:
     """A digest of everything that the run depends on."""
     window = shop.window("finetune")
-    past = shop.histories.until(shop.window("finetune").last_target)
+    past = shop.histories.until(window.last_target)
     whole = hashlib.sha256(f"{settings.model_dump_json()}|{window}|{torch.__version__}".encode())
     whole.update(f"{choose_device().type}|{torch.get_num_threads()}|{ranks.size}".encode())
     for name in ("manifest.json", "vectors.safetensors"):

@@ -9,10 +9,7 @@ writes  exports/encoder/NAME/KIND   safetensors, tokenizer, settings, and manife
 NAME appears whole or not at all, and nothing is written over.
 """
 
-import contextlib
 import logging
-import os
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +82,7 @@ def run(settings: Settings) -> None:
         raise InputError(f"shrink.source '{settings.source}' is a static encoder already; nothing is smaller")
     lesson = _lesson(texts, fast.encode(texts, log_progress(log, "shrink: teacher encoded")), settings)
     teacher = Encoder.load(model, "float32")
-    with _whole_folder(target) as draft:
+    with storage.whole_folder(target) as draft:
         encoders: dict[str, AnyEncoder] = {"teacher": fast}
         for kind, student in students(teacher, lesson, settings):
             save(student, draft / kind)
@@ -155,22 +152,3 @@ def _lesson(texts: Sequence[str], vectors: NDArray[np.float32], settings: Settin
 
 def _tell(line: str) -> None:
     log.info("shrink: %s", line)
-
-
-@contextlib.contextmanager
-def _whole_folder(target: Path) -> Iterator[Path]:
-    """A draft beside the target that takes its name when the block ends well; flushed to disk. Old drafts go."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    for left in target.parent.glob(f".{target.name}.*.tmp"):
-        shutil.rmtree(left)
-    draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    draft.mkdir()
-    try:
-        yield draft
-        for path in (*draft.rglob("*"), draft, target.parent):
-            handle = os.open(path, os.O_RDONLY)
-            os.fsync(handle)
-            os.close(handle)
-        draft.rename(target)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)

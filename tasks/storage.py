@@ -7,6 +7,7 @@ that are verified on reading.
 import contextlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,46 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """A draft beside the target that takes its name when the block ends well; flushed to disk, with its entries.
+
+    Drafts of this name that a killed process left go first; those of a living one stay. Raises InputError where the
+    name was taken in the meantime.
+    """
+    import psutil
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for left in target.parent.glob(f".{target.name}.*.tmp"):
+        owner = int(left.name.split(".")[-2])
+        if owner == os.getpid() or not psutil.pid_exists(owner):
+            shutil.rmtree(left)
+    draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    draft.mkdir()
+    try:
+        yield draft
+        for path in (*draft.rglob("*"), draft):
+            _flush(path)
+        try:
+            draft.rename(target)
+        except OSError:
+            if target.exists():
+                taken = f"{target.parent.name}/{target.name} is there already"
+                raise InputError(f"{taken}, and nothing is written over; choose another name") from None
+            raise
+        _flush(target.parent)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_table(table: pa.Table, path: Path, *, row_group_size: int = 1 << 20) -> None:

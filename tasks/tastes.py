@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from nightmarket.histories import Histories
 from tasks import briefs, model, storage
 
 RECENT = 26
@@ -23,14 +24,13 @@ class Taste:
 
     def favourites(self, planned: briefs.Planned) -> dict[tuple[str, str], str]:
         """(segment, offer) → product of the offer that most of the group's customers bought of late."""
-        num_items, found = len(self.data.products), {}
+        found = {}
         overall = planned.products["num_buyers"].to_numpy()
-        for segment, group in planned.rows.fillna({"segment": "other"}).groupby("segment", sort=True):
+        for segment, group in planned.rows.groupby("segment", sort=True):
             members = np.array([self.customer[name] for name in group["customer_id"].unique()], dtype=np.int64)
             self.segment[str(segment)] = members
             lines = self.recent.where(np.isin(self.recent.customer, members))
-            pairs = np.unique(lines.customer.astype(np.int64) * num_items + lines.item)
-            bought = np.bincount(pairs % num_items, minlength=num_items)
+            bought = _num_buyers(lines)
             for offer in group["offer"].unique():
                 items = self.items(planned, str(offer))
                 if items.size:
@@ -59,6 +59,10 @@ class Taste:
 def buyers(data: model.Prepared, weeks: int) -> NDArray[np.int64]:
     """(I,) customers who bought each product in the last weeks."""
     lines = data.histories.where(data.histories.week > int(data.histories.week.max(initial=0)) - weeks)
-    num_items = len(data.products)
-    pairs = np.unique(lines.customer.astype(np.int64) * num_items + lines.item)
-    return np.bincount(pairs % num_items, minlength=num_items)
+    return _num_buyers(lines)
+
+
+def _num_buyers(lines: Histories) -> NDArray[np.int64]:
+    """(I,) customers with a line of each item."""
+    pairs = np.unique(lines.customer.astype(np.int64) * lines.num_items + lines.item)
+    return np.bincount(pairs % lines.num_items, minlength=lines.num_items)

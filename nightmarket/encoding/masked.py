@@ -30,6 +30,7 @@ from nightmarket.contracts import InputError
 from nightmarket.encoding.device import choose_device, choose_dtype, fast_bfloat16
 from nightmarket.encoding.encoder import Encoder
 from nightmarket.encoding.hashes import text_hashes
+from nightmarket.encoding.schedule import rate, restore, state_of
 
 log = logging.getLogger("nightmarket")
 
@@ -194,13 +195,6 @@ class Pretrainer:
                 loss, num = loss + float(found), num + len(part.words)
         return {"loss": round(loss / max(num, 1), 4), "right": round(right / max(num, 1), 4), "num_masked": num}
 
-    def learning_rate(self, step: int, start: int, end: int) -> float:
-        """Share of the base rate at a step of start..end: linear warm-up, then a cosine to zero."""
-        warm = max(1, round(self.config.warmup_share * (end - start)))
-        if step - start < warm:
-            return (step - start + 1) / warm
-        return 0.5 * (1 + math.cos(math.pi * (step - start - warm) / max(1, end - start - warm)))
-
     def step(self, step: int) -> Record:
         """One update; `step` counts from 0, and the first `head_steps` move the head alone.
 
@@ -209,7 +203,8 @@ class Pretrainer:
         config = self.config
         learn = step >= config.head_steps
         start, end = (config.head_steps, self.total_steps) if learn else (0, config.head_steps)
-        share = self.learning_rate(step, start, end)
+        warm = max(1, round(config.warmup_share * (end - start)))
+        share = rate(step - start, end - start, warm)
         for group in self.optimizer.param_groups:
             group["lr"] = group["base"] * share
         parts = list(self.parts(self.rows_of(step), np.random.default_rng([config.seed, 1, step])))
@@ -246,24 +241,18 @@ class Pretrainer:
         tensors = {
             f"{k}/{n}": v.detach().cpu().numpy().copy() for k, m in modules.items() for n, v in m.state_dict().items()
         }
-        for number, values in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer/{number}/{n}": v.detach().cpu().numpy().copy() for n, v in values.items()}
-        return tensors
+        return tensors | state_of(self.optimizer)
 
     def restore(self, tensors: Mapping[str, NDArray]) -> None:
         """Go on from what `state` gave."""
-        state: dict[int, dict[str, Tensor]] = {}
         weights: dict[str, dict[str, Tensor]] = {"body": {}, "head": {}}
         for name, value in tensors.items():
-            kind, rest = name.split("/", 1)
-            if kind == "optimizer":
-                number, key = rest.split("/")
-                state.setdefault(int(number), {})[key] = torch.from_numpy(np.array(value))
-            else:
+            kind, _, rest = name.partition("/")
+            if kind in weights:
                 weights[kind][rest] = torch.from_numpy(np.array(value))
         self.body.load_state_dict(weights["body"])
         self.head.load_state_dict(weights["head"])
-        self.optimizer.load_state_dict({"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]})
+        restore(self.optimizer, tensors)
 
 
 def pretrain(trainer: Pretrainer, *, checkpoint_every: int, save: Save, resumed: Saved | None = None) -> History:

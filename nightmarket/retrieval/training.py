@@ -18,10 +18,10 @@ from nightmarket.contracts import InputError
 from nightmarket.encoding.device import fast_bfloat16
 from nightmarket.encoding.encoder import Progress
 from nightmarket.encoding.layers import Hidden, TopLayers, re_encode
+from nightmarket.encoding.schedule import rate, restore, state_of
 from nightmarket.retrieval.loss import contrastive_loss
 from nightmarket.retrieval.recency import pooled
 from nightmarket.retrieval.samples import Batch, Positives, Sampler
-from nightmarket.retrieval.schedule import rate, restore, state_of
 from nightmarket.retrieval.tower import INTENTS, Tower
 
 Tensors = dict[str, NDArray]

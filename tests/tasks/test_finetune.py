@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from bench.made_up_encoder import write_bert
 from nightmarket.contracts import InputError
 from nightmarket.encoding import Encoder
 from nightmarket.retrieval import Tower
@@ -102,18 +103,9 @@ PAIRS |= {"lora_rank": 4}
 @pytest.fixture
 def tiny(checkout):
     """The checkout with a random BERT of two layers as its encoder, so that a stage takes a second."""
-    import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
     folder = checkout / "bert"
-    folder.mkdir()
     words = sorted({word for kind in KINDS for word in kind.lower().replace(",", "").split()} | {"oz", ","})
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, *(str(i) for i in range(100))]
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-        BertModel(BertConfig(vocab_size=len(words), **sizes)).save_pretrained(folder)
-    BertTokenizerFast(vocab={word: place for place, word in enumerate(words)}).save_pretrained(folder)
+    write_bert(folder, [*words, *(str(i) for i in range(100))], width=16, heads=2)
     embed.run(embed.Settings(model=str(folder)))
     return checkout
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 import yaml
 
+from bench.made_up_encoder import write_bert
 from nightmarket.encoding import Encoder
 from nightmarket.encoding.models import PACKAGED
 from tasks import embed, pretrain, storage
@@ -52,17 +53,9 @@ def write_shop():
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory):
     """A random BERT of one layer that knows the words of the texts."""
-    import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *" ".join(KINDS).split(), *NAMES, "oz"]
-    words += [str(number) for number in range(80)]
+    words = [*" ".join(KINDS).split(), *NAMES, "oz", *(str(number) for number in range(80))]
     path = tmp_path_factory.mktemp("reader")
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
-        BertModel(BertConfig(vocab_size=len(words), **sizes)).save_pretrained(path)
-    BertTokenizerFast(vocab={word: number for number, word in enumerate(words)}).save_pretrained(path)
+    write_bert(path, words, layers=1, heads=2)
     return str(path)
 
 

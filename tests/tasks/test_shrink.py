@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 import yaml
 
+from bench.made_up_encoder import bert
 from nightmarket.encoding import Encoder, StaticEncoder, load_encoder
 from tasks import manifest, storage
 from tasks.__main__ import main
@@ -24,20 +25,10 @@ SETTINGS = {"layers": 2, "steps": 6, "batch_size": 64}
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
     """A folder with texts, a tiny encoder as tonight's, and what `shrink` made of it."""
-    import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
     folder = tmp_path_factory.mktemp("shop")
     encoder = folder / "artifacts/finetune/encoder"
     encoder.mkdir(parents=True)
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, "of"]
-    with torch.random.fork_rng():
-        torch.manual_seed(4)
-        sizes = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64}
-        network = BertModel(BertConfig(vocab_size=len(vocabulary), **sizes))
-    Encoder(network, BertTokenizerFast(vocab={word: place for place, word in enumerate(vocabulary)}), "mean", 32).save(
-        encoder
-    )
+    Encoder(*bert([*WORDS, "of"], layers=3, seed=4), "mean", 32).save(encoder)
     rng = np.random.default_rng(2)
     texts = sorted({" ".join(rng.choice(WORDS, size)) for size in rng.integers(2, 7, 300)})
     storage.write_table(pa.table({"text": texts}), folder / "artifacts/prepare/texts.parquet")

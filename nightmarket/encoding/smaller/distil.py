@@ -6,7 +6,6 @@ that no text holds keeps the place that the teacher gave it.
 """
 
 import copy
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from nightmarket.contracts import InputError
 from nightmarket.encoding import packed
 from nightmarket.encoding.device import choose_dtype
 from nightmarket.encoding.encoder import Encoder, Progress, Ticker
+from nightmarket.encoding.schedule import rate as share_of_rate
 from nightmarket.encoding.smaller.prune import cut_to, renewed
 
 _EVERY = 20
@@ -103,6 +103,4 @@ def batch(num: int, size: int, step: int, seed: int) -> NDArray[np.int64]:
 def rate(schedule: Schedule, step: int) -> float:
     """Learning rate of a step: a line up, then a cosine down to zero."""
     warm = max(1, round(schedule.warmup_share * schedule.steps))
-    if step < warm:
-        return schedule.learning_rate * (step + 1) / warm
-    return schedule.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, schedule.steps - warm)))
+    return schedule.learning_rate * share_of_rate(step, schedule.steps, warm)

@@ -20,13 +20,13 @@ from nightmarket.contracts import InputError
 from nightmarket.encoding.encoder import Encoder, Progress, log_progress
 from nightmarket.encoding.packed import embed
 from nightmarket.encoding.ranks import Ranks, encode_shared
+from nightmarket.encoding.schedule import rate, restore, state_of
 from nightmarket.retrieval.loss import contrastive_loss
 from nightmarket.retrieval.pairs.adapters import Learner
 from nightmarket.retrieval.pairs.averaging import Average
 from nightmarket.retrieval.pairs.caching import backward
 from nightmarket.retrieval.pairs.mining import hard_negatives
 from nightmarket.retrieval.pairs.sampling import PairBatch, PairSampler
-from nightmarket.retrieval.schedule import rate, restore, state_of
 
 log = logging.getLogger("nightmarket")
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from bench.made_up_encoder import write_bert
 from nightmarket.contracts import InputError
 from nightmarket.encoding import Encoder
 from nightmarket.encoding.masked import Head, MaskingConfig, Pretrainer, pretrain
@@ -20,15 +21,8 @@ def config(**changed):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A random BERT of two layers that knows the words of the texts."""
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *" ".join(KINDS).split(), "of", "the"]
     path = tmp_path_factory.mktemp("reader")
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
-        BertModel(BertConfig(vocab_size=len(words), **sizes)).save_pretrained(path)
-    BertTokenizerFast(vocab={word: number for number, word in enumerate(words)}).save_pretrained(path)
+    write_bert(path, [*" ".join(KINDS).split(), "of", "the"])
     return path
 
 

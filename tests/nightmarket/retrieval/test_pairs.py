@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from bench.made_up_encoder import write_bert
 from nightmarket.contracts import InputError
 from nightmarket.encoding import Encoder
 from nightmarket.encoding.packed import embed
@@ -46,15 +47,8 @@ def histories(customer, item, week, num_customers, num_items):
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """A random BERT of two layers, as a folder."""
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
     folder = tmp_path_factory.mktemp("bert")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-        BertModel(BertConfig(vocab_size=len(words), **sizes)).save_pretrained(folder)
-    BertTokenizerFast(vocab={word: place for place, word in enumerate(words)}).save_pretrained(folder)
+    write_bert(folder, WORDS, width=16, heads=2)
     return folder
 
 
@@ -293,7 +287,7 @@ def test_words_that_others_bought_together_come_to_lie_together(encoder):
 TOGETHER = """
 import sys
 import numpy as np
-sys.path.insert(0, {tests!r})
+sys.path[:0] = [{tests!r}, {root!r}]
 from test_pairs import METHODS, trained
 from nightmarket.encoding.ranks import Ranks
 ranks = Ranks.current()
@@ -326,7 +320,7 @@ def together(model, tmp_path_factory):
     """What two processes over gloo found, the same on both."""
     folder = tmp_path_factory.mktemp("ranks")
     script, out = folder / "together.py", folder / "found.npz"
-    script.write_text(TOGETHER.format(tests=str(Path(__file__).parent), model=str(model), out=str(out)))
+    script.write_text(TOGETHER.format(tests=str(Path(__file__).parent), root=str(ROOT), model=str(model), out=str(out)))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
