@@ -1,0 +1,1 @@
+"""What do customers say? Sentiment and topics of reviews."""

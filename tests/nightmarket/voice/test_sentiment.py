@@ -1,0 +1,143 @@
+import numpy as np
+import pytest
+
+from nightmarket.voice.sentiment import fit, grams, labels
+from nightmarket.voice.sentiment.choosing import wilson
+
+GOOD = {"zh": ["很好", "喜欢", "新鲜", "推荐", "满意"], "en": ["great", "love it", "fresh", "recommend", "happy"]}
+BAD = {"zh": ["很差", "退货", "不新鲜", "失望", "难吃"], "en": ["awful", "return it", "stale", "never again", "broken"]}
+FILLER = {"zh": list("的一是在我有这个们中来上大为和国地到以说时要就出会可也你对生能"), "en": [*"abcdefghijklmnopqrst"]}
+
+
+def reviews(locale: str, num: int, seed: int = 0, noise: float = 0.0) -> tuple[list[str], np.ndarray]:
+    """Texts with one telling phrase in filler, and labels, of which a share `noise` is turned around."""
+    rng = np.random.default_rng(seed)
+    positive = rng.random(num) < 0.6
+    texts = []
+    for side in positive:
+        words = [*rng.choice(FILLER[locale], 12), str(rng.choice((GOOD if side else BAD)[locale]))]
+        texts.append((" " if locale == "en" else "").join(rng.permutation(words)))
+    return texts, positive ^ (rng.random(num) < noise)
+
+
+@pytest.mark.parametrize("locale", ["zh", "en"])
+def test_praise_is_told_from_complaint_in_either_language(locale):
+    sentiment = fit(*reviews(locale, 400), seed=1)
+    texts, positive = reviews(locale, 200, seed=9)
+    assert ((sentiment.probability(texts) > 0.5) == positive).mean() > 0.95
+
+
+def test_probabilities_are_true_where_labels_are_noisy():
+    """A fifth of the labels is turned around: whoever is sure of 99% would be wrong one time in five."""
+    texts, positive = reviews("zh", 1500, noise=0.2)
+    sentiment = fit(texts[:1000], positive[:1000], seed=1)
+    probability, praised = sentiment.probability(texts[1000:]), positive[1000:]
+    for side in (probability > 0.5, probability < 0.5):
+        assert abs(probability[side].mean() - praised[side].mean()) < 0.08
+    assert 0.70 < sentiment.figures["candidates"][sentiment.figures["chosen"]]["accuracy"] < 0.86
+
+
+def test_one_seed_gives_one_sentiment():
+    texts, positive = reviews("zh", 300, noise=0.1)
+    one, other = (fit(texts, positive, seed=3) for _ in range(2))
+    assert one.figures == other.figures
+    assert np.array_equal(one.probability(texts), other.probability(texts))
+
+
+def test_vectors_that_know_the_answer_win_over_characters_that_do_not():
+    rng = np.random.default_rng(0)
+    texts = ["".join(rng.choice(FILLER["zh"], 10)) for _ in range(300)]
+    known = {text: bool(rng.random() < 0.5) for text in texts}
+    positive = np.array([known[text] for text in texts])
+
+    def encode(given):
+        return np.array([[1.0, -1.0] if known[text] else [-1.0, 1.0] for text in given]) * 3
+
+    sentiment = fit(texts, positive, seed=0, encode=encode)
+    assert sentiment.figures["chosen"] == "encoder"
+    assert ((sentiment.probability(texts) > 0.5) == positive).all()
+    assert fit(texts, positive, seed=0).figures["candidates"]["characters 1-3"]["accuracy"] < 0.65
+
+
+def test_figures_come_from_texts_that_the_model_has_not_seen():
+    """Without anything to learn, a model that had seen its texts would be right; cross-validation finds chance."""
+    rng = np.random.default_rng(5)
+    texts = ["".join(rng.choice(FILLER["zh"], 10)) for _ in range(400)]
+    figures = fit(texts, rng.random(400) < 0.5, seed=0).figures
+    for of_one in figures["candidates"].values():
+        assert 0.38 < of_one["accuracy"] < 0.62
+        assert of_one["low"] < of_one["accuracy"] < of_one["high"]
+        assert of_one["log_loss"] > 0.65
+
+
+@pytest.mark.parametrize("num_bad", [0, 19])
+def test_too_few_of_one_class_is_said_in_a_sentence_and_nothing_is_guessed(num_bad):
+    texts, _ = reviews("zh", 100 + num_bad)
+    sentiment = fit(texts, np.arange(len(texts)) < 100, seed=0)
+    assert sentiment.figures["chosen"] is None
+    assert f"100 distinct texts of praise and {num_bad} of complaint" in sentiment.figures["words"]
+    assert np.isnan(sentiment.probability(texts)).all()
+
+
+def test_no_text_at_all_is_no_error():
+    sentiment = fit([], np.zeros(0, np.bool_), seed=0)
+    assert sentiment.figures["num_rated"] == 0
+    assert sentiment.probability([]).shape == (0,)
+
+
+def test_copies_count_once_and_texts_in_both_classes_not_at_all():
+    texts, positive = reviews("en", 200)
+    doubled = fit([*texts, *(text.upper() for text in texts)], np.concatenate([positive, positive]), seed=0)
+    assert doubled.figures == fit(texts, positive, seed=0).figures
+    assert doubled.figures["num_rated"] == 200
+    turned = fit([*texts, texts[0]], np.append(positive, not positive[0]), seed=0)
+    assert turned.figures["num_rated"] == 199
+
+
+def test_an_empty_text_has_no_probability():
+    sentiment = fit(*reviews("zh", 300), seed=0)
+    probability = sentiment.probability(["", "很好", " \u200b"])
+    assert np.isnan(probability).tolist() == [True, False, True]
+
+
+def test_grams_are_counted_as_by_hand():
+    """ "aab" between its ends s and e: s aab e; single characters s a a b e, then pairs sa aa ab be."""
+    found = grams.counts(["aab", "b"], 2)
+    assert sorted(found[0].data.tolist()) == [1, 1, 1, 1, 1, 1, 1, 2]
+    assert sorted(found[1].data.tolist()) == [1, 1, 1, 1, 1]  # s b e sb be
+    shared = set(found[0].indices) & set(found[1].indices)
+    assert len(shared) == 4  # s b e be
+
+
+def test_a_text_has_the_same_grams_in_any_company():
+    alone, among = grams.counts(["不错"], 3), grams.counts(["很差", "不错", "好"], 3)
+    assert (alone[0] != among[1]).nnz == 0
+
+
+@pytest.mark.parametrize(
+    ("ratings", "scale", "rated", "positive"),
+    [
+        ([1, 3, 4, np.nan, 5, 2.5], (1, 5), [1, 0, 1, 0, 1, 1], [0, 0, 1, 0, 1, 0]),
+        ([4, 5, 5], (1, 5), [1, 1, 1], [1, 1, 1]),
+        ([0, 1, 1], (0, 1), [1, 1, 1], [0, 1, 1]),
+        ([-1, 1, 0], (-1, 1), [1, 1, 0], [0, 1, 0]),
+        ([2, 10, 6, 5.5], (1, 10), [1, 1, 1, 0], [0, 1, 1, 0]),
+        ([-7, 3], (-7, 3), [1, 1], [0, 1]),
+    ],
+)
+def test_labels_lie_above_and_below_the_middle_of_the_scale(ratings, scale, rated, positive):
+    found = labels(np.array(ratings, np.float64))
+    assert (found.lowest, found.highest) == scale
+    assert found.rated.tolist() == [bool(one) for one in rated]
+    assert found.positive.tolist() == [bool(one) for one in positive]
+
+
+def test_no_rating_is_no_label():
+    found = labels(np.full(3, np.nan))
+    assert not found.rated.any()
+    assert np.isnan(found.lowest)
+
+
+def test_wilson_agrees_with_a_worked_example():
+    low, high = wilson(0.9, 100)
+    assert (round(low, 4), round(high, 4)) == (0.8256, 0.9448)
