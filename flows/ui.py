@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from flows.engine import server
+from flows.engine import access, server
 from nightmarket.contracts import InputError
 from tasks import storage
 
@@ -29,6 +29,8 @@ def main() -> int:
     try:
         with everything(home) as (addresses, processes):
             print("\n".join(["", *(f"{name:9} {address}" for name, address in addresses.items()), ""]), flush=True)
+            print(f"log in with what {access.LOGIN} holds: Prefect asks for the whole line, MLflow for the name before")
+            print("the colon and the password after it", flush=True)
             print("Ctrl-C stops all of them; a run in progress is ended with them.", flush=True)
             while not stop.wait(1.0):
                 gone = next((name for name, one in processes.items() if one.poll() is not None), None)
@@ -53,7 +55,9 @@ def everything(home: Path) -> Iterator[tuple[dict[str, str], dict[str, subproces
         stack.callback(prefect.stop)
         env = environment(home, prefect.url)
         mlflow_port = server.free_port(MLFLOW_PORT)
-        processes = {"mlflow": _start(stack, home, "mlflow", mlflow_command(home, mlflow_port), env)}
+        processes = {
+            "mlflow": _start(stack, home, "mlflow", mlflow_command(home, mlflow_port), mlflow_environment(home, env))
+        }
         prefect.wait()
         stack.callback(note.unlink, missing_ok=True)
         note.write_text(json.dumps({"url": prefect.url, "pid": os.getpid()}))
@@ -73,12 +77,18 @@ def environment(home: Path, url: str) -> dict[str, str]:
     return {
         **os.environ,
         **server.settings(home),
+        **access.of_client(home),
         "PREFECT_API_URL": url,
         "NIGHTMARKET_HOME": str(home),
         "PYTHONPATH": os.pathsep.join(path for path in dict.fromkeys(paths) if path),
         "PREFECT_WORKER_QUERY_SECONDS": "2",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # five more processes, which nothing here uses
     }
+
+
+def mlflow_environment(home: Path, env: dict[str, str]) -> dict[str, str]:
+    """What the MLflow server sees."""
+    # job execution: five more processes, which nothing here uses
+    return {**env, **access.of_mlflow(home), "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
 def register(home: Path, env: dict[str, str]) -> None:
@@ -100,7 +110,7 @@ def mlflow_command(home: Path, port: int) -> list[str]:
     """The MLflow UI over the registry in mlruns/."""
     (home / "mlruns").mkdir(exist_ok=True)
     store = f"sqlite:///{home / 'mlruns' / 'mlflow.db'}"
-    options = ("--host", server.LOOPBACK, "--port", str(port), "--workers", "1")
+    options = ("--host", server.LOOPBACK, "--port", str(port), "--workers", "1", "--app-name", "basic-auth")
     return [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, *options]
 
 

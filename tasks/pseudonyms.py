@@ -2,13 +2,12 @@
 
 import hashlib
 import hmac
-import os
 import secrets
-from pathlib import Path
 
 import pyarrow as pa
 
 from nightmarket.contracts import InputError
+from tasks.keys import own_secret
 from tasks.storage import private
 
 HEX_DIGITS = 32
@@ -20,33 +19,13 @@ def customer_key() -> bytes:
     Raises InputError for a key that others may read, or that is not 64 hex digits.
     """
     path = private("customer.key")
-    if not path.exists():
-        _make(path)
-    if path.stat().st_mode & 0o077:
-        raise InputError(f"{path} can be read by others; run `chmod 600 {path}`")
     try:
-        key = bytes.fromhex(path.read_text(encoding="ascii").strip())
+        key = bytes.fromhex(own_secret(path, lambda: secrets.token_hex(32)))
     except ValueError:
         key = b""
     if len(key) != 32:
         raise InputError(f"{path} is not a key of 64 hex digits; restore it, or remove it to start with a new one")
     return key
-
-
-def _make(path: Path) -> None:
-    """Write a new key and link it into place, so that of two first users one wins and none reads half a key."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(file, "w") as stream:
-            stream.write(secrets.token_hex(32) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
 
 
 def key_id(key: bytes) -> str:

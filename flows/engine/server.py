@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from flows.engine import access
 from flows.engine.process import GUARD
 from nightmarket.contracts import InputError
 
@@ -27,6 +28,7 @@ class Server:
         self.url = f"http://{LOOPBACK}:{self.port}/api"
         self.log = home / ".prefect" / "server.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.parent.chmod(0o700)  # parameters and logs lie in Prefect's database in clear text
         self._process = start_guarded(_command(self.port), env=_environment(home, self.port, ui), log=self.log)
 
     def wait(self, patience_s: float = START_S) -> None:
@@ -54,13 +56,14 @@ def _environment(home: Path, port: int, ui: bool) -> dict[str, str]:
     return {
         **os.environ,
         **settings(home),
+        **access.of_server(home),
+        **access.of_client(home),
         "PREFECT_SERVER_API_HOST": LOOPBACK,
         "PREFECT_SERVER_API_PORT": str(port),
         "PREFECT_API_URL": f"http://{LOOPBACK}:{port}/api",
         "PREFECT_UI_API_URL": f"http://{LOOPBACK}:{port}/api",
         "PREFECT_SERVER_UI_ENABLED": str(ui).lower(),
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{LOOPBACK}:{port}",
-        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
         "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
         # a server that lives for one run has nothing to schedule; the one of `make ui` has
         "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": str(ui).lower(),
@@ -136,10 +139,14 @@ def free_port(preferred: int = 0) -> int:
 
 def announced(home: Path) -> str | None:
     """The API of a server that is up: the environment's, else the one `make ui` started here."""
-    candidates = [os.environ.get("PREFECT_API_URL")]
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        candidates.append(json.loads((home / ".prefect" / "server.json").read_text())["url"])
+    candidates = (os.environ.get("PREFECT_API_URL"), _noted(home))
     return next((url for url in candidates if url and answers(url)), None)
+
+
+def _noted(home: Path) -> str | None:
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return str(json.loads((home / ".prefect" / "server.json").read_text())["url"])
+    return None
 
 
 @contextlib.contextmanager
@@ -147,6 +154,8 @@ def some_server(home: Path) -> Iterator[Server | None]:
     """PREFECT_API_URL set to a server that answers, or to one that is starting (call its `wait`)."""
     os.environ.update({key: os.environ.get(key, value) for key, value in settings(home).items()})
     url = announced(home)
+    if url in (None, _noted(home)):  # the password never goes to a server that somebody else started
+        os.environ.update(access.of_client(home))
     server = None if url else Server(home)
     os.environ["PREFECT_API_URL"] = url or server.url  # type: ignore[union-attr]
     try:

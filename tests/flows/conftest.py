@@ -12,6 +12,8 @@ from textwrap import dedent
 import pytest
 
 ROOT = Path(__file__).parents[2]
+LOGIN = os.environ["PREFECT_API_AUTH_STRING"] = "tests:for-one-session-only"
+"""Set before Prefect is imported, so that the tests' own clients are let in."""
 KEPT = tuple(
     f"tasks/{name}.py"
     for name in (
@@ -19,6 +21,7 @@ KEPT = tuple(
         "__main__",
         "settings",
         "storage",
+        "keys",
         "lineage",
         "export",
         "offers",
@@ -209,6 +212,7 @@ class Project:
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
             "PYTHONPATH": os.pathsep.join([str(self.home), str(ROOT)]),
             "PREFECT_API_URL": self.api,
+            "PREFECT_API_AUTH_STRING": LOGIN,
             "PREFECT_HOME": str(self.home / ".prefect"),
             "NIGHTMARKET_HOME": str(self.home),
             "HOME": str(self.home / ".prefect"),  # no git identity, no profile of anybody's

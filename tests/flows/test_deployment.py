@@ -10,10 +10,11 @@ import psutil
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectHTTPStatusError
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelling
 
 from flows import ui
+from flows.engine import access
 
 
 def alive(pid: int) -> bool:
@@ -34,6 +35,10 @@ def announced_in(home):
     return json.loads((home / ".prefect/server.json").read_text())["url"]
 
 
+def login_of(home):
+    return (home / access.LOGIN).read_text().strip()
+
+
 @pytest.fixture
 def taken_ports():
     """Somebody else listens on the usual ports."""
@@ -47,7 +52,7 @@ def taken_ports():
 @pytest.fixture
 def running_ui(project, taken_ports):
     """`make ui` in the project: its process, the addresses it printed, a client of its server."""
-    env = {key: value for key, value in project.env.items() if key != "PREFECT_API_URL"}
+    env = {key: value for key, value in project.env.items() if not key.startswith("PREFECT_API_")}
     command = [sys.executable, "-m", "flows.ui"]
     with subprocess.Popen(command, cwd=project.home, env=env, stdout=subprocess.PIPE, text=True) as process:
         addresses = {}
@@ -57,8 +62,8 @@ def running_ui(project, taken_ports):
                 addresses[name] = address.strip()
             if line.startswith("Ctrl-C"):
                 break
-        api = addresses["Prefect"] + "/api"
-        with temporary_settings({PREFECT_API_URL: api}), get_client(sync_client=True) as client:
+        ours = {PREFECT_API_URL: addresses["Prefect"] + "/api", PREFECT_API_AUTH_STRING: login_of(project.home)}
+        with temporary_settings(ours), get_client(sync_client=True) as client:
             yield project, process, addresses, client
         process.terminate()
 
