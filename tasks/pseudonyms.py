@@ -19,8 +19,9 @@ def customer_key() -> bytes:
     Raises InputError for a key that others may read, or that is not 64 hex digits.
     """
     path = private("customer.key")
+    content = own_secret(path, lambda: secrets.token_hex(32))
     try:
-        key = bytes.fromhex(own_secret(path, lambda: secrets.token_hex(32)))
+        key = bytes.fromhex(content)
     except ValueError:
         key = b""
     if len(key) != 32:
