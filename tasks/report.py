@@ -1,7 +1,7 @@
 """One page to read in the morning.
 
 reads   what every stage left: validate, prepare, finetune, respond, segment, demand, evaluate, score, plan,
-        compose, readout, and data/champion
+        compose, readout; data/champion, data/raw/versions.json and dvc.yaml
 writes  artifacts/report/index.html, self-contained
 """
 
@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import yaml
 
 from nightmarket.contracts import InputError
 from nightmarket.evaluation.calibration import reliability
-from nightmarket.reporting import Night, Person, Pick, Purchase, choose, render
+from nightmarket.reporting import Night, Person, Pick, Purchase, choose, graph, render, shelf
 from nightmarket.reporting.people import KINDS
 from tasks import storage
 from tasks.settings import StageSettings
@@ -57,6 +58,9 @@ def run(settings: Settings) -> None:
         segments=_optional(storage.ARTIFACTS / "segment/segments.json"),
         demand=_demand(storage.ARTIFACTS / "demand", prepare, windows),
         readout=_optional(storage.ARTIFACTS / "readout/readout.json"),
+        versions=_optional(storage.RAW / "versions.json"),
+        launches=_launches(prepare, storage.ARTIFACTS / "score/recommendations.parquet", windows),
+        stages=_stages(Path("dvc.yaml")),
         people=people(prepare, storage.ARTIFACTS / "score/recommendations.parquet"),
     )
     page = render(night)
@@ -133,6 +137,29 @@ def _past(prepare: Path, kinds: list[str], last_week: int) -> dict[str, list[flo
     histories = Histories(**arrays, num_customers=int(arrays["customer"].max(initial=0)) + 1, num_items=len(products))
     history = weekly(histories, np.maximum(kind, 0), kinds, last_week)
     return {name: units[-NUM_WEEKS:].tolist() for name, units in zip(history.kinds, history.units, strict=True)}
+
+
+def _launches(prepare: Path, recommendations: Path, windows: dict[str, Any]) -> Any:
+    """What is new on the shelf, and on how many of tonight's lists it stands."""
+    products = _columns(prepare / "products.parquet", ["product_id", "title", "first_week"])
+    wanted = ["customer", "item", "week", "basket"]
+    lines = {name: column.to_numpy() for name, column in _columns(prepare / "purchases.parquet", wanted).items()}
+    lists = np.zeros(len(products["product_id"]), np.int64)
+    if recommendations.exists():
+        picked = storage.read_table(recommendations, ["product_id"])["product_id"]
+        at = pc.index_in(picked, pc.cast(products["product_id"], picked.type).combine_chunks()).drop_null()
+        lists += np.bincount(at.to_numpy(), minlength=lists.size)
+    last_week = windows.get("deliver", windows["test"])["fit_until"]
+    titles = [_title(title) for title in products["title"].to_pylist()]
+    return shelf(products["first_week"].to_numpy(), lines, last_week, titles, lists)
+
+
+def _stages(path: Path) -> list[dict[str, Any]]:
+    """The stages as dvc.yaml has them; none where the page is made without it.
+
+    DVC takes no dvc.yaml as a dependency. A stage more or less is a change of tasks/settings.py too, which is one.
+    """
+    return graph(yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]) if path.exists() else []
 
 
 def people(prepare: Path, recommendations: Path) -> list[Person]:

@@ -73,6 +73,22 @@ def bar(share: float, said: str) -> Markup:
     ).format(said, width)
 
 
+def steps(numbers: Sequence[float], said: str) -> Markup:
+    """A row of small columns from zero, as high as the numbers; for a cell of a table."""
+    most, width = max([*numbers, 1e-12]), 100 / max(len(numbers), 1)
+    parts = [
+        Markup('<rect class="fill" x="{:g}%" y="{:g}%" width="{:g}%" height="{:g}%"/>').format(
+            round(width * (i + 0.08), 2), round(94 - 94 * number / most, 2), round(width * 0.84, 2),
+            round(94 * number / most, 2),
+        )
+        for i, number in enumerate(numbers)
+    ]  # fmt: skip
+    floor = Markup('<line class="zero" x1="0" x2="100%" y1="97%" y2="97%"/>')
+    return Markup('<svg class="steps" role="img" aria-label="{}">{}{}</svg>').format(
+        said, Markup("").join(parts), floor
+    )
+
+
 def curve(points: Sequence[tuple[float, float]], said: str) -> Markup:
     """A line through (x, y) points, stretched to the width; at least two points."""
     xs, ys = [x for x, _ in points], [y for _, y in points]

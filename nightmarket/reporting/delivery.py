@@ -1,4 +1,4 @@
-"""Which model delivers, what the gate said, what moves a score, and where it all comes from."""
+"""Which model delivers, what the gate said, and what moves a score."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -88,14 +88,8 @@ def gate(night: Night) -> GateView | None:
             rows.append((title, charts.whisker(figure, axis, f"{title}: {said}", ours=True), said))
     version = decision["version"]
     title = f"Version {version} was let through" if decision["opened"] else f"Version {version} was not let through"
-    reasons = tuple(_sentence(reason) for reason in decision["reasons"])
+    reasons = tuple(words.reason(reason) for reason in decision["reasons"])
     return GateView(decision["opened"], title, reasons, decision["against"], charts.axis_labels(axis), tuple(rows))
-
-
-def _sentence(reason: str) -> str:
-    for task, (title, _) in words.TASKS.items():
-        reason = reason.replace(f"{task} ndcg@10", f"{title}: NDCG@10")
-    return f"{reason[:1].upper()}{reason[1:]}."
 
 
 def importance(night: Night) -> list[tuple[str, Markup, str]]:
@@ -114,31 +108,3 @@ def _gains(content: Any) -> list[tuple[str, float]]:
     """Pairs of feature and gain of the ranker, from {"rank": {feature: gain}, …} or {feature: gain}."""
     gains = content.get("rank", content) if isinstance(content, Mapping) else {}
     return [(str(name), float(gain)) for name, gain in gains.items() if isinstance(gain, int | float)]
-
-
-def lineage(night: Night) -> list[tuple[str, str, bool]]:
-    """Where tonight's page comes from: label, value, whether the value is a code to copy."""
-    rows: list[tuple[str, str, bool]] = []
-    receipt, decision = night.receipt, night.decision
-    if receipt:
-        rows.append(("Delivering version", str(receipt["version"]), False))
-    told = decision or receipt
-    if told:
-        if decision and receipt and decision["version"] != receipt["version"]:
-            rows.append(("Tonight’s version", str(decision["version"]), False))
-        rows += [
-            ("Commit", told["commit"], True),
-            ("MLflow run", told["run_id"], True),
-            ("Lock hash", told["lock_hash"], True),
-            ("Parameters, SHA-256", told["params_sha256"], True),
-        ]
-    if night.snapshot and night.snapshot.get("fingerprint"):
-        rows.append(("Data fingerprint", night.snapshot["fingerprint"], True))
-    if night.window:
-        span = words.week_span(night.window["first_target"], night.window["last_target"])
-        rows.append(("Judged on purchases of", span, False))
-    if night.summary:
-        scored = f"{words.count(night.summary.get('num_customers', 0))} customers"
-        products = night.summary.get("num_products")
-        rows.append(("Recommended for", scored + (f", {words.count(products)} products" if products else ""), False))
-    return rows

@@ -28,6 +28,9 @@ class Night:
     segments    portraits, stability, and how the segments answered
     demand      metrics of the forecast, the largest product types with their past, the prices' coefficients
     readout     experiments, campaigns without one, off-policy verdicts, the ledger
+    versions    a row per registered version, as old as the snapshot: data/raw/versions.json
+    launches    what is new on the shelf: `launches.shelf`
+    stages      the stages and steps in their order, with what each takes: `lineage.graph`
     people      a few customers with their history and tonight's recommendations
     """
 
@@ -47,4 +50,7 @@ class Night:
     segments: Content | None = None
     demand: Content | None = None
     readout: Content | None = None
+    versions: Sequence[Content] | None = None
+    launches: Content | None = None
+    stages: Sequence[Content] = ()
     people: Sequence[Person] = ()

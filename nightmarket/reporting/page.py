@@ -14,12 +14,16 @@ from nightmarket.reporting import (
     estimates,
     groups,
     intake,
+    launches,
+    lineage,
+    morning,
     plan,
     quality,
     readouts,
     responses,
     segments,
     texts,
+    versions,
     words,
 )
 from nightmarket.reporting.night import Night
@@ -27,23 +31,21 @@ from nightmarket.reporting.night import Night
 PSEUDONYM_LENGTH = 8
 MAX_TITLE = 90
 """Characters of a product title or reason; what is longer is cut."""
-SECTIONS = {
-    "gate": "Decision",
-    "intake": "What came in",
-    "plan": "Campaign plan",
-    "copy": "Copy to approve",
-    "respond": "Who responds",
-    "segments": "Segments",
-    "demand": "Demand",
-    "readouts": "What came of it",
-    "quality": "Quality",
-    "text": "Text",
-    "moves": "What moves a score",
-    "people": "Customers",
-    "lineage": "Lineage",
+PARTS = {
+    "Tonight": {"gate": "Decision", "versions": "Quality over time", "intake": "What came in"},
+    "To decide": {"plan": "Campaign plan", "copy": "Copy to approve", "launches": "Launches"},
+    "Customers": {"segments": "Segments", "respond": "Who responds", "demand": "Demand", "people": "A few of them"},
+    "How it goes": {
+        "readouts": "What came of it",
+        "quality": "Quality",
+        "text": "Text",
+        "moves": "What moves a score",
+    },
+    "On record": {"lineage": "Where this comes from"},
 }
 """Each section's template and its line in the contents, in the order of the page: what happened and whether it
-delivers, then what is planned and for whom, then the details."""
+delivers, then what waits for a yes, then the details."""
+SECTIONS = {key: title for part in PARTS.values() for key, title in part.items()}
 
 
 def render(night: Night) -> str:
@@ -58,14 +60,17 @@ def render(night: Night) -> str:
             night=night,
             date=words.day(night.as_of),
             weekday=words.weekday(night.as_of),
+            parts=PARTS,
             sections=SECTIONS,
             headline=delivery.headline(night),
-            plan_line=plan.line(night),
+            morning=morning.view(night),
             key_figures=delivery.key_figures(night),
             gate=delivery.gate(night),
+            versions=versions.view(night),
             intake=intake.intake(night),
             plan=plan.view(night),
             copy=texts.view(night),
+            launches=launches.view(night),
             responses=responses.view(night),
             segments=segments.view(night),
             demand=demand.view(night),
@@ -79,7 +84,7 @@ def render(night: Night) -> str:
             reasons=chances.reasons(night),
             text=quality.text(night),
             importance=delivery.importance(night),
-            lineage=delivery.lineage(night),
+            lineage=lineage.view(night),
             judged=_judged(night),
         )
     )

@@ -9,6 +9,8 @@ from nightmarket.reporting.night import Content, Night
 
 NUM_BRIEFS = 12
 """Briefs that are shown; the others are in the file."""
+NUM_OPEN = 4
+"""Briefs that are seen without unfolding anything."""
 FORMS = {
     "push": "Push",
     "sms": "Text message",
@@ -45,6 +47,7 @@ class CopyView:
     verdict: str
     sentences: tuple[str, ...]
     briefs: tuple[BriefView, ...]
+    num_open: int
     num_more: int
     rules: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
@@ -66,6 +69,7 @@ def view(night: Night) -> CopyView | None:
         verdict=f"{str(summary['words'])[:1].upper()}{str(summary['words'])[1:]}.",
         sentences=tuple(_sentences(summary)),
         briefs=tuple(shown),
+        num_open=NUM_OPEN,
         num_more=max(0, len(by_brief) - NUM_BRIEFS),
         rules=tuple(
             (rule, words.count(num)) for rule, num in sorted(summary["rules"].items(), key=lambda one: -one[1])

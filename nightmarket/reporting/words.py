@@ -90,6 +90,27 @@ def day(moment: str | date) -> str:
     return f"{moment.day} {moment:%B %Y}"
 
 
+def short_day(moment: str | date) -> str:
+    """ "2018-01-01" → "1 Jan 2018"."""
+    moment = date.fromisoformat(moment) if isinstance(moment, str) else moment
+    return f"{moment.day} {moment:%b %Y}"
+
+
+def brief_day(moment: date) -> str:
+    """31 December 2017 → "31 Dec"."""
+    return f"{moment.day} {moment:%b}"
+
+
+def monday(week: int) -> date:
+    """The first day of a week, counted from Monday 1970-01-05."""
+    return FIRST_MONDAY + timedelta(weeks=week)
+
+
+def sunday(week: int) -> date:
+    """Its last day."""
+    return monday(week) + timedelta(days=6)
+
+
 def weekday(moment: str) -> str:
     """ "2018-01-01" → "Monday"."""
     return f"{date.fromisoformat(moment):%A}"
@@ -102,8 +123,7 @@ def local_day(number: int) -> date:
 
 def week_span(first: int, last: int) -> str:
     """Weeks 2499 to 2502 → "27 November to 24 December 2017"."""
-    start = FIRST_MONDAY + timedelta(weeks=first)
-    end = FIRST_MONDAY + timedelta(weeks=last + 1, days=-1)
+    start, end = monday(first), sunday(last)
     opening = f"{start.day} {start:%B}" if start.year == end.year else day(start)
     return f"{opening} to {day(end)}"
 
@@ -133,8 +153,9 @@ def money(amount: float, currency: str = "") -> str:
 
 
 def things(number: float, one: str) -> str:
-    """3, "offer" → "3 offers"; 1, "offer" → "1 offer"."""
-    return f"{count(number)} {one}{'' if number == 1 else 's'}"
+    """3, "offer" → "3 offers"; 1, "offer" → "1 offer"; 2, "launch" → "2 launches"."""
+    plural = "es" if one.endswith(("ch", "sh", "s", "x")) else "s"
+    return f"{count(number)} {one}{'' if number == 1 else plural}"
 
 
 def share(part: float, whole: float) -> str:
@@ -148,3 +169,10 @@ def share(part: float, whole: float) -> str:
 def listed(words: list[str]) -> str:
     """["a", "b", "c"] → "a, b and c"."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def reason(said: str) -> str:
+    """A gate's reason as a sentence, tasks by their titles."""
+    for task, (title, _) in TASKS.items():
+        said = said.replace(f"{task} ndcg@10", f"{title}: NDCG@10")
+    return f"{said[:1].upper()}{said[1:]}."

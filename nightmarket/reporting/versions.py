@@ -1,0 +1,126 @@
+"""Quality over time: what each registered version reached on its own night, and which of them delivered."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from nightmarket.reporting import courses, words
+from nightmarket.reporting.night import Content, Night
+
+METRIC = "ndcg@10"
+TASKS = ("all", "new", "launch")
+NUM_VERSIONS = 40
+"""Versions in a picture, the latest ones."""
+NUM_ROWS = 15
+"""Versions in the table."""
+
+
+@dataclass(frozen=True)
+class VersionRow:
+    """One version in the table: number, night, figure by task, the gate's word, whether it delivers today."""
+
+    version: str
+    night: str
+    figures: tuple[str, ...]
+    decision: str
+    delivers: bool
+
+
+@dataclass(frozen=True)
+class VersionsView:
+    """The section: words, a picture per task (title, drawing), and the latest versions, newest first."""
+
+    verdict: str
+    pictures: tuple[tuple[str, Markup], ...]
+    titles: tuple[str, ...]
+    rows: tuple[VersionRow, ...]
+
+
+def view(night: Night) -> VersionsView | None:
+    """The section, or None where no version is on record.
+
+    night.versions holds the rows of data/raw/versions.json: version, as_of, gate (opened, refused), value (NDCG@10 on
+    `all`) and, from later rows on, figures {task: {value, low, high}}. They are as old as the snapshot; tonight's
+    version and the one that delivers are added from the gate's word and the receipt.
+    """
+    rows = _rows(night)
+    if not rows:
+        return None
+    delivers = (night.receipt or {}).get("version")
+    pictures = []
+    for task in TASKS:
+        points = [point for row in rows[-NUM_VERSIONS:] if (point := _point(row, task)) is not None]
+        if len(points) > 1:
+            title = words.TASKS[task][0]
+            pictures.append((title, courses.course(points, _said(title, points))))
+    shown = tuple(_shown(row, delivers) for row in reversed(rows[-NUM_ROWS:]))
+    titles = tuple(words.TASKS[task][0] for task in TASKS)
+    return VersionsView(_verdict(rows, delivers), tuple(pictures), titles, shown)
+
+
+def _rows(night: Night) -> list[dict[str, Any]]:
+    """Every known version once, by number."""
+    found = {int(row["version"]): dict(row) for row in night.versions or ()}
+    for said in (night.receipt, night.decision):
+        if said and said.get("metrics"):
+            gate = said.get("gate", said)
+            number = int(said["version"])
+            row = {"version": number, "as_of": said["as_of"], "gate": "opened" if gate.get("opened") else "refused"}
+            found[number] = {**found.get(number, {}), **row, "figures": _figures(said["metrics"])}
+    return [found[number] for number in sorted(found)]
+
+
+def _figures(metrics: Content) -> dict[str, Any]:
+    return {task: metrics[task][METRIC] for task in TASKS if words.known(metrics.get(task, {}).get(METRIC))}
+
+
+def _figure(row: Mapping[str, Any], task: str) -> Mapping[str, float] | None:
+    """NDCG@10 of a version; rows of old know the value on `all` alone, without an interval."""
+    figure: Mapping[str, float] = (row.get("figures") or {}).get(task) or {}
+    if words.known(figure):
+        return figure
+    value = row.get("value")
+    if task == "all" and isinstance(value, int | float):
+        return {"value": value, "low": value, "high": value}
+    return None
+
+
+def _point(row: Mapping[str, Any], task: str) -> courses.Point | None:
+    figure = _figure(row, task)
+    if figure is None:
+        return None
+    name = words.short_day(row["as_of"]) if row.get("as_of") else f"version {row['version']}"
+    return courses.Point(name, figure["value"], figure["low"], figure["high"], row["gate"] == "opened")
+
+
+def _shown(row: Mapping[str, Any], delivers: Any) -> VersionRow:
+    figures = [_figure(row, task) for task in TASKS]
+    told = [
+        "–" if f is None else words.interval(f) if f["high"] > f["low"] else words.fraction(f["value"]) for f in figures
+    ]
+    decision = "became champion" if row["gate"] == "opened" else "not let through"
+    night = words.day(row["as_of"]) if row.get("as_of") else "unknown"
+    return VersionRow(str(row["version"]), night, tuple(told), decision, row["version"] == delivers)
+
+
+def _said(title: str, points: list[courses.Point]) -> str:
+    first, last = points[0], points[-1]
+    champions = sum(point.champion for point in points)
+    went = f"from {words.fraction(first.value)} on {first.name} to {words.fraction(last.value)} on {last.name}"
+    return f"{title}: NDCG@10 {went}, {len(points)} versions, {champions} of them champion; the figures stand below"
+
+
+def _verdict(rows: list[dict[str, Any]], delivers: Any) -> str:
+    opened = [row for row in rows if row["gate"] == "opened"]
+    if len(rows) == 1:
+        return (
+            "This is the first version on record. From the second one on, pictures stand here: how good each version "
+            "was on its night, and which of them delivered."
+        )
+    said = f"{len(rows)} versions are on record; {len(opened)} of them became champion."
+    reigning = next((row for row in rows if row["version"] == delivers), None)
+    if reigning is not None and reigning.get("as_of"):
+        said += f" Version {delivers} delivers, made on {words.day(reigning['as_of'])}."
+    return said
