@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nightmarket.evaluation.shares import clustered
 from nightmarket.segments.partition import LEAST
-
-Z = 1.959964
 
 
 def reached(
@@ -30,21 +29,9 @@ def reached(
 
 
 def rate(customer: NDArray, answered: NDArray[np.bool_]) -> dict[str, float]:
-    """Share of pairs answered with a 95% interval that counts customers, not pairs.
-
-    Wilson (1927) on the effective sample size n / deff, where deff sets the variance of the ratio over customers
-    (linearised) against that of as many independent pairs. At least one pair.
-    """
-    codes = np.unique(customer, return_inverse=True)[1]
-    num = np.bincount(codes).astype(np.float64)
-    hits = np.bincount(codes, weights=answered)
-    n, p = num.sum(), hits.sum() / num.sum()
-    clustered = ((hits - p * num) ** 2).sum() * num.size / max(num.size - 1, 1) / n**2
-    deff = max(clustered / (p * (1 - p) / n), 1.0) if 0 < p < 1 else 1.0
-    m = max(n / deff, 1.0) if 0 < p < 1 else float(num.size)
-    middle = (p + Z**2 / (2 * m)) / (1 + Z**2 / m)
-    half = Z * np.sqrt(p * (1 - p) / m + Z**2 / (4 * m**2)) / (1 + Z**2 / m)
-    return {"rate": float(p), "low": float(max(middle - half, 0)), "high": float(min(middle + half, 1))}
+    """Share of pairs answered with a 95% interval that counts customers, not pairs (`shares.clustered`)."""
+    found = clustered(customer, answered)
+    return {"rate": found.value, "low": found.low, "high": found.high}
 
 
 def answers(pairs: pd.DataFrame) -> list[dict[str, Any]]:
