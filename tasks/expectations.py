@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from nightmarket.contracts.verdicts import Verdict
+from nightmarket.contracts.volumes import never_filled
 
 LOGO = r"https://great-expectations-web-assets[^\"]*logo-long\.png[^\"]*"
 STYLE = """
@@ -71,7 +73,7 @@ class Expectations:
             raise RuntimeError(f"{name}: {config.type} could not be judged: {outcome.exception_info}")
         return config.meta, bool(outcome.success), list(outcome.result.get("unexpected_index_list") or ())
 
-    def write_docs(self, verdicts: list[Verdict], folder: Path, as_of: str) -> None:
+    def write_docs(self, verdicts: list[Verdict], folder: Path, about: dict[str, Any]) -> None:
         """Data Docs as HTML, one page per table. They count rows of the table and quote no value.
 
         Dated with the business date, so that the same snapshot gives the same pages.
@@ -82,6 +84,7 @@ class Expectations:
             ValidationResultIdentifier,
         )
 
+        as_of = about["as_of"]
         run = RunIdentifier(run_name=as_of, run_time=datetime.fromisoformat(as_of).replace(tzinfo=UTC))
         self._context.add_data_docs_site("nightmarket", _site(folder))
         for verdict in verdicts:
@@ -102,7 +105,7 @@ class Expectations:
             raise RuntimeError(f"Data Docs: pages are missing: {sorted(set(self._results) - set(pages))}")
         for page in folder.rglob("*.html"):
             page.write_text(_still(page.read_text(encoding="utf-8"), page.relative_to(folder)), encoding="utf-8")
-        (folder / "index.html").write_text(_index(verdicts, pages, as_of), encoding="utf-8")
+        (folder / "index.html").write_text(_index(verdicts, pages, about), encoding="utf-8")
 
 
 def _site(folder: Path) -> dict[str, Any]:
@@ -128,19 +131,27 @@ def _still(html: str, page: Path) -> str:
     return re.sub(UUID, lambda found: numbers.setdefault(found[0], f"id-{len(numbers)}"), html)
 
 
-def _index(verdicts: list[Verdict], pages: dict[str, Path], as_of: str) -> str:
-    """The first page: what came in and what was set aside, with a link to each table's checks."""
+def _index(verdicts: list[Verdict], pages: dict[str, Path], about: dict[str, Any]) -> str:
+    """The first page: what came in, from whom, and what was set aside, with a link to each table's checks."""
+    as_of = about["as_of"]
     rows = []
     for verdict in verdicts:
-        name, bad = verdict.table.name, len(verdict.bad())
-        link = f'<a href="{pages[name].as_posix()}">{name}</a>' if name in pages else name
-        why = "; ".join(f"{escape(reason)}: {len(found):,}" for reason, found in verdict.refused.items())
-        rows.append(f"<tr><td>{link}<td>{verdict.num_rows:,}<td>{bad:,}<td>{why}</tr>")
+        name = verdict.table.name
+        rows.append(_row(verdict, f'<a href="{pages[name].as_posix()}">{name}</a>' if name in pages else name))
+        blank = never_filled(about, name)
+        for source, part in verdict.parts().items():
+            rows.append(_row(part, f"{name} of {escape(source)}", blank[source]))
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Checked {as_of}</title>'
         f"<style>{STYLE}</style></head><body><h1>Checked tables, {as_of}</h1>"
         "<table><tr><th>table<th>rows<th>set aside<th>why</tr>" + "".join(rows) + "</table></body></html>\n"
     )
+
+
+def _row(verdict: Verdict, name: str, blank: Sequence[str] = ()) -> str:
+    why = [f"{escape(reason)}: {len(found):,}" for reason, found in verdict.refused.items()]
+    why += [f"never filled: {', '.join(blank)}"] if blank else []
+    return f"<tr><td>{name}<td>{verdict.num_rows:,}<td>{len(verdict.bad()):,}<td>{'; '.join(why)}</tr>"
 
 
 def _count(result: Any, verdict: Verdict) -> None:

@@ -1,6 +1,6 @@
 """Fetch the source's tables into data/raw, with keyed hashes for customers.
 
-reads   the demo package, or the folder named in params.yaml
+reads   the demo package, or the folder or folders named in params.yaml
 writes  data/raw/*.parquet   contract columns, rows in the source's order, times in UTC
         data/raw/snapshot.json   where it came from, how many rows, sha256 per file
         data/raw/warm            the champion's weights, from which fine-tuning may start
@@ -12,26 +12,23 @@ A step, not a stage: it touches the world outside. The same source under the sam
 import hashlib
 import json
 import logging
-import os
 import shutil
-import time
-from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
+from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
-from zoneinfo import ZoneInfo
+from typing import Any, Literal, Self
 
-import pyarrow as pa
-import pyarrow.compute as pc
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from nightmarket.contracts import InputError, arrow_schema, midnight
+from nightmarket.contracts import InputError
 from tasks import versions, warm
 from tasks.pseudonyms import Pseudonyms, customer_key, key_id
 from tasks.settings import StageSettings, sections
-from tasks.sources import BATCH_ROWS, Feed, Source
+from tasks.sources import Source
+from tasks.sources.arrivals import write
+from tasks.sources.folders import Folders, Shop, check, known_zone
 from tasks.storage import RAW, home, write_json
-from tasks.streams import sha256, writer
+from tasks.streams import sha256
 
 LOG = logging.getLogger("nightmarket")
 FORMAT = 5
@@ -40,12 +37,16 @@ FORMAT = 5
 DATED = ("events", "exposures", "responses", "reviews")
 """Tables whose rows happen at a moment; only these are cut at the business date. Plans (campaigns, promotions) stay."""
 
+SINGLE: Any = {"folder", "folders", "currency"}
+SEVERAL: Any = {"folder": True, "folders": {"__all__": {"folder"}}}
+"""Settings that decide no snapshot: where tables lie, and what belongs to another source."""
+
 
 class Settings(StageSettings):
     """params.yaml: snapshot."""
 
-    source: Literal["demo", "folder"] = Field(
-        "demo", description="demo: Complete Journey from its package; folder: your own tables"
+    source: Literal["demo", "folder", "folders"] = Field(
+        "demo", description="demo: Complete Journey from its package; folder: your own tables; folders: several shops'"
     )
     folder: str | None = Field(
         None, description="where the tables lie, for source: folder; relative to the main checkout"
@@ -61,14 +62,26 @@ class Settings(StageSettings):
         default_factory=dict, description="per table, {our column: your column}, for source: folder"
     )
 
+    folders: tuple[Shop, ...] = Field(
+        (),
+        description="for source: folders, one per shop: name, folder, mapping, time_zone, currency, rate, "
+        "customers, products",
+    )
+    currency: str | None = Field(
+        None, pattern="^[A-Z]{3}$", description="for source: folders: as CNY; what all money becomes"
+    )
+
     @field_validator("time_zone")
     @classmethod
     def _known(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (KeyError, ValueError, OSError):
-            raise ValueError(f"'{name}' is not a time zone; write one like Europe/Berlin or Asia/Shanghai") from None
-        return name
+        return known_zone(name)
+
+    @model_validator(mode="after")
+    def _shops(self) -> Self:
+        check(self.folders, self.currency)
+        if self.source == "folders" and (self.folder or self.mapping):
+            raise ValueError("source is folders: folder and mapping belong to the entries of folders")
+        return self
 
 
 def run(settings: Settings) -> None:
@@ -87,7 +100,7 @@ def run(settings: Settings) -> None:
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     try:
-        about = _fetch(source, Pseudonyms(key), fresh, midnight(as_of, settings.time_zone), settings)
+        about = _fetch(source, Pseudonyms(key), fresh, settings) | source.about(settings.business_date)
         about |= {
             "source": settings.source,
             "as_of": as_of.isoformat(),
@@ -95,7 +108,7 @@ def run(settings: Settings) -> None:
             "time_zone": settings.time_zone,
             "fingerprint": fingerprint,
             "key_id": key_id(key),
-            "previous": _previous(old, fingerprint, settings.source, as_of),
+            **_previous(old, fingerprint, settings.source, as_of),
         }
         warm.pin(fresh / warm.FOLDER.name, wanted=wanted)
         versions.pin(fresh)
@@ -110,6 +123,10 @@ def _source(settings: Settings) -> Source:
         from tasks.sources.demo import Demo
 
         return Demo(settings.time_zone)
+    if settings.source == "folders":
+        if not settings.folders:
+            raise InputError("params.yaml: snapshot.folders names no shop; list each with name and folder")
+        return Folders(settings.folders, home(), settings.time_zone, settings.currency)
     from tasks.sources.folder import Folder
 
     if not settings.folder:
@@ -134,7 +151,7 @@ def _fingerprint(settings: Settings, identity: dict[str, str], key: str, as_of: 
         "key": key,
         "as_of": as_of.isoformat(),
         "warm_start": warm_start,
-        "settings": settings.model_dump(mode="json", exclude={"folder"}),
+        "settings": settings.model_dump(mode="json", exclude=SEVERAL if settings.source == "folders" else SINGLE),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -157,92 +174,42 @@ def _whole(about: dict[str, Any]) -> bool:
     )
 
 
-def _previous(old: dict[str, Any], fingerprint: str, source: str, as_of: date) -> dict[str, int]:
-    """Rows per table of the snapshot before this one; {} where the two cannot be compared."""
+def _previous(old: dict[str, Any], fingerprint: str, source: str, as_of: date) -> dict[str, Any]:
+    """Rows per table of the snapshot before this one, of several sources each one's too; {} where they do not compare.
+
+    A source's rows are those that it brought: which of them went into another's rows is no change of volume.
+    """
+    wanted = ("previous", "previous_sources") if source == "folders" else ("previous",)
     if old.get("fingerprint") == fingerprint:
-        return old.get("previous", {})
+        return {name: old.get(name, {}) for name in wanted}
     if old.get("source") != source or str(old.get("as_of", "9999")) > as_of.isoformat():
-        return {}
-    return {name: table["rows"] for name, table in old["tables"].items()}
+        return {name: {} for name in wanted}
+    rows = {name: table["rows"] for name, table in old["tables"].items()}
+    each = {
+        name: {shop: part["rows"] + part["merged"] for shop, part in table.get("sources", {}).items()}
+        for name, table in old["tables"].items()
+    }
+    return dict(zip(wanted, (rows, each), strict=False))
 
 
-def _fetch(
-    source: Source, pseudonyms: Pseudonyms, folder: Path, cutoff: datetime, settings: Settings
-) -> dict[str, Any]:
+def _fetch(source: Source, pseudonyms: Pseudonyms, folder: Path, settings: Settings) -> dict[str, Any]:
     """Write every table of the source and describe them."""
     about: dict[str, Any] = {"tables": {}, "dropped_columns": {}, "filled_columns": {}, "after_business_date": {}}
-    for feed in source.feeds():
-        name = feed.table.name
+    for name, feeds in groupby(source.feeds(), key=lambda feed: feed.table.name):
         path = folder / f"{name}.parquet"
-        cut = cutoff if settings.business_date and name in DATED else None
-        rows, left_out = _write(feed, path, pseudonyms, cut)
-        about["tables"][name] = {"rows": rows, "sha256": sha256(path)}
-        about["dropped_columns"] |= {name: list(feed.dropped)} if feed.dropped else {}
-        about["filled_columns"] |= {name: list(feed.filled)} if feed.filled else {}
-        about["after_business_date"] |= {name: left_out} if cut else {}
-        late = f"; {left_out:,} from {settings.business_date} on left out" if left_out else ""
-        dropped = f"; columns not used: {', '.join(feed.dropped)}" if feed.dropped else ""
-        LOG.info("snapshot: %s %s rows%s%s", name, f"{rows:,}", late, dropped)
+        cut = settings.business_date if name in DATED else None
+        arrivals = write(list(feeds), path, pseudonyms, cut, settings.time_zone)
+        about["tables"][name] = {"rows": sum(part.rows for part in arrivals), "sha256": sha256(path)}
+        dropped = [part.name(column) for part in arrivals for column in part.feed.dropped]
+        filled = [column for column in arrivals[0].feed.filled if all(column in part.feed.filled for part in arrivals)]
+        about["dropped_columns"] |= {name: dropped} if dropped else {}
+        about["filled_columns"] |= {name: filled} if filled else {}
+        about["after_business_date"] |= {name: sum(part.left_out for part in arrivals)} if cut else {}
+        for part in arrivals:
+            LOG.info("snapshot: %s", part.words(cut))
+            if part.feed.origin:
+                about["tables"][name].setdefault("sources", {})[part.feed.origin.name] = part.of_source()
     return about
-
-
-def _write(feed: Feed, path: Path, pseudonyms: Pseudonyms, cutoff: datetime | None) -> tuple[int, int]:
-    """Stream one table to parquet; how many rows were written and how many lie after the cutoff."""
-    rows = left_out = 0
-    out = None
-    told = time.perf_counter()
-    try:
-        for batch in _gather(_ready(feed, pseudonyms, cutoff)):
-            kept, skipped = batch
-            left_out += skipped
-            if out is None:
-                out = writer(path, kept.schema)
-            out.write_table(kept)
-            rows += kept.num_rows
-            if time.perf_counter() - told > 2:
-                told = time.perf_counter()
-                LOG.info("snapshot: %s %s rows so far", feed.table.name, f"{rows:,}")
-        if out is None:
-            out = writer(path, arrow_schema(feed.table, feed.attributes))
-    finally:
-        if out is not None:
-            out.close()
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-    return rows, left_out
-
-
-def _ready(feed: Feed, pseudonyms: Pseudonyms, cutoff: datetime | None) -> Iterator[tuple[pa.RecordBatch, int]]:
-    """Batches with pseudonyms and without rows from the cutoff on, and how many those were."""
-    for batch in feed.batches():
-        skipped = 0
-        if cutoff is not None:
-            early = pc.fill_null(pc.less(batch["timestamp"], pa.scalar(cutoff, pa.timestamp("us"))), True)
-            skipped = batch.num_rows - (pc.sum(early).as_py() or 0)
-            batch = batch.filter(early) if skipped else batch
-        if feed.table.pseudonym:
-            index = batch.schema.get_field_index(feed.table.pseudonym)
-            names = pseudonyms(batch.column(index))
-            batch = batch.set_column(index, feed.table.pseudonym, names)
-        yield batch, skipped
-
-
-def _gather(batches: Iterator[tuple[pa.RecordBatch, int]]) -> Iterator[tuple[pa.Table, int]]:
-    """Small batches together, so that row groups are large."""
-    waiting: list[pa.RecordBatch] = []
-    skipped = 0
-    for batch, left_out in batches:
-        waiting.append(batch)
-        skipped += left_out
-        if sum(part.num_rows for part in waiting) >= BATCH_ROWS:
-            yield _join(waiting), skipped
-            waiting, skipped = [], 0
-    if waiting:
-        yield _join(waiting), skipped
-
-
-def _join(batches: list[pa.RecordBatch]) -> pa.Table:
-    return pa.Table.from_batches(batches).unify_dictionaries()
 
 
 def _swap(fresh: Path) -> None:

@@ -21,14 +21,15 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import Field
 
 from nightmarket.contracts import ATTRIBUTE_PREFIX, TABLES, InputError, Table, arrow_schema, local_day, midnight
 from nightmarket.contracts.folding import Block, fold, judged_frame
+from nightmarket.contracts.fusion import SOURCE, with_source
 from nightmarket.contracts.suites import COPY, REPEAT, suite
 from nightmarket.contracts.verdicts import Positions, Verdict, find, sort_out
+from nightmarket.contracts.volumes import account, check_arrived, check_volume, sources
 from tasks.expectations import Expectations
 from tasks.settings import StageSettings
 from tasks.storage import ARTIFACTS, RAW, read_json, write_json
@@ -52,9 +53,11 @@ class Settings(StageSettings):
 def run(settings: Settings) -> None:
     """Judge every table of the snapshot, then write all of artifacts/validate at once."""
     about = read_json(RAW / "snapshot.json")
-    tables = [table for table in TABLES if table.name in about["tables"]]
+    tables = [with_source(table, sources(about)) for table in TABLES if table.name in about["tables"]]
     _check_whole(about, tables)
-    _check_volume(about, settings.max_volume_drop)
+    check_volume(about, settings.max_volume_drop)
+    for table in tables:
+        check_arrived(about, table)
     LOG.info("validate: %d tables; loading Great Expectations", len(tables))
     judge = Judge(about, Expectations())
     verdicts = []
@@ -63,7 +66,8 @@ def run(settings: Settings) -> None:
         verdict.check_share(settings.max_bad_share)
         judge.remember(verdict)
         verdicts.append(verdict)
-        LOG.info("validate: %s %s rows, %s set aside", table.name, f"{verdict.num_rows:,}", f"{len(verdict.bad()):,}")
+        for one in (verdict, *verdict.parts().values()):
+            LOG.info("validate: %s %s rows, %s set aside", one.name, f"{one.num_rows:,}", f"{len(one.bad()):,}")
     _write(about, verdicts, judge)
 
 
@@ -85,33 +89,23 @@ def _check_whole(about: dict[str, Any], tables: list[Table]) -> None:
             )
 
 
-def _check_volume(about: dict[str, Any], max_drop: float) -> None:
-    """Raises InputError where a table shrank by more than `max_drop` against the previous snapshot."""
-    for name, before in sorted(about["previous"].items()):
-        now = about["tables"].get(name, {"rows": 0})["rows"]
-        if name in about["tables"] and not now:
-            continue  # judged as an empty table
-        if now < before * (1 - max_drop):
-            raise InputError(
-                f"{name} has {now:,} rows, {1 - now / before:.0%} fewer than the {before:,} of the previous snapshot "
-                f"(validate.max_volume_drop allows {max_drop:.0%}); check the export, or raise the limit"
-            )
-
-
 class Judge:
     """Judges tables in contract order: a reference is checked against the kept rows of the table it names."""
 
     def __init__(self, about: dict[str, Any], expectations: Expectations) -> None:
         self.about = about
         self.expectations = expectations
-        self.horizon = midnight(date.fromisoformat(about["as_of"]), about["time_zone"])
+        as_of = date.fromisoformat(about["as_of"])
+        self.horizon = max(midnight(as_of, one["time_zone"]) for one in self._origins().values())
         self.known: dict[str, pa.Array] = {}
-        self.last_event: datetime | None = None
+        self.last_event: dict[str, datetime] = {}
 
     def __call__(self, table: Table) -> Verdict:
         """Raises InputError for a broken table."""
         path = RAW / f"{table.name}.parquet"
-        verdict = Verdict(table, self.about["tables"][table.name]["rows"])
+        arrived = self.about["tables"][table.name]
+        rows = {source: part["rows"] for source, part in arrived.get("sources", {}).items()}
+        verdict = Verdict(table, arrived["rows"], sources=rows)
         schema = _schema(path, table)
         content = self._suite(table, schema)
         if not verdict.num_rows:
@@ -123,8 +117,8 @@ class Judge:
             outcomes = self.expectations.judge(content, frame)
             broken.append({meta["reason"] for meta, holds, _ in outcomes if not holds and meta["scope"] == "table"})
             self._collect(verdict, outcomes, block, repeats)
-            if table.name == "events":
-                self.last_event = max(filter(None, (self.last_event, _latest(block, self.horizon))), default=None)
+        if table.name == "events":
+            self.last_event = _latest(path, self.horizon, SOURCE in schema.names)
         order = [expectation["meta"]["reason"] for expectation in content["expectations"]]
         verdict.refused = {reason: verdict.refused[reason] for reason in order if reason in verdict.refused}
         for reason in sorted(set.intersection(*broken)) if broken else ():
@@ -172,12 +166,23 @@ class Judge:
                 self.known[name] = ids.filter(pa.array(stays)).unique()
 
     def warnings(self) -> list[str]:
-        """What a person should know and no run stops for: the last full day has no events."""
-        day, zone = date.fromisoformat(self.about["last_full_day"]), self.about["time_zone"]
-        if self.last_event is not None and self.last_event >= midnight(day, zone):
-            return []
-        last = local_day(self.last_event, zone) if self.last_event else "never"
-        return [f"events: none on {day}, the last full day; the latest are of {last}"]
+        """What a person should know and no run stops for: a source whose last full day has no events."""
+        said = []
+        for source, origin in self._origins().items():
+            day, zone, last = (
+                date.fromisoformat(origin["last_full_day"]),
+                origin["time_zone"],
+                self.last_event.get(source),
+            )
+            if last is None or last < midnight(day, zone):
+                name = f"events of {source}" if source else "events"
+                seen = local_day(last, zone) if last else "never"
+                said.append(f"{name}: none on {day}, the last full day; the latest are of {seen}")
+        return said
+
+    def _origins(self) -> dict[str, Any]:
+        """Zone and last full day of each source; of the only one under ""."""
+        return self.about.get("sources") or {"": self.about}
 
 
 def _counted(chunks: Iterator[pa.RecordBatch], verdict: Verdict) -> Iterator[pa.RecordBatch]:
@@ -191,10 +196,15 @@ def _counted(chunks: Iterator[pa.RecordBatch], verdict: Verdict) -> Iterator[pa.
             LOG.info("validate: %s, %s of %s rows read", verdict.table.name, f"{rows:,}", f"{verdict.num_rows:,}")
 
 
-def _latest(block: Block, horizon: datetime) -> datetime | None:
-    """The last moment before the horizon."""
-    times = block.values["timestamp"]
-    return pc.max(times.filter(pc.less(times, pa.scalar(horizon, times.type)))).as_py()
+def _latest(path: Path, horizon: datetime, sourced: bool) -> dict[str, datetime]:
+    """The last moment before the horizon, by source."""
+    source = f'"{SOURCE}"' if sourced else "''"
+    with duckdb.connect(config={"memory_limit": "2GB"}) as database:
+        found = database.execute(
+            f"select {source}, max(timestamp) from read_parquet(?) where timestamp < ? group by all",
+            [str(path), horizon],
+        ).fetchall()
+    return dict(found)
 
 
 def _schema(path: Path, table: Table) -> pa.Schema:
@@ -241,7 +251,7 @@ def _write(about: dict[str, Any], verdicts: list[Verdict], judge: Judge) -> None
         for verdict in verdicts:
             _sort_out(verdict, fresh)
         shutil.copyfile(RAW / "snapshot.json", fresh / "clean" / "snapshot.json")
-        judge.expectations.write_docs(verdicts, fresh / "docs", about["as_of"])
+        judge.expectations.write_docs(verdicts, fresh / "docs", about)
         report = _report(about, verdicts, judge)
         for warning in report["warnings"]:
             LOG.warning("validate: %s", warning)
@@ -273,21 +283,13 @@ def _sort_out(verdict: Verdict, folder: Path) -> None:
 
 
 def _report(about: dict[str, Any], verdicts: list[Verdict], judge: Judge) -> dict[str, Any]:
-    return {
+    report = {
         "as_of": about["as_of"],
-        "tables": {
-            verdict.table.name: {
-                "rows": verdict.num_rows,
-                "kept": verdict.num_rows - len(verdict.bad()),
-                "set_aside": len(verdict.bad()),
-                "reasons": {reason: len(rows) for reason, rows in verdict.refused.items()},
-                "previous_rows": about["previous"].get(verdict.table.name),
-            }
-            for verdict in verdicts
-        },
+        "tables": {verdict.table.name: account(about, verdict) for verdict in verdicts},
         "expectations": judge.expectations.num_expectations,
         "success": True,
         "warnings": judge.warnings(),
         "dropped_columns": about["dropped_columns"],
         "after_business_date": about["after_business_date"],
     }
+    return report | {name: about[name] for name in ("sources", "currency", "conflicts") if name in about}

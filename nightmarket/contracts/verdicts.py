@@ -1,7 +1,8 @@
 """What validation found in a table, and its rows sorted into those that stay and those set aside."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +20,35 @@ Positions = npt.NDArray[np.int64]
 
 @dataclass
 class Verdict:
-    """Positions of refused rows, sorted, per reason; reasons stand in the suite's order."""
+    """Positions of refused rows, sorted, per reason; reasons stand in the suite's order.
+
+    sources  rows of each of several sources, which stand one after another
+    source   of which one these rows are; "": of all
+    """
 
     table: Table
     num_rows: int
     refused: dict[str, Positions] = field(default_factory=dict)
+    sources: Mapping[str, int] = field(default_factory=dict)
+    source: str = ""
+
+    @property
+    def name(self) -> str:
+        """The table, and of which source."""
+        return f"{self.table.name} of {self.source}" if self.source else self.table.name
+
+    def parts(self) -> dict[str, "Verdict"]:
+        """The verdict on each source's rows; positions count within them. None where there is one source."""
+        found, start = {}, 0
+        for source, num in self.sources.items():
+            refused = {
+                reason: here
+                for reason, rows in self.refused.items()
+                if len(here := rows[np.searchsorted(rows, start) : np.searchsorted(rows, start + num)] - start)
+            }
+            found[source] = Verdict(self.table, num, refused, source=source)
+            start += num
+        return found
 
     def refuse(self, reason: str, rows: Positions) -> None:
         """Add rows, which must lie after those that the reason already has."""
@@ -35,14 +60,29 @@ class Verdict:
         counted = [rows for reason, rows in self.refused.items() if copies or reason != COPIED]
         return np.unique(np.concatenate([np.empty(0, np.int64), *counted]))
 
+    def counts(self) -> dict[str, Any]:
+        """For the report: rows, how many stay and are set aside, and why."""
+        num_bad = len(self.bad())
+        return {
+            "rows": self.num_rows,
+            "kept": self.num_rows - num_bad,
+            "set_aside": num_bad,
+            "reasons": {reason: len(rows) for reason, rows in self.refused.items()},
+        }
+
     def check_share(self, max_share: float) -> None:
-        """Raises InputError where too many rows are bad. Exact copies of earlier rows lose nothing: not counted."""
+        """Raises InputError where too many rows are bad, of one source or of all.
+
+        Exact copies of earlier rows lose nothing: not counted.
+        """
+        for part in self.parts().values():
+            part.check_share(max_share)
         num_bad = len(self.bad(copies=False))
         if num_bad <= max_share * self.num_rows:
             return
         worst, rows = max(self.refused.items(), key=lambda item: (item[0] != COPIED, len(item[1])))
         raise InputError(
-            f"{self.table.name}: {num_bad:,} of {self.num_rows:,} rows are bad ({num_bad / self.num_rows:.2%}; "
+            f"{self.name}: {num_bad:,} of {self.num_rows:,} rows are bad ({num_bad / self.num_rows:.2%}; "
             f"validate.max_bad_share allows {max_share:.2%}): {worst} in {len(rows):,}, first in row {rows[0] + 1:,}; "
             "mend the source, or raise the limit"
         )

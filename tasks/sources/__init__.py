@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -13,14 +13,30 @@ BATCH_ROWS = 1 << 19
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Which of several sources a feed comes from.
+
+    time_zone  the source's own: its rows are cut at its own midnight
+    merged     its rows that went into rows of earlier sources, so that the stream lacks them
+    seen       columns in which it had a value, as far as the stream cannot tell
+    """
+
+    name: str
+    time_zone: str
+    merged: int = 0
+    seen: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Feed:
-    """One table on its way in.
+    """One table on its way in, or the part of it that one of several sources brings.
 
     batches    starts the stream: contract columns in contract order, then attr_*; times in UTC without zone; ids as
                the source writes them. Rows come in the source's order, in bounded memory
     attributes names of the attr_* columns
     dropped    columns of the source that the contract does not know
     filled     optional contract columns that the source lacks
+    origin     None where there is one source
     """
 
     table: Table
@@ -28,6 +44,7 @@ class Feed:
     attributes: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     filled: tuple[str, ...] = ()
+    origin: Origin | None = None
 
 
 class Source(Protocol):
@@ -43,4 +60,7 @@ class Source(Protocol):
         """The first local day that may not be over yet."""
 
     def feeds(self) -> Iterator[Feed]:
-        """The tables, one after another."""
+        """The tables in contract order; feeds of one table follow each other."""
+
+    def about(self, business_date: date | None) -> dict[str, Any]:
+        """What snapshot.json says of it beyond its tables; asked once they are read."""

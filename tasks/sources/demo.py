@@ -5,6 +5,7 @@ import importlib.util
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -60,6 +61,10 @@ class Demo:
         )
         yield _feed("responses", self._responses, filled=("value",))
         yield _feed("promotions", self._promotions)
+
+    def about(self, business_date: date | None) -> dict[str, Any]:
+        """Nothing more."""
+        return {}
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.parquet"

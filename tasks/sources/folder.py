@@ -1,7 +1,7 @@
 """A retailer's own tables: a folder with one CSV or parquet file per table, columns renamed as the mapping says."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +24,8 @@ who somebody is rather than what they are like."""
 
 DEFAULTS = {("events", "kind"): pa.scalar("purchase"), ("events", "quantity"): pa.scalar(1.0)}
 """What an optional column holds when the source lacks it; others hold nulls."""
+
+NEEDED = tuple(table.name for table in TABLES if table.needed)
 
 Mapping = dict[str, dict[str, str]]
 
@@ -75,19 +77,32 @@ class ParquetFile:
 
 
 class Folder:
-    """The folder that `snapshot.folder` names."""
+    """One folder of tables, as `snapshot.folder` names it.
 
-    def __init__(self, folder: Path, mapping: Mapping, time_zone: str) -> None:
+    needed   tables that must be there
+    section  what stands before a setting's name in messages
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        mapping: Mapping,
+        time_zone: str,
+        *,
+        needed: Sequence[str] = NEEDED,
+        section: str = "snapshot.",
+    ) -> None:
         """Raises InputError for a folder, table or mapping that is not there."""
         if not folder.is_dir():
-            raise InputError(f"snapshot.folder: there is no folder {folder}; put your tables there or name another")
+            raise InputError(f"{section}folder: there is no folder {folder}; put your tables there or name another")
         self.folder = folder
         self.mapping = mapping
         self.time_zone = time_zone
-        _check_mapping(mapping)
+        self.section = section
+        _check_mapping(mapping, section)
         self.paths = {table.name: path for table in TABLES if (path := self._find(table))}
         for table in TABLES:
-            if table.needed and table.name not in self.paths:
+            if table.name in needed and table.name not in self.paths:
                 there = ", ".join(sorted(path.name for path in folder.iterdir() if path.is_file())[:10]) or "no file"
                 raise InputError(
                     f"{folder} has no {table.name}.csv or {table.name}.parquet (found: {there}); "
@@ -95,7 +110,7 @@ class Folder:
                 )
         for name in mapping:
             if name not in self.paths:
-                raise InputError(f"snapshot.mapping.{name}: {folder} has no {name}.csv or {name}.parquet")
+                raise InputError(f"{section}mapping.{name}: {folder} has no {name}.csv or {name}.parquet")
 
     def identity(self) -> dict[str, str]:
         """sha256 of the files that are read."""
@@ -113,9 +128,14 @@ class Folder:
         """The tables that are there, in contract order; all headers are checked before the first row is read."""
         files = {name: ParquetFile(path) if path.suffix == ".parquet" else TextFile(path)
                  for name, path in self.paths.items()}  # fmt: skip
-        plans = [Plan(BY_NAME[name], file, self.mapping.get(name, {}), self.time_zone) for name, file in files.items()]
+        plans = [Plan(BY_NAME[name], file, self.mapping.get(name, {}), self.time_zone, self.section)
+                 for name, file in files.items()]  # fmt: skip
         for plan in plans:
             yield plan.feed()
+
+    def about(self, business_date: date | None) -> dict[str, Any]:
+        """Nothing more."""
+        return {}
 
     def _find(self, table: Table) -> Path | None:
         found = [path for end in (".csv", ".parquet") if (path := self.folder / f"{table.name}{end}").exists()]
@@ -126,20 +146,20 @@ class Folder:
         return found[0] if found else None
 
 
-def _check_mapping(mapping: Mapping) -> None:
+def _check_mapping(mapping: Mapping, section: str) -> None:
     for name, columns in mapping.items():
         if name not in BY_NAME:
-            raise InputError(f"snapshot.mapping: there is no table '{name}'; there are {', '.join(BY_NAME)}")
+            raise InputError(f"{section}mapping: there is no table '{name}'; there are {', '.join(BY_NAME)}")
         known = [column.name for column in BY_NAME[name].columns]
         for ours in columns:
             if ours not in known:
-                raise InputError(f"snapshot.mapping.{name}: there is no column '{ours}'; there are {', '.join(known)}")
+                raise InputError(f"{section}mapping.{name}: there is no column '{ours}'; there are {', '.join(known)}")
 
 
 class Plan:
     """How one file becomes one table."""
 
-    def __init__(self, table: Table, file: File, mapping: dict[str, str], time_zone: str) -> None:
+    def __init__(self, table: Table, file: File, mapping: dict[str, str], time_zone: str, section: str) -> None:
         """Raises InputError for a column that is missing or of a type that cannot be meant."""
         self.table = table
         self.file = file
@@ -151,12 +171,12 @@ class Plan:
             if theirs in there:
                 self.theirs[column.name] = theirs
             elif column.name in mapping:
-                raise InputError(f"{file.path.name} has no column '{theirs}' (snapshot.mapping.{table.name}."
+                raise InputError(f"{file.path.name} has no column '{theirs}' ({section}mapping.{table.name}."
                                  f"{column.name}); it has {_list(there)}")  # fmt: skip
             elif column.required:
                 raise InputError(
                     f"{file.path.name} has no column '{column.name}' (it has {_list(there)}); "
-                    f"add it, or name yours under snapshot.mapping.{table.name}.{column.name}"
+                    f"add it, or name yours under {section}mapping.{table.name}.{column.name}"
                 )
         self.extra = [name for name in there if name not in self.theirs.values()]
         self.attributes = self._attributes() if table.attributes else {}
