@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -58,10 +59,11 @@ def reviews(texts: Sequence[str], who: NDArray[np.int64], day: NDArray[np.int32]
 def baskets(lines: Histories, kind: NDArray[np.int64], names: Sequence[str], seed: int) -> Documents:
     """Documents of up to 60,000 baskets, drawn at random, of two product types or more; each type counts once.
 
-    kind   (I,)  code of a product's type, into `names`
+    kind   (I,)  code of a product's type, into `names`; -1 for a product without one
 
     Types of fewer than 20 customers or in fewer than .5% of the baskets are left out.
     """
+    lines = lines.where(kind[lines.item] >= 0)
     codes = np.unique(lines.basket)
     drawn = codes
     if codes.size > 2 * MOST_BASKETS:  # as many again, for those of one type alone
@@ -80,6 +82,25 @@ def baskets(lines: Histories, kind: NDArray[np.int64], names: Sequence[str], see
     rich.sort()
     told = tuple(names[int(i)] for i in kept)
     return Documents(counts[rich], who[rich], day[rich], drawn[rich].astype(np.int64), told)
+
+
+def kinds(products: pd.DataFrame) -> tuple[NDArray[np.int64], list[str]]:
+    """(I,) codes of the products' types, -1 for none, and the types' names: the last level of the category path, with
+    the level before it in brackets where the last is one word or stands under several."""
+    told = products["type"].fillna("") != ""
+    path = products["department"] + "\n" + products["category"] + "\n" + products["type"]
+    code, paths = pd.factorize(path.where(told))
+    rows = pd.DataFrame([path.split("\n") for path in paths], columns=["department", "category", "type"])
+    last, before = rows["type"].map(_told), rows["category"].map(_told)
+    alone = ~last.duplicated(keep=False) & last.str.contains(" ")
+    named = last.where(alone | (last == before), last + " (" + before + ")")
+    return code.astype(np.int64), named.tolist()
+
+
+def _told(name: str) -> str:
+    """ "FLUID MILK" → "Fluid milk"."""
+    name = name.strip()
+    return name.capitalize() if name.isupper() else name
 
 
 def people(counts: sparse.csr_matrix, who: NDArray[np.int64]) -> NDArray[np.int64]:
