@@ -7,7 +7,7 @@ import sys
 import time
 
 from nightmarket.contracts import InputError
-from tasks import ranks, settings
+from tasks import inputs, ranks, settings, storage
 
 BAD_INPUT = 2
 """Exit code for a mistake in data or settings: the same input would fail again, so nobody retries it."""
@@ -32,11 +32,18 @@ def main(name: str) -> int:
         processes = ranks.wanted(name)
         if processes > 1:
             return ranks.launch(name, processes)
+        read = inputs.Inputs(name)
         importlib.import_module(f"tasks.{name}").run(content)
+        storage.hook("stage.ran")
+        read.check()
     except InputError as error:
         ranks.fail(BAD_INPUT, f"nightmarket: {name}: {error}")
         return BAD_INPUT
-    except Exception:
+    except Exception as error:
+        if storage.is_full(error):
+            full = storage.no_room(storage.ARTIFACTS / name, inputs.last_size(name))
+            ranks.fail(BAD_INPUT, f"nightmarket: {name}: {full}")
+            return BAD_INPUT
         if ranks.fail(1):
             raise
         return 1

@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from nightmarket.contracts import InputError
 from tasks import manifest, storage
@@ -17,6 +17,8 @@ from tasks import manifest, storage
 RECEIPT = "receipt.json"
 DECISION = "decision.json"
 PER_CUSTOMER = "per_customer.parquet"
+_LOOKS = 20
+Read = TypeVar("Read")
 
 
 def receipt() -> dict[str, Any] | None:
@@ -40,24 +42,48 @@ def intact() -> bool:
 def install(fill: Callable[[Path], None]) -> None:
     """Replace data/champion by a fresh folder that `fill` has written.
 
-    The new folder is complete, has its manifest and is on disk before the old one moves; what goes wrong before
-    that leaves the old one as it was.
+    The new folder is complete, has its manifest and is on disk before it takes the old one's place, in one step; what
+    goes wrong before that leaves the old one as it was.
     """
     sweep()
-    fresh, old = _beside("new"), _beside("old")
+    fresh = _beside("new")
     fresh.mkdir(parents=True)
+    storage.hook("champion.begin")
     try:
         fill(fresh)
+        storage.hook("champion.filled")
         manifest.write(fresh)
+        storage.hook("champion.listed")
         _flush(fresh)
-        if storage.CHAMPION.exists():
-            storage.CHAMPION.rename(old)
-        fresh.rename(storage.CHAMPION)
-        _flush_folder(storage.CHAMPION.parent)
+        storage.swap(fresh, storage.CHAMPION)
     finally:
-        if old.exists() and not storage.CHAMPION.exists():
-            old.rename(storage.CHAMPION)
         sweep()
+
+
+def steady(folder: Path, read: Callable[[Path], Read]) -> Read:
+    """What `read` makes of the champion in `folder`, read again where the folder was replaced meanwhile.
+
+    A reader opens one file after the other, so that without this it could meet half of one model and half of the next.
+    """
+    for _ in range(_LOOKS):
+        before = _identity(folder)
+        try:
+            found = read(folder)
+        except (InputError, OSError):
+            if _identity(folder) == before:
+                raise
+            continue
+        if _identity(folder) == before:
+            return found
+    raise InputError(f"{folder} was replaced {_LOOKS} times while it was read; try again")
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        about = folder.stat()
+    except FileNotFoundError:
+        return None
+    return about.st_ino, about.st_ctime_ns
 
 
 def note(decision: dict[str, Any]) -> None:
@@ -72,14 +98,7 @@ def note(decision: dict[str, Any]) -> None:
 
 def sweep() -> None:
     """Remove what a killed registration left beside data/champion, and put an old folder back that has no successor."""
-    parent = storage.CHAMPION.parent
-    for left in sorted(parent.glob(".champion.*")):
-        if left.name.endswith(".old") and not storage.CHAMPION.exists():
-            left.rename(storage.CHAMPION)
-        elif left.is_dir():
-            shutil.rmtree(left)
-        else:
-            left.unlink()
+    storage.unswap(storage.CHAMPION)
 
 
 def link(source: str, target: str) -> str:
@@ -103,18 +122,4 @@ def _beside(kind: str) -> Path:
 
 
 def _flush(folder: Path) -> None:
-    for path in sorted(folder.rglob("*")):
-        if path.is_dir():
-            _flush_folder(path)
-            continue
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    _flush_folder(folder)
-
-
-def _flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    storage.flush_all(folder)

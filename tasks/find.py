@@ -22,7 +22,7 @@ from pydantic import Field
 from nightmarket.contracts import InputError
 from nightmarket.encoding import lookup, text_hashes
 from nightmarket.retrieval.finding import Filters, Hit, Index, Method, Shelf
-from tasks import export, manifest, storage
+from tasks import champion, export, manifest, storage
 from tasks.settings import StageSettings
 
 NEVER = -1
@@ -122,14 +122,18 @@ def _meaning(root: Path, texts: list[str], query: str) -> tuple[NDArray, NDArray
     folder = root / storage.CHAMPION
     if not (folder / "receipt.json").exists():
         raise InputError("there is no champion yet, so no encoder to search by meaning; run nightly, or choose words")
-    manifest.verify(folder)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from nightmarket.encoding.encoder import log_progress
     from nightmarket.encoding.loading import load_encoder
 
-    encoder = load_encoder(str(folder / "finetune" / "encoder"))
-    stored = storage.read_tensors(folder / "finetune" / "text_vectors.safetensors")
+    def load(folder: Path) -> tuple[Any, dict[str, NDArray]]:
+        manifest.verify(folder)
+        return load_encoder(str(folder / "finetune" / "encoder")), storage.read_tensors(
+            folder / "finetune" / "text_vectors.safetensors"
+        )
+
+    encoder, stored = champion.steady(folder, load)
     vectors, missing = lookup(text_hashes(texts), stored["hashes"], stored["vectors"])
     if missing.size:
         log.info("find: %s texts are new to the champion and are encoded now", f"{missing.size:,}")

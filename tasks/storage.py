@@ -1,13 +1,17 @@
 """Files: where a stage's tables lie, and how they are written so that a kill leaves no half file.
 
 Every write goes to a temporary file beside its target, is flushed to disk and renamed; parquet pages carry checksums
-that are verified on reading.
+that are verified on reading. `hook` marks the moments at which bench.reliability ends a process.
 """
 
 import contextlib
+import errno
 import json
 import os
 import shutil
+import signal
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +26,37 @@ CHAMPION = Path("data/champion")
 ARTIFACTS = Path("artifacts")
 PARQUET: dict[str, Any] = {"compression": "zstd", "compression_level": 1, "write_page_checksum": True}
 
+FAULT = "NIGHTMARKET_FAULT"
+"""NAME:N:KIND, for bench.reliability alone: what happens at the N-th passing of the hook NAME. Unset: nothing."""
+_passed: Counter[str] = Counter()
+
+
+def hook(name: str, path: Path | None = None) -> None:
+    """A named moment; nothing happens here unless NIGHTMARKET_FAULT names it.
+
+    Kinds: kill (SIGKILL to this process), half (cut the file at `path` to half its length, then kill), full (the disk
+    is full), sleep (ten seconds).
+    """
+    if FAULT in os.environ:
+        _fault(name, path)
+
+
+def _fault(name: str, path: Path | None) -> None:
+    wanted, number, kind = (os.environ[FAULT] + ":1:kill").split(":")[:3]
+    if name != wanted:
+        return
+    _passed[name] += 1
+    if _passed[name] != int(number or 1):
+        return
+    if kind == "full":
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path) if path else None)
+    if kind == "sleep":
+        time.sleep(10)
+        return
+    if kind == "half" and path is not None and path.is_file():
+        os.truncate(path, path.stat().st_size // 2)
+    os.kill(os.getpid(), signal.SIGKILL)
+
 
 def home() -> Path:
     """The main checkout, which holds what outlives a run: caches, keys, mlruns. A run's own folder may be elsewhere."""
@@ -35,18 +70,51 @@ def private(*parts: str) -> Path:
     return path
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that the disk, or our share of it, is full; libraries say so in words of their own."""
+    known = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    said = str(error)
+    return getattr(error, "errno", None) in known or "No space left on device" in said or "File too large" in said
+
+
+def no_room(path: Path, needed: int) -> InputError:
+    """What to say of a full disk: the file, the bytes that it needs, the bytes that are free."""
+    place = next(one for one in (path, *path.absolute().parents) if one.exists())
+    free = shutil.disk_usage(place).free
+    return InputError(
+        f"{path}: the disk is full: {needed:,} bytes are needed and {free:,} are free; make room and run it again; "
+        "what was there before is untouched"
+    )
+
+
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path in the target's folder that replaces the target when the block ends well."""
+def replacing(path: Path, needs: int = 0) -> Iterator[Path]:
+    """A temporary path in the target's folder that replaces the target when the block ends well.
+
+    needs  bytes that will be written, where the caller knows
+
+    Raises InputError with the bytes needed where the disk is full.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    hook("file.begin", path)
     try:
         yield temporary
+        hook("file.written", temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
+        hook("file.flushed", temporary)
         temporary.replace(path)
+        hook("file.renamed")
+        flush(path.parent)
+    except Exception as error:
+        if not is_full(error):
+            raise
+        written = temporary.stat().st_size if temporary.exists() else 0
+        raise no_room(path, max(needs, written + 1)) from None
     finally:
         temporary.unlink(missing_ok=True)
+    hook("file.done")
 
 
 @contextlib.contextmanager
@@ -65,23 +133,79 @@ def whole_folder(target: Path) -> Iterator[Path]:
             shutil.rmtree(left)
     draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     draft.mkdir()
+    hook("folder.begin")
     try:
         yield draft
-        for path in (*draft.rglob("*"), draft):
-            _flush(path)
+        hook("folder.filled")
+        flush_all(draft)
+        hook("folder.flushed")
         try:
             draft.rename(target)
+            hook("folder.renamed")
         except OSError:
             if target.exists():
                 taken = f"{target.parent.name}/{target.name} is there already"
                 raise InputError(f"{taken}, and nothing is written over; choose another name") from None
             raise
-        _flush(target.parent)
+        flush(target.parent)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+    hook("folder.done")
 
 
-def _flush(path: Path) -> None:
+def swap(fresh: Path, target: Path) -> None:
+    """Put a folder in another's place in one step, so that a reader finds the one or the other, and remove the old.
+
+    The fresh folder is on disk before it moves. Where the system cannot exchange two names, the old one stands aside
+    as `.NAME.PID.old` for a moment; `unswap` brings it back after a kill.
+    """
+    flush_all(fresh)
+    hook("swap.flushed")
+    old = fresh
+    if not target.exists():
+        fresh.rename(target)
+    elif not _exchange(fresh, target):
+        old = target.with_name(f".{target.name}.{os.getpid()}.old")
+        target.rename(old)
+        hook("swap.aside")
+        fresh.rename(target)
+    hook("swap.swapped")
+    flush(target.parent)
+    shutil.rmtree(old, ignore_errors=True)
+    hook("swap.done")
+
+
+def unswap(target: Path) -> None:
+    """Clear away what a killed `swap` left, and put an old folder back that has no successor.
+
+    Only its owner may call this, under its lock.
+    """
+    for left in sorted(target.parent.glob(f".{target.name}.*")):
+        if left.name.endswith(".old") and not target.exists():
+            left.rename(target)
+        elif left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two names in one step (Linux: renameat2); False where the system or its file system cannot."""
+    import ctypes
+
+    here, both = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    return rename is not None and rename(here, os.fsencode(one), here, os.fsencode(other), both) == 0
+
+
+def flush_all(folder: Path) -> None:
+    """Bring a folder to disk, with all that is in it and its entries."""
+    for path in (*folder.rglob("*"), folder):
+        flush(path)
+
+
+def flush(path: Path) -> None:
+    """Bring a file, or a folder's entries, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -91,7 +215,7 @@ def _flush(path: Path) -> None:
 
 def write_table(table: pa.Table, path: Path, *, row_group_size: int = 1 << 20) -> None:
     """Write a table as parquet with page checksums."""
-    with replacing(path) as temporary:
+    with replacing(path, table.nbytes) as temporary:
         pq.write_table(table, temporary, row_group_size=row_group_size, **PARQUET)
 
 
@@ -102,7 +226,12 @@ def table_writer(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table],
         replacing(path) as temporary,
         pq.ParquetWriter(temporary, schema, **PARQUET) as writer,
     ):
-        yield writer.write_table
+
+        def write(table: pa.Table) -> None:
+            writer.write_table(table)
+            hook("table.part", temporary)
+
+        yield write
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
@@ -117,10 +246,9 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
 
 def write_json(content: Any, path: Path) -> None:
     """Write JSON with sorted keys; a number that is not finite is our bug and raises ValueError."""
-    with replacing(path) as temporary:
-        temporary.write_text(
-            json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
-        )
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    with replacing(path, len(text.encode())) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def read_json(path: Path) -> Any:
@@ -137,14 +265,23 @@ def write_tensors(tensors: Mapping[str, Any], path: Path) -> None:
     """Write numpy arrays as safetensors."""
     from safetensors.numpy import save_file
 
-    with replacing(path) as temporary:
+    with replacing(path, sum(tensor.nbytes for tensor in tensors.values())) as temporary:
         save_file(dict(tensors), temporary)
 
 
 def read_tensors(path: Path) -> dict[str, Any]:
-    """Read safetensors as numpy arrays."""
+    """Read safetensors as numpy arrays; InputError for a file that is missing or damaged, or numbers not finite."""
+    import numpy as np
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     if not path.exists():
         raise InputError(f"{path} is missing; run the stage that writes it, or `dvc checkout`")
-    return load_file(path)
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} cannot be read ({str(error).splitlines()[0][:120]}); restore it") from None
+    for name, tensor in tensors.items():
+        if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
+            raise InputError(f"{path}: tensor '{name}' holds numbers that are not finite; restore it")
+    return tensors
