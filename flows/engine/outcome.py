@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, ParamSpec
 
 from prefect import get_run_logger
-from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
+from prefect.artifacts import acreate_table_artifact
 from prefect.logging.loggers import flow_run_logger
 from prefect.states import Crashed, Failed
 
+from flows.engine import page
 from flows.engine.stage import StageError
 from nightmarket.contracts import InputError
 from tasks import storage
@@ -41,6 +42,7 @@ class Outcome:
     decision: str
     rows: tuple[dict[str, Any], ...]
     seconds: dict[str, float]
+    ran: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, run: Any, *, published: bool) -> "Outcome":
@@ -55,6 +57,7 @@ class Outcome:
             decision=run.decision,
             rows=tuple(headline(run.tree)),
             seconds=dict(run.seconds),
+            ran=tuple(run.ran),
         )
 
     def lines(self) -> list[str]:
@@ -123,14 +126,11 @@ def decision(root: Path, said: str = "") -> str:
 
 
 async def show(root: Path, outcome: Outcome) -> None:
-    """Prefect artifacts: the metrics, and where the report lies."""
+    """Prefect artifacts: the metrics, and what leads to the page, which is kept with MLflow too."""
     rows = table(root)
     if rows:
         await acreate_table_artifact(key="metrics", table=rows, description=f"{HEADLINE} of run {outcome.run}")
-    report = Path(outcome.report).as_uri() if outcome.report else None
-    link = f"[{outcome.report}]({report})" if report else f"not published; kept as refs/runs/{outcome.run}"
-    text = f"**Report** {link}\n\n**Gate** {outcome.decision or 'not asked'}\n\n**Champion** {outcome.champion}\n"
-    await acreate_markdown_artifact(key="report", markdown=text, description=f"run {outcome.run}")
+    await page.show(root, outcome)
 
 
 def in_one_line(flow: Callable[P, Awaitable[Any]]) -> Callable[P, Awaitable[Any]]:
