@@ -1,12 +1,12 @@
 """Tonight's model as the registry sees it: what it is, where it came from, and how it compares."""
 
 import hashlib
+import json
 import os
-import platform
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import metadata
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +57,17 @@ class Challenger:
     def trained_until(self) -> int:
         """Last week whose purchases any part of the model learned from."""
         return max(int(self.ranker["trained_until"]), int(self.history.get("fit_until", 0)))
+
+    @cached_property
+    def environment(self) -> dict[str, Any]:
+        """The machine and the packages of tonight."""
+        return lineage.environment(str(self.history.get("device", "unknown")))
+
+    @property
+    def params_sha256(self) -> str:
+        """SHA-256 over every value of params.yaml, flat and in the order of the names."""
+        params = "\n".join(f"{name}={value}" for name, value in sorted(flatten_params(self.params).items()))
+        return hashlib.sha256(params.encode()).hexdigest()
 
 
 def read() -> Challenger:
@@ -132,7 +143,7 @@ def record(tonight: Challenger, package_sha256: str, rival: gate.Rival) -> "Reco
 
 def _tags(tonight: Challenger) -> dict[str, str]:
     set_aside = sum(int(table["set_aside"]) for table in tonight.validation["tables"].values())
-    constraints = Path("constraints.txt")
+    made_on = tonight.environment
     return {
         "commit": tonight.commit,
         "dirty": str(tonight.dirty).lower(),
@@ -142,10 +153,9 @@ def _tags(tonight: Challenger) -> dict[str, str]:
         "validation": "passed" if tonight.validation["success"] else "failed",
         "validation_expectations": str(tonight.validation["expectations"]),
         "validation_rows_set_aside": str(set_aside),
-        "constraints_sha256": manifest.digest(constraints) if constraints.exists() else "none",
-        "python": platform.python_version(),
-        "torch": metadata.version("torch"),
-        "device": str(tonight.history.get("device", "unknown")),
+        "params_sha256": tonight.params_sha256,
+        **{name: str(value) for name, value in made_on.items() if name != "packages"},
+        "packages": json.dumps(made_on["packages"], sort_keys=True),
     }
 
 
@@ -236,19 +246,21 @@ def decision(tonight: Challenger, version: "ModelVersion", verdict: gate.Decisio
 
 
 def receipt(tonight: Challenger, version: "ModelVersion", said: Mapping[str, Any]) -> dict[str, Any]:
-    """Where the model that delivers comes from, and what it was worth when it was made."""
+    """Where the model comes from, and what it was worth when it was made."""
     return {
         "version": int(version.version),
         **_origin(tonight, version),
         "prepared": tonight.prepared,
         "trained_until": tonight.trained_until,
         "metrics": _ours(tonight.metrics),
+        "environment": tonight.environment,
+        "data": lineage.data(tonight.snapshot),
+        "validation": lineage.validation(tonight.validation),
         "gate": {name: said[name] for name in ("opened", "reasons", "against", "kind", "differences", "groups")},
     }
 
 
 def _origin(tonight: Challenger, version: "ModelVersion") -> dict[str, Any]:
-    params = "\n".join(f"{name}={value}" for name, value in sorted(flatten_params(tonight.params).items()))
     return {
         "run_id": version.run_id,
         "lock_hash": tonight.lock_hash,
@@ -256,7 +268,7 @@ def _origin(tonight: Challenger, version: "ModelVersion") -> dict[str, Any]:
         "as_of": tonight.snapshot["as_of"],
         "window": tonight.window,
         "data_fingerprint": tonight.snapshot["fingerprint"],
-        "params_sha256": hashlib.sha256(params.encode()).hexdigest(),
+        "params_sha256": tonight.params_sha256,
     }
 
 

@@ -4,6 +4,7 @@ A flipped bit in safetensors or in a model's text loads without a word; here it 
 """
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from nightmarket.contracts import InputError
@@ -61,6 +62,14 @@ def tree_digest(*paths: Path) -> str:
     whole = hashlib.sha256()
     for path in paths:
         files = {path.name: digest(path)} if path.is_file() else build(path)
-        for name, checksum in files.items():
-            whole.update(f"{name}\0{checksum}\n".encode())
+        whole.update(_lines(files))
     return whole.hexdigest()
+
+
+def listed_digest(files: Mapping[str, str]) -> str:
+    """The `tree_digest` of a folder whose files have these checksums."""
+    return hashlib.sha256(_lines(dict(sorted(files.items())))).hexdigest()
+
+
+def _lines(files: Mapping[str, str]) -> bytes:
+    return "".join(f"{name}\0{checksum}\n" for name, checksum in files.items()).encode()

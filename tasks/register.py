@@ -20,7 +20,7 @@ from pydantic import Field
 
 from nightmarket.contracts import InputError
 from nightmarket.serving import gate, set_environment
-from tasks import challenger, champion, manifest, storage
+from tasks import card, challenger, champion, manifest, promotion, storage
 from tasks.settings import StageSettings
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def run(settings: Settings) -> None:
         if reaped:
             log.info("register: closed %d runs that an earlier registration left open", reaped)
         follow_registry(registry)
+        promotion.finish(registry)
         tonight = challenger.read()
         version = registry.find(tonight.lock_hash)
         if version is not None and decided(registry, version):
@@ -148,15 +149,18 @@ def settle(
     verdict = gate.decide(tonight.metrics, tonight.num_customers, rival, min_difference=settings.min_difference)
     decision = challenger.decision(tonight, version, verdict)
     registry.keep(version, champion.DECISION, decision)
+    registry.keep(version, champion.RECEIPT, challenger.receipt(tonight, version, decision))
     if not verdict.opened:
         champion.note(decision)
         registry.close_gate(version, decision["reasons"][0])
+        card.describe(registry, [int(version.version)])
         log.info("register: %s", decision["sentence"])
         return
-    registry.keep(version, champion.RECEIPT, challenger.receipt(tonight, version, decision))
-    registry.promote(version)
+    change = promotion.begin(registry, version, how=promotion.GATE, by="the gate", reason=decision["reasons"][0])
     install(registry, version)
     registry.open_gate(version, decision["reasons"][0])
+    promotion.finish(registry)
+    card.describe(registry, [int(version.version), change["from"]])
     log.info("register: %s", decision["sentence"])
 
 
@@ -169,19 +173,25 @@ def repeat(registry: "Registry", version: "ModelVersion") -> None:
     log.info("register: nothing new to register: %s%s", decision["sentence"], now)
 
 
+def fetch(registry: "Registry", version: "ModelVersion", into: Path) -> Path:
+    """A version's package out of the registry, checked against the digest on its tag."""
+    try:
+        package = Path(registry.package(version, str(into)))
+    except Exception as error:
+        raise InputError(
+            f"the package of version {version.version} cannot be fetched from mlruns ({type(error).__name__}); restore "
+            "mlruns/, or, where it is champion, `dvc checkout data/champion`"
+        ) from error
+    if manifest.tree_digest(package) != version.tags["package_sha256"]:
+        raise InputError(f"the package of version {version.version} in mlruns/ was changed; it is not installed")
+    return package
+
+
 def install(registry: "Registry", version: "ModelVersion") -> None:
     """Copy a version out of the registry into data/champion, after checking it against the digest on its tag."""
 
     def fill(folder: Path) -> None:
-        try:
-            package = Path(registry.package(version, str(folder / ".download")))
-        except Exception as error:
-            raise InputError(
-                f"version {version.version} is champion but its package cannot be fetched from mlruns "
-                f"({type(error).__name__}); restore mlruns/, or `dvc checkout data/champion`"
-            ) from error
-        if manifest.tree_digest(package) != version.tags["package_sha256"]:
-            raise InputError(f"the package of version {version.version} in mlruns/ was changed; it is not installed")
+        package = fetch(registry, version, folder / ".download")
         for part in ("rank", "finetune"):
             (package / part).rename(folder / part)
         shutil.rmtree(folder / ".download")

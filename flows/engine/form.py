@@ -43,3 +43,15 @@ SearchName = Annotated[str, Field(pattern=r"^[\w-]{0,60}$")]
 
 WaitMinutes = Annotated[float, Field(ge=0, le=1440)]
 """A time in minutes."""
+
+VersionOrChampion = Annotated[int | None, Field(ge=1)]
+"""Number of a registered version, or nothing."""
+
+Version = Annotated[int, Field(ge=1)]
+"""Number of a registered version."""
+
+Reason = Annotated[str, Field(min_length=3, max_length=300, pattern=r"^\S[^\r\n]*\S$")]
+"""Why, in one line."""
+
+Who = Annotated[str, Field(min_length=2, max_length=80, pattern=r"^\S[^\r\n]*\S$")]
+"""A person's name."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from prefect import get_run_logger
 from prefect.states import Completed
 
-from flows.engine import dag, lock, outcome, overrides, publish, stage, worktree
+from flows.engine import dag, lock, outcome, overrides, publish, rebuild, stage, worktree
 from nightmarket.contracts import InputError
 from tasks import lineage, storage
 
@@ -134,6 +135,17 @@ class Run:
 
         await self._timed(LAUNCH, work)
         self.commit()
+
+    async def change_champion(self, how: str, *given: str) -> str:
+        """Promote or roll back in this run's folder, and record data/champion anew; returns what was said."""
+        said: list[str] = []
+
+        async def work() -> Any:
+            said.append(await self._command(how, [sys.executable, "-m", "tasks.promote", how, *given]))
+            self._track(str(storage.CHAMPION))
+
+        await self._timed(dag.Stage(how, timeout_s=1800), work)
+        return said[0].splitlines()[-1].removeprefix(f"{how}: ")
 
     def require_champion(self) -> None:
         """Delivery needs a champion; say so before a stage fails on a missing folder."""
@@ -268,6 +280,7 @@ async def open_run(
         if held.dead:
             await outcome.bury(held.dead)
         worktree.remove_left_over(home, keep=name)
+        rebuild.reap_dead(home)
         if lock.heal_dvc(home):
             log.info("removed an unreadable .dvc/tmp/rwlock that a killed DVC had left")
         if unseen := worktree.unknown_to_git(home):

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import datetime
+import getpass
 import importlib
 import os
 import signal
@@ -16,7 +17,7 @@ from nightmarket.contracts import InputError
 from tasks import settings, storage
 
 ASKING = ("campaign", "launch")
-FLOWS = ("nightly", "retrain", "deliver", "search", "find", *ASKING)
+FLOWS = ("nightly", "retrain", "deliver", "search", "find", "reproduce", "promote", "rollback", *ASKING)
 
 
 def hand_over(flow: str) -> None:
@@ -47,6 +48,8 @@ def _parameters(flow: str, arguments: list[str] | None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog=f"python -m flows.{flow}")
     if flow == "search":
         return _search_parameters(parser, arguments)
+    if flow in ("reproduce", "promote", "rollback"):
+        return _version_parameters(flow, parser, arguments)
     if flow == "nightly":
         parser.add_argument("--business-date", metavar="YYYY-MM-DD", help="rows from this day on are left out")
     parser.add_argument("--force", action="append", default=[], choices=settings.STAGES, help="run this stage anyway")
@@ -71,6 +74,17 @@ def _search_parameters(parser: argparse.ArgumentParser, arguments: list[str] | N
     given = vars(parser.parse_args(arguments))
     given["space"] = dict(overrides.parse(one) for one in given["space"])
     return {key: value for key, value in given.items() if value not in (None, [], {})}
+
+
+def _version_parameters(flow: str, parser: argparse.ArgumentParser, arguments: list[str] | None) -> dict[str, Any]:
+    if flow != "rollback":
+        without = "; without: the champion" if flow == "reproduce" else ""
+        parser.add_argument("--version", type=int, required=not without, help=f"number of the version{without}")
+    if flow != "reproduce":
+        parser.add_argument("--reason", required=True, help="goes on record")
+        parser.add_argument("--who", default=getpass.getuser(), help="goes on record; without: the system's user")
+    parser.add_argument("--wait-minutes", type=float, help="how long to wait for another run")
+    return {key: value for key, value in vars(parser.parse_args(arguments)).items() if value is not None}
 
 
 def _check_date(text: str | None) -> None:

@@ -1,7 +1,9 @@
 """The model registry: one run and one version for each training, two aliases that say who delivers.
 
 Tags of a version: `lock_hash` (the training it came from), `gate` (pending, opened, refused), `reason`,
-`package_sha256`. A version whose gate is pending was left behind by a killed registration and is decided later.
+`package_sha256`, `commit`, `as_of`; `delivered` (since when and until when it was champion, and by whom) and
+`reproduced` (when it was last rebuilt, and what came out). A version whose gate is pending was left behind by a killed
+registration and is decided later.
 """
 
 import contextlib
@@ -85,6 +87,16 @@ class Registry:
         found = self.client.search_model_versions(f"name = '{MODEL}' and tag.lock_hash = '{lock_hash}'")
         return max(found, key=lambda version: int(version.version), default=None)
 
+    def versions(self) -> list[ModelVersion]:
+        """Every version, by number."""
+        found = self.client.search_model_versions(f"name = '{MODEL}'")
+        return sorted(found, key=lambda version: int(version.version))
+
+    def aliases(self) -> dict[str, int]:
+        """{alias: version that holds it}."""
+        held = self.client.get_registered_model(MODEL).aliases
+        return {alias: int(number) for alias, number in held.items()}
+
     def holder(self, alias: str) -> ModelVersion | None:
         """The version that holds the alias, or None."""
         try:
@@ -134,6 +146,42 @@ class Registry:
     def kept(self, version: ModelVersion, name: str) -> Any:
         """A JSON document of the version's run."""
         return json.loads(mlflow.artifacts.load_text(f"{self._artifacts(str(version.run_id))}/{name}"))
+
+    def lineage(self, version: ModelVersion) -> dict[str, Any]:
+        """What the version's run has on record: run_name, tags, params, metrics, and data: {table: {rows, sha256}}."""
+        run = self.client.get_run(str(version.run_id))
+        given = [entry.dataset for entry in run.inputs.dataset_inputs] if run.inputs else []
+        return {
+            "run_name": run.info.run_name,
+            "tags": {key: value for key, value in run.data.tags.items() if not key.startswith("mlflow.")},
+            "params": dict(run.data.params),
+            "metrics": dict(run.data.metrics),
+            "data": {
+                one.name: {
+                    "rows": json.loads(str(one.profile))["num_rows"],
+                    "sha256": json.loads(str(one.source))["sha256"],
+                }
+                for one in sorted(given, key=lambda one: one.name)
+            },
+        }
+
+    def manifest(self, version: ModelVersion) -> dict[str, str]:
+        """{file of the package: SHA-256}, as the package's own manifest has it; not checked."""
+        where = f"models:/{MODEL}/{version.version}/artifacts/package/manifest.json"
+        return json.loads(mlflow.artifacts.load_text(where))["files"]
+
+    def tag(self, version: ModelVersion, name: str, value: str | None) -> None:
+        """Set a tag of the version; None takes it away."""
+        if value is not None:
+            self.client.set_model_version_tag(MODEL, version.version, name, value)
+            version.tags[name] = value
+        elif name in version.tags:
+            self.client.delete_model_version_tag(MODEL, version.version, name)
+            del version.tags[name]
+
+    def describe(self, version: ModelVersion, markdown: str) -> None:
+        """Set the description that MLflow shows with the version."""
+        self.client.update_model_version(MODEL, version.version, markdown)
 
     def fetch(self, version: ModelVersion, names: Sequence[str], into: str) -> None:
         """Copy documents of the version's run into a folder."""

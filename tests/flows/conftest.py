@@ -29,6 +29,7 @@ KEPT = tuple(
         "model",
         "find",
         "manifest",
+        "champion",
         "pages",
     )
 )

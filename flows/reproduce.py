@@ -1,0 +1,131 @@
+"""By hand: rebuild a registered version from its raw snapshot, and say whether it comes out the same."""
+
+import asyncio
+import contextlib
+import dataclasses
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, get_run_logger
+from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
+from prefect.client.schemas import State
+from prefect.runtime import flow_run
+from prefect.states import Completed
+
+from flows.engine import lock, outcome, rebuild, terminal
+from flows.engine.form import VersionOrChampion, WaitMinutes
+from flows.engine.outcome import in_one_line, post_failure
+from nightmarket.contracts import InputError
+from nightmarket.serving import comparison
+from tasks import card, lineage, manifest, promotion, register, storage
+
+METRICS = Path("evaluate/metrics.json")
+ENVIRONMENT = ("python", "torch", "device", "threads", "cpu", "constraints_sha256")
+SHOWN = 30
+
+
+@dataclasses.dataclass(frozen=True)
+class Reproduced:
+    """How it ended."""
+
+    version: int
+    commit: str
+    verdict: comparison.Verdict
+    seconds: dict[str, float]
+
+    @property
+    def exit_code(self) -> int:
+        """Of the terminal: 0 only where everything is identical."""
+        return 0 if self.verdict.identical else 1
+
+    def lines(self) -> list[str]:
+        """The end of a rebuild, for a terminal."""
+        rows = self.verdict.rows()
+        told = [f"{row['what']:11} {row['name']}: {row['on record']} → {row['rebuilt']}" for row in rows[:SHOWN]]
+        if len(rows) > SHOWN:
+            told.append(f"… and {len(rows) - SHOWN} more; all of them in the Prefect UI")
+        told.append("time        " + "  ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items()))
+        return [*told, f"version {self.version} of commit {self.commit[:10]}: {self.verdict.sentence}"]
+
+
+@flow(name="reproduce", persist_result=False, on_failure=[post_failure], on_crashed=[post_failure])
+@in_one_line
+async def reproduce(version: VersionOrChampion = None, wait_minutes: WaitMinutes = 240) -> State[Reproduced]:
+    """Worktree of the version's commit, raw snapshot, every stage anew, comparison; nothing of the checkout changes.
+
+    Args:
+        version: Number of the version. Empty: the champion.
+        wait_minutes: How long to wait while another version is being rebuilt.
+    """
+    home, log = storage.home(), get_run_logger()
+    registry = card.open_registry()
+    found = card.chosen(registry, version)
+    number, commit = int(found.version), str(found.tags.get("commit", "unknown"))
+    if commit == "unknown":
+        raise InputError(f"version {number} was registered outside git, so nobody knows its code; it cannot be rebuilt")
+    name = f"version-{number}-{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}"
+    async with lock.run_lock(
+        home / rebuild.LOCK, name, wait_s=wait_minutes * 60, say=log.info, note={"flow_run_id": flow_run.id}
+    ) as held:
+        if held.dead:
+            await outcome.bury(held.dead)
+        rebuild.reap(home)
+        recorded = _environment(registry.lineage(found)["tags"])
+        threads = str(recorded.get("threads", lineage.threads()))
+        with rebuild.rebuild(home, name, commit, found.tags["lock_hash"]) as place:
+            log.info("version %d of commit %s: fetching the raw snapshot", number, commit[:10])
+            await asyncio.to_thread(place.fetch)
+            seconds = await place.rerun(held.descriptor, threads)
+            weights = place.weights()
+            verdict = comparison.compare(
+                (place.recorded, place.rebuilt()),
+                (_weights(registry, found, weights), weights),
+                (registry.kept(found, METRICS.as_posix()), storage.read_json(place.tree / storage.ARTIFACTS / METRICS)),
+                (recorded, place.environment(threads)),
+            )
+    done = Reproduced(number, commit, verdict, seconds)
+    await asyncio.to_thread(_put_on_record, done)
+    await _show(done)
+    return Completed(name="Identical" if verdict.identical else "Differs", message=verdict.sentence, data=done)
+
+
+def _environment(tags: dict[str, str]) -> dict[str, Any]:
+    """The environment on record; older code kept less of it."""
+    found: dict[str, Any] = {key: tags[key] for key in ENVIRONMENT if key in tags}
+    return found | ({"packages": json.loads(tags["packages"])} if "packages" in tags else {})
+
+
+def _weights(registry: Any, version: Any, rebuilt: dict[str, str]) -> dict[str, str]:
+    """The SHA-256 of each file of the registered package, where its manifest is the one on record."""
+    digest = version.tags["package_sha256"]
+    with contextlib.suppress(Exception):
+        listed = registry.manifest(version)
+        if manifest.listed_digest(listed) == digest:
+            return listed
+    # the files in mlruns/ are lost or changed; the digest on the tag still says what they were
+    if manifest.listed_digest(rebuilt) == digest:
+        return rebuilt
+    return {"package": digest}
+
+
+def _put_on_record(done: Reproduced) -> None:
+    with register.alone():
+        registry = card.open_registry()
+        registry.tag(
+            card.chosen(registry, done.version), "reproduced", f"{promotion.now()} {done.verdict.sentence}"[:900]
+        )
+        card.describe(registry, [done.version])
+
+
+async def _show(done: Reproduced) -> None:
+    """Prefect artifacts: the verdict, and the table of what differs."""
+    text = f"**Version {done.version}** of commit {done.commit}: {done.verdict.sentence}\n"
+    await acreate_markdown_artifact(key="reproduce", markdown=text)
+    if rows := done.verdict.rows():
+        await acreate_table_artifact(key="reproduce-differences", table=rows, description=done.verdict.sentence)
+
+
+if __name__ == "__main__":
+    terminal.hand_over("reproduce")

@@ -1,0 +1,24 @@
+"""By hand: bring the champion before back."""
+
+from prefect import flow
+
+from flows.engine import handover, terminal
+from flows.engine.form import Reason, WaitMinutes, Who
+from flows.engine.outcome import in_one_line, post_failure
+
+
+@flow(name="rollback", persist_result=False, on_failure=[post_failure], on_crashed=[post_failure])
+@in_one_line
+async def rollback(reason: Reason, who: Who, wait_minutes: WaitMinutes = 240) -> handover.Changed:
+    """Make the version with the alias previous_champion champion again; a second rollback in a row is refused.
+
+    Args:
+        reason: Why, in one line; it goes on record.
+        who: Your name; it goes on record.
+        wait_minutes: How long to wait while another run holds the lock.
+    """
+    return await handover.change("rollback", f"--reason={reason}", f"--who={who}", wait_minutes=wait_minutes)
+
+
+if __name__ == "__main__":
+    terminal.hand_over("rollback")
