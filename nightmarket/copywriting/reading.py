@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (a Chinese character counts twice)
 """Reads what a text states in figures: amounts with their role, percentages, dates, weekdays, other numbers.
 
 Both languages are read in every text, because a writer may mix them. Texts are `folded` and their names masked first.
@@ -13,6 +14,8 @@ from typing import Literal
 Role = Literal["waived", "threshold", "price"]
 MASK = "\u25a2"
 """Stands for a name that the facts hold: the words around it are read, its own are not."""
+SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[!?])(?=[\u4e00-\u9fff])|[。；\n]\s*")
+"""Between the sentences of a folded text, in which Chinese signs but the full stop have become ASCII ones."""
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -107,20 +110,35 @@ _OTHER = re.compile(
     re.IGNORECASE,
 )
 _HAN_FINE = {"一"}
-_BEFORE_THRESHOLD = re.compile(
-    r"(?:spend(?:ing)?(?: at least)?|over|above|from|at least|orders? of|orders? over|minimum(?: of)?|"
-    r"baskets? of|reach(?:es)?|minimum spend(?: of)?|purchases? of|满|消费满|实付满|购满|达)\s*(?:of )?$",
+_CLAUSE = 60
+"""Characters around an amount that are read for its role: a clause is rarely longer."""
+_THRESHOLD_AFTER = re.compile(
+    r"^\s*(?:\+|or (?:more|above|over)|and (?:more|over|up|above|upwards)|upwards?|minimum|(?:worth )?(?:in|of) your (?:basket|order)|"
+    r"in your (?:basket|order)|及以上|以上|起(?!价))",
     re.IGNORECASE,
 )
-_AFTER_THRESHOLD = re.compile(r"^\s*(?:\+|or more|and (?:more|over|up)|及以上|以上|起)", re.IGNORECASE)
-_BEFORE_WAIVED = re.compile(
-    r"(?:save|saving|saves|knock|take|less|minus|减|立减|省|立省|抵|直降|优惠|返|减免)\s*$", re.IGNORECASE
+_WAIVED_AFTER = re.compile(
+    r"^\s*(?:off\b|less\b|cheaper\b|discount\b|coupon\b|voucher\b|saving|towards?\b|lower\b|back\b|(?:to|you) save\b|"
+    r"(?:comes?|is|are|gets?|will be|taken|knocked|disappears?|drops?) (?:taken |knocked )?(?:off|from)\b|的?(?:优惠|减免)(?! ?[\d¥$€£零〇一二两三四五六七八九十百])|折扣|券|代金券)",
+    re.IGNORECASE,
 )
-_AFTER_WAIVED = re.compile(
-    r"^\s*(?:off\b|less\b|discount\b|coupon\b|voucher\b|saving|优惠|折扣|券|代金券)", re.IGNORECASE
+_THRESHOLD_BEFORE = re.compile(
+    r"\b(?:spend(?:s|ing)?|over|above|from|at least|orders?|minimum|baskets?|reach(?:es|ed)?|purchases?|hit(?:s)?|upwards of|"
+    r"com(?:e|es|ing) to|worth|amounts? to|total(?:s|ling)?)\b|满|达到?|够|凑|不低于|不少于|金额|消费|花满",
+    re.IGNORECASE,
+)
+_WAIVED_BEFORE = re.compile(
+    r"\b(?:sav(?:e|es|ed|ing)|knock(?:s|ed|ing)?|tak(?:e|es|ing)|less|minus|cut(?:s|ting)?|drop(?:s|ped)?|keep|reduced?|down by|off|"
+    r"discount of|lower by|cheaper by)\b|减|省|抵|降|优惠|返|便宜|下调|少付|少花|替您付",
+    re.IGNORECASE,
+)
+_PRICE_BEFORE = re.compile(
+    r"\b(?:costs?|price[ds]?|sells?|usual(?:ly)?|normal(?:ly)?|regular(?:ly)?|was|now|only|for|at|yours for|pay)\b|价|卖|售|只要|到手|现",
+    re.IGNORECASE,
 )
 
 
+_BREAK = re.compile(r"[,.;:!?](?!\d)|[，。；：！？、（(]")
 _FULL_ROLES: tuple[tuple[str, Role], ...] = (("t", "threshold"), ("w", "waived"))
 
 
@@ -153,16 +171,34 @@ def read(text: str) -> Figures:
 
 
 def _amounts(text: str) -> Iterator[Amount]:
-    for match in _MONEY.finditer(text):
-        before, after = text[: match.start()], text[match.end() :]
+    matches = list(_MONEY.finditer(text))
+    ends = [0, *(match.end() for match in matches)]
+    for match, left in zip(matches, ends, strict=False):
+        before = text[max(left, match.start() - _CLAUSE) : match.start()]
+        after = text[match.end() : match.end() + _CLAUSE]
         unit = (match["u"] or match["v"]).lower().rstrip("s")
         value = _number(match["a"] or match["b"]) / (100 if unit == "cent" else 1)
-        role: Role = "price"
-        if _BEFORE_THRESHOLD.search(before) or _AFTER_THRESHOLD.search(after):
-            role = "threshold"
-        elif _BEFORE_WAIVED.search(before) or _AFTER_WAIVED.search(after):
-            role = "waived"
-        yield Amount(value, role, unit)
+        yield Amount(value, _role(_BREAK.split(before)[-1], after), unit)
+
+
+def _role(before: str, after: str) -> Role:
+    """What an amount is: by the words right after it, else by the last word before it in its clause that tells."""
+    if _THRESHOLD_AFTER.search(after):
+        return "threshold"
+    if _WAIVED_AFTER.search(after):
+        return "waived"
+    cues: tuple[tuple[re.Pattern[str], Role], ...] = (
+        (_PRICE_BEFORE, "price"),
+        (_THRESHOLD_BEFORE, "threshold"),
+        (_WAIVED_BEFORE, "waived"),
+    )
+    last = -1
+    role: Role = "price"
+    for pattern, name in cues:
+        for match in pattern.finditer(before):
+            if match.end() > last:
+                last, role = match.end(), name
+    return role
 
 
 def _day(found: dict[str, str | None], before: str, after: str) -> Day:

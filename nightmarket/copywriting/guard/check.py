@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
-from nightmarket.copywriting.facts import Facts, Form, folded
-from nightmarket.copywriting.guard import claims, figures, form, names, terms
+from nightmarket.copywriting.facts import LIMITS, Facts, Form, folded
+from nightmarket.copywriting.guard import claims, figures, form, names, sentences, terms, wording
+from nightmarket.copywriting.guard import praise as reviews
 from nightmarket.copywriting.guard.finding import Finding
 from nightmarket.copywriting.guard.names import Lexicon
 
@@ -30,7 +31,10 @@ RULES: tuple[Rule, ...] = (
     claims.scarcity,
     claims.novelty,
     claims.instructions,
+    reviews.praise,
     names.strangers,
+    wording.unlisted,
+    sentences.free_standing,
 )
 
 
@@ -41,10 +45,14 @@ def check(text: str, facts: Facts, kind: Form, lexicon: Lexicon) -> list[Finding
     lexicon  names of the catalogue: one that is not among the facts is a wrong product or brand
     """
     found = form.length(text, kind)
+    if found and len(text) > LIMITS[kind]:  # no rule reads more than a form holds, so that none takes long
+        return found
     clean = folded(text)
     masked = names.mask(clean, facts)
     for rule in RULES:
         found += rule(clean, masked, facts)
+    if any(one.rule == "personal data" for one in found):  # a word that nobody knows may be somebody's name
+        found = [one for one in found if one.rule not in ("unsupported wording", "unsupported statement")]
     found += names.others(masked, lexicon, facts)
     if kind != "subject":
         found += terms.subject(clean, facts)
@@ -55,9 +63,9 @@ def message_findings(texts: Mapping[Form, str], facts: Facts, lexicon: Lexicon) 
     """What is wrong with the texts of one message; the conditions may stand in any of them, or in each alone."""
     found = {kind: check(text, facts, kind, lexicon) for kind, text in texts.items()}
     last = list(texts)[-1]
-    whole = "\n".join(folded(text) for text in texts.values())
+    whole = "\n".join(folded(text[: LIMITS[kind]]) for kind, text in texts.items())
     found[last] = found[last] + terms.conditions(whole, names.mask(whole, facts), facts)
     if len(texts) > 1:
         for kind, text in list(texts.items())[:-1]:
-            found[kind] = found[kind] + terms.threshold(names.mask(folded(text), facts), facts)
+            found[kind] = found[kind] + terms.threshold(names.mask(folded(text[: LIMITS[kind]]), facts), facts)
     return found

@@ -11,9 +11,7 @@ from nightmarket.copywriting.facts import Facts, folded
 from nightmarket.copywriting.guard.finding import Finding
 from nightmarket.copywriting.guard.names import without
 from nightmarket.copywriting.orders import ORDERS
-from nightmarket.copywriting.reading import MASK
-
-_SENTENCE = re.compile(r"(?<=[.!?])\s|[。！？；\n]")
+from nightmarket.copywriting.reading import MASK, SENTENCE
 
 
 def _words(english: str, chinese: str) -> re.Pattern[str]:
@@ -28,10 +26,10 @@ _GIFT = _words(
     r"免费|白送|白拿|赠|买[^，。]{0,6}送|(?<!配)送(?!货|达)|(?<![\d.,零〇一二三四五六七八九十百千])[零0]元|礼品|好礼|大礼|礼物|附礼|免单|附带|附上|买[一二两三1-3]得",
 )
 _OTHER_GIFT = re.compile(
-    rf"\bbogo\b|\bget one\b|(?:2|two) for (?:1|one|the price)|\btake two(?! \w+ off)\b|\b(?:throw(?:n|ing)? in|our treat|(?<!as a )(?<!your )presents?)\b|(?<!{MASK} )\bat no (?:extra )?(?:cost|charge)\b|"
+    rf"\bbogo\b|\bget one\b|(?:2|two) for (?:1|one|the price)|\btake two(?! \w+ off)\b|\b(?:throw(?:n|ing)? in|our treat|(?<!as a )(?<!your )(?<!our )presents?)\b|(?<!{MASK} )\bat no (?:extra )?(?:cost|charge)\b|"
     rf"\b(?:costs? nothing|no charge|(?:free|complimentary|bonus)(?= (?!with|when|on|for|if|from|once|until|through|till|"
-    rf"gift|at|between|and|in|to|by)[a-z]))\b"
-    rf"|免费|免单|(?<![\d.,零〇一二三四五六七八九十百千])[零0]元|好礼|大礼|礼物|附礼|白[送拿]|买[一二两三1-3][得送赠]|(?:附带|附上|(?<!配)[送赠])(?!您?{MASK}|[品送赠货达上给出完])",
+    rf"gift|at|between|and|in|to|by|of charge)[a-z]))\b"
+    rf"|免费|免单|(?<![\d.,零〇一二三四五六七八九十百千])[零0]元|好礼|大礼|(?<!作为)(?<!您的)礼物|附礼|(?<!{MASK})白[送拿]|买[一二两三1-3][得送赠]|(?:附带|附上|(?<!配)(?<!{MASK}白)[送赠])(?!您?{MASK}|[品送赠货达上给出完])",
     re.IGNORECASE,
 )
 """What is given beside the gift of an offer: the gift's own name is masked."""
@@ -90,7 +88,7 @@ def gifts(text: str, masked: str, facts: Facts) -> list[Finding]:
     if facts.offer is None or not facts.offer.gift:
         return _all("invented gift", _GIFT, masked)
     name = folded(facts.offer.gift).lower()
-    sentences = [one for one in _SENTENCE.split(text.lower()) if name not in one]
+    sentences = [one for one in SENTENCE.split(text.lower()) if name not in one]
     known = facts.names
     found = [finding for one in sentences for finding in _all("invented gift", _GIFT, without(one, known))]
     return found + _all("invented gift", _OTHER_GIFT, masked)

@@ -1,17 +1,17 @@
 """The template writer: a grammar with variants. It needs no model, and says only what its fields say."""
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from random import Random
 
-from nightmarket.copywriting.facts import CHANNELS, LIMITS, Facts, Form, Offer
+from nightmarket.copywriting.facts import CHANNELS, LIMITS, Angle, Facts, Form, Offer
 from nightmarket.copywriting.phrases import LANGUAGES, Language
 from nightmarket.copywriting.writers.brief import Brief, Message
 
-_CONDITIONS = {
-    "en": (" when you spend {threshold} or more", " over {threshold}"),
-    "zh": ("（消费满{threshold}可用）", "（满{threshold}）"),
-}
+_TRIES = 4
+"""Draws per text that is wanted; a form that is too short for most phrases is gone through in full after that."""
+_MANNERS = re.compile(r"\{(noun|order|clause)\}")
 
 
 class TemplateWriter:
@@ -33,7 +33,7 @@ class TemplateWriter:
 def _messages(brief: Brief, num: int, seed: int) -> list[Message]:
     forms = CHANNELS.get(brief.channel, ("push",))
     draw = Random(f"{seed}|{brief.key}")
-    columns = [list(itertools.islice(_texts(brief.facts, form, draw), num)) for form in forms]
+    columns = [list(itertools.islice(_texts(brief.facts, form, draw, num), num)) for form in forms]
     if not all(columns):
         return []
     found: dict[tuple[str, ...], None] = {}
@@ -42,39 +42,94 @@ def _messages(brief: Brief, num: int, seed: int) -> list[Message]:
     return [dict(zip(forms, texts, strict=True)) for texts in found]
 
 
-def _texts(facts: Facts, form: Form, draw: Random) -> Iterator[str]:
-    """Distinct texts of one form that fit its length, in an order that `draw` shuffles."""
-    language, offer = LANGUAGES[facts.locale], facts.offer
-    angle = facts.angle
-    if angle == "saving" and (offer is None or (offer.percent is None and offer.amount is None)):
-        angle = "plain"  # nothing is known to be saved
-    frames = language.plain[form] if offer is None else language.frames[form]
-    things = [""] if offer is None else list(dict.fromkeys([offer.scope, facts.product.name]))
-    benefits = ("",) if offer is None else language.benefits[_benefit(offer)]
-    conditions = _CONDITIONS[facts.locale] if offer is not None and offer.threshold is not None else ("",)
-    fields = {"product": facts.product.name, "shop": facts.shop, "extra": _extra(facts, language)}
-    if offer is not None:
-        fields |= _terms(facts, offer, language, form)
+def _texts(facts: Facts, form: Form, draw: Random, num: int) -> Iterator[str]:
+    """Distinct texts of one form that fit its length: the sentence plans in turn, everything else drawn."""
+    language = LANGUAGES[facts.locale]
+    frames = list(_frames(facts, language)[form])
+    draw.shuffle(frames)
     seen: set[str] = set()
-    # Phrases that a frame does not use only repeat its texts: they are drawn, the others gone through.
-    choices = list(itertools.product(frames, benefits, things, conditions, range(len(language.openers[angle]))))
-    draw.shuffle(choices)
-    for frame, benefit, thing, condition, opener in choices:
-        fields |= {"thing": thing, "opener": language.openers[angle][opener], "closer": draw.choice(language.closers)}
-        fields["condition"] = condition.format(**fields)
-        fields["benefit"] = benefit.format(**fields)
-        text = _tidy(frame.format(**fields))
+    for frame in itertools.islice(itertools.cycle(frames), _TRIES * num):
+        text = _tidy(frame.format(**_fields(facts, language, form, frame, draw)), facts.locale)
         if len(text) <= LIMITS[form] and text not in seen:
             seen.add(text)
             yield text
+    if facts.offer is not None and form != "body":
+        for frame, manner in _every(facts.offer, language, frames):
+            text = _tidy(frame.format(**_fields(facts, language, form, frame, draw, manner)), facts.locale)
+            if len(text) <= LIMITS[form] and text not in seen:
+                seen.add(text)
+                yield text
+
+
+def _frames(facts: Facts, language: Language) -> dict[Form, tuple[str, ...]]:
+    if facts.offer is not None:
+        return language.frames
+    return language.new if facts.product.is_new else language.plain
+
+
+def _every(offer: Offer, language: Language, frames: Sequence[str]) -> Iterator[tuple[str, tuple[str, str, str]]]:
+    """Every plan with every benefit and its shortest conditions and days."""
+    benefit = language.benefits[_benefit(offer)]
+    condition = language.conditions[-1] if offer.threshold is not None else ""
+    code = min(language.codes, key=len) if offer.code else ""
+    for frame in sorted(frames, key=len):
+        manner = _MANNERS.search(frame)
+        for phrase in sorted(getattr(benefit, manner[1]), key=len) if manner else ():
+            yield frame, (phrase + condition + code, min(language.until, key=len), min(language.ends, key=len))
+
+
+def _fields(
+    facts: Facts,
+    language: Language,
+    form: Form,
+    frame: str,
+    draw: Random,
+    manner: tuple[str, str, str] | None = None,
+) -> dict[str, str]:
+    """What a plan is filled with; `manner` says benefit, until and ends, which are drawn otherwise."""
+    product, offer = facts.product, facts.offer
+    fields = {"product": product.name, "shop": facts.shop, "closer": draw.choice(language.closers), "such": ""}
+    fields["opener"] = draw.choice(language.openers[_angle(facts)])
+    fields["why"] = _why(facts, language, draw) if "{why}" in frame else ""
+    fields["cost"] = ""
+    if product.price is not None and offer is None:
+        price = language.amount(product.price, facts.symbol, facts.currency)
+        fields["cost"] = draw.choice(language.cost).format(price=price) + _gap(facts)
+    if offer is None:
+        return fields
+    terms = _terms(facts, offer, language, form)
+    thing = offer.scope
+    if "{such}" in frame:
+        if product.name != offer.scope:
+            fields["such"] = draw.choice(language.such).format(product=product.name) + _gap(facts)
+    elif draw.random() < 0.5:
+        thing = product.name
+    terms["thing"] = thing
+    until, ends = (manner[1], manner[2]) if manner else (draw.choice(language.until), draw.choice(language.ends))
+    fields |= {"end": terms["end"], "until": until.format(**terms), "ends": ends.format(**terms)}
+    benefit = language.benefits[_benefit(offer)]
+    tail = draw.choice(language.conditions[:-1]) if offer.threshold is not None else ""
+    tail += draw.choice(language.codes) if offer.code else ""
+    for name in _MANNERS.findall(frame):
+        phrase = manner[0] if manner else draw.choice(getattr(benefit, name)) + tail
+        fields[name] = phrase.format(**terms)
+    return fields
+
+
+def _angle(facts: Facts) -> Angle:
+    """The readers' angle, but for saving where nothing is known to be saved."""
+    offer = facts.offer
+    if facts.angle == "saving" and (offer is None or (offer.percent is None and offer.amount is None)):
+        return "plain"
+    return facts.angle
 
 
 def _benefit(offer: Offer) -> str:
-    """Which phrases tell what the offer gives."""
+    """Which phrases tell what the offer gives; a code tells by itself that it is a coupon."""
     if offer.gift:
         return "gift"
     known = "percent" if offer.percent is not None else "amount" if offer.amount is not None else ""
-    if offer.kind == "coupon":
+    if offer.kind == "coupon" and not offer.code:
         return f"{known}_coupon" if known else "coupon"
     return known or "coupon"
 
@@ -87,25 +142,32 @@ def _terms(facts: Facts, offer: Offer, language: Language, form: Form) -> dict[s
         "gift": offer.gift or "",
         "code": offer.code or "",
         "start": language.day(offer.start, year),
-        "until": language.day(offer.end, year),
+        "end": language.day(offer.end, year),
         **{key: language.amount(v, facts.symbol, facts.currency) if v is not None else "" for key, v in money.items()},
     }
 
 
-def _extra(facts: Facts, language: Language) -> str:
-    """A measured reason, or what reviews praise, as a sentence with a space after it."""
+def _why(facts: Facts, language: Language, draw: Random) -> str:
+    """What reviews praise and a measured reason, each as a sentence that names the product."""
     parts = []
-    if facts.reason:
-        parts.append(language.reason[0].format(reason=facts.reason.rstrip(".。")))
     if facts.praise:
-        joint = "、" if facts.locale == "zh" else ", "
-        parts.append(language.praise[0].format(praise=joint.join(facts.praise)))
-    if facts.offer is not None and facts.offer.code:
-        parts.append(f"Code: {facts.offer.code}." if facts.locale == "en" else f"优惠码：{facts.offer.code}。")
-    return "".join(part + (" " if facts.locale == "en" else "") for part in parts)
+        joint = language.joint.join(facts.praise[:2])
+        parts.append(draw.choice(language.praise).format(product=facts.product.name, praise=joint))
+    if facts.reason:
+        reason = facts.reason.rstrip(".。")
+        parts.append(draw.choice(language.reason).format(product=facts.product.name, reason=reason))
+    draw.shuffle(parts)
+    return "".join(part + _gap(facts) for part in parts)
 
 
-def _tidy(text: str) -> str:
-    """No space before an end of line; the first letter is a capital one."""
-    text = "\n".join(line.strip() for line in text.strip().split("\n"))
-    return text[:1].upper() + text[1:]
+def _gap(facts: Facts) -> str:
+    return " " if facts.locale == "en" else ""
+
+
+def _tidy(text: str, locale: str) -> str:
+    """No space at an end of line and no empty paragraph; a sentence begins with a capital letter."""
+    lines = "\n".join(" ".join(line.split()) for line in text.strip().split("\n"))
+    text = re.sub(r"\n{3,}", "\n\n", lines)
+    if locale == "en":
+        text = re.sub(r"(^|[.!?]\s+|\n)([a-z])", lambda match: match[1] + match[2].upper(), text)
+    return text

@@ -1,0 +1,92 @@
+"""How the guard does on texts that were written apart from it, by pattern: half of the patterns is held out.
+
+The held-out half was never looked at when rules were written; its patterns are chosen by their hash.
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from bench.guarding.blind_false import invented, misstated
+from bench.guarding.blind_true import SETS, draw_blind
+from bench.guarding.faults import draw_true
+from nightmarket.copywriting.facts import Facts, Locale
+from nightmarket.copywriting.guard import Lexicon, message_findings
+
+SEED = 61
+LOCALES: tuple[Locale, ...] = ("en", "zh")
+
+
+@dataclass
+class Count:
+    """Texts and patterns that came out right: true ones that passed, false ones that were stopped."""
+
+    texts: int = 0
+    right: int = 0
+    patterns: dict[str, bool] = field(default_factory=dict)
+
+    def add(self, pattern: str, right: bool) -> None:
+        """One text more."""
+        self.texts += 1
+        self.right += right
+        self.patterns[pattern] = self.patterns.get(pattern, True) and right
+
+
+def held_out(pattern: str) -> bool:
+    """Whether a pattern belongs to the half that nobody looks at."""
+    return hashlib.sha256(pattern.encode()).digest()[0] % 2 == 1
+
+
+def measure(lexicon: Lexicon, times: int, show: int = 0, seed: int = SEED) -> dict[str, int]:
+    """Print texts and patterns that came out right, by kind and half; return the counts.
+
+    times  texts per pattern
+    show   misses of the development half to print; -1: all
+    """
+    counts: dict[tuple[str, str, bool], Count] = defaultdict(Count)
+    reasons: Counter[str] = Counter()
+    missed: list[str] = []
+
+    def judge(kind: str, pattern: str, facts: Facts, texts: dict, *, is_true: bool) -> bool:  # type: ignore[type-arg]
+        found = [one for findings in message_findings(texts, facts, lexicon).values() for one in findings]
+        right = bool(found) != is_true
+        held = held_out(pattern)
+        counts[kind, facts.locale, held].add(pattern, right)
+        if not right and not held:
+            reasons.update({f"{one.rule} ({facts.locale})" for one in found})
+            missed.append(f"[{kind}] {' / '.join(texts.values())} FOUND {[f'{o.rule}: {o.what}' for o in found]}")
+        return not found
+
+    for locale in LOCALES:
+        passing = set()
+        for need, drawn in draw_blind(locale, times, seed):
+            pattern = SETS[locale][need][drawn.frame]
+            if judge("true", pattern, drawn.facts, drawn.texts, is_true=True):
+                passing.add(drawn.wording)
+        carriers = [one for one in draw_true(locale, 400, seed) if one.facts.offer is not None]
+        carriers = [one for one in carriers if not any(message_findings(one.texts, one.facts, lexicon).values())]
+        for kind, facts, texts, sentence in invented(locale, carriers, max(times // 2, 1), seed):
+            judge(f"invented: {kind}", sentence, facts, texts, is_true=False)
+        for kind, facts, texts, number in misstated(locale, times, seed):
+            need, at = number.rsplit(" ", 1)
+            judge(f"misstated: {kind}", SETS[locale][need][int(at)], facts, texts, is_true=False)
+    print(f"\n{'texts written apart':32s} {'locale':6s} {'development: texts, patterns':>30s} {'held out':>26s}")
+    for kind in dict.fromkeys(key[0] for key in counts):
+        for locale in LOCALES:
+            cells = []
+            for held in (False, True):
+                one = counts[kind, locale, held]
+                cells.append(f"{one.right} / {one.texts}, {sum(one.patterns.values())} / {len(one.patterns)}")
+            print(f"{kind:32s} {locale:6s} {cells[0]:>30s} {cells[1]:>26s}")
+    print("wrong rules, development:", dict(reasons.most_common()))
+    for line in missed if show < 0 else missed[:show]:
+        print(" ", line)
+    figures: dict[str, int] = {}
+    for name, held in (("blind", False), ("blind_held_out", True)):
+        for word, is_true in (("true", True), ("false", False)):
+            part = [one for key, one in counts.items() if (key[0] == "true") == is_true and key[2] == held]
+            figures[f"{name}_{word}"] = sum(one.texts for one in part)
+            figures[f"{name}_{word}_right"] = sum(one.right for one in part)
+            figures[f"{name}_{word}_patterns"] = sum(len(one.patterns) for one in part)
+            figures[f"{name}_{word}_patterns_right"] = sum(sum(one.patterns.values()) for one in part)
+    return figures

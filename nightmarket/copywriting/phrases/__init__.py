@@ -1,0 +1,37 @@
+"""The phrases of the template writer, one module per language; a further language is one more entry of LANGUAGES."""
+
+import re
+from collections.abc import Iterator
+
+from nightmarket.copywriting.facts import Locale
+from nightmarket.copywriting.phrases.chinese import CHINESE
+from nightmarket.copywriting.phrases.english import ENGLISH
+from nightmarket.copywriting.phrases.language import Benefit, Language
+
+__all__ = ["LANGUAGES", "Benefit", "Language", "runs", "vocabulary"]
+
+LANGUAGES: dict[Locale, Language] = {"en": ENGLISH, "zh": CHINESE}
+
+
+def vocabulary() -> set[str]:
+    """Words of the English phrases: ordinary words, which name no product by themselves."""
+    return runs("en", "[a-z]+")
+
+
+def runs(locale: Locale, pattern: str) -> set[str]:
+    """What matches in the phrases of a language, but for those that only some facts allow (new, praise)."""
+    return {
+        found
+        for text in _phrases(LANGUAGES[locale])
+        for found in re.findall(pattern, re.sub("{[a-z]+}", " ", text).lower())
+    }
+
+
+def _phrases(language: Language) -> Iterator[str]:
+    for benefit in language.benefits.values():
+        yield from (*benefit.noun, *benefit.order, *benefit.clause)
+    for texts in (*language.frames.values(), *language.plain.values(), *language.openers.values()):
+        yield from texts
+    for some in (language.conditions, language.codes, language.until, language.ends, language.closers):
+        yield from some
+    yield from (*language.such, *language.cost, *language.reason)
