@@ -17,6 +17,7 @@ STAGES = (
     "finetune",
     "rank",
     "respond",
+    "voice",
     "segment",
     "demand",
     "evaluate",

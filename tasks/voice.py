@@ -36,9 +36,11 @@ MOST_RATED = 50_000
 """Rated reviews, drawn at random, that the sentiment learns from."""
 FIGURES = [(name, pa.float64()) for name in ("positive", "low", "high")]
 REVIEW = pa.schema(
-    [("review", pa.int64()), ("product_id", pa.string()), ("customer_id", pa.string()), ("day", pa.int32())]
-    + [("probability", pa.float64()), ("rated", pa.bool_()), ("topic", pa.int32())]
-)
+    [
+        ("review", pa.int64()), ("product_id", pa.string()), ("customer_id", pa.string()), ("day", pa.int32()),
+        ("probability", pa.float64()), ("rated", pa.bool_()), ("topic", pa.int32()),
+    ]
+)  # fmt: skip
 ASPECT = pa.schema(
     [("review", pa.int64()), ("product_id", pa.string()), ("aspect", pa.string()), ("probability", pa.float64())]
 )
@@ -106,7 +108,7 @@ def run(settings: Settings) -> None:
 
 
 def read_reviews(time_zone: str) -> pd.DataFrame | None:
-    """One row per distinct review: review, product_id, customer_id, who, day, text, rated, praise; None without a table.
+    """One row per distinct review: review, product_id, customer_id, who, day, text, rated, praise; None without table.
 
     A copy is the same text by the same customer on the same product, and any further one of a text of 30 characters
     or more. `who` is a code per customer; a review without a customer is one of its own.
@@ -176,7 +178,7 @@ def _baskets(settings: Settings, last_week: int) -> tuple[dict[str, Any], pd.Dat
     content, topic = overview.overview(found, settings.seed, settings.weeks)
     if content["reason"]:
         content["reason"] = (
-            "fewer than 200 baskets hold two product types or more, or there are fewer than 20 such types"
+            "fewer than 200 baskets hold two product types or more, or there are fewer than 10 such types"
         )
     rows = pd.DataFrame({"customer": found.who, "topic": topic}).value_counts(sort=False)
     return content, rows.rename("num_baskets").reset_index().sort_values(["customer", "topic"])

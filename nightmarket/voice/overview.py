@@ -25,7 +25,7 @@ def overview(
     nobody = np.full(found.day.size, NONE, np.int32)
     fitted = topics.fit(found.counts, seed)
     if fitted is None:
-        reason = f"fewer than {topics.LEAST_DOCUMENTS} hold two words or more that 20 people use"
+        reason = f"fewer than {topics.LEAST_DOCUMENTS} hold two words or more of those that 20 people use"
         return {"method": None, "topics": [], "candidates": [], "span": None, "reason": reason}, nobody
     label = fitted.assign(found.counts)
     words = naming.names(found.counts, label, found.words, fitted.num)

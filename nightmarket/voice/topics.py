@@ -18,7 +18,7 @@ Method = Literal["nmf", "lda"]
 METHODS: tuple[Method, ...] = ("nmf", "lda")
 NUMS = (4, 6, 8, 12, 16)
 TOP = 10
-"""Words of a topic that count for its coherence."""
+"""Words of a topic that count for its coherence; fewer where there are few words."""
 STABLE = 0.8
 """A candidate comes back from this stability on."""
 HALF: dict[Method, int] = {"nmf": 10_000, "lda": 2_000}
@@ -26,6 +26,7 @@ HALF: dict[Method, int] = {"nmf": 10_000, "lda": 2_000}
 SAMPLE = 20_000
 """Documents that the chosen model is fitted on, and that coherence is read from."""
 LEAST_DOCUMENTS = 200
+LEAST_WORDS = 10
 _BLOCK = 20_000
 log = logging.getLogger("nightmarket")
 
@@ -78,7 +79,8 @@ class Topics:
 
 
 def fit(counts_DV: sparse.csr_matrix, seed: int, nums: Sequence[int] = NUMS) -> Topics | None:
-    """Topics of D documents, of which samples are read; None where fewer than 200 hold two words or more.
+    """Topics of D documents, of which samples are read; None where fewer than 200 hold two words or more, or
+    there are fewer than 10 words.
 
     Each candidate is fitted on disjoint half-samples (up to 10,000 documents each for NMF, 2,000 for LDA, which takes
     ten times as long). Coherence is NPMI (Bouma, 2009; Lau, Newman & Baldwin, 2014) over the documents of the sample,
@@ -88,7 +90,7 @@ def fit(counts_DV: sparse.csr_matrix, seed: int, nums: Sequence[int] = NUMS) -> 
     """
     rng = np.random.default_rng(seed)
     rich = np.flatnonzero(np.diff(counts_DV.indptr) >= 2)
-    if rich.size < LEAST_DOCUMENTS or counts_DV.shape[1] < 2 * TOP:
+    if rich.size < LEAST_DOCUMENTS or counts_DV.shape[1] < LEAST_WORDS:
         return None
     sample = counts_DV[rng.permutation(rich)[:SAMPLE]]
     idf = np.log((1 + sample.shape[0]) / (1 + sample.getnnz(0))).astype(np.float32) + 1
@@ -100,7 +102,7 @@ def fit(counts_DV: sparse.csr_matrix, seed: int, nums: Sequence[int] = NUMS) -> 
         for num in [num for num in nums if num <= size // 25 and num * 2 <= counts_DV.shape[1]]:
             both = [_fitted(method, num, half, idf, seed).components_ for half in halves]
             telling = idf if method == "lda" else 1.0  # NMF's weights hold it already
-            tops = [_top(found * telling) for found in both]
+            tops = [_top(found * telling, min(TOP, counts_DV.shape[1] // 3)) for found in both]
             coherence = float(np.mean([npmi(present, top) for found in tops for top in found]))
             diversity = float(np.mean([np.unique(found).size / found.size for found in tops]))
             candidates.append(Candidate(method, num, coherence, diversity, agreement(*both)))
@@ -132,8 +134,8 @@ def agreement(one_KV: NDArray, other_KV: NDArray) -> float:
     return float(cosine[linear_sum_assignment(-cosine)].mean())
 
 
-def _top(components_KV: NDArray) -> NDArray[np.int64]:
-    return np.argsort(-components_KV, axis=1, kind="stable")[:, :TOP]
+def _top(components_KV: NDArray, num: int) -> NDArray[np.int64]:
+    return np.argsort(-components_KV, axis=1, kind="stable")[:, :num]
 
 
 def _input(method: Method, counts_DV: sparse.csr_matrix, idf_V: NDArray[np.float32]) -> sparse.csr_matrix:
