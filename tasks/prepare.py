@@ -15,6 +15,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.fusion import SOURCE
 from nightmarket.histories import (
     NEVER,
     last_complete_week,
@@ -56,7 +57,7 @@ def run(settings: Settings) -> None:
     products = _products(settings)
     engine = ibis.duckdb.connect()
     try:
-        events = _events(engine, snapshot["time_zone"])
+        events = _events(engine, snapshot)
         numbered = number_customers(events, ROW).order_by("customer").to_pyarrow()
         items = ibis.memtable(products.loc[products.recommendable, ["product_id", "item"]])
         lines = purchase_lines(events, ibis.memtable(numbered), items, ROW).to_pyarrow()
@@ -67,10 +68,11 @@ def run(settings: Settings) -> None:
             )
         storage.write_table(lines, OUT / "purchases.parquet")
         log.info("prepare: %s purchase lines of %s customers", f"{lines.num_rows:,}", f"{numbered.num_rows:,}")
-        _write_promotions(engine, items)
+        _write_promotions(engine, items, snapshot.get("sources", {}))
+        known_from = _first_sources(events) if "sources" in snapshot else None
     finally:
         engine.disconnect()
-    _write_customers(numbered.to_pandas())
+    _write_customers(numbered.to_pandas(), known_from)
     _write_products(products, lines)
     _write_windows(settings, snapshot, lines)
 
@@ -96,18 +98,31 @@ def _products(settings: Settings) -> pd.DataFrame:
     return products
 
 
-def _events(engine: ibis.BaseBackend, time_zone: str) -> ir.Table:
+def _events(engine: ibis.BaseBackend, snapshot: dict) -> ir.Table:
+    """Events with their day and week, local to the shop that each comes from."""
     events = engine.read_parquet(CLEAN / "events.parquet", file_row_number=True)
     span = events.agg(first=events.timestamp.min(), last=events.timestamp.max()).to_pandas().iloc[0]
-    first, last = (pd.Timestamp(span[name]).to_pydatetime() for name in ("first", "last"))
-    return local_days(events, offsets(time_zone, _naive(first), _naive(last)))
+    first, last = (_naive(pd.Timestamp(span[name]).to_pydatetime()) for name in ("first", "last"))
+    zones = {name: origin["time_zone"] for name, origin in snapshot.get("sources", {}).items()}
+    if len(set(zones.values())) < 2:
+        return local_days(events, offsets(next(iter(zones.values()), snapshot["time_zone"]), first, last))
+    each = [
+        local_days(events.filter(events[SOURCE] == name), offsets(zone, first, last)) for name, zone in zones.items()
+    ]
+    return ibis.union(*each)
+
+
+def _first_sources(events: ir.Table) -> pd.DataFrame:
+    """Per customer the source of the first event: known as soon as the customer is, and never another one later."""
+    moment = ibis.struct({"time": events.timestamp, "row": events[ROW]})
+    return events.group_by("customer_id").agg(attr_source=events[SOURCE].argmin(moment)).to_pandas()
 
 
 def _naive(moment: datetime) -> datetime:
     return moment.replace(tzinfo=None)
 
 
-def _write_customers(customers: pd.DataFrame) -> None:
+def _write_customers(customers: pd.DataFrame, known_from: pd.DataFrame | None) -> None:
     path = CLEAN / "customers.parquet"
     if path.exists():
         known = storage.read_table(path).to_pandas()
@@ -115,6 +130,8 @@ def _write_customers(customers: pd.DataFrame) -> None:
         customers = customers.merge(
             known[["customer_id", *attributes]], on="customer_id", how="left", validate="one_to_one"
         ).sort_values("customer")
+    if known_from is not None:
+        customers = customers.merge(known_from, on="customer_id", how="left", validate="one_to_one")
     storage.write_table(pa.Table.from_pandas(customers, preserve_index=False), OUT / "customers.parquet")
 
 
@@ -133,7 +150,8 @@ def _write_products(products: pd.DataFrame, lines: pa.Table) -> None:
     storage.write_table(pa.Table.from_pandas(products[columns.split()], preserve_index=False), OUT / "products.parquet")
 
 
-def _write_promotions(engine: ibis.BaseBackend, items: ir.Table) -> None:
+def _write_promotions(engine: ibis.BaseBackend, items: ir.Table, sources: dict) -> None:
+    """A product's share is one of the channels of the shop that it is in; what shops share, of those of all of them."""
     path = CLEAN / "promotions.parquet"
     schema = pa.schema(
         [("item", pa.int32()), ("week", pa.int32()), ("display", pa.float32()), ("mailer", pa.float32())]
@@ -141,9 +159,20 @@ def _write_promotions(engine: ibis.BaseBackend, items: ir.Table) -> None:
     if not path.exists():
         storage.write_table(schema.empty_table(), OUT / "promotions.parquet")
         return
-    shares = promotion_shares(engine.read_parquet(path), items).to_pyarrow()
+    promotions = engine.read_parquet(path)
+    parts = [promotions.filter(promotions[SOURCE].isin(names)) for names in _apart(sources)] or [promotions]
+    shares = pa.concat_tables([promotion_shares(part, items).to_pyarrow() for part in parts])
+    if len(parts) > 1:
+        shares = shares.sort_by([("week", "ascending"), ("item", "ascending")])
     storage.write_table(shares.cast(schema), OUT / "promotions.parquet")
     log.info("prepare: %s promoted items x weeks", f"{shares.num_rows:,}")
+
+
+def _apart(sources: dict) -> list[list[str]]:
+    """Shops together that share their products, the others each alone."""
+    shared = [name for name, origin in sources.items() if origin["products"] == "shared"]
+    alone = [[name] for name in sources if name not in shared]
+    return alone + ([shared] if shared else [])
 
 
 def _write_windows(settings: Settings, snapshot: dict, lines: pa.Table) -> None:
