@@ -45,11 +45,15 @@ class Settings(StageSettings):
 def run(settings: Settings) -> None:
     """Register, decide, and make the challenger champion if the gate opens."""
     with alone():
+        storage.hook("register.locked")
         registry = open_registry(settings.experiment)
+        storage.hook("register.opened")
         reaped = registry.reap()
         if reaped:
             log.info("register: closed %d runs that an earlier registration left open", reaped)
+        storage.hook("register.reaped")
         follow_registry(registry)
+        storage.hook("register.followed")
         promotion.finish(registry)
         tonight = challenger.read()
         version = registry.find(tonight.lock_hash)
@@ -59,6 +63,7 @@ def run(settings: Settings) -> None:
         rival = challenger.rival(tonight, settings.seed)
         if version is None:
             version = record(registry, tonight, rival)
+            storage.hook("register.recorded")
         settle(registry, version, tonight, rival, settings)
 
 
@@ -66,18 +71,19 @@ def run(settings: Settings) -> None:
 def alone() -> Iterator[None]:
     """Hold the promotion lock: one registration, promotion or rollback at a time. The kernel frees it on a kill."""
     with storage.private("promotion.lock").open("a+") as file:
-        waited = 0
+        began, said = time.monotonic(), -5.0
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
+                waited = time.monotonic() - began
                 if waited >= WAIT_S:
                     raise InputError(f"another registration has held {file.name} for {WAIT_S} s; end it") from None
-                if waited % 5 == 0:
+                if waited - said >= 5:
+                    said = waited
                     log.info("register: waiting for another registration, %d s", waited)
-                time.sleep(1)
-                waited += 1
+                time.sleep(0.05)
         yield
 
 
@@ -132,6 +138,7 @@ def record(registry: "Registry", tonight: "challenger.Challenger", rival: gate.R
         for part in ("rank", "finetune"):
             shutil.copytree(storage.ARTIFACTS / part, staging / part, copy_function=champion.link)
         manifest.write(staging)
+        storage.hook("register.staged")
         entry = challenger.record(tonight, manifest.tree_digest(staging), rival)
         return registry.record(entry, str(staging), tonight.ranker["features"])
     finally:
@@ -150,16 +157,22 @@ def settle(
     decision = challenger.decision(tonight, version, verdict)
     registry.keep(version, champion.DECISION, decision)
     registry.keep(version, champion.RECEIPT, challenger.receipt(tonight, version, decision))
+    storage.hook("register.kept")
     if not verdict.opened:
         champion.note(decision)
+        storage.hook("register.noted")
         registry.close_gate(version, decision["reasons"][0])
         card.describe(registry, [int(version.version)])
         log.info("register: %s", decision["sentence"])
         return
     change = promotion.begin(registry, version, how=promotion.GATE, by="the gate", reason=decision["reasons"][0])
+    storage.hook("register.promoted")
     install(registry, version)
+    storage.hook("register.installed")
     registry.open_gate(version, decision["reasons"][0])
+    storage.hook("register.told")
     promotion.finish(registry)
+    storage.hook("register.finished")
     card.describe(registry, [int(version.version), change["from"]])
     log.info("register: %s", decision["sentence"])
 
