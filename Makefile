@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 PYTHON ?= $(shell PATH=$$(echo "$$PATH" | tr ':' '\n' | grep -vxF '$(CURDIR)/$(BIN)' | paste -sd: -); \
     command -v python3.11 || command -v python3.12 || command -v python3)
 
-.PHONY: help nightly test ui setup environment
+.PHONY: help nightly test ui card reproduce promote rollback setup environment
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/'
@@ -41,3 +41,15 @@ test: setup  ## every test
 
 ui: setup  ## Prefect server, worker and MLflow, with their addresses
 	@$(BIN)/python -m flows.ui
+
+card: setup  ## how a version came to be: make card VERSION=7; without VERSION the champion
+	@$(BIN)/python -m tasks.card $${VERSION:+"$$VERSION"}
+
+reproduce: setup  ## rebuild a version from its raw snapshot and compare: make reproduce VERSION=7
+	@$(BIN)/python -m flows reproduce $${VERSION:+--version "$$VERSION"}
+
+promote: setup  ## make a version champion by hand: make promote VERSION=6 REASON="..."
+	@$(BIN)/python -m flows promote --version "$$VERSION" --reason "$$REASON" $${WHO:+--who "$$WHO"}
+
+rollback: setup  ## bring the champion before back: make rollback REASON="..."
+	@$(BIN)/python -m flows rollback --reason "$$REASON" $${WHO:+--who "$$WHO"}

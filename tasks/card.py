@@ -8,7 +8,6 @@ Reads MLflow under mlruns/ of the main checkout. What a version of older code do
 
 import argparse
 import contextlib
-import datetime
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -64,7 +63,7 @@ def record(registry: "Registry", version: "ModelVersion") -> dict[str, Any]:
     return {
         "number": number,
         "aliases": [alias for alias, holder in registry.aliases().items() if holder == number],
-        "registered": moment(version.creation_timestamp),
+        "registered": promotion.moment(version.creation_timestamp),
         "tags": dict(version.tags),
         "lineage": registry.lineage(version),
         "decision": _kept(registry, version, champion.DECISION),
@@ -79,11 +78,6 @@ def _kept(registry: "Registry", version: "ModelVersion", name: str) -> Any:
     with contextlib.suppress(Exception):
         return registry.kept(version, name)
     return None
-
-
-def moment(milliseconds: int) -> str:
-    """MLflow's time stamps, in UTC to the second."""
-    return datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def describe(registry: "Registry", numbers: Iterable[int | None]) -> None:

@@ -63,6 +63,8 @@ def _hand_over(registry: "Registry", versions: dict[int, "ModelVersion"], intent
     """Close the spans that are open on other versions, and open the new champion's."""
     for number, version in versions.items():
         known = spans(version)
+        if number == intent["from"] and not known:  # older code kept no spans
+            known = [{"since": moment(version.creation_timestamp), "until": None, "by": GATE}]
         closed = (
             [{**one, "until": one["until"] or intent["at"]} for one in known] if number != intent["version"] else []
         )
@@ -94,6 +96,11 @@ def changes() -> list[dict[str, Any]]:
 def latest(version: int) -> dict[str, Any] | None:
     """The change of champion that last brought this version, or None."""
     return next((one for one in reversed(changes()) if one["version"] == version), None)
+
+
+def moment(milliseconds: int) -> str:
+    """MLflow's time stamps, in UTC to the second."""
+    return datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def now() -> str:

@@ -1,6 +1,7 @@
 """What was promised of each registered version, pinned with the snapshot, for `readout` to hold against A/B tests.
 
-    python -m tasks.versions        the ledger tonight: every version and policy with what was promised and found
+    python -m tasks.versions        every version with its figures and when it delivered; then the ledger: every version
+                                    and policy with what was promised and found
 
 A stage must not read MLflow, which changes outside its files. The snapshot therefore keeps the rows in
 data/raw/versions.json, made anew only with the snapshot itself: a new version alone makes no new snapshot.
@@ -58,6 +59,22 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def quality(rows: list[dict[str, Any]]) -> str:
+    """Every version's figures and when it delivered, as Markdown."""
+    lines = ["| version | business date | gate | all | new | launch | delivered |", "|---|---|---|---|---|---|---|"]
+    for row in rows:
+        figures = " | ".join(_figure((row.get("figures") or {}).get(task)) for task in ("all", "new", "launch"))
+        spans = ", ".join(
+            f"{one['since']} to {one['until'] or 'now'} ({one['by']})" for one in row.get("delivered") or ()
+        )
+        lines.append(f"| {row['version']} | {row['as_of']} | {row['gate']} | {figures} | {spans} |")
+    return "\n".join(lines)
+
+
+def _figure(figure: dict[str, float] | None) -> str:
+    return f"{figure['value']:.4f} [{figure['low']:.4f}, {figure['high']:.4f}]" if figure else ""
+
+
 def _lift(lift: dict[str, float | None] | None) -> str:
     if lift is None:
         return ""
@@ -75,7 +92,9 @@ def main() -> int:
         print(f"nightmarket: {error}", file=sys.stderr)
         return 2
     policies = {name: Lift(**lift) for name, lift in found["ledger"]["policies"].items()}
-    rows = ledger(registered(pinned()), policies, found["experiments"])
+    versions = registered(pinned())
+    print(f"{quality(versions)}\n")
+    rows = ledger(versions, policies, found["experiments"])
     print(table([row.content() for row in rows]))
     for kind in ("offline", "ope"):
         print(f"\n{trust(rows, kind).sentence}.")

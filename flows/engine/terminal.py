@@ -12,7 +12,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from flows.engine import overrides, questions, server
+from pydantic import TypeAdapter, ValidationError
+
+from flows.engine import form, overrides, questions, server
 from nightmarket.contracts import InputError
 from tasks import settings, storage
 
@@ -84,7 +86,13 @@ def _version_parameters(flow: str, parser: argparse.ArgumentParser, arguments: l
         parser.add_argument("--reason", required=True, help="goes on record")
         parser.add_argument("--who", default=getpass.getuser(), help="goes on record; without: the system's user")
     parser.add_argument("--wait-minutes", type=float, help="how long to wait for another run")
-    return {key: value for key, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    given = {key: value for key, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    for name, kind in (("version", form.Version), ("reason", form.Reason), ("who", form.Who)):
+        try:
+            TypeAdapter(kind).validate_python(given[name]) if name in given else None
+        except ValidationError as error:
+            raise InputError(f"--{name}: {error.errors()[0]['msg']}") from None
+    return given
 
 
 def _check_date(text: str | None) -> None:
