@@ -122,7 +122,6 @@ def _prepare(folder: Path, rng: np.random.Generator, num_customers: int, num_ite
     paths = [TYPES[i % len(TYPES)].split(" > ") for i in range(num_items)]
     products |= {"title": titles, "department": [path[0] for path in paths], "category": [path[1] for path in paths]}
     products["type"] = [path[-1] for path in paths]
-    _table(products, out / "products.parquet")
     ids = [hashlib.sha256(f"customer {i}".encode()).hexdigest() for i in range(num_customers)]
     _table({"customer": pa.array(range(num_customers), pa.int32()), "customer_id": ids}, out / "customers.parquet")
     counts = rng.integers(1, 60, num_customers)
@@ -141,6 +140,9 @@ def _prepare(folder: Path, rng: np.random.Generator, num_customers: int, num_ite
     purchases |= {"discount": np.zeros(customer.size, np.float32), "channel": np.zeros(customer.size, np.int32)}
     purchases["basket"] = (purchases["day"] * 1000 + purchases["customer"]).astype(np.int32)
     _table(purchases, out / "purchases.parquet")
+    first_week = np.full(num_items, np.iinfo(np.int32).max, np.int32)
+    np.minimum.at(first_week, purchases["item"], purchases["week"])
+    _table(products | {"first_week": first_week}, out / "products.parquet")
     test = {"fit_until": FIT_UNTIL, "first_target": FIT_UNTIL + 1, "last_target": FIT_UNTIL + 4}
     windows = {"as_of": as_of, "time_zone": "America/New_York", "first_week": 2451, "last_week": 2503, "test": test}
     _json(windows, out / "windows.json")

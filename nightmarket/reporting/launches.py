@@ -126,7 +126,7 @@ def view(night: Night) -> LaunchView | None:
 def line(night: Night) -> str:
     """The latest launches in a few words for the top of the page; "" where nothing is known of them."""
     spans = (night.launches or {}).get("spans")
-    if not spans:
+    if not spans or not spans[-1]["launched"]:
         return ""
     now, before = spans[-1], _before(spans)
     found = f"{words.count(now['found'])} of {words.things(now['launched'], 'new product')} found five buyers"

@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -24,6 +25,8 @@ def night(tmp_path_factory):
     """A checkout after a night: artifacts, and a champion with its receipt and the gate's word."""
     folder = tmp_path_factory.mktemp("night")
     write_run(folder)
+    rows = [{"version": i, "as_of": f"2017-12-{29 + i}", "gate": "opened", "value": 0.4, "figures": {}} for i in (1, 2)]
+    (folder / "data/raw/versions.json").write_text(json.dumps(rows))
     deliver(folder, decided=3, delivers=3)
     return folder
 
@@ -53,7 +56,7 @@ def page(folder, monkeypatch):
 
 def test_the_page_is_one_small_file_that_fetches_nothing(night, monkeypatch):
     html = page(night, monkeypatch)
-    assert len(html.encode()) < 1_000_000
+    assert len(html.encode()) < 1_000_000, "the demo’s may have three times as much"
     assert "http://" not in html
     assert "https://" not in html
     assert "<script" not in html
@@ -109,6 +112,8 @@ OPTIONAL = {
     "artifacts/demand/forecast.parquet": "There is no forecast: no product type was sold.",
     "artifacts/demand/response.parquet": "The largest product types, the next 4 weeks",
     "artifacts/readout/readout.json": "Nothing was read out tonight.",
+    "data/raw/versions.json": "No version is on record yet.",
+    "dvc.yaml": "Where this comes from",
 }
 
 
@@ -125,7 +130,21 @@ def test_a_page_without_anything_optional_still_stands(night, monkeypatch, tmp_p
     shutil.copytree(night, folder)
     for missing in OPTIONAL:
         (folder / missing).unlink()
-    assert "No version delivers yet: none has passed the gate." in page(folder, monkeypatch)
+    html = page(folder, monkeypatch)
+    assert "No version delivers yet: none has passed the gate." in html
+    assert "No version is on record yet." in html
+
+
+def test_new_products_are_told_with_the_lists_they_stand_on(night, monkeypatch):
+    html = page(night, monkeypatch)
+    assert "sold for the first time in the four weeks to" in html
+    assert re.search(r"New products take [\d,]+ places? on tonight’s lists|No new product stands", html)
+
+
+def test_the_stages_stand_on_the_page_as_dvc_has_them(night, monkeypatch):
+    html = page(night, monkeypatch)
+    for stage in (*settings.STAGES, "snapshot", "register"):
+        assert f"<b>{stage}</b>" in html
 
 
 def test_a_real_night_of_a_small_shop_has_every_section(copied_night):
@@ -166,6 +185,49 @@ OVERLAPS = """(() => {
 """Pairs of texts of a section that lie on each other by more than 2 px across and 6 px down (line boxes touch)."""
 
 
+FAINT = """(() => {
+    const parts = text => text.match(/[\\d.]+/g).map(Number);
+    const light = colour => {
+        const [r, g, b] = colour.slice(0, 3).map(part => {
+            const share = part / 255;
+            return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+        });
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const behind = element => {
+        for (; element; element = element.parentElement) {
+            const colour = parts(getComputedStyle(element).backgroundColor);
+            if (colour.length < 4 || colour[3] > 0) return colour;
+        }
+        return [255, 255, 255];
+    };
+    const found = [];
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+        const inside = walker.currentNode.parentElement, text = walker.currentNode.data.trim();
+        if (!text || !inside.checkVisibility()) continue;
+        const style = getComputedStyle(inside);
+        const ink = light(parts(inside.closest("svg") ? style.fill : style.color)), paper = light(behind(inside));
+        const ratio = (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05);
+        if (ratio < 4.5) found.push(`${ratio.toFixed(2)} ${inside.className} ${text.slice(0, 30)}`);
+    }
+    return [...new Set(found)];
+})()"""
+"""Texts whose contrast with what lies behind them is below 4.5."""
+
+UNTOLD = """[
+    ...[...document.querySelectorAll("svg")].filter(one =>
+        !one.closest("[aria-hidden=true]") && !(one.getAttribute("role") === "img" && one.getAttribute("aria-label"))),
+    ...[...document.querySelectorAll("table")].filter(one => !one.caption || !one.caption.textContent.trim()),
+    ...document.querySelectorAll("th:not([scope])"),
+    ...[...document.querySelectorAll("main section")].filter(one =>
+        !document.getElementById(one.getAttribute("aria-labelledby"))),
+    ...[...document.querySelectorAll("a")].filter(one => !document.querySelector(one.getAttribute("href"))),
+].map(one => one.outerHTML.slice(0, 80))"""
+"""Pictures without a text, tables without a caption, headers without a scope, sections without a name, links to
+nowhere."""
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     if not CHROMIUM:
@@ -198,3 +260,73 @@ def test_a_browser_shows_the_page_without_a_complaint_and_asks_nobody_for_anythi
     ]
     assert asked
     assert all(address.startswith("file:") for address in asked)
+
+
+def shown(night, monkeypatch, browser, width=1280, scheme="light"):
+    """The page in the browser, everything unfolded."""
+    page(night, monkeypatch)
+    browser.open((night / report.OUT).as_uri())
+    browser.size(width, scheme)
+    browser.value("document.querySelectorAll('details').forEach(part => part.open = true), 1")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_stands_out_from_what_lies_behind_it(night, monkeypatch, browser, scheme):
+    shown(night, monkeypatch, browser, scheme=scheme)
+    assert browser.value(FAINT) == []
+
+
+def test_what_is_seen_is_told_to_a_screen_reader_too(night, monkeypatch, browser):
+    shown(night, monkeypatch, browser)
+    assert browser.value("document.querySelectorAll('svg').length") > 20
+    assert browser.value(UNTOLD) == []
+    count = "['header', 'nav', 'main', 'footer'].map(name => document.querySelectorAll('body ' + name).length)"
+    assert browser.value(count) == [1, 1, 1, 1]
+    assert browser.value("document.documentElement.lang") == "en"
+
+
+def press(browser, key, code):
+    for kind in ("keyDown", "keyUp"):
+        text = {"text": "\r"} if key == "Enter" and kind == "keyDown" else {}
+        browser.ask("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **text)
+
+
+def test_the_keyboard_alone_leads_through_the_page(night, monkeypatch, browser):
+    shown(night, monkeypatch, browser)
+    still = [{"name": "prefers-reduced-motion", "value": "reduce"}]
+    browser.ask("Emulation.setEmulatedMedia", features=still)
+    everything = browser.value("document.querySelectorAll('a, summary').length")
+    focused = """(() => {
+        const one = document.activeElement, box = one.getBoundingClientRect();
+        return [one.tagName + one.className, getComputedStyle(one).outlineStyle !== "none",
+                box.left >= 0 && box.right <= innerWidth && box.bottom > 0 && box.top < innerHeight];
+    })()"""
+    for number in range(everything):
+        press(browser, "Tab", 9)
+        name, outlined, inside = browser.value(focused)
+        assert name.startswith(("A", "SUMMARY"))
+        assert (outlined, inside) == (True, True), f"{name}, number {number}"
+        if number == 0:
+            assert name == "Askip"
+    press(browser, "Tab", 9)
+    assert browser.value(focused)[0] == "BODY", "every link and fold had its turn"
+
+
+def test_the_skip_link_leads_past_the_contents(night, monkeypatch, browser):
+    shown(night, monkeypatch, browser)
+    press(browser, "Tab", 9)
+    press(browser, "Enter", 13)
+    assert browser.value("location.hash + ' ' + document.activeElement.id") == "#main main"
+
+
+def test_on_paper_nothing_is_hidden_but_what_is_for_the_screen(night, monkeypatch, browser):
+    page(night, monkeypatch)
+    browser.open((night / report.OUT).as_uri())
+    browser.size(794, "light")
+    browser.ask("Emulation.setEmulatedMedia", media="print")
+    hidden = "['nav', '.back', '.skip'].map(name => document.querySelector(name).checkVisibility())"
+    assert browser.value(hidden) == [False, False, False]
+    tables = "[...document.querySelectorAll('details table')].map(one => one.getBoundingClientRect().height)"
+    assert min(browser.value(tables)) > 20, "what is folded is printed"
+    assert browser.value("document.documentElement.scrollWidth") <= 794
+    browser.ask("Emulation.setEmulatedMedia", media="")
