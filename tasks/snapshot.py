@@ -27,7 +27,7 @@ from tasks.settings import StageSettings, sections
 from tasks.sources import Source
 from tasks.sources.arrivals import write
 from tasks.sources.folders import Folders, Shop, check, known_zone
-from tasks.storage import RAW, home, write_json
+from tasks.storage import RAW, home, swap, unswap, write_json
 from tasks.streams import sha256
 
 LOG = logging.getLogger("nightmarket")
@@ -86,7 +86,7 @@ class Settings(StageSettings):
 
 def run(settings: Settings) -> None:
     """Make data/raw hold the source as of the business date."""
-    _recover()
+    unswap(RAW)
     source = _source(settings)
     key = customer_key()
     as_of = settings.business_date or source.known_until()
@@ -113,7 +113,7 @@ def run(settings: Settings) -> None:
         warm.pin(fresh / warm.FOLDER.name, wanted=wanted)
         versions.pin(fresh)
         write_json(about, fresh / "snapshot.json")
-        _swap(fresh)
+        swap(fresh, RAW)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
@@ -210,20 +210,3 @@ def _fetch(source: Source, pseudonyms: Pseudonyms, folder: Path, settings: Setti
             if part.feed.origin:
                 about["tables"][name].setdefault("sources", {})[part.feed.origin.name] = part.of_source()
     return about
-
-
-def _swap(fresh: Path) -> None:
-    """Put the fresh folder in place of data/raw; `_recover` mends a kill between the two renames."""
-    old = RAW.with_name(f".{RAW.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if RAW.exists():
-        RAW.rename(old)
-    fresh.rename(RAW)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _recover() -> None:
-    """Bring back the old snapshot if a kill came between the renames."""
-    old = RAW.with_name(f".{RAW.name}.old")
-    if old.exists() and not RAW.exists():
-        old.rename(RAW)

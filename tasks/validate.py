@@ -32,7 +32,7 @@ from nightmarket.contracts.verdicts import Positions, Verdict, find, sort_out
 from nightmarket.contracts.volumes import account, check_arrived, check_volume, sources
 from tasks.expectations import Expectations
 from tasks.settings import StageSettings
-from tasks.storage import ARTIFACTS, RAW, read_json, write_json
+from tasks.storage import ARTIFACTS, RAW, read_json, swap, write_json
 from tasks.streams import batches, sha256, writer
 
 LOG = logging.getLogger("nightmarket")
@@ -256,8 +256,7 @@ def _write(about: dict[str, Any], verdicts: list[Verdict], judge: Judge) -> None
         for warning in report["warnings"]:
             LOG.warning("validate: %s", warning)
         write_json(report, fresh / "report.json")
-        shutil.rmtree(OUT, ignore_errors=True)
-        fresh.rename(OUT)
+        swap(fresh, OUT)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
