@@ -19,12 +19,14 @@ NUM_ROWS = 15
 
 @dataclass(frozen=True)
 class VersionRow:
-    """One version in the table: number, night, figure by task, the gate's word, whether it delivers today."""
+    """One version in the table: number, night, figure by task, the gate's word, when it delivered, and whether it does
+    today."""
 
     version: str
     night: str
     figures: tuple[str, ...]
     decision: str
+    delivered: str
     delivers: bool
 
 
@@ -42,8 +44,9 @@ def view(night: Night) -> VersionsView | None:
     """The section, or None where no version is on record.
 
     night.versions holds the rows of data/raw/versions.json: version, as_of, gate (opened, refused), value (NDCG@10 on
-    `all`) and, from later rows on, figures {task: {value, low, high}}. They are as old as the snapshot; tonight's
-    version and the one that delivers are added from the gate's word and the receipt.
+    `all`) and, where the code was new enough, figures {task: {value, low, high}} and delivered [{since, until, by}].
+    They are as old as the snapshot; tonight's version and the one that delivers are added from the gate's word and the
+    receipt.
     """
     rows = _rows(night)
     if not rows:
@@ -92,7 +95,22 @@ def _point(row: Mapping[str, Any], task: str) -> courses.Point | None:
     if figure is None:
         return None
     name = words.short_day(row["as_of"]) if row.get("as_of") else f"version {row['version']}"
-    return courses.Point(name, figure["value"], figure["low"], figure["high"], row["gate"] == "opened")
+    return courses.Point(name, figure["value"], figure["low"], figure["high"], _champion(row))
+
+
+def _champion(row: Mapping[str, Any]) -> bool:
+    """Whether the version ever delivered: let through by the gate, or promoted by hand."""
+    return row["gate"] == "opened" or bool(row.get("delivered"))
+
+
+def _spans(row: Mapping[str, Any]) -> str:
+    """When the version delivered, by the clock of the registry (UTC)."""
+    said = []
+    for span in row.get("delivered") or ():
+        until = f"until {words.short_day(span['until'][:10])}" if span.get("until") else ""
+        by = "" if span.get("by") in (None, "gate") else f", by {span['by']}"
+        said.append(f"{words.short_day(span['since'][:10])} {until}".strip() + by)
+    return "; ".join(said) or "–"
 
 
 def _shown(row: Mapping[str, Any], delivers: Any) -> VersionRow:
@@ -100,9 +118,9 @@ def _shown(row: Mapping[str, Any], delivers: Any) -> VersionRow:
     told = [
         "–" if f is None else words.interval(f) if f["high"] > f["low"] else words.fraction(f["value"]) for f in figures
     ]
-    decision = "became champion" if row["gate"] == "opened" else "not let through"
+    decision = "let through" if row["gate"] == "opened" else "refused"
     night = words.day(row["as_of"]) if row.get("as_of") else "unknown"
-    return VersionRow(str(row["version"]), night, tuple(told), decision, row["version"] == delivers)
+    return VersionRow(str(row["version"]), night, tuple(told), decision, _spans(row), row["version"] == delivers)
 
 
 def _said(title: str, points: list[courses.Point]) -> str:
@@ -113,13 +131,13 @@ def _said(title: str, points: list[courses.Point]) -> str:
 
 
 def _verdict(rows: list[dict[str, Any]], delivers: Any) -> str:
-    opened = [row for row in rows if row["gate"] == "opened"]
+    champions = [row for row in rows if _champion(row)]
     if len(rows) == 1:
         return (
             "This is the first version on record. From the second one on, pictures stand here: how good each version "
             "was on its night, and which of them delivered."
         )
-    said = f"{len(rows)} versions are on record; {len(opened)} of them became champion."
+    said = f"{len(rows)} versions are on record; {len(champions)} of them became champion."
     reigning = next((row for row in rows if row["version"] == delivers), None)
     if reigning is not None and reigning.get("as_of"):
         said += f" Version {delivers} delivers, made on {words.day(reigning['as_of'])}."

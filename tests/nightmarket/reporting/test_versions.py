@@ -40,7 +40,7 @@ def test_one_version_says_what_will_stand_there():
     assert "first version on record" in told.verdict
     assert told.pictures == ()
     assert [(one.version, one.figures[0], one.decision) for one in told.rows] == [
-        ("3", ".420 [.410, .430]", "became champion")
+        ("3", ".420 [.410, .430]", "let through")
     ]
 
 
@@ -66,6 +66,21 @@ def test_a_version_that_was_decided_twice_stands_once():
     assert told is not None
     assert [one.version for one in told.rows] == ["3", "2", "1"]
     assert told.rows[0].figures[1] == ".0600 [.0500, .0700]"
+
+
+def test_when_a_version_delivered_is_told_by_the_registrys_clock():
+    spans = [
+        {"since": "2018-01-01T05:00:00Z", "until": "2018-01-02T05:00:00Z", "by": "gate"},
+        {"since": "2018-01-03T09:00:00Z", "until": None, "by": "rollback: prices were wrong"},
+    ]
+    told = view(night(versions=[OLD | {"delivered": spans}, NEW, row(3, "refused", 0.4, delivered=spans[1:])]))
+    assert told is not None
+    assert [one.delivered for one in told.rows] == [
+        "3 Jan 2018, by rollback: prices were wrong",
+        "–",
+        "1 Jan 2018 until 2 Jan 2018; 3 Jan 2018, by rollback: prices were wrong",
+    ]
+    assert told.verdict.startswith("3 versions are on record; 2 of them became champion."), "one promoted by hand"
 
 
 def test_points_stand_in_their_order_and_higher_where_the_figure_is_higher():
