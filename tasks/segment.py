@@ -2,6 +2,7 @@
 
 reads   artifacts/prepare          purchases, products, customers, windows
         artifacts/validate/clean   events (for the time of day); campaigns, exposures, responses where there are any
+        artifacts/voice            topics of baskets and reviews
 writes  artifacts/segment          segments.parquet   customer_id, segment, probability, distance
                                    segments.json      portraits, stability, methods, accuracy of the classifier
                                    assigner.json      the classifier, for nightmarket.segments.Assigner.from_json
@@ -9,7 +10,7 @@ writes  artifacts/segment          segments.parquet   customer_id, segment, prob
 
 import logging
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from nightmarket import segments
+from nightmarket.evaluation.shares import clustered
 from nightmarket.histories import Histories, offsets
 from nightmarket.segments import LEAST, OTHER, Grouping, Shelf, Visits, Worth, naming, partition
 from tasks import storage
@@ -26,6 +28,7 @@ from tasks.settings import StageSettings
 
 PREPARED = storage.ARTIFACTS / "prepare"
 CLEAN = storage.ARTIFACTS / "validate" / "clean"
+VOICE = storage.ARTIFACTS / "voice"
 OUT = storage.ARTIFACTS / "segment"
 log = logging.getLogger("nightmarket")
 
@@ -76,7 +79,7 @@ def run(settings: Settings) -> None:
         "num_customers": num,
         "num_segments": len(found.names),
         "other": len(customers) - int((found.segment != OTHER).sum()),
-        "segments": _portraits(found, features, recent, seen, shelf, value, pairs),
+        "segments": _portraits(found, features, recent, seen, shelf, value, pairs, read_voice(customers)),
         "stability": [asdict(row) for row in found.table],
         "least_ari": segments.STABLE,
         "methods": partition.kmeans_rows(found.table, num) + segments.density_methods(found.points, settings.seed),
@@ -161,6 +164,7 @@ def _portraits(
     shelf: Shelf,
     value: Worth | None,
     pairs: pd.DataFrame,
+    voice: "Voice",
 ) -> list[dict[str, Any]]:
     """One portrait per group; `pairs` are customers x campaigns, as `reached` gives them, with their customer code."""
     marks = [segments.traits(features, found.segment == name) for name in found.names]
@@ -189,9 +193,52 @@ def _portraits(
                 "when": segments.when(seen, member),
                 "responses": answered,
                 "strategy": segments.strategy(answered, others),
+                "voice": _voice(voice, member, len(found.names)),
             }
         )
     return out
+
+
+class Voice(NamedTuple):
+    """What customers buy together and say: per kind of document the topics' names and counts (C, T + 1), those without
+    a topic last; and per review with a known customer who wrote it and whether it is praise."""
+
+    topics: dict[str, tuple[list[str], np.ndarray]]
+    writer: np.ndarray
+    praise: np.ndarray
+
+
+def read_voice(customers: pd.DataFrame) -> Voice:
+    """What the stage `voice` left of the customers; topics are empty where it found none."""
+    content = storage.read_json(VOICE / "topics.json")
+    names = {kind: [str(row["name"]) for row in content[kind]["topics"]] for kind in ("baskets", "reviews")}
+    baskets = storage.read_table(VOICE / "baskets.parquet").to_pandas()
+    reviews = storage.read_table(VOICE / "reviews.parquet", ["customer_id", "topic", "probability"]).to_pandas()
+    reviews = reviews.merge(customers[["customer_id", "customer"]], on="customer_id", validate="many_to_one")
+    rows = {"baskets": baskets, "reviews": reviews.assign(num_baskets=1)}
+    counted = {}
+    for kind, told in names.items():
+        counts = np.zeros((len(customers), len(told) + 1), np.float32)
+        found = rows[kind]
+        np.add.at(counts, (found["customer"].to_numpy(), found["topic"].to_numpy()), found["num_baskets"].to_numpy())
+        counted[kind] = (told, counts)
+    known = reviews["probability"].notna().to_numpy()
+    return Voice(counted, reviews["customer"].to_numpy()[known], (reviews["probability"] > 0.5).to_numpy()[known])
+
+
+def _voice(voice: Voice, member: np.ndarray, num_groups: int) -> dict[str, Any]:
+    """Topics that the group has more of than the others, and its share of praise; nothing of fewer than 20 people."""
+    told: dict[str, Any] = {}
+    for kind, (names, counts) in voice.topics.items():
+        rows = segments.more_often(counts[:, :-1], counts.sum(1), member, num_groups * max(len(names), 1))
+        told[kind] = [{"name": names[row["topic"]]} | row for row in rows]
+    mine = member[voice.writer]
+    people = int(np.unique(voice.writer[mine]).size)
+    enough = people >= LEAST
+    told["praise"] = (
+        clustered(voice.writer[mine], voice.praise[mine])._asdict() | {"people": people} if enough else None
+    )
+    return told
 
 
 def _reached(customers: pd.DataFrame, first_day: int, today: int) -> tuple[pd.DataFrame, str]:

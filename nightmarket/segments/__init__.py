@@ -6,7 +6,7 @@ from nightmarket.segments.behaviour import PARTS, Shelf, Visits, behaviour, shel
 from nightmarket.segments.grouping import OTHER, Grouping, agreement, beginners, classifier, group, held_out_accuracy
 from nightmarket.segments.naming import Trait, names, traits
 from nightmarket.segments.partition import LEAST, STABLE, Stability, choose, density_methods, stability
-from nightmarket.segments.portraits import bought, rfm, when
+from nightmarket.segments.portraits import bought, more_often, rfm, when
 from nightmarket.segments.space import Space
 from nightmarket.segments.worth import Worth, group_worth, worth
 
@@ -35,6 +35,7 @@ __all__ = [
     "group",
     "group_worth",
     "held_out_accuracy",
+    "more_often",
     "names",
     "rate",
     "reached",

@@ -1,7 +1,10 @@
 """segment: groups with portraits on a small made-up shop, with and without campaigns."""
 
 import json
+from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -17,7 +20,7 @@ def segmented(whole_night, tmp_path_factory):
     """The files of the stage, run on the shop of the whole night without copying it."""
     folder = tmp_path_factory.mktemp("segmented")
     (folder / "artifacts").mkdir()
-    for name in ("validate", "prepare"):
+    for name in ("validate", "prepare", "voice"):
         (folder / "artifacts" / name).symlink_to(whole_night / "artifacts" / name)
     (folder / "params.yaml").write_text(yaml.safe_dump({"segment": {}}), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
@@ -54,6 +57,27 @@ def test_portraits_say_what_when_and_how_they_answer(segmented):
         for row in portrait["responses"]:
             assert row["customers"] >= 20
             assert row["low"] <= row["rate"] <= row["high"]
+
+
+def test_portraits_hold_topics_of_baskets_and_reviews(copied_night):
+    """Two made-up topics: the first half of the customers has the one, the second the other."""
+    num = pq.read_table("artifacts/prepare/customers.parquet").num_rows
+    topics = [{"name": "milk, bread"}, {"name": "soap"}]
+    content = {"baskets": {"topics": topics}, "reviews": {"topics": []}}
+    Path("artifacts/voice/topics.json").write_text(json.dumps(content), encoding="utf-8")
+    segment = pq.read_table("artifacts/segment/segments.parquet")["segment"].to_pylist()
+    inside = np.array([name == segment[0] for name in segment])
+    rows = {"customer": np.repeat(np.arange(num), 2), "topic": np.tile([0, 1], num)}
+    rows["num_baskets"] = np.where(inside[rows["customer"]] == (rows["topic"] == 0), 9, 1)
+    schema = pq.read_schema("artifacts/voice/baskets.parquet")
+    pq.write_table(pa.table(rows).cast(schema), "artifacts/voice/baskets.parquet", write_page_checksum=True)
+    assert main("segment") == 0
+    told = {one["segment"]: one["voice"] for one in result(copied_night)["segments"]}
+    first = told[segment[0]]["baskets"]
+    assert [row["name"] for row in first] == ["milk, bread"]
+    assert first[0]["lift"] == pytest.approx(9.0, rel=1e-3)
+    assert first[0]["people"] == inside.sum()
+    assert all(one["reviews"] == [] for one in told.values())
 
 
 def test_the_classifier_reads_back(segmented):

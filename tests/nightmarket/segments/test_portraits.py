@@ -6,7 +6,7 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 from nightmarket.histories import Histories
-from nightmarket.segments import answers, group_worth, names, rate, reached, strategy, traits, worth
+from nightmarket.segments import answers, group_worth, more_often, names, rate, reached, strategy, traits, worth
 
 T = pd.Timestamp
 
@@ -131,3 +131,29 @@ def test_a_history_too_short_to_judge_gives_no_value():
     lines, _ = weekly_buyers(weeks=14)
     assert worth(lines, 0, 13, seed=1) is None
     assert worth(lines, 0, 15, seed=1).weeks == 4
+
+
+def test_more_often_covers_the_lift_and_finds_nothing_where_there_is_nothing():
+    rng = np.random.default_rng(4)
+    member = np.arange(400) < 160
+    covered = false = 0
+    for _ in range(200):
+        total = rng.integers(1, 30, 400).astype(float)
+        mean = np.where(member, 0.3, 0.2)
+        chance = rng.beta(8 * mean, 8 * (1 - mean))
+        counts = np.column_stack([rng.binomial(total.astype(int), chance), rng.binomial(total.astype(int), 0.1)])
+        found = {row["topic"]: row for row in more_often(counts, total, member, questions=1)}
+        covered += 0 in found and found[0]["low"] < 1.5 < found[0]["high"]
+        false += 1 in found
+    assert covered >= 180
+    assert false <= 14
+
+
+def test_a_topic_of_19_people_of_the_group_is_not_told():
+    member = np.arange(400) < 200
+    for people in (19, 20):
+        counts = np.zeros((400, 1))
+        counts[:people] = 10
+        counts[300] = 1
+        told = more_often(counts, np.full(400, 10.0), member, questions=1)
+        assert [row["people"] for row in told] == [20] * (people == 20)
