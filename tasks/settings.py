@@ -25,6 +25,7 @@ STAGES = (
     "plan",
     "compose",
     "readout",
+    "drift",
     "report",
 )
 STEPS = ("snapshot", "register", "launch", "find", "shrink")

@@ -27,6 +27,7 @@ PARAMS = {
     "register": {},
     "score": {"num_recommendations": 5},
     "plan": {"budget": 30.0, "margin": 0.5, "channels": {"email": {"cost": 0.01, "capacity": 4}}},
+    "drift": {},
     "report": {},
 }
 

@@ -1,0 +1,78 @@
+"""Is tonight further off than its own past nights were? One answer for all columns together."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightmarket.drift.nights import MIN_NIGHTS
+
+Doubles = NDArray[np.float64]
+LEAST_SCALE = 0.25
+"""Of a logarithm: a distance that hardly varies must still grow by a quarter to count as one step."""
+
+WILD = 6.0
+"""Steps above the median night."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """T nights, tonight last; S statistics.
+
+    scores   (S, T)  robust steps above the statistic's median night, NaN where nothing could be said
+    unsettled  (S,) statistics that are left out: too many of their past nights were far off
+    largest  (T,)    over the statistics; -inf where none could be said
+    limit    what `alpha` of the past nights lie above: a statistic above it has drifted
+    p        share of the nights, tonight included, whose largest score is at least tonight's
+    """
+
+    scores: Doubles
+    unsettled: NDArray[np.bool_]
+    largest: Doubles
+    limit: float
+    p: float
+
+    @property
+    def drifted(self) -> NDArray[np.bool_]:
+        """(S,) which statistics lie above the limit tonight."""
+        found: NDArray[np.bool_] = np.nan_to_num(self.scores[:, -1], nan=-np.inf) > self.limit
+        return found
+
+
+def judge(distance: Doubles, floor: Doubles, alpha: float) -> Verdict:
+    """Max-T over the statistics (Westfall and Young, 1993), with past nights in the place of permutations.
+
+    distance  (S, T)  of each statistic on each night, tonight last, NaN where nothing could be said
+    floor     (S,)    distances that are as good as none
+    alpha     false alarms per night that are accepted, over all statistics together
+
+    Each statistic is set on a scale of its own nights, tonight included, by median and median deviation of the
+    logarithm; the largest score of a night is compared with the largest scores of the others, so that many columns
+    raise no more alarms than one. A statistic that was WILD on more than `alpha` of its own past nights would set the
+    limit for all others, so it is left out. Where the nights are stationary, tonight's rank among them is uniform on
+    average over many nights, however much neighbours are alike.
+    """
+    logs = np.log(distance + floor[:, None])
+    with np.errstate(invalid="ignore"):
+        enough = np.isfinite(logs).sum(axis=1) > MIN_NIGHTS
+        logs = np.where(enough[:, None], logs, np.nan)
+        centre = _median(logs)
+        scale = np.maximum(1.4826 * _median(np.abs(logs - centre)), LEAST_SCALE)
+        scores: Doubles = (logs - centre) / scale
+    wild = np.nan_to_num(scores[:, :-1], nan=-np.inf) > WILD
+    unsettled: NDArray[np.bool_] = np.asarray(wild.sum(axis=1) > alpha * scores.shape[1])
+    scores[unsettled] = np.nan
+    largest = np.where(np.isnan(scores), -np.inf, scores).max(axis=0, initial=-np.inf)
+    past = np.sort(largest[:-1])[::-1]
+    allowed = math.floor(alpha * largest.size)
+    limit = float(past[allowed - 1]) if 1 <= allowed <= past.size else math.inf
+    at_least = int((past >= largest[-1]).sum()) + 1
+    return Verdict(scores, unsettled, largest, limit, at_least / largest.size)
+
+
+def _median(values: Doubles) -> Doubles:
+    """(S, 1) medians that leave NaN out; 0 for a row of nothing else."""
+    empty = np.asarray(np.isnan(values).all(axis=1))
+    found: Doubles = np.asarray(np.nanmedian(np.where(empty[:, None], 0.0, values), axis=1, keepdims=True))
+    return found

@@ -1,0 +1,241 @@
+"""Does tonight look like what the champion was trained on?
+
+reads   artifacts/validate/clean, artifacts/prepare, artifacts/embed, artifacts/score, data/champion/receipt.json
+writes  artifacts/drift   drift.json: the verdict and every column; nights.parquet: how far off each past night was;
+                          shares.parquet: what the reference looked like, and tonight
+"""
+
+import logging
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pydantic import Field
+
+from nightmarket.drift import daily, texts
+from nightmarket.drift.findings import findings, moved, told
+from nightmarket.drift.nights import REFERENCE_DAYS, WEEK, Nights, nights
+from nightmarket.drift.summaries import FLOOR, Summary, every_distance
+from nightmarket.drift.verdict import judge
+from nightmarket.encoding import lookup, text_hashes
+from nightmarket.histories import local_days, monday, offsets
+from tasks import storage
+from tasks.settings import StageSettings
+
+CLEAN = storage.ARTIFACTS / "validate" / "clean"
+PREPARED = storage.ARTIFACTS / "prepare"
+OUT = storage.ARTIFACTS / "drift"
+HISTORY_DAYS = 60 * WEEK
+"""Older days play no part: a year and its season are enough."""
+NEW_DAYS = 28
+SHARES = pa.schema(
+    [(name, pa.string()) for name in ("table", "column", "value")]
+    + [(name, pa.float64()) for name in ("reference", "week")]
+)
+log = logging.getLogger("nightmarket")
+NUMBERS = ("quantity", "value", "discount", "coupon", "price paid", "hour")
+CATEGORIES = ("kind", "channel", "department", "brand")
+MAY_MISS = ("value", "discount", "coupon", "basket_id", "channel", "title", "brand", "department")
+
+
+class Settings(StageSettings):
+    """What counts as drift."""
+
+    alpha: float = Field(
+        0.03, gt=0, lt=0.5, description="nights with a false alarm that are accepted, over all columns together"
+    )
+    seed: int = Field(17, ge=0, description="seed of the random projections of text vectors")
+
+
+@dataclass(frozen=True)
+class Span:
+    """Days since 1970-01-01 of the summaries, what the champion learned from, and how far back a fresh one would look.
+
+    trained  days that the champion learned from, counted from `first`
+    gap      days between the training window of a model trained tonight and tonight's week
+    """
+
+    first: int
+    last: int
+    trained: int
+    gap: int
+
+    @property
+    def days(self) -> int:
+        """How many."""
+        return self.last - self.first + 1
+
+    @property
+    def all(self) -> tuple[int, int]:
+        """First and last day."""
+        return self.first, self.last
+
+    @property
+    def reference(self) -> tuple[int, int]:
+        """First and last day of the reference."""
+        end = self.first + self.trained - 1
+        return end - REFERENCE_DAYS + 1, end
+
+
+def run(settings: Settings) -> None:
+    """Write artifacts/drift."""
+    snapshot = storage.read_json(CLEAN / "snapshot.json")
+    windows = storage.read_json(PREPARED / "windows.json")
+    receipt = storage.read_json(storage.CHAMPION / "receipt.json")
+    engine = ibis.duckdb.connect(threads=1)  # sums of floats depend on their order
+    try:
+        events = _events(engine, snapshot["time_zone"])
+        span = _span(events, snapshot, windows, receipt)
+        summaries = list(_summaries(engine, events, span, settings.seed))
+    finally:
+        engine.disconnect()
+    when = nights(span.days, span.trained, span.gap)
+    names, distance = every_distance(summaries, when)
+    floor = np.array([FLOOR[statistic] for _, statistic in names])
+    verdict = judge(distance, floor, settings.alpha if when.testable else 0.0)
+    columns = findings(names, distance, verdict, when, span.first)
+    content = {
+        "as_of": windows["as_of"],
+        "champion": receipt["version"],
+        "week": [_date(span.last - WEEK + 1), _date(span.last)],
+        "reference": [_date(day) for day in span.reference],
+        "alpha": settings.alpha,
+        "num_nights": len(when) - 1,
+        "tested": when.testable,
+        "drifted": any(one["drifted"] for one in columns),
+        "p": round(verdict.p, 6) if when.testable else None,
+        "limit": _finite(verdict.limit),
+        "score": _finite(verdict.largest[-1]),
+        "columns": columns,
+        "fresh": _fresh(summaries[0], when, span, snapshot["last_full_day"]),
+        "words": told(columns, len(when) - 1, when.testable),
+    }
+    storage.write_json(content, OUT / "drift.json")
+    past = {
+        "day": (when.stop + span.first - 1).astype(np.int32),
+        "score": np.array([_finite(score) for score in verdict.largest], np.float64),
+    }
+    storage.write_table(pa.table(past), OUT / "nights.parquet")
+    storage.write_table(_shares(summaries, when), OUT / "shares.parquet")
+    log.info("drift: %s", content["words"])
+
+
+def _events(engine: ibis.BaseBackend, time_zone: str) -> ir.Table:
+    """Events with the shop's day and hour, and what is known of the product."""
+    events = engine.read_parquet(CLEAN / "events.parquet")
+    bounds = events.agg(first=events.timestamp.min(), last=events.timestamp.max()).to_pandas().iloc[0]
+    first, last = (pd.Timestamp(bounds[name]).to_pydatetime().replace(tzinfo=None) for name in ("first", "last"))
+    shifts = offsets(time_zone, first, last)
+    dated = local_days(events, shifts)
+    seconds = dated.timestamp.epoch_seconds()
+    shift = ibis.cases(*[(seconds >= start, shift) for start, shift in reversed(shifts)], else_=shifts[0][1])
+    bought = (dated.kind == "purchase") & (dated.quantity > 0)
+    dated = dated.mutate(
+        {
+            "hour": ((seconds + shift) % 86_400 / 3600).floor().cast("float64"),
+            "price paid": bought.ifelse(dated.value / dated.quantity, ibis.null("float64")),
+        }
+    )
+    products = engine.read_parquet(PREPARED / "products.parquet")
+    told = products["product_id", "title", "brand", "department", "text_id"]
+    return dated.left_join(told, "product_id")
+
+
+def _span(events: ir.Table, snapshot: dict[str, Any], windows: dict[str, Any], receipt: dict[str, Any]) -> Span:
+    """The summaries' days end with the last full day of the snapshot, or with the last events where those are older."""
+    bounds = events.agg(first=events.day.min(), last=events.day.max()).to_pandas().iloc[0]
+    last = min(_number(date.fromisoformat(snapshot["last_full_day"])), int(bounds["last"]))
+    first = max(int(bounds["first"]), last - HISTORY_DAYS + 1)
+    learned_until = _number(monday(int(receipt["trained_until"]) + 1))
+    fresh = _number(monday(int(windows["test"]["fit_until"]) + 1))
+    gap = max(last - WEEK + 1 - fresh, 0)
+    return Span(first, last, min(learned_until, last - WEEK + 1) - first, gap)
+
+
+def _summaries(engine: ibis.BaseBackend, events: ir.Table, span: Span, seed: int) -> Iterator[Summary]:
+    bought = events.filter((events.kind == "purchase") & (events.quantity > 0))
+    first_sale = bought.filter(bought.text_id.notnull()).group_by("product_id").agg(day=bought.day.min())
+    products = engine.read_parquet(PREPARED / "products.parquet")
+    new = engine.create_table("new", first_sale.inner_join(products, "product_id"), temp=True)
+    inside = engine.create_table("inside", events.filter(events.day.between(*span.all)), temp=True)
+    yield daily.volume(inside, "events", "rows", span.all)
+    yield daily.volume(inside, "events", "customers", span.all, per="customer_id")
+    yield from daily.missing(inside, "events", MAY_MISS, span.all)
+    for name in NUMBERS:
+        yield from _there(daily.number(inside, "events", name, span.reference, span.all))
+    for name in CATEGORIES:
+        yield from _there(daily.category(inside, "events", name, span.reference, span.all))
+    log.info("drift: %s events by day", f"{int(inside.count().to_pandas()):,}")
+    yield from _of_customers(engine, inside, span)
+    yield daily.volume(new, "products", "new products", span.all)
+    yield from _there(daily.number(new, "products", "price", span.reference, span.all))
+    yield from _there(daily.category(new, "products", "department", span.reference, span.all))
+    yield from _of_texts(inside, new, span, seed)
+
+
+def _of_customers(engine: ibis.BaseBackend, inside: ir.Table, span: Span) -> Iterator[Summary]:
+    """Attributes of the customers of each day; each customer counts once a day."""
+    customers = engine.read_parquet(PREPARED / "customers.parquet")
+    seen = inside[["customer_id", "day"]].distinct().inner_join(customers, "customer_id")
+    age = seen.day - (seen.first_week * WEEK + _number(monday(0)))
+    seen = seen.mutate({"with the shop": (age < NEW_DAYS).ifelse("new", "known")})
+    seen = engine.create_table("seen", seen, temp=True)
+    attributes = [name for name in customers.columns if name.startswith("attr_")]
+    for name in ("with the shop", *attributes):
+        yield from _there(daily.category(seen, "customers", name, span.reference, span.all, per="customer_id"))
+    if attributes:
+        yield from daily.missing(seen, "customers", attributes, span.all)
+
+
+def _of_texts(inside: ir.Table, new: ir.Table, span: Span, seed: int) -> Iterator[Summary]:
+    """What is bought and what is new, by the vectors of the frozen language model."""
+    stored = storage.read_tensors(storage.ARTIFACTS / "embed" / "vectors.safetensors")
+    names = storage.read_table(PREPARED / "texts.parquet", ["text"])["text"].to_pylist()
+    vectors, _ = lookup(text_hashes(names), stored["hashes"], stored["vectors"])
+    bought = inside.filter((inside.kind == "purchase") & (inside.quantity > 0) & inside.text_id.notnull())
+    for name, rows in (("texts of what is bought", bought), ("texts of new products", new)):
+        told = rows.group_by(["day", "text_id"]).agg(num=rows.count()).order_by(["day", "text_id"]).to_pandas()
+        told = told[told["day"].between(*span.all)]
+        day, text = told["day"].to_numpy(np.int64) - span.first, told["text_id"].to_numpy(np.int64)
+        yield from _there(texts.vectors(name, text, day, told["num"].to_numpy(), vectors, span.days, seed))
+
+
+def _fresh(rows: Summary, when: Nights, span: Span, last_full_day: str) -> dict[str, Any]:
+    """The last day with events, and the full days since on which this shop usually has some."""
+    until = _number(date.fromisoformat(last_full_day))
+    open_days = set(range(WEEK))
+    if len(when) and when.testable:
+        usual = when.weekdays(rows.counts[:, 0])[1][-1]
+        open_days = {(span.last - WEEK + 1 + place) % WEEK for place in np.flatnonzero(usual > 0)}
+    silent = [day for day in range(span.last + 1, until + 1) if day % WEEK in open_days]
+    return {"last_events": _date(span.last), "last_full_day": last_full_day, "silent_days": len(silent)}
+
+
+def _there(summary: Summary | None) -> list[Summary]:
+    return [] if summary is None else [summary]
+
+
+def _shares(summaries: list[Summary], when: Nights) -> pa.Table:
+    """Share of each bin and value, in the reference and in tonight's week."""
+    names = ("table", "column", "value", "reference", "week")
+    rows: list[tuple[Any, ...]] = [(one.table, one.name, *row) for one in summaries for row in moved(one, when)]
+    return pa.table({name: [row[i] for row in rows] for i, name in enumerate(names)}, schema=SHARES)
+
+
+def _number(day: date) -> int:
+    return (day - date(1970, 1, 1)).days
+
+
+def _date(day: int) -> str:
+    return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
+
+
+def _finite(number: float) -> float | None:
+    return float(f"{number:.6g}") if math.isfinite(number) else None
