@@ -59,7 +59,7 @@ class Browser:
 
     def value(self, expression: str) -> Any:
         """What an expression gives in the page."""
-        return self.ask("Runtime.evaluate", expression=expression, returnByValue=True)["result"]["value"]
+        return self.ask("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
 
     def open(self, address: str) -> None:
         """Show a file:// address and wait until it is there."""

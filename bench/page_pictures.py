@@ -1,50 +1,82 @@
-"""Pictures of the morning page for the documentation.
+"""Pictures of the morning page for the documentation, and the page itself as a sample.
 
-    python -m bench.page_pictures [--page artifacts/report/index.html] [--out docs/images]
+    python -m bench.page_pictures [--page artifacts/report/index.html] [--docs docs]
 
-Writes report.png (the top) and report-{plan,copy,segments,demand}.png, 1100 px wide and light.
+Writes docs/images/report.png (the top), docs/images/report-PART.png and docs/sample/index.html.
 """
 
 import argparse
+import shutil
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.browser import CHROMIUM, Browser
 
-WIDTH = 1100
+MOST_BYTES = 3_000_000
+
+
+class Part(NamedTuple):
+    """A picture from the top of one element to the end of another, and no higher than so many pixels."""
+
+    first: str
+    last: str
+    most: int
+    width: int = 1100
+    scheme: str = "light"
+
+
 PARTS = {
-    "report": ("header.top", "#gate", 1400),
-    "report-plan": ("#plan", "#plan", 1250),
-    "report-copy": ("#copy", "#copy article", 1400),
-    "report-segments": ("#segments", "#segments", 1560),
-    "report-demand": ("#demand", "#demand", 1400),
+    "report": Part("header.top", "header.top", 1100),
+    "report-phone": Part("header.top", "header.top", 1500, 390, "dark"),
+    "report-gate": Part("#gate", "#intake", 1500),
+    "report-versions": Part("#versions:has(svg)", "#versions", 700),
+    "report-plan": Part("#plan", "#plan", 1250),
+    "report-copy": Part("#copy", "#copy article", 800),
+    "report-launches": Part("#launches", "#launches", 1500),
+    "report-voice": Part("#voice", "#voice", 1500),
+    "report-segments": Part("#segments", "#segments", 1560),
+    "report-demand": Part("#demand", "#demand", 1400),
+    "report-lineage": Part("#lineage", "#lineage", 2000),
 }
-"""Picture: from the top of one element to the end of another, and no higher than so many pixels."""
 
 
-def main(page: Path, out: Path) -> None:
-    """Write the pictures of a page."""
+def main(page: Path, docs: Path) -> None:
+    """Write the pictures of a page, and the page as the sample; what the page lacks has no picture."""
+    if page.stat().st_size > MOST_BYTES:
+        raise SystemExit(f"{page} has {page.stat().st_size:,} bytes, more than {MOST_BYTES:,}")
+    for folder in ("images", "sample"):
+        (docs / folder).mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(page, docs / "sample" / "index.html")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = Browser(Path(profile))
         try:
             browser.open(page.resolve().as_uri())
-            browser.size(WIDTH, "light")
-            for name, (first, last, most) in PARTS.items():
-                top, end = (
-                    browser.value(f"document.querySelector('{of}').getBoundingClientRect().{edge} + scrollY")
-                    for of, edge in ((first, "top"), (last, "bottom"))
-                )
-                clip = {"x": 0, "y": top, "width": WIDTH, "height": min(end - top + 40, most), "scale": 1}
-                (out / f"{name}.png").write_bytes(browser.picture(clip=clip))
+            browser.value("document.querySelector('.back').remove()")
+            for name, part in PARTS.items():
+                _picture(browser, part, docs / "images" / f"{name}.png")
         finally:
             browser.close()
+
+
+def _picture(browser: Browser, part: Part, out: Path) -> None:
+    if not browser.value(f"document.querySelectorAll('{part.first}').length"):
+        print(f"{out.name}: the page has no {part.first}")
+        return
+    browser.size(part.width, part.scheme)
+    top, end = (
+        browser.value(f"document.querySelector('{of}').getBoundingClientRect().{edge} + scrollY")
+        for of, edge in ((part.first, "top"), (part.last, "bottom"))
+    )
+    clip = {"x": 0, "y": top, "width": part.width, "height": min(end - top + 40, part.most), "scale": 1}
+    out.write_bytes(browser.picture(clip=clip))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--page", type=Path, default=Path("artifacts/report/index.html"))
-    parser.add_argument("--out", type=Path, default=Path("docs/images"))
+    parser.add_argument("--docs", type=Path, default=Path("docs"))
     given = parser.parse_args()
     if not CHROMIUM:
         raise SystemExit("no Chromium on this machine: nothing to open the page with")
-    main(given.page, given.out)
+    main(given.page, given.docs)

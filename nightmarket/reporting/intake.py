@@ -19,11 +19,24 @@ class TableRow:
 
 
 @dataclass(frozen=True)
+class SourceRow:
+    """What one source brought to a table; `merged` rows went into another source's row of the same thing."""
+
+    source: str
+    table: str
+    rows: str
+    change: str
+    set_aside: str
+    merged: str
+
+
+@dataclass(frozen=True)
 class Intake:
-    """The section's words and rows."""
+    """The section's words and rows; `sources` is empty where one source brought everything."""
 
     summary: str
     tables: tuple[TableRow, ...]
+    sources: tuple[SourceRow, ...]
     reasons: tuple[tuple[str, str, str], ...]
     warnings: tuple[str, ...]
 
@@ -38,7 +51,18 @@ def intake(night: Night) -> Intake | None:
         (name, reason, int(number)) for name, table in tables.items() for reason, number in table["reasons"].items()
     ]
     told = tuple((name, reason, words.count(n)) for name, reason, n in sorted(reasons, key=lambda row: (-row[2], row)))
-    return Intake(_summary(night, tables), rows, told, tuple(_warnings(night)))
+    return Intake(_summary(night, tables), rows, tuple(_sources(tables)), told, tuple(_warnings(night)))
+
+
+def _sources(tables: Mapping[str, Any]) -> list[SourceRow]:
+    """A row per source and table, tables in their order."""
+    found = []
+    for name, table in sorted(tables.items(), key=lambda item: -item[1]["rows"]):
+        for source, part in (table.get("sources") or {}).items():
+            row = _row(name, part)
+            merged = words.count(part["merged"]) if part.get("merged") else "none"
+            found.append(SourceRow(str(source), name, row.rows, row.change, row.set_aside, merged))
+    return found
 
 
 def _row(name: str, table: Mapping[str, Any]) -> TableRow:
@@ -73,6 +97,17 @@ def _warnings(night: Night) -> list[str]:
     for table, columns in sorted((validation.get("dropped_columns") or {}).items()):
         names = words.listed([str(column) for column in columns])
         told.append(f"{table}: {names} {'is' if len(columns) == 1 else 'are'} not in the contract and stayed behind.")
+    for table, counts in sorted(validation["tables"].items()):
+        for source, part in (counts.get("sources") or {}).items():
+            if part.get("never_filled"):
+                empty = words.listed([str(column) for column in part["never_filled"]])
+                told.append(f"{table} of {source}: {empty} never has a value, as other sources have.")
+    for table, found in sorted((validation.get("conflicts") or {}).items()):
+        if found.get("rows"):
+            columns = words.listed([f"{name} {words.count(num)}" for name, num in found["columns"].items()])
+            told.append(
+                f"{table}: sources disagree in {words.things(found['rows'], 'row')} ({columns}); the first holds."
+            )
     for table, number in sorted((snapshot.get("after_business_date") or {}).items()):
         told.append(f"{table}: {words.count(number)} rows lie after the business date and were left for another night.")
     return told

@@ -62,7 +62,11 @@ def _to_look_at(night: Night) -> Iterator[Item]:
 
 
 def _tables(tables: Any) -> Iterator[Item]:
+    """What deserves a look, of tables and of what each source brought to them."""
+    every = dict(tables)
     for name, table in tables.items():
+        every |= {f"{name} of {source}": part for source, part in (table.get("sources") or {}).items()}
+    for name, table in every.items():
         rows, aside, before = table["rows"], table["set_aside"], table.get("previous_rows")
         if aside and aside >= ASIDE * rows:
             text = f"{name}: {words.share(aside, rows)} of the rows were set aside, {words.count(aside)}."

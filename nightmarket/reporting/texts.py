@@ -101,9 +101,11 @@ def _brief(rows: list[Mapping[str, Any]], facts: Mapping[str, Any], night: Night
         text = Text(FORMS.get(row["form"], row["form"]), row["text"], len(row["text"]))
         messages.setdefault(row["place"], []).append(text)
     segment = str(first["segment"])
+    named = (facts.get("product") or {}).get("name") or (facts.get("offer") or {}).get("applies to")
     return BriefView(
-        title=f"{first['offer']}",
-        note=f"segment {segment}{f', {segments[segment]}' if segment in segments else ''}; {first['channel']}",
+        title=str(named or first["offer"]),
+        note=(f"offer {first['offer']}; " if named else "")
+        + f"segment {segment}{f', {segments[segment]}' if segment in segments else ''}; {first['channel']}",
         language="zh-Hans" if first["locale"] == "zh" else "en",
         messages=tuple(tuple(texts) for _, texts in sorted(messages.items())),
         facts=tuple(_flat(facts)),
@@ -111,10 +113,16 @@ def _brief(rows: list[Mapping[str, Any]], facts: Mapping[str, Any], night: Night
 
 
 def _flat(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Facts as a reader compares them with a text, those of the offer first."""
+    """Facts as a reader compares them with a text, those of the offer first; nothing is said twice."""
     found = [(name, _said(value)) for name, value in (facts.get("offer") or {}).items()]
     found += [(f"product, {name}", _said(value)) for name, value in (facts.get("product") or {}).items()]
-    return found + [(name, _said(facts[name])) for name in ("why", "praised_for", "currency") if name in facts]
+    found += [
+        (name.replace("_", " "), _said(facts[name])) for name in ("why", "praised_for", "currency") if facts.get(name)
+    ]
+    once: dict[str, tuple[str, str]] = {}
+    for name, value in found:
+        once.setdefault(value.casefold(), (name, value))
+    return list(once.values())
 
 
 def _said(value: Any) -> str:

@@ -212,6 +212,22 @@ def test_the_intake_counts_and_warns():
     assert [warning.split(":")[0] for warning in view.warnings] == ["events", "events"]
 
 
+def test_what_each_source_brought_stands_beside_its_table():
+    part = {"rows": 300, "set_aside": 30, "merged": 7, "previous_rows": 300, "never_filled": ["coupon"], "reasons": {}}
+    table = {"rows": 1000, "set_aside": 30, "reasons": {}, "previous_rows": 1000, "sources": {"north": part}}
+    conflicts = {"customers": {"rows": 4, "columns": {"city": 3, "born": 1}}}
+    told = {"tables": {"events": table}, "expectations": 9, "conflicts": conflicts}
+    view = intake(night(validation=told))
+    assert view is not None
+    (row,) = view.sources
+    assert (row.source, row.table, row.rows, row.change) == ("north", "events", "300", "unchanged")
+    assert (row.set_aside, row.merged) == ("30 (10%)", "7")
+    assert view.warnings == (
+        "events of north: coupon never has a value, as other sources have.",
+        "customers: sources disagree in 4 rows (city 3 and born 1); the first holds.",
+    )
+
+
 def test_importance_is_a_share_of_all_gain_with_the_largest_first():
     rows = importance(night(importance={"rank": {"a_b": 25.0, "c": 75.0, "d": 0.0}, "launch": {"x": 99.0}}))
     assert [(name, share) for name, _, share in rows] == [("c", "75%"), ("a b", "25%")]
