@@ -122,6 +122,7 @@ def test_one_column_that_moves_is_found_among_many_that_do_not():
 def test_a_column_without_usual_nights_is_left_out_and_does_not_hide_the_others():
     rng = np.random.default_rng(13)
     columns = [settled(rng) for _ in range(3)]
+    columns[0] = rng.multinomial(3000, [0.2] * 5, 330).astype(float)
     columns[0][288:295, :] = [3000, 0, 0, 0, 0]  # a week of another shop, which lies in no reference
     columns[1][-7:, 2] = 0
     summaries = [
