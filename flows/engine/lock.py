@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nightmarket.contracts import InputError
+from tasks import storage
 
 SAY_EVERY_S = 10.0
 LOOK_EVERY_S = 0.5
@@ -42,10 +43,13 @@ async def run_lock(
         await _take(descriptor, path, wait_s, say)
         dead = holder(path)
         mine = {"run": run, "pid": os.getpid(), "host": socket.gethostname(), "since": _now(), **(note or {})}
+        storage.hook("lock.taken")
         _write(descriptor, json.dumps(mine))
+        storage.hook("lock.named")
         try:
             yield Held(descriptor, dead)
         finally:
+            storage.hook("lock.done")
             _write(descriptor, "")
     finally:
         os.close(descriptor)

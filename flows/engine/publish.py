@@ -2,12 +2,20 @@
 
 import contextlib
 import hashlib
+import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from flows.engine import dag, lock
+import yaml
+
+from flows.engine import dag, lock, worktree
 from flows.engine.worktree import RECORDS
+from tasks import storage
+
+Say = Callable[[str], None]
 
 
 def records_digest(root: Path) -> str:
@@ -19,11 +27,12 @@ def records_digest(root: Path) -> str:
     return digest.hexdigest()
 
 
-def publish(home: Path, tree: Path, name: str, *, started_from: str, say: Callable[[str], None]) -> bool:
+def publish(home: Path, tree: Path, name: str, *, started_from: str, say: Say) -> bool:
     """Copy the run's records to the main checkout and check their files out there; False when it was left alone.
 
     Records that changed since the run started belong to somebody (a `dvc repro` by hand, a `git checkout`): then
     nothing is touched. Outputs that differ from what DVC recorded are moved to .nightmarket/set-aside/NAME first.
+    What is about to happen is written down first, so that the next run finishes it after a kill.
     """
     if records_digest(home) != started_from:
         say(
@@ -32,16 +41,87 @@ def publish(home: Path, tree: Path, name: str, *, started_from: str, say: Callab
         )
         return False
     lock.heal_dvc(home)
-    recorded = _outputs_as_recorded(home)
-    for record in RECORDS:
-        if (tree / record).exists():
-            _replace(tree / record, home / record)
-    with dag.repo(home) as repo:
-        for path in (Path(out.fs_path) for out in repo.index.outs):
-            if path.exists() and path not in recorded:
-                _set_aside(path, home, name, say)
-        repo.checkout(force=True, allow_missing=True)
+    intent = {
+        "run": name,
+        "old": _texts(home),
+        "new": {**_texts(home), **_texts(tree)},
+        "recorded": sorted(str(path.relative_to(home)) for path in _outputs_as_recorded(home)),
+    }
+    storage.hook("publish.begin")
+    storage.write_json(intent, _journal(home))
+    _finish(home, intent, say)
     return True
+
+
+def resume(home: Path, say: Say) -> bool:
+    """Finish a publication that a kill cut short; False where none was. Under the run lock."""
+    journal = _journal(home)
+    try:
+        intent = json.loads(journal.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        journal.unlink(missing_ok=True)
+        return False
+    found, run = _texts(home), intent["run"]
+    if any(found.get(record) not in (intent["old"].get(record), intent["new"].get(record)) for record in RECORDS):
+        say(f"{run} was killed while it was published, and its records were changed since; they are left alone")
+        journal.unlink()
+        return False
+    say(f"{run} was killed while it was published; its publication is finished now")
+    _finish(home, intent, say)
+    return True
+
+
+def _finish(home: Path, intent: dict[str, Any], say: Say) -> None:
+    for record, text in intent["new"].items():
+        _write(home / record, text)
+        storage.hook("publish.record")
+    recorded = {home / path for path in intent["recorded"]}
+    storage.hook("publish.recorded")
+    with dag.repo(home) as repo:
+        outs = [Path(out.fs_path) for out in repo.index.outs]
+        for path in outs:
+            if path.exists() and path not in recorded:
+                _set_aside(path, home, intent["run"], say)
+        _bring_champion(home)
+        storage.hook("publish.champion")
+        repo.checkout(force=True, allow_missing=True)
+    storage.hook("publish.filled")
+    _journal(home).unlink()
+    storage.hook("publish.done")
+
+
+def _bring_champion(home: Path) -> None:
+    """Swap data/champion as a whole; DVC would change it file by file under a reader's eyes."""
+    record, target = home / f"{storage.CHAMPION}.dvc", home / storage.CHAMPION
+    cache = worktree.cache(home) / "files" / "md5"
+    if not record.exists() or not target.exists():
+        return
+    out = yaml.safe_load(record.read_text(encoding="utf-8"))["outs"][0]
+    try:
+        listed = {one["relpath"]: one["md5"] for one in json.loads(_object(cache, out["md5"]).read_bytes())}
+    except (OSError, ValueError, KeyError):
+        return  # DVC says what is missing
+    if listed == _checksums(target):
+        return
+    fresh = target.with_name(f".{target.name}.{os.getpid()}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    for name, checksum in listed.items():
+        (fresh / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(_object(cache, checksum), fresh / name)
+    storage.hook("publish.copied")
+    storage.swap(fresh, target)
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        for path in files
+    }
+
+
+def _object(cache: Path, checksum: str) -> Path:
+    return cache / checksum[:2] / checksum[2:]
 
 
 def _outputs_as_recorded(home: Path) -> set[Path]:
@@ -54,16 +134,25 @@ def _outputs_as_recorded(home: Path) -> set[Path]:
         }
 
 
-def _set_aside(path: Path, home: Path, name: str, say: Callable[[str], None]) -> None:
+def _set_aside(path: Path, home: Path, name: str, say: Say) -> None:
     relative = path.relative_to(home)
     target = home / ".nightmarket" / "set-aside" / name / relative
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(path, target)
+    storage.hook("publish.aside")
     say(f"{relative} held changes that DVC does not know; moved to {target.relative_to(home)}")
 
 
-def _replace(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.tmp")
-    shutil.copyfile(source, temporary)
-    temporary.replace(target)
+def _journal(home: Path) -> Path:
+    return home / ".nightmarket" / "publishing.json"
+
+
+def _texts(root: Path) -> dict[str, str]:
+    return {record: (root / record).read_text(encoding="utf-8") for record in RECORDS if (root / record).exists()}
+
+
+def _write(path: Path, text: str) -> None:
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return
+    with storage.replacing(path, len(text.encode())) as temporary:
+        temporary.write_text(text, encoding="utf-8")

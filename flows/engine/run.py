@@ -11,9 +11,9 @@ from typing import Any
 from prefect import get_run_logger
 from prefect.states import Completed
 
-from flows.engine import dag, lock, outcome, overrides, publish, rebuild, stage, worktree
+from flows.engine import dag, lock, outcome, overrides, publish, rebuild, recovery, registered, stage, watch, worktree
 from nightmarket.contracts import InputError
-from tasks import lineage, storage
+from tasks import storage
 
 SNAPSHOT = dag.Stage("snapshot", timeout_s=7200, retries=1)
 REGISTER = dag.Stage("register", timeout_s=1800, retries=1)
@@ -46,6 +46,7 @@ class Run:
 
         async def work() -> Any:
             await self._command(SNAPSHOT.name, stage.python_task(SNAPSHOT.name))
+            storage.hook("run.snapshot")
             if not self._track("data/raw"):
                 return stage.skipped("the source has not changed")
             return None
@@ -93,6 +94,7 @@ class Run:
                 return stage.skipped("inputs, code and parameters unchanged")
             said = await self._command(one.name, stage.dvc_repro(one.name, force=forced))
             self._status = None
+            storage.hook("run.stage")
             if f"Stage '{one.name}' is cached" in said:
                 return Completed(name="Cached", message="seen before; outputs taken from the cache")
             return None
@@ -121,7 +123,9 @@ class Run:
             self.decision = outcome.decision(self.tree, said)
             if (self.tree / storage.CHAMPION).exists():
                 self._track(str(storage.CHAMPION))
-            self._note_registered()
+            storage.hook("run.registered")
+            registered.note(self.home, self.tree)
+            storage.hook("run.noted")
             return None
 
         await self._timed(REGISTER, work)
@@ -206,6 +210,7 @@ class Run:
             return False
         with dag.repo(self.tree) as repo:
             repo.add([str(self.tree / path)], no_commit=False)
+        storage.hook("run.tracked")
         self._status = None
         return True
 
@@ -224,27 +229,10 @@ class Run:
         finally:
             self.seconds[one.name] = time.perf_counter() - started
 
-    def _registered(self) -> Path:
-        return self.home / ".nightmarket" / "registered.json"
-
-    def _registration(self) -> dict[str, str]:
-        champion, database = self.tree / "data/champion.dvc", (self.home / "mlruns" / "mlflow.db").stat()
-        return {
-            "lock_hash": lineage.lock_hash(self.tree / "dvc.lock"),
-            "champion": champion.read_text(encoding="utf-8") if champion.exists() else "",
-            "database": f"{database.st_size} {database.st_mtime_ns}",
-        }
-
     def _is_registered(self) -> bool:
-        """Whether MLflow has seen this very model, so that the seconds of asking it can be saved."""
-        if {one.name for one in self.stages if one.phase == "retrain"} & set(self.ran):
-            return False
-        known = (self.home / "mlruns" / "mlflow.db").exists() and self._registered().exists()
-        return known and storage.read_json(self._registered()) == self._registration()
-
-    def _note_registered(self) -> None:
-        if (self.home / "mlruns" / "mlflow.db").exists():
-            storage.write_json(self._registration(), self._registered())
+        """Whether nothing was trained in this run that MLflow has not seen."""
+        trained = {one.name for one in self.stages if one.phase == "retrain"} & set(self.ran)
+        return not trained and registered.known(self.home, self.tree)
 
 
 def _tail(key: str) -> str:
@@ -279,10 +267,8 @@ async def open_run(
     ) as held:
         if held.dead:
             await outcome.bury(held.dead)
-        worktree.remove_left_over(home, keep=name)
         rebuild.reap_dead(home)
-        if lock.heal_dvc(home):
-            log.info("removed an unreadable .dvc/tmp/rwlock that a killed DVC had left")
+        recovery.recover(home, name, log.warning)
         if unseen := worktree.unknown_to_git(home):
             log.warning(
                 "%d files are unknown to git and so to this run; first: %s (git add them)", len(unseen), unseen[0]
@@ -290,8 +276,11 @@ async def open_run(
         tree = worktree.create(home, name)
         try:
             overrides.write(tree, values)
-            yield Run(name, home, tree, force=force, trial=bool(changes), hold=held.descriptor)
+            storage.hook("run.ready")
+            with watch.server(flow):
+                yield Run(name, home, tree, force=force, trial=bool(changes), hold=held.descriptor)
         except Exception:
             log.info("this run's folder stays for a look, until the next run begins: %s", tree.relative_to(home))
             raise
+        storage.hook("run.ended")
         worktree.remove(home, tree)

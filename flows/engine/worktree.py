@@ -12,6 +12,7 @@ from pathlib import Path
 
 from flows.engine import dag
 from nightmarket.contracts import InputError
+from tasks import storage
 
 RECORDS = ("dvc.lock", "data/raw.dvc", "data/champion.dvc")
 """What DVC last recorded; a run starts from the main checkout's, committed or not, and gives them back."""
@@ -43,14 +44,17 @@ def create(home: Path, name: str) -> Path:
     base = _with_uncommitted_changes(home) or head
     tree = home / ".runs" / name
     git(home, "worktree", "add", "--detach", "--quiet", str(tree), base)
+    storage.hook("worktree.added")
     git(tree, "reset", "--soft", head)  # the run's commit stands on HEAD; uncommitted changes become part of it
     for record in RECORDS:
         _same_file(home / record, tree / record)
+        storage.hook("worktree.record")
     _configure_dvc(home, tree)
     if (home / ".venv").exists() and not os.path.lexists(tree / ".venv"):
         (tree / ".venv").symlink_to(home / ".venv")
     with dag.repo(tree) as repo:
         repo.checkout(allow_missing=True, force=True)
+    storage.hook("worktree.filled")
     return tree
 
 
@@ -72,13 +76,23 @@ def _same_file(source: Path, target: Path) -> None:
 
 
 def _configure_dvc(home: Path, tree: Path) -> None:
-    """The main checkout's local settings (remotes, credentials) and its cache."""
+    """The main checkout's local settings (remotes, credentials) and its cache; what a remote gives is checked."""
     from dvc.config import Config
 
     _same_file(home / ".dvc" / "config.local", tree / ".dvc" / "config.local")
-    cache = Config(str(home / ".dvc"), validate=False).get("cache", {}).get("dir") or str(home / ".dvc" / "cache")
+    remotes = Config(str(home / ".dvc"), validate=False).get("remote", {})
     with Config(str(tree / ".dvc"), validate=False).edit("local") as local:
-        local.setdefault("cache", {})["dir"] = str(cache)
+        local.setdefault("cache", {})["dir"] = str(cache(home))
+        for name in remotes:
+            local.setdefault("remote", {}).setdefault(name, {})["verify"] = True
+
+
+def cache(home: Path) -> Path:
+    """The folder of the checkout's DVC cache."""
+    from dvc.config import Config
+
+    named = Config(str(home / ".dvc"), validate=False).get("cache", {}).get("dir")
+    return Path(named) if named else home / ".dvc" / "cache"
 
 
 def unknown_to_git(home: Path) -> list[str]:
@@ -89,13 +103,17 @@ def unknown_to_git(home: Path) -> list[str]:
 
 def commit(tree: Path, name: str, message: str) -> str:
     """Commit everything in the worktree and point refs/runs/NAME at it; returns the commit."""
+    storage.hook("commit.begin")
     git(tree, "add", "--all")
+    storage.hook("commit.added")
     git(
         tree, "rm", "--cached", "--quiet", "--ignore-unmatch", ".venv"
     )  # the link, where .gitignore means a folder only
     git(tree, "commit", "--quiet", "--allow-empty", "--no-verify", "--message", message)
     sha = git(tree, "rev-parse", "HEAD")
+    storage.hook("commit.made")
     git(tree, "update-ref", f"refs/runs/{name}", sha)
+    storage.hook("commit.named")
     return sha
 
 
@@ -103,7 +121,9 @@ def remove(home: Path, tree: Path) -> None:
     """Remove a worktree; its commit stays under refs/runs/."""
     with contextlib.suppress(Exception), dag.repo(tree) as repo:
         shutil.rmtree(repo.site_cache_dir, ignore_errors=True)
+    storage.hook("worktree.leaving")
     shutil.rmtree(tree, ignore_errors=True)
+    storage.hook("worktree.gone")
     git(home, "worktree", "prune")
 
 

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from textwrap import dedent
 
@@ -119,6 +120,7 @@ def run(settings):
 """,
     "tasks/register.py": STAGE
     + """
+from tasks import manifest
 from tasks.lineage import lock_hash
 
 
@@ -139,6 +141,7 @@ def run(settings):
         print("register: gate unchanged", flush=True)
         return
     storage.write_json(receipt, path)
+    manifest.write(path.parent)
     print("register: gate opened: the first champion", flush=True)
 """,
     "tasks/report.py": STAGE
@@ -264,13 +267,13 @@ class Project:
         return self.git("for-each-ref", "--format=%(refname)", "refs/runs").split()
 
 
-def write_project(home: Path) -> None:
+def write_project(home: Path, files: Mapping[str, str] = FILES) -> None:
     for name in KEPT:
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, home / name)
     shutil.copytree(ROOT / "flows", home / "flows", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copyfile(ROOT / "prefect.yaml", home / "prefect.yaml")
-    for name, text in FILES.items():
+    for name, text in {**FILES, **files}.items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_text(dedent(text))
     git = ["git", "-C", str(home), "-c", "user.name=t", "-c", "user.email=t@localhost"]
@@ -292,6 +295,19 @@ def prefect_api(tmp_path_factory):
     one.wait()
     yield one.url
     one.stop()
+
+
+@pytest.fixture(scope="session")
+def new_project(tmp_path_factory, prefect_api):
+    """Makes a project in which nothing has run, with files of its own over the usual ones."""
+
+    def make(files: Mapping[str, str]) -> Project:
+        project = Project(tmp_path_factory.mktemp("new") / "shop", prefect_api)
+        project.home.mkdir()
+        write_project(project.home, files)
+        return project
+
+    return make
 
 
 @pytest.fixture(scope="session")
