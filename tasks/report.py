@@ -1,6 +1,6 @@
 """One page to read in the morning.
 
-reads   what every stage left: validate, prepare, finetune, respond, segment, demand, evaluate, score, plan,
+reads   what every stage left: validate, prepare, finetune, respond, voice, segment, demand, evaluate, score, plan,
         compose, readout; data/champion, data/raw/versions.json and dvc.yaml
 writes  artifacts/report/index.html, self-contained
 """
@@ -28,6 +28,7 @@ NUM_TITLES = 6
 NUM_PICKS = 10
 NUM_KINDS = 9
 NUM_BINS = 10
+NUM_PRODUCTS = 5
 NUM_WEEKS = 26
 """Past weeks beside a forecast."""
 OUT = storage.ARTIFACTS / "report/index.html"
@@ -56,6 +57,7 @@ def run(settings: Settings) -> None:
         copy=_copy(storage.ARTIFACTS / "compose"),
         responses=_responses(storage.ARTIFACTS / "respond"),
         segments=_optional(storage.ARTIFACTS / "segment/segments.json"),
+        voice=_voice(storage.ARTIFACTS / "voice", prepare),
         demand=_demand(storage.ARTIFACTS / "demand", prepare, windows),
         readout=_optional(storage.ARTIFACTS / "readout/readout.json"),
         versions=_optional(storage.RAW / "versions.json"),
@@ -95,6 +97,23 @@ def _responses(folder: Path) -> Any:
         told = storage.read_table(folder / "predictions.parquet", ["probability", "responded", "customer"]).to_pandas()
         found["calibration"] = reliability(
             told["probability"].to_numpy(), told["responded"].to_numpy(bool), told["customer"].to_numpy(), NUM_BINS
+        )
+    return found
+
+
+def _voice(folder: Path, prepare: Path) -> Any:
+    """Topics and figures of reviews and baskets; the products with the highest and the lowest interval of praise."""
+    topics, metrics = _optional(folder / "topics.json"), _optional(folder / "metrics.json")
+    if topics is None or metrics is None:
+        return None
+    found = {"topics": topics, "metrics": metrics, "products": []}
+    if (folder / "products.parquet").exists():
+        rows = storage.read_table(folder / "products.parquet").to_pandas().dropna(subset=["positive"])
+        shown = rows.loc[[*rows.nlargest(NUM_PRODUCTS, "low").index, *rows.nsmallest(NUM_PRODUCTS, "high").index]]
+        titles = storage.read_table(prepare / "products.parquet", ["product_id", "title"]).to_pandas()
+        shown = shown.drop_duplicates("product_id").merge(titles, on="product_id", how="left", validate="one_to_one")
+        found["products"] = shown.assign(title=[_title(title or None) for title in shown["title"].fillna("")]).to_dict(
+            "records"
         )
     return found
 

@@ -26,6 +26,7 @@ class Night:
     copy        the plan's texts: summary, and the rows of texts
     responses   metrics and drivers of the response model, with calibration, the bins of its probabilities
     segments    portraits, stability, and how the segments answered
+    voice       topics and metrics of reviews and baskets, and products with their share of praise
     demand      metrics of the forecast, the largest product types with their past, the prices' coefficients
     readout     experiments, campaigns without one, off-policy verdicts, the ledger
     versions    a row per registered version, as old as the snapshot: data/raw/versions.json
@@ -48,6 +49,7 @@ class Night:
     copy: Content | None = None
     responses: Content | None = None
     segments: Content | None = None
+    voice: Content | None = None
     demand: Content | None = None
     readout: Content | None = None
     versions: Sequence[Content] | None = None

@@ -24,6 +24,7 @@ from nightmarket.reporting import (
     segments,
     texts,
     versions,
+    voice,
     words,
 )
 from nightmarket.reporting.night import Night
@@ -34,7 +35,13 @@ MAX_TITLE = 90
 PARTS = {
     "Tonight": {"gate": "Decision", "versions": "Quality over time", "intake": "What came in"},
     "To decide": {"plan": "Campaign plan", "copy": "Copy to approve", "launches": "Launches"},
-    "Customers": {"segments": "Segments", "respond": "Who responds", "demand": "Demand", "people": "A few of them"},
+    "Customers": {
+        "segments": "Segments",
+        "voice": "What customers say",
+        "respond": "Who responds",
+        "demand": "Demand",
+        "people": "A few of them",
+    },
     "How it goes": {
         "readouts": "What came of it",
         "quality": "Quality",
@@ -73,6 +80,7 @@ def render(night: Night) -> str:
             launches=launches.view(night),
             responses=responses.view(night),
             segments=segments.view(night),
+            voice=voice.view(night),
             demand=demand.view(night),
             readouts=readouts.view(night),
             logs=estimates.logs(night),

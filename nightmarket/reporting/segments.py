@@ -26,6 +26,8 @@ class Portrait:
     traits: tuple[str, ...]
     habits: str
     categories: tuple[tuple[str, str], ...]
+    topics: tuple[tuple[str, str], ...]
+    praise: str
     parts: Markup | None
     weekdays: Markup | None
     answers: tuple[tuple[str, Markup, str], ...]
@@ -142,6 +144,8 @@ def _portrait(one: Content, axis: charts.Scale) -> Portrait:
         traits=tuple(str(trait["en"]) for trait in one["traits"]),
         habits=_habits(one["rfm"]),
         categories=tuple(_category(row) for row in one["categories"][:NUM_CATEGORIES]),
+        topics=_topics(one.get("voice") or {}),
+        praise=_praise((one.get("voice") or {}).get("praise")),
         parts=_parts((one.get("when") or {}).get("parts")),
         weekdays=_weekdays((one.get("when") or {}).get("weekdays")),
         answers=answers,
@@ -163,6 +167,20 @@ def _habits(rfm: Mapping[str, float]) -> str:
 def _category(row: Mapping[str, Any]) -> tuple[str, str]:
     """A category's last level, and how much more of their spend goes there than everybody's."""
     return str(row["category"]).rsplit(" > ", 1)[-1], f"{row['lift']:.1f} times"
+
+
+def _topics(voice: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Topics that the segment has more of than everybody else, baskets before reviews."""
+    kinds = (("baskets", "baskets of"), ("reviews", "reviews about"))
+    return tuple(
+        (f"{words_of} {row['name']}", f"{row['lift']:.1f} times [{row['low']:.1f}, {row['high']:.1f}]")
+        for kind, words_of in kinds
+        for row in voice.get(kind) or ()
+    )
+
+
+def _praise(figure: Any) -> str:
+    return f"{words.percents(figure)} of their reviews praise." if words.known(figure) else ""
 
 
 def _parts(rows: Any) -> Markup | None:
