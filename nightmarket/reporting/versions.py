@@ -104,13 +104,13 @@ def _champion(row: Mapping[str, Any]) -> bool:
 
 
 def _spans(row: Mapping[str, Any]) -> str:
-    """When the version delivered, by the clock of the registry (UTC)."""
+    """When the version delivered, by the clock of the registry (UTC); "" where that is not on record."""
     said = []
     for span in row.get("delivered") or ():
         until = f"until {words.short_day(span['until'][:10])}" if span.get("until") else ""
         by = "" if span.get("by") in (None, "gate") else f", by {span['by']}"
         said.append(f"{words.short_day(span['since'][:10])} {until}".strip() + by)
-    return "; ".join(said) or "–"
+    return "; ".join(said)
 
 
 def _shown(row: Mapping[str, Any], delivers: Any) -> VersionRow:
@@ -119,8 +119,9 @@ def _shown(row: Mapping[str, Any], delivers: Any) -> VersionRow:
         "–" if f is None else words.interval(f) if f["high"] > f["low"] else words.fraction(f["value"]) for f in figures
     ]
     decision = "let through" if row["gate"] == "opened" else "refused"
-    night = words.day(row["as_of"]) if row.get("as_of") else "unknown"
-    return VersionRow(str(row["version"]), night, tuple(told), decision, _spans(row), row["version"] == delivers)
+    night = words.short_day(row["as_of"]) if row.get("as_of") else "unknown"
+    now = row["version"] == delivers
+    return VersionRow(str(row["version"]), night, tuple(told), decision, _spans(row) or ("now" if now else "–"), now)
 
 
 def _said(title: str, points: list[courses.Point]) -> str:
