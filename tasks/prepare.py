@@ -68,7 +68,7 @@ def run(settings: Settings) -> None:
             )
         storage.write_table(lines, OUT / "purchases.parquet")
         log.info("prepare: %s purchase lines of %s customers", f"{lines.num_rows:,}", f"{numbered.num_rows:,}")
-        _write_promotions(engine, items, snapshot.get("sources", {}))
+        _write_promotions(engine, items, snapshot.get("sources", []))
         known_from = _first_sources(events) if "sources" in snapshot else None
     finally:
         engine.disconnect()
@@ -103,7 +103,7 @@ def _events(engine: ibis.BaseBackend, snapshot: dict) -> ir.Table:
     events = engine.read_parquet(CLEAN / "events.parquet", file_row_number=True)
     span = events.agg(first=events.timestamp.min(), last=events.timestamp.max()).to_pandas().iloc[0]
     first, last = (_naive(pd.Timestamp(span[name]).to_pydatetime()) for name in ("first", "last"))
-    zones = {name: origin["time_zone"] for name, origin in snapshot.get("sources", {}).items()}
+    zones = {origin["name"]: origin["time_zone"] for origin in snapshot.get("sources", ())}
     if len(set(zones.values())) < 2:
         return local_days(events, offsets(next(iter(zones.values()), snapshot["time_zone"]), first, last))
     each = [
@@ -150,7 +150,7 @@ def _write_products(products: pd.DataFrame, lines: pa.Table) -> None:
     storage.write_table(pa.Table.from_pandas(products[columns.split()], preserve_index=False), OUT / "products.parquet")
 
 
-def _write_promotions(engine: ibis.BaseBackend, items: ir.Table, sources: dict) -> None:
+def _write_promotions(engine: ibis.BaseBackend, items: ir.Table, sources: list[dict]) -> None:
     """A product's share is one of the channels of the shop that it is in; what shops share, of those of all of them."""
     path = CLEAN / "promotions.parquet"
     schema = pa.schema(
@@ -168,10 +168,10 @@ def _write_promotions(engine: ibis.BaseBackend, items: ir.Table, sources: dict) 
     log.info("prepare: %s promoted items x weeks", f"{shares.num_rows:,}")
 
 
-def _apart(sources: dict) -> list[list[str]]:
+def _apart(sources: list[dict]) -> list[list[str]]:
     """Shops together that share their products, the others each alone."""
-    shared = [name for name, origin in sources.items() if origin["products"] == "shared"]
-    alone = [[name] for name in sources if name not in shared]
+    shared = [origin["name"] for origin in sources if origin["products"] == "shared"]
+    alone = [[origin["name"]] for origin in sources if origin["name"] not in shared]
     return alone + ([shared] if shared else [])
 
 

@@ -41,10 +41,10 @@ class Pseudonyms:
         self._key = key
         self._known: dict[str, str] = {}
 
-    def __call__(self, ids: pa.Array) -> pa.DictionaryArray:
-        """Ids (string, nulls stay null) as pseudonyms."""
+    def __call__(self, ids: pa.Array, prefix: str = "") -> pa.DictionaryArray:
+        """Ids (string, nulls stay null) as pseudonyms, each taken over `prefix` and id."""
         coded = ids.dictionary_encode()
-        names = pa.array([self._of(customer) for customer in coded.dictionary.to_pylist()], pa.string())
+        names = pa.array([self._of(prefix + customer) for customer in coded.dictionary.to_pylist()], pa.string())
         return pa.DictionaryArray.from_arrays(coded.indices, names)
 
     def _of(self, customer: str) -> str:

@@ -104,7 +104,8 @@ class Judge:
         """Raises InputError for a broken table."""
         path = RAW / f"{table.name}.parquet"
         arrived = self.about["tables"][table.name]
-        rows = {source: part["rows"] for source, part in arrived.get("sources", {}).items()}
+        parts = arrived.get("sources", {})
+        rows = {source: parts[source]["rows"] for source in sources(self.about) if source in parts}
         verdict = Verdict(table, arrived["rows"], sources=rows)
         schema = _schema(path, table)
         content = self._suite(table, schema)
@@ -182,7 +183,7 @@ class Judge:
 
     def _origins(self) -> dict[str, Any]:
         """Zone and last full day of each source; of the only one under ""."""
-        return self.about.get("sources") or {"": self.about}
+        return {one["name"]: one for one in self.about.get("sources", ())} or {"": self.about}
 
 
 def _counted(chunks: Iterator[pa.RecordBatch], verdict: Verdict) -> Iterator[pa.RecordBatch]:

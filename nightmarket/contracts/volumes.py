@@ -1,8 +1,8 @@
 """How much came, against the night before, from all sources together and from each: a small one must not hide.
 
-Everything here is said of snapshot.json, `about`: tables → {rows, sources}, previous, previous_sources. A table's
-`sources` → {rows, merged, after_business_date, blank, lacks} stand in the order of its rows; there are none where one
-source brought everything.
+Everything here is said of snapshot.json, `about`: tables → {rows, sources → {rows, merged, after_business_date, blank,
+lacks}}, previous, previous_sources, and sources, a list in whose order a table's rows stand. There are no `sources`
+where one brought everything.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ from nightmarket.contracts.verdicts import Verdict
 
 def sources(about: Mapping[str, Any]) -> tuple[str, ...]:
     """Names of the sources, in order; none where there is one."""
-    return tuple(about.get("sources", ()))
+    return tuple(origin["name"] for origin in about.get("sources", ()))
 
 
 def brought(part: Mapping[str, Any]) -> int:

@@ -17,12 +17,14 @@ class Origin:
     """Which of several sources a feed comes from.
 
     time_zone  the source's own: its rows are cut at its own midnight
+    prefix     stands before customers' ids where they are its own
     merged     its rows that went into rows of earlier sources, so that the stream lacks them
     seen       columns in which it had a value, as far as the stream cannot tell
     """
 
     name: str
     time_zone: str
+    prefix: str
     merged: int = 0
     seen: frozenset[str] = frozenset()
 

@@ -100,7 +100,7 @@ def _ready(arrival: Arrival, pseudonyms: Pseudonyms, cut: date | None, time_zone
         }  # fmt: skip
         if feed.table.pseudonym:
             index = batch.schema.get_field_index(feed.table.pseudonym)
-            names = pseudonyms(batch.column(index))
+            names = pseudonyms(batch.column(index), feed.origin.prefix if feed.origin else "")
             batch = batch.set_column(index, feed.table.pseudonym, names)
         yield batch
 

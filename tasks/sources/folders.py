@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, field_validator, model_validator
@@ -25,7 +26,7 @@ from tasks.sources.folder import Folder, Mapping
 
 LOG = logging.getLogger("nightmarket")
 
-ALWAYS_OWN = ("campaign_id", "offer_id", "basket_id", "channel")
+ALWAYS_OWN = ("campaign_id", "offer_id", "basket_id")
 SHARED = {"products": "product_id", "customers": "customer_id"}
 """Tables whose ids shops may share, and the id."""
 
@@ -135,11 +136,12 @@ class Folders:
         return min(folder.full_until() for folder in self.folders.values())
 
     def about(self, business_date: date | None) -> dict[str, Any]:
-        """Per shop its zone, currency, rate and last full day; where rows of shops were made one, their conflicts."""
+        """Per shop, in order, its zone, currency, rate and last full day; conflicts where rows of shops became one."""
         return {
             "currency": self.currency,
-            "sources": {
-                shop.name: {
+            "sources": [
+                {
+                    "name": shop.name,
                     "time_zone": self.zones[shop.name],
                     "currency": shop.currency or self.currency,
                     "rate": shop.rate or 1.0,
@@ -148,7 +150,7 @@ class Folders:
                     "last_full_day": str((business_date or self.folders[shop.name].full_until()) - timedelta(days=1)),
                 }
                 for shop in self.shops
-            },
+            ],
             "conflicts": self.conflicts,
         }
 
@@ -173,7 +175,8 @@ class Folders:
         tables = []
         for part in parts:
             schema = arrow_schema(part.table, attributes)
-            tables.append(pa.Table.from_batches(part.batches(attributes), schema).combine_chunks())
+            batches = [batch.cast(schema) for batch in part.batches(attributes)]
+            tables.append(pa.Table.from_batches(batches, schema).combine_chunks())
         found = fuse(tables, SHARED[table.name])
         self.conflicts[table.name] = {"rows": found.differing, "columns": found.conflicts}
         if found.differing:
@@ -184,6 +187,8 @@ class Folders:
         for part, brought, merged in zip(parts, tables, found.merged, strict=True):
             rows = found.rows.slice(start, brought.num_rows - merged)
             start += rows.num_rows
+            place = rows.schema.get_field_index(SOURCE)
+            rows = rows.set_column(place, SOURCE, _constant(part.shop.name, rows.num_rows))
             seen = frozenset(name for name in brought.column_names if brought[name].null_count < brought.num_rows)
             feeds[part.shop.name] = part.feed(
                 attributes, lambda rows=rows: iter(rows.to_batches(BATCH_ROWS)), merged=merged, seen=seen
@@ -200,8 +205,7 @@ class Part:
         self.time_zone = time_zone
         self.table = with_source(feed.table, names)
         self.attributes = tuple(name for name in feed.attributes if name != TAKEN)
-        shared = {key for name, key in SHARED.items() if getattr(shop, name) == "shared"}
-        self.own = {*ALWAYS_OWN, *SHARED.values()} - shared
+        self.own = {*ALWAYS_OWN, *(["product_id"] if shop.products == "own" else [])}
 
     def stream(self, attributes: tuple[str, ...]) -> Feed:
         """Its feed as it comes."""
@@ -211,23 +215,31 @@ class Part:
              seen: frozenset[str] = frozenset()) -> Feed:  # fmt: skip
         """Its feed with other batches."""
         dropped = self.theirs.dropped + tuple(set(self.theirs.attributes) - set(self.attributes))
-        origin = Origin(self.shop.name, self.time_zone, merged, seen)
+        prefix = f"{self.shop.name}:" if self.shop.customers == "own" else ""
+        origin = Origin(self.shop.name, self.time_zone, prefix, merged, seen)
         return Feed(self.table, batches, attributes, dropped, self.theirs.filled, origin)
 
     def batches(self, attributes: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
-        """Contract columns, `source`, then the attributes of all shops; those that this one lacks are null."""
+        """Contract columns, `source`, then the attributes of all shops; those that this one lacks are null.
+
+        Customers' ids get their prefix with the pseudonym, once for each.
+        """
         schema = arrow_schema(self.table, attributes)
         with _named(self.shop.name):
             for batch in self.theirs.batches():
-                yield pa.record_batch([self._column(name, batch) for name in schema.names], schema=schema)
+                yield pa.record_batch([self._column(name, batch) for name in schema.names], schema.names)
 
     def _column(self, name: str, batch: pa.RecordBatch) -> pa.Array:
         shop = self.shop
         if name == SOURCE or (name == "channel" and name in self.theirs.filled):
-            return pa.repeat(pa.scalar(shop.name), batch.num_rows)
+            return _constant(shop.name, batch.num_rows)
         if name not in batch.schema.names:
             return pa.nulls(batch.num_rows, pa.string())
         values = batch[name]
+        if name == "channel":  # few values: each is written once
+            coded = values.dictionary_encode()
+            texts = pc.binary_join_element_wise(pa.scalar(f"{shop.name}:"), coded.dictionary, "")
+            return pa.DictionaryArray.from_arrays(coded.indices, texts)
         if name in self.own:
             return pc.binary_join_element_wise(pa.scalar(f"{shop.name}:"), values, "")
         if shop.rate is not None and self._is_money(name):
@@ -236,6 +248,10 @@ class Part:
 
     def _is_money(self, name: str) -> bool:
         return any(column.name == name and column.unit == "currency" for column in self.table.columns)
+
+
+def _constant(text: str, num_rows: int) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(num_rows, np.int32)), pa.array([text]))
 
 
 @contextmanager

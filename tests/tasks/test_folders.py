@@ -107,7 +107,8 @@ def test_each_shop_arrives_in_the_contract_with_its_own_ids_money_and_hours(plac
     np.testing.assert_allclose(
         raw("products", "south")["price"].to_numpy(), SOUTH["products"]["price"].to_numpy() * RATE
     )
-    assert about()["sources"]["south"] == {
+    assert about()["sources"][1] == {
+        "name": "south",
         "time_zone": "Asia/Shanghai",
         "currency": "CNY",
         "rate": RATE,
@@ -164,6 +165,26 @@ def test_of_shared_products_the_first_shop_fills_the_row_and_the_other_its_gaps(
     assert "rows differ between shops" in capsys.readouterr().out
     told = night()["tables"]["products"]["sources"]["south"]
     assert (told["rows"], told["merged"], told["kept"], told["set_aside"]) == (40, 2, 38, 0)
+
+
+def test_shops_that_share_and_one_that_does_not_stand_in_the_order_of_the_list(place):
+    Path("east").mkdir()
+    for name in ("products", "events", "customers"):
+        pq.write_table(NORTH[name], f"east/{name}.parquet")
+    kinds = pa.array(["theft"] * 5 + ["purchase"] * (NORTH["events"].num_rows - 5))
+    pq.write_table(NORTH["events"].set_column(3, "kind", kinds), "east/events.parquet")
+    section = yaml.safe_load(Path("params.yaml").read_text())["snapshot"]
+    north, south = section["folders"]
+    both = {"products": "shared", "customers": "shared"}
+    settings(folders=[north | both, south, {"name": "east", "folder": "east"} | both])
+    report = night()
+    assert raw("events")["source"].unique().to_pylist() == ["north", "south", "east"]
+    aside = {name: part["set_aside"] for name, part in report["tables"]["events"]["sources"].items()}
+    assert aside == {"north": 0, "south": 0, "east": 5}
+    assert raw("products")["source"].unique().to_pylist() == ["north", "south"]
+    assert raw("products", "south")["product_id"][0].as_py().startswith("south:")
+    assert raw("customers").num_rows == NORTH["customers"].num_rows
+    assert about()["tables"]["products"]["sources"]["east"]["merged"] == 50
 
 
 def test_a_shop_may_leave_the_description_of_shared_products_to_another(place, capsys):
@@ -268,7 +289,7 @@ def test_what_goes_wrong_in_a_small_shop_is_found_where_the_total_looks_fine(pla
     south = report["tables"]["events"]["sources"]["south"]
     assert (south["rows"], south["previous_rows"]) == (events.num_rows, None)
     assert south["never_filled"] == ["discount"]
-    assert report["sources"]["south"]["rate"] == RATE
+    assert report["sources"][1]["rate"] == RATE
     assert report["warnings"] == []
     kept = Path("artifacts/validate/report.json").read_bytes()
 

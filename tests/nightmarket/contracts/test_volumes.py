@@ -16,7 +16,7 @@ def about(before=None, table="events", **parts):
     rows = {"rows": sum(one["rows"] for one in parts.values()), "sources": parts}
     return {
         "as_of": "2024-02-12",
-        "sources": {"big": {}, "small": {}},
+        "sources": [{"name": "big"}, {"name": "small"}],
         "tables": {table: rows},
         "previous": {table: sum((before or {}).values())} if before else {},
         "previous_sources": {table: before} if before else {},
