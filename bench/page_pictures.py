@@ -2,10 +2,13 @@
 
     python -m bench.page_pictures [--page artifacts/report/index.html] [--docs docs]
 
-Writes docs/images/report.png (the top), docs/images/report-PART.png and docs/sample/index.html.
+Writes docs/images/report.png (the top), docs/images/report-PART.png and docs/sample/index.html. The last line is one
+JSON object: bytes of the page, what the console said and what was asked for beside the file while it was open, light
+and dark, wide and narrow; all but the first must be nothing.
 """
 
 import argparse
+import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -14,6 +17,7 @@ from typing import NamedTuple
 from bench.browser import CHROMIUM, Browser
 
 MOST_BYTES = 3_000_000
+SPOKEN = ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")
 
 
 class Part(NamedTuple):
@@ -29,7 +33,6 @@ class Part(NamedTuple):
 PARTS = {
     "report": Part("header.top", "header.top", 1100),
     "report-phone": Part("header.top", "header.top", 1500, 390, "dark"),
-    "report-gate": Part("#gate", "#intake", 1500),
     "report-versions": Part("#versions:has(svg)", "#versions", 700),
     "report-plan": Part("#plan", "#plan", 1250),
     "report-copy": Part("#copy", "#copy article", 800),
@@ -55,8 +58,19 @@ def main(page: Path, docs: Path) -> None:
             browser.value("document.querySelector('.back').remove()")
             for name, part in PARTS.items():
                 _picture(browser, part, docs / "images" / f"{name}.png")
+            for width, scheme in ((1100, "light"), (1100, "dark"), (390, "light"), (390, "dark")):
+                browser.size(width, scheme)
+                browser.picture()
+                if browser.value("document.documentElement.scrollWidth") > width:
+                    raise SystemExit(f"{page} scrolls sideways at {width} pixels")
+            said = [event for event in browser.events if event["method"] in SPOKEN]
+            sent = [event["params"] for event in browser.events if event["method"] == "Network.requestWillBeSent"]
         finally:
             browser.close()
+    asked = [one["request"]["url"] for one in sent if not one["request"]["url"].startswith("file:")]
+    print(json.dumps({"bytes": page.stat().st_size, "console": len(said), "requests": len(asked)}))
+    if said or asked:
+        raise SystemExit(f"{page}: the console said {said[:3]}, and these were asked for: {asked[:3]}")
 
 
 def _picture(browser: Browser, part: Part, out: Path) -> None:
