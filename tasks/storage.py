@@ -6,6 +6,7 @@ that are verified on reading. `hook` marks the moments at which bench.reliabilit
 
 import contextlib
 import errno
+import glob
 import json
 import os
 import shutil
@@ -51,8 +52,7 @@ def _fault(name: str, path: Path | None) -> None:
     if kind == "full":
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path) if path else None)
     if kind == "sleep":
-        time.sleep(10)
-        return
+        return time.sleep(10)
     if kind == "half" and path is not None and path.is_file():
         os.truncate(path, path.stat().st_size // 2)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -72,8 +72,7 @@ def private(*parts: str) -> Path:
 
 def is_full(error: BaseException) -> bool:
     """Whether an error says that the disk, or our share of it, is full; libraries say so in words of their own."""
-    known = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    said = str(error)
+    known, said = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG), str(error)
     return getattr(error, "errno", None) in known or "No space left on device" in said or "File too large" in said
 
 
@@ -97,6 +96,7 @@ def replacing(path: Path, needs: int = 0) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    _clear_drafts(path)
     hook("file.begin", path)
     try:
         yield temporary
@@ -124,13 +124,8 @@ def whole_folder(target: Path) -> Iterator[Path]:
     Drafts of this name that a killed process left go first; those of a living one stay. Raises InputError where the
     name was taken in the meantime.
     """
-    import psutil
-
     target.parent.mkdir(parents=True, exist_ok=True)
-    for left in target.parent.glob(f".{target.name}.*.tmp"):
-        owner = int(left.name.split(".")[-2])
-        if owner == os.getpid() or not psutil.pid_exists(owner):
-            shutil.rmtree(left)
+    _clear_drafts(target)
     draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     draft.mkdir()
     hook("folder.begin")
@@ -151,6 +146,24 @@ def whole_folder(target: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     hook("folder.done")
+
+
+def _clear_drafts(target: Path) -> None:
+    """Remove the drafts of this name that killed processes left."""
+    for left in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
+        owner = left.name.split(".")[-2]
+        if owner.isdigit() and (int(owner) == os.getpid() or ended(int(owner))):
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+
+
+def ended(pid: int) -> bool:
+    """Whether no process has this id."""
+    with contextlib.suppress(PermissionError):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+    return False
 
 
 def swap(fresh: Path, target: Path) -> None:

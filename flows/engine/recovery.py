@@ -41,13 +41,11 @@ def recover(home: Path, keep: str, say: Callable[[str], None]) -> None:
 
 def remove_drafts(home: Path) -> int:
     """Delete temporary files and folders of processes that have ended; how many."""
-    import psutil
-
     removed = 0
     for place in (home / ".nightmarket", home / "exports", home / "data"):
         for path in [one for one in place.rglob(".*") if DRAFT.match(one.name)]:
             owner = DRAFT.match(path.name)
-            if owner and not psutil.pid_exists(int(owner[1])):
+            if owner and storage.ended(int(owner[1])):
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
                 removed += 1
     return removed
