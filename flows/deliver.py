@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.engine import terminal
+from flows.engine import alerts, terminal
 from flows.engine.form import Force, Overrides, WaitMinutes
 from flows.engine.outcome import Outcome, in_one_line, post_failure, show
 from flows.engine.run import open_run
@@ -28,6 +28,7 @@ async def deliver(
         await run.phase("deliver")
         outcome = run.finish("deliver")
         await show(run.tree, outcome)
+        await alerts.tell("deliver", run, outcome)
         return outcome
 
 

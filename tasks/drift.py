@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import ibis
 import ibis.expr.types as ir
@@ -50,6 +50,11 @@ class Settings(StageSettings):
 
     alpha: float = Field(
         0.03, gt=0, lt=0.5, description="nights with a false alarm that are accepted, over all columns together"
+    )
+    retrain: Literal["recommend", "start"] = Field(
+        "recommend",
+        description="what `deliver` does when two of the last five nights drifted: say so, or start `retrain` as well, "
+        "at most once a day",
     )
     seed: int = Field(17, ge=0, description="seed of the random projections of text vectors")
 

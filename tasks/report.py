@@ -28,6 +28,8 @@ NUM_TITLES = 6
 NUM_PICKS = 10
 NUM_KINDS = 9
 NUM_BINS = 10
+NUM_NIGHTS = 120
+NUM_SHARES = 6
 NUM_PRODUCTS = 5
 NUM_WEEKS = 26
 """Past weeks beside a forecast."""
@@ -60,6 +62,7 @@ def run(settings: Settings) -> None:
         voice=_voice(storage.ARTIFACTS / "voice", prepare),
         demand=_demand(storage.ARTIFACTS / "demand", prepare, windows),
         readout=_optional(storage.ARTIFACTS / "readout/readout.json"),
+        drift=_drift(storage.ARTIFACTS / "drift"),
         versions=_optional(storage.RAW / "versions.json"),
         launches=_launches(prepare, storage.ARTIFACTS / "score/recommendations.parquet", windows),
         stages=_stages(Path("dvc.yaml")),
@@ -116,6 +119,23 @@ def _voice(folder: Path, prepare: Path) -> Any:
             "records"
         )
     return found
+
+
+def _drift(folder: Path) -> Any:
+    """The verdict, the scores of the last nights, and the shares of what drifted, most moved first."""
+    told = _optional(folder / "drift.json")
+    if told is None:
+        return None
+    nights = storage.read_table(folder / "nights.parquet", ["score"])["score"].to_pylist()
+    shares: dict[str, list[Any]] = {}
+    drifted = {(one["table"], one["name"]) for one in told["columns"] if one["drifted"]}
+    for row in storage.read_table(folder / "shares.parquet").to_pylist() if drifted else ():
+        if (row["table"], row["column"]) in drifted:
+            shares.setdefault(row["column"], []).append(row)
+    for rows in shares.values():
+        rows.sort(key=lambda row: -abs(row["week"] - row["reference"]))
+        del rows[NUM_SHARES:]
+    return told | {"nights": nights[-NUM_NIGHTS:], "shares": shares}
 
 
 def _demand(folder: Path, prepare: Path, windows: dict[str, Any]) -> Any:

@@ -3,9 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import json
-import os
-import urllib.request
 import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -16,7 +13,7 @@ from prefect.artifacts import acreate_table_artifact
 from prefect.logging.loggers import flow_run_logger
 from prefect.states import Crashed, Failed
 
-from flows.engine import page
+from flows.engine import page, webhook
 from flows.engine.stage import StageError
 from nightmarket.contracts import InputError
 from tasks import storage
@@ -25,7 +22,6 @@ METRICS = Path("artifacts/evaluate/metrics.json")
 REPORT = Path("artifacts/report/index.html")
 HEADLINE = "ndcg@10"
 OURS = "nightmarket"
-WEBHOOK_TIMEOUT_S = 10
 
 P = ParamSpec("P")
 
@@ -161,26 +157,17 @@ def _dvc_error() -> type[Exception]:
 
 def post_failure(flow: Any, flow_run: Any, state: Any) -> None:
     """Hook: tell the webhook of NIGHTMARKET_WEBHOOK_URL which run failed, why, and which champion still serves."""
-    url = os.environ.get("NIGHTMARKET_WEBHOOK_URL")
-    if not url:
-        return
     still = champion_in_words(storage.home())
     body = {
-        "text": f"{flow.name} {state.name.lower()}: {state.message} (champion still serving: {still})",
+        "text": f"{flow.name} {state.name.lower()}: {state.message} (champion still serving: {still}; the published "
+        "results stay as they were). What to do: docs/operate.md, “When it fails”",
         "flow": flow.name,
         "flow_run": str(flow_run.id),
         "state": state.name,
         "message": state.message,
         "champion": still,
     }
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    try:
-        urllib.request.urlopen(request, timeout=WEBHOOK_TIMEOUT_S).close()
-    except (OSError, ValueError) as error:
-        # the address may carry a token, so it is not repeated
-        flow_run_logger(flow_run, flow).warning(
-            "the webhook of NIGHTMARKET_WEBHOOK_URL did not take the message: %s", error
-        )
+    webhook.post(body, flow_run_logger(flow_run, flow).warning)
 
 
 async def bury(dead: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
-from nightmarket.reporting import groups, launches, plan, words
+from nightmarket.reporting import drift, groups, launches, plan, words
 from nightmarket.reporting.night import Night
 
 ASIDE = 0.01
@@ -53,6 +53,9 @@ def _to_look_at(night: Night) -> Iterator[Item]:
         yield Item("look", "intake", "The validation report was not there.")
     else:
         yield from _tables(night.validation["tables"])
+    for told in (drift.silence(night), drift.line(night)):
+        if told:
+            yield Item("look", "drift", told)
     if night.metrics is None:
         yield Item("look", "quality", "Tonight’s model was not evaluated.")
     behind = groups.view(night)

@@ -29,6 +29,7 @@ class Night:
     voice       topics and metrics of reviews and baskets, and products with their share of praise
     demand      metrics of the forecast, the largest product types with their past, the prices' coefficients
     readout     experiments, campaigns without one, off-policy verdicts, the ledger
+    drift       verdict of the drift stage, with nights, the scores of past nights, and shares of what drifted
     versions    a row per registered version, as old as the snapshot: data/raw/versions.json
     launches    what is new on the shelf: `launches.shelf`
     stages      the stages and steps in their order, with what each takes: `lineage.graph`
@@ -52,6 +53,7 @@ class Night:
     voice: Content | None = None
     demand: Content | None = None
     readout: Content | None = None
+    drift: Content | None = None
     versions: Sequence[Content] | None = None
     launches: Content | None = None
     stages: Sequence[Content] = ()

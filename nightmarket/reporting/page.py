@@ -11,6 +11,7 @@ from nightmarket.reporting import (
     chances,
     delivery,
     demand,
+    drift,
     estimates,
     groups,
     intake,
@@ -33,7 +34,7 @@ PSEUDONYM_LENGTH = 8
 MAX_TITLE = 90
 """Characters of a product title or reason; what is longer is cut."""
 PARTS = {
-    "Tonight": {"gate": "Decision", "versions": "Quality over time", "intake": "What came in"},
+    "Tonight": {"gate": "Decision", "versions": "Quality over time", "intake": "What came in", "drift": "Drift"},
     "To decide": {"plan": "Campaign plan", "copy": "Copy to approve", "launches": "Launches"},
     "Customers": {
         "segments": "Segments",
@@ -75,6 +76,7 @@ def render(night: Night) -> str:
             gate=delivery.gate(night),
             versions=versions.view(night),
             intake=intake.intake(night),
+            drift=drift.view(night),
             plan=plan.view(night),
             copy=texts.view(night),
             launches=launches.view(night),

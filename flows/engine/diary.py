@@ -1,0 +1,77 @@
+"""The nights on record: .nightmarket/nights.jsonl, one line per run, only ever added to.
+
+A stage is a function of its files, so what must be remembered from night to night is written here, after the stages,
+by the flow that holds the run lock.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+NIGHTS = "nights.jsonl"
+WINDOW = 5
+"""Last nights that decide whether a retrain is due."""
+ENOUGH = 2
+"""Drifted nights among them that make it due."""
+
+
+def path(home: Path) -> Path:
+    """Where the nights stand."""
+    return home / ".nightmarket" / NIGHTS
+
+
+def add(home: Path, row: Mapping[str, Any]) -> None:
+    """Append one line and flush it to disk; half a line that a kill left is closed first."""
+    target = path(home)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    line = json.dumps(row, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            line = b"\n" + line
+        os.write(descriptor, line)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def rows(home: Path) -> list[dict[str, Any]]:
+    """Every line that can be read, oldest first."""
+    try:
+        lines = path(home).read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    found = []
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue  # half a line of a killed run
+        if isinstance(row, dict):
+            found.append(row)
+    return found
+
+
+def nights(home: Path) -> list[dict[str, Any]]:
+    """The last run of each night, oldest night first."""
+    latest = {str(row["night"]): row for row in rows(home) if row.get("night")}
+    return [latest[night] for night in sorted(latest)]
+
+
+def retrain_due(known: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The nights that make a retrain due, of nights as `nights` gives them; empty while it is not.
+
+    Only nights that the model which delivers tonight drifted from count, and a volume alone does not: no training
+    brings lost rows back.
+    """
+    champion = known[-1].get("champion") if known else None
+    found = [str(row["night"]) for row in known[-WINDOW:] if row.get("drifted") and row.get("champion") == champion]
+    return found if len(found) >= ENOUGH else []
+
+
+def last_retrain(home: Path) -> str:
+    """When the last retrain was started for drift, UTC; "" where none was."""
+    return max((str(row["at"]) for row in rows(home) if row.get("event") == "retrain"), default="")
