@@ -1,4 +1,4 @@
-"""By hand: plan the launch of new products, wait for a person's approval, export who gets what and when."""
+"""By hand: plan and write the launch of new products, wait for a person's approval, export who gets what and when."""
 
 import contextlib
 from pathlib import Path
@@ -26,6 +26,7 @@ from flows.engine.run import open_run
 from tasks import export, storage
 
 PLAN = Path("artifacts/launch")
+TEXTS = PLAN / export.TEXTS
 
 
 @flow(
@@ -50,7 +51,7 @@ async def launch(
     approval_minutes: ApprovalMinutes = 480,
     wait_minutes: WaitMinutes = 240,
 ) -> State[contacts.Decided]:
-    """Audience, hours and test of a launch, shown for approval, then exported; nothing is trained.
+    """Audience, hours, test and texts of a launch, shown for approval, then exported; nothing is trained.
 
     Args:
         name: Name of the launch and of its folder below exports/: letters, digits, - and _, no spaces.
@@ -80,7 +81,7 @@ async def launch(
             run.require_data()
             run.require_champion()
             await run.launch()
-            held = stack.enter_context(approval.held(run, name, PLAN))
+            held = stack.enter_context(approval.held(run, name, PLAN, TEXTS))
         return await contacts.decide(held, minutes=approval_minutes, excel=excel)
 
 

@@ -1,7 +1,7 @@
 """What is to be written: a brief per group of customers, offer, channel and language, from plan and catalogue."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from tasks import storage
 
 PLAN = storage.ARTIFACTS / "plan"
 SEGMENTS = storage.ARTIFACTS / "segment" / "segments.json"
+PRAISE = storage.ARTIFACTS / "voice" / "praise.parquet"
 LEAST = 20
 """Fewest customers that anything measured is said of."""
 _TRAITS: dict[tuple[str, bool], Angle] = {
@@ -44,25 +45,45 @@ class Planned:
     summary   summary.json
     offered   offer → products that it applies to, as rows of `products`
     products  product_id, title, brand, category, price, num_buyers (last four weeks), name
+    praise    (product_id, locale) → what reviews measurably praise, most mentioned first
+    readers   segment → what marks it
     """
 
     rows: pd.DataFrame
     summary: dict[str, Any]
     offered: dict[str, pd.DataFrame]
     products: pd.DataFrame
+    praise: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    readers: dict[str, "Readers"] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Readers:
+    """What marks a segment, in words without a figure.
+
+    marks  locale → a few words each, strongest first
+    """
+
+    angle: Angle = "plain"
+    marks: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read(products: pd.DataFrame, buyers: np.ndarray) -> Planned:
     """The plan; `buyers` (I,) is how many customers bought each product in the last four weeks."""
-    names = [
-        spoken(title, _kind(kind), "")
-        for title, kind in zip(products["title"].tolist(), products["type"].tolist(), strict=True)
-    ]
-    table = products.assign(num_buyers=buyers, name=names).set_index("product_id", drop=False)
+    table = table_of(products, buyers)
     offers = storage.read_table(PLAN / "offers.parquet").to_pandas()
     offered = {str(name): table.loc[group["product_id"]] for name, group in offers.groupby("offer", sort=True)}
     rows = storage.read_table(PLAN / "plan.parquet").to_pandas().fillna({"segment": "other"})
-    return Planned(rows, storage.read_json(PLAN / "summary.json"), offered, table)
+    return Planned(rows, storage.read_json(PLAN / "summary.json"), offered, table, praise(), readers())
+
+
+def table_of(products: pd.DataFrame, buyers: np.ndarray) -> pd.DataFrame:
+    """The products by product_id, with num_buyers and the name that a text calls them by."""
+    names = [
+        spoken(title, kind_of(kind), "")
+        for title, kind in zip(products["title"].tolist(), products["type"].tolist(), strict=True)
+    ]
+    return products.assign(num_buyers=buyers, name=names).set_index("product_id", drop=False)
 
 
 def of_segments(
@@ -72,7 +93,6 @@ def of_segments(
 
     favourites  (segment, offer) → product_id that stands in the foreground
     """
-    angles = _angles()
     offers = {offer["name"]: offer for offer in planned.summary["offers"]}
     groups = planned.rows.groupby(["segment", "offer"], sort=True)
     for (segment, name), group in groups:
@@ -82,20 +102,20 @@ def of_segments(
         channels = shop.channels or tuple(sorted(group["channel"].unique()))
         for channel in channels:
             for locale in shop.locales:
-                facts = facts_of(planned, offers[name], product, shop, locale, angles.get(str(segment), "plain"))
+                facts = facts_of(planned, offers[name], product, shop, locale, str(segment))
                 yield Brief(f"{segment}|{name}|{channel}|{locale}", channel, facts), str(segment), str(name)
 
 
 def facts_of(
-    planned: Planned, offer: dict[str, Any], product: pd.Series, shop: Shop, locale: Locale, angle: Angle
+    planned: Planned, offer: dict[str, Any], product: pd.Series, shop: Shop, locale: Locale, segment: str = ""
 ) -> Facts:
-    """What a text about an offer may say, with one of its products in the foreground."""
+    """What a text about an offer may say, with one of its products in the foreground; segment: "" for one customer."""
     told, start = offer["told"], date.fromisoformat(planned.summary["campaign"]["start"])
     kind: Kind = offer["kind"]
     name = str(product["name"])
     terms = Offer(
         kind,
-        _kind(told["scope"]) if "scope" in told else name,
+        kind_of(told["scope"]) if "scope" in told else name,
         start,
         start + timedelta(planned.summary["campaign"]["days"] - 1),
         percent=told.get("percent"),
@@ -104,16 +124,30 @@ def facts_of(
         gift=told.get("gift"),
         code=told.get("code"),
     )
-    num = int(product["num_buyers"])
+    num, whose = int(product["num_buyers"]), planned.readers.get(segment, Readers())
     return Facts(
         locale,
         shop.name,
         shop.currency,
-        Product(name, category=_kind(product["type"])),
+        Product(name, category=kind_of(product["type"])),
         terms,
         reason=_reason(num, locale) if num >= LEAST else "",
-        angle=angle,
+        praise=planned.praise.get((str(product["product_id"]), locale), ()),
+        angle=whose.angle,
+        readers=whose.marks.get(locale, ()),
     )
+
+
+def praise() -> dict[tuple[str, str], tuple[str, ...]]:
+    """(product_id, locale) → what reviews measurably praise, most mentioned first; empty without reviews."""
+    if not PRAISE.exists():
+        return {}
+    table = storage.read_table(PRAISE).to_pandas().sort_values(["num_mentions", "aspect"], ascending=[False, True])
+    return {
+        (str(product), locale): tuple(dict.fromkeys(words))
+        for locale in ("en", "zh")
+        for product, words in table.dropna(subset=[locale]).groupby("product_id", sort=False)[locale]
+    }
 
 
 def tellable(offer: dict[str, Any]) -> str | None:
@@ -127,21 +161,23 @@ def _reason(num: int, locale: Locale) -> str:
     return f"近 4 周有 {num:,} 位顾客买过" if locale == "zh" else f"bought by {num:,} customers in the last 4 weeks"
 
 
-def _kind(name: str | None) -> str:
+def kind_of(name: str | None) -> str:
     """A kind of product as people write it: the catalogue's capitals are lowered."""
     text = (name or "").strip()
     return text.lower() if text.isupper() else text
 
 
-def _angles() -> dict[str, Angle]:
-    """segment → what matters to it, from its strongest trait that says so."""
+def readers() -> dict[str, Readers]:
+    """What marks each segment, and the angle that follows from its strongest trait that has one."""
     if not SEGMENTS.exists():
         return {}
-    found: dict[str, Angle] = {}
+    found = {}
     for segment in storage.read_json(SEGMENTS)["segments"]:
-        for trait in segment.get("traits", []):
-            angle = _TRAITS.get((trait["feature"], trait["difference"] > 0))
-            if angle is not None:
-                found[str(segment["segment"])] = angle
-                break
+        traits = segment.get("traits", [])
+        angles = [_TRAITS.get((trait["feature"], trait["difference"] > 0)) for trait in traits]
+        marks = {
+            locale: tuple(trait[locale] for trait in traits[:3] if not any(c.isdigit() for c in trait[locale]))
+            for locale in ("en", "zh")
+        }
+        found[str(segment["segment"])] = Readers(next((one for one in angles if one), "plain"), marks)
     return found

@@ -3,7 +3,7 @@
 A step: it runs by hand alone, from the champion and what the last night left; nothing is trained.
 
 reads   data/champion, artifacts/prepare, artifacts/validate/clean, artifacts/segment
-writes  artifacts/launch   plan.parquet, eligible.parquet, summary.json
+writes  artifacts/launch   plan.parquet, eligible.parquet, summary.json; copy.parquet, decisions.parquet (its texts)
 """
 
 import logging
@@ -25,7 +25,7 @@ from nightmarket.delivery.summary import summarise
 from nightmarket.delivery.timing import Slot, slots
 from nightmarket.ranking import Batch, Ranker, Scene
 from nightmarket.ranking.calibration import Calibration
-from tasks import audience, contacts, manifest, model, newcomers, responder, settings, storage
+from tasks import announcing, audience, contacts, manifest, model, newcomers, responder, settings, storage
 from tasks.newcomers import Newcomers, NewProduct
 from tasks.settings import StageSettings
 from tasks.visits import slot_factors
@@ -208,7 +208,8 @@ def _write(shop: Shop, chance: Doubles, past: dict[str, Any], standings: Doubles
     rate = float(sent.probability.mean()) if len(sent) else 0.0
     design = launches.Design.of(summary["num_sent"] + summary["num_holdout"], given.holdout, rate)
     summary["test"] = asdict(design)
-    summary["words"] = launches.words(summary, design, past, notes)
+    summary["texts"] = announcing.write(shop.found, rows, shop.plan.currency, OUT)
+    summary["words"] = [*launches.words(summary, design, past, notes), f"Texts: {summary['texts']['words']}."]
     storage.write_json(summary, OUT / "summary.json")
     for line in summary["words"]:
         log.info("launch: %s", line)

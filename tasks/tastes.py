@@ -1,6 +1,7 @@
 """What groups of customers, and single ones, bought of late."""
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from nightmarket.histories import Histories
@@ -22,14 +23,19 @@ class Taste:
         self.item = {product_id: number for number, product_id in enumerate(data.products["product_id"].tolist())}
         self.segment: dict[str, NDArray[np.int64]] = {}
 
+    def group(self, rows: pd.DataFrame) -> None:
+        """Who is in which segment, from rows of customer_id and segment."""
+        for segment, group in rows.groupby("segment", sort=True):
+            members = [self.customer[name] for name in group["customer_id"].unique()]
+            self.segment[str(segment)] = np.array(members, dtype=np.int64)
+
     def favourites(self, planned: briefs.Planned) -> dict[tuple[str, str], str]:
         """(segment, offer) → product of the offer that most of the group's customers bought of late."""
         found = {}
         overall = planned.products["num_buyers"].to_numpy()
+        self.group(planned.rows)
         for segment, group in planned.rows.groupby("segment", sort=True):
-            members = np.array([self.customer[name] for name in group["customer_id"].unique()], dtype=np.int64)
-            self.segment[str(segment)] = members
-            lines = self.recent.where(np.isin(self.recent.customer, members))
+            lines = self.recent.where(np.isin(self.recent.customer, self.segment[str(segment)]))
             bought = _num_buyers(lines)
             for offer in group["offer"].unique():
                 items = self.items(planned, str(offer))

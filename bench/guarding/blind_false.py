@@ -150,14 +150,15 @@ def misstated(locale: Locale, times: int, seed: int) -> list[Planted]:
     for need, drawn in draw_blind(locale, times, seed):
         if drawn.facts.offer is None:
             continue
-        for kind, facts in _changed(drawn.facts, Random(drawn.wording + "changed")).items():
+        for kind, facts in changed(drawn.facts, Random(drawn.wording + "changed")).items():
             texts = say(facts, need, drawn.frame, drawn.wording)
             if list(texts.values())[-1] != list(drawn.texts.values())[-1]:
                 found.append((kind, drawn.facts, texts, f"{need} {drawn.frame}"))
     return found
 
 
-def _changed(facts: Facts, draw: Random) -> dict[str, Facts]:
+def changed(facts: Facts, draw: Random) -> dict[str, Facts]:
+    """The facts with one term changed each, by what it is."""
     offer = facts.offer
     assert offer is not None
     other = draw.choice([one for one in products(facts.locale) if not _alike(one.name, facts)])

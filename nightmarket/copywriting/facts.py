@@ -75,6 +75,7 @@ class Facts:
     reason      a measured sentence about the product that may be quoted as it stands
     praise      what reviews measurably praise about it
     angle       what matters to the people written to; it chooses among phrases and is never stated
+    readers     what marks them, in words without a figure; a writer may be guided by it and is never to state it
     """
 
     locale: Locale
@@ -85,6 +86,7 @@ class Facts:
     reason: str = ""
     praise: tuple[str, ...] = ()
     angle: Angle = "plain"
+    readers: tuple[str, ...] = ()
     names: tuple[str, ...] = field(init=False, repr=False, compare=False, default=())
 
     def __post_init__(self) -> None:

@@ -42,6 +42,9 @@ def run(given):
         "audiences": [{"customers": 49, "expected_buyers": 0.4}],
     }
     storage.write_json(summary, folder / "summary.json")
+    copy = {"segment": "1", "offer": given.products[0]["title"], "channel": "sms", "locale": "en", "place": 1}
+    rows = [copy | {"form": "sms", "text": f"New: {given.products[0]['title']}"}]
+    storage.write_table(pa.Table.from_pylist(rows), folder / "copy.parquet")
 """
 NEW = "{title: 燕麦奶, category: GROCERY > MILK, price: 3.5}"
 
@@ -78,6 +81,8 @@ def test_a_launch_needs_the_last_night_and_is_exported_after_approval(shop):
     assert done.returncode == 0, done.stderr
     with (shop.home / "exports/oat/send.csv").open(encoding="utf-8", newline="") as file:
         assert [(row["customer_id"], row["offer"]) for row in csv.DictReader(file)] == [("a", "燕麦奶")]
+    with (shop.home / "exports/oat/copy.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["text"] for row in csv.DictReader(file)] == ["New: 燕麦奶"]
     receipt = json.loads((shop.home / "exports/oat/receipt.json").read_text())
     assert receipt["flow"] == "launch"
     kept = yaml.safe_load(shop.git("show", f"refs/runs/{receipt['run']}:params.yaml"))

@@ -80,6 +80,26 @@ def test_every_text_states_the_terms_of_its_offer(night):
     assert summary["rules"] == {}
 
 
+def test_what_reviews_praise_is_said_by_the_name_of_the_product(night):
+    copy, _, summary = composed(night, channels=["email"], locales=["en", "zh"])
+    assert not any("praised_for" in facts for facts in summary["facts"].values())
+    products = pd.read_parquet(night / "artifacts/prepare/products.parquet")
+    praise = night / "artifacts/voice/praise.parquet"
+    praise.parent.mkdir(exist_ok=True)
+    kept = praise.read_bytes() if praise.exists() else None
+    columns = {"aspect": "fresh", "en": "freshness", "zh": "新鲜", "num_mentions": 40, "positive": 0.9}
+    pd.DataFrame({"product_id": products.product_id, **columns, "low": 0.8, "high": 0.95}).to_parquet(praise)
+    copy, decisions, summary = composed(night, channels=["email"], locales=["en", "zh"], num_kept=12)
+    told = {key: facts.get("praised_for") for key, facts in summary["facts"].items()}
+    assert {str(words) for words in told.values()} == {"['freshness']", "['新鲜']"}
+    assert "stopped" not in set(decisions.fate)
+    bodies = copy[copy.form == "body"]
+    said = bodies[bodies.text.str.contains("freshness|新鲜")]
+    assert len(said)
+    assert all(summary["facts"][row.brief]["product"]["name"] in row.text for row in said.itertuples())
+    praise.write_bytes(kept) if kept is not None else praise.unlink()
+
+
 def test_the_same_night_gives_the_same_texts(night):
     first = composed(night)[0]
     assert composed(night)[0].equals(first)

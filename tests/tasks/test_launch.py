@@ -1,5 +1,6 @@
 """A launch on the made-up shop: from the champion's forest to a plan of contacts."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -60,12 +61,22 @@ def test_a_launch_is_planned_with_a_holdout_and_says_what_it_rests_on(night):
     told = " ".join(found["words"])
     for words in ("Not calibrated", "what a contact adds", "Test: "):
         assert words in told
+    copy = storage.read_table(Path("artifacts/launch/copy.parquet")).to_pandas()
+    assert len(copy) == found["texts"]["num_texts"] > 0
+    assert set(copy["offer"]) == {"燕麦奶 <b>"}
+    assert set(storage.read_table(Path("artifacts/launch/decisions.parquet"))["fate"].to_pylist()) == {"passed"}
+    kind = next(iter(found["texts"]["facts"].values()))["product"]["name"]  # the title is no plain name
+    for text in copy.loc[copy["form"] == "body", "text"]:
+        assert kind.lower() in text.lower()
+        assert "<b>" not in text
+        assert not re.search(r"\b(bought|praise[ds]?|off|until \d)", text.lower())
     again, same = planned(name="oat", products=[new], budget=0.3, reach=0.9, holdout=0.3)
     assert same.equals(rows)
     assert again == found
     empty, none = planned(name="oat", products=[new], budget=0)
     assert empty["empty_because"] == "the budget is 0"
     assert none.empty
+    assert storage.read_table(Path("artifacts/launch/copy.parquet")).num_rows == 0
 
 
 def test_a_new_product_looks_to_the_forest_like_the_one_that_it_copies(night):
