@@ -34,6 +34,8 @@ LONG = 30
 """Characters from which on the same text under several names is a copy rather than the same opinion."""
 MOST_RATED = 50_000
 """Rated reviews, drawn at random, that the sentiment learns from."""
+FIRST_LOOK = 2_000
+"""Rated reviews that the encoder has to win on before it reads all."""
 FIGURES = [(name, pa.float64()) for name in ("positive", "low", "high")]
 REVIEW = pa.schema(
     [
@@ -135,13 +137,28 @@ def read_reviews(time_zone: str) -> pd.DataFrame | None:
 
 
 def learn(found: pd.DataFrame, seed: int, encode: Callable[[Sequence[str]], np.ndarray] | None) -> sentiment.Sentiment:
-    """The sentiment, learnt from the rated reviews."""
+    """The sentiment, learnt from the rated reviews.
+
+    With more than 2,000 of them the encoder is a candidate for all only if it wins on 2,000: vectors that were learnt
+    elsewhere are ahead, if ever, where texts are few, and encoding is what takes long.
+    """
     rated = found[found["rated"]]
     if len(rated) > MOST_RATED:
         rated = rated.sample(MOST_RATED, random_state=seed)
-    reader = sentiment.fit(rated["text"].tolist(), rated["praise"].to_numpy(bool), seed=seed, encode=encode)
+    lost: dict[str, Any] = {}
+    if encode and len(rated) > FIRST_LOOK:
+        first = _fit(rated.sample(FIRST_LOOK, random_state=seed), seed, encode).figures
+        if first["chosen"] != "encoder":
+            encode = None
+            lost = {f"encoder, on {first['num_rated']} texts": first["candidates"].get("encoder")}
+    reader = _fit(rated, seed, encode)
+    reader.figures["candidates"].update({name: figures for name, figures in lost.items() if figures})
     log.info("voice: %s", reader.figures["words"] or f"sentiment by {reader.figures['chosen']}")
     return reader
+
+
+def _fit(rated: pd.DataFrame, seed: int, encode: Callable[[Sequence[str]], np.ndarray] | None) -> sentiment.Sentiment:
+    return sentiment.fit(rated["text"].tolist(), rated["praise"].to_numpy(bool), seed=seed, encode=encode)
 
 
 def _encoder() -> Callable[[Sequence[str]], np.ndarray] | None:

@@ -108,6 +108,8 @@ OPTIONAL = {
     "artifacts/respond/drivers.json": "Judged on the last 4 finished campaigns",
     "artifacts/respond/predictions.parquet": "Do its probabilities hold?",
     "artifacts/segment/segments.json": "No segments were made tonight.",
+    "artifacts/voice/topics.json": "Neither reviews nor baskets were read tonight.",
+    "artifacts/voice/products.parquet": "Praise by aspect",
     "artifacts/demand/metrics.json": "No demand was foretold tonight.",
     "artifacts/demand/forecast.parquet": "There is no forecast: no product type was sold.",
     "artifacts/demand/response.parquet": "The largest product types, the next 4 weeks",
