@@ -12,6 +12,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import mlflow
@@ -63,12 +64,17 @@ class Registry:
         mlflow.set_registry_uri(uri)
         self.client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         self._folders: dict[str, str] = {}
-        found = self.client.get_experiment_by_name(experiment)
-        self.experiment = found.experiment_id if found else self.client.create_experiment(experiment, artifacts)
+        self._experiment, self._where = experiment, artifacts
         try:
             self.client.get_registered_model(MODEL)
         except MlflowException:
             self.client.create_registered_model(MODEL, description="what nightmarket recommends with")
+
+    @cached_property
+    def experiment(self) -> str:
+        """Id of the experiment that trainings are logged in; created on first use, so that reading writes nothing."""
+        found = self.client.get_experiment_by_name(self._experiment)
+        return str(found.experiment_id if found else self.client.create_experiment(self._experiment, self._where))
 
     def reap(self) -> int:
         """Close the runs and models of registrations that died; returns how many runs. Only under the lock."""

@@ -31,6 +31,8 @@ KEPT = tuple(
         "find",
         "manifest",
         "champion",
+        "card",
+        "promotion",
         "pages",
     )
 )
