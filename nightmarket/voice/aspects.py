@@ -51,8 +51,9 @@ ASPECTS = (
            r"service|staff|support|helpful|unhelpful|rude|friendly|refund(ed|s)?|cashier",
            r"服务|态度|客服|售后|店员|前台|退货|退款"),
     Aspect("ease", "ease of use", "使用",
-           r"eas(y|ier|ily) to \w+|user[- ]friendly|intuitive|instructions?|set ?up|install(ed|ation|ing)?|complicated",
-           r"好用|难用|易用|操作|安装|上手|说明书|使用方便|方便使用"),
+           r"ease of use|eas(y|ier|ily) to \w+|user[- ]friendly|intuitive|instructions?|set ?up|installed|installation|"
+           r"complicated",
+           r"好用|难用|易用|操作|安装|上手|说明书|使用(起来|方便|简单|麻烦)|方便使用"),
     Aspect("look", "look", "外观",
            r"look(s|ed|ing)? (good|great|nice|bad|cheap|beautiful|ugly)|design(ed)?|colou?rs?|appearance|stylish|ugly",
            r"外观|外形|颜色|好看|难看|漂亮|款式|造型|样子"),
@@ -67,7 +68,7 @@ ASPECTS = (
            r"干净|卫生(?!间|纸|巾)|肮脏|[很太好]脏|整洁"),
     Aspect("performance", "performance", "性能",
            r"performance|speed|batter(y|ies)|overheat(s|ed|ing)?|runs? (smooth|fast|slow|hot)(ly)?",
-           r"速度|性能|散热|发热|续航|电池|运行|很慢|太慢"),
+           r"速度|性能|散热|发热|续航|电池|运行"),
 )  # fmt: skip
 """One table for both languages; what no row speaks of is not told."""
 BREAKS = re.compile(
@@ -112,7 +113,7 @@ def _clauses(text: str) -> list[tuple[str, list[int]]]:
     found: list[tuple[str, list[int]]] = []
     waiting = ""
     for part in BREAKS.split(text):
-        clause = f"{waiting} {part}".strip()
+        clause = f"{waiting} {part.strip()}".strip()
         waiting = ""
         if not clause:
             continue
