@@ -148,7 +148,7 @@ def learn(found: pd.DataFrame, seed: int, encode: Callable[[Sequence[str]], np.n
     lost: dict[str, Any] = {}
     if encode and len(rated) > FIRST_LOOK:
         first = _fit(rated.sample(FIRST_LOOK, random_state=seed), seed, encode).figures
-        if first["chosen"] != "encoder":
+        if "encoder" not in (first["chosen"], *first["candidates"].get(first["chosen"], {}).get("of", ())):
             encode = None
             lost = {f"encoder, on {first['num_rated']} texts": first["candidates"].get("encoder")}
     reader = _fit(rated, seed, encode)

@@ -86,7 +86,7 @@ def view(night: Night) -> VoiceView | None:
         sentiment=_sentiment(metrics["sentiment"]),
         candidates_axis=charts.axis_labels(axis, percent=True) if found else charts.BLANK,
         candidates=tuple(
-            _row(name, _accuracy(one), axis, "", ours=name == metrics["sentiment"]["chosen"])
+            _row(name.capitalize(), _accuracy(one), axis, "", ours=name == metrics["sentiment"]["chosen"])
             for name, one in sorted(found.items(), key=lambda pair: -pair[1]["accuracy"])
         ),
         reviews=_topics(topics["reviews"], "review"),
@@ -114,8 +114,10 @@ def _sentiment(found: Content) -> str:
         return str(found["words"])
     chosen = found["candidates"][found["chosen"]]
     rated = words.things(found["num_rated"], "rated text")
+    of = list(chosen.get("of") or ())
+    name = f"the average of {words.listed([f'“{one}”' for one in of])}" if of else f"“{found['chosen']}”"
     return (
-        f"Praise is told from complaint by {found['chosen']}, learnt from {rated} of this shop. On texts that it had "
+        f"Praise is told from complaint by {name}, learnt from {rated} of this shop. On texts that it had "
         f"not seen it was right in {words.percents(_accuracy(chosen))}. It was chosen among these for the least "
         "log-loss in cross-validation. A rating, where there is one, counts for itself."
     )
