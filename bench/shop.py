@@ -5,6 +5,9 @@ promotions and campaigns, and find new products on the shelf all year. Some titl
 contract's column names, so the folder can be read with `source: folder` and no mapping.
 
     python -m bench.shop FOLDER --num-customers 2000 --fmt csv
+
+With --dialect english or chinese the shop has column names, a language and a currency of its own, and its lines for
+params.yaml are printed.
 """
 
 import argparse
@@ -17,6 +20,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from bench.dialects import DIALECTS, entry, speak
 from bench.shelf import START, TYPES, Shelf, make_shelf, products, times
 
 CAMPAIGN_KINDS = ("Type A", "Type B", "Type C")
@@ -52,11 +56,13 @@ def write_shop(
     num_weeks: int = 60,
     seed: int = 7,
     fmt: Literal["parquet", "csv"] = "parquet",
+    dialect: Literal["english", "chinese"] | None = None,
 ) -> dict[str, pa.Table]:
     """Write one file per table, as a retailer would bring them, and give the tables back."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     tables = make_shop(num_customers, num_products, num_weeks, seed)
+    tables = speak(tables, DIALECTS[dialect]) if dialect else tables
     for name, table in tables.items():
         if fmt == "csv":
             pa.csv.write_csv(table, folder / f"{name}.csv")
@@ -253,5 +259,9 @@ if __name__ == "__main__":
     parser.add_argument("--num-weeks", type=int, default=60)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--fmt", choices=("parquet", "csv"), default="parquet")
-    written = write_shop(**vars(parser.parse_args()))
+    parser.add_argument("--dialect", choices=tuple(DIALECTS))
+    asked = parser.parse_args()
+    written = write_shop(**vars(asked))
     print(", ".join(f"{name} {table.num_rows:,}" for name, table in written.items()))
+    if asked.dialect:
+        print(f"# params.yaml: snapshot.folders\n{entry(Path(asked.folder), DIALECTS[asked.dialect])}", end="")

@@ -152,7 +152,7 @@ def _check_mapping(mapping: Mapping, section: str) -> None:
             raise InputError(f"{section}mapping: there is no table '{name}'; there are {', '.join(BY_NAME)}")
         known = [column.name for column in BY_NAME[name].columns]
         for ours in columns:
-            if ours not in known:
+            if ours not in known and not (BY_NAME[name].attributes and ours.startswith(ATTRIBUTE_PREFIX)):
                 raise InputError(f"{section}mapping.{name}: there is no column '{ours}'; there are {', '.join(known)}")
 
 
@@ -179,6 +179,11 @@ class Plan:
                     f"add it, or name yours under {section}mapping.{table.name}.{column.name}"
                 )
         self.extra = [name for name in there if name not in self.theirs.values()]
+        self.named = {theirs: ours for ours, theirs in mapping.items() if ours.startswith(ATTRIBUTE_PREFIX)}
+        self.extra.sort(key=lambda name: name not in self.named)
+        for theirs in self.named.keys() - set(self.extra):
+            raise InputError(f"{file.path.name} has no column '{theirs}' ({section}mapping.{table.name}."
+                             f"{self.named[theirs]}) to spare; it has {_list(there)}")  # fmt: skip
         self.attributes = self._attributes() if table.attributes else {}
 
     def feed(self) -> Feed:
@@ -247,7 +252,7 @@ class Plan:
         for theirs in self.extra[:MAX_ATTRIBUTES]:
             if theirs in telling:
                 continue
-            name = ATTRIBUTE_PREFIX + re.sub(r"\W+", "_", theirs.strip().lower())
+            name = self.named.get(theirs) or ATTRIBUTE_PREFIX + re.sub(r"\W+", "_", theirs.strip().lower())
             names[name if name not in names else f"{name}_{len(names)}"] = theirs
         return names
 

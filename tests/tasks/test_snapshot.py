@@ -244,6 +244,17 @@ def test_what_tells_one_customer_from_another_stays_outside(place):
     assert about()["dropped_columns"] == {"customers": ["mail"]}
 
 
+def test_an_attribute_takes_the_name_that_the_mapping_gives_it(place, capsys):
+    settings(mapping={"customers": {"attr_region": "country"}})
+    assert main("snapshot") == 0
+    assert raw("customers").column_names == ["customer_id", "text", "attr_region", "attr_age"]
+    assert raw("customers")["attr_region"].to_pylist() == SHOP["customers"]["country"].to_pylist()
+    settings(mapping={"customers": {"attr_region": "customer_id"}})
+    assert "customers.csv has no column 'customer_id' (snapshot.mapping.customers.attr_region)" in refused(capsys)
+    settings(mapping={"products": {"attr_region": "title"}})
+    assert "there is no column 'attr_region'" in refused(capsys)
+
+
 def test_a_file_with_a_header_alone_is_an_empty_table(place):
     Path("tables/customers.csv").write_text("\ufeffcustomer_id;age\n", encoding="utf-8")
     assert main("snapshot") == 0
