@@ -42,12 +42,13 @@ class Rig:
     def __init__(self, scene: scenes.Scene, folder: Path) -> None:
         self.scene, self.base, self.place = scene, folder / "base", folder / "place"
         shutil.rmtree(folder, ignore_errors=True)
-        self.base.mkdir(parents=True)
-        code, said = forked(lambda: scene.make(self.base), self.base)
+        self.place.mkdir(parents=True)
+        code, said = forked(lambda: scene.make(self.place), self.place, seconds=600)
         assert code == 0, said
-        scenes.fresh(self.base, self.place)
+        scenes.fresh(self.place, self.base)  # absolute paths in databases stay those of the place
+        self.old = self._state(self.place)
         self.hooks = passings(scene.work, self.place)
-        self.old, self.new = self._state(self.base), self._state(self.place)
+        self.new = self._state(self.place)
 
     def _state(self, place: Path) -> Any:
         code, found = forked(lambda: self.scene.state(place), place)
