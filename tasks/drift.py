@@ -49,7 +49,7 @@ class Settings(StageSettings):
     """What counts as drift."""
 
     alpha: float = Field(
-        0.03, gt=0, lt=0.5, description="nights with a false alarm that are accepted, over all columns together"
+        0.02, gt=0, lt=0.5, description="nights with a false alarm that are accepted, over all columns together"
     )
     retrain: Literal["recommend", "start"] = Field(
         "recommend",
@@ -94,7 +94,7 @@ def run(settings: Settings) -> None:
     snapshot = storage.read_json(CLEAN / "snapshot.json")
     windows = storage.read_json(PREPARED / "windows.json")
     receipt = storage.read_json(storage.CHAMPION / "receipt.json")
-    engine = ibis.duckdb.connect(threads=1)  # sums of floats depend on their order
+    engine = _engine()
     try:
         events = _events(engine, snapshot["time_zone"])
         span = _span(events, snapshot, windows, receipt)
@@ -130,6 +130,13 @@ def run(settings: Settings) -> None:
     storage.write_table(pa.table(past), OUT / "nights.parquet")
     storage.write_table(_shares(summaries, when), OUT / "shares.parquet")
     log.info("drift: %s", content["words"])
+
+
+def _engine() -> Any:
+    """One thread, because sums of floats depend on their order."""
+    engine = ibis.duckdb.connect(threads=1)
+    engine.raw_sql("SET enable_progress_bar = false")
+    return engine
 
 
 def _events(engine: ibis.BaseBackend, time_zone: str) -> ir.Table:
