@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 PYTHON ?= $(shell PATH=$$(echo "$$PATH" | tr ':' '\n' | grep -vxF '$(CURDIR)/$(BIN)' | paste -sd: -); \
     command -v python3.11 || command -v python3.12 || command -v python3)
 
-.PHONY: help nightly test ui card reproduce promote rollback setup environment
+.PHONY: help nightly test ui card reproduce promote rollback forget setup environment
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/'
@@ -53,3 +53,6 @@ promote: setup  ## make a version champion by hand: make promote VERSION=6 REASO
 
 rollback: setup  ## bring the champion before back: make rollback REASON="..."
 	@$(BIN)/python -m flows rollback --reason "$$REASON" $${WHO:+--who "$$WHO"}
+
+forget: setup  ## remove a customer from data, history, cache and exports: make forget CUSTOMER=4711
+	@printf '%s\n' "$$CUSTOMER" | $(BIN)/python -m flows forget --customer -

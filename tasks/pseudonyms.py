@@ -3,10 +3,13 @@
 import hashlib
 import hmac
 import secrets
+from collections.abc import Collection
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from nightmarket.contracts import InputError
+from tasks.forgotten import digest
 from tasks.keys import own_secret
 from tasks.storage import private
 
@@ -35,10 +38,14 @@ def key_id(key: bytes) -> str:
 
 
 class Pseudonyms:
-    """HMAC-SHA256 of ids, first 32 hex digits; each distinct id is hashed once."""
+    """HMAC-SHA256 of ids, first 32 hex digits; each distinct id is hashed once.
 
-    def __init__(self, key: bytes) -> None:
+    forgotten  digests of pseudonyms whose rows are left out, as `tasks.forgotten` lists them
+    """
+
+    def __init__(self, key: bytes, forgotten: Collection[str] = ()) -> None:
         self._key = key
+        self._forgotten = frozenset(forgotten)
         self._known: dict[str, str] = {}
 
     def __call__(self, ids: pa.Array, prefix: str = "") -> pa.DictionaryArray:
@@ -46,6 +53,16 @@ class Pseudonyms:
         coded = ids.dictionary_encode()
         names = pa.array([self._of(prefix + customer) for customer in coded.dictionary.to_pylist()], pa.string())
         return pa.DictionaryArray.from_arrays(coded.indices, names)
+
+    def without_forgotten(self, batch: pa.RecordBatch, column: str) -> pa.RecordBatch:
+        """The rows of nobody who was forgotten; `column` holds what a call gave."""
+        names = batch[column]
+        gone = [name for name in names.dictionary.to_pylist() if self._forgotten and digest(name) in self._forgotten]
+        if not gone:
+            return batch
+        batch = batch.filter(pc.invert(pc.is_in(names.cast(pa.string()), pa.array(gone, pa.string()))))
+        kept = batch[column].cast(pa.string()).dictionary_encode()  # a file keeps words that no row uses
+        return batch.set_column(batch.schema.get_field_index(column), column, kept)
 
     def _of(self, customer: str) -> str:
         found = self._known.get(customer)

@@ -21,7 +21,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from nightmarket.contracts import InputError
-from tasks import versions, warm
+from tasks import forgotten, versions, warm
 from tasks.pseudonyms import Pseudonyms, customer_key, key_id
 from tasks.settings import StageSettings, sections
 from tasks.sources import Source
@@ -91,7 +91,8 @@ def run(settings: Settings) -> None:
     key = customer_key()
     as_of = settings.business_date or source.known_until()
     wanted = _warm_start_wanted()
-    fingerprint = _fingerprint(settings, source.identity(), key_id(key), as_of, wanted)
+    left_out = forgotten.digests()
+    fingerprint = _fingerprint(settings, source.identity(), key_id(key), as_of, wanted, left_out)
     old = _old()
     if old.get("fingerprint") == fingerprint and _whole(old):
         LOG.info("snapshot: unchanged")
@@ -100,7 +101,7 @@ def run(settings: Settings) -> None:
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     try:
-        about = _fetch(source, Pseudonyms(key), fresh, settings) | source.about(settings.business_date)
+        about = _fetch(source, Pseudonyms(key, left_out), fresh, settings) | source.about(settings.business_date)
         about |= {
             "source": settings.source,
             "as_of": as_of.isoformat(),
@@ -140,8 +141,10 @@ def _warm_start_wanted() -> bool:
     return bool(path.exists() and (sections(path).get("finetune") or {}).get("warm_start"))
 
 
-def _fingerprint(settings: Settings, identity: dict[str, str], key: str, as_of: date, warm_start: bool) -> str:
-    """What decides the snapshot: the files' contents (not their place), the settings, the key and our format.
+def _fingerprint(
+    settings: Settings, identity: dict[str, str], key: str, as_of: date, warm_start: bool, left_out: frozenset[str]
+) -> str:
+    """What decides the snapshot: contents of the files (not their place), settings, key, our format, who is left out.
 
     Which champion's weights lie beside them does not: a new champion alone makes no new snapshot.
     """
@@ -152,6 +155,7 @@ def _fingerprint(settings: Settings, identity: dict[str, str], key: str, as_of: 
         "as_of": as_of.isoformat(),
         "warm_start": warm_start,
         "settings": settings.model_dump(mode="json", exclude=SEVERAL if settings.source == "folders" else SINGLE),
+        **({"forgotten": sorted(left_out)} if left_out else {}),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import datetime
+import functools
 import getpass
 import importlib
 import os
@@ -19,7 +20,7 @@ from nightmarket.contracts import InputError
 from tasks import settings, storage
 
 ASKING = ("campaign", "launch")
-FLOWS = ("nightly", "retrain", "deliver", "search", "find", "reproduce", "promote", "rollback", *ASKING)
+FLOWS = ("nightly", "retrain", "deliver", "search", "find", "reproduce", "promote", "rollback", "forget", *ASKING)
 
 
 def hand_over(flow: str) -> None:
@@ -34,6 +35,9 @@ def main(flow: str = "", arguments: list[str] | None = None) -> int:
             raise InputError(f"there is no such flow; there are {', '.join(FLOWS)}")
         if flow == "find":  # asked and answered here: no run, no server
             return importlib.import_module("flows.engine.lookup").from_terminal(storage.home(), arguments)
+        if flow == "forget":
+            night = functools.partial(_run, "nightly", lambda _: {})
+            return importlib.import_module("flows.engine.forgetting").from_terminal(storage.home(), arguments, night)
         if flow in ASKING:  # their options are those of the form, so the flow is read first
             return _run(flow, lambda found: questions.parameters(found, arguments))
         parameters = _parameters(flow, arguments)

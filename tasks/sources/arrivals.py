@@ -1,4 +1,4 @@
-"""Feeds on their way into a file: pseudonyms put in, the day being prepared left out, everything counted."""
+"""Feeds on their way into a file: pseudonyms put in, the day being prepared and whoever was forgotten left out."""
 
 import logging
 import os
@@ -93,15 +93,16 @@ def _ready(arrival: Arrival, pseudonyms: Pseudonyms, cut: date | None, time_zone
             skipped = batch.num_rows - (pc.sum(early).as_py() or 0)
             arrival.left_out += skipped
             batch = batch.filter(early) if skipped else batch
+        if feed.table.pseudonym:
+            index = batch.schema.get_field_index(feed.table.pseudonym)
+            names = pseudonyms(batch.column(index), feed.origin.prefix if feed.origin else "")
+            batch = batch.set_column(index, feed.table.pseudonym, names)
+            batch = pseudonyms.without_forgotten(batch, feed.table.pseudonym)
         arrival.rows += batch.num_rows
         arrival.seen |= {
             name for name in batch.schema.names
             if name not in arrival.seen and batch[name].null_count < batch.num_rows
         }  # fmt: skip
-        if feed.table.pseudonym:
-            index = batch.schema.get_field_index(feed.table.pseudonym)
-            names = pseudonyms(batch.column(index), feed.origin.prefix if feed.origin else "")
-            batch = batch.set_column(index, feed.table.pseudonym, names)
         yield batch
 
 
