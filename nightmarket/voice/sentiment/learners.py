@@ -10,64 +10,65 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from nightmarket.voice.sentiment.kinds import Kinds
+
 Features: TypeAlias = Any
 """A scipy CSR matrix of counts, or a dense float32 array."""
 Bools = NDArray[np.bool_]
 Doubles = NDArray[np.float64]
 Scorer = Callable[[Features], Doubles]
-Learner = Callable[[Features, Bools], Scorer]
-"""(N, F) features and (N,) positive -> what gives (N,) scores, above 0 for praise."""
-LEAST_TEXTS = 2
-"""A column of fewer training texts is left out: it stands for one text, or for a slip of the pen."""
+Learner = Callable[[Features, Bools, int], Scorer]
+"""(N, F) features, (N,) positive and a seed -> what gives (N,) scores, above 0 for praise."""
+NUM_KINDS = 3
+SMOOTHING = 0.1
 
 
-def tf_idf(features: sp.csr_matrix, positive: Bools) -> Scorer:
-    """Logistic regression on TF-IDF (1 + log counts, unit rows)."""
+def tf_idf(counts: sp.csr_matrix, positive: Bools, seed: int) -> Scorer:
+    """Logistic regression on TF-IDF (1 + log counts, unit rows) of what stands in two texts or more."""
     from sklearn.feature_extraction.text import TfidfTransformer
 
-    columns = _frequent(features)
+    columns = np.flatnonzero(np.bincount(counts.indices, minlength=counts.shape[1]) >= 2)
     weights = TfidfTransformer(sublinear_tf=True)
-    model = _logistic(weights.fit_transform(features[:, columns]), positive, strength=5.0)
+    model = _logistic(weights.fit_transform(counts[:, columns]), positive, 5.0, seed)
     return lambda given: model(weights.transform(given[:, columns]))
 
 
-def ratios(features: sp.csr_matrix, positive: Bools) -> Scorer:
-    """Logistic regression on binary n-grams, each times its log-count ratio r (Wang & Manning, 2012: NB-SVM).
+def ratios(counts: sp.csr_matrix, positive: Bools, seed: int, num_kinds: int = 1) -> Scorer:
+    """Logistic regression on TF-IDF x log-count ratio (Wang & Manning, 2012: NB-SVM, with TF-IDF for their counts).
 
-    r = log((1 + p) / |1 + p|) - log((1 + q) / |1 + q|), with p and q in how many texts of praise and of complaint.
+    Ratio of a column: log((a + p) / |a + p|) - log((a + q) / |a + q|), p and q its sums of TF-IDF over texts of praise
+    and of complaint, a = SMOOTHING. With several kinds, an n-gram has a ratio in all texts and one in each kind.
     """
-    columns = _frequent(features)
-    seen = _binary(features[:, columns])
-    praise, complaint = (1.0 + np.asarray(seen[side].sum(axis=0)).ravel() for side in (positive, ~positive))
-    scale = sp.diags((np.log(praise / praise.sum()) - np.log(complaint / complaint.sum())).astype(np.float32))
-    model = _logistic((seen @ scale).tocsr(), positive, strength=0.1)
-    return lambda given: model((_binary(given[:, columns]) @ scale).tocsr())
+    kinds = Kinds.fit(counts, num_kinds, seed)
+    features = kinds.features(counts)
+    praise, complaint = (SMOOTHING + np.asarray(features[side].sum(axis=0)).ravel() for side in (positive, ~positive))
+    ratio = sp.diags((np.log(praise / praise.sum()) - np.log(complaint / complaint.sum())).astype(np.float32))
+    model = _logistic((features @ ratio).tocsr(), positive, 10.0, seed)
+    return lambda given: model((kinds.features(given) @ ratio).tocsr())
 
 
-def vectors(features: NDArray[np.float32], positive: Bools) -> Scorer:
+def network(counts: sp.csr_matrix, positive: Bools, seed: int) -> Scorer:
+    """A small network of embeddings on the n-grams and those per kind."""
+    from nightmarket.voice.sentiment.network import scores, train
+
+    kinds = Kinds.fit(counts, NUM_KINDS, seed)
+    model = train(kinds.features(counts), positive, seed)
+    return lambda given: scores(model, kinds.features(given))
+
+
+def vectors(found: NDArray[np.float32], positive: Bools, seed: int) -> Scorer:
     """Logistic regression on a text's vector, each dimension standardised."""
-    centre, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
-    model = _logistic((features - centre) / spread, positive, strength=0.01)
+    centre, spread = found.mean(axis=0), found.std(axis=0) + 1e-6
+    model = _logistic((found - centre) / spread, positive, 0.01, seed)
     return lambda given: model((given - centre) / spread)
 
 
-def _logistic(features: Features, positive: Bools, strength: float) -> Scorer:
+def _logistic(features: Features, positive: Bools, strength: float, seed: int) -> Scorer:
     """strength: inverse of the L2 penalty (sklearn's C)."""
     from sklearn.linear_model import LogisticRegression
 
     sparse = sp.issparse(features)
-    model = LogisticRegression(
-        C=strength, solver="liblinear" if sparse else "lbfgs", dual=sparse, max_iter=1000, random_state=0
-    )
+    solver = "liblinear" if sparse else "lbfgs"
+    model = LogisticRegression(C=strength, solver=solver, dual=sparse, max_iter=1000, random_state=seed)
     model.fit(features, positive)
     return lambda given: model.decision_function(given).astype(np.float64)
-
-
-def _frequent(features: sp.csr_matrix) -> NDArray[np.int64]:
-    return np.flatnonzero(np.bincount(features.indices, minlength=features.shape[1]) >= LEAST_TEXTS)
-
-
-def _binary(features: sp.csr_matrix) -> sp.csr_matrix:
-    seen = features.copy()
-    seen.data = np.ones_like(seen.data)
-    return seen

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nightmarket.voice.sentiment import fit, grams, labels
-from nightmarket.voice.sentiment.choosing import wilson
+from nightmarket.voice.sentiment.calibration import wilson
 
 GOOD = {"zh": ["很好", "喜欢", "新鲜", "推荐", "满意"], "en": ["great", "love it", "fresh", "recommend", "happy"]}
 BAD = {"zh": ["很差", "退货", "不新鲜", "失望", "难吃"], "en": ["awful", "return it", "stale", "never again", "broken"]}
@@ -56,7 +56,7 @@ def test_vectors_that_know_the_answer_win_over_characters_that_do_not():
     sentiment = fit(texts, positive, seed=0, encode=encode)
     assert sentiment.figures["chosen"] == "encoder"
     assert ((sentiment.probability(texts) > 0.5) == positive).all()
-    assert fit(texts, positive, seed=0).figures["candidates"]["characters 1-3"]["accuracy"] < 0.65
+    assert fit(texts, positive, seed=0).figures["candidates"]["characters"]["accuracy"] < 0.65
 
 
 def test_figures_come_from_texts_that_the_model_has_not_seen():

@@ -1,0 +1,49 @@
+"""Scores as probabilities, and how good they are. Shapes: N texts."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bools = NDArray[np.bool_]
+Doubles = NDArray[np.float64]
+
+
+def platt(scores: Doubles, positive: Bools) -> tuple[float, float]:
+    """Slope and level of P = 1 / (1 + exp(-(slope x score + level))), by Newton's steps (Platt, 1999).
+
+    His targets are a little inside 0 and 1, so that scores which part the classes still give finite figures.
+    """
+    num = int(positive.sum())
+    target = np.where(positive, (num + 1) / (num + 2), 1 / (positive.size - num + 2))
+    scale = float(scores.std()) or 1.0
+    design = np.column_stack([scores / scale, np.ones(scores.size)])
+    found = np.array([1.0, 0.0])
+    for _ in range(50):
+        chance = 1 / (1 + np.exp(-np.clip(design @ found, -30, 30)))
+        slack = (design * (chance * (1 - chance))[:, None]).T @ design + 1e-9 * np.eye(2)
+        step = np.linalg.solve(slack, design.T @ (target - chance))
+        found = found + np.clip(step, -2, 2)
+        if np.abs(step).max() < 1e-10:
+            break
+    return float(found[0] / scale), float(found[1])
+
+
+def probability(logits: Doubles) -> Doubles:
+    """1 / (1 + exp(-logit)), never quite 0 or 1."""
+    return 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
+
+
+def judged(logits: Doubles, positive: Bools) -> dict[str, float]:
+    """`accuracy` with its 95% interval `low`, `high`, and `log_loss` in nats, of calibrated logits."""
+    chance = probability(logits)
+    right = float(((chance > 0.5) == positive).mean())
+    low, high = wilson(right, positive.size)
+    loss = float(-np.where(positive, np.log(chance), np.log1p(-chance)).mean())
+    return {"accuracy": right, "low": low, "high": high, "log_loss": loss}
+
+
+def wilson(share: float, num: int) -> tuple[float, float]:
+    """95% interval of a share of `num` (Wilson, 1927)."""
+    z2 = 1.959964**2
+    centre = (share + z2 / (2 * num)) / (1 + z2 / num)
+    reach = np.sqrt(z2 * (share * (1 - share) / num + z2 / (4 * num**2))) / (1 + z2 / num)
+    return float(centre - reach), float(centre + reach)

@@ -1,0 +1,86 @@
+"""N-grams that may mean something else for another kind of product: "light" praises a laptop and damns a novel.
+
+Shapes: N texts, F columns of counts, D dimensions of a space of texts, K kinds.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+LEAST, LEAST_SHARED, LEAST_SEEN = 3, 10, 5
+"""Training texts that an n-gram must stand in: to count at all, to count per kind, to tell kinds apart."""
+DIMENSIONS = 60
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """What the kinds of texts are, found without labels; the same n-gram has one column for all texts, and one for
+    the texts of its kind (Daumé, 2007: "frustratingly easy domain adaptation", with domains that are found).
+
+    columns, shared, seen  (.,)  columns of counts that count at all, per kind, and for telling kinds apart
+    idf                    (F,)  log((1 + texts) / (1 + texts with the n-gram)) + 1
+    axes                   (seen, D)  of the truncated SVD of the TF-IDF (latent semantic analysis)
+    centres                (K, D)  of k-means on unit rows; a single kind where texts are too few to tell
+    """
+
+    columns: NDArray[np.int64]
+    shared: NDArray[np.int64]
+    seen: NDArray[np.int64]
+    idf: NDArray[np.float32]
+    axes: NDArray[np.float32]
+    centres: NDArray[np.float32]
+
+    @classmethod
+    def fit(cls, counts: sp.csr_matrix, num: int, seed: int) -> Self:
+        """Find `num` kinds in (N, F) counts. Time linear in the n-grams."""
+        texts = np.bincount(counts.indices, minlength=counts.shape[1])
+        idf = (np.log((1 + counts.shape[0]) / (1 + texts)) + 1).astype(np.float32)
+        seen = np.flatnonzero((texts >= LEAST_SEEN) & (texts <= counts.shape[0] / 2))
+        axes, centres = _found(_weighed(counts, seen, idf), num, seed)
+        return cls(np.flatnonzero(texts >= LEAST), np.flatnonzero(texts >= LEAST_SHARED), seen, idf, axes, centres)
+
+    def of(self, counts: sp.csr_matrix) -> NDArray[np.int64]:
+        """(N,) kind of each text, 0 to K - 1."""
+        if len(self.centres) == 1:
+            return np.zeros(counts.shape[0], np.int64)
+        place = _unit(_weighed(counts, self.seen, self.idf) @ self.axes)
+        return np.argmin(((place[:, None] - self.centres) ** 2).sum(axis=2), axis=1)
+
+    def features(self, counts: sp.csr_matrix) -> sp.csr_matrix:
+        """(N, columns + K x shared) TF-IDF (1 + log counts), unit rows; without the second part for a single kind."""
+        from sklearn.preprocessing import normalize
+
+        parts = [_weighed(counts, self.columns, self.idf)]
+        if len(self.centres) > 1:
+            of_text, shared = self.of(counts), _weighed(counts, self.shared, self.idf)
+            parts += [sp.diags((of_text == kind).astype(np.float32)) @ shared for kind in range(len(self.centres))]
+        found = sp.hstack(parts).tocsr()
+        found.eliminate_zeros()
+        return normalize(found).astype(np.float32)
+
+
+def _found(weights: sp.csr_matrix, num: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Axes and centres."""
+    from sklearn.cluster import KMeans
+    from sklearn.utils.extmath import randomized_svd
+
+    dimensions = min(DIMENSIONS, min(weights.shape) - 1)
+    if num == 1 or dimensions < num:
+        return np.zeros((weights.shape[1], 0), np.float32), np.zeros((1, 0), np.float32)
+    axes = randomized_svd(weights, dimensions, n_iter=2, random_state=seed)[2].T.astype(np.float32)
+    means = KMeans(num, n_init=4, random_state=seed).fit(_unit(weights @ axes)).cluster_centers_
+    return axes, means.astype(np.float32)
+
+
+def _weighed(counts: sp.csr_matrix, columns: NDArray[np.int64], idf: NDArray[np.float32]) -> sp.csr_matrix:
+    """(N, columns) (1 + log counts) x idf; rows as long as they come."""
+    found = counts[:, columns].astype(np.float32)
+    found.data = (1 + np.log(found.data)) * idf[columns][found.indices]
+    return found
+
+
+def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
