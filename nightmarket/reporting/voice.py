@@ -39,7 +39,7 @@ class Topics:
     chosen: str = ""
     span: str = ""
     tiles: tuple[Topic, ...] = ()
-    others: tuple[str, ...] = ()
+    others: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def view(night: Night) -> VoiceView | None:
     topics, metrics = content["topics"], content["metrics"]
     baskets = _topics(topics["baskets"], "basket")
     if not metrics["num_reviews"]:
-        return VoiceView(f"There is nothing to read: {topics['words']}.", baskets)
+        return VoiceView(f"There are no reviews to read: {topics['words']}.", baskets)
     found = metrics["sentiment"]["candidates"]
     axis = charts.scale([_accuracy(one) for one in found.values()], zero=False)
     spoken = [(key, one) for key, one in metrics["aspects"].items() if one["positive"] is not None]
@@ -164,10 +164,10 @@ def _topics(content: Content, of: str) -> Topics:
         return Topics(str(content["reason"] or "no topic was found"))
     candidates = len(content["candidates"])
     how = {"nmf": "NMF", "lda": "LDA"}.get(content["method"], content["method"])
+    num, size = words.things(content["num_documents"], of), words.things(len(content["topics"]), "topic")
     chosen = (
-        f"{words.things(content['num_documents'], of)} in {words.things(len(content['topics']), 'topic')} by {how}, "
-        f"chosen among {candidates} candidates for coherence among those that come back on other {of}s. The share is "
-        f"of {of}s that are about it more than is usual."
+        f"{num}, {size}. Of {candidates} candidates {how} had the most coherent and distinct topics among those that "
+        f"other {of}s confirm. A {of} counts for the topic that it holds most of against what is usual."
     )
     span = content.get("span")
     told = (
@@ -177,9 +177,7 @@ def _topics(content: Content, of: str) -> Topics:
         else f"There are too few {of}s to say where a topic goes."
     )
     rows = [_topic(one) for one in content["topics"]]
-    return Topics(
-        "", chosen, told, tuple(rows[:NUM_TOPICS]), tuple(f"{one.name} ({one.share})" for one in rows[NUM_TOPICS:])
-    )
+    return Topics("", chosen, told, tuple(rows[:NUM_TOPICS]), tuple((one.name, one.share) for one in rows[NUM_TOPICS:]))
 
 
 def _topic(one: Content) -> Topic:
