@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from bench.shop import make_shop
-from tasks import manifest
+from tasks import forgotten, manifest
 from tasks.__main__ import main
 
 SHOP = make_shop(num_customers=40, num_products=60, num_weeks=6)
@@ -451,3 +451,21 @@ def test_the_demo_comes_whole_with_promotions_and_readable_titles(place):
         datetime(2017, 1, 1, 11, 53, 26),
     )
     assert raw("customers")["customer_id"][0].as_py() == first["customer_id"]
+
+
+def test_a_forgotten_customer_is_in_no_table_and_in_no_dictionary_of_a_file(place):
+    assert main("snapshot") == 0
+    before, rows = about()["fingerprint"], raw("events").num_rows
+    first = raw("customers")["customer_id"].to_pylist()[0]
+    theirs = raw("events")["customer_id"].cast(pa.string()).to_pylist().count(first)
+    assert theirs > 0
+    forgotten.add([first], "2024-02-12")
+    assert main("snapshot") == 0
+    assert about()["fingerprint"] != before
+    assert raw("events").num_rows == rows - theirs
+    for name in ("customers", "events"):
+        with pq.ParquetFile(f"data/raw/{name}.parquet", read_dictionary=["customer_id"]) as file:
+            for group in range(file.num_row_groups):
+                for chunk in file.read_row_group(group, ["customer_id"])["customer_id"].chunks:
+                    assert first not in chunk.dictionary.to_pylist()
+    assert first not in Path(".nightmarket/forgotten.json").read_text()
