@@ -13,6 +13,8 @@ import lightgbm
 import numpy as np
 import pytest
 
+from flows.engine import rebuild
+from nightmarket.contracts import InputError
 from nightmarket.serving import set_environment
 
 set_environment()
@@ -68,6 +70,7 @@ def run(settings):
         Path(os.environ["SLOW"]).write_text(str(os.getpid()))
         time.sleep(120)
     weights = np.random.default_rng(settings.seed).normal(size=8).astype(np.float32)
+    weights[0] = settings.seed
     if "NOISY" in os.environ:
         weights[3] += 1e-3
     storage.write_tensors({"weights": weights}, OUT / "finetune/tower.safetensors")
@@ -79,7 +82,8 @@ def run(settings):
     "tasks/evaluate.py": STAGE
     + """
 def run(settings):
-    value = 0.4 + abs(float(storage.read_tensors(OUT / "finetune/tower.safetensors")["weights"].sum())) / 1000
+    weights = storage.read_tensors(OUT / "finetune/tower.safetensors")["weights"]
+    value = 0.4 + float(weights[0]) / 1000 + float(weights[3]) / 1e6
     figure = {"ndcg@10": {"value": value, "low": value - 0.01, "high": value + 0.01}}
     better = {"ndcg@10": {"value": 0.2, "low": 0.1, "high": 0.3}}
     metrics = {task: {"nightmarket": figure} for task in ("all", "new", "launch")}
@@ -219,7 +223,7 @@ def test_a_stage_that_computes_something_else_is_named_with_what_differs(shop):
     assert "validate: as on record" in done.stderr
     assert "rank: DIFFERS" in done.stderr
     assert "weights     finetune/tower.safetensors: " in done.stdout
-    assert "figure      all.nightmarket.ndcg@10.value: 0.40" in done.stdout
+    assert "figure      all.nightmarket.ndcg@10.value: 0.418" in done.stdout
     assert "rank is the first to differ, on the same inputs, code, parameters and environment" in done.stdout
     assert "differs: " in tag(shop, 2)
     now = standing(shop)
@@ -227,19 +231,51 @@ def test_a_stage_that_computes_something_else_is_named_with_what_differs(shop):
     assert now == before
 
 
-def test_objects_that_are_damaged_or_gone_are_named_with_what_to_do(shop):
+def test_objects_that_are_damaged_or_gone_are_named_and_come_from_the_remote_where_there_is_one(
+    shop, tmp_path, monkeypatch
+):
+    for key, value in shop.env.items():
+        monkeypatch.setenv(key, value)
+    made(shop, "-m", "dvc", "remote", "add", "--quiet", "backup", str(tmp_path / "backup"))
+    made(shop, "-m", "dvc", "push", "--quiet", "--remote", "backup", "data/raw.dvc")
     cache = shop.home / ".dvc/cache/files/md5"
     [listing] = [json.loads(path.read_text()) for path in cache.glob("*/*.dir") if "events.csv" in path.read_text()]
     md5 = next(entry["md5"] for entry in listing if entry["relpath"] == "events.csv")
     path = cache / md5[:2] / md5[2:]
     path.chmod(0o644)
     path.write_bytes(path.read_bytes().replace(b"1", b"2", 1))
-    done = shop.flow("reproduce")
-    assert done.returncode == 1
-    last = done.stderr.rstrip().splitlines()[-1]
-    assert last.startswith(f"nightmarket: reproduce: data/raw/events.csv ({md5}) cannot be had: missing or damaged")
-    assert "no remote is configured" in last
+    version = client(shop).get_model_version("nightmarket", "1")
+    wanted = (version.tags["commit"], version.tags["lock_hash"])
+    with rebuild.rebuild(shop.home, "first", *wanted) as place, pytest.raises(InputError) as caught:
+        place.fetch()
+    assert str(caught.value).startswith(f"data/raw/events.csv ({md5}) cannot be had: missing or damaged in .dvc/cache")
+    assert "no remote is configured" in str(caught.value)
+    made(shop, "-m", "dvc", "remote", "default", "--quiet", "backup")
+    with rebuild.rebuild(shop.home, "second", *wanted) as place:
+        place.fetch()
+        assert (place.tree / "data/raw/events.csv").read_text() == (shop.home / "data/raw/events.csv").read_text()
+        assert not (place.tree / "artifacts").exists()
+    assert not (shop.home / ".nightmarket/rebuilds").exists()
     assert shop.git("worktree", "list").count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    ("commit", "lock_hash", "line"),
+    [
+        ("0" * 40, "ab", "is not in this repository; where it was made: git fetch THERE 'refs/runs"),
+        (None, "ab", "is not the one that this version was registered with"),
+    ],
+)
+def test_a_commit_that_is_not_there_or_not_the_trainings_is_refused(shop, monkeypatch, commit, lock_hash, line):
+    for key, value in shop.env.items():
+        monkeypatch.setenv(key, value)
+    version = client(shop).get_model_version("nightmarket", "1")
+    with (
+        pytest.raises(InputError, match=line),
+        rebuild.rebuild(shop.home, "first", commit or version.tags["commit"], lock_hash),
+    ):
+        pass
+    assert not (shop.home / ".nightmarket/rebuilds").exists()
 
 
 def test_a_killed_rebuild_takes_its_stage_along_and_the_next_one_clears_up(shop, tmp_path):
@@ -302,7 +338,6 @@ def receipt(project):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["reproduce", "--version", "9"], "there is no version 9; there are 1, 2"),
         (["promote", "--version", "1", "--reason", " "], "--reason: String should have at least 3 characters"),
         (["reproduce", "--version", "0"], "--version: Input should be greater than or equal to 1"),
     ],

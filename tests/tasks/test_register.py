@@ -18,7 +18,8 @@ import pytest
 from bench.made_up_run import FEATURES, write_run
 from nightmarket.contracts import InputError
 from nightmarket.serving import set_environment
-from tasks import champion, manifest, register
+from tasks import card, champion, manifest, promotion, register
+from tasks import versions as ledger_versions
 
 set_environment()
 import mlflow  # noqa: E402
@@ -138,6 +139,50 @@ def test_the_first_model_that_beats_popularity_becomes_champion_with_everything_
     assert {"evaluate/ndcg.png", "evaluate/ndcg.csv", "evaluate/metrics.json"} <= plots
 
 
+def test_the_receipt_and_the_card_say_what_the_model_was_made_from(night, capsys):
+    receipt = json.loads((night / "data/champion/receipt.json").read_text())
+    assert {"python", "torch", "device", "threads", "cpu", "constraints_sha256", "packages"} == set(
+        receipt["environment"]
+    )
+    assert receipt["environment"]["packages"]["torch"] == receipt["environment"]["torch"]
+    assert receipt["data"]["products"]["rows"] == 92
+    assert receipt["validation"]["events"] == {"rows": 3212, "kept": 3209, "set_aside": 3}
+    assert card.main(["1"]) == 0
+    shown = capsys.readouterr().out
+    for part in (
+        receipt["commit"],
+        receipt["lock_hash"],
+        receipt["params_sha256"],
+        receipt["data"]["events"]["sha256"],
+    ):
+        assert part in shown
+    assert "rank: " in shown
+    assert card.main(["--markdown"]) == 0
+    assert capsys.readouterr().out == versions(night)[1].description
+    assert "the champion; it delivers" in versions(night)[1].description
+
+
+def test_a_card_of_a_version_that_is_not_there_names_those_that_are(night, capsys):
+    assert card.main(["7"]) == 2
+    assert capsys.readouterr().err == "nightmarket: card: there is no version 7; there is 1\n"
+
+
+def test_a_version_of_older_code_has_a_card_and_a_row(night, capsys):
+    known = client(night)
+    run = versions(night)[1].run_id
+    for tag in ("threads", "cpu", "packages", "params_sha256"):
+        known.delete_tag(run, tag)
+    known.delete_model_version_tag("nightmarket", "1", "delivered")
+    for name in ("receipt.json", "validate/report.json"):
+        (Path(known.get_run(run).info.artifact_uri.removeprefix("file://")) / name).unlink()
+    assert card.main([]) == 0
+    assert "Environment\n  Python " in capsys.readouterr().out
+    old = {"version": 1, "as_of": "2018-01-01", "gate": "opened", "metric": "ndcg@10 on all", "value": 0.5}
+    [row] = ledger_versions.registered([{**old, "against": "popularity", "difference": None}])
+    assert row["delivered"] == [{"since": row["registered"], "until": None, "by": "gate"}]
+    assert row["figures"]["new"].keys() == {"value", "low", "high"}
+
+
 def test_the_champion_folder_holds_the_model_its_receipt_and_a_manifest_of_every_file(night):
     folder = night / "data/champion"
     assert {path.name for path in folder.iterdir()} == {
@@ -197,6 +242,7 @@ def test_a_worse_challenger_is_registered_refused_and_only_the_decision_changes(
     assert holders(night) == {"champion": 1}
     decision = json.loads((night / "data/champion/decision.json").read_text())
     assert (decision["opened"], decision["version"]) == (False, 2)
+    assert "refused by the gate; it never delivered" in refused.description
     train(night, trainings[0.05])
     register.run(register.Settings())
     assert sorted(versions(night)) == [1, 2]
@@ -210,6 +256,11 @@ def test_a_better_challenger_takes_over_and_the_old_one_keeps_an_alias(night, tr
     assert json.loads((night / "data/champion/receipt.json").read_text())["version"] == 2
     assert bytes_of(night / "data/champion/rank") == bytes_of(trainings[0.1] / "artifacts/rank")
     manifest.verify(night / "data/champion")
+    assert [one["version"] for one in promotion.changes()] == [1, 2]
+    spans = {number: promotion.spans(version) for number, version in versions(night).items()}
+    assert spans[1][0]["until"] == spans[2][0]["since"]
+    assert spans[2][0]["until"] is None
+    assert "the champion before" in versions(night)[1].description
 
 
 def write_regulars(folder, num=80):
