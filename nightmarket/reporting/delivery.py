@@ -42,12 +42,21 @@ def headline(night: Night) -> str:
         refused = f" {_refusal(decision)}" if decision and not decision["opened"] else ""
         return f"No version delivers yet: none has passed the gate.{refused}"
     version = receipt["version"]
+    if decision and decision["version"] == version and decision.get("promoted"):
+        against = "" if decision["opened"] else " The gate had refused it."
+        return f"Version {version} delivers, {_by_hand(decision['promoted'])}.{against}"
     if decision is None or decision["version"] == version:
         return f"Version {version} delivers. It passed the gate on the data up to {words.day(receipt['as_of'])}."
     keeps = f"Version {version}, made from the data up to {words.day(receipt['as_of'])}, still delivers."
     if decision["opened"]:
         return f"{keeps} Tonight’s training repeated version {decision['version']}, which once was champion."
     return f"{keeps} {_refusal(decision)}"
+
+
+def _by_hand(change: Content) -> str:
+    """A change of champion by a person: what was done, when (UTC), and by whom."""
+    done = "brought back by a rollback" if change["how"] == "rollback" else "promoted by hand"
+    return f"{done} on {words.day(change['at'][:10])} by {change['by']}"
 
 
 def _refusal(decision: Content) -> str:
@@ -86,10 +95,17 @@ def gate(night: Night) -> GateView | None:
             figure = differences[task]
             said = words.interval(figure, plus=True)
             rows.append((title, charts.whisker(figure, axis, f"{title}: {said}", ours=True), said))
-    version = decision["version"]
+    version, change = decision["version"], decision.get("promoted")
     title = f"Version {version} was let through" if decision["opened"] else f"Version {version} was not let through"
     reasons = tuple(words.reason(reason) for reason in decision["reasons"])
-    return GateView(decision["opened"], title, reasons, decision["against"], charts.axis_labels(axis), tuple(rows))
+    if change:
+        title, reasons = (
+            f"Version {version} was {_by_hand(change)}",
+            (f"Why: {change['reason']}", f"{title}.", *reasons),
+        )
+    return GateView(
+        decision["opened"] or bool(change), title, reasons, decision["against"], charts.axis_labels(axis), tuple(rows)
+    )
 
 
 def importance(night: Night) -> list[tuple[str, Markup, str]]:

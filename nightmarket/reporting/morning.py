@@ -47,7 +47,7 @@ def _to_do(night: Night) -> Iterator[Item]:
 
 def _to_look_at(night: Night) -> Iterator[Item]:
     decision = night.decision
-    if decision and not decision["opened"]:
+    if decision and not decision["opened"] and not decision.get("promoted"):
         yield Item("look", "gate", f"The gate refused version {decision['version']}: {_first(decision['reasons'])}")
     if night.validation is None:
         yield Item("look", "intake", "The validation report was not there.")

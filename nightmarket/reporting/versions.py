@@ -13,6 +13,7 @@ METRIC = "ndcg@10"
 TASKS = ("all", "new", "launch")
 NUM_VERSIONS = 40
 """Versions in a picture, the latest ones."""
+BY_HAND = {"promote": ", promoted by hand", "rollback": ", by a rollback"}
 NUM_ROWS = 15
 """Versions in the table."""
 
@@ -108,7 +109,7 @@ def _spans(row: Mapping[str, Any]) -> str:
     said = []
     for span in row.get("delivered") or ():
         until = f"until {words.short_day(span['until'][:10])}" if span.get("until") else ""
-        by = "" if span.get("by") in (None, "gate") else f", by {span['by']}"
+        by = BY_HAND.get(str(span.get("by")), "")
         said.append(f"{words.short_day(span['since'][:10])} {until}".strip() + by)
     return "; ".join(said)
 

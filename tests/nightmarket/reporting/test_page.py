@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nightmarket.reporting import Night, Person, Pick, Purchase, choose, render
-from nightmarket.reporting.delivery import headline, importance
+from nightmarket.reporting.delivery import gate, headline, importance
 from nightmarket.reporting.intake import intake
 from nightmarket.reporting.quality import slices, tasks, text
 
@@ -197,6 +197,22 @@ def decision(version, opened):
 def test_the_headline_names_the_version_that_delivers(receipt, said, words):
     held = {"version": receipt, "as_of": "2017-12-31"} if receipt else None
     assert headline(night(receipt=held, decision=said)).endswith(words)
+
+
+def test_a_champion_by_hand_is_told_with_its_reason():
+    change = {"how": "promote", "by": "ada", "reason": "prices were wrong", "at": "2018-01-02T03:04:05Z"}
+    said = decision(3, False) | {"promoted": change, "reasons": ["worse"], "differences": {}, "against": "version 2"}
+    tonight = night(receipt={"version": 3, "as_of": "2018-01-01"}, decision=said)
+    assert headline(tonight) == (
+        "Version 3 delivers, promoted by hand on 2 January 2018 by ada. The gate had refused it."
+    )
+    view = gate(tonight)
+    assert view is not None
+    assert (view.opened, view.reasons) == (True, ("Why: prices were wrong", "Version 3 was not let through.", "Worse."))
+    back = said | {"opened": True, "promoted": change | {"how": "rollback"}}
+    assert headline(night(receipt={"version": 3, "as_of": "2018-01-01"}, decision=back)) == (
+        "Version 3 delivers, brought back by a rollback on 2 January 2018 by ada."
+    )
 
 
 def test_the_intake_counts_and_warns():

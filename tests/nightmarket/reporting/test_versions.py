@@ -71,14 +71,14 @@ def test_a_version_that_was_decided_twice_stands_once():
 def test_when_a_version_delivered_is_told_by_the_registrys_clock():
     spans = [
         {"since": "2018-01-01T05:00:00Z", "until": "2018-01-02T05:00:00Z", "by": "gate"},
-        {"since": "2018-01-03T09:00:00Z", "until": None, "by": "rollback: prices were wrong"},
+        {"since": "2018-01-03T09:00:00Z", "until": None, "by": "rollback"},
     ]
     told = view(night(versions=[OLD | {"delivered": spans}, NEW, row(3, "refused", 0.4, delivered=spans[1:])]))
     assert told is not None
     assert [one.delivered for one in told.rows] == [
-        "3 Jan 2018, by rollback: prices were wrong",
+        "3 Jan 2018, by a rollback",
         "–",
-        "1 Jan 2018 until 2 Jan 2018; 3 Jan 2018, by rollback: prices were wrong",
+        "1 Jan 2018 until 2 Jan 2018; 3 Jan 2018, by a rollback",
     ]
     assert told.verdict.startswith("3 versions are on record; 2 of them became champion."), "one promoted by hand"
 
