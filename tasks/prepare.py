@@ -15,7 +15,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from nightmarket.contracts import InputError
-from nightmarket.contracts.fusion import SOURCE
+from nightmarket.contracts.fusion import SOURCE, zones
 from nightmarket.histories import (
     NEVER,
     last_complete_week,
@@ -103,11 +103,11 @@ def _events(engine: ibis.BaseBackend, snapshot: dict) -> ir.Table:
     events = engine.read_parquet(CLEAN / "events.parquet", file_row_number=True)
     span = events.agg(first=events.timestamp.min(), last=events.timestamp.max()).to_pandas().iloc[0]
     first, last = (_naive(pd.Timestamp(span[name]).to_pydatetime()) for name in ("first", "last"))
-    zones = {origin["name"]: origin["time_zone"] for origin in snapshot.get("sources", ())}
-    if len(set(zones.values())) < 2:
-        return local_days(events, offsets(next(iter(zones.values()), snapshot["time_zone"]), first, last))
+    several = zones(snapshot)
+    if not several:
+        return local_days(events, offsets(snapshot["time_zone"], first, last))
     each = [
-        local_days(events.filter(events[SOURCE] == name), offsets(zone, first, last)) for name, zone in zones.items()
+        local_days(events.filter(events[SOURCE] == name), offsets(zone, first, last)) for name, zone in several.items()
     ]
     return ibis.union(*each)
 

@@ -20,6 +20,7 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from nightmarket import segments
+from nightmarket.contracts.fusion import SOURCE, zones
 from nightmarket.evaluation.shares import clustered
 from nightmarket.histories import Histories, offsets
 from nightmarket.segments import LEAST, OTHER, Grouping, Shelf, Visits, Worth, naming, partition
@@ -99,16 +100,21 @@ def read_lines(num_customers: int, num_items: int) -> Histories:
 
 
 def read_visits(customers: pd.DataFrame, time_zone: str) -> Visits:
-    """Hours in which customers bought, shop-local."""
-    events = storage.read_table(CLEAN / "events.parquet", columns=["customer_id", "timestamp", "kind"])
+    """Hours in which customers bought, local to the shop that they bought in."""
+    several = zones(storage.read_json(CLEAN / "snapshot.json"))
+    wanted = ["customer_id", "timestamp", "kind", *([SOURCE] if several else [])]
+    events = storage.read_table(CLEAN / "events.parquet", columns=wanted)
     events = events.filter(pc.equal(events["kind"], "purchase"))
     code = pc.index_in(events["customer_id"], pa.array(customers["customer_id"], pa.string())).to_numpy()
     known = ~np.isnan(code)
     numbers = customers["customer"].to_numpy(np.int32)
     seconds = events["timestamp"].cast(pa.int64()).to_numpy() // 1_000_000
     span = pc.min_max(events["timestamp"]).as_py()
-    steps = np.array(offsets(time_zone, span["min"], span["max"]), np.int64)
-    local = seconds + steps[np.maximum(np.searchsorted(steps[:, 0], seconds, side="right") - 1, 0), 1]
+    local = seconds.copy()
+    for name, zone in (several or {"": time_zone}).items():
+        here = pc.equal(events[SOURCE], name).to_numpy() if several else slice(None)
+        steps = np.array(offsets(zone, span["min"], span["max"]), np.int64)
+        local[here] += steps[np.maximum(np.searchsorted(steps[:, 0], seconds[here], side="right") - 1, 0), 1]
     return segments.visits(numbers[code[known].astype(np.int64)], local[known])
 
 

@@ -1,7 +1,7 @@
 """How often each customer is there in each hour of the local day, and what that says of a contact's slot."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 
 import duckdb
 import numpy as np
@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nightmarket.contracts import midnight
+from nightmarket.contracts.fusion import SOURCE, zones
 from nightmarket.delivery.timing import Preference, Slot, damping, slot_of_hour
 from nightmarket.histories import offsets
 from tasks import storage
@@ -18,7 +19,7 @@ HOURS = 24
 _SQL = """
 with local as (
   select customer_id, basket_id, cast(epoch(timestamp) as bigint) as utc,
-         utc + case {cases} else {first} end as second
+         utc + {shift} as second
   from read_parquet(?) where timestamp >= ? and timestamp < ?)
 select customer_id, (second % 86400) // 3600 as hour,
        count(distinct coalesce(basket_id, '') || (second // 3600)) as num,
@@ -36,11 +37,9 @@ def visits(customers: pd.DataFrame, time_zone: str, until: date, since: date | N
         first, last = database.execute(
             "select min(timestamp), max(timestamp) from read_parquet(?)", [str(EVENTS)]
         ).fetchall()[0]
-        shifts = offsets(time_zone, first, last)
-        cases = " ".join(f"when utc >= {start} then {shift}" for start, shift in reversed(shifts))
         begin = midnight(since, time_zone) if since else first
         found = database.execute(
-            _SQL.format(cases=cases, first=shifts[0][1]), [str(EVENTS), begin, midnight(until, time_zone)]
+            _SQL.format(shift=_shift(time_zone, first, last)), [str(EVENTS), begin, midnight(until, time_zone)]
         ).df()
     if not len(found) or found["at_midnight"].sum() > 0.5 * found["events"].sum():
         return None
@@ -49,6 +48,19 @@ def visits(customers: pd.DataFrame, time_zone: str, until: date, since: date | N
     out = np.zeros((len(customers), HOURS), np.int32)
     np.add.at(out, (code[known].astype(int), found.loc[known, "hour"].astype(int)), found.loc[known, "num"].astype(int))
     return out
+
+
+def _shift(time_zone: str, first: datetime, last: datetime) -> str:
+    """SQL for the seconds by which the clock where an event happened is ahead of UTC."""
+
+    def of(zone: str) -> str:
+        steps = offsets(zone, first, last)
+        cases = " ".join(f"when utc >= {start} then {shift}" for start, shift in reversed(steps))
+        return f"case {cases} else {steps[0][1]} end"
+
+    several = zones(storage.read_json(EVENTS.with_name("snapshot.json")))
+    parts = " ".join(f"when '{name}' then {of(zone)}" for name, zone in several.items())
+    return f"case {SOURCE} {parts} end" if several else of(time_zone)
 
 
 def slot_factors(

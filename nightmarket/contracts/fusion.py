@@ -1,7 +1,8 @@
 """Several sources in one contract: the column that says where a row came from, and one row out of several."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,12 @@ def with_source(table: Table, sources: Sequence[str]) -> Table:
         return table
     column = Column(SOURCE, "category", "the source that the row came from", required=False, allowed=tuple(sources))
     return replace(table, columns=(*table.columns, column))
+
+
+def zones(about: Mapping[str, Any]) -> dict[str, str]:
+    """Source → time zone, from snapshot.json; empty where the shop's `time_zone` holds for every row."""
+    found = {str(origin["name"]): str(origin["time_zone"]) for origin in about.get("sources", ())}
+    return found if set(found.values()) - {about["time_zone"]} else {}
 
 
 @dataclass(frozen=True)

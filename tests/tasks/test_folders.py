@@ -3,7 +3,7 @@
 import functools
 import hmac
 import json
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,10 @@ import pytest
 import yaml
 
 from bench.shop import as_of, make_shop
+from nightmarket.segments.behaviour import PARTS
 from tasks.__main__ import main
+from tasks.segment import read_visits
+from tasks.visits import visits
 
 WEEKS = 24
 NORTH = make_shop(num_customers=50, num_products=50, num_weeks=WEEKS, seed=4)
@@ -338,6 +341,10 @@ def test_prepare_counts_days_where_the_shop_is_and_knows_where_a_customer_came_f
     ids = customers.customer_id[customers.attr_source == "south"]
     assert set(ids) == set(raw("events", "south")["customer_id"].to_pylist())
     assert set(customers.attr_source) == {"north", "south"}
+    at = np.add.reduce(visits(customers, "Europe/London", date(2030, 1, 1)), axis=0)
+    assert set(np.flatnonzero(at)) == set(events.timestamp.dt.hour)  # Shanghai's hours are not London's
+    parts = read_visits(customers, "Europe/London").part
+    assert {PARTS[part] for part in parts} == {"morning", "midday", "evening"}
     promotions = frame("promotions")
     assert promotions.display.max() <= 1.0
     assert (promotions.sort_values(["week", "item"]).index == promotions.index).all()
