@@ -88,6 +88,8 @@ def sections(path: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         raise InputError(f"{path}{where}: not valid YAML: {getattr(error, 'problem', 'cannot be read')}") from None
+    except ValueError as error:  # a date that no calendar has, or bytes that are no UTF-8
+        raise InputError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected one section per stage, found {type(content).__name__}")
     known = (*STAGES, *STEPS, MACHINE)

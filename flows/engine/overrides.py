@@ -58,5 +58,5 @@ def parse(assignment: str) -> tuple[str, Any]:
         raise InputError(f"--set {assignment}: expected section.key=value")
     try:
         return key.strip(), yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # the latter: a date that no calendar has
         raise InputError(f"--set {key}: the value is not valid YAML") from None

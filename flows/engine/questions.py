@@ -51,7 +51,7 @@ def _value(name: str, given: Any, field: dict[str, Any]) -> Any:
         return given
     try:
         return yaml.safe_load(given)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         raise InputError(f"--{name.replace('_', '-')}: the value is not valid YAML") from None
 
 
