@@ -17,7 +17,12 @@ def write_voice(folder: Path, rng: np.random.Generator, as_of: str, title: str) 
     """artifacts/voice; `title` stands where a retailer's own text would."""
     out = folder / "artifacts/voice"
     out.mkdir(parents=True, exist_ok=True)
-    content = {"reviews": _topics(rng, as_of, title, praise=True), "baskets": _topics(rng, as_of, title), "words": ""}
+    content: dict[str, Any] = {
+        "reviews": _topics(rng, as_of, title, praise=True),
+        "baskets": _topics(rng, as_of, title),
+        "words": "",
+    }
+    content["products"] = {"above": ["p0"], "below": ["p2"]}
     _json(content, out / "topics.json")
     _json(_metrics(), out / "metrics.json")
     ids = [f"p{i}" for i in range(6)]

@@ -30,7 +30,6 @@ NUM_KINDS = 9
 NUM_BINS = 10
 NUM_NIGHTS = 120
 NUM_SHARES = 6
-NUM_PRODUCTS = 5
 NUM_WEEKS = 26
 """Past weeks beside a forecast."""
 OUT = storage.ARTIFACTS / "report/index.html"
@@ -105,19 +104,19 @@ def _responses(folder: Path) -> Any:
 
 
 def _voice(folder: Path, prepare: Path) -> Any:
-    """Topics and figures of reviews and baskets; the products with the highest and the lowest interval of praise."""
+    """Topics and figures of reviews and baskets; the products that stand out, with their share of praise."""
     topics, metrics = _optional(folder / "topics.json"), _optional(folder / "metrics.json")
     if topics is None or metrics is None:
         return None
-    found = {"topics": topics, "metrics": metrics, "products": []}
+    found: dict[str, Any] = {"topics": topics, "metrics": metrics, "products": {}}
     if (folder / "products.parquet").exists():
-        rows = storage.read_table(folder / "products.parquet").to_pandas().dropna(subset=["positive"])
-        shown = rows.loc[[*rows.nlargest(NUM_PRODUCTS, "low").index, *rows.nsmallest(NUM_PRODUCTS, "high").index]]
+        rows = storage.read_table(folder / "products.parquet").to_pandas().set_index("product_id")
         titles = storage.read_table(prepare / "products.parquet", ["product_id", "title"]).to_pandas()
-        shown = shown.drop_duplicates("product_id").merge(titles, on="product_id", how="left", validate="one_to_one")
-        found["products"] = shown.assign(title=[_title(title or None) for title in shown["title"].fillna("")]).to_dict(
-            "records"
-        )
+        titles = titles.set_index("product_id")["title"].fillna("")
+        found["products"] = {
+            side: [{"title": _title(titles.get(one))} | rows.loc[one].to_dict() for one in ids]
+            for side, ids in topics["products"].items()
+        }
     return found
 
 

@@ -8,7 +8,7 @@ writes  artifacts/voice             reviews.parquet    per distinct review: P(po
                                     products.parquet   per product with reviews: share of praise with interval
                                     praise.parquet     what a text may praise a product for
                                     baskets.parquet    customers x basket topics, counted over the baskets drawn
-                                    topics.json        topics of reviews and of baskets, with trends
+                                    topics.json        topics of reviews and baskets; products that stand out
                                     metrics.json       how good the sentiment is, and the whole in figures
 """
 
@@ -73,7 +73,10 @@ def run(settings: Settings) -> None:
         for name, schema in (("reviews", REVIEW), ("aspects", ASPECT), ("products", PRODUCT), ("praise", PRAISE)):
             storage.write_table(schema.empty_table(), OUT / f"{name}.parquet")
         nothing = {"method": None, "topics": [], "candidates": [], "span": None, "reason": words, "num_documents": 0}
-        storage.write_json({"reviews": nothing, "baskets": baskets, "words": words}, OUT / "topics.json")
+        products: dict[str, list[str]] = {"above": [], "below": []}
+        storage.write_json(
+            {"reviews": nothing, "baskets": baskets, "products": products, "words": words}, OUT / "topics.json"
+        )
         empty = {"chosen": None, "candidates": {}, "num_rated": 0, "words": words}
         storage.write_json(
             {"sentiment": empty, "num_reviews": 0, "positive": None, "aspects": {}}, OUT / "metrics.json"
@@ -98,7 +101,9 @@ def run(settings: Settings) -> None:
     )
     opinions = spoken.rename(columns={"probability": "positive"})[["aspect", "product_id", "who", "positive"]]
     storage.write_table(_table(praise.praised(opinions), PRAISE), OUT / "praise.parquet")
-    storage.write_json({"reviews": topics, "baskets": baskets, "words": ""}, OUT / "topics.json")
+    above, below = praise.outstanding(found["product_id"].to_numpy(), found["who"].to_numpy(), given)
+    products = {"above": above, "below": below}
+    storage.write_json({"reviews": topics, "baskets": baskets, "products": products, "words": ""}, OUT / "topics.json")
     per_aspect = praise.by_aspect(opinions).dropna(subset=["positive"]).set_index("aspect")
     metrics = {
         "sentiment": reader.figures,

@@ -173,7 +173,7 @@ def _topics(voice: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """Topics that the segment has more of than everybody else, baskets before reviews."""
     kinds = (("baskets", "baskets of"), ("reviews", "reviews about"))
     return tuple(
-        (f"{words_of} {row['name']}", f"{row['lift']:.1f} times [{row['low']:.1f}, {row['high']:.1f}]")
+        (f"{words_of} {row['name']}", f"{row['lift']:.2f} times [{row['low']:.2f}, {row['high']:.2f}]")
         for kind, words_of in kinds
         for row in voice.get(kind) or ()
     )

@@ -63,8 +63,8 @@ class VoiceView:
 def view(night: Night) -> VoiceView | None:
     """The section, or None when the stage left nothing.
 
-    The content is {"topics": topics.json, "metrics": metrics.json, "products": [{title, num_reviews, positive, low,
-    high}], of which those are told whose interval lies above or below the shop's share of praise}.
+    The content is {"topics": topics.json, "metrics": metrics.json, "products": {"above", "below": [{title, num_reviews,
+    positive, low, high}]}}.
     """
     content = night.voice
     if content is None:
@@ -78,7 +78,6 @@ def view(night: Night) -> VoiceView | None:
     spoken = [(key, one) for key, one in metrics["aspects"].items() if one["positive"] is not None]
     spoken.sort(key=lambda pair: (-pair[1]["people"], pair[0]))
     whole = metrics["positive"]
-    above, below = _products(content["products"], whole)
     return VoiceView(
         missing="",
         baskets=baskets,
@@ -96,8 +95,8 @@ def view(night: Night) -> VoiceView | None:
             for key, one in spoken
         ),
         products_axis=charts.axis_labels(Scale(0.0, 1.0), percent=True),
-        praised=above,
-        blamed=below,
+        praised=_products(content["products"].get("above") or (), whole),
+        blamed=_products(content["products"].get("below") or (), whole),
     )
 
 
@@ -143,20 +142,13 @@ def _row(
     return ModelRow(name, ours, drawn, said, reach, "", "", "", note)
 
 
-def _products(
-    rows: Sequence[Mapping[str, Any]], whole: Mapping[str, Any] | None
-) -> tuple[tuple[ModelRow, ...], tuple[ModelRow, ...]]:
-    """Products whose interval lies above the shop's share of praise, and below it."""
-    if not whole:
-        return (), ()
-
-    def drawn(one: Mapping[str, Any]) -> ModelRow:
-        note = words.things(one["num_reviews"], "review")
-        return _row(str(one["title"]), _positive(one), Scale(0.0, 1.0), note, mark=whole["value"])
-
-    above = sorted((one for one in rows if one["low"] > whole["value"]), key=lambda one: -one["low"])
-    below = sorted((one for one in rows if one["high"] < whole["value"]), key=lambda one: one["high"])
-    return tuple(map(drawn, above)), tuple(map(drawn, below))
+def _products(rows: Sequence[Mapping[str, Any]], whole: Mapping[str, Any] | None) -> tuple[ModelRow, ...]:
+    """Products beside the shop's share of praise."""
+    mark = whole["value"] if whole else None
+    return tuple(
+        _row(str(one["title"]), _positive(one), Scale(0.0, 1.0), words.things(one["num_reviews"], "review"), mark=mark)
+        for one in rows
+    )
 
 
 def _topics(content: Content, of: str) -> Topics:

@@ -27,6 +27,27 @@ def by_product(product: NDArray, who: NDArray[np.int64], positive: NDArray[np.fl
     return counted.merge(figures.drop(columns="people"), on="product_id", how="left", validate="one_to_one")
 
 
+def outstanding(
+    product: NDArray, who: NDArray[np.int64], positive: NDArray[np.float64], num: int = 5
+) -> tuple[list[str], list[str]]:
+    """Products with more praise than the shop, and with less: up to five of each, the clearest first.
+
+    Two-sided binomial tests of each product's people against the whole shop's share, after Benjamini and Hochberg's
+    procedure over all products of 20 people or more (5%).
+    """
+    known = pd.DataFrame({"product_id": product, "who": who, "positive": positive}).dropna(subset=["positive"])
+    rows = _figures(known, ["product_id"]).dropna(subset=["positive"]).reset_index(drop=True)
+    if rows.empty:
+        return [], []
+    usual = float(_once(known, ["product_id"])["praise"].mean())
+    hits = np.round(rows["positive"] * rows["people"]).astype(int)
+    tails = (stats.binom.sf(hits - 1, rows["people"], usual), stats.binom.cdf(hits, rows["people"], usual))
+    sure = benjamini_hochberg(np.minimum(2 * np.minimum(*tails), 1)) <= FALSE_SHARE
+    above = rows[sure & (rows["positive"] > usual)].sort_values("low", ascending=False, kind="stable")
+    below = rows[sure & (rows["positive"] < usual)].sort_values("high", kind="stable")
+    return above["product_id"].tolist()[:num], below["product_id"].tolist()[:num]
+
+
 def by_aspect(mentions: pd.DataFrame) -> pd.DataFrame:
     """aspect, num_mentions, people, positive, low, high over the whole shop; aspects of 20 people or more, the most
     spoken of first.

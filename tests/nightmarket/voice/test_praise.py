@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from nightmarket.voice.aspects import ASPECTS, mentions
-from nightmarket.voice.praise import PRAISE, by_aspect, by_product, praised
+from nightmarket.voice.praise import PRAISE, by_aspect, by_product, outstanding, praised
 
 PLACE = {one.key: place for place, one in enumerate(ASPECTS)}
 
@@ -102,7 +102,21 @@ def test_products_tell_figures_from_20_people_on():
     assert found.loc[["b", "c"], "positive"].isna().all()
 
 
+def test_products_stand_out_only_where_chance_does_not_say_as_much():
+    rng = np.random.default_rng(5)
+    product = np.repeat([f"p{i}" for i in range(200)], 40)
+    positive = (rng.random(product.size) < 0.6).astype(float)
+    who = np.arange(product.size)
+    assert sum(map(len, outstanding(product, who, positive))) <= 2
+    positive[product == "p7"], positive[product == "p9"] = 1.0, 0.0
+    above, below = outstanding(product, who, positive)
+    assert (above[0], below[0]) == ("p7", "p9")
+    small = np.where(product == "p7", who % 19, who)  # the same praise by 19 people is no longer told
+    assert "p7" not in outstanding(product, small, positive)[0]
+
+
 def test_without_reviews_nothing_is_praised():
     empty = pd.DataFrame({"product_id": [], "aspect": [], "who": [], "positive": []})
     assert praised(empty).empty
     assert by_aspect(empty).empty
+    assert outstanding(np.array([], object), np.array([], np.int64), np.array([])) == ([], [])
