@@ -17,15 +17,19 @@ from tasks import export, storage
 from tasks.pseudonyms import Pseudonyms, customer_key
 
 
-def identify(home: Path, name: str, ids: Path, column: str, excel: bool = False) -> tuple[Path, int]:
+def identify(home: Path, name: str, ids: Path, column: str, excel: bool = False, shop: str = "") -> tuple[Path, int]:
     """Write exports/NAME/send.identified.csv; returns it, and how many customers of the send file are not in the list.
+
+    shop  whose ids these are, where several shops keep their customers apart; the file is named after it
 
     Raises InputError for an unknown export, a list that cannot be read, and one that holds none of the customers.
     """
     export.check_name(name)
+    if shop and not shop.isalnum():
+        raise InputError("--shop takes a name of snapshot.folders: letters or digits")
     sent = storage.read_table(home / "exports" / name / "send.parquet")
     known = _ids(ids, column)
-    hashed = Pseudonyms(customer_key())(known).cast(pa.string())
+    hashed = Pseudonyms(customer_key())(known, f"{shop}:" if shop else "").cast(pa.string())
     own = dict(zip(hashed.to_pylist(), known.to_pylist(), strict=True))
     found = [own.get(customer) for customer in sent["customer_id"].to_pylist()]
     missing = len({customer for customer, name in zip(sent["customer_id"].to_pylist(), found, strict=True) if not name})
@@ -35,7 +39,7 @@ def identify(home: Path, name: str, ids: Path, column: str, excel: bool = False)
             "snapshot took as customer_id, and was the snapshot taken with this installation's key?"
         )
     table = sent.set_column(0, "customer_id", pa.array(found, pa.string()))
-    target = home / "exports" / name / "send.identified.csv"
+    target = home / "exports" / name / (f"send.identified.{shop}.csv" if shop else "send.identified.csv")
     with storage.replacing(target) as temporary:
         export.write_csv(table.filter(pc.is_valid(table["customer_id"])), temporary, excel)
     target.chmod(0o600)
@@ -58,10 +62,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("name", help="of the campaign, as below exports/")
     parser.add_argument("ids", type=Path, help="CSV with the shop's own customer ids")
     parser.add_argument("--column", required=True, help="which holds them")
+    parser.add_argument("--shop", default="", help="whose customers these are, where snapshot.folders keeps them own")
     parser.add_argument("--excel", action="store_true", help="mark the file as UTF-8 for Excel")
     given = parser.parse_args(arguments)
     try:
-        target, missing = identify(storage.home(), given.name, given.ids, given.column, given.excel)
+        target, missing = identify(storage.home(), given.name, given.ids, given.column, given.excel, given.shop)
     except InputError as error:
         print(f"nightmarket: identify: {error}", file=sys.stderr)
         return 2

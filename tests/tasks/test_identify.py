@@ -35,3 +35,15 @@ def test_the_wrong_column_or_key_is_said_in_one_line(home):
         identify.identify(home, "spring", home / "members.csv", "id")
     with pytest.raises(InputError, match=r"send.parquet is missing"):
         identify.identify(home, "autumn", home / "members.csv", "name")
+
+
+def test_a_shops_own_customers_are_found_by_its_name(home):
+    hashes = Pseudonyms(customer_key())(pa.array(["007", "8"]), "shanghai:").cast(pa.string())
+    table = pa.table({"customer_id": hashes, "offer": ["a", "b"]})
+    storage.write_table(table, home / "exports/spring/send.parquet")
+    with pytest.raises(InputError, match="none of the 3 ids"):
+        identify.identify(home, "spring", home / "members.csv", "会员号")
+    path, missing = identify.identify(home, "spring", home / "members.csv", "会员号", shop="shanghai")
+    assert (path.name, missing) == ("send.identified.shanghai.csv", 1)
+    with pytest.raises(InputError, match="letters or digits"):
+        identify.identify(home, "spring", home / "members.csv", "会员号", shop="../x")
