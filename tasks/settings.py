@@ -109,6 +109,6 @@ def check(content: dict[str, Any], name: str, path: Path = Path("params.yaml")) 
         extra = len(error.errors()) - 1
         more = f" (and {extra} more)" if extra else ""
         if first["type"] == "extra_forbidden":
-            fields = ", ".join(settings_model(name).model_fields)
-            raise InputError(f"{path}: unknown key '{where}'{more}; {name} has {fields}") from None
+            fields = f"; {name} has {', '.join(settings_model(name).model_fields)}" if len(first["loc"]) == 1 else ""
+            raise InputError(f"{path}: unknown key '{where}'{more}{fields}") from None
         raise InputError(f"{path}: {where}: {first['msg']}{more}") from None
