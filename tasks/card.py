@@ -8,6 +8,7 @@ Reads MLflow under mlruns/ of the main checkout. What a version of older code do
 
 import argparse
 import contextlib
+import logging
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from nightmarket.serving.registry import Registry
 
 VALIDATION = "validate/report.json"
+log = logging.getLogger("nightmarket")
 
 
 def open_registry(experiment: str = "nightmarket") -> "Registry":
@@ -81,11 +83,17 @@ def _kept(registry: "Registry", version: "ModelVersion", name: str) -> Any:
 
 
 def describe(registry: "Registry", numbers: Iterable[int | None]) -> None:
-    """Bring the descriptions of these versions in MLflow up to date; only under the promotion lock."""
+    """Bring the descriptions of these versions in MLflow up to date; only under the promotion lock.
+
+    They are a courtesy to whoever looks there, and the tags are the record: what goes wrong here stops nothing.
+    """
     wanted = set(numbers)
-    for version in registry.versions():
-        if int(version.version) in wanted:
-            registry.describe(version, card.card(record(registry, version)).markdown())
+    try:
+        for version in registry.versions():
+            if int(version.version) in wanted:
+                registry.describe(version, card.card(record(registry, version)).markdown())
+    except Exception as error:
+        log.warning("the descriptions of versions in MLflow are not brought up to date: %s", error)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -11,7 +11,6 @@ again then says so.
 """
 
 import argparse
-import contextlib
 import logging
 import shutil
 import sys
@@ -113,8 +112,7 @@ def _say(registry: "Registry", change: dict[str, Any]) -> None:
         decision = registry.kept(version, champion.DECISION)
         champion.note({**decision, "sentence": _sentence(change, version.tags), "promoted": change})
     told = {change["version"], change["from"], registry.aliases().get("previous_champion")}
-    with contextlib.suppress(Exception):  # the descriptions are a courtesy; the aliases and tags are the record
-        card.describe(registry, told)
+    card.describe(registry, told)
 
 
 def _sentence(change: dict[str, Any], tags: Mapping[str, str]) -> str:

@@ -39,6 +39,7 @@ def begin(registry: "Registry", version: "ModelVersion", *, how: str, by: str, r
         "from": int(reigning.version) if reigning and reigning.version != version.version else None,
     }
     registry.tag(version, INTENT, json.dumps(intent, ensure_ascii=False))
+    storage.hook("promotion.intended")
     registry.promote(version)
     return intent
 
@@ -54,7 +55,9 @@ def finish(registry: "Registry") -> dict[str, Any] | None:
         if number == reigning:
             done = intent
             _note(intent)
+            storage.hook("promotion.noted")
             _hand_over(registry, versions, intent)
+            storage.hook("promotion.handed")
         registry.tag(version, INTENT, None)
     return done
 
