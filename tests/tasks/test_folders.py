@@ -3,6 +3,7 @@
 import functools
 import hmac
 import json
+import re
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -15,12 +16,15 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from bench.shop import as_of, make_shop
+from bench.dialects import DIALECTS, entry
+from bench.shop import as_of, make_shop, write_shop
 from nightmarket.segments.behaviour import PARTS
 from tasks.__main__ import main
 from tasks.segment import read_visits
+from tasks.snapshot import Settings
 from tasks.visits import visits
 
+ROOT = Path(__file__).parents[2]
 WEEKS = 24
 NORTH = make_shop(num_customers=50, num_products=50, num_weeks=WEEKS, seed=4)
 SOUTH = make_shop(num_customers=30, num_products=40, num_weeks=WEEKS, seed=5)
@@ -356,6 +360,27 @@ def test_prepare_counts_days_where_the_shop_is_and_knows_where_a_customer_came_f
     rows = shown[(f"north:{name.removeprefix('north:')}" == name) & (shown.product_id == name.removeprefix("north:"))]
     rows = rows[pd.to_datetime(rows.week) == monday]
     assert promotions.display.iloc[0] == pytest.approx((rows.display != "0").sum() / shown.channel.nunique())
+
+
+def test_the_example_of_the_documentation_reads_the_two_made_up_shops(place):
+    """As its commands make them, but smaller; what a command prints is what the example says."""
+    document = (ROOT / "docs" / "bring-your-tables.md").read_text(encoding="utf-8")
+    text = next(text for text in re.findall(r"```yaml\n(.*?)```", document, re.DOTALL) if "source: folders" in text)
+    example = yaml.safe_load(text)
+    assert set(example["snapshot"]) <= set(Settings.model_fields)
+    for name, dialect, fmt in (("london", "english", "parquet"), ("shanghai", "chinese", "csv")):
+        folder = Path("shops") / name
+        write_shop(folder, num_customers=30, num_products=40, num_weeks=8, fmt=fmt, dialect=dialect)
+        (printed,) = yaml.safe_load(entry(folder, DIALECTS[dialect]))
+        (told,) = (one for one in example["snapshot"]["folders"] if one["name"] == name)
+        defaults = {"time_zone": example["snapshot"]["time_zone"], "currency": example["snapshot"]["currency"]}
+        assert printed == defaults | told
+    Path("params.yaml").write_text(yaml.safe_dump(example))
+    assert main("snapshot") == 0
+    assert about()["dropped_columns"] == {}
+    products = raw("products", "shanghai").to_pylist()
+    assert not any(letter.isascii() and letter.isalpha() for row in products for letter in row["category"])
+    assert {"attr_age", "attr_country"} <= set(raw("customers").column_names)
 
 
 def test_one_folder_leaves_no_trace_of_several(place):
