@@ -1,6 +1,5 @@
 """Kill a piece of work at a hook, look at what is left, do the work again, and compare every byte."""
 
-import json
 import random
 import shutil
 import time
@@ -106,14 +105,3 @@ def spread(folder: Path, seed: int, wanted: int, say: Any) -> Tally:
                     say(f"{tally.kills} kills, {len(tally.violations)} violations")
         round_ += 1
     return tally
-
-
-def replay(folder: Path, seed: int, scene: str, chain: str) -> Tally:
-    """One chain of kills again."""
-    kind = next(one for one in scenes.CHEAP if one.name == scene)
-    return Rig(kind(seed), folder / "replay").kill(chain.split("+"))
-
-
-def told(tally: Tally) -> str:
-    """Kills by hook as JSON."""
-    return json.dumps(dict(sorted(tally.hooks.items())))

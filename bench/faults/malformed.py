@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from bench.faults.children import forked
 from bench.shop import as_of, make_shop
 from nightmarket.contracts import InputError
-from tasks import snapshot, storage, validate
+from tasks import expectations, snapshot, storage, validate
 
 WEEKS = 20
 Tables = dict[str, bytes]
@@ -75,6 +75,24 @@ def good_day(seed: int) -> Tables:
     return found
 
 
+OPTIONAL = (("customers",), ("promotions",), ("reviews",), ("responses",), ("exposures",), ())
+"""Optional tables that the good days bring in turn."""
+
+REFERS = {
+    "reviews": ("customers",),
+    "offers": ("campaigns",),
+    "exposures": ("campaigns", "customers"),
+    "responses": ("campaigns", "offers", "customers"),
+}
+"""What else a table needs beside products and events."""
+
+
+def only(tables: Tables, *names: str) -> Tables:
+    """The tables of these names, what they refer to, products and events."""
+    kept = {"products", "events", *names, *(other for name in names for other in REFERS.get(name, ()))}
+    return {name: content for name, content in tables.items() if name.partition(".")[0] in kept}
+
+
 def brought(place: Path, tables: Tables, after: Callable[[Path], None] | None = None) -> dict[str, Any]:
     """Snapshot and validate in a child: the line of the refusal, or rows set aside per table with their reasons."""
     shutil.rmtree(place, ignore_errors=True)
@@ -85,6 +103,7 @@ def brought(place: Path, tables: Tables, after: Callable[[Path], None] | None = 
         after(place / "tables")
 
     def work() -> dict[str, Any]:
+        expectations.Expectations.write_docs = lambda *_: None  # type: ignore[method-assign]  # half of the time
         try:
             snapshot.run(snapshot.Settings(source="folder", folder="tables", business_date=as_of(WEEKS)))
             validate.run(validate.Settings())
@@ -98,7 +117,7 @@ def brought(place: Path, tables: Tables, after: Callable[[Path], None] | None = 
                 aside[name] = rows.slice(0, 3).to_pylist()
         return {"aside": aside}
 
-    code, said = forked(work, place, seconds=60)
+    code, said = forked(work, place, seconds=300)
     return said if code == 0 else {"failed": said if said else f"exit {code}"}
 
 
@@ -212,14 +231,15 @@ def judge(place: Path, seed: int, num_days: int, say: Callable[[str], None]) -> 
     for table, columns in CELLS.items():
         for column, values in columns.items():
             for value in values:
-                broken = cell(tables, table, column, value, draw)
+                broken = cell(only(tables, table), table, column, value, draw)
                 name = f"{table}.{column} = {value!r}"
                 jobs.append((name, "row", table, column, lambda broken=broken: brought(place, broken)))
     for name, (wanted, change, after) in _files().items():
         table = next((one for one in ("products", "customers", "campaigns") if one[:-1] in name), "events")
         table = "products" if "title" in name else table
         column = name.split()[-1] if name.startswith("no column") else ""
-        changed = change(tables)
+        needed = ("exposures",) if name.startswith("exposures") else (table,)
+        changed = change(only(tables, *needed))
         jobs.append((name, wanted, table, column, lambda c=changed, a=after: brought(place, c, a)))
     for name, wanted, table, column, bring in jobs:
         found = bring()
@@ -237,7 +257,7 @@ def judge(place: Path, seed: int, num_days: int, say: Callable[[str], None]) -> 
             verdicts.vague.append(f"{name}: {said[:200]}")
     say(f"{verdicts.classes} classes of broken tables, {verdicts.caught} caught, {verdicts.located} located")
     for day in range(num_days):
-        found = brought(place, good_day(seed + 1000 + day))
+        found = brought(place, only(good_day(seed + 1000 + day), *OPTIONAL[day % len(OPTIONAL)]))
         verdicts.days += 1
         if found != {"aside": {}}:
             verdicts.alarms.append(f"--seed {seed + 1000 + day}: {found}")

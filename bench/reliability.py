@@ -1,0 +1,182 @@
+"""Survive any fault: processes killed at named moments, bytes flipped, races, full disks, broken tables, odd inputs.
+
+    python -m bench.reliability                     everything; the last line is one JSON object
+    python -m bench.reliability --quick             two minutes of it
+    python -m bench.reliability --part kills --seed 7 --scene champion --hook swap.swapped:1:kill     one kill again
+
+A hook is a place in our code (tasks.storage.hook) at which a process can be made to end; NAME:N:KIND is the N-th time
+that it is passed, and `half` cuts the file that is being written before the kill.
+"""
+
+import argparse
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).with_name("faults") / "results.json"
+FULL = {"kills": 1000, "stack": 6, "corruptions": 2000, "races": 200, "days": 200, "fuzz": 100_000}
+QUICK = {"kills": 120, "stack": 0, "corruptions": 150, "races": 3, "days": 2, "fuzz": 4000}
+LANES = (("kills", "corruptions", "malformed"), ("stack", "registry", "races", "disk", "fuzz"))
+"""What runs beside what: two at a time."""
+
+Say = Callable[[str], None]
+
+
+def part(name: str, folder: Path, seed: int, much: dict[str, int], say: Say) -> dict[str, Any]:
+    """One part, in this process; heavy libraries are imported by the part that needs them."""
+    if name == "kills":
+        from bench.faults import kills
+
+        tally = kills.spread(folder, seed, much["kills"], say)
+        return {"hooks": tally.hooks, "violations": tally.violations}
+    if name == "registry":
+        from bench.faults import chains
+
+        tally = chains.registrations(folder, seed, quick=much["stack"] == 0, say=say)
+        return {"hooks": tally.hooks, "violations": tally.violations}
+    if name == "stack":
+        from bench.faults import stack
+
+        tally = stack.kills(folder, stack.CHAINS[: much["stack"]], say)
+        return {"hooks": tally.hooks, "violations": tally.violations}
+    if name == "corruptions":
+        from bench.faults import damage
+
+        found = damage.corruptions(folder / "damage", seed, much["corruptions"], say)
+        return {"places": found.damaged, "missed": found.missed}
+    if name == "races":
+        from bench.faults import registry
+
+        promotions, wrong = registry.races(folder / "races", seed, much["races"], say)
+        return {"rounds": much["races"], "promotions": promotions, "wrong": wrong}
+    if name == "malformed":
+        from bench.faults import malformed
+
+        return vars(malformed.judge(folder / "tables", seed, much["days"], say))
+    if name == "disk":
+        from bench.faults import disk
+
+        return disk.full(folder, seed, say)
+    from bench.faults import fuzz
+
+    odd = fuzz.fuzz(folder / "fuzz", seed, much["fuzz"], say)
+    return {"inputs": odd.inputs, "wrong": odd.wrong}
+
+
+def summary(parts: dict[str, Any], seed: int) -> dict[str, Any]:
+    """The last line."""
+    from bench.machine import machine
+
+    hooks: dict[str, int] = {}
+    for name in ("kills", "registry", "stack"):
+        for hook, number in parts.get(name, {}).get("hooks", {}).items():
+            hooks[hook] = hooks.get(hook, 0) + number
+    violations = [one for name in ("kills", "registry", "stack") for one in parts.get(name, {}).get("violations", [])]
+    damaged = sum(parts.get("corruptions", {}).get("places", {}).values())
+    tables = parts.get("malformed", {})
+    full = parts.get("disk", {}).get("stages", {})
+    return {
+        "kills": sum(hooks.values()),
+        "hooks": len(hooks),
+        "kills_of_the_whole_stack": sum(parts.get("stack", {}).get("hooks", {}).values()),
+        "violations": len(violations),
+        "corruptions": damaged,
+        "corruptions_found": damaged - len(parts.get("corruptions", {}).get("missed", [])),
+        "races": parts.get("races", {}).get("rounds", 0),
+        "races_wrong": len(parts.get("races", {}).get("wrong", [])),
+        "malformed": tables.get("classes", 0),
+        "malformed_caught": tables.get("caught", 0),
+        "malformed_located": tables.get("located", 0),
+        "valid_days": tables.get("days", 0),
+        "false_alarms": len(tables.get("alarms", [])),
+        "odd_inputs": sum(parts.get("fuzz", {}).get("inputs", {}).values()),
+        "odd_inputs_wrong": len(parts.get("fuzz", {}).get("wrong", [])),
+        "full_disks": len(full),
+        "full_disks_wrong": sum(bool(one) for one in full.values()),
+        "seed": seed,
+        "machine": machine(("dvc", "mlflow", "prefect", "pyarrow")),
+    }
+
+
+def everything(wanted: list[str], seed: int, quick: bool, folder: Path) -> dict[str, Any]:
+    """The parts, two at a time, each in a process of its own; {part: what it found}."""
+    lanes = [[name for name in lane if name in wanted] for lane in LANES]
+    running: dict[int, tuple[str, subprocess.Popen[bytes]]] = {}
+    found: dict[str, Any] = {}
+    while any(lanes) or running:
+        for number, lane in enumerate(lanes):
+            if number not in running and lane:
+                name = lane.pop(0)
+                command = [sys.executable, "-m", "bench.reliability", "--only", name, "--seed", str(seed)]
+                command += ["--folder", str(folder / name), *(["--quick"] if quick else [])]
+                running[number] = name, subprocess.Popen(command)
+        for number, (name, process) in list(running.items()):
+            if process.poll() is not None:
+                del running[number]
+                result = folder / name / "result.json"
+                if not result.exists():
+                    raise SystemExit(f"{name} ended with exit code {process.returncode}")
+                found[name] = json.loads(result.read_text(encoding="utf-8"))
+        time.sleep(0.2)
+    return found
+
+
+def main() -> int:
+    """Exit code 1 where anything was wrong."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = [name for lane in LANES for name in lane]
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--quick", action="store_true", help="two minutes")
+    parser.add_argument("--part", nargs="+", choices=names, default=names)
+    parser.add_argument("--scene", help="with --hook: one kill, or chain of kills with +, again")
+    parser.add_argument("--hook")
+    parser.add_argument("--keep", type=Path, help="write what was found there as JSON, in place of the same parts")
+    parser.add_argument("--only", choices=names, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    logging.basicConfig(level=logging.ERROR)
+    shm = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=shm if shm.is_dir() else None) as made:
+        folder = (given.folder or Path(made)).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        if given.hook:
+            from bench.faults import chains
+
+            tally = chains.again(folder, given.seed, given.scene, given.hook, _say)
+            print(json.dumps({"kills": tally.kills, "violations": tally.violations}))
+            return bool(tally.violations)
+        if given.only:
+            found = part(given.only, folder, given.seed, QUICK if given.quick else FULL, _say)
+            (folder / "result.json").write_text(json.dumps(found), encoding="utf-8")
+            return 0
+        parts = everything(given.part, given.seed, given.quick, folder)
+    if given.keep:
+        before = json.loads(given.keep.read_text(encoding="utf-8"))["parts"] if given.keep.exists() else {}
+        parts = before | parts
+    line = summary(parts, given.seed)
+    if given.keep:
+        given.keep.write_text(json.dumps({"summary": line, "parts": parts}, indent=1, ensure_ascii=False) + "\n")
+    for name, found in parts.items():
+        for kind in ("violations", "missed", "wrong", "alarms", "vague"):
+            for one in found.get(kind, []):
+                print(f"{name}: {one}")
+    print(json.dumps(line))
+    wrong = ("violations", "races_wrong", "false_alarms", "odd_inputs_wrong", "full_disks_wrong")
+    lost = line["corruptions"] - line["corruptions_found"] + line["malformed"] - line["malformed_caught"]
+    return bool(lost + sum(line[name] for name in wrong))
+
+
+def _say(line: str) -> None:
+    print(f"reliability: {line}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
