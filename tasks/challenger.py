@@ -253,6 +253,7 @@ def receipt(tonight: Challenger, version: "ModelVersion", said: Mapping[str, Any
         "prepared": tonight.prepared,
         "trained_until": tonight.trained_until,
         "metrics": _ours(tonight.metrics),
+        "predictions": _predictions(),
         "environment": tonight.environment,
         "data": lineage.data(tonight.snapshot),
         "validation": lineage.validation(tonight.validation),
@@ -270,6 +271,12 @@ def _origin(tonight: Challenger, version: "ModelVersion") -> dict[str, Any]:
         "data_fingerprint": tonight.snapshot["fingerprint"],
         "params_sha256": tonight.params_sha256,
     }
+
+
+def _predictions() -> Any:
+    """What it recommended when it was evaluated, as counts; drift compares every night with it."""
+    path = storage.ARTIFACTS / "evaluate/predictions.json"
+    return storage.read_json(path) if path.exists() else None
 
 
 def _ours(metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,10 +19,11 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import Field
 
-from nightmarket.drift import daily, texts
+from nightmarket.contracts.fusion import SOURCE
+from nightmarket.drift import daily, predictions, texts
 from nightmarket.drift.findings import findings, moved, told
 from nightmarket.drift.nights import REFERENCE_DAYS, WEEK, Nights, nights
-from nightmarket.drift.summaries import FLOOR, Summary, every_distance
+from nightmarket.drift.summaries import Summary, comparable, every_distance
 from nightmarket.drift.verdict import judge
 from nightmarket.encoding import lookup, text_hashes
 from nightmarket.histories import local_days, monday, offsets
@@ -35,6 +36,7 @@ OUT = storage.ARTIFACTS / "drift"
 HISTORY_DAYS = 60 * WEEK
 """Older days play no part: a year and its season are enough."""
 NEW_DAYS = 28
+MAX_SOURCES = 20
 SHARES = pa.schema(
     [(name, pa.string()) for name in ("table", "column", "value")]
     + [(name, pa.float64()) for name in ("reference", "week")]
@@ -103,9 +105,9 @@ def run(settings: Settings) -> None:
         engine.disconnect()
     when = nights(span.days, span.trained, span.gap)
     names, distance = every_distance(summaries, when)
-    floor = np.array([FLOOR[statistic] for _, statistic in names])
-    verdict = judge(distance, floor, settings.alpha if when.testable else 0.0)
-    columns = findings(names, distance, verdict, when, span.first)
+    verdict = judge(comparable(names, distance), settings.alpha if when.testable else 0.0)
+    lists = _predictions(receipt, settings)
+    columns = [*lists["columns"], *findings(names, distance, verdict, when, span.first)]
     content = {
         "as_of": windows["as_of"],
         "champion": receipt["version"],
@@ -119,6 +121,7 @@ def run(settings: Settings) -> None:
         "limit": _finite(verdict.limit),
         "score": _finite(verdict.largest[-1]),
         "columns": columns,
+        "predictions": lists,
         "fresh": _fresh(summaries[0], when, span, snapshot["last_full_day"]),
         "words": told(columns, len(when) - 1, when.testable),
     }
@@ -179,6 +182,9 @@ def _summaries(engine: ibis.BaseBackend, events: ir.Table, span: Span, seed: int
     inside = engine.create_table("inside", events.filter(events.day.between(*span.all)), temp=True)
     yield daily.volume(inside, "events", "rows", span.all)
     yield daily.volume(inside, "events", "customers", span.all, per="customer_id")
+    if SOURCE in inside.columns:
+        for source in sorted(inside[SOURCE].value_counts().to_pandas()[SOURCE].dropna())[:MAX_SOURCES]:
+            yield daily.volume(inside.filter(inside[SOURCE] == source), "events", f"rows of {source}", span.all)
     yield from daily.missing(inside, "events", MAY_MISS, span.all)
     for name in NUMBERS:
         yield from _there(daily.number(inside, "events", name, span.reference, span.all))
@@ -217,6 +223,32 @@ def _of_texts(inside: ir.Table, new: ir.Table, span: Span, seed: int) -> Iterato
         told = told[told["day"].between(*span.all)]
         day, text = told["day"].to_numpy(np.int64) - span.first, told["text_id"].to_numpy(np.int64)
         yield from _there(texts.vectors(name, text, day, told["num"].to_numpy(), vectors, span.days, seed))
+
+
+def _predictions(receipt: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """Tonight's lists beside those of the champion's evaluation, which its receipt carries as counts."""
+    if not receipt.get("predictions"):
+        why = "the champion's receipt does not say what it recommended when it was evaluated"
+        return {"columns": [], "words": f"predictions are not compared: {why}"}
+    lists = storage.read_table(storage.ARTIFACTS / "score/recommendations.parquet").to_pandas()
+    lists = lists[lists["rank"] <= predictions.FIRST]
+    customers = storage.read_table(PREPARED / "customers.parquet", ["customer_id", "customer"]).to_pandas()
+    products = storage.read_table(PREPARED / "products.parquet", ["product_id", "item", "department"]).to_pandas()
+    lists = lists.merge(customers, on="customer_id", validate="many_to_one").merge(products, on="product_id")
+    bought = storage.read_table(PREPARED / "purchases.parquet", ["customer", "item"])
+    num_items = len(products)
+    pair = bought["customer"].to_numpy().astype(np.int64) * num_items + bought["item"].to_numpy()
+    shown = lists["customer"].to_numpy(np.int64) * num_items + lists["item"].to_numpy()
+    found = predictions.profile(
+        lists["customer"].to_numpy(),
+        lists["probability"].to_numpy(np.float64),
+        np.isin(shown, pair),
+        lists["department"].to_numpy(object),
+        len(customers),
+    )
+    if found is None:
+        return {"columns": [], "words": "predictions are not compared: the shop has too few customers"}
+    return predictions.compare(receipt["predictions"], found, settings.alpha, settings.seed)
 
 
 def _fresh(rows: Summary, when: Nights, span: Span, last_full_day: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Score everything held out, beside the baselines, with intervals over customers.
 
 reads   artifacts/prepare, artifacts/finetune, artifacts/rank
-writes  artifacts/evaluate   metrics.json, per_customer.parquet, ndcg.csv
+writes  artifacts/evaluate   metrics.json, per_customer.parquet, ndcg.csv, predictions.json (the lists, as counts)
 """
 
 import logging
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy import sparse
 
+from nightmarket.drift.predictions import FIRST, profile
 from nightmarket.encoding.encoder import log_progress
 from nightmarket.evaluation import Interval, audience_auc, bootstrap, coverage, hits, novelty, paired, rank_metrics
 from nightmarket.evaluation.calibration import calibration_figures
@@ -89,6 +90,7 @@ def run(settings: Settings) -> None:
     content["window"] = window | {"promotion_plan": scene.promotion_plan, "use_text": ours.use_text}
     content["num_customers"] = {task: int((np.diff(targets[task][0]) > 0).sum()) for task in model.TASKS}
     storage.write_json(content, OUT / "metrics.json")
+    storage.write_json(chances.predictions(data), OUT / "predictions.json")
     table = model.customer_scores(lists[OURS], targets)
     storage.write_table(pa.Table.from_pandas(table, preserve_index=False), OUT / "per_customer.parquet")
     _write_plot(content)
@@ -130,12 +132,24 @@ class _Chances:
     def __init__(self, ours: model.Model, bought: sparse.csr_matrix) -> None:
         self._calibration, self._bought = ours.calibration, bought
         self._parts: list[tuple[NDArray, NDArray, NDArray]] = []
+        self._first: list[tuple[NDArray, ...]] = []
 
     def see(self, batch: Batch, score: NDArray[np.float64], own: NDArray[np.bool_]) -> None:
         """Take note of one batch."""
+        chance = np.full(score.size, np.nan)
         if self._calibration is not None:
             chance = self._calibration.probability(score, own)
             self._parts.append((chance, batch.label(self._bought), batch.customer))
+        order = np.lexsort((batch.item, -score, batch.customer))
+        customer = batch.customer[order]
+        first = order[np.arange(customer.size) - np.searchsorted(customer, customer) < FIRST]
+        self._first.append((batch.customer[first], chance[first], own[first], batch.item[first]))
+
+    def predictions(self, data: model.Prepared) -> Any:
+        """The first places of every list as counts, for the receipt; None for a small shop."""
+        customer, chance, own, item = (np.concatenate(part) for part in zip(*self._first, strict=True))
+        department = data.products["department"].to_numpy(object)[item]
+        return profile(customer, chance, own, department, data.histories.num_customers)
 
     def figures(self) -> dict[str, Any]:
         """Calibration error, log-loss and the rest; empty where the model gives no probabilities."""

@@ -14,8 +14,10 @@ Doubles = NDArray[np.float64]
 Kind = Literal["number", "category", "missing", "volume", "vectors"]
 MIN_ROWS = 50
 """A night whose week or reference has fewer rows says nothing about a column."""
-FLOOR = {"psi": 0.002, "wasserstein": 0.005, "missing": 0.002, "day": 0.02, "week": 0.02, "means": 0.005, "mmd": 0.01}
+FLOOR = {"psi": 0.002, "wasserstein": 0.005, "missing": 0.002, "means": 0.005, "mmd": 0.01}
 """Distances that are as good as none, added before the logarithm."""
+LEAST_LOG, LEAST_VOLUME = 0.25, 0.02
+"""The smallest step: a distance that hardly varies must still grow by a quarter, a number by a fiftieth."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,19 @@ class Summary:
             found["mmd"] = distances.mean_discrepancy(*nights.sums(self.sums), *num)
         few = np.minimum(here.sum(axis=1), there.sum(axis=1)) < MIN_ROWS
         return {name: np.where(few, np.nan, values) for name, values in found.items()}
+
+
+def comparable(names: Sequence[tuple[Summary, str]], distance: Doubles) -> Doubles:
+    """(S, T) distances on scales on which a step from night to night is the same size, small or large, and at least 1.
+
+    Distances of distributions are never below 0 and skewed to the right, so their logarithm is taken; those of volumes
+    are logarithms already.
+    """
+    rows = [
+        np.log(values + FLOOR[statistic]) / LEAST_LOG if statistic in FLOOR else values / LEAST_VOLUME
+        for (_, statistic), values in zip(names, distance, strict=True)
+    ]
+    return np.array(rows).reshape(distance.shape)
 
 
 def every_distance(summaries: Sequence[Summary], nights: Nights) -> tuple[list[tuple[Summary, str]], Doubles]:

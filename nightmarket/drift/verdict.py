@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from nightmarket.drift.nights import MIN_NIGHTS
 
 Doubles = NDArray[np.float64]
-LEAST_SCALE = 0.25
-"""Of a logarithm: a distance that hardly varies must still grow by a quarter to count as one step."""
 
 WILD = 6.0
 """Steps above the median night."""
@@ -40,26 +38,24 @@ class Verdict:
         return found
 
 
-def judge(distance: Doubles, floor: Doubles, alpha: float) -> Verdict:
+def judge(values: Doubles, alpha: float) -> Verdict:
     """Max-T over the statistics (Westfall and Young, 1993), with past nights in the place of permutations.
 
-    distance  (S, T)  of each statistic on each night, tonight last, NaN where nothing could be said
-    floor     (S,)    distances that are as good as none
-    alpha     false alarms per night that are accepted, over all statistics together
+    values  (S, T)  how far off each statistic was on each night, tonight last, on a scale on which the smallest step
+                    that counts is 1; NaN where nothing could be said
+    alpha   false alarms per night that are accepted, over all statistics together
 
-    Each statistic is set on a scale of its own nights, tonight included, by median and median deviation of the
-    logarithm; the largest score of a night is compared with the largest scores of the others, so that many columns
+    Each statistic is set on a scale of its own nights, tonight included, by median and median deviation; the
+    largest score of a night is compared with the largest scores of the others, so that many columns
     raise no more alarms than one. A statistic that was WILD on more than `alpha` of its own past nights would set the
     limit for all others, so it is left out. Where the nights are stationary, tonight's rank among them is uniform on
     average over many nights, however much neighbours are alike.
     """
-    logs = np.log(distance + floor[:, None])
-    with np.errstate(invalid="ignore"):
-        enough = np.isfinite(logs).sum(axis=1) > MIN_NIGHTS
-        logs = np.where(enough[:, None], logs, np.nan)
-        centre = _median(logs)
-        scale = np.maximum(1.4826 * _median(np.abs(logs - centre)), LEAST_SCALE)
-        scores: Doubles = (logs - centre) / scale
+    enough = np.isfinite(values).sum(axis=1) > MIN_NIGHTS
+    values = np.where(enough[:, None], values, np.nan)
+    centre = _median(values)
+    scale = np.maximum(1.4826 * _median(np.abs(values - centre)), 1.0)
+    scores: Doubles = (values - centre) / scale
     wild = np.nan_to_num(scores[:, :-1], nan=-np.inf) > WILD
     unsettled: NDArray[np.bool_] = np.asarray(wild.sum(axis=1) > alpha * scores.shape[1])
     scores[unsettled] = np.nan

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from nightmarket.drift.nights import MIN_NIGHTS
+from tasks import manifest
 from tasks.__main__ import main
 
 OUT = "artifacts/drift"
@@ -107,6 +108,49 @@ def test_an_old_champion_is_compared_with_its_own_window_and_a_short_one_tests_n
     assert found["p"] is None
     assert "nothing was tested" in found["words"]
     assert f"{MIN_NIGHTS} are needed" in found["words"]
+
+
+def test_a_source_that_falls_silent_is_named(night):
+    path = night / "artifacts/validate/clean/events.parquet"
+    table = pq.read_table(path)
+    rng = np.random.default_rng(3)
+    source = np.where(rng.random(table.num_rows) < 0.4, "web", "shop")
+    table = table.append_column("source", pa.array(source))
+    last = pc.max(table["timestamp"]).as_py()
+    recent = np.array([(last - when).days < 7 for when in table["timestamp"].to_pylist()])
+    pq.write_table(table.filter(pa.array(~(recent & (source == "web")))), path)
+    assert main("drift") == 0
+    words = [one["words"] for one in told(night)["columns"] if one["drifted"] and one["kind"] == "volume"]
+    assert any(one.startswith("rows of web: 0 ") for one in words), words
+
+
+def test_tonights_lists_are_compared_with_those_of_the_champions_evaluation(night, whole_night):
+    for part in ("rank", "finetune"):
+        shutil.copytree(whole_night / "artifacts" / part, night / "data/champion" / part)
+    params = {"drift": {}, "score": {"num_recommendations": 10}}
+    (night / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    receipt = night / "data/champion/receipt.json"
+    content = json.loads(receipt.read_text())
+    content["predictions"] = json.loads((whole_night / "artifacts/evaluate/predictions.json").read_text())
+    receipt.write_text(json.dumps(content))
+    manifest.write(night / "data/champion")
+    assert main("score") == 0
+    assert main("drift") == 0
+    found = told(night)["predictions"]
+    assert [one["name"] for one in found["columns"]] == ["probability", "department", "own"]
+    assert {one["table"] for one in told(night)["columns"]} >= {"predictions"}
+    path = night / "artifacts/score/recommendations.parquet"
+    table = pq.read_table(path)
+    same = pa.array(np.full(table.num_rows, 0.9, np.float32))
+    pq.write_table(table.set_column(table.column_names.index("probability"), "probability", same), path)
+    assert main("drift") == 0
+    assert told(night)["drifted"]
+    assert told(night)["predictions"]["words"].startswith("predictions drifted: probability of what is recommended")
+
+
+def test_a_receipt_without_lists_says_so(night):
+    assert main("drift") == 0
+    assert "receipt does not say" in told(night)["predictions"]["words"]
 
 
 def test_a_group_of_few_customers_is_never_named(night):
