@@ -11,6 +11,7 @@ import fcntl
 import logging
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("nightmarket")
 WAIT_S = 1800
+BUSY_S = 20.0
+"""How long another program may hold MLflow's database."""
 
 
 class Settings(StageSettings):
@@ -94,7 +97,26 @@ def open_registry(experiment: str) -> "Registry":
 
     folder = storage.home() / "mlruns"
     folder.mkdir(parents=True, exist_ok=True)
+    _require_sound(folder / "mlflow.db")
     return Registry(f"sqlite:///{folder / 'mlflow.db'}", (folder / "artifacts").as_uri(), experiment)
+
+
+def _require_sound(database: Path) -> None:
+    """InputError, within `BUSY_S`, for a database that another program holds or that is damaged; MLflow would hang."""
+    if not database.exists():
+        return
+    try:
+        with contextlib.closing(sqlite3.connect(database, timeout=BUSY_S)) as opened:
+            opened.execute("BEGIN IMMEDIATE")
+            found = opened.execute("PRAGMA quick_check(1)").fetchone()[0]
+            opened.rollback()
+    except sqlite3.DatabaseError as error:
+        found = str(error)
+    if found != "ok":
+        raise InputError(
+            f"mlruns/mlflow.db cannot be used ({found}); end the program that holds it, or restore the file; what was "
+            "trained is kept, and the next run registers it"
+        )
 
 
 def follow_registry(registry: "Registry") -> None:
