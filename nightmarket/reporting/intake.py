@@ -81,13 +81,14 @@ def _row(name: str, table: Mapping[str, Any]) -> TableRow:
 def _summary(night: Night, tables: Mapping[str, Any]) -> str:
     rows = sum(table["rows"] for table in tables.values())
     aside = sum(table["set_aside"] for table in tables.values())
-    source = (night.snapshot or {}).get("source", "the source")
+    shops = [str(origin["name"]) for origin in (night.validation or {}).get("sources", ())]
+    source = words.listed([f"“{name}”" for name in shops or [(night.snapshot or {}).get("source", "the source")]])
     checks = (night.validation or {}).get("expectations", 0)
     kept = "None was set aside."
     if aside:
         waiting = f"{words.count(aside)} were set aside ({words.share(aside, rows)})"
         kept = f"{waiting}; they wait in quarantine with their reason."
-    came = f"{words.count(rows)} rows in {len(tables)} tables came from “{source}”"
+    came = f"{words.count(rows)} rows in {len(tables)} tables came from {source}"
     return f"{came} and went through {words.count(checks)} checks. {kept}"
 
 

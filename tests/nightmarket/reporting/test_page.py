@@ -233,8 +233,9 @@ def test_what_each_source_brought_stands_beside_its_table():
     table = {"rows": 1000, "set_aside": 30, "reasons": {}, "previous_rows": 1000, "sources": {"north": part}}
     conflicts = {"customers": {"rows": 4, "columns": {"city": 3, "born": 1}}}
     told = {"tables": {"events": table}, "expectations": 9, "conflicts": conflicts}
-    view = intake(night(validation=told))
+    view = intake(night(validation=told | {"sources": [{"name": "north"}, {"name": "south"}]}))
     assert view is not None
+    assert "came from “north” and “south” and went" in view.summary
     (row,) = view.sources
     assert (row.source, row.table, row.rows, row.change) == ("north", "events", "300", "unchanged")
     assert (row.set_aside, row.merged) == ("30 (10%)", "7")
