@@ -1,10 +1,11 @@
 """Does the guard stop every false text and let the true ones go? Adversarial and true texts from a made-up catalogue.
 
-python -m bench.guard [--seed 0] [--num 2000] [--texts 10000] [--show N]
+python -m bench.guard [--seed 0] [--num 2000] [--texts 10000] [--times 12] [--show N]
 
 True texts are written in a free manner from the facts (`bench.guarding.true_texts`); each adversarial one is a true
 text with one planted fault (`bench.guarding.faults`). Half of each, chosen by the texts' hash, is held out: rules are
-written for the misses of the development half alone.
+written for the misses of the development half alone. Then come praise (`bench.guarding.praise`) and texts that were
+written apart from the guard (`bench.guarding.blind`).
 """
 
 import argparse
@@ -17,18 +18,19 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from bench.guarding import blind, praise
 from bench.guarding.catalogue import draw_facts, names
 from bench.guarding.faults import KINDS, draw_true, plant
 from bench.guarding.true_texts import Message
 from bench.machine import machine
 from nightmarket.copywriting.composing import compose
-from nightmarket.copywriting.facts import CHANNELS, Facts
+from nightmarket.copywriting.facts import CHANNELS, Facts, Locale
 from nightmarket.copywriting.guard import Lexicon, message_findings
 from nightmarket.copywriting.phrases import vocabulary
 from nightmarket.copywriting.writers.brief import Brief
 from nightmarket.copywriting.writers.template import TemplateWriter
 
-LOCALES = ("en", "zh")
+LOCALES: tuple[Locale, ...] = ("en", "zh")
 log = logging.getLogger(__name__)
 
 
@@ -75,6 +77,21 @@ def rules(case: Case, lexicon: Lexicon) -> list[str]:
     """The rules that a message breaks, with what they quote."""
     found = message_findings(case.texts, case.facts, lexicon)
     return [f"{one.rule}: {one.what}" for findings in found.values() for one in findings]
+
+
+def praised(lexicon: Lexicon, times: int, seed: int) -> dict[str, int]:
+    """Measured praise that passes, and praise with a fault that is stopped; prints the patterns that come out wrong."""
+    figures = Counter(dict.fromkeys(("praise_true", "praise_passed", "praise_false", "praise_stopped"), 0))
+    for locale in LOCALES:
+        for cases, is_true in zip(praise.cases(locale, times, seed), (True, False), strict=True):
+            for pattern, facts, texts in cases:
+                found = any(message_findings(texts, facts, lexicon).values())
+                figures["praise_true" if is_true else "praise_false"] += 1
+                figures["praise_passed" if is_true else "praise_stopped"] += found != is_true
+                if found == is_true:
+                    log.info("praise that comes out wrong: %s", pattern)
+    print("praise:", dict(figures))
+    return dict(figures)
 
 
 def seconds(num: int, seed: int, lexicon: Lexicon) -> tuple[int, float, float]:
@@ -133,6 +150,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--num", type=int, default=2000, help="adversarial texts, and true ones")
     parser.add_argument("--texts", type=int, default=10_000, help="texts of the template for the timing; 0: none")
+    parser.add_argument("--times", type=int, default=12, help="texts per pattern of those written apart")
     parser.add_argument("--show", type=int, default=0, help="misses of the development half to print; -1: all")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -140,6 +158,8 @@ def main() -> None:
     figures: dict[str, Any] = dict(
         measure(true_cases(given.num, given.seed), false_cases(given.num, given.seed), lexicon, given.show)
     )
+    figures |= praised(lexicon, 20, given.seed)
+    figures |= blind.measure(lexicon, given.times, given.show)
     if given.texts:
         count, cpu, wall = seconds(given.texts, given.seed, lexicon)
         print(f"{count} texts of the template written and guarded: {cpu:.1f} s CPU, {wall:.1f} s wall")

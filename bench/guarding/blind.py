@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from bench.guarding.blind_false import invented, misstated
+from bench.guarding.blind_inside import inside
 from bench.guarding.blind_true import SETS, draw_blind
 from bench.guarding.faults import draw_true
 from nightmarket.copywriting.facts import Facts, Locale
@@ -67,6 +68,10 @@ def measure(lexicon: Lexicon, times: int, show: int = 0, seed: int = SEED) -> di
         carriers = [one for one in carriers if not any(message_findings(one.texts, one.facts, lexicon).values())]
         for kind, facts, texts, sentence in invented(locale, carriers, max(times // 2, 1), seed):
             judge(f"invented: {kind}", sentence, facts, texts, is_true=False)
+        for pattern, facts, text in inside(locale, max(times // 2, 1), seed):
+            judge(
+                "inside: ordinary words", pattern, facts, {"sms" if len(text) <= 140 else "body": text}, is_true=False
+            )
         for kind, facts, texts, number in misstated(locale, times, seed):
             need, at = number.rsplit(" ", 1)
             judge(f"misstated: {kind}", SETS[locale][need][int(at)], facts, texts, is_true=False)

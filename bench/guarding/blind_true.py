@@ -204,6 +204,19 @@ def signature(facts: Facts) -> str:
 
 def say(facts: Facts, need: str, at: int, wording: str) -> Message:
     """A pattern's text in the shortest form that holds it; an e-mail gets a plain subject."""
+    english = facts.locale == "en"
+    text = SETS[facts.locale][need][at].format(**fields(facts, wording))
+    if english:
+        text = ". ".join(part[:1].upper() + part[1:] for part in text.split(". "))
+    forms: tuple[Form, ...] = ("banner", "push", "sms")
+    fitting = [form for form in forms if len(text) <= LIMITS[form]]
+    if fitting:
+        return {fitting[0]: text}
+    return {"subject": f"News from {facts.shop}" if english else f"{facts.shop}的来信", "body": text}
+
+
+def fields(facts: Facts, wording: str) -> dict[str, str]:
+    """What a pattern is filled with."""
     draw, product, offer = Random(wording), facts.product, facts.offer
     english = facts.locale == "en"
     slots = {
@@ -223,14 +236,7 @@ def say(facts: Facts, need: str, at: int, wording: str) -> Message:
         slots |= {"b": less, "z": clause, "l": left, "c": offer.scope, "g": offer.gift or "", "o": offer.code or ""}
         slots |= {"t": money(offer.threshold or 0, facts, draw), "f": day(offer.start, draw, weekday=False)}
         slots |= {"e": day(offer.end, draw), "n": spelt}
-    text = SETS[facts.locale][need][at].format(**slots)
-    if english:
-        text = ". ".join(part[:1].upper() + part[1:] for part in text.split(". "))
-    forms: tuple[Form, ...] = ("banner", "push", "sms")
-    fitting = [form for form in forms if len(text) <= LIMITS[form]]
-    if fitting:
-        return {fitting[0]: text}
-    return {"subject": f"News from {facts.shop}" if english else f"{facts.shop}的来信", "body": text}
+    return slots
 
 
 def _benefit(facts: Facts, draw: Random) -> tuple[str, str, str]:

@@ -6,7 +6,7 @@ Both languages are read in every text, because a writer may mix them. Texts are 
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from typing import Literal
@@ -48,12 +48,16 @@ class Amount:
 
 @dataclass(frozen=True)
 class Day:
-    """A date that a text names; year 0 where it names none, weekday (0 is Monday) -1 likewise."""
+    """A date that a text names; year 0 where it names none, weekday (0 is Monday) -1 likewise.
+
+    role  "first" or "last" where the words around it say which day of the offer it is
+    """
 
     year: int
     month: int
     day: int
     weekday: int = -1
+    role: str = field(default="", compare=False)
 
     def is_same(self, other: date) -> bool:
         """Whether this may be that date."""
@@ -84,6 +88,19 @@ _DAY_EN = re.compile(
 ISO_DAY = re.compile(r"(?<![\d-])(?P<y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})(?![\d-])")
 _WEEKDAY_BEFORE = re.compile(r"\b(mon|tue|wed|thu|fri|sat|sun)[a-z]*[.,]* $", re.IGNORECASE)
 _WEEKDAY_AFTER = re.compile(r"^ ?[(（]?(?:周|星期|礼拜)([一二三四五六日天])")
+_FIRST_BEFORE = re.compile(
+    r"\b(?:from|starts?(?: on)?|starting(?: on)?|between|beginning(?: on)?|after|since|as of)\W*$|[从自]$",
+    re.IGNORECASE,
+)
+_LAST_BEFORE = re.compile(
+    r"\b(?:until|till|through|by|up to|ends?(?: on)?|ending(?: on)?|closes?(?: on)?|expires?(?: on)?|last day(?: is)?|including|than)\W*$|"
+    r"(?:至|截至|截止|到)(?:日期|时间为?|于)?:?$",
+    re.IGNORECASE,
+)
+_FIRST_AFTER = re.compile(
+    r"^ ?(?:[(（]?(?:周|星期|礼拜).[)）]?)?(?:起|开始|[之以]?后)|^ (?:on|onwards)\b", re.IGNORECASE
+)
+_LAST_AFTER = re.compile(r"^ ?(?:[(（]?(?:周|星期|礼拜).[)）]?)?(?:截止|止|结束|之?前|到期|失效|过期|为止|收官)")
 _DAY_ZH = re.compile(rf"(?:(?P<y>\d{{4}})年)?(?P<m>\d{{1,2}}|[{_HAN}]{{1,2}})月(?P<d>\d{{1,2}}|[{_HAN}]{{1,3}})[日号]?")
 _WEEKDAY = re.compile(
     r"\b(mon|tues?|wed(?:nes)?|thurs?|fri|sat(?:ur)?|sun)(?:day)\b|(?:周|星期|礼拜)([一二三四五六日天])", re.IGNORECASE
@@ -206,7 +223,15 @@ def _day(found: dict[str, str | None], before: str, after: str) -> Day:
     day = found.get("d1") or found.get("d2") or found.get("d") or ""
     number = MONTHS.index(month[:3].lower()) + 1 if month[:3].lower() in MONTHS else int(_number(month))
     named = _WEEKDAY_BEFORE.search(before[-12:]) or _WEEKDAY_AFTER.search(after)
-    return Day(int(found.get("y") or 0), number, int(_number(day)), _weekday_number(named[1]) if named else -1)
+    role = _day_role(before[-40:], after[:12])
+    return Day(int(found.get("y") or 0), number, int(_number(day)), _weekday_number(named[1]) if named else -1, role)
+
+
+def _day_role(before: str, after: str) -> str:
+    before = _WEEKDAY_BEFORE.sub("", before)
+    if _FIRST_BEFORE.search(before) or _FIRST_AFTER.search(after):
+        return "first"
+    return "last" if _LAST_BEFORE.search(before) or _LAST_AFTER.search(after) else ""
 
 
 def _weekday(match: re.Match[str]) -> int:

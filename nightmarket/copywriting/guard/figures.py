@@ -1,8 +1,9 @@
 """Every number in a text must be one of the facts, in its role."""
 
 import re
+from datetime import date
 
-from nightmarket.copywriting.facts import Facts
+from nightmarket.copywriting.facts import Facts, Offer
 from nightmarket.copywriting.guard.finding import Finding
 from nightmarket.copywriting.reading import WEEKDAYS, Amount, read
 
@@ -67,7 +68,7 @@ def dates(text: str, masked: str, facts: Facts) -> list[Finding]:
     found = read(masked)
     offer = facts.offer
     known = [] if offer is None else [offer.start, offer.end]
-    wrong = [one for one in found.days if not any(one.is_same(day) for day in known)]
+    wrong = [one for one in found.days if not any(one.is_same(day) for day in _meant(one.role, offer))]
     days = {day.weekday() for day in known}
     wrong_again = [Finding("wrong date", match[0]) for match in _AGAIN.finditer(masked)]
     return (
@@ -75,6 +76,13 @@ def dates(text: str, masked: str, facts: Facts) -> list[Finding]:
         + [Finding("wrong date", f"{one.day}/{one.month}/{one.year or '-'}") for one in wrong]
         + [Finding("wrong date", WEEKDAYS[number]) for number in found.weekdays if number not in days]
     )
+
+
+def _meant(role: str, offer: Offer | None) -> list[date]:
+    """Days of the offer that a day in this role may be."""
+    if offer is None:
+        return []
+    return {"first": [offer.start], "last": [offer.end]}.get(role, [offer.start, offer.end])
 
 
 def numbers(text: str, masked: str, facts: Facts) -> list[Finding]:

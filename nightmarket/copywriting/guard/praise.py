@@ -12,10 +12,13 @@ _PRAISED, _PRODUCT, _OTHER = "\u25b3", "\u25c7", "\u25a2"
 _CUE = re.compile(
     r"\b(?:prais\w+|review\w*|reputation|acclaim\w*|applau\w+)\b|夸|称赞|赞|好评|评价|评论|口碑", re.IGNORECASE
 )
-_LIST_EN, _LIST_ZH = (
-    rf"(?:its )?{_PRAISED}(?:(?:, | and |, and )(?:its )?{_PRAISED})*",
-    rf"{_PRAISED}(?:[、,和]{_PRAISED})*",
+_LIST_EN = rf"(?:its )?{_PRAISED}(?:(?:, | and |, and )(?:its )?{_PRAISED})*(?!,? and \w|, \w)"
+_LIST_ZH = rf"{_PRAISED}(?:[、,和]{_PRAISED})*(?![、和])"
+_HOW_MUCH = re.compile(
+    r"\b(?:always|ever|often|much|more|most|very|all|so|such|again|everywhere)\b|一直|总是|常|最|都|更|很|非常|特别|十分|到处|人人",
+    re.IGNORECASE,
 )
+"""How much and how often is not known."""
 _BY = r"(?: in (?:customer )?reviews| by (?:our )?(?:customers|reviewers|buyers))?"
 _SAID = re.compile(
     rf"(?:(?:^|[,:;(—–-] ?){_PRODUCT},? (?:is|are|was) |(?:^|[,:;(—–-] )(?:it is |it's )?)praised{_BY} for {_LIST_EN}|"
@@ -55,6 +58,8 @@ def praise(text: str, masked: str, facts: Facts) -> list[Finding]:
     for sentence in SENTENCE.split(without(clean, rest)):
         left = _SAID.sub(" ", sentence.strip()) if _PRODUCT in sentence else sentence
         found += [Finding("invented praise", match[0][:20]) for match in _CUE.finditer(left)]
+        if left != sentence.strip():
+            found += [Finding("invented praise", match[0]) for match in _HOW_MUCH.finditer(left)]
         if _PRAISED in left:
             found.append(Finding("invented praise", "what is praised, without who says so"))
     return found

@@ -54,14 +54,26 @@ ENGLISH = Language(
         "percent_coupon": _coupon("{percent}"),
         "amount_coupon": _coupon("{amount}"),
         "coupon": Benefit(
-            ("your coupon for {thing}", "a coupon for {thing}", "{thing}: your coupon is here"),
+            (
+                "your coupon for {thing}",
+                "a coupon for {thing}",
+                "{thing}: your coupon is here",
+                "for {thing}: your coupon",
+                "something for your pocket: a coupon for {thing}",
+            ),
             (
                 "use your coupon for {thing}",
                 "pick up {thing} with your coupon",
                 "bring your coupon for {thing}",
                 "put {thing} on your list and use your coupon",
             ),
-            ("your coupon for {thing} is here", "you have a coupon for {thing}", "there is a coupon for {thing}"),
+            (
+                "your coupon for {thing} is here",
+                "you have a coupon for {thing}",
+                "there is a coupon for {thing}",
+                "a coupon for {thing} is waiting for you",
+                "we have put aside a coupon for {thing}",
+            ),
         ),
         "gift": Benefit(
             ("{gift} as a gift with {thing}", "a gift with {thing}: {gift}"),
@@ -79,7 +91,7 @@ ENGLISH = Language(
         " if you spend at least {threshold}",
         " from {threshold}",
     ),
-    codes=(" with code {code}", " using code {code}"),
+    codes=(" with code {code}", " using code {code}", ", code {code}"),
     until=("until {end}", "from {start} to {end}", "up to {end}", "until {end}"),
     ends=(
         "Ends {end}.",
@@ -88,6 +100,8 @@ ENGLISH = Language(
         "The last day is {end}.",
         "Valid from {start} to {end}.",
         "It runs until {end}.",
+        "You have until {end}.",
+        "Please note the last day: {end}.",
     ),
     frames={
         "push": (
@@ -190,6 +204,8 @@ ENGLISH = Language(
             "A good choice for your list.",
             "Treat yourself.",
             "Something to enjoy.",
+            "For you, and for your table.",
+            "Fancy something nice?",
         ),
         "routine": (
             "Time to stock up?",
@@ -197,6 +213,8 @@ ENGLISH = Language(
             "Running low?",
             "Planning your next shop?",
             "A reminder for your list.",
+            "Before you write your list.",
+            "What is on the list this time?",
         ),
         "plain": (
             "We picked this for you.",
@@ -204,6 +222,8 @@ ENGLISH = Language(
             "A thought for your next visit.",
             "Here is an idea.",
             "Planning your next visit?",
+            "A note for your list.",
+            "May we suggest something?",
         ),
     },
     closers=(
@@ -213,6 +233,9 @@ ENGLISH = Language(
         "Happy shopping.",
         "Until soon.",
         "Thank you for shopping with us.",
+        "Have a good day.",
+        "Kind regards.",
+        "Looking forward to seeing you.",
     ),
     such=("One to look at: {product}.", "How about {product}?", "{product}, for example.", "Perhaps {product}?"),
     cost=("Price: {price}.", "It costs {price}."),

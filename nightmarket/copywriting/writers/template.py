@@ -102,6 +102,8 @@ def _fields(
     if "{such}" in frame:
         if product.name != offer.scope:
             fields["such"] = draw.choice(language.such).format(product=product.name) + _gap(facts)
+    elif manner is not None:
+        thing = min(offer.scope, product.name, key=len)
     elif draw.random() < 0.5:
         thing = product.name
     terms["thing"] = thing
