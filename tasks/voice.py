@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from nightmarket.histories import Histories, offsets
@@ -190,12 +191,12 @@ def _baskets(settings: Settings, last_week: int) -> tuple[dict[str, Any], pd.Dat
     """Topics of the baskets of the last weeks, and customer, topic, num_baskets."""
     products = storage.read_table(PREPARED / "products.parquet").to_pandas()
     table = storage.read_table(PREPARED / "purchases.parquet")
+    table = table.filter(pc.greater(table["week"], last_week - settings.weeks - 1))  # the last may be half a week
     arrays = {name: table[name].to_numpy() for name in table.column_names}
     num_customers = int(arrays["customer"].max(initial=-1)) + 1
     lines = Histories(**arrays, num_customers=num_customers, num_items=len(products))
     kind, names = documents.kinds(products)
-    recent = lines.where(lines.week > last_week - settings.weeks - 1)  # the last week may be half a one
-    found = documents.baskets(recent, kind, names, settings.seed)
+    found = documents.baskets(lines, kind, names, settings.seed)
     log.info("voice: %s baskets, %s product types", f"{found.day.size:,}", f"{len(found.words):,}")
     content, topic = overview.overview(found, settings.seed, settings.weeks)
     if content["reason"]:
