@@ -21,6 +21,10 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).with_name("faults") / "results.json"
+PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
+TABLE = "| figure | |\n|---|---|\n"
+"""The page's last table."""
+
 FULL = {"kills": 1000, "stack": 6, "corruptions": 2000, "races": 200, "days": 200, "fuzz": 100_000}
 QUICK = {"kills": 120, "stack": 0, "corruptions": 150, "races": 3, "days": 2, "fuzz": 4000}
 LANES = (("kills", "corruptions", "malformed"), ("stack", "registry", "races", "disk", "fuzz"))
@@ -105,6 +109,13 @@ def summary(parts: dict[str, Any], seed: int) -> dict[str, Any]:
     }
 
 
+def tell(line: dict[str, Any]) -> None:
+    """Write the figures into the documentation."""
+    head = PAGE.read_text(encoding="utf-8").partition(TABLE)[0]
+    rows = [f"| `{name}` | {number:,} |" for name, number in line.items() if name not in ("seed", "machine")]
+    PAGE.write_text(f"{head}{TABLE}" + "\n".join(rows) + "\n", encoding="utf-8")
+
+
 def everything(wanted: list[str], seed: int, quick: bool, folder: Path) -> dict[str, Any]:
     """The parts, two at a time, each in a process of its own; {part: what it found}."""
     lanes = [[name for name in lane if name in wanted] for lane in LANES]
@@ -164,6 +175,8 @@ def main() -> int:
     line = summary(parts, given.seed)
     if given.keep:
         given.keep.write_text(json.dumps({"summary": line, "parts": parts}, indent=1, ensure_ascii=False) + "\n")
+        if given.keep.resolve() == RESULTS:
+            tell(line)
     for name, found in parts.items():
         for kind in ("violations", "missed", "wrong", "alarms", "vague"):
             for one in found.get(kind, []):

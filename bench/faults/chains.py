@@ -24,6 +24,7 @@ LATER = (
     "mlflow.set_registered_model_alias.before",
     "mlflow.set_registered_model_alias.after:1",
     "mlflow.set_registered_model_alias.after:2",
+    "promotion.intended",
     "register.promoted",
     "champion.begin",
     "champion.filled",
@@ -34,6 +35,8 @@ LATER = (
     "register.installed",
     "mlflow.set_model_version_tag.before:3",
     "register.told",
+    "promotion.noted",
+    "promotion.handed",
     "mlflow.delete_model_version_tag.before",
     "mlflow.delete_model_version_tag.after",
     "register.finished",
@@ -44,6 +47,7 @@ BACK = (
     "mlflow.set_registered_model_alias.after:2",
     "champion.filled",
     "swap.swapped",
+    "promotion.noted",
     "mlflow.delete_model_version_tag.before",
 )
 
