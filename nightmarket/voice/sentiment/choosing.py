@@ -86,7 +86,7 @@ def fit(texts: Sequence[str], positive: Bools, *, seed: int, encode: Encode | No
     Texts are compared without case; copies count once, and a text with both labels is left out. The candidate with the
     least log-loss wins: it is a proper score, where accuracy only asks for the right side of one half. "average" is the
     mean logit of the two best. Probabilities follow Platt (1999), fitted to cross-validated scores. Time and memory are
-    linear in the characters: 14,000 reviews of 90 characters take about a minute of one core, most of it the network's.
+    linear in the characters: 13,888 reviews took two minutes of CPU time on a busy machine, most of it the network's.
     """
     clean = _folded(texts)
     rows = _agreed(clean, positive)
