@@ -110,5 +110,6 @@ def _warnings(night: Night) -> list[str]:
                 f"{table}: sources disagree in {words.things(found['rows'], 'row')} ({columns}); the first holds."
             )
     for table, number in sorted((snapshot.get("after_business_date") or {}).items()):
-        told.append(f"{table}: {words.count(number)} rows lie after the business date and were left for another night.")
+        if number:
+            told.append(f"{table}: {words.count(number)} rows lie after the business date, left for another night.")
     return told
