@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from bench.guarding.blind_false import invented, misstated
 from bench.guarding.blind_inside import inside
+from bench.guarding.blind_last import last
 from bench.guarding.blind_true import SETS, draw_blind
 from bench.guarding.faults import draw_true
 from nightmarket.copywriting.facts import Facts, Locale
@@ -72,6 +73,9 @@ def measure(lexicon: Lexicon, times: int, show: int = 0, seed: int = SEED) -> di
             judge(
                 "inside: ordinary words", pattern, facts, {"sms" if len(text) <= 140 else "body": text}, is_true=False
             )
+        for is_true, pattern, facts, text in last(locale, times, seed):
+            kind = "true" if is_true else "false"
+            judge(f"last round: {kind}", pattern, facts, {"sms" if len(text) <= 140 else "body": text}, is_true=is_true)
         for kind, facts, texts, number in misstated(locale, times, seed):
             need, at = number.rsplit(" ", 1)
             judge(f"misstated: {kind}", SETS[locale][need][int(at)], facts, texts, is_true=False)
@@ -89,7 +93,11 @@ def measure(lexicon: Lexicon, times: int, show: int = 0, seed: int = SEED) -> di
     figures: dict[str, int] = {}
     for name, held in (("blind", False), ("blind_held_out", True)):
         for word, is_true in (("true", True), ("false", False)):
-            part = [one for key, one in counts.items() if (key[0] == "true") == is_true and key[2] == held]
+            part = [
+                one
+                for key, one in counts.items()
+                if (key[0] in ("true", "last round: true")) == is_true and key[2] == held
+            ]
             figures[f"{name}_{word}"] = sum(one.texts for one in part)
             figures[f"{name}_{word}_right"] = sum(one.right for one in part)
             figures[f"{name}_{word}_patterns"] = sum(len(one.patterns) for one in part)

@@ -113,7 +113,10 @@ def _fields(
     tail = draw.choice(language.conditions[:-1]) if offer.threshold is not None else ""
     tail += draw.choice(language.codes) if offer.code else ""
     for name in _MANNERS.findall(frame):
-        phrase = manner[0] if manner else draw.choice(getattr(benefit, name)) + tail
+        phrases = getattr(benefit, name)
+        if re.search(rf"[:：] ?\{{{name}", frame):  # no second colon
+            phrases = [one for one in phrases if ":" not in one]
+        phrase = manner[0] if manner else draw.choice(phrases) + tail
         fields[name] = phrase.format(**terms)
     return fields
 
