@@ -292,7 +292,7 @@ def test_a_commit_that_is_not_there_or_not_the_trainings_is_refused(shop, monkey
     assert not (shop.home / ".nightmarket/rebuilds").exists()
 
 
-def until(condition, seconds=90.0):
+def until(condition, seconds=240.0):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
