@@ -230,6 +230,14 @@ def _predictions(receipt: dict[str, Any], settings: Settings) -> dict[str, Any]:
     if not receipt.get("predictions"):
         why = "the champion's receipt does not say what it recommended when it was evaluated"
         return {"columns": [], "words": f"predictions are not compared: {why}"}
+    found = _lists()
+    if found is None:
+        return {"columns": [], "words": "predictions are not compared: the shop has too few customers"}
+    return predictions.compare(receipt["predictions"], found, settings.alpha, settings.seed)
+
+
+def _lists() -> Any:
+    """Counts of tonight's lists."""
     lists = storage.read_table(storage.ARTIFACTS / "score/recommendations.parquet").to_pandas()
     lists = lists[lists["rank"] <= predictions.FIRST]
     customers = storage.read_table(PREPARED / "customers.parquet", ["customer_id", "customer"]).to_pandas()
@@ -239,16 +247,13 @@ def _predictions(receipt: dict[str, Any], settings: Settings) -> dict[str, Any]:
     num_items = len(products)
     pair = bought["customer"].to_numpy().astype(np.int64) * num_items + bought["item"].to_numpy()
     shown = lists["customer"].to_numpy(np.int64) * num_items + lists["item"].to_numpy()
-    found = predictions.profile(
+    return predictions.profile(
         lists["customer"].to_numpy(),
         lists["probability"].to_numpy(np.float64),
         np.isin(shown, pair),
         lists["department"].to_numpy(object),
         len(customers),
     )
-    if found is None:
-        return {"columns": [], "words": "predictions are not compared: the shop has too few customers"}
-    return predictions.compare(receipt["predictions"], found, settings.alpha, settings.seed)
 
 
 def _fresh(rows: Summary, when: Nights, span: Span, last_full_day: str) -> dict[str, Any]:

@@ -15,7 +15,9 @@ FIRST = 10
 """Places of each list that count."""
 GROUPS = 16
 MIN_CUSTOMERS = 20
-"""In a group; a shop with fewer than four such groups is not compared."""
+"""In a group at least."""
+LEAST_GROUPS = 8
+"""With fewer there are too few ways to swap them for any shift to be out of the ordinary."""
 EDGES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
 MODERATE = 0.1
 """Population stability index from which a shift counts. A champion has one evaluation to be compared with, not many
@@ -41,7 +43,7 @@ def profile(
     department  (N,) names, None where there is none
     """
     num = min(GROUPS, num_customers // MIN_CUSTOMERS)
-    if num < 4:
+    if num < LEAST_GROUPS:
         return None
     bounds = ["0", *(f"{edge:g}" for edge in EDGES), "1"]
     bins = [f"{low} to {high}" for low, high in pairwise(bounds)]

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from nightmarket.drift import predictions
 from nightmarket.drift.nights import MIN_NIGHTS
-from tasks import manifest
+from tasks import drift, manifest
 from tasks.__main__ import main
 
 OUT = "artifacts/drift"
@@ -124,18 +125,19 @@ def test_a_source_that_falls_silent_is_named(night):
     assert any(one.startswith("rows of web: 0 ") for one in words), words
 
 
-def test_tonights_lists_are_compared_with_those_of_the_champions_evaluation(night, whole_night):
+def test_tonights_lists_are_compared_with_those_that_the_receipt_carries(night, whole_night, monkeypatch):
     for part in ("rank", "finetune"):
         shutil.copytree(whole_night / "artifacts" / part, night / "data/champion" / part)
     params = {"drift": {}, "score": {"num_recommendations": 10}}
     (night / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-    receipt = night / "data/champion/receipt.json"
-    content = json.loads(receipt.read_text())
-    content["predictions"] = json.loads((whole_night / "artifacts/evaluate/predictions.json").read_text())
-    receipt.write_text(json.dumps(content))
     manifest.write(night / "data/champion")
     assert main("score") == 0
+    assert json.loads((whole_night / "artifacts/evaluate/predictions.json").read_text()) is None  # 80 customers
+    monkeypatch.setattr(predictions, "MIN_CUSTOMERS", 10)
+    receipt = night / "data/champion/receipt.json"
+    receipt.write_text(json.dumps(json.loads(receipt.read_text()) | {"predictions": drift._lists()}))
     assert main("drift") == 0
+    assert not any(one["drifted"] for one in told(night)["predictions"]["columns"])
     found = told(night)["predictions"]
     assert [one["name"] for one in found["columns"]] == ["probability", "department", "own"]
     assert {one["table"] for one in told(night)["columns"]} >= {"predictions"}

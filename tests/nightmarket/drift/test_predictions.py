@@ -30,9 +30,9 @@ def test_counts_add_up_and_no_group_is_small():
 
 def test_a_shop_with_few_customers_is_not_compared():
     customer, chance, own, department, _ = lists(2)
-    few = customer < 79
-    assert profile(customer[few], chance[few], own[few], department[few], 79) is None
-    assert len(profile(customer[few], chance[few], own[few], department[few], 80)["own"]["counts"]) == 4
+    few = customer < 159
+    assert profile(customer[few], chance[few], own[few], department[few], 159) is None
+    assert len(profile(customer[few], chance[few], own[few], department[few], 160)["own"]["counts"]) == 8
 
 
 @pytest.mark.parametrize("seed", range(3, 9))
@@ -62,6 +62,6 @@ def test_departments_that_the_reference_did_not_have_count_as_others():
 
 def test_a_shop_that_grew_into_other_groups_is_not_compared():
     customer, chance, own, department, _ = lists(2)
-    few = customer < 100
-    small = profile(customer[few], chance[few], own[few], department[few], 100)
+    few = customer < 200
+    small = profile(customer[few], chance[few], own[few], department[few], 200)
     assert compare(small, profile(*lists(2)), 0.02, 17)["columns"] == []
