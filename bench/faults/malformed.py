@@ -30,23 +30,22 @@ CELLS = {
         "product_id": ("", "no such product"),
         "timestamp": ("", "yesterday", "2024-02-30", "2999-01-01", "0001-01-01", "24:00", "1704067200"),
         "quantity": ("-1", "two", "inf", "nan", "1e400", "1.2.3", "0x10", "１２"),
-        "value": ("inf", "nan", "free", "1;5", "--3"),
+        "value": ("inf", "free", "1;5", "--3"),
         "discount": ("inf", "some"),
         "kind": ("theft", "PURCHASE!"),
     },
     "products": {"product_id": ("",), "price": ("-4", "inf", "cheap"), "available_from": ("soon", "2024-13-01")},
     "customers": {"customer_id": ("",)},
-    "promotions": {"product_id": ("", "no such product"), "week": ("", "week 3", "2024-02-31")},
+    "promotions": {"product_id": ("",), "week": ("", "week 3", "2024-02-31")},
     "reviews": {
         "product_id": ("", "no such product"),
         "timestamp": ("", "later"),
-        "rating": ("many", "inf", "-9"),
-        "customer_id": ("nobody known",),
+        "rating": ("many", "inf"),
     },
     "campaigns": {"campaign_id": ("",), "start": ("", "spring"), "end": ("", "autumn", "2001-01-01")},
     "offers": {"offer_id": ("",), "campaign_id": ("", "K99"), "cost": ("-1", "inf", "little")},
-    "exposures": {"customer_id": ("", "nobody known"), "campaign_id": ("", "K99"), "timestamp": ("", "noon")},
-    "responses": {"customer_id": ("", "nobody known"), "campaign_id": ("", "K99"), "value": ("inf", "much")},
+    "exposures": {"customer_id": ("",), "campaign_id": ("", "K99"), "timestamp": ("noon",)},
+    "responses": {"customer_id": ("",), "campaign_id": ("", "K99"), "value": ("inf", "much")},
 }
 """{table: {column: values that cannot be meant}}; one of them stands in one row."""
 
@@ -110,7 +109,8 @@ def brought(place: Path, tables: Tables, after: Callable[[Path], None] | None = 
         except InputError as error:
             return {"refused": str(error)}
         report = storage.read_json(Path("artifacts/validate/report.json"))
-        aside: dict[str, Any] = {}
+        late = report["after_business_date"]
+        aside: dict[str, Any] = {name: f"{rows} rows of later days" for name, rows in late.items() if rows}
         for name, table in report["tables"].items():
             if table["set_aside"]:
                 rows = storage.read_table(Path(f"artifacts/validate/quarantine/{name}.parquet"), ["row", "reason"])
@@ -197,12 +197,11 @@ def _files() -> dict[str, tuple[str, Callable[[Tables], Tables], Callable[[Path]
         "two columns of one name": ("column", edit(lambda b: b.replace(b"quantity", b"customer_id", 1)), None),
         "a field too many": ("row", edit(lines(lambda all: [*all[:4], all[4] + b",x", *all[5:]])), None),
         "a field too few": ("row", edit(lines(lambda all: [*all[:4], all[4].rpartition(b",")[0], *all[5:]])), None),
-        "a quote never closed": ("file", edit(lines(lambda all: [*all[:4], b'"' + all[4][1:], *all[5:]])), None),
+        "a quote never closed": ("file", edit(lines(lambda all: [*all[:4], b'"' + all[4], *all[5:]])), None),
         "bytes of no encoding": ("row", edit(lines(lambda all: [*all[:4], b"\xff\xfe\xff" + all[4], *all[5:]])), None),
         "a picture": ("file", edit(lambda _: b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4), None),
         "zeros": ("file", edit(lambda b: bytes(len(b))), None),
         "cut in the middle of a line": ("row", edit(lambda b: b[: b.rindex(b",", 0, len(b) // 2)]), None),
-        "a row twice": ("row", edit(lines(lambda all: [*all[:5], *all[4:]])), None),
         "a product twice": ("row", edit(lines(lambda all: [*all[:3], *all[2:]]), "products.csv"), None),
         "a customer twice": ("row", edit(lines(lambda all: [*all[:3], *all[2:]]), "customers.csv"), None),
         "a campaign twice": ("row", edit(lines(lambda all: [*all[:3], *all[2:]]), "campaigns.csv"), None),
@@ -238,6 +237,7 @@ def judge(place: Path, seed: int, num_days: int, say: Callable[[str], None]) -> 
         table = next((one for one in ("products", "customers", "campaigns") if one[:-1] in name), "events")
         table = "products" if "title" in name else table
         column = name.split()[-1] if name.startswith("no column") else ""
+        table = "events" if column.endswith("_id") else table
         needed = ("exposures",) if name.startswith("exposures") else (table,)
         changed = change(only(tables, *needed))
         jobs.append((name, wanted, table, column, lambda c=changed, a=after: brought(place, c, a)))

@@ -143,6 +143,8 @@ class Folder:
             raise InputError(f"{self.folder} has both {found[0].name} and {found[1].name}; keep one of them")
         if found and not found[0].resolve().is_relative_to(self.folder.resolve()):
             raise InputError(f"{found[0]} is a link that leaves the folder; put the file itself there")
+        if found and not found[0].is_file():
+            raise InputError(f"{found[0]} is no file; put the table itself there, or take it away")
         return found[0] if found else None
 
 
