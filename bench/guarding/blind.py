@@ -1,6 +1,6 @@
 """How the guard does on texts that were written apart from it, by pattern: half of the patterns is held out.
 
-The held-out half was never looked at when rules were written; its patterns are chosen by their hash.
+Misses of the held-out half, which is chosen by the patterns' hash, are never printed.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ class Count:
 
 
 def held_out(pattern: str) -> bool:
-    """Whether a pattern belongs to the half that nobody looks at."""
+    """Whether a pattern belongs to the half whose misses are never printed."""
     return hashlib.sha256(pattern.encode()).digest()[0] % 2 == 1
 
 
