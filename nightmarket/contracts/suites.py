@@ -159,6 +159,8 @@ def _values(column: Column, horizon: datetime | None) -> list[dict[str, Any]]:
                 value_set=list(column.allowed),
             )
         )
+    if name == "timestamp":
+        wanted.append(_of_row("timestamp lies before 1970", between, column=name, min_value=datetime(1970, 1, 1)))
     if name == "timestamp" and horizon is not None:
         wanted.append(
             _of_row("timestamp lies after the business date", between, column=name, max_value=horizon, strict_max=True)
