@@ -235,11 +235,11 @@ def test_where_nobody_delivered_before_there_is_nothing_to_roll_back_to(shop):
 
 PROCESSES = """
 import json, os, signal, sys
+from pathlib import Path
 from nightmarket.serving import set_environment
 set_environment()
 from tasks import promote, promotion, register, soundness
 from nightmarket.serving import package, plots, registry
-import nightmarket.encoding, nightmarket.retrieval, tasks.model
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -264,7 +264,10 @@ def fork(folder, arguments, moment):
     finally:
         os._exit(status)
 
-children = [fork(*job) for job in json.load(sys.stdin)]
+jobs = json.load(sys.stdin)
+os.chdir(jobs[0][0])
+soundness.check(Path("data/champion"), "on trial")  # every import once, for all of them
+children = [fork(*job) for job in jobs]
 print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]))
 """
 """Processes that change the champion, forked from one that has imported everything; some die at a moment of ours."""
