@@ -96,7 +96,10 @@ def md5(path: Path) -> str:
 
 
 def last_size(stage: str) -> int:
-    """Bytes that the stage wrote the last time, by dvc.lock; 0 where it says nothing."""
-    lock = Path("dvc.lock")
-    stages = _yaml(lock).get("stages", {}) if lock.exists() else {}
-    return sum(int(out.get("size", 0)) for out in stages.get(stage, {}).get("outs", ()))
+    """Bytes that the stage wrote the last time, by dvc.lock, or the snapshot by its own record; 0 where none says."""
+    lock, snapshot = Path("dvc.lock"), Path(f"{storage.RAW}.dvc")
+    if stage == "snapshot":
+        found = _yaml(snapshot) if snapshot.exists() else {}
+    else:
+        found = (_yaml(lock) if lock.exists() else {}).get("stages", {}).get(stage, {})
+    return sum(int(out.get("size", 0)) for out in found.get("outs", ()))

@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import signal
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -36,7 +35,7 @@ def hook(name: str, path: Path | None = None) -> None:
     """A named moment; nothing happens here unless NIGHTMARKET_FAULT names it.
 
     Kinds: kill (SIGKILL to this process), half (cut the file at `path` to half its length, then kill), full (the disk
-    is full), sleep (ten seconds).
+    is full).
     """
     if FAULT in os.environ:
         _fault(name, path)
@@ -51,8 +50,6 @@ def _fault(name: str, path: Path | None) -> None:
         return
     if kind == "full":
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path) if path else None)
-    if kind == "sleep":
-        return time.sleep(10)
     if kind == "half" and path is not None and path.is_file():
         os.truncate(path, path.stat().st_size // 2)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -80,8 +77,9 @@ def no_room(path: Path, needed: int) -> InputError:
     """What to say of a full disk: the file, the bytes that it needs, the bytes that are free."""
     place = next(one for one in (path, *path.absolute().parents) if one.exists())
     free = shutil.disk_usage(place).free
+    wanted = f"{needed:,}" if needed > free else f"more than {max(needed, free):,}"
     return InputError(
-        f"{path}: the disk is full: {needed:,} bytes are needed and {free:,} are free; make room and run it again; "
+        f"{path}: the disk is full: {wanted} bytes are needed and {free:,} are free; make room and run it again; "
         "what was there before is untouched"
     )
 
