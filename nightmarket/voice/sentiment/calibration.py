@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from nightmarket.evaluation.shares import wilson
+
 Bools = NDArray[np.bool_]
 Doubles = NDArray[np.float64]
 
@@ -36,14 +38,6 @@ def judged(logits: Doubles, positive: Bools) -> dict[str, float]:
     """`accuracy` with its 95% interval `low`, `high`, and `log_loss` in nats, of calibrated logits."""
     chance = probability(logits)
     right = float(((chance > 0.5) == positive).mean())
-    low, high = wilson(right, positive.size)
+    bounds = wilson(right, positive.size)
     loss = float(-np.where(positive, np.log(chance), np.log1p(-chance)).mean())
-    return {"accuracy": right, "low": low, "high": high, "log_loss": loss}
-
-
-def wilson(share: float, num: int) -> tuple[float, float]:
-    """95% interval of a share of `num` (Wilson, 1927)."""
-    z2 = 1.959964**2
-    centre = (share + z2 / (2 * num)) / (1 + z2 / num)
-    reach = np.sqrt(z2 * (share * (1 - share) / num + z2 / (4 * num**2))) / (1 + z2 / num)
-    return float(centre - reach), float(centre + reach)
+    return {"accuracy": right, "low": bounds.low, "high": bounds.high, "log_loss": loss}

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nightmarket.voice.sentiment import fit, grams, labels
-from nightmarket.voice.sentiment.calibration import platt, wilson
+from nightmarket.voice.sentiment.calibration import platt
 from nightmarket.voice.sentiment.kinds import Kinds
 from nightmarket.voice.sentiment.learners import ratios
 
@@ -175,11 +175,6 @@ def test_no_rating_is_no_label():
     found = labels(np.full(3, np.nan))
     assert not found.rated.any()
     assert np.isnan(found.lowest)
-
-
-def test_wilson_agrees_with_a_worked_example():
-    low, high = wilson(0.9, 100)
-    assert (round(low, 4), round(high, 4)) == (0.8256, 0.9448)
 
 
 def test_platt_finds_the_map_that_made_the_labels():
