@@ -1,0 +1,38 @@
+"""A part of bench.reliability, and what it found the last time against what the documentation says."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "bench/faults/results.json"
+
+
+def bench(*arguments):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "bench.reliability", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+def test_the_quick_part_finds_nothing_wrong():
+    done = bench("--quick", "--part", "kills", "corruptions", "fuzz")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["kills"] >= 120
+    assert found["violations"] == found["odd_inputs_wrong"] == 0
+    assert found["corruptions"] == found["corruptions_found"] >= 150
+
+
+def test_a_kill_is_done_again_by_its_seed_scene_and_hook():
+    done = bench("--seed", "11", "--scene", "champion", "--hook", "swap.swapped:1:kill+champion.filled:1:kill")
+    assert json.loads(done.stdout.splitlines()[-1]) == {"kills": 2, "violations": []}
+
+
+def test_the_figures_of_the_documentation_are_those_of_the_last_run():
+    found = json.loads(RESULTS.read_text(encoding="utf-8"))["summary"]
+    page = (ROOT / "docs/reliability.md").read_text(encoding="utf-8")
+    for name, number in found.items():
+        if name not in ("seed", "machine"):
+            assert f"| `{name}` | {number:,} |" in page, name
