@@ -1,4 +1,4 @@
-"""Registrations and rollbacks killed at every hook that they pass, several times one after the other."""
+"""Registrations killed at every hook that they pass, several times one after the other."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from bench.faults import kills, registry, scenes
 
 Say = Callable[[str], None]
-KINDS = {kind.name: kind for kind in (*scenes.CHEAP, registry.Registration, registry.Rollback)}
+KINDS = {kind.name: kind for kind in (*scenes.CHEAP, registry.Registration)}
 EARLY = ("register.locked", "register.opened", "register.reaped", "register.followed", "register.staged")
 LATER = (
     "mlflow.log_batch.before",
@@ -41,15 +41,6 @@ LATER = (
     "mlflow.delete_model_version_tag.after",
     "register.finished",
 )
-BACK = (
-    "mlflow.set_model_version_tag.after",
-    "mlflow.set_registered_model_alias.after:1",
-    "mlflow.set_registered_model_alias.after:2",
-    "champion.filled",
-    "swap.swapped",
-    "promotion.noted",
-    "mlflow.delete_model_version_tag.before",
-)
 
 
 def registrations(folder: Path, seed: int, *, quick: bool, say: Say) -> kills.Tally:
@@ -64,10 +55,6 @@ def registrations(folder: Path, seed: int, *, quick: bool, say: Say) -> kills.Ta
     for chain in chains:
         tally.add(rig.kill(chain))
         say(f"{tally.kills} kills of registrations, {len(tally.violations)} violations")
-    back = kills.Rig(registry.Rollback(seed), folder / "rollback")
-    for start in range(2):
-        tally.add(back.kill(BACK[start::2]))
-        say(f"{tally.kills} kills of registrations and rollbacks, {len(tally.violations)} violations")
     return tally
 
 

@@ -21,7 +21,7 @@ PARAMS: dict[str, Any] = {
     "prepare": {"target_weeks": 3},
     "finetune": {"max_steps": 2, "validate_every": 2, "validate_customers": 20, "random_texts": 64, "hidden": 16},
     "rank": {"num_trees": 4, "launch_trees": 2, "num_leaves": 7},
-    "evaluate": {"num_resamples": 50},
+    "evaluate": {"num_resamples": 100},
 }
 FREE = 6000
 """Bytes that the disk has left when a stage begins."""

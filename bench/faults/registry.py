@@ -13,7 +13,7 @@ from bench.faults.children import contents, forked
 from bench.faults.scenes import Scene
 from bench.made_up_run import write_run
 from nightmarket.serving import set_environment
-from tasks import champion, manifest, promote, promotion, register, storage
+from tasks import champion, manifest, promotion, register, storage
 
 set_environment()
 import lightgbm  # noqa: E402
@@ -117,26 +117,6 @@ def connect(place: Path) -> MlflowClient:
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
-class Rollback(Registration):
-    """A person goes back to the champion before."""
-
-    name = "rollback"
-
-    def make(self, place: Path) -> None:
-        super().make(place)
-        register.run(register.Settings())
-
-    def work(self) -> None:
-        around_mlflow()
-        if (champion.receipt() or {}).get("version") == 2 or _intended():
-            promote.run(promote.ROLLBACK, None, reason="a test", who="bench")
-
-
-def _intended() -> bool:
-    versions = connect(Path.cwd()).search_model_versions("name = 'nightmarket'")
-    return any(promotion.INTENT in one.tags for one in versions)
-
-
 def races(folder: Path, seed: int, rounds: int, say: Callable[[str], None], num: int = 4) -> tuple[int, list[str]]:
     """Rounds of `num` processes that promote at once, each only over a champion whose value is below its own.
 
@@ -175,6 +155,8 @@ def races(folder: Path, seed: int, rounds: int, say: Callable[[str], None], num:
         made, said = judge.verdict(value)
         total += made
         wrong += [f"--seed {seed} round {number}: {said}"] if said else []
+        if said:
+            say(wrong[-1])
         if number % 25 == 24:
             say(f"{number + 1} rounds of racing promotions, {len(wrong)} wrong")
     for go, _ in pipes:
@@ -193,7 +175,7 @@ def _versions(folder: Path, seed: int, num: int) -> None:
 def _race(number: int, values: list[dict[int, float]], go: int, done: int) -> None:
     with contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):
         registry = None
-        for value in values:
+        for turn, value in enumerate(values):
             if not os.read(go, 1):
                 return
             with register.alone():
@@ -202,7 +184,7 @@ def _race(number: int, values: list[dict[int, float]], go: int, done: int) -> No
                 reigning = registry.aliases()["champion"]
                 if value[number] > value[reigning]:
                     version = next(one for one in registry.versions() if int(one.version) == number)
-                    promotion.begin(registry, version, how="promote", by=f"racer {number}", reason="a race")
+                    promotion.begin(registry, version, how="promote", by=f"racer {number}", reason=f"race {turn}")
                     register.install(registry, version)
                     promotion.finish(registry)
             os.write(done, b"d")
