@@ -8,6 +8,7 @@ lock finishes the promotion where the alias had moved, and drops it where it had
 import datetime
 import json
 import os
+import secrets
 from typing import TYPE_CHECKING, Any
 
 from tasks import storage
@@ -31,6 +32,7 @@ def begin(registry: "Registry", version: "ModelVersion", *, how: str, by: str, r
     """
     reigning = registry.holder("champion")
     intent = {
+        "id": secrets.token_hex(8),  # the same change twice within a second is two changes
         "at": now(),
         "how": how,
         "by": by,

@@ -108,6 +108,16 @@ def consistent():
     return reigning
 
 
+def test_the_same_change_within_one_second_is_two_lines(shop, monkeypatch):
+    monkeypatch.setattr(promotion, "now", lambda: "2026-01-01T00:00:00Z")
+    before = len(promotion.changes())
+    for _ in range(2):
+        promote.run("promote", 1, reason="to and fro", who="Ann")
+        promote.run("promote", 3, reason="to and fro", who="Ann")
+    assert [one["version"] for one in promotion.changes()[before:]] == [1, 3, 1, 3]
+    assert consistent() == 3
+
+
 def test_an_earlier_version_becomes_champion_with_who_when_and_why_on_record(shop):
     said = promote.run("promote", 1, reason="steadier", who="Ann")
     assert said == "version 1 became champion in place of version 3 on the word of Ann: steadier"
