@@ -67,7 +67,7 @@ def quality(rows: list[dict[str, Any]]) -> str:
         spans = ", ".join(
             f"{one['since']} to {one['until'] or 'now'} ({one['by']})" for one in row.get("delivered") or ()
         )
-        lines.append(f"| {row['version']} | {row['as_of']} | {row['gate']} | {figures} | {spans} |")
+        lines.append(f"| {row['version']} | {row.get('as_of', '')} | {row.get('gate', '')} | {figures} | {spans} |")
     return "\n".join(lines)
 
 
