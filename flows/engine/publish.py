@@ -9,11 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from flows.engine import dag, lock, worktree
+from flows.engine import dag, lock, objects, worktree
 from flows.engine.worktree import RECORDS
-from tasks import storage
+from tasks import inputs, storage
 
 Say = Callable[[str], None]
 
@@ -43,8 +41,8 @@ def publish(home: Path, tree: Path, name: str, *, started_from: str, say: Say) -
     lock.heal_dvc(home)
     intent = {
         "run": name,
-        "old": _texts(home),
-        "new": {**_texts(home), **_texts(tree)},
+        "old": objects.records(home),
+        "new": {**objects.records(home), **objects.records(tree)},
         "recorded": sorted(str(path.relative_to(home)) for path in _outputs_as_recorded(home)),
     }
     storage.hook("publish.begin")
@@ -61,7 +59,7 @@ def resume(home: Path, say: Say) -> bool:
     except (OSError, ValueError):
         journal.unlink(missing_ok=True)
         return False
-    found, run = _texts(home), intent["run"]
+    found, run = objects.records(home), intent["run"]
     if any(found.get(record) not in (intent["old"].get(record), intent["new"].get(record)) for record in RECORDS):
         say(f"{run} was killed while it was published, and its records were changed since; they are left alone")
         journal.unlink()
@@ -92,14 +90,13 @@ def _finish(home: Path, intent: dict[str, Any], say: Say) -> None:
 
 def _bring_champion(home: Path) -> None:
     """Swap data/champion as a whole; DVC would change it file by file under a reader's eyes."""
-    record, target = home / f"{storage.CHAMPION}.dvc", home / storage.CHAMPION
-    cache = worktree.cache(home) / "files" / "md5"
-    if not record.exists() or not target.exists():
+    record, target = f"{storage.CHAMPION}.dvc", home / storage.CHAMPION
+    cache = worktree.cache(home)
+    if not (home / record).exists() or not target.exists():
         return
-    out = yaml.safe_load(record.read_text(encoding="utf-8"))["outs"][0]
-    try:
-        listed = {one["relpath"]: one["md5"] for one in json.loads(_object(cache, out["md5"]).read_bytes())}
-    except (OSError, ValueError, KeyError):
+    recorded = dict(objects.outs({record: (home / record).read_text(encoding="utf-8")}))
+    listed = objects.listed(cache, str(recorded[storage.CHAMPION.as_posix()]["md5"]))
+    if not listed:
         return  # DVC says what is missing
     if listed == _checksums(target):
         return
@@ -107,21 +104,13 @@ def _bring_champion(home: Path) -> None:
     shutil.rmtree(fresh, ignore_errors=True)
     for name, checksum in listed.items():
         (fresh / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(_object(cache, checksum), fresh / name)
+        shutil.copyfile(objects.path(cache, checksum), fresh / name)
     storage.hook("publish.copied")
     storage.swap(fresh, target)
 
 
 def _checksums(folder: Path) -> dict[str, str]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {
-        path.relative_to(folder).as_posix(): hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-        for path in files
-    }
-
-
-def _object(cache: Path, checksum: str) -> Path:
-    return cache / checksum[:2] / checksum[2:]
+    return {one.relative_to(folder).as_posix(): inputs.md5(one) for one in folder.rglob("*") if one.is_file()}
 
 
 def _outputs_as_recorded(home: Path) -> set[Path]:
@@ -145,10 +134,6 @@ def _set_aside(path: Path, home: Path, name: str, say: Say) -> None:
 
 def _journal(home: Path) -> Path:
     return home / ".nightmarket" / "publishing.json"
-
-
-def _texts(root: Path) -> dict[str, str]:
-    return {record: (root / record).read_text(encoding="utf-8") for record in RECORDS if (root / record).exists()}
 
 
 def _write(path: Path, text: str) -> None:

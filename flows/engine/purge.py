@@ -2,14 +2,12 @@
 
 import contextlib
 import dataclasses
-import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from flows.engine import dag, traces, worktree
+from flows.engine import dag, objects, traces, worktree
 from flows.engine.worktree import RECORDS
 from nightmarket.contracts import InputError
 from tasks import storage
@@ -26,41 +24,21 @@ class Purged:
     remote: int
 
 
-class Objects:
-    """DVC's cache of a checkout, by MD5."""
+class Snapshots:
+    """Which snapshots name certain customers; each is read once."""
 
-    def __init__(self, home: Path) -> None:
-        self.home, self.folder = home, worktree.cache(home)
-        self._named: dict[tuple[str, frozenset[str]], bool] = {}
+    def __init__(self, cache: Path, pseudonyms: Collection[str]) -> None:
+        self.cache, self.pseudonyms = cache, pseudonyms
+        self._known: dict[str, bool] = {}
 
-    def path(self, md5: str) -> Path:
-        """Where the object lies, or would."""
-        return self.folder / "files" / "md5" / md5[:2] / md5[2:]
-
-    def expanded(self, md5: str) -> set[str]:
-        """The object, and those that a folder's list names."""
-        return {md5, *(one["md5"] for one in self.listed(md5))}
-
-    def listed(self, md5: str) -> list[dict[str, str]]:
-        """The files of a folder; none of a file, and of a folder whose list is gone."""
-        with contextlib.suppress(OSError, ValueError):
-            return json.loads(self.path(md5).read_bytes()) if md5.endswith(".dir") else []
-        return []
-
-    def name(self, md5: str, pseudonyms: Collection[str]) -> bool:
+    def name_them(self, md5: str) -> bool:
         """Whether a snapshot's folder names one of them; one that is not here is taken to."""
-        key = (md5, frozenset(pseudonyms))
-        if key not in self._named:
-            listed = self.listed(md5)
-            self._named[key] = not listed or any(
-                not self.path(one["md5"]).exists() or traces.names(self.path(one["md5"]), pseudonyms) for one in listed
+        if md5 not in self._known:
+            files = [objects.path(self.cache, one) for one in objects.listed(self.cache, md5).values()]
+            self._known[md5] = not files or any(
+                not file.exists() or traces.names(file, self.pseudonyms) for file in files
             )
-        return self._named[key]
-
-    def all(self) -> Iterator[str]:
-        """Every object that is here."""
-        for path in (self.folder / "files" / "md5").glob("??/*"):
-            yield path.parent.name + path.name
+        return self._known[md5]
 
 
 def purge(home: Path, pseudonyms: Collection[str], say: Callable[[str], None]) -> Purged:
@@ -71,41 +49,37 @@ def purge(home: Path, pseudonyms: Collection[str], say: Callable[[str], None]) -
 
     Raises InputError when the snapshot of the checkout names one of the customers.
     """
-    objects = Objects(home)
-    present = _outs({name: (home / name).read_text() for name in RECORDS if (home / name).exists()})
-    if RAW not in present or objects.name(present[RAW], pseudonyms):
+    cache = worktree.cache(home)
+    snapshots = Snapshots(cache, pseudonyms)
+    present = _outs(objects.records(home))
+    if RAW not in present or snapshots.name_them(present[RAW]):
         raise InputError("the checkout's snapshot still names the customer; `make nightly`, then again")
-    kept, doomed, commits = _used(objects, present), set(), set()
+    kept, doomed, commits = _used(cache, present), set(), set()
     for commit in _commits(home):
         outs = _outs({name: _show(home, commit, name) for name in RECORDS})
-        if RAW in outs and objects.name(outs[RAW], pseudonyms):
+        if RAW in outs and snapshots.name_them(outs[RAW]):
             commits.add(commit)
-            doomed |= _used(objects, outs)
+            doomed |= _used(cache, outs)
         else:
-            kept |= _used(objects, outs)
+            kept |= _used(cache, outs)
     worktree.remove_left_over(home, keep="")
     remote = sum(_from_remote(home, name, doomed - kept) for name in _remotes(home))
-    gone = [md5 for md5 in objects.all() if md5 not in kept]
-    for md5 in gone:
-        objects.path(md5).unlink()
-    _forget_runs(objects, kept)
+    gone = [path for path in (cache / "files" / "md5").glob("??/*") if path.parent.name + path.name not in kept]
+    for path in gone:
+        path.unlink()
+    _forget_runs(cache, kept)
     say(f"{len(gone):,} objects of the cache and {remote:,} of remotes removed")
     return Purged(frozenset(commits), len(gone), remote)
 
 
-def _used(objects: Objects, outs: dict[str, str]) -> set[str]:
-    return {one for md5 in outs.values() for one in objects.expanded(md5)}
+def _used(cache: Path, outs: dict[str, str]) -> set[str]:
+    """The objects of these outputs, and those that a folder's list names."""
+    return {one for md5 in outs.values() for one in (md5, *objects.listed(cache, md5).values())}
 
 
-def _outs(records: dict[str, str]) -> dict[str, str]:
+def _outs(texts: dict[str, str]) -> dict[str, str]:
     """Path → MD5 of everything that the records name as an output."""
-    found: dict[str, str] = {}
-    for name, text in records.items():
-        content: dict[str, Any] = yaml.safe_load(text) or {} if text else {}
-        stages = content.get("stages", {}).values() if name == "dvc.lock" else [content]
-        for out in (out for stage in stages for out in stage.get("outs", [])):
-            found[(Path(name).parent / out["path"]).as_posix()] = str(out["md5"])
-    return found
+    return {path: str(out["md5"]) for path, out in objects.outs(texts)}
 
 
 def _commits(home: Path) -> list[str]:
@@ -136,9 +110,9 @@ def _from_remote(home: Path, name: str, doomed: set[str]) -> int:
         return len(there)
 
 
-def _forget_runs(objects: Objects, kept: set[str]) -> None:
+def _forget_runs(cache: Path, kept: set[str]) -> None:
     """Entries of DVC's run-cache that lead to objects which are gone."""
-    for path in [one for one in (objects.folder / "runs").glob("*/*/*") if one.is_file()]:
+    for path in [one for one in (cache / "runs").glob("*/*/*") if one.is_file()]:
         with contextlib.suppress(OSError, ValueError, yaml.YAMLError):
             outs = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("outs", [])
             if any(str(out.get("md5")) not in kept for out in outs):

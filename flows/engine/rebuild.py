@@ -8,7 +8,6 @@ from a checkpoint: what stands there at the end was computed there. Objects are 
 import contextlib
 import dataclasses
 import fcntl
-import json
 import logging
 import shutil
 import time
@@ -19,7 +18,7 @@ from typing import Any
 import yaml
 from prefect import get_run_logger
 
-from flows.engine import dag, stage, worktree
+from flows.engine import dag, objects, stage, worktree
 from nightmarket.contracts import InputError
 from nightmarket.serving import comparison
 from tasks import champion, lineage, manifest, storage
@@ -77,19 +76,15 @@ class Rebuild:
 
     def _missing(self, source: str) -> list[str]:
         """Files of a .dvc file whose objects are not in the rebuild's cache, or are not what their name says."""
-        found = []
-        for out in yaml.safe_load((self.tree / source).read_text(encoding="utf-8"))["outs"]:
-            path, md5 = Path(source).with_name(str(out["path"])).as_posix(), str(out["md5"])
-            if not self._object(md5).exists():
+        cache, found = self.place / "cache", []
+        for path, out in objects.outs({source: (self.tree / source).read_text(encoding="utf-8")}):
+            md5 = str(out["md5"])
+            if not objects.path(cache, md5).exists():
                 found.append(f"{path} ({md5})")
-            elif md5.endswith(".dir"):
-                for entry in json.loads(self._object(md5).read_text(encoding="utf-8")):
-                    if not self._object(entry["md5"]).exists():
-                        found.append(f"{path}/{entry['relpath']} ({entry['md5']})")
+            for name, one in objects.listed(cache, md5).items():
+                if not objects.path(cache, one).exists():
+                    found.append(f"{path}/{name} ({one})")
         return found
-
-    def _object(self, md5: str) -> Path:
-        return self.place / "cache" / "files" / "md5" / md5[:2] / md5[2:]
 
     async def rerun(self, hold: int, threads: str) -> dict[str, float]:
         """Compute every stage that retrains, and say after each whether it came out as on record; {stage: seconds}.

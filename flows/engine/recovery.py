@@ -3,18 +3,16 @@
 Only the holder of the run lock may call this.
 """
 
-import hashlib
 import json
 import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-from flows.engine import lock, publish, worktree
+from flows.engine import lock, objects, publish, worktree
 from nightmarket.contracts import InputError
-from tasks import storage
+from tasks import inputs, storage
 
 DRAFT = re.compile(r"^\..+\.(\d+)\.(tmp|new|[0-9a-f]{8})$")
 """How drafts are named: with the process that writes them."""
@@ -65,7 +63,7 @@ def verify_cache(home: Path, say: Callable[[str], None]) -> list[str]:
     now = int(time.time())
 
     def look(name: str, path: Path, identity: list[int]) -> None:
-        if _md5(path) == name.removesuffix(".dir"):
+        if inputs.md5(path) == name.removesuffix(".dir"):
             seen[name] = [*identity, now]
             return
         damaged.append(name)
@@ -111,11 +109,6 @@ def _objects(cache: Path) -> Iterator[tuple[str, Path]]:
                 path.unlink(missing_ok=True)
 
 
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
 def require_room(home: Path) -> None:
     """InputError where the disk cannot hold what a run lays down, going by what the last one did."""
     needed = COPIES * _last_bytes(home)
@@ -128,13 +121,4 @@ def require_room(home: Path) -> None:
 
 
 def _last_bytes(home: Path) -> int:
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    total = 0
-    for record in worktree.RECORDS:
-        path = home / record
-        content: Any = yaml.load(path.read_text(encoding="utf-8"), Loader=loader) if path.exists() else None
-        stages = (content or {}).get("stages", {"": content or {}})
-        total += sum(int(out.get("size", 0)) for stage in stages.values() for out in stage.get("outs", ()))
-    return total
+    return sum(int(out.get("size", 0)) for _, out in objects.outs(objects.records(home)))

@@ -55,7 +55,7 @@ def view(night: Night) -> Drift | None:
         f"version {told['champion']} was trained on."
     )
     return Drift(
-        _sentence(told["words"]),
+        words.sentence(told["words"]),
         compared,
         _fresh(told.get("fresh") or {}),
         _picture(told.get("nights") or (), told["limit"]),
@@ -70,16 +70,12 @@ def line(night: Night) -> str:
     """What the top of the page says of it; "" where nothing drifted."""
     if night.drift is None or not night.drift["drifted"]:
         return ""
-    return f"Drift: {_sentence(night.drift['words'])}"
+    return f"Drift: {words.sentence(night.drift['words'])}"
 
 
 def silence(night: Night) -> str:
     """What the top of the page says where events are missing; "" where they are fresh."""
     return _fresh((night.drift or {}).get("fresh") or {})
-
-
-def _sentence(said: str) -> str:
-    return f"{said[:1].upper()}{said[1:]}."
 
 
 def _row(one: Mapping[str, Any]) -> Row:

@@ -58,12 +58,10 @@ def ledger(night: Night) -> LedgerView | None:
     if not content:
         return None
     rows = tuple(_row(one) for one in content.get("rows") or ())
-    sentences = tuple(_sentence(str(content[kind]["sentence"])) for kind in ("offline", "ope") if content.get(kind))
+    sentences = tuple(
+        words.sentence(str(content[kind]["sentence"])) for kind in ("offline", "ope") if content.get(kind)
+    )
     return LedgerView(rows, sentences)
-
-
-def _sentence(said: str) -> str:
-    return f"{said[:1].upper()}{said[1:]}."
 
 
 def _row(one: Content) -> tuple[str, str, str, str, str]:

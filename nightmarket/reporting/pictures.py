@@ -3,7 +3,8 @@
 As in `charts`, coordinates are percentages and colours come from the page; `said` is what a screen reader says.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from markupsafe import Markup
@@ -70,9 +71,7 @@ def fan(
     along = Scale(0.0, float(max(len(past) + len(middle) - 1, 1)))
     up = Scale(0.0, max([*past, *middle, *high, 1e-9]))
 
-    def at(step: int, number: float) -> str:
-        return f"{along.at(step):g},{round(38 - 0.36 * up.at(number), 2):g}"
-
+    at = partial(_point, along, up)
     first = len(past) - 1
     ahead = range(len(past), len(past) + len(middle))
     edge = [at(first, past[-1])]
@@ -87,3 +86,23 @@ def fan(
         '<polyline class="past" points="{}" vector-effect="non-scaling-stroke"/>'
         '<polyline class="ahead" points="{}" vector-effect="non-scaling-stroke"/></svg>'
     ).format(said, band, line, dashed)
+
+
+def trail(points: Sequence[Mapping[str, float]], said: str) -> Markup:
+    """A line through figures with their intervals as a band; zero is the floor.
+
+    points  {value, low, high}, one or more
+    """
+    along = Scale(0.0, float(max(len(points) - 1, 1)))
+    at = partial(_point, along, Scale(0.0, max([point["high"] for point in points] + [1e-9])))
+    edges = [[at(i, point[part]) for i, point in enumerate(points)] for part in ("high", "low", "value")]
+    return Markup(
+        '<svg class="fan" role="img" aria-label="{}" viewBox="0 0 100 40" preserveAspectRatio="none">'
+        '<polygon class="band" points="{}"/>'
+        '<polyline class="past" points="{}" vector-effect="non-scaling-stroke"/></svg>'
+    ).format(said, " ".join([*edges[0], *reversed(edges[1])]), " ".join(edges[2]))
+
+
+def _point(along: Scale, up: Scale, step: int, number: float) -> str:
+    """Where a step's figure stands in a picture of 100 by 40."""
+    return f"{along.at(step):g},{round(38 - 0.36 * up.at(number), 2):g}"

@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from nightmarket.reporting import charts, words
+from nightmarket.reporting import charts, pictures, words
 from nightmarket.reporting.charts import Scale
 from nightmarket.reporting.night import Content, Night
 from nightmarket.reporting.quality import ModelRow
@@ -181,7 +181,7 @@ def _topic(one: Content) -> Topic:
         more=", ".join(map(str, one["words"][3:6])),
         share=share,
         reach=f"[{words.percent(one['low'])}, {words.percent(one['high'])}]",
-        chart=_trail(trend["points"], f"{one['name']}: {verdict}") if trend else charts.BLANK,
+        chart=pictures.trail(trend["points"], f"{one['name']}: {verdict}") if trend else charts.BLANK,
         verdict=verdict,
         change=_change(trend["change"]) if trend else "",
         praise=f"{words.percents(praise)} praise" if praise else "",
@@ -192,19 +192,3 @@ def _change(figure: Mapping[str, float]) -> str:
     """0.051 → "+5.1 points [3.5, 6.8]"."""
     value, low, high = (f"{100 * figure[part]:.1f}".replace("-", "−") for part in ("value", "low", "high"))
     return f"{'+' if figure['value'] > 0 else ''}{value} points [{low}, {high}]"
-
-
-def _trail(points: Sequence[Mapping[str, Any]], said: str) -> Markup:
-    """A line through the shares with their intervals as a band; zero is the floor."""
-    along = Scale(0.0, float(max(len(points) - 1, 1)))
-    up = Scale(0.0, max([point["high"] for point in points] + [1e-9]))
-
-    def at(step: int, number: float) -> str:
-        return f"{along.at(step):g},{round(38 - 0.36 * up.at(number), 2):g}"
-
-    edges = [[at(i, point[part]) for i, point in enumerate(points)] for part in ("high", "low", "value")]
-    return Markup(
-        '<svg class="fan" role="img" aria-label="{}" viewBox="0 0 100 40" preserveAspectRatio="none">'
-        '<polygon class="band" points="{}"/>'
-        '<polyline class="past" points="{}" vector-effect="non-scaling-stroke"/></svg>'
-    ).format(said, " ".join([*edges[0], *reversed(edges[1])]), " ".join(edges[2]))

@@ -176,3 +176,8 @@ def reason(said: str) -> str:
     for task, (title, _) in TASKS.items():
         said = said.replace(f"{task} ndcg@10", f"{title}: NDCG@10")
     return f"{said[:1].upper()}{said[1:]}."
+
+
+def sentence(said: str) -> str:
+    """A clause as a sentence: its first letter large, a full stop after it."""
+    return f"{said[:1].upper()}{said[1:]}."

@@ -1,12 +1,15 @@
 """A small project of its own for the flows: a git repository with quick stages, and one real Prefect server."""
 
 import dataclasses
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from textwrap import dedent
 
@@ -332,3 +335,26 @@ def project(finished_project, tmp_path):
     shutil.rmtree(copy.home / ".prefect", ignore_errors=True)
     copy.started()
     return copy
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Takes what a webhook is sent."""
+
+    def do_POST(self):
+        self.server.got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def webhook():
+    """A server on loopback that keeps every message in `got`."""
+    server = HTTPServer(("127.0.0.1", 0), Receiver)
+    server.got = []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()

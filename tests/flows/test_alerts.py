@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 import yaml
@@ -45,26 +43,6 @@ def column(kind="number", name="value", words="value: 3.1 on average before, 310
 def verdict(*columns, as_of="2020-03-02", silent=0):
     fresh = {"last_events": "2020-02-28", "last_full_day": "2020-03-01", "silent_days": silent}
     return {"as_of": as_of, "tested": True, "score": 9.0, "limit": 4.0, "columns": list(columns), "fresh": fresh}
-
-
-class Receiver(BaseHTTPRequestHandler):
-    def do_POST(self):
-        self.server.got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, *arguments):
-        pass
-
-
-@pytest.fixture
-def webhook():
-    server = HTTPServer(("127.0.0.1", 0), Receiver)
-    server.got = []
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.fixture

@@ -7,9 +7,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -162,26 +160,6 @@ def test_a_wrong_parameter_ends_the_run_with_one_line(project, arguments, line):
     assert "Traceback" not in done.stdout + done.stderr
     assert project.started() == []
     assert len(project.runs()) == 1
-
-
-class Receiver(BaseHTTPRequestHandler):
-    def do_POST(self):
-        self.server.got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def webhook():
-    server = HTTPServer(("127.0.0.1", 0), Receiver)
-    server.got = []
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
 
 
 def test_a_broken_table_ends_the_night_with_its_own_line_and_leaves_the_champion(project, webhook):
