@@ -52,6 +52,7 @@ def _fault(name: str, path: Path | None) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path) if path else None)
     if kind == "half" and path is not None and path.is_file():
         os.truncate(path, path.stat().st_size // 2)
+    os.write(2, f"killed at {name}\n".encode())
     os.kill(os.getpid(), signal.SIGKILL)
 
 
