@@ -27,8 +27,8 @@ TABLE = "| figure | |\n|---|---|\n"
 
 FULL = {"kills": 1000, "stack": 9, "corruptions": 2000, "races": 200, "days": 200, "fuzz": 100_000}
 QUICK = {"kills": 120, "stack": 0, "corruptions": 150, "races": 3, "days": 2, "fuzz": 4000}
-LANES = (("kills", "corruptions", "malformed"), ("stack", "registry", "races", "disk", "fuzz"))
-"""What runs beside what: two at a time."""
+LANES = (("kills", "corruptions", "malformed"), ("stack", "registry", "races", "disk", "fuzz"), ("waits",))
+"""What runs beside what; what waits most of its time has a lane of its own."""
 
 Say = Callable[[str], None]
 
@@ -60,6 +60,10 @@ def part(name: str, folder: Path, seed: int, much: dict[str, int], say: Say) -> 
 
         promotions, wrong = registry.races(folder / "races", seed, much["races"], say)
         return {"rounds": much["races"], "promotions": promotions, "wrong": wrong}
+    if name == "waits":
+        from bench.faults import waits
+
+        return vars(waits.bounded(folder, say))
     if name == "malformed":
         from bench.faults import malformed
 
@@ -104,6 +108,8 @@ def summary(parts: dict[str, Any], seed: int) -> dict[str, Any]:
         "odd_inputs_wrong": len(parts.get("fuzz", {}).get("wrong", [])),
         "full_disks": len(full),
         "full_disks_wrong": sum(bool(one) for one in full.values()),
+        "longest_wait_s": max(parts.get("waits", {}).get("seconds", {}).values(), default=0),
+        "waits_wrong": len(parts.get("waits", {}).get("wrong", [])),
         "seed": seed,
         "machine": machine(("dvc", "mlflow", "prefect", "pyarrow")),
     }
@@ -117,7 +123,7 @@ def tell(line: dict[str, Any]) -> None:
 
 
 def everything(wanted: list[str], seed: int, quick: bool, folder: Path) -> dict[str, Any]:
-    """The parts, two at a time, each in a process of its own; {part: what it found}."""
+    """The parts, one of each lane at a time, each in a process of its own; {part: what it found}."""
     lanes = [[name for name in lane if name in wanted] for lane in LANES]
     running: dict[int, tuple[str, subprocess.Popen[bytes]]] = {}
     found: dict[str, Any] = {}
@@ -182,7 +188,7 @@ def main() -> int:
             for one in found.get(kind, []):
                 print(f"{name}: {one}")
     print(json.dumps(line))
-    wrong = ("violations", "races_wrong", "false_alarms", "odd_inputs_wrong", "full_disks_wrong")
+    wrong = ("violations", "races_wrong", "false_alarms", "odd_inputs_wrong", "full_disks_wrong", "waits_wrong")
     lost = line["corruptions"] - line["corruptions_found"] + line["malformed"] - line["malformed_caught"]
     return bool(lost + sum(line[name] for name in wrong))
 

@@ -29,13 +29,13 @@ class Server:
         self.log = home / ".prefect" / "server.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.log.parent.chmod(0o700)  # parameters and logs lie in Prefect's database in clear text
-        self._process = start_guarded(_command(self.port), env=_environment(home, self.port, ui), log=self.log)
+        self.process = start_guarded(_command(self.port), env=_environment(home, self.port, ui), log=self.log)
 
     def wait(self, patience_s: float = START_S) -> None:
         """Return when it answers; InputError with the server's last line when it does not come up."""
         deadline = time.monotonic() + patience_s
         while not answers(self.url):
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            if self.process.poll() is not None or time.monotonic() > deadline:
                 said = self.log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
                 self.stop()
                 raise InputError(f"the local Prefect server did not come up ({said[0][:200]}); see {self.log}")
@@ -43,7 +43,7 @@ class Server:
 
     def stop(self) -> None:
         """End it and wait until it has ended."""
-        stop_guarded(self._process)
+        stop_guarded(self.process)
 
 
 def _command(port: int) -> list[str]:
