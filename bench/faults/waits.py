@@ -1,4 +1,4 @@
-"""A part of the stack that is gone: how long a night goes on without it, what it says, and whether the next one picks up."""
+"""A part of the stack that is gone: how long a night goes on without it, what it says, if the next one picks up."""
 
 import contextlib
 import os
@@ -94,7 +94,7 @@ def _judged(code: int | None, said: str, seconds: float) -> str:
         return f"it went on for {seconds:.0f} s"
     if code not in (1, 2):
         return f"exit code {code}"
-    if len(lines) != 1 or "again" not in lines[0] and "next run" not in lines[0]:
+    if len(lines) != 1 or not any(step in lines[0] for step in ("run it again", "next run")):
         return f"it said {said[-500:]!r}"
     return f"it said {said[-1500:]!r}" if "Traceback" in said else ""
 

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import datetime
 import functools
 import getpass
@@ -21,6 +22,7 @@ from tasks import settings, storage
 
 ASKING = ("campaign", "launch")
 FLOWS = ("nightly", "retrain", "deliver", "search", "find", "reproduce", "promote", "rollback", "forget", *ASKING)
+FLUSH_S = 10.0
 
 
 def hand_over(flow: str) -> None:
@@ -124,7 +126,9 @@ def _run(flow: str, read: Callable[[Any], dict[str, Any]]) -> int:
             state = asyncio.run(getattr(module, flow)(**parameters, return_state=True))
         except TerminationSignal:
             raise KeyboardInterrupt from None
-        asyncio.run(APILogHandler.aflush())
+        finally:  # while the server is still there: what is left would be tried again for over a minute
+            with contextlib.suppress(TimeoutError):
+                asyncio.run(asyncio.wait_for(APILogHandler.aflush(), FLUSH_S))
         outcome = state.result(raise_on_failure=False) if state.is_completed() else None
         return _tell(flow, state, outcome, time.perf_counter() - started)
 

@@ -233,6 +233,16 @@ def test_stopping_a_run_takes_its_stage_along_and_says_so_in_one_line(project, n
     assert "Traceback" not in said
 
 
+def test_a_stopped_run_sends_its_last_lines_before_its_own_server_goes(project):
+    project.private("slow").touch()
+    run = project.start("nightly", "--force", "rank", PREFECT_API_URL="")
+    in_slow_stage(project)
+    run.terminate()
+    said = run.communicate(timeout=90)[0]
+    assert said.rstrip().splitlines()[-1].startswith("nightmarket: nightly: stopped")
+    assert "Error logging to API" not in said
+
+
 def test_without_a_champion_delivery_says_what_the_gate_said(project):
     shutil.rmtree(project.home / "data/champion")
     (project.home / "data/champion.dvc").unlink()
