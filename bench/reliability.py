@@ -25,8 +25,18 @@ PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
 TABLE = "| figure | |\n|---|---|\n"
 """The page's last table."""
 
-FULL = {"kills": 1000, "stack": 9, "corruptions": 2000, "races": 200, "days": 200, "fuzz": 100_000}
-QUICK = {"kills": 120, "stack": 0, "corruptions": 150, "races": 3, "days": 2, "fuzz": 4000, "waits": 0, "disk": 0}
+FULL = {"kills": 1000, "stack": 9, "corruptions": 2000, "races": 200, "classes": 0, "days": 200, "fuzz": 100_000}
+QUICK = {
+    "kills": 120,
+    "stack": 0,
+    "corruptions": 150,
+    "races": 3,
+    "classes": 25,
+    "days": 5,
+    "fuzz": 4000,
+    "waits": 0,
+    "disk": 0,
+}
 """A part of which there is to be nothing is left out."""
 LANES = (("kills", "corruptions", "malformed"), ("stack", "registry", "races", "disk", "fuzz"), ("waits",))
 """What runs beside what; what waits most of its time has a lane of its own."""
@@ -68,7 +78,7 @@ def part(name: str, folder: Path, seed: int, much: dict[str, int], say: Say) -> 
     if name == "malformed":
         from bench.faults import malformed
 
-        return vars(malformed.judge(folder / "tables", seed, much["days"], say))
+        return vars(malformed.judge(folder / "tables", seed, much["classes"], much["days"], say))
     if name == "disk":
         from bench.faults import disk
 

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from nightmarket.contracts import InputError
+from nightmarket.contracts import InputError, NoRoomError
 from tasks import inputs, ranks, settings, storage
 
 BAD_INPUT = 2
@@ -37,12 +37,15 @@ def main(name: str) -> int:
         storage.hook("stage.ran")
         read.check()
     except InputError as error:
-        ranks.fail(BAD_INPUT, f"nightmarket: {name}: {error}")
+        full = isinstance(error, NoRoomError) and inputs.last_size(name)
+        more = f"; the last time {name} wrote {full:,} bytes in all" if full else ""
+        ranks.fail(BAD_INPUT, f"nightmarket: {name}: {error}{more}")
         return BAD_INPUT
     except Exception as error:
         if storage.is_full(error):
-            full = storage.no_room(storage.ARTIFACTS / name, inputs.last_size(name))
-            ranks.fail(BAD_INPUT, f"nightmarket: {name}: {full}")
+            place = {"snapshot": storage.RAW, "register": storage.home() / "mlruns"}
+            said = storage.no_room(place.get(name, storage.ARTIFACTS / name), inputs.last_size(name))
+            ranks.fail(BAD_INPUT, f"nightmarket: {name}: {said}")
             return BAD_INPUT
         if ranks.fail(1):
             raise

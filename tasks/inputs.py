@@ -96,7 +96,13 @@ def md5(path: Path) -> str:
 
 
 def last_size(stage: str) -> int:
-    """Bytes that the stage wrote the last time, by dvc.lock, or the snapshot by its own record; 0 where none says."""
+    """Bytes that the stage wrote the last time, by dvc.lock, or the snapshot by its own record; 0 where none says.
+
+    For a registration: what it will write, the model once for MLflow and once as the champion.
+    """
+    if stage == "register":
+        parts = [storage.ARTIFACTS / part for part in ("rank", "finetune")]
+        return 2 * sum(path.stat().st_size for part in parts for path in part.rglob("*") if path.is_file())
     lock, snapshot = Path("dvc.lock"), Path(f"{storage.RAW}.dvc")
     if stage == "snapshot":
         found = _yaml(snapshot) if snapshot.exists() else {}

@@ -95,6 +95,7 @@ def open_registry(experiment: str) -> "Registry":
     set_environment()
     from nightmarket.serving.registry import Registry
 
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # what it logs, it raises as well
     folder = storage.home() / "mlruns"
     folder.mkdir(parents=True, exist_ok=True)
     _require_sound(folder / "mlflow.db")

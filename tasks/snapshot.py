@@ -31,7 +31,7 @@ from tasks.storage import RAW, home, swap, unswap, write_json
 from tasks.streams import sha256
 
 LOG = logging.getLogger("nightmarket")
-FORMAT = 5
+FORMAT = 6
 """Raise it with every change here or in `tasks.sources` that makes another snapshot of the same source."""
 
 DATED = ("events", "exposures", "responses", "reviews")
@@ -204,6 +204,8 @@ def _fetch(source: Source, pseudonyms: Pseudonyms, folder: Path, settings: Setti
         cut = settings.business_date if name in DATED else None
         arrivals = write(list(feeds), path, pseudonyms, cut, settings.time_zone)
         about["tables"][name] = {"rows": sum(part.rows for part in arrivals), "sha256": sha256(path)}
+        if arrivals[0].feed.origin is None:
+            about["tables"][name] |= arrivals[0].of_file()
         dropped = [part.name(column) for part in arrivals for column in part.feed.dropped]
         filled = [column for column in arrivals[0].feed.filled if all(column in part.feed.filled for part in arrivals)]
         about["dropped_columns"] |= {name: dropped} if dropped else {}

@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nightmarket.contracts import InputError
+from nightmarket.contracts import InputError, NoRoomError
 
 RAW = Path("data/raw")
 CHAMPION = Path("data/champion")
@@ -70,16 +70,17 @@ def private(*parts: str) -> Path:
 
 def is_full(error: BaseException) -> bool:
     """Whether an error says that the disk, or our share of it, is full; libraries say so in words of their own."""
-    known, said = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG), str(error)
-    return getattr(error, "errno", None) in known or "No space left on device" in said or "File too large" in said
+    words = ("No space left on device", "File too large", "database or disk is full")
+    known = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return getattr(error, "errno", None) in known or any(one in str(error) for one in words)
 
 
-def no_room(path: Path, needed: int) -> InputError:
-    """What to say of a full disk: the file, the bytes that it needs, the bytes that are free."""
+def no_room(path: Path, needed: int) -> NoRoomError:
+    """What to say of a full disk: the file, the bytes that it needs (0: nobody knows), the bytes that are free."""
     place = next(one for one in (path, *path.absolute().parents) if one.exists())
     free = shutil.disk_usage(place).free
     wanted = f"{needed:,}" if needed > free else f"more than {max(needed, free):,}"
-    return InputError(
+    return NoRoomError(
         f"{path}: the disk is full: {wanted} bytes are needed and {free:,} are free; make room and run it again; "
         "what was there before is untouched"
     )
@@ -110,7 +111,7 @@ def replacing(path: Path, needs: int = 0) -> Iterator[Path]:
         if not is_full(error):
             raise
         written = temporary.stat().st_size if temporary.exists() else 0
-        raise no_room(path, max(needs, written + 1)) from None
+        raise no_room(path, max(needs, written)) from None
     finally:
         temporary.unlink(missing_ok=True)
     hook("file.done")

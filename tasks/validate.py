@@ -29,7 +29,7 @@ from nightmarket.contracts.folding import Block, fold, judged_frame
 from nightmarket.contracts.fusion import SOURCE, with_source
 from nightmarket.contracts.suites import COPY, REPEAT, suite
 from nightmarket.contracts.verdicts import Positions, Verdict, find, sort_out
-from nightmarket.contracts.volumes import account, check_arrived, check_volume, sources
+from nightmarket.contracts.volumes import account, called, check_arrived, check_volume, files, sources
 from tasks.expectations import Expectations
 from tasks.settings import StageSettings
 from tasks.storage import ARTIFACTS, RAW, read_json, swap, write_json
@@ -68,6 +68,9 @@ def run(settings: Settings) -> None:
         verdicts.append(verdict)
         for one in (verdict, *verdict.parts().values()):
             LOG.info("validate: %s %s rows, %s set aside", one.name, f"{one.num_rows:,}", f"{len(one.bad()):,}")
+        for one in verdict.parts().values() or (verdict,):
+            for reason, rows in one.refused.items():
+                LOG.info("validate: %s: %s: %s, first in %s", one.name, reason, f"{len(rows):,}", one.first(rows))
     _write(about, verdicts, judge)
 
 
@@ -80,7 +83,9 @@ def _check_whole(about: dict[str, Any], tables: list[Table]) -> None:
     for table in tables:
         path = RAW / f"{table.name}.parquet"
         for other in {column.refers_to.partition(".")[0] for column in table.columns if column.refers_to} - names:
-            raise InputError(f"{table.name} refers to {other}, which the snapshot lacks; bring {other} as well")
+            raise InputError(
+                f"{called(about, table.name)} refers to {other}, which the snapshot lacks; bring {other} as well"
+            )
         if not path.exists():
             raise InputError(f"{path} is missing; run the snapshot again, or `dvc checkout`")
         if sha256(path) != about["tables"][table.name]["sha256"]:
@@ -106,7 +111,7 @@ class Judge:
         arrived = self.about["tables"][table.name]
         parts = arrived.get("sources", {})
         rows = {source: parts[source]["rows"] for source in sources(self.about) if source in parts}
-        verdict = Verdict(table, arrived["rows"], sources=rows)
+        verdict = Verdict(table, arrived["rows"], sources=rows, files=files(self.about, table.name))
         schema = _schema(path, table)
         content = self._suite(table, schema)
         if not verdict.num_rows:
@@ -123,7 +128,7 @@ class Judge:
         order = [expectation["meta"]["reason"] for expectation in content["expectations"]]
         verdict.refused = {reason: verdict.refused[reason] for reason in order if reason in verdict.refused}
         for reason in sorted(set.intersection(*broken)) if broken else ():
-            raise InputError(f"{table.name}: {reason} ({verdict.num_rows:,} rows, from row 1 on); bring its values")
+            raise InputError(f"{verdict.name}: {reason} ({verdict.num_rows:,} rows, from row 1 on); bring its values")
         return verdict
 
     def _suite(self, table: Table, schema: pa.Schema) -> dict[str, Any]:
@@ -135,7 +140,7 @@ class Judge:
         """A table that only the business date emptied is fine unless it is needed."""
         if table.needed or not self.about["after_business_date"].get(table.name):
             hint = "bring its rows" if table.needed else "bring its rows, or leave it out"
-            raise InputError(f"{table.name} is empty (0 rows before {self.about['as_of']}); {hint}")
+            raise InputError(f"{called(self.about, table.name)} is empty (0 rows before {self.about['as_of']}); {hint}")
 
     def _collect(self, verdict: Verdict, outcomes: list[Any], block: Block, repeats: dict[str, Positions]) -> None:
         """Find the rows behind the refused values of one block."""

@@ -6,3 +6,7 @@ class InputError(ValueError):
 
     The message is one line: what is wrong, how many, where first, what to do. It never quotes a customer's data.
     """
+
+
+class NoRoomError(InputError):
+    """The disk is full."""

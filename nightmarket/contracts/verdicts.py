@@ -1,6 +1,6 @@
 """What validation found in a table, and its rows sorted into those that stay and those set aside."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,12 +18,32 @@ Positions = npt.NDArray[np.int64]
 """Rows of the raw table, from 0."""
 
 
+@dataclass(frozen=True)
+class File:
+    """The retailer's file that a table, or one source's part of it, was read from.
+
+    name    as its owner knows it
+    shifts  (row of the table from 0, how many rows of the file before it were left out), where that number changes;
+            None where nobody knows
+    """
+
+    name: str
+    shifts: Sequence[tuple[int, int]] | None = ()
+
+    def row(self, row: int) -> str:
+        """Where a row of the table, from 0, stands in the file, from 1."""
+        if self.shifts is None:
+            return f"row {row + 1:,} of the snapshot"
+        return f"row {row + 1 + next((shift for at, shift in reversed(self.shifts) if at <= row), 0):,}"
+
+
 @dataclass
 class Verdict:
     """Positions of refused rows, sorted, per reason; reasons stand in the suite's order.
 
     sources  rows of each of several sources, which stand one after another
     source   of which one these rows are; "": of all
+    files    where each source's rows come from, or those of the only one under ""; those of which it is known
     """
 
     table: Table
@@ -31,11 +51,17 @@ class Verdict:
     refused: dict[str, Positions] = field(default_factory=dict)
     sources: Mapping[str, int] = field(default_factory=dict)
     source: str = ""
+    files: Mapping[str, File] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
-        """The table, and of which source."""
-        return f"{self.table.name} of {self.source}" if self.source else self.table.name
+        """The file or else the table, and of which source."""
+        name = self.files[self.source].name if self.source in self.files else self.table.name
+        return f"{name} of {self.source}" if self.source else name
+
+    def first(self, rows: Positions) -> str:
+        """Where the first of some rows stands in the file."""
+        return self.files.get(self.source, File("")).row(int(rows[0]))
 
     def parts(self) -> dict[str, "Verdict"]:
         """The verdict on each source's rows; positions count within them. None where there is one source."""
@@ -46,7 +72,7 @@ class Verdict:
                 for reason, rows in self.refused.items()
                 if len(here := rows[np.searchsorted(rows, start) : np.searchsorted(rows, start + num)] - start)
             }
-            found[source] = Verdict(self.table, num, refused, source=source)
+            found[source] = Verdict(self.table, num, refused, source=source, files=self.files)
             start += num
         return found
 
@@ -83,7 +109,7 @@ class Verdict:
         worst, rows = max(self.refused.items(), key=lambda item: (item[0] != COPIED, len(item[1])))
         raise InputError(
             f"{self.name}: {num_bad:,} of {self.num_rows:,} rows are bad ({num_bad / self.num_rows:.2%}; "
-            f"validate.max_bad_share allows {max_share:.2%}): {worst} in {len(rows):,}, first in row {rows[0] + 1:,}; "
+            f"validate.max_bad_share allows {max_share:.2%}): {worst} in {len(rows):,}, first in {self.first(rows)}; "
             "mend the source, or raise the limit"
         )
 

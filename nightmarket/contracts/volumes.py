@@ -10,12 +10,28 @@ from typing import Any
 
 from nightmarket.contracts.errors import InputError
 from nightmarket.contracts.tables import Table
-from nightmarket.contracts.verdicts import Verdict
+from nightmarket.contracts.verdicts import File, Verdict
+
+MIN_ROWS = 30
+"""Rows of the previous snapshot from which on a drop is no chance."""
 
 
 def sources(about: Mapping[str, Any]) -> tuple[str, ...]:
     """Names of the sources, in order; none where there is one."""
     return tuple(origin["name"] for origin in about.get("sources", ()))
+
+
+def files(about: Mapping[str, Any], table: str) -> dict[str, File]:
+    """The files that a table was read from, by source, or under "" where one brought everything."""
+    here = about["tables"].get(table, {})
+    parts = {"": here, **here.get("sources", {})}
+    return {source: File(one["file"], one.get("shifts", ())) for source, one in parts.items() if "file" in one}
+
+
+def called(about: Mapping[str, Any], table: str, source: str = "") -> str:
+    """A table by its file's name, where that is known, and of which source."""
+    name = here[source].name if source in (here := files(about, table)) else table
+    return f"{name} of {source}" if source else name
 
 
 def brought(part: Mapping[str, Any]) -> int:
@@ -26,10 +42,11 @@ def brought(part: Mapping[str, Any]) -> int:
 def check_volume(about: Mapping[str, Any], max_drop: float) -> None:
     """Raises InputError where a table shrank by more than `max_drop` against the previous snapshot.
 
+    One of fewer than MIN_ROWS rows may shrink, though not vanish: of five reviews a month three are gone by chance.
     With several sources each one's rows are compared, as long as the source is still one of them.
     """
     for name, before, now in _pairs(about):
-        if now < before * (1 - max_drop):
+        if now < before * (1 - max_drop) and (before >= MIN_ROWS or not now):
             raise InputError(
                 f"{name} has {now:,} rows, {1 - now / before:.0%} fewer than the {before:,} of the previous snapshot "
                 f"(validate.max_volume_drop allows {max_drop:.0%}); check the export, or raise the limit"
@@ -42,13 +59,13 @@ def _pairs(about: Mapping[str, Any]) -> Iterator[tuple[str, int, int]]:
     if not sources(about):
         for name, before in sorted(about["previous"].items()):
             if name not in tables or tables[name]["rows"]:
-                yield name, before, tables.get(name, {"rows": 0})["rows"]
+                yield called(about, name), before, tables.get(name, {"rows": 0})["rows"]
         return
     for name, each in sorted(about["previous_sources"].items()):
         parts = tables.get(name, {}).get("sources", {})
         for source in sources(about):
             if source in each and (source not in parts or brought(parts[source])):
-                yield f"{name} of {source}", each[source], brought(parts[source]) if source in parts else 0
+                yield called(about, name, source), each[source], brought(parts[source]) if source in parts else 0
 
 
 def check_arrived(about: Mapping[str, Any], table: Table) -> None:
@@ -60,13 +77,15 @@ def check_arrived(about: Mapping[str, Any], table: Table) -> None:
         if not brought(part):
             if table.needed or not part["after_business_date"]:
                 hint = "bring its rows" if table.needed else "bring its rows, or leave the table out"
-                raise InputError(f"{table.name} of {source} is empty (0 rows before {about['as_of']}); {hint}")
+                raise InputError(
+                    f"{called(about, table.name, source)} is empty (0 rows before {about['as_of']}); {hint}"
+                )
             continue
         for name in part["blank"]:
             if name not in part["lacks"] and table.column(name).kind in ("number", "count"):
                 raise InputError(
-                    f"{table.name} of {source}: {name} is empty in every row ({brought(part):,} rows, from row 1 on); "
-                    "bring its values"
+                    f"{called(about, table.name, source)}: {name} is empty in every row ({brought(part):,} rows, "
+                    "from row 1 on); bring its values"
                 )
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 
 def flatten_params(content: Mapping[str, Any]) -> dict[str, str]:
-    """params.yaml as {"rank.seed": "17"}; lists and empty sections as JSON."""
+    """params.yaml as {"rank.seed": "17"}; lists and empty sections as JSON, in which YAML's dates are text."""
     flat: dict[str, str] = {}
     for path, value in _leaves(content):
         if path[1:] or value not in ({}, None):
-            flat[".".join(path)] = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+            flat[".".join(path)] = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
     return flat
 
 

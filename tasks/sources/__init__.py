@@ -39,6 +39,7 @@ class Feed:
     dropped    columns of the source that the contract does not know
     filled     optional contract columns that the source lacks
     origin     None where there is one source
+    file       name of the file whose rows these are, in its order; "" where a row of the stream is no row of a file
     """
 
     table: Table
@@ -47,6 +48,7 @@ class Feed:
     dropped: tuple[str, ...] = ()
     filled: tuple[str, ...] = ()
     origin: Origin | None = None
+    file: str = ""
 
 
 class Source(Protocol):

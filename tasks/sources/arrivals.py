@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,15 +20,43 @@ from tasks.streams import writer
 
 LOG = logging.getLogger("nightmarket")
 
+MAX_SHIFTS = 1000
+PLACE = "row of the file"
+
 
 @dataclass
 class Arrival:
-    """What came of one feed: rows written, rows after the cutoff, columns in which it had a value."""
+    """What came of one feed: rows written, rows after the cutoff, columns in which it had a value.
+
+    read    rows of the file so far
+    shifts  (row of the table, how many rows of the file before it are left out), where that number changes; None
+            where it changes too often
+    """
 
     feed: Feed
     rows: int = 0
     left_out: int = 0
     seen: set[str] = field(default_factory=set)
+    read: int = 0
+    shifts: list[tuple[int, int]] | None = field(default_factory=list)
+
+    def keep(self, places: pa.Array) -> None:
+        """Rows of the file at these places, from 0, become the next rows of the table."""
+        shift = places.to_numpy() - np.arange(self.rows, self.rows + len(places))
+        self.rows += len(places)
+        if self.shifts is None:
+            return
+        before = self.shifts[-1][1] if self.shifts else 0
+        for at in np.flatnonzero(np.diff(shift, prepend=before))[: MAX_SHIFTS + 1]:
+            self.shifts.append((int(self.rows - len(places) + at), int(shift[at])))
+        if len(self.shifts) > MAX_SHIFTS:
+            self.shifts = None
+
+    def of_file(self) -> dict[str, Any]:
+        """For snapshot.json: the file, and how far from which row on its rows lie behind the table's."""
+        if not self.feed.file:
+            return {}
+        return {"file": self.feed.file, **({} if self.shifts == [] else {"shifts": self.shifts})}
 
     def of_source(self) -> dict[str, Any]:
         """For snapshot.json: `blank` are contract columns without a value, `lacks` those that were not brought."""
@@ -39,6 +68,7 @@ class Arrival:
             "after_business_date": self.left_out,
             "blank": [column.name for column in self.feed.table.columns if column.name not in seen],
             "lacks": list(self.feed.filled),
+            **self.of_file(),
         }
 
     def name(self, what: str) -> str:
@@ -88,6 +118,9 @@ def _ready(arrival: Arrival, pseudonyms: Pseudonyms, cut: date | None, time_zone
     feed = arrival.feed
     cutoff = midnight(cut, feed.origin.time_zone if feed.origin else time_zone) if cut else None
     for batch in feed.batches():
+        places = np.arange(arrival.read, arrival.read + batch.num_rows)
+        arrival.read += batch.num_rows
+        batch = batch.append_column(PLACE, pa.array(places))
         if cutoff is not None:
             early = pc.fill_null(pc.less(batch["timestamp"], pa.scalar(cutoff, pa.timestamp("us"))), True)
             skipped = batch.num_rows - (pc.sum(early).as_py() or 0)
@@ -98,7 +131,8 @@ def _ready(arrival: Arrival, pseudonyms: Pseudonyms, cut: date | None, time_zone
             names = pseudonyms(batch.column(index), feed.origin.prefix if feed.origin else "")
             batch = batch.set_column(index, feed.table.pseudonym, names)
             batch = pseudonyms.without_forgotten(batch, feed.table.pseudonym)
-        arrival.rows += batch.num_rows
+        arrival.keep(batch[PLACE])
+        batch = batch.drop_columns(PLACE)
         arrival.seen |= {
             name for name in batch.schema.names
             if name not in arrival.seen and batch[name].null_count < batch.num_rows

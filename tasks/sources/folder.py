@@ -167,6 +167,10 @@ class Plan:
         self.file = file
         self.time_zone = time_zone
         there = list(file.types())
+        if not {mapping.get(column.name, column.name) for column in table.columns} & set(there) and any(
+            re.fullmatch(r"[\d.,:/ -]+", name) for name in there
+        ):
+            raise InputError(f"{file.path.name}, line 1: a row where the names of the columns must be; put them there")
         self.theirs: dict[str, str] = {}
         for column in table.columns:
             theirs = mapping.get(column.name, column.name)
@@ -196,6 +200,7 @@ class Plan:
             tuple(self.attributes),
             dropped=tuple(name for name in self.extra if name not in self.attributes.values()),
             filled=tuple(column.name for column in self.table.columns if column.name not in self.theirs),
+            file=self.file.path.name,
         )
 
     def batches(self) -> Iterator[pa.RecordBatch]:

@@ -8,6 +8,7 @@ customers and products unless the shops share them. Money is multiplied by the s
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -209,7 +210,7 @@ class Part:
 
     def stream(self, attributes: tuple[str, ...]) -> Feed:
         """Its feed as it comes."""
-        return self.feed(attributes, lambda: self.batches(attributes))
+        return replace(self.feed(attributes, lambda: self.batches(attributes)), file=self.theirs.file)
 
     def feed(self, attributes: tuple[str, ...], batches: Any, *, merged: int = 0,
              seen: frozenset[str] = frozenset()) -> Feed:  # fmt: skip

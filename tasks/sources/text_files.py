@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
@@ -49,6 +50,30 @@ def encoding(path: Path) -> str:
     return "gb18030"
 
 
+def check_bytes(path: Path) -> bool:
+    """Whether a quote may stand where none belongs. Raises InputError for a file with NUL bytes."""
+    stray, lines = False, 0
+    with path.open("rb") as file:
+        for block in iter(lambda: file.read(BLOCK) + file.readline(), b""):
+            if b"\0" in block:
+                number = lines + block[: block.index(b"\0")].count(b"\n") + 1
+                raise InputError(_advice(path, f"line {number} holds a NUL byte: it is UTF-16, damaged, or no text"))
+            stray = stray or (b'"' in block and _stray(np.frombuffer(block, np.uint8)))
+            lines += block.count(b"\n")
+    return stray
+
+
+def _stray(text: np.ndarray) -> bool:
+    """Whether a line holds an odd number of quotes, or a field begins with two and goes on."""
+    quotes = np.flatnonzero(text == ord('"'))
+    if (np.diff(np.searchsorted(quotes, np.flatnonzero(text == ord("\n"))), prepend=0) % 2).any():
+        return True
+    pairs = quotes[:-1][np.diff(quotes) == 1]
+    pairs = pairs[(pairs > 0) & (pairs + 2 < len(text))]
+    begins = np.isin(text[pairs - 1], list(b",;\t\n"))
+    return bool((begins & ~np.isin(text[pairs + 2], list(b'",;\t\r\n'))).any())
+
+
 def _advice(path: Path, what: str) -> str:
     return f"{path.name}: {what}; save the whole file as UTF-8"
 
@@ -65,14 +90,17 @@ class TextFile:
     """One CSV file: its header, and its rows as text in batches."""
 
     def __init__(self, path: Path) -> None:
-        """Raises InputError for mixed encodings, a missing header, or a column named twice."""
+        """Raises InputError for mixed encodings, a quote too many, a missing header, or a column named twice."""
         self.path = path
+        stray = check_bytes(path)
         self.encoding = encoding(path)
         with path.open(encoding=self.encoding, newline="") as file:
             head = file.readline()
             self.delimiter = max(",;\t", key=head.count)
             file.seek(0)
             self.columns = next(csv.reader(file, delimiter=self.delimiter), [])
+        if stray:
+            self._check_quotes()
         if not any(self.columns):
             raise InputError(f"{path.name} is empty: the first line must name the columns")
         for name in self.columns:
@@ -122,6 +150,20 @@ class TextFile:
                     return reader.line_num
         return 0
 
+    def _check_quotes(self) -> None:
+        """Raises InputError for a quote that no field ends with: what follows it would become a part of the field."""
+        last = 0
+        with self.path.open(encoding=self.encoding, newline="") as file:
+            reader = csv.reader(file, delimiter=self.delimiter, strict=True)
+            try:
+                for _ in reader:
+                    last = reader.line_num
+            except csv.Error:
+                raise InputError(
+                    f"{self.path.name}, line {last + 1:,}: a quote too many, or one that is never closed; a quote "
+                    "inside a field is written twice, and the field in quotes"
+                ) from None
+
     def _broken(self) -> InputError:
         """What is wrong with the first row that has too few or too many fields, and how many there are."""
         first, count, fields_there = 0, 0, 0
@@ -135,6 +177,6 @@ class TextFile:
         if not first:
             return InputError(f"{self.path.name} is not a CSV file that can be read; export it again")
         return InputError(
-            f"{self.path.name}, line {first}: {fields_there} fields where the header has {len(self.columns)} "
+            f"{self.path.name}, line {first:,}: {fields_there} fields where the header has {len(self.columns)} "
             f"({count:,} such rows); quote fields that hold the delimiter, or export the file again"
         )

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from nightmarket.contracts import Column, arrow_type, local_to_utc, naive_utc
 
 EXPECTED = {
-    "id": "text or a whole number",
+    "id": "text or a whole number (1E+05 is what a spreadsheet leaves of a long one)",
     "text": "text",
     "category": "text or a whole number",
     "number": "a number like 1234.5",
@@ -18,6 +18,11 @@ EXPECTED = {
     "date": "a date like 2024-01-31",
 }
 
+NO_ID = pa.array(
+    ["NULL", "null", "None", "nan", "NaN", "\\N", "#N/A", "#REF!", "#VALUE!", "#NAME?", "#NUM!", "#DIV/0!"]
+)
+"""What databases, pandas and spreadsheets write where there is no id."""
+SHORTENED = r"^\d([.,]\d+)?E\+\d+$"
 NUMBER = r"^[+-]?((\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|inf|Inf|infinity|nan|NaN)$"
 WHOLE = r"^[+-]?\d+$"
 CLOCK = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?"
@@ -48,7 +53,9 @@ def convert(values: pa.Array, column: Column, time_zone: str) -> pa.Array:
         values = pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.string()), values)
     if pa.types.is_null(values.type):
         return pa.nulls(len(values), arrow_type(column))
-    if column.kind in ("id", "text", "category"):
+    if column.kind == "id":
+        return _id(_text(values))
+    if column.kind in ("text", "category"):
         return _text(values)
     if column.kind == "number":
         numbers = _number(values, NUMBER, pa.float64())
@@ -69,6 +76,13 @@ def _text(values: pa.Array) -> pa.Array:
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale == 0):
         return values.cast(pa.string())
     raise WrongType
+
+
+def _id(values: pa.Array) -> pa.Array:
+    """Words that stand for no id are null; refuses what a spreadsheet shortened: it is the id of many."""
+    if pc.any(pc.match_substring(values, "E+")).as_py():
+        _refuse(pc.invert(pc.match_substring_regex(values, SHORTENED)))
+    return pc.if_else(pc.is_in(values, NO_ID), pa.scalar(None, pa.string()), values)
 
 
 def _number(values: pa.Array, pattern: str, kind: pa.DataType) -> pa.Array:

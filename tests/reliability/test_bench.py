@@ -17,11 +17,13 @@ def bench(*arguments):
 
 
 def test_the_quick_part_finds_nothing_wrong():
-    done = bench("--quick", "--part", "kills", "corruptions", "fuzz")
+    done = bench("--quick", "--part", "kills", "corruptions", "malformed", "fuzz")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["kills"] >= 120
     assert found["violations"] == found["odd_inputs_wrong"] == 0
+    assert found["malformed"] == found["malformed_caught"] == found["malformed_located"] == 25
+    assert (found["valid_days"], found["false_alarms"]) == (5, 0)
     assert found["corruptions"] == found["corruptions_found"] >= 150
 
 

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -15,8 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.shop import write_shop
 from flows.engine import publish, recovery, worktree
 from nightmarket.contracts import InputError
+from tasks import __main__ as stages
 from tasks import champion, inputs, manifest, register, storage
 
 ROOT = Path(__file__).parents[2]
@@ -162,6 +165,28 @@ def test_a_full_disk_leaves_the_old_file_and_names_the_bytes(place, monkeypatch,
         write(table)
     assert path.read_bytes() == before
     assert [one.name for one in place.iterdir()] == ["out.parquet"]
+
+
+def test_a_stage_says_of_a_full_disk_what_it_took_the_last_time(place, monkeypatch, capsys):
+    write_shop(place / "tables", num_customers=5, num_products=9, num_weeks=3)
+    (place / "params.yaml").write_text("snapshot: {source: folder, folder: tables}\n")
+    (place / "data").mkdir()
+    (place / "data/raw.dvc").write_text("outs: [{path: raw, size: 6321}]\n")
+    storage._passed.clear()
+    monkeypatch.setenv(storage.FAULT, "file.written:1:full")
+    assert stages.main("snapshot") == stages.BAD_INPUT
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert re.search(r"the disk is full: .* bytes are needed .*; the last time snapshot wrote 6,321 bytes", lines[0])
+    assert not (place / "data/raw").exists()
+
+
+def test_a_database_that_finds_no_room_is_a_full_disk():
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        database.execute("pragma max_page_count = 2")
+        with pytest.raises(sqlite3.OperationalError) as raised:
+            database.execute("create table notes as select randomblob(100000)")
+    assert storage.is_full(raised.value)
 
 
 def test_readers_find_a_whole_champion_while_it_is_replaced_two_hundred_times(place):

@@ -304,23 +304,25 @@ def test_what_goes_wrong_in_a_small_shop_is_found_where_the_total_looks_fine(pla
     bring("south", "events", events.slice(0, events.num_rows // 3))
     assert main("snapshot") == 0
     line = refused(capsys, "validate")
-    assert line.startswith(f"events of south has {events.num_rows // 3:,} rows, 67% fewer than the {events.num_rows:,}")
+    assert line.startswith(
+        f"events.csv of south has {events.num_rows // 3:,} rows, 67% fewer than the {events.num_rows:,}"
+    )
 
     bring("south", "events", events.slice(0, 0))
     assert main("snapshot") == 0
-    assert refused(capsys, "validate").startswith("events of south is empty (0 rows before")
+    assert refused(capsys, "validate").startswith("events.csv of south is empty (0 rows before")
 
     unknown = pa.array(["no such product"] * 60 + events["product_id"].to_pylist()[60:])
     bring("south", "events", events.set_column(1, "product_id", unknown))
     assert main("snapshot") == 0
     line = refused(capsys, "validate")
-    assert line.startswith(f"events of south: 60 of {events.num_rows:,} rows are bad (")
+    assert line.startswith(f"events.csv of south: 60 of {events.num_rows:,} rows are bad (")
     assert 0.02 * (NORTH["events"].num_rows + events.num_rows) > 60  # the total alone would have passed
 
     nothing = pa.nulls(events.num_rows, pa.float64())
     bring("south", "events", events.set_column(events.column_names.index("value"), "value", nothing))
     assert main("snapshot") == 0
-    assert refused(capsys, "validate").startswith("events of south: value is empty in every row")
+    assert refused(capsys, "validate").startswith("events.csv of south: value is empty in every row")
     assert Path("artifacts/validate/report.json").read_bytes() == kept
 
     bring("south", "events", without_last_day(without_last_day(events)))
@@ -392,7 +394,7 @@ def test_one_folder_leaves_no_trace_of_several(place):
     for name in ("customers", "products", "events"):
         assert "source" not in raw(name).column_names
         assert "sources" not in report["tables"][name]
-        assert set(about()["tables"][name]) == {"rows", "sha256"}
+        assert set(about()["tables"][name]) == {"rows", "sha256", "file"}
     assert set(about()) == {
         "tables", "dropped_columns", "filled_columns", "after_business_date", "source", "as_of", "last_full_day",
         "time_zone", "fingerprint", "key_id", "previous",

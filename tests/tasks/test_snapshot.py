@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -271,6 +272,39 @@ def test_optional_columns_that_are_missing_hold_purchases_of_one_unit_and_nulls(
     assert events["value"].null_count == events.num_rows
     filled = ["kind", "quantity", "value", "discount", "coupon", "basket_id", "channel"]
     assert about()["filled_columns"]["events"] == filled
+
+
+def test_words_that_stand_for_no_id_are_missing_ids(place):
+    Path("tables/customers.csv").write_text("customer_id,country\nNULL,NA\n7,None\n#N/A,\\N\n")
+    assert main("snapshot") == 0
+    assert raw("customers")["customer_id"].is_null().to_pylist() == [True, False, True]
+    assert raw("customers")["attr_country"].to_pylist() == ["NA", "None", "\\N"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ("7,milk,a > b\n1.23E+11,tea,a", r"'product_id' \(products.product_id\) holds 1 values .* first in line 3"),
+        ('7,milk,a > b\n""8","tea",a', "products.csv, line 3: a quote too many"),
+        ('7,milk,a > b\n8,"tea,a\n9,"rice",b', "products.csv, line 3: a quote too many, or one that is never closed"),
+        ("7,milk,a > b\n8,te\0a,a", "products.csv: line 3 holds a NUL byte"),
+    ],
+)
+def test_text_that_cannot_be_meant_is_refused_with_its_line(place, capsys, rows, says):
+    Path("tables/products.csv").write_text(f"product_id,title,category\n{rows}\n")
+    assert re.search(says, refused(capsys))
+
+
+def test_a_file_without_a_header_is_refused_and_none_of_its_values_told(place, capsys):
+    path = Path("tables/events.csv")
+    path.write_bytes(path.read_bytes().partition(b"\n")[2])
+    assert refused(capsys).endswith("events.csv, line 1: a row where the names of the columns must be; put them there")
+
+
+def test_quotes_inside_quoted_text_arrive(place):
+    Path("tables/products.csv").write_text('product_id,title,category\n7,"5"" pipe, ""best""",a\n8,"""x""",b\n')
+    assert main("snapshot") == 0
+    assert raw("products")["title"].to_pylist() == ['5" pipe, "best"', '"x"']
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])

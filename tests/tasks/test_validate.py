@@ -74,6 +74,16 @@ def refused(capsys):
     return lines[0]
 
 
+def test_what_is_set_aside_is_told_by_the_rows_of_the_file(place, capsys):
+    """The latest rows come first and are left out, so that the table's rows are not the file's."""
+    backwards = EVENTS.take(pa.array(range(EVENTS.num_rows)[::-1]))
+    bring("events", changed(backwards, "quantity", [EVENTS.num_rows - 3, EVENTS.num_rows - 1], -1.0))
+    settings({"business_date": "2024-02-01"})
+    assert night()["after_business_date"]["events"] > 10
+    assert f"events.parquet: quantity is below 0: 2, first in row {EVENTS.num_rows - 2:,}" in capsys.readouterr().out
+    assert quarantine("events")["row"].to_pylist()[1] == clean("events").num_rows + 1
+
+
 def clean(name):
     return pq.read_table(OUT / "clean" / f"{name}.parquet")
 
@@ -205,11 +215,11 @@ def every(column, value):
         (
             "events",
             bad_product,
-            "events: 393 of {rows} rows are bad ({share}; validate.max_bad_share allows 2.00%): product_id is not in "
-            "products in 393, first in row 8; mend the source, or raise the limit",
+            "events.parquet: 393 of {rows} rows are bad ({share}; validate.max_bad_share allows 2.00%): product_id is "
+            "not in products in 393, first in row 8; mend the source, or raise the limit",
         ),
-        ("events", every("value", None), "events: value is empty in every row ({rows} rows, from row 1 on)"),
-        ("products", every("price", None), "products: price is empty in every row (60 rows, from row 1 on)"),
+        ("events", every("value", None), "events.parquet: value is empty in every row ({rows} rows, from row 1 on)"),
+        ("products", every("price", None), "products.parquet: price is empty in every row (60 rows, from row 1 on)"),
         ("events", every("quantity", -1.0), "quantity is below 0 in {rows}, first in row 1"),
         ("events", every("value", float("inf")), "value is not finite in {rows}, first in row 1"),
         (
@@ -217,13 +227,17 @@ def every(column, value):
             lambda table: changed(table, "product_id", range(9, 60), "1"),
             "a row with the same product_id came before in 50, first in row 11",
         ),
-        ("events", lambda table: table.slice(0, 0), "events is empty (0 rows before 2024-02-12); bring its rows"),
+        (
+            "events",
+            lambda table: table.slice(0, 0),
+            "events.parquet is empty (0 rows before 2024-02-12); bring its rows",
+        ),
         (
             "customers",
             lambda table: table.slice(0, 0),
-            "customers is empty (0 rows before 2024-02-12); bring its rows, or",
+            "customers.parquet is empty (0 rows before 2024-02-12); bring its rows, or",
         ),
-        ("offers", lambda table: table, "offers refers to campaigns, which the snapshot lacks"),
+        ("offers", lambda table: table, "offers.parquet refers to campaigns, which the snapshot lacks"),
     ],
 )
 def test_a_broken_table_stops_the_run_in_one_line(place, capsys, table, damage, says):
@@ -238,7 +252,7 @@ def test_a_table_that_shrank_stops_the_run_unless_that_is_allowed(place, capsys)
     night()
     bring("events", EVENTS.slice(EVENTS.num_rows - 100))
     line = refused(capsys)
-    assert f"events has 100 rows, {1 - 100 / EVENTS.num_rows:.0%} fewer than the {EVENTS.num_rows:,}" in line
+    assert f"events.parquet has 100 rows, {1 - 100 / EVENTS.num_rows:.0%} fewer than the {EVENTS.num_rows:,}" in line
     settings(max_volume_drop=1.0)
     report = night()
     assert report["tables"]["events"]["previous_rows"] in (EVENTS.num_rows, 100)
@@ -278,4 +292,4 @@ def test_from_the_shell_a_broken_table_is_one_line_and_exit_code_2(place):
     ran = subprocess.run([sys.executable, "-m", "tasks", "validate"], capture_output=True, text=True, env=environment)
     assert ran.returncode == 2
     assert len(ran.stderr.splitlines()) == 1, ran.stderr
-    assert ran.stderr.startswith("nightmarket: validate: events: 393 of")
+    assert ran.stderr.startswith("nightmarket: validate: events.parquet: 393 of")

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from nightmarket.contracts import BY_NAME, InputError
-from nightmarket.contracts.verdicts import Verdict
-from nightmarket.contracts.volumes import account, check_arrived, check_volume, never_filled
+from nightmarket.contracts.verdicts import File, Verdict
+from nightmarket.contracts.volumes import account, called, check_arrived, check_volume, files, never_filled
 
 EVENTS = BY_NAME["events"]
 
@@ -78,3 +78,27 @@ def test_bad_rows_of_a_small_source_do_not_hide_behind_a_large_one():
     with pytest.raises(InputError, match=r"events of small: 2 of 20 rows are bad \(10.00%; .* first in row 2;"):
         verdict.check_share(0.02)
     verdict.check_share(0.1)
+
+
+def test_a_table_of_a_few_rows_may_shrink_and_not_vanish():
+    check_volume(about({"big": 29}, table="reviews", big=part(1)), 0.5)
+    with pytest.raises(InputError, match="reviews of big has 1 rows"):
+        check_volume(about({"big": 30}, table="reviews", big=part(1)), 0.5)
+    with pytest.raises(InputError, match="reviews of big has 0 rows"):
+        check_volume(about({"big": 29}, table="reviews"), 0.5)
+
+
+def test_messages_name_the_file_and_its_row_where_rows_of_it_were_left_out():
+    told = about(table="reviews", big=part(8) | {"file": "reviews.csv", "shifts": [[2, 5], [6, 9]]}, small=part(9))
+    assert called(told, "reviews", "big") == "reviews.csv of big"
+    assert called(told, "reviews", "small") == "reviews of small"
+    file = files(told, "reviews")["big"]
+    assert [file.row(row) for row in (0, 1, 2, 5, 6, 1200)] == [
+        "row 1",
+        "row 2",
+        "row 8",
+        "row 11",
+        "row 16",
+        "row 1,210",
+    ]
+    assert File("reviews.csv", None).row(6) == "row 7 of the snapshot"

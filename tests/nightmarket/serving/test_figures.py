@@ -1,4 +1,5 @@
 import math
+from datetime import date
 
 from nightmarket.serving.figures import flatten_metrics, flatten_params
 
@@ -10,6 +11,12 @@ def test_params_become_dotted_names_and_lists_json():
         "rank.seed": "17",
         "snapshot.folder": "null",
         "snapshot.source": "demo",
+    }
+
+
+def test_a_date_of_yaml_is_a_param_as_it_is_written():
+    assert flatten_params({"snapshot": {"business_date": date(2025, 2, 24)}}) == {
+        "snapshot.business_date": '"2025-02-24"'
     }
 
 
