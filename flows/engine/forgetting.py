@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 from pyarrow import array, string
 
-from flows.engine import lock, purge, traces
+from flows.engine import lock, purge, server, traces
 from nightmarket.contracts import InputError
 from tasks import forgotten, storage
 from tasks.pseudonyms import Pseudonyms, customer_key
@@ -55,7 +55,7 @@ async def _remove(home: Path, pseudonyms: Collection[str]) -> int:
 
     async with lock.run_lock(home / ".nightmarket" / "run.lock", "forget", wait_s=WAIT_S, say=say):
         purged = purge.purge(home, pseudonyms, say)
-        told = traces.from_database(home / ".prefect" / "prefect.db", pseudonyms)
+        told = traces.from_database(server.database(home), pseudonyms)
         rows = sum(traces.without_rows(path, pseudonyms) for path in _carried_away(home))
         pages = _without_pages(home, pseudonyms)
         say(f"{rows:,} rows of exports, {told:,} rows of Prefect's and {pages:,} pages of MLflow's removed")

@@ -83,6 +83,11 @@ def settings(home: Path) -> dict[str, str]:
     }
 
 
+def database(home: Path) -> Path:
+    """Where a server of ours keeps Prefect's tables."""
+    return Path(settings(home)["PREFECT_HOME"]) / "prefect.db"
+
+
 def start_guarded(
     command: list[str], *, env: Mapping[str, str], log: Path, cwd: Path | None = None
 ) -> subprocess.Popen[bytes]:

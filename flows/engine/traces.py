@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from flows.engine import worktree
+from flows.engine import server, worktree
 from nightmarket.contracts import InputError
 from tasks import storage
 from tasks.pseudonyms import Pseudonyms, customer_key
@@ -33,7 +33,8 @@ def search(home: Path, pseudonyms: Collection[str]) -> tuple[list[str], int]:
     """
     found, number = [], 0
     cache = worktree.cache(home)
-    places = [home / name for name in STORES] + ([cache] if home not in cache.parents else [])
+    elsewhere = [place for place in (cache, server.database(home).parent) if home not in place.parents]
+    places = [home / name for name in STORES] + elsewhere
     for place in places:
         for path in sorted(one for one in place.rglob("*") if one.is_file() and not one.is_symlink()):
             number += 1
