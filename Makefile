@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 PYTHON ?= $(shell PATH=$$(echo "$$PATH" | tr ':' '\n' | grep -vxF '$(CURDIR)/$(BIN)' | paste -sd: -); \
     command -v python3.11 || command -v python3.12 || command -v python3)
 
-.PHONY: help nightly test ui card reproduce promote rollback forget setup environment
+.PHONY: help nightly test ui card reproduce promote rollback forget rotate setup environment
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/'
@@ -56,3 +56,6 @@ rollback: setup  ## bring the champion before back: make rollback REASON="..."
 
 forget: setup  ## remove a customer from data, history, cache and exports: make forget CUSTOMER=4711
 	@printf '%s\n' "$$CUSTOMER" | $(BIN)/python -m flows forget --customer -
+
+rotate: setup  ## a new key for customers' names: make rotate REASON="..."; LEAKED=1 when a key got out
+	@$(BIN)/python -m flows rotate --reason "$$REASON" $${LEAKED:+--leaked} $${WHO:+--who "$$WHO"}

@@ -150,6 +150,7 @@ def _tags(tonight: Challenger) -> dict[str, str]:
         "lock_hash": tonight.lock_hash,
         "as_of": tonight.snapshot["as_of"],
         "data_fingerprint": tonight.snapshot["fingerprint"],
+        "key_id": tonight.snapshot["key_id"],
         "validation": "passed" if tonight.validation["success"] else "failed",
         "validation_expectations": str(tonight.validation["expectations"]),
         "validation_rows_set_aside": str(set_aside),

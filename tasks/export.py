@@ -124,9 +124,15 @@ def export(planned: Path, home: Path, name: str, *, approved: str, receipt: Mapp
         for file, facts in files.items():
             facts["sha256"] = hashlib.sha256((draft / file).read_bytes()).hexdigest()
         written = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        more = {"name": name, "exported_at": written, "plan_sha256": approved, "files": files}
+        more = {"name": name, "exported_at": written, "plan_sha256": approved, "files": files, **_key(home)}
         storage.write_json({**receipt, **more}, draft / "receipt.json")
     return target
+
+
+def _key(home: Path) -> dict[str, str]:
+    """Which key the customers' names are under, as the last night's snapshot says."""
+    about = home / storage.RAW / "snapshot.json"
+    return {"key_id": storage.read_json(about)["key_id"]} if about.exists() else {}
 
 
 def write_csv(table: pa.Table, path: Path, excel: bool) -> None:

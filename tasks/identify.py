@@ -1,6 +1,6 @@
 """`python -m tasks.identify NAME IDS.csv --column COLUMN`: an export with the shop's own customer ids.
 
-A hash cannot be turned back; the shop's list of ids is hashed by its key and compared. Only whoever may read the key
+A hash cannot be turned back; the shop's list of ids is hashed by its keys, old ones too, and compared. Only whoever may read the key
 can do this, and the file that it writes says who the customers are: keep it as you keep such lists.
 """
 
@@ -14,7 +14,7 @@ import pyarrow.csv as pcsv
 
 from nightmarket.contracts import InputError
 from tasks import export, storage
-from tasks.pseudonyms import Pseudonyms, customer_key
+from tasks.pseudonyms import Pseudonyms, customer_keys
 
 
 def identify(home: Path, name: str, ids: Path, column: str, excel: bool = False, shop: str = "") -> tuple[Path, int]:
@@ -29,8 +29,8 @@ def identify(home: Path, name: str, ids: Path, column: str, excel: bool = False,
         raise InputError("--shop takes a name of snapshot.folders: letters or digits")
     sent = storage.read_table(home / "exports" / name / "send.parquet")
     known = _ids(ids, column)
-    hashed = Pseudonyms(customer_key())(known, f"{shop}:" if shop else "").cast(pa.string())
-    own = dict(zip(hashed.to_pylist(), known.to_pylist(), strict=True))
+    hashed, prefix = Pseudonyms(customer_keys()), f"{shop}:" if shop else ""
+    own = {name: customer for customer in known.to_pylist() for name in hashed.under_each_key(customer, prefix)}
     found = [own.get(customer) for customer in sent["customer_id"].to_pylist()]
     missing = len({customer for customer, name in zip(sent["customer_id"].to_pylist(), found, strict=True) if not name})
     if sent.num_rows and not any(found):

@@ -1,9 +1,14 @@
-"""Customer ids become keyed hashes: the same customer stays the same, and nobody without the key learns who it is."""
+"""Customer ids become keyed hashes: the same customer stays the same, and nobody without the key learns who it is.
+
+`.nightmarket/customer.key` holds one key a line, oldest first. A customer's name is the keyed hash of her id under the
+first, of that name under the second, and so on: a new key renames everybody, needs nobody's id for it, and who was left
+out under an earlier name still is.
+"""
 
 import hashlib
 import hmac
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,41 +16,54 @@ import pyarrow.compute as pc
 from nightmarket.contracts import InputError
 from tasks.forgotten import digest
 from tasks.keys import own_secret
-from tasks.storage import private
+from tasks.storage import hook, private, replacing
 
 HEX_DIGITS = 32
 
 
-def customer_key() -> bytes:
-    """This installation's key, made on first use; it never leaves its file.
+def customer_keys() -> tuple[bytes, ...]:
+    """This installation's keys, oldest first; the first is made on first use. They never leave their file.
 
-    Raises InputError for a key that others may read, or that is not 64 hex digits.
+    Raises InputError for a file that others may read, or a line that is not 64 hex digits.
     """
     path = private("customer.key")
     content = own_secret(path, lambda: secrets.token_hex(32))
     try:
-        key = bytes.fromhex(content)
+        keys = tuple(bytes.fromhex(line) for line in content.splitlines())
     except ValueError:
-        key = b""
-    if len(key) != 32:
-        raise InputError(f"{path} is not a key of 64 hex digits; restore it, or remove it to start with a new one")
-    return key
+        keys = ()
+    if not keys or {len(key) for key in keys} != {32}:
+        raise InputError(
+            f"{path} is not a key of 64 hex digits a line; restore it, or remove it to start with a new one"
+        )
+    return keys
 
 
-def key_id(key: bytes) -> str:
-    """A name for the key that does not give it away: 8 hex digits."""
-    return hashlib.sha256(key).hexdigest()[:8]
+def add_key() -> None:
+    """Append a new key: from the next snapshot on every customer has another name. The file changes in one step."""
+    keys = [*customer_keys(), secrets.token_bytes(32)]
+    with replacing(private("customer.key")) as draft:
+        draft.touch(mode=0o600, exist_ok=False)
+        draft.write_text("".join(f"{key.hex()}\n" for key in keys), encoding="ascii")
+    hook("rotate.added")
+
+
+def key_id(keys: Sequence[bytes]) -> str:
+    """A name for the present key that does not give it away: 8 hex digits."""
+    return hashlib.sha256(keys[-1]).hexdigest()[:8]
 
 
 class Pseudonyms:
-    """HMAC-SHA256 of ids, first 32 hex digits; each distinct id is hashed once.
+    """HMAC-SHA256 of ids, first 32 hex digits, under one key after another; each distinct id is hashed once.
 
-    forgotten  digests of pseudonyms whose rows are left out, as `tasks.forgotten` lists them
+    keys       32 bytes each, oldest first, as `customer_keys` gives them
+    forgotten  digests of names whose rows are left out, as `tasks.forgotten` lists them; a name under any key counts
     """
 
-    def __init__(self, key: bytes, forgotten: Collection[str] = ()) -> None:
-        self._key = key
+    def __init__(self, keys: Sequence[bytes], forgotten: Collection[str] = ()) -> None:
+        self._keys = tuple(keys)
         self._forgotten = frozenset(forgotten)
+        self._gone: set[str] = set()
         self._known: dict[str, str] = {}
 
     def __call__(self, ids: pa.Array, prefix: str = "") -> pa.DictionaryArray:
@@ -57,16 +75,27 @@ class Pseudonyms:
     def without_forgotten(self, batch: pa.RecordBatch, column: str) -> pa.RecordBatch:
         """The rows of nobody who was forgotten; `column` holds what a call gave."""
         names = batch[column]
-        gone = [name for name in names.dictionary.to_pylist() if self._forgotten and digest(name) in self._forgotten]
+        gone = [name for name in names.dictionary.to_pylist() if name in self._gone]
         if not gone:
             return batch
         batch = batch.filter(pc.invert(pc.is_in(names.cast(pa.string()), pa.array(gone, pa.string()))))
         kept = batch[column].cast(pa.string()).dictionary_encode()  # a file keeps words that no row uses
         return batch.set_column(batch.schema.get_field_index(column), column, kept)
 
+    def under_each_key(self, customer: str, prefix: str = "") -> list[str]:
+        """The names that an id had and has, the present one last."""
+        found: list[str] = []
+        name = prefix + customer
+        for key in self._keys:
+            name = hmac.digest(key, name.encode(), "sha256").hex()[:HEX_DIGITS]
+            found.append(name)
+        return found
+
     def _of(self, customer: str) -> str:
         found = self._known.get(customer)
         if found is None:
-            found = hmac.digest(self._key, customer.encode(), "sha256").hex()[:HEX_DIGITS]
-            self._known[customer] = found
+            names = self.under_each_key(customer)
+            found = self._known[customer] = names[-1]
+            if self._forgotten and any(digest(name) in self._forgotten for name in names):
+                self._gone.add(found)
         return found

@@ -22,7 +22,7 @@ from pydantic import Field, field_validator, model_validator
 
 from nightmarket.contracts import InputError
 from tasks import forgotten, versions, warm
-from tasks.pseudonyms import Pseudonyms, customer_key, key_id
+from tasks.pseudonyms import Pseudonyms, customer_keys, key_id
 from tasks.settings import StageSettings, sections
 from tasks.sources import Source
 from tasks.sources.arrivals import write
@@ -88,11 +88,11 @@ def run(settings: Settings) -> None:
     """Make data/raw hold the source as of the business date."""
     unswap(RAW)
     source = _source(settings)
-    key = customer_key()
+    keys = customer_keys()
     as_of = settings.business_date or source.known_until()
     wanted = _warm_start_wanted()
     left_out = forgotten.digests()
-    fingerprint = _fingerprint(settings, source.identity(), key_id(key), as_of, wanted, left_out)
+    fingerprint = _fingerprint(settings, source.identity(), key_id(keys), as_of, wanted, left_out)
     old = _old()
     if old.get("fingerprint") == fingerprint and _whole(old):
         LOG.info("snapshot: unchanged")
@@ -101,14 +101,14 @@ def run(settings: Settings) -> None:
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     try:
-        about = _fetch(source, Pseudonyms(key, left_out), fresh, settings) | source.about(settings.business_date)
+        about = _fetch(source, Pseudonyms(keys, left_out), fresh, settings) | source.about(settings.business_date)
         about |= {
             "source": settings.source,
             "as_of": as_of.isoformat(),
             "last_full_day": str((settings.business_date or source.full_until()) - timedelta(days=1)),
             "time_zone": settings.time_zone,
             "fingerprint": fingerprint,
-            "key_id": key_id(key),
+            "key_id": key_id(keys),
             **_previous(old, fingerprint, settings.source, as_of),
         }
         warm.pin(fresh / warm.FOLDER.name, wanted=wanted)

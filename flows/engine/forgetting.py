@@ -11,12 +11,11 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 import yaml
-from pyarrow import array, string
 
-from flows.engine import lock, purge, server, traces
+from flows.engine import lock, purge, server, traces, worktree
 from nightmarket.contracts import InputError
 from tasks import forgotten, storage
-from tasks.pseudonyms import Pseudonyms, customer_key
+from tasks.pseudonyms import Pseudonyms, customer_keys
 
 WAIT_S = 4 * 3600.0
 
@@ -41,12 +40,12 @@ def from_terminal(home: Path, arguments: list[str] | None, nightly: Callable[[],
 
 
 def of_customer(home: Path, customer: str) -> tuple[str, ...]:
-    """The pseudonyms that this id has here: one, and one per shop that keeps its customers apart."""
+    """The pseudonyms that this id has here under each key: one, and one per shop that keeps its customers apart."""
     params = yaml.safe_load((home / "params.yaml").read_text(encoding="utf-8")) or {}
     shops = (params.get("snapshot") or {}).get("folders") or []
     prefixes = ["", *(f"{shop['name']}:" for shop in shops)]
-    hashed = Pseudonyms(customer_key())
-    return tuple(hashed(array([customer], string()), prefix).cast(string())[0].as_py() for prefix in prefixes)
+    hashed = Pseudonyms(customer_keys())
+    return tuple(name for prefix in prefixes for name in hashed.under_each_key(customer, prefix))
 
 
 async def _remove(home: Path, pseudonyms: Collection[str]) -> int:
@@ -54,7 +53,8 @@ async def _remove(home: Path, pseudonyms: Collection[str]) -> int:
         print(text, flush=True)
 
     async with lock.run_lock(home / ".nightmarket" / "run.lock", "forget", wait_s=WAIT_S, say=say):
-        purged = purge.purge(home, pseudonyms, say)
+        name_them = purge.Snapshots(worktree.cache(home), pseudonyms).name_them
+        purged = purge.purge(home, name_them, "names the customer", say)
         told = traces.from_database(server.database(home), pseudonyms)
         rows = sum(traces.without_rows(path, pseudonyms) for path in _carried_away(home))
         pages = _without_pages(home, pseudonyms)

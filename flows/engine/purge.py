@@ -12,7 +12,7 @@ from flows.engine.worktree import RECORDS
 from nightmarket.contracts import InputError
 from tasks import storage
 
-RAW = "data/raw"
+RAW, CHAMPION = "data/raw", "data/champion"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,27 +41,35 @@ class Snapshots:
         return self._known[md5]
 
 
-def purge(home: Path, pseudonyms: Collection[str], say: Callable[[str], None]) -> Purged:
-    """Remove all objects that the present checkout, or a run without these customers, does not use. Under the run lock.
+def purge(home: Path, must_go: Callable[[str], bool], why: str, say: Callable[[str], None]) -> Purged:
+    """Remove all objects that neither the present checkout nor a run with another snapshot uses. Under the run lock.
 
-    What a run made of the customers goes with its snapshot, rows by number included. Objects that no commit names go
-    too. On a remote only what these runs wrote is deleted: others may keep theirs there.
+    must_go   of the MD5 of a snapshot's folder: whether it goes, because it `why`
 
-    Raises InputError when the snapshot of the checkout names one of the customers.
+    What a run made of the snapshot goes with it, rows by number included, though another run made the very same: it
+    can be made again. Objects that no commit names go too. On a remote only what these runs wrote is deleted: others
+    may keep theirs there.
+
+    Raises InputError when the snapshot of the checkout is one of those that go.
     """
     cache = worktree.cache(home)
-    snapshots = Snapshots(cache, pseudonyms)
     present = _outs(objects.records(home))
-    if RAW not in present or snapshots.name_them(present[RAW]):
-        raise InputError("the checkout's snapshot still names the customer; `make nightly`, then again")
-    kept, doomed, commits = _used(cache, present), set(), set()
+    if RAW not in present or must_go(present[RAW]):
+        raise InputError(f"the checkout's snapshot still {why}; `make nightly`, then again")
+    rest: list[dict[str, str]] = []
+    doomed, commits = set(), set()
     for commit in _commits(home):
         outs = _outs({name: _show(home, commit, name) for name in RECORDS})
-        if RAW in outs and snapshots.name_them(outs[RAW]):
+        if RAW in outs and must_go(outs[RAW]):
             commits.add(commit)
             doomed |= _used(cache, outs)
         else:
-            kept |= _used(cache, outs)
+            rest.append(outs)
+    kept = _used(cache, present)
+    for outs in rest:
+        given = {path: md5 for path, md5 in outs.items() if path in (RAW, CHAMPION)}
+        # a run's first commit, made to register, records the deliveries of the night before beside its own training
+        kept |= _used(cache, given) | (_used(cache, outs) - doomed)
     worktree.remove_left_over(home, keep="")
     remote = sum(_from_remote(home, name, doomed - kept) for name in _remotes(home))
     gone = [path for path in (cache / "files" / "md5").glob("??/*") if path.parent.name + path.name not in kept]

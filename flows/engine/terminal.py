@@ -21,7 +21,9 @@ from nightmarket.contracts import InputError
 from tasks import settings, storage
 
 ASKING = ("campaign", "launch")
-FLOWS = ("nightly", "retrain", "deliver", "search", "find", "reproduce", "promote", "rollback", "forget", *ASKING)
+ALONE = {"forget": "flows.engine.forgetting", "rotate": "flows.engine.rotation"}
+"""On a terminal alone, with a night of their own."""
+FLOWS = ("nightly", "retrain", "deliver", "search", "find", "reproduce", "promote", "rollback", *ALONE, *ASKING)
 FLUSH_S = 10.0
 
 
@@ -37,9 +39,9 @@ def main(flow: str = "", arguments: list[str] | None = None) -> int:
             raise InputError(f"there is no such flow; there are {', '.join(FLOWS)}")
         if flow == "find":  # asked and answered here: no run, no server
             return importlib.import_module("flows.engine.lookup").from_terminal(storage.home(), arguments)
-        if flow == "forget":
+        if flow in ALONE:
             night = functools.partial(_run, "nightly", lambda _: {})
-            return importlib.import_module("flows.engine.forgetting").from_terminal(storage.home(), arguments, night)
+            return importlib.import_module(ALONE[flow]).from_terminal(storage.home(), arguments, night)
         if flow in ASKING:  # their options are those of the form, so the flow is read first
             return _run(flow, lambda found: questions.parameters(found, arguments))
         parameters = _parameters(flow, arguments)

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from flows.engine import server, worktree
 from nightmarket.contracts import InputError
 from tasks import storage
-from tasks.pseudonyms import Pseudonyms, customer_key
+from tasks.pseudonyms import Pseudonyms, customer_keys
 
 STORES = ("data", "artifacts", "exports", "mlruns", ".nightmarket", ".prefect", ".runs", ".dvc")
 SHOWN = 8
@@ -122,7 +122,7 @@ def _rows_of(path: Path, pseudonyms: Collection[str]) -> tuple[list[list[str]], 
         return rows, []
     place = rows[0].index(OWN)
     ids = pa.array([row[place] if len(row) > place else "" for row in rows[1:]], pa.string())
-    hashed = Pseudonyms(customer_key())(ids).cast(pa.string()).to_pylist()
+    hashed = Pseudonyms(customer_keys())(ids).cast(pa.string()).to_pylist()
     theirs = [one in pseudonyms or own in pseudonyms for one, own in zip(hashed, ids.to_pylist(), strict=True)]
     kept = [row for row, their in zip(rows[1:], theirs, strict=True) if not their]
     return [rows[0], *kept], [row for row, their in zip(rows[1:], theirs, strict=True) if their]
@@ -142,6 +142,19 @@ def from_database(path: Path, pseudonyms: Collection[str]) -> int:
                 where = " OR ".join(f'instr(CAST("{column}" AS TEXT), ?) > 0' for column in columns)
                 given = [pseudonym[:SHOWN]] * len(columns)
                 number += base.execute(f'DELETE FROM "{table}" WHERE {where}', given).rowcount
+        base.commit()
+        base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return number
+
+
+def clear_database(path: Path) -> int:
+    """Delete all that Prefect's runs said, overwritten on disk; how many rows."""
+    if not path.exists():
+        return 0
+    with closing(sqlite3.connect(path, timeout=60)) as base:
+        base.execute("PRAGMA secure_delete = ON")
+        there = {name for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        number = sum(base.execute(f'DELETE FROM "{table}"').rowcount for table in TOLD if table in there)
         base.commit()
         base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return number

@@ -111,6 +111,7 @@ def _made_from(record: Mapping[str, Any]) -> Facts:
         ("DVC lock hash", tags.get("lock_hash", "not on record")),
         ("parameters", f"{len(made['params'])} values, SHA-256 {_params_hash(run, decision)}"),
         ("data fingerprint", run.get("data_fingerprint", "not on record")),
+        *([("customers' key", run["key_id"])] if "key_id" in run else []),
         ("validation", f"{run.get('validation', 'not on record')}, {run.get('validation_expectations', '?')} checks"),
     ]
     if window:

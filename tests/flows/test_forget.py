@@ -35,10 +35,10 @@ STAGES = {
     + """
 def run(settings):
     from tasks import forgotten
-    from tasks.pseudonyms import Pseudonyms, customer_key
+    from tasks.pseudonyms import Pseudonyms, customer_keys
 
     ids = pa.array((storage.home() / "source.csv").read_text().split())
-    hashed = Pseudonyms(customer_key(), forgotten.digests())
+    hashed = Pseudonyms(customer_keys(), forgotten.digests())
     rows = pa.record_batch({"customer_id": hashed(ids), "spend": list(range(len(ids)))})
     table = pa.Table.from_batches([hashed.without_forgotten(rows, "customer_id")])
     storage.write_table(table, storage.RAW / "customers.parquet")
@@ -50,6 +50,12 @@ def run(settings):
     storage.write_table(table, storage.ARTIFACTS / "validate/customers.parquet")
     storage.write_table(table.drop(["customer_id"]), storage.ARTIFACTS / "validate/by_number.parquet")
     Path("artifacts/validate/clean.csv").write_text("rows " + str(table.num_rows))
+""",
+    "report": HEAD
+    + """
+def run(settings):
+    table = storage.read_table(storage.ARTIFACTS / "validate/customers.parquet")
+    storage.write_table(table.add_column(0, "rank", table["spend"]), storage.ARTIFACTS / "report/lists.parquet")
 """,
 }
 CUSTOMERS = [f"member-{number}" for number in range(40)]
@@ -92,7 +98,7 @@ def test_nothing_names_a_forgotten_customer_and_the_others_stay(shop):
     project, remote = shop
     home = project.home
     cache = home / ".dvc/cache/files/md5"
-    code = "for id in ('member-7', 'member-8'): print(Pseudonyms(customer_key())._of(id))"
+    code = "for id in ('member-7', 'member-8'): print(Pseudonyms(customer_keys())._of(id))"
     theirs, other = read(project, code)
     (home / "exports/spring").mkdir(parents=True)
     sent = pa.table({"customer_id": [theirs, other], "day": ["1", "2"]})

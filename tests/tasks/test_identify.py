@@ -5,14 +5,14 @@ import pytest
 
 from nightmarket.contracts import InputError
 from tasks import identify, storage
-from tasks.pseudonyms import Pseudonyms, customer_key
+from tasks.pseudonyms import Pseudonyms, customer_keys
 
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """An export of customers 007, =1+1 and 9, whose ids are hashes."""
     monkeypatch.setenv("NIGHTMARKET_HOME", str(tmp_path))
-    hashes = Pseudonyms(customer_key())(pa.array(["007", "=1+1", "9"])).cast(pa.string())
+    hashes = Pseudonyms(customer_keys())(pa.array(["007", "=1+1", "9"])).cast(pa.string())
     table = pa.table({"customer_id": hashes, "offer": ["a", "b", "c"]})
     storage.write_table(table, tmp_path / "exports/spring/send.parquet")
     (tmp_path / "members.csv").write_text("会员号,name\n007,x\n=1+1,y\n7,z\n")
@@ -38,7 +38,7 @@ def test_the_wrong_column_or_key_is_said_in_one_line(home):
 
 
 def test_a_shops_own_customers_are_found_by_its_name(home):
-    hashes = Pseudonyms(customer_key())(pa.array(["007", "8"]), "shanghai:").cast(pa.string())
+    hashes = Pseudonyms(customer_keys())(pa.array(["007", "8"]), "shanghai:").cast(pa.string())
     table = pa.table({"customer_id": hashes, "offer": ["a", "b"]})
     storage.write_table(table, home / "exports/spring/send.parquet")
     with pytest.raises(InputError, match="none of the 3 ids"):
