@@ -1,7 +1,7 @@
 """`python -m tasks.identify NAME IDS.csv --column COLUMN`: an export with the shop's own customer ids.
 
-A hash cannot be turned back; the shop's list of ids is hashed by its keys, old ones too, and compared. Only whoever may read the key
-can do this, and the file that it writes says who the customers are: keep it as you keep such lists.
+A hash cannot be turned back; the shop's list of ids is hashed by its keys, old ones too, and compared. Only whoever
+may read the keys can do this, and the file that it writes says who the customers are: keep it as you keep such lists.
 """
 
 import argparse
