@@ -16,7 +16,7 @@ from prefect.states import Crashed, Failed
 from flows.engine import page, webhook
 from flows.engine.stage import StageError
 from nightmarket.contracts import InputError
-from tasks import storage
+from tasks import redaction, storage
 
 METRICS = Path("artifacts/evaluate/metrics.json")
 REPORT = Path("artifacts/report/index.html")
@@ -140,9 +140,10 @@ def in_one_line(flow: Callable[P, Awaitable[Any]]) -> Callable[P, Awaitable[Any]
             line = str(error)
         except Exception as error:
             if not isinstance(error, OSError | _dvc_error()):
-                raise
+                raise redaction.redactor().of_error(error) from None
             line = f"{type(error).__name__}: {' '.join(str(error).split())}"
             get_run_logger().debug("where it happened", exc_info=True)
+        line = redaction.redactor()(line)
         get_run_logger().error("%s", line)
         return Failed(message=line)
 

@@ -191,7 +191,7 @@ def _configure(home: Path, tree: Path, cache: Path) -> None:
 
     local = tree / ".dvc" / "config.local"
     if (home / ".dvc" / "config.local").exists():
-        shutil.copyfile(home / ".dvc" / "config.local", local)
+        shutil.copy(home / ".dvc" / "config.local", local)
     settings = Config(str(home / ".dvc"), validate=False)
     main = Path(settings.get("cache", {}).get("dir") or home / ".dvc" / "cache")
     with Config(str(tree / ".dvc"), validate=False).edit("local") as own:

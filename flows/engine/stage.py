@@ -16,6 +16,7 @@ from prefect.states import Completed
 
 from flows.engine import dag, process
 from nightmarket.contracts import InputError
+from tasks import redaction
 
 BAD_INPUT = 2
 """`python -m tasks X` exits so when data or settings are wrong: the next attempt would fail in the same way."""
@@ -40,6 +41,7 @@ def _without_traceback(record: logging.LogRecord) -> bool:
     return True
 
 
+redaction.install()
 for _name in ("prefect.task_runs", "prefect.flow_runs"):
     logging.getLogger(_name).addFilter(_without_traceback)
 
@@ -56,7 +58,13 @@ def stage_task(stage: dag.Stage, work: Callable[[], Awaitable[Any]], about: str 
     """
 
     async def run() -> Any:
-        return await work()
+        try:
+            return await work()
+        except Exception as error:
+            clean = redaction.redactor().of_error(error)
+            if clean is error:
+                raise
+            raise clean from None
 
     return task(
         name=stage.name,
@@ -98,8 +106,10 @@ async def run_command(name: str, command: list[str], *, tree: Path, env: Mapping
     """
     logger = get_run_logger()
     said: list[str] = []
+    clean = redaction.redactor()
 
     def on_line(line: str) -> None:
+        line = clean(line)
         said.append(line)
         del said[:-200]
         if not CHATTER.match(line):

@@ -1,10 +1,13 @@
 """The one place that posts to NIGHTMARKET_WEBHOOK_URL. The address may carry a token, so it is never repeated."""
 
+import http.client
 import json
 import os
 import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from tasks import redaction
 
 TIMEOUT_S = 10
 
@@ -17,8 +20,9 @@ def post(body: Mapping[str, Any], warn: Callable[..., None]) -> bool:
     try:
         request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
         urllib.request.urlopen(request, timeout=TIMEOUT_S).close()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         said = str(error).replace(url, "the address")
-        warn("the webhook of NIGHTMARKET_WEBHOOK_URL did not take the message: %s", said)
+        known = redaction.redactor()(said) if isinstance(error, OSError) else "it is no address"  # which they repeat
+        warn("the webhook of NIGHTMARKET_WEBHOOK_URL did not take the message: %s", known)
         return False
     return True

@@ -70,7 +70,7 @@ def _with_uncommitted_changes(home: Path) -> str:
 def _same_file(source: Path, target: Path) -> None:
     if source.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
+        shutil.copy(source, target)  # who may read it too
     else:
         target.unlink(missing_ok=True)
 
@@ -79,7 +79,7 @@ def _configure_dvc(home: Path, tree: Path) -> None:
     """The main checkout's local settings (remotes, credentials) and its cache; what a remote gives is checked."""
     from dvc.config import Config
 
-    _same_file(home / ".dvc" / "config.local", tree / ".dvc" / "config.local")
+    _same_file(home / ".dvc" / "config.local", tree / ".dvc" / "config.local")  # which may hold passwords
     remotes = Config(str(home / ".dvc"), validate=False).get("remote", {})
     with Config(str(tree / ".dvc"), validate=False).edit("local") as local:
         local.setdefault("cache", {})["dir"] = str(cache(home))

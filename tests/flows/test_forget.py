@@ -71,7 +71,7 @@ def read(project, *what):
 def shop(project):
     """Two nights with forty customers, one of them in an export, a page on record, Prefect's tables and a remote."""
     home = project.home
-    for name in ("pseudonyms", "forgotten", "card", "promotion", "challenger"):
+    for name in ("card", "promotion", "challenger"):
         shutil.copyfile(ROOT / f"tasks/{name}.py", home / f"tasks/{name}.py")
     for name, text in STAGES.items():
         (home / f"tasks/{name}.py").write_text(text)
