@@ -38,7 +38,7 @@ QUICK = {
     "disk": 0,
 }
 """A part of which there is to be nothing is left out."""
-LANES = (("kills", "corruptions", "malformed"), ("stack", "registry", "races", "disk", "fuzz"), ("waits",))
+LANES = (("kills", "corruptions", "malformed", "planted"), ("stack", "registry", "races", "disk", "fuzz"), ("waits",))
 """What runs beside what; what waits most of its time has a lane of its own."""
 
 Say = Callable[[str], None]
@@ -75,6 +75,10 @@ def part(name: str, folder: Path, seed: int, much: dict[str, int], say: Say) -> 
         from bench.faults import waits
 
         return vars(waits.bounded(folder, say))
+    if name == "planted":
+        from bench.faults import planted
+
+        return planted.search_all(folder, seed, small=much["stack"] == 0, say=say)
     if name == "malformed":
         from bench.faults import malformed
 
@@ -121,6 +125,9 @@ def summary(parts: dict[str, Any], seed: int) -> dict[str, Any]:
         "full_disks_wrong": sum(bool(one) for one in full.values()),
         "longest_wait_s": max(parts.get("waits", {}).get("seconds", {}).values(), default=0),
         "waits_wrong": len(parts.get("waits", {}).get("wrong", [])),
+        "planted_secrets": parts.get("planted", {}).get("secrets", 0),
+        "planted_customers": parts.get("planted", {}).get("customers", 0),
+        "planted_found": len(parts.get("planted", {}).get("wrong", [])),
         "seed": seed,
         "machine": machine(("dvc", "mlflow", "prefect", "pyarrow")),
     }
@@ -201,6 +208,7 @@ def main() -> int:
                 print(f"{name}: {one}")
     print(json.dumps(line))
     wrong = ("violations", "races_wrong", "false_alarms", "odd_inputs_wrong", "full_disks_wrong", "waits_wrong")
+    wrong += ("planted_found",)
     lost = line["corruptions"] - line["corruptions_found"] + line["malformed"] - line["malformed_caught"]
     return bool(lost + sum(line[name] for name in wrong))
 

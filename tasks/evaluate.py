@@ -28,6 +28,8 @@ OUT = storage.ARTIFACTS / "evaluate"
 FINETUNE = storage.ARTIFACTS / "finetune"
 OURS, PLANNED = "nightmarket", "nightmarket_plan"
 PLACES = 20
+FEWEST = 20
+"""Fewer customers than this are no group to show."""
 MIN_AUDIENCE = 5
 Metrics = dict[str, NDArray[np.float64]]
 log = logging.getLogger("nightmarket")
@@ -242,7 +244,7 @@ def _by_department(
     for code in largest:
         wanted = np.bincount(owner[department[items] == code], minlength=indptr.size - 1).astype(np.float64)
         held = (hit & (department[np.maximum(found, 0)] == code)).sum(axis=1)
-        if not wanted.any():
+        if (wanted > 0).sum() < FEWEST:
             continue
         share = np.where(wanted > 0, held / np.maximum(wanted, 1), np.nan)
         by_department[names[code]] = bootstrap(share, settings.seed, settings.num_resamples)._asdict() | {

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from nightmarket.contracts import ATTRIBUTE_PREFIX, BY_NAME, TABLES, Column, InputError, Table, arrow_schema
 from tasks.sources import BATCH_ROWS, Feed
-from tasks.sources.text_files import TextFile
+from tasks.sources.text_files import TextFile, looks_like_a_value
 from tasks.sources.values import EXPECTED, BadValues, WrongType, convert
 from tasks.streams import sha256
 
@@ -279,4 +279,7 @@ class Plan:
 
 
 def _list(names: list[str]) -> str:
+    """Names of columns; none of them where one looks like a customer's value, as in a file without a header."""
+    if any(looks_like_a_value(name) for name in names):
+        return f"{len(names)} columns, whose names look like values: is the first line the header?"
     return ", ".join(names[:15]) + (" …" if len(names) > 15 else "")

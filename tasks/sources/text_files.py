@@ -17,6 +17,11 @@ BLOCK = 1 << 24
 csv.field_size_limit(1 << 30)
 
 
+def looks_like_a_value(name: str) -> bool:
+    """Whether a column's name may be a customer's number, date or address that stands where the header should."""
+    return bool(re.search(r"\d{3}|@|\d[-/.:]\d", name))
+
+
 def encoding(path: Path) -> str:
     """`utf-8-sig` or `gb18030`, for the whole file.
 
@@ -105,7 +110,8 @@ class TextFile:
             raise InputError(f"{path.name} is empty: the first line must name the columns")
         for name in self.columns:
             if self.columns.count(name) > 1:
-                raise InputError(f"{path.name}: two columns are named '{name}'; rename one")
+                known = "alike, by what looks like a value" if looks_like_a_value(name) else f"'{name}'"
+                raise InputError(f"{path.name}: two columns are named {known}; rename one")
 
     def types(self) -> dict[str, pa.DataType]:
         """Everything is text."""

@@ -361,6 +361,11 @@ BROKEN_LINE = '"a\nb",1,2024-01-01,1\na,1,2024-02-30,1\n'
         ("customer_id,timestamp\na,2024-01-01\n", "has no column 'product_id' (it has customer_id, timestamp)"),
         ("", "events.csv is empty: the first line must name the columns"),
         ("a,a\n1,2\n", "two columns are named 'a'"),
+        (
+            "ada@kunde.example,7,2024-01-01,1\n",
+            "(it has 4 columns, whose names look like values: is the first line",
+        ),
+        ("+8619977000,+8619977000\n", "two columns are named alike, by what looks like a value; rename one"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused_by_file_column_count_and_line(place, capsys, content, says):
