@@ -43,7 +43,7 @@ ADDRESSES = {
     "DATABASE_URL": "postgresql://ada:{}@db.example/shop",
     "REDIS_URL": "redis://:{}@cache.example/0",
     "SENTRY_DSN": "https://{}@errors.example/1",
-    "PIP_INDEX_URL": "https://ada:{}@packages.example/simple",
+    "PIP_INDEX_URL": "https://ada:{}@packages.example/shop",
     "AZURE_STORAGE_CONNECTION_STRING": "DefaultEndpointsProtocol=https;AccountName=shop;AccountKey={};",
 }
 LOCAL = """\
