@@ -362,8 +362,8 @@ BROKEN_LINE = '"a\nb",1,2024-01-01,1\na,1,2024-02-30,1\n'
         ("", "events.csv is empty: the first line must name the columns"),
         ("a,a\n1,2\n", "two columns are named 'a'"),
         (
-            "ada@kunde.example,7,2024-01-01,1\n",
-            "(it has 4 columns, whose names look like values: is the first line",
+            "customer_id,ada@kunde.example,quantity\n",
+            "(it has 3 columns, whose names look like values: is the first line",
         ),
         ("+8619977000,+8619977000\n", "two columns are named alike, by what looks like a value; rename one"),
     ],
