@@ -244,7 +244,6 @@ def trouble(home: Path) -> Sequence[tuple[str, tuple[str, ...], bool, Callable[[
         ("a row too long", ("nightly",), False, changed(tables / "customers.csv", long_row)),
         ("a wrong value", ("nightly", "--set", "register.no=1"), False, nothing),
         ("a wrong version", ("promote", "--version", "99", "--reason", "to see"), False, nothing),
-        ("a night after all", ("nightly",), True, nothing),
     )
 
 
