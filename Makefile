@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 PYTHON ?= $(shell PATH=$$(echo "$$PATH" | tr ':' '\n' | grep -vxF '$(CURDIR)/$(BIN)' | paste -sd: -); \
     command -v python3.11 || command -v python3.12 || command -v python3)
 
-.PHONY: help nightly test ui card reproduce promote rollback forget rotate setup environment
+.PHONY: help nightly test ui card reproduce promote rollback forget rotate prune setup environment
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/'
@@ -59,3 +59,6 @@ forget: setup  ## remove a customer from data, history, cache and exports: make 
 
 rotate: setup  ## a new key for customers' names: make rotate REASON="..."; LEAKED=1 when a key got out
 	@$(BIN)/python -m flows rotate --reason "$$REASON" $${LEAKED:+--leaked} $${WHO:+--who "$$WHO"}
+
+prune: setup  ## let go old runs and data that nothing needs: make prune; only look: make prune DRY_RUN=yes
+	@$(BIN)/python -m flows prune $${DRY_RUN:+--dry-run}

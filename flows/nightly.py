@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.engine import alerts, terminal
+from flows.engine import alerts, prune, terminal
 from flows.engine.form import BusinessDate, Force, Overrides, WaitMinutes
 from flows.engine.outcome import Outcome, in_one_line, post_failure, show
 from flows.engine.run import open_run
@@ -35,6 +35,7 @@ async def nightly(
         outcome = run.finish("retrain", "deliver")
         await show(run.tree, outcome)
         await alerts.tell("nightly", run, outcome)
+        await prune.after_night(run)
         return outcome
 
 

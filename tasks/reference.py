@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from nightmarket.contracts import TABLES, Column, Table
-from tasks.settings import MACHINE, STAGES, STEPS, settings_model
+from tasks.settings import MACHINE, RETENTION, STAGES, STEPS, settings_model
 
 DOCUMENT = Path("docs/bring-your-tables.md")
 BEGIN, END = "<!-- contract: begin -->", "<!-- contract: end -->"
@@ -50,7 +50,7 @@ def _meaning(column: Column) -> str:
 def parameters() -> str:
     """Every section and key of params.yaml with its default and what it does."""
     lines = []
-    for name in (MACHINE, "snapshot", *(stage for stage in (*STAGES, *STEPS) if stage != "snapshot")):
+    for name in (MACHINE, RETENTION, "snapshot", *(stage for stage in (*STAGES, *STEPS) if stage != "snapshot")):
         lines += [f"### {name}", "", "| key | default | |", "|---|---|---|"]
         for key, field in settings_model(name).model_fields.items():
             default = "" if field.is_required() else field.get_default(call_default_factory=True)

@@ -53,8 +53,22 @@ class Machine(StageSettings):
         raise ValueError("must be a whole number from 1 to 1024, or auto")
 
 
-MACHINE = "machine"
-"""The one section that belongs to no stage."""
+class Retention(StageSettings):
+    """How long what no registered version needs is kept; results do not depend on it, so it is a parameter of none."""
+
+    days: int | None = Field(
+        30, ge=1, le=36_500, description="that runs and their data are kept which no version needs; null: for ever"
+    )
+    refused_days: int | None = Field(
+        None, ge=1, le=36_500, description="that versions are kept which the gate refused; null: for ever"
+    )
+    shared: bool = Field(
+        False, description="delete from DVC's remotes too, and from a cache outside the checkout, which others may use"
+    )
+
+
+MACHINE, RETENTION = "machine", "retention"
+"""The sections that belong to no stage."""
 
 
 def machine(path: Path = Path("params.yaml")) -> Machine:
@@ -62,10 +76,15 @@ def machine(path: Path = Path("params.yaml")) -> Machine:
     return Machine.model_validate(check(sections(path), MACHINE, path).model_dump())
 
 
+def retention(path: Path = Path("params.yaml")) -> Retention:
+    """The section `retention`; InputError as `load` raises it."""
+    return Retention.model_validate(check(sections(path), RETENTION, path).model_dump())
+
+
 def settings_model(name: str) -> type[StageSettings]:
-    """The settings class of a stage or step, or of the machine."""
-    if name == MACHINE:
-        return Machine
+    """The settings class of a stage or step, or of a section that belongs to none."""
+    if name in (MACHINE, RETENTION):
+        return Machine if name == MACHINE else Retention
     return importlib.import_module(f"tasks.{name}").Settings
 
 
@@ -92,7 +111,7 @@ def sections(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected one section per stage, found {type(content).__name__}")
-    known = (*STAGES, *STEPS, MACHINE)
+    known = (*STAGES, *STEPS, MACHINE, RETENTION)
     for section in content:
         if section not in known:
             raise InputError(f"{path}: unknown section '{section}'; there are {', '.join(known)}")

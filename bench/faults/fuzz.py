@@ -103,7 +103,7 @@ def _hung(*_: Any) -> None:
 
 
 def _settings(draw: random.Random) -> Any:
-    section = draw.choice((*settings.STAGES, *settings.STEPS, settings.MACHINE))
+    section = draw.choice((*settings.STAGES, *settings.STEPS, settings.MACHINE, settings.RETENTION))
     known = list(settings.settings_model(section).model_fields)
     content = {draw.choice([*known, text(draw)]): value(draw) for _ in range(draw.randint(1, 3))}
     return settings.check({section: content}, section)

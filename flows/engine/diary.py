@@ -1,4 +1,4 @@
-"""The nights on record: .nightmarket/nights.jsonl, one line per run, only ever added to.
+"""The nights on record: .nightmarket/nights.jsonl, one line per run; after each night, those of long ago go.
 
 A stage is a function of its files, so what must be remembered from night to night is written here, after the stages,
 by the flow that holds the run lock.
@@ -10,11 +10,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tasks import storage
+
 NIGHTS = "nights.jsonl"
 WINDOW = 5
 """Last nights that decide whether a retrain is due."""
 ENOUGH = 2
 """Drifted nights among them that make it due."""
+KEPT = 400
+"""Nights on record: a year, to compare with, and a little."""
 
 
 def path(home: Path) -> Path:
@@ -53,6 +57,21 @@ def rows(home: Path) -> list[dict[str, Any]]:
         if isinstance(row, dict):
             found.append(row)
     return found
+
+
+def trim(home: Path) -> int:
+    """Leave the last `KEPT` nights, and the last retrain, on record; how many lines went. Under the run lock."""
+    known = rows(home)
+    oldest = min(sorted({str(row["night"]) for row in known if row.get("night")})[-KEPT:], default="")
+    last = last_retrain(home)
+    kept = [row for row in known if str(row.get("night") or row.get("at", "")) >= oldest or row.get("at") == last]
+    if len(kept) == len(known):
+        return 0
+    text = "".join(json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n" for row in kept)
+    with storage.replacing(path(home), len(text.encode())) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.chmod(0o600)
+    return len(known) - len(kept)
 
 
 def nights(home: Path) -> list[dict[str, Any]]:

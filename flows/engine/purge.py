@@ -1,13 +1,10 @@
 """Take away every older copy of the shop's data in which certain customers stand: cache, remotes, run folders."""
 
-import contextlib
 import dataclasses
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-import yaml
-
-from flows.engine import dag, objects, traces, worktree
+from flows.engine import objects, traces, worktree
 from flows.engine.worktree import RECORDS
 from nightmarket.contracts import InputError
 from tasks import storage
@@ -71,11 +68,12 @@ def purge(home: Path, must_go: Callable[[str], bool], why: str, say: Callable[[s
         # a run's first commit, made to register, records the deliveries of the night before beside its own training
         kept |= _used(cache, given) | (_used(cache, outs) - doomed)
     worktree.remove_left_over(home, keep="")
-    remote = sum(_from_remote(home, name, doomed - kept) for name in _remotes(home))
+    remote = sum(objects.from_remote(home, name, doomed - kept) for name in objects.remotes(home))
     gone = [path for path in (cache / "files" / "md5").glob("??/*") if path.parent.name + path.name not in kept]
     for path in gone:
         path.unlink()
-    _forget_runs(cache, kept)
+    objects.forget_entries(cache, lambda md5: md5 not in kept)
+    storage.hook("forget.purged")
     say(f"{len(gone):,} objects of the cache and {remote:,} of remotes removed")
     return Purged(frozenset(commits), len(gone), remote)
 
@@ -102,27 +100,3 @@ def _show(home: Path, commit: str, name: str) -> str:
         return worktree.git(home, "show", f"{commit}:{name}")
     except InputError:
         return ""
-
-
-def _remotes(home: Path) -> list[str]:
-    with dag.repo(home) as repo:
-        return list(repo.config["remote"])
-
-
-def _from_remote(home: Path, name: str, doomed: set[str]) -> int:
-    with dag.repo(home) as repo:
-        odb = repo.cloud.get_remote_odb(name=name, hash_name="md5")
-        there = list(odb.oids_exist(sorted(doomed)))
-        for md5 in there:
-            odb.delete(md5)
-        return len(there)
-
-
-def _forget_runs(cache: Path, kept: set[str]) -> None:
-    """Entries of DVC's run-cache that lead to objects which are gone."""
-    for path in [one for one in (cache / "runs").glob("*/*/*") if one.is_file()]:
-        with contextlib.suppress(OSError, ValueError, yaml.YAMLError):
-            outs = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("outs", [])
-            if any(str(out.get("md5")) not in kept for out in outs):
-                path.unlink()
-    storage.hook("forget.purged")

@@ -15,8 +15,11 @@ from pathlib import Path
 from flows.engine import access
 from flows.engine.process import GUARD
 from nightmarket.contracts import InputError
+from tasks.settings import Retention, retention
 
 START_S = 120.0
+LOG_BYTES = 10_000_000
+"""A log of more is put aside as `.1`, in place of the one before, when its program starts anew."""
 LOOPBACK = "127.0.0.1"
 
 
@@ -64,10 +67,25 @@ def _environment(home: Path, port: int, ui: bool) -> dict[str, str]:
         "PREFECT_UI_API_URL": f"http://{LOOPBACK}:{port}/api",
         "PREFECT_SERVER_UI_ENABLED": str(ui).lower(),
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{LOOPBACK}:{port}",
+        **history(home),
         "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
         # a server that lives for one run has nothing to schedule; the one of `make ui` has
         "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": str(ui).lower(),
         "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": str(ui).lower(),
+    }
+
+
+def history(home: Path) -> dict[str, str]:
+    """How long a server of ours keeps runs that have ended, with their logs: Prefect's own vacuum, on its start and
+    every hour. A params.yaml that cannot be read is the run's to complain of."""
+    policy = Retention()
+    with contextlib.suppress(InputError):
+        policy = retention(home / "params.yaml")
+    if policy.days is None:
+        return {}
+    return {
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(policy.days * 86_400),
     }
 
 
@@ -92,6 +110,8 @@ def start_guarded(
     command: list[str], *, env: Mapping[str, str], log: Path, cwd: Path | None = None
 ) -> subprocess.Popen[bytes]:
     """Start a long-lived process under the guard, its output in a file."""
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        log.replace(log.with_name(f"{log.name}.1"))
     with log.open("ab") as output:
         return subprocess.Popen(
             [sys.executable, "-I", "-S", str(GUARD), *command],

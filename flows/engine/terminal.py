@@ -23,7 +23,19 @@ from tasks import settings, storage
 ASKING = ("campaign", "launch")
 ALONE = {"forget": "flows.engine.forgetting", "rotate": "flows.engine.rotation"}
 """On a terminal alone, with a night of their own."""
-FLOWS = ("nightly", "retrain", "deliver", "search", "find", "reproduce", "promote", "rollback", *ALONE, *ASKING)
+FLOWS = (
+    "nightly",
+    "retrain",
+    "deliver",
+    "search",
+    "find",
+    "reproduce",
+    "promote",
+    "rollback",
+    "prune",
+    *ALONE,
+    *ASKING,
+)
 FLUSH_S = 10.0
 
 
@@ -39,6 +51,8 @@ def main(flow: str = "", arguments: list[str] | None = None) -> int:
             raise InputError(f"there is no such flow; there are {', '.join(FLOWS)}")
         if flow == "find":  # asked and answered here: no run, no server
             return importlib.import_module("flows.engine.lookup").from_terminal(storage.home(), arguments)
+        if flow == "prune":
+            return importlib.import_module("flows.engine.prune").from_terminal(storage.home(), arguments)
         if flow in ALONE:
             night = functools.partial(_run, "nightly", lambda _: {})
             return importlib.import_module(ALONE[flow]).from_terminal(storage.home(), arguments, night)

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from flows.engine import dag
 from nightmarket.contracts import InputError
@@ -21,10 +22,14 @@ IDENTITY = ("-c", "user.name=nightmarket", "-c", "user.email=nightmarket@localho
 """A fresh machine has no git identity, and a run must not fail for it."""
 
 
-def git(root: Path, *arguments: str) -> str:
-    """Run git there and return its output; InputError with git's own line when it refuses."""
+def git(root: Path, *arguments: str, given: str | None = None) -> str:
+    """Run git there and return its output; InputError with git's own line when it refuses.
+
+    given   what git reads from standard input
+    """
     command = ("git", *IDENTITY, "-C", str(root), *arguments)
-    done = subprocess.run(command, capture_output=True, text=True, env=_plain_environment())
+    how: dict[str, Any] = {"capture_output": True, "text": True, "errors": "replace", "env": _plain_environment()}
+    done = subprocess.run(command, **how, input=given)
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()
         raise InputError(f"git {arguments[0]} in {root}: {said[-1]}")

@@ -38,7 +38,7 @@ def test_a_stage_has_one_name_in_six_places(stage):
 
 def test_dvc_yaml_and_params_yaml_hold_no_other_names():
     assert tuple(DAG) == settings.STAGES
-    assert set(PARAMS) == {settings.MACHINE, *settings.STAGES, *settings.STEPS}
+    assert set(PARAMS) == {settings.MACHINE, settings.RETENTION, *settings.STAGES, *settings.STEPS}
 
 
 def test_the_flow_runs_each_stage_under_its_own_name():

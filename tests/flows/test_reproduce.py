@@ -153,7 +153,13 @@ def registered(new_project):
     raw.mkdir(parents=True)
     (raw / "events.csv").write_text("customer,item\n" + "1,2\n" * 9)
     tables = {"events": {"rows": 9, "sha256": "ab" * 32}}
-    snapshot = {"as_of": "2018-01-01", "source": "folder", "fingerprint": "cd" * 32, "tables": tables}
+    snapshot = {
+        "as_of": "2018-01-01",
+        "source": "folder",
+        "fingerprint": "cd" * 32,
+        "key_id": "ef" * 4,
+        "tables": tables,
+    }
     (raw / "snapshot.json").write_text(json.dumps(snapshot))
     made(project, "-m", "dvc", "add", "--quiet", "data/raw")
     made(project, "-m", "dvc", "repro", "--quiet")
