@@ -93,6 +93,16 @@ def named(home: Path, without: Collection[Ref], commits: Collection[str]) -> set
     return found.union(*(_listed(home, cache, md5) for md5 in found if md5.endswith(".dir")))
 
 
+def others(home: Path) -> set[str]:
+    """The MD5 of every object that a record of the user's own names, in any commit or at hand."""
+    tips = worktree.git(home, "for-each-ref", "--format=%(objectname)").splitlines()
+    own = [f":(exclude){name}" for name in worktree.RECORDS]
+    texts = [_committed(home, tips, own), *_present(home, own)]
+    found = {md5 for text in texts for md5 in MD5.findall(text)}
+    cache = worktree.cache(home)
+    return found.union(*(objects.listed(cache, md5).values() for md5 in found))
+
+
 def _there(home: Path, commits: Collection[str]) -> list[str]:
     """Those of the commits that this repository has."""
     if not commits:
@@ -102,17 +112,17 @@ def _there(home: Path, commits: Collection[str]) -> list[str]:
     return [line.split()[0] for line in lines if line.split()[1:2] == ["commit"]]
 
 
-def _committed(home: Path, tips: Collection[str]) -> str:
+def _committed(home: Path, tips: Collection[str], without: Collection[str] = ()) -> str:
     """The text of every record in every commit that these reach, or that a reflog does."""
     how = ("rev-list", "--stdin", "--objects", "--full-history", "--reflog")
-    lines = worktree.git(home, *how, "--", *RECORDS, given="\n".join(tips)).splitlines()
+    lines = worktree.git(home, *how, "--", *RECORDS, *without, given="\n".join(tips)).splitlines()
     blobs = {line.split(" ", 1)[0] for line in lines if line.endswith((".dvc", "dvc.lock"))}
     return worktree.git(home, "cat-file", "--batch", given="\n".join(sorted(blobs)) + "\n") if blobs else ""
 
 
-def _present(tree: Path) -> Iterator[str]:
+def _present(tree: Path, without: Collection[str] = ()) -> Iterator[str]:
     """The text of every record that lies in a checkout, committed or not."""
-    for name in worktree.git(tree, "ls-files", "-z", "-co", "--exclude-standard", "--", *RECORDS).split("\0"):
+    for name in worktree.git(tree, "ls-files", "-z", "-co", "--exclude-standard", "--", *RECORDS, *without).split("\0"):
         if name and (tree / name).is_file():
             yield (tree / name).read_text(encoding="utf-8")
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from flows.engine import objects, traces, worktree
+from flows.engine import kept, objects, traces, worktree
 from flows.engine.worktree import RECORDS
 from nightmarket.contracts import InputError
 from tasks import storage
@@ -39,7 +39,9 @@ class Snapshots:
 
 
 def purge(home: Path, must_go: Callable[[str], bool], why: str, say: Callable[[str], None]) -> Purged:
-    """Remove all objects that neither the present checkout nor a run with another snapshot uses. Under the run lock.
+    """Remove all objects that no checkout, run with another snapshot or record of the user's own uses.
+
+    Under the run lock.
 
     must_go   of the MD5 of a snapshot's folder: whether it goes, because it `why`
 
@@ -62,17 +64,17 @@ def purge(home: Path, must_go: Callable[[str], bool], why: str, say: Callable[[s
             doomed |= _used(cache, outs)
         else:
             rest.append(outs)
-    kept = _used(cache, present)
+    staying = kept.others(home) | _used(cache, present)
     for outs in rest:
         given = {path: md5 for path, md5 in outs.items() if path in (RAW, CHAMPION)}
         # a run's first commit, made to register, records the deliveries of the night before beside its own training
-        kept |= _used(cache, given) | (_used(cache, outs) - doomed)
+        staying |= _used(cache, given) | (_used(cache, outs) - doomed)
     worktree.remove_left_over(home, keep="")
-    remote = sum(objects.from_remote(home, name, doomed - kept) for name in objects.remotes(home))
-    gone = [path for path in (cache / "files" / "md5").glob("??/*") if path.parent.name + path.name not in kept]
+    remote = sum(objects.from_remote(home, name, doomed - staying) for name in objects.remotes(home))
+    gone = [path for path in (cache / "files" / "md5").glob("??/*") if path.parent.name + path.name not in staying]
     for path in gone:
         path.unlink()
-    objects.forget_entries(cache, lambda md5: md5 not in kept)
+    objects.forget_entries(cache, lambda md5: md5 not in staying)
     storage.hook("forget.purged")
     say(f"{len(gone):,} objects of the cache and {remote:,} of remotes removed")
     return Purged(frozenset(commits), len(gone), remote)

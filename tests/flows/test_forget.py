@@ -120,6 +120,9 @@ def test_nothing_names_a_forgotten_customer_and_the_others_stay(shop):
     client = MlflowClient(f"sqlite:///{home}/mlruns/mlflow.db", f"sqlite:///{home}/mlruns/mlflow.db")
     client.create_registered_model("nightmarket")
     client.create_model_version("nightmarket", "x", tags={"commit": project.git("rev-parse", second)})
+    (home / "notes.txt").write_text("the user's own")
+    assert project.command("-m", "dvc", "add", "--quiet", "notes.txt").returncode == 0
+    own = (home / "notes.txt.dvc").read_text().split("md5: ")[1].split()[0]
     before = {"cache": objects(cache), "remote": objects(remote / "files/md5")}
 
     done = project.command("-m", "flows", "forget", "--customer", "nobody-at-all")
@@ -154,6 +157,7 @@ def test_nothing_names_a_forgotten_customer_and_the_others_stay(shop):
     assert "data_removed" in client.get_model_version("nightmarket", "1").tags
     found = [path for path in home.rglob("*") if path.is_file() and theirs.encode() in path.read_bytes()]
     assert found == []
+    assert own in objects(cache)
     listed = json.loads(project.private("forgotten.json").read_text())["customers"]
     assert len(listed) == 2
     gone = project.git("show", f"{second}:data/raw.dvc")
