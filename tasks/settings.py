@@ -131,3 +131,5 @@ def check(content: dict[str, Any], name: str, path: Path = Path("params.yaml")) 
             fields = f"; {name} has {', '.join(settings_model(name).model_fields)}" if len(first["loc"]) == 1 else ""
             raise InputError(f"{path}: unknown key '{where}'{more}{fields}") from None
         raise InputError(f"{path}: {where}: {first['msg']}{more}") from None
+    except UnicodeEncodeError:  # YAML and JSON can say half of a character, as "\ud800"
+        raise InputError(f"{path}: {name}: a key or text holds half of a character (a lone surrogate)") from None

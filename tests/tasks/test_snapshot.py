@@ -439,6 +439,7 @@ def test_a_link_that_leaves_the_folder_is_refused(place, capsys):
     [
         ({"foldr": "x"}, "unknown key 'snapshot.foldr'"),
         ({"time_zone": "Europe/Nowhere"}, "'Europe/Nowhere' is not a time zone"),
+        ({"time_zone": "\ud800"}, "holds half of a character"),
         ({"business_date": "soon"}, "snapshot.business_date"),
         ({"mapping": {"sales": {"a": "b"}}}, "there is no table 'sales'"),
         ({"mapping": {"events": {"customer": "b"}}}, "there is no column 'customer'"),
