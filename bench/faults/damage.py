@@ -106,9 +106,7 @@ def _environment(folder: Path) -> dict[str, str]:
 
 def corruptions(folder: Path, seed: int, wanted: int, say: Callable[[str], None]) -> Found:
     """Damage `wanted` bytes over DVC's cache and remote, a stage's inputs, tables, weights and what nights share."""
-    logging.getLogger("nightmarket").setLevel(logging.ERROR)
-    for noisy in ("dvc", "dvc_data", "dvc_objects"):  # what it says of a damaged listing is not for us
-        logging.getLogger(noisy).setLevel(logging.CRITICAL + 1)
+    logging.disable(logging.ERROR)  # what DVC says of a damaged listing is not for us
     project(folder, seed)
     os.chdir(folder)
     os.environ["NIGHTMARKET_HOME"] = str(folder)

@@ -41,14 +41,12 @@ stages:
 
 CHAINS: tuple[tuple[str, ...], ...] = (
     ("lock.taken", "lock.named", "worktree.added", "worktree.record:2", "worktree.filled", "run.ready"),
-    ("swap.flushed", "run.snapshot", "run.tracked", "inputs.known", "file.written:3:half", "swap.swapped"),
+    ("swap.flushed", "run.snapshot", "run.tracked", "inputs.known", "swap.swapped"),
     ("file.renamed:8", "stage.ran", "run.stage", "commit.begin", "commit.added", "commit.made"),
-    ("run.registered", "run.noted", "run.tracked:2", "publish.begin", "publish.record:1", "publish.recorded"),
+    ("run.registered", "publish.begin", "publish.record:1", "publish.recorded"),
     ("publish.copied", "publish.champion", "publish.filled", "publish.done", "run.ended", "worktree.leaving"),
     ("register.followed", "register.recorded"),
-    ("register.promoted",),
     ("champion.filled",),
-    ("register.told",),
 )
 """Kills of one night in the order in which it passes them; after each chain the night is run to its end.
 

@@ -38,3 +38,23 @@ def test_the_figures_of_the_documentation_are_those_of_the_last_run():
     for name, number in found.items():
         if name not in ("seed", "machine"):
             assert f"| `{name}` | {number:,} |" in page, name
+
+
+def test_the_figures_of_the_readme_are_those_of_the_last_run():
+    found = json.loads(RESULTS.read_text(encoding="utf-8"))["summary"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for line in (
+        "processes killed at {hooks} named moments, {kills_of_the_whole_stack} of them in whole nights; lost, "
+        "half-written or wrong | {kills:,}; {violations}",
+        "bytes flipped or cut in cache, remote, tables and weights; found before use | {corruptions:,}; "
+        "{corruptions_found:,}",
+        "rounds of four racing promotions; wrong | {races}; {races_wrong}",
+        "stages on a full disk; old state lost or bytes not named | {full_disks}; {full_disks_wrong}",
+        "classes of broken tables; stopped or set aside; message with file, column and row | {malformed}; "
+        "{malformed_caught}; {malformed_located}",
+        "good days; false alarms | {valid_days}; {false_alarms}",
+        "odd inputs; that end in more than a line | {odd_inputs:,}; {odd_inputs_wrong}",
+        "planted secrets and customers; found anywhere | {planted_secrets} and {planted_customers}; {planted_found}",
+        "longest wait for a Prefect server or MLflow that is gone | {longest_wait_s:.0f} s",
+    ):
+        assert line.format(**found) in readme, line
