@@ -55,6 +55,6 @@ def test_the_figures_of_the_readme_are_those_of_the_last_run():
         "good days; false alarms | {valid_days}; {false_alarms}",
         "odd inputs; that end in more than a line | {odd_inputs:,}; {odd_inputs_wrong}",
         "planted secrets and customers; found anywhere | {planted_secrets} and {planted_customers}; {planted_found}",
-        "longest wait for a Prefect server or MLflow that is gone | {longest_wait_s:.0f} s",
+        "longest wait for a Prefect server or MLflow that is gone | {longest_wait_s} s",
     ):
         assert line.format(**found) in readme, line
