@@ -28,11 +28,10 @@ class Browser:
         self.process = subprocess.Popen(given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         told = profile / "DevToolsActivePort"
         deadline = time.monotonic() + 60
-        while not (told.exists() and told.read_text().strip()):
-            assert time.monotonic() < deadline, "Chromium did not start"
+        while not (tabs := _tabs(told)):  # the file is there a moment before the port and the page are
+            assert time.monotonic() < deadline, f"Chromium did not start (exit code {self.process.poll()})"
             time.sleep(0.05)
-        with urlopen(f"http://127.0.0.1:{told.read_text().split()[0]}/json", timeout=20) as answer:
-            tab = next(tab for tab in json.load(answer) if tab["type"] == "page")
+        tab = tabs[0]
         self.socket = connect(tab["webSocketDebuggerUrl"], max_size=None)
         self.number, self.events = 0, []
 
@@ -75,3 +74,11 @@ class Browser:
             self.socket.close()
         self.process.terminate()
         self.process.wait(20)
+
+
+def _tabs(told: Path) -> list[dict[str, Any]]:
+    """Pages of the browser that wrote its port there; none while it starts."""
+    with contextlib.suppress(OSError, IndexError):
+        with urlopen(f"http://127.0.0.1:{told.read_text().split()[0]}/json", timeout=20) as answer:
+            return [tab for tab in json.load(answer) if tab["type"] == "page"]
+    return []
