@@ -78,7 +78,8 @@ class Browser:
 
 def _tabs(told: Path) -> list[dict[str, Any]]:
     """Pages of the browser that wrote its port there; none while it starts."""
-    with contextlib.suppress(OSError, IndexError):
+    try:
         with urlopen(f"http://127.0.0.1:{told.read_text().split()[0]}/json", timeout=20) as answer:
             return [tab for tab in json.load(answer) if tab["type"] == "page"]
-    return []
+    except (OSError, IndexError):
+        return []
