@@ -13,7 +13,7 @@ import yaml
 from prefect import flow, get_run_logger
 from prefect.artifacts import acreate_table_artifact
 
-from flows.engine import lock, outcome, terminal
+from flows.engine import lock, mlflow_rows, outcome, terminal
 from flows.engine.form import Metric, Minutes, NumTrials, SearchName, SearchSpace, Seed, WaitMinutes, Windows
 from flows.engine.outcome import METRICS, OURS, in_one_line, post_failure
 from flows.engine.run import open_run
@@ -161,7 +161,7 @@ async def _recorded(home: Path, study: Study, wait_minutes: float) -> AsyncItera
         if held.dead:
             await outcome.bury(held.dead)
         uri, artifacts = f"sqlite:///{folder / 'mlflow.db'}", (folder / "artifacts").as_uri()
-        runs = Trials(uri, artifacts, "nightmarket search", study.name, study.parent)
+        runs = Trials(uri, artifacts, mlflow_rows.SEARCHES, study.name, study.parent)
         runs.reap()
     study.parent = runs.parent
     space = {one.key: dataclasses.asdict(one) for one in study.plan.space}

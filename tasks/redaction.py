@@ -70,13 +70,16 @@ def install() -> None:
 
     def record(*args: object, **kwargs: object) -> logging.LogRecord:
         made = make(*args, **kwargs)
-        said, clean = made.getMessage(), redactor()
-        if clean(said) != said:
-            made.msg, made.args = clean(said), ()
+        try:
+            said, clean = made.getMessage(), redactor()
+        except (TypeError, ValueError):
+            return made  # a line that does not fit its arguments is the handler's to complain of, not the caller's
+        if (plain_said := clean(said)) != said:
+            made.msg, made.args = plain_said, ()
         if made.exc_info and made.exc_info[0] is not None:
             trace = plain.formatException(made.exc_info)
-            if clean(trace) != trace:
-                made.exc_info, made.exc_text = None, clean(trace)
+            if (plain_trace := clean(trace)) != trace:
+                made.exc_info, made.exc_text = None, plain_trace
         return made
 
     record.redacts = True  # type: ignore[attr-defined]

@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import hmac
 import io
 import os
 import shutil
@@ -13,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks import storage
-from tasks.pseudonyms import HEX_DIGITS, key_id
+from tasks.pseudonyms import Pseudonyms, key_id
 
 OWN, RECEIPT = "customer_id", "receipt.json"
 Rename = Callable[[str], str]
@@ -36,12 +35,13 @@ def exports(home: Path, keys: Sequence[bytes]) -> int:
         since = ids.index(about.get("key_id", ids[0])) + 1
         if since == len(keys):
             continue
+        later = Pseudonyms(keys[since:])
         fresh = receipt.parent.with_name(f".{receipt.parent.name}.{os.getpid()}.new")
         shutil.rmtree(fresh, ignore_errors=True)
         shutil.copytree(receipt.parent, fresh)
         for path in sorted(fresh.rglob("*")):
             if path.suffix in (".csv", ".parquet") and ".identified" not in path.name:
-                _rewrite(path, lambda name, since=since: renamed(name, keys[since:]))
+                _rewrite(path, lambda name, later=later: later.under_each_key(name)[-1])
         for name, facts in about.get("files", {}).items():
             facts["sha256"] = hashlib.sha256((fresh / name).read_bytes()).hexdigest()
         storage.write_json({**about, "key_id": ids[-1]}, fresh / RECEIPT)
@@ -49,13 +49,6 @@ def exports(home: Path, keys: Sequence[bytes]) -> int:
         storage.hook("rotate.export")
         number += 1
     return number
-
-
-def renamed(name: str, keys: Sequence[bytes]) -> str:
-    """A customer's name after these keys came."""
-    for key in keys:
-        name = hmac.digest(key, name.encode(), "sha256").hex()[:HEX_DIGITS]
-    return name
 
 
 def _rewrite(path: Path, rename: Rename) -> None:

@@ -31,24 +31,19 @@ from tasks.settings import sections
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("tasks", "nightmarket", "flows", "constraints.txt", "pyproject.toml", "prefect.yaml", "dvc.yaml")
-SMALL = """\
+SMALL = f"""\
 stages:
   validate:
     cmd: python -m tasks validate
     deps: [data/raw]
     outs: [artifacts/validate]
-    meta: {timeout_s: 300, retries: 0}
+    meta: {{timeout_s: 300, retries: 0}}
   rank:
     cmd: python -m bench.faults.planted train
     deps: [artifacts/validate]
     outs: [artifacts/prepare, artifacts/finetune, artifacts/rank, artifacts/evaluate]
-    meta: {timeout_s: 300, retries: 0}
-  report:
-    cmd: python -m bench.faults.toy report
-    deps: [artifacts/rank, data/champion/receipt.json, data/champion/manifest.json]
-    outs: [artifacts/report]
-    meta: {phase: deliver, timeout_s: 300, retries: 0}
-"""
+    meta: {{timeout_s: 300, retries: 0}}
+{stack.REPORT}"""
 """The stages of the small part: the snapshot and `validate`, which see the shop's tables, are the real ones."""
 
 PARAMS: dict[str, Any] = {

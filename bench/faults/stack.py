@@ -17,6 +17,14 @@ from tasks import manifest, storage
 
 ROOT = Path(__file__).resolve().parents[2]
 LOGIN = "bench:for-one-session-only"
+REPORT = """\
+  report:
+    cmd: python -m bench.faults.toy report
+    deps: [artifacts/rank, data/champion/receipt.json, data/champion/manifest.json]
+    outs: [artifacts/report]
+    meta: {phase: deliver, timeout_s: 300, retries: 0}
+"""
+"""The stage `report` of a small project."""
 FILES = {
     "dvc.yaml": """\
 stages:
@@ -25,12 +33,8 @@ stages:
     deps: [data/raw/events.parquet, data/raw/products.parquet, data/raw/snapshot.json]
     outs: [artifacts/validate, artifacts/prepare, artifacts/finetune, artifacts/rank, artifacts/evaluate]
     meta: {timeout_s: 300, retries: 0}
-  report:
-    cmd: python -m bench.faults.toy report
-    deps: [artifacts/rank, data/champion/receipt.json, data/champion/manifest.json]
-    outs: [artifacts/report]
-    meta: {phase: deliver, timeout_s: 300, retries: 0}
-""",
+"""
+    + REPORT,
     "params.yaml": "snapshot: {source: folder, folder: tables}\nregister: {}\n",
     ".gitignore": "__pycache__/\n/mlruns/\n/.runs/\n/.prefect/\n/.nightmarket/\n/tables/\n/data/raw\n/data/champion\n"
     "/data/.*\n/artifacts/\n",

@@ -27,8 +27,12 @@ def path(home: Path) -> Path:
 
 
 def add(home: Path, row: Mapping[str, Any]) -> None:
-    """Append one line and flush it to disk; half a line that a kill left is closed first."""
-    target = path(home)
+    """One line more on record."""
+    append(path(home), row)
+
+
+def append(target: Path, row: Mapping[str, Any]) -> None:
+    """Append one line of JSON and flush it to disk; half a line that a kill left is closed first."""
     target.parent.mkdir(parents=True, exist_ok=True)
     line = json.dumps(row, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
     descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)

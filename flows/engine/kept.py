@@ -10,13 +10,12 @@ import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from flows.engine import objects, worktree
+from flows.engine import objects, publish, worktree
 from nightmarket.contracts import InputError
 
 RUNS = "refs/runs/"
 MD5 = re.compile(r"\b[0-9a-f]{32}\b(?:\.dir\b)?")
 RECORDS = ("*.dvc", "*dvc.lock", ":(exclude).dvc")
-JOURNAL = Path(".nightmarket/publishing.json")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,8 +85,8 @@ def named(home: Path, without: Collection[Ref], commits: Collection[str]) -> set
     tips += _there(home, commits)
     paths = [Path(line.removeprefix("worktree ")) for line in trees if line.startswith("worktree ")]
     texts = [_committed(home, tips), *(text for path in paths if path.is_dir() for text in _present(path))]
-    if (home / JOURNAL).exists():
-        texts.append((home / JOURNAL).read_text(encoding="utf-8"))
+    if (begun := publish.journal(home)).exists():
+        texts.append(begun.read_text(encoding="utf-8"))
     found = {md5 for text in texts for md5 in MD5.findall(text)}
     cache = worktree.cache(home)
     return found.union(*(_listed(home, cache, md5) for md5 in found if md5.endswith(".dir")))

@@ -46,23 +46,23 @@ def publish(home: Path, tree: Path, name: str, *, started_from: str, say: Say) -
         "recorded": sorted(str(path.relative_to(home)) for path in _outputs_as_recorded(home)),
     }
     storage.hook("publish.begin")
-    storage.write_json(intent, _journal(home))
+    storage.write_json(intent, journal(home))
     _finish(home, intent, say)
     return True
 
 
 def resume(home: Path, say: Say) -> bool:
     """Finish a publication that a kill cut short; False where none was. Under the run lock."""
-    journal = _journal(home)
+    begun = journal(home)
     try:
-        intent = json.loads(journal.read_text(encoding="utf-8"))
+        intent = json.loads(begun.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        journal.unlink(missing_ok=True)
+        begun.unlink(missing_ok=True)
         return False
     found, run = objects.records(home), intent["run"]
     if any(found.get(record) not in (intent["old"].get(record), intent["new"].get(record)) for record in RECORDS):
         say(f"{run} was killed while it was published, and its records were changed since; they are left alone")
-        journal.unlink()
+        begun.unlink()
         return False
     say(f"{run} was killed while it was published; its publication is finished now")
     _finish(home, intent, say)
@@ -84,7 +84,7 @@ def _finish(home: Path, intent: dict[str, Any], say: Say) -> None:
         storage.hook("publish.champion")
         repo.checkout(force=True, allow_missing=True)
     storage.hook("publish.filled")
-    _journal(home).unlink()
+    journal(home).unlink()
     storage.hook("publish.done")
 
 
@@ -132,7 +132,8 @@ def _set_aside(path: Path, home: Path, name: str, say: Say) -> None:
     say(f"{relative} held changes that DVC does not know; moved to {target.relative_to(home)}")
 
 
-def _journal(home: Path) -> Path:
+def journal(home: Path) -> Path:
+    """Where it stands what is being published."""
     return home / ".nightmarket" / "publishing.json"
 
 

@@ -9,7 +9,6 @@ import asyncio
 import datetime
 import getpass
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from flows.engine import approval, form, lock, objects, purge, server, traces, worktree
+from flows.engine import approval, diary, form, lock, objects, purge, server, traces, worktree
 from nightmarket.contracts import InputError
 from tasks import manifest, renaming, storage
 from tasks.pseudonyms import add_key, customer_keys, key_id
@@ -128,16 +127,9 @@ def _without_older_pages(home: Path) -> int:
 def _record(line: dict[str, Any]) -> None:
     """One line per rotation; one that is there already is not repeated."""
     path = storage.private(RECORD)
-    text = json.dumps(line, sort_keys=True, ensure_ascii=False) + "\n"
-    there = path.read_text(encoding="utf-8") if path.exists() else ""
-    if text in there:
-        return
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        os.write(descriptor, ("\n" * bool(there and not there.endswith("\n")) + text).encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    text = json.dumps(line, sort_keys=True, ensure_ascii=False)
+    if not path.exists() or text + "\n" not in path.read_text(encoding="utf-8"):
+        diary.append(path, line)
 
 
 def _say(text: str) -> None:

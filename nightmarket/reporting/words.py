@@ -175,7 +175,7 @@ def reason(said: str) -> str:
     """A gate's reason as a sentence, tasks by their titles."""
     for task, (title, _) in TASKS.items():
         said = said.replace(f"{task} ndcg@10", f"{title}: NDCG@10")
-    return f"{said[:1].upper()}{said[1:]}."
+    return sentence(said)
 
 
 def sentence(said: str) -> str:

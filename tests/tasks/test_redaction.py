@@ -71,3 +71,9 @@ def test_an_error_keeps_its_kind(clean):
     assert repr(clean.of_error(error)) == "ValueError('refused: [redacted]')"
     plain = ValueError("refused")
     assert clean.of_error(plain) is plain
+
+
+def test_a_line_that_does_not_fit_its_arguments_ends_nobody(monkeypatch):
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    redaction.install()
+    logging.getLogger("anybody").error("%d rows", "many")
