@@ -49,10 +49,14 @@ class Settings(StageSettings):
         description="train a second forest that knows the promotions of the target weeks; it is used where the plan of "
         "those weeks lies in the tables, and judged beside the one without",
     )
-    launch_leaf_rows: int = Field(30, ge=1, description="the same for launches, which have few buyers to learn from")
-    launch_l2: float = Field(5.0, ge=0, description="L2 penalty for launches")
-    launch_trees: int = Field(200, ge=1, le=5000, description="trees of the ranker for products without sales")
-    keep_launch: float = Field(0.02, gt=0, le=1, description="share of unbought customer-launch pairs that train")
+    launch_trees: int = Field(600, ge=1, le=5000, description="trees of the ranker for products without sales")
+    launch_learning_rate: float = Field(
+        0.025, gt=0, le=1, description="shrinkage for launches: few buyers to learn from, so many small steps"
+    )
+    launch_leaf_rows: int = Field(100, ge=1, description="rows that a leaf must hold, for launches")
+    launch_l2: float = Field(50.0, ge=0, description="L2 penalty for launches")
+    launch_feature_share: float = Field(0.25, gt=0, le=1, description="share of the features a tree sees, for launches")
+    keep_launch: float = Field(0.01, gt=0, le=1, description="share of unbought customer-launch pairs that train")
 
 
 def run(settings: Settings) -> None:
@@ -89,7 +93,12 @@ def run(settings: Settings) -> None:
         forests["ranker_plan"] = fit(parts, names, names, trees, "ranker with the plan")
     if any(part.label.any() for part in launch_parts):
         few = replace(
-            trees, num_trees=settings.launch_trees, min_leaf_rows=settings.launch_leaf_rows, l2=settings.launch_l2
+            trees,
+            num_trees=settings.launch_trees,
+            learning_rate=settings.launch_learning_rate,
+            min_leaf_rows=settings.launch_leaf_rows,
+            l2=settings.launch_l2,
+            feature_share=settings.launch_feature_share,
         )
         forests["launch"] = fit(launch_parts, scene.launch_features, scene.launch_features, few, "launch")
     calibration = _calibration(settings, parts, names)

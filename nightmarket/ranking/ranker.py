@@ -54,6 +54,7 @@ class Trees:
     l2: float
     seed: int
     objective: Literal["binary", "lambdarank"] = "binary"
+    feature_share: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def fit(parts: list[TrainingRows], names: list[str], features: list[str], trees:
         "learning_rate": trees.learning_rate,
         "min_data_in_leaf": min(trees.min_leaf_rows, max(1, label.size // 200)),
         "lambda_l2": trees.l2,
-        "feature_fraction": 0.5,
+        "feature_fraction": trees.feature_share,
         "max_bin": 63,
         "verbosity": -1,
         "seed": trees.seed,
