@@ -6,6 +6,7 @@ import numpy as np
 from implicit.als import AlternatingLeastSquares
 from implicit.bpr import BayesianPersonalizedRanking
 from implicit.nearest_neighbours import BM25Recommender, CosineRecommender
+from scipy import sparse
 
 from bench.peers.shop import Ints, Shop
 
@@ -24,8 +25,18 @@ class _Implicit:
     def fit(self, shop: Shop) -> None:
         """Fit on the (C, sold items) matrix of `weight`."""
         self._items = np.flatnonzero(shop.sold).astype(np.int32)
-        self._rows = shop.weighted(self.weight)[:, self._items].tocsr()
+        self._rows = self.matrix(shop)
         self.model.fit(self._rows, show_progress=False)
+
+    def matrix(self, shop: Shop) -> sparse.csr_matrix:
+        """(C, sold items); `lines` has an entry per purchase line, the other weights one per pair."""
+        if self.weight != "lines":
+            return shop.weighted(self.weight)[:, self._items].tocsr()
+        order = np.lexsort((shop.item, shop.customer))
+        place = np.searchsorted(self._items, shop.item[order]).astype(np.int32)
+        indptr = np.searchsorted(shop.customer[order], np.arange(shop.num_customers + 1)).astype(np.int32)
+        shape = (shop.num_customers, self._items.size)
+        return sparse.csr_matrix((np.ones(place.size, np.float32), place, indptr), shape=shape)
 
     def recommend(self, customers: Ints, num: int, task: str) -> Ints:
         """(B, K); implicit fills short lists with scores of 0 or of -max, which are cut here."""
@@ -48,7 +59,21 @@ class Als(_Implicit):
 
 
 class Bpr(_Implicit):
-    """Bayesian personalised ranking (Rendle et al., 2009)."""
+    """Bayesian personalised ranking (Rendle et al., 2009).
+
+    The library draws negatives by how often a product is in the matrix, so popularity cancels out of the scores;
+    prior 1 adds its logarithm to the products' biases again, 0 leaves the library as it is.
+    """
+
+    def __init__(self, seed: int, prior: float = 0.0, **settings: Any) -> None:
+        super().__init__(seed, **settings)
+        self.prior = prior
+
+    def fit(self, shop: Shop) -> None:
+        """With the weight `lines` a pair stands in the matrix once for every purchase line and is drawn as often."""
+        super().fit(shop)
+        entries = np.maximum(np.bincount(self._rows.indices, minlength=self._items.size), 1)
+        self.model.item_factors[:, -1] += self.prior * np.log(entries)
 
     def make(self, seed: int, **settings: Any) -> BayesianPersonalizedRanking:
         """implicit.bpr"""

@@ -1,4 +1,4 @@
-"""Adapters for RecBole: its data set, model and trainer, on the products with at least five purchase lines."""
+"""Adapters for RecBole: its data set, model and trainer, on the products with at least LEAST_LINES purchase lines."""
 
 import contextlib
 import logging
@@ -19,14 +19,15 @@ from recbole.utils import init_seed
 
 from bench.peers.shop import Ints, Scores, Scoring, Shop
 
-LEAST_LINES = 5
-NO_SPLIT = {"split": {"RS": [1, 0, 0]}, "order": "TO", "group_by": None, "mode": "full"}
+LEAST_LINES = 20
+NO_SPLIT = {"split": {"RS": [1, 0, 0]}, "group_by": None, "mode": "full"}
 
 
 class _RecBole(Scoring):
     """Writes RecBole's atomic file into a temporary folder, trains, and scores batches of customers."""
 
     name: str
+    value: str
 
     def config(self) -> dict[str, Any]:
         """Settings of the model."""
@@ -34,6 +35,10 @@ class _RecBole(Scoring):
 
     def lines(self, shop: Shop) -> np.ndarray:
         """(M,) lines of the shop that are written."""
+        raise NotImplementedError
+
+    def values(self, shop: Shop, lines: np.ndarray) -> np.ndarray:
+        """(M,) the column `value` of these lines."""
         raise NotImplementedError
 
     def train(self, config: Config, dataset: Any) -> Any:
@@ -45,10 +50,9 @@ class _RecBole(Scoring):
         lines = self.lines(shop)
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
             Path("shop").mkdir()
-            stamp = np.arange(lines.size)
-            rows = np.stack([shop.customer[lines], shop.item[lines], stamp], axis=1)
-            head = "user_id:token\titem_id:token\ttimestamp:float"
-            np.savetxt("shop/shop.inter", rows, fmt="%d", delimiter="\t", header=head, comments="")
+            rows = np.stack([shop.customer[lines], shop.item[lines], self.values(shop, lines)], axis=1)
+            head = f"user_id:token\titem_id:token\t{self.value}:float"
+            np.savetxt("shop/shop.inter", rows, fmt=["%d", "%d", "%.9g"], delimiter="\t", header=head, comments="")
             config = Config(self.name, "shop", config_dict=self._config(folder))
             init_seed(config["seed"], config["reproducibility"])
             logging.getLogger().setLevel(logging.ERROR)
@@ -65,11 +69,12 @@ class _RecBole(Scoring):
     def _config(self, folder: str) -> dict[str, Any]:
         base = {
             "data_path": folder,
-            "load_col": {"inter": ["user_id", "item_id", "timestamp"]},
+            "load_col": {"inter": ["user_id", "item_id", self.value]},
             "use_gpu": False,
             "show_progress": False,
         }
-        base |= {"checkpoint_dir": f"{folder}/saved", "state": "ERROR", "eval_args": NO_SPLIT, "seed": self.seed}
+        base |= {"checkpoint_dir": f"{folder}/saved", "state": "ERROR", "seed": self.seed}
+        base |= {"eval_args": NO_SPLIT | {"order": "TO" if self.value == "timestamp" else "RO"}}
         return base | {"train_neg_sample_args": None} | self.config()
 
     def _spread(self, scores: np.ndarray, customers: Ints) -> Scores:
@@ -81,29 +86,37 @@ class _RecBole(Scoring):
 
 
 class SasRec(_RecBole):
-    """SASRec with full softmax: `samples` next-product targets an epoch, drawn from each customer's last 100 lines."""
+    """SASRec with full softmax on `samples` of the lines that open a basket, among each customer's last 400.
 
-    name, reach, span = "SASRec", 100, 30
+    The lines of a basket stand in random order, so that the line which opens it is any of the basket.
+    """
 
-    def __init__(self, seed: int, hidden_size: int, dropout: float, learning_rate: float, samples: int, epochs: int):
-        self.seed, self.samples, self.epochs = seed, samples, epochs
-        self.settings = {"hidden_size": hidden_size, "inner_size": 4 * hidden_size, "learning_rate": learning_rate}
+    name, value, reach, span = "SASRec", "timestamp", 400, 50
+
+    def __init__(self, seed: int, layers: int, dropout: float, samples: int, batch: int, epochs: int, **settings: Any):
+        self.seed, self.samples, self.batch, self.epochs = seed, samples, batch, epochs
+        self.settings = settings | {"n_layers": layers, "inner_size": 4 * settings["hidden_size"]}
         self.settings |= {"hidden_dropout_prob": dropout, "attn_dropout_prob": dropout}
 
     def config(self) -> dict[str, Any]:
         """Full softmax as RecBole has it by default."""
-        fixed = {"MAX_ITEM_LIST_LENGTH": self.span, "train_batch_size": 512, "epochs": self.epochs, "loss_type": "CE"}
-        return self.settings | fixed
+        fixed = {"MAX_ITEM_LIST_LENGTH": self.span, "train_batch_size": self.batch, "loss_type": "CE"}
+        return self.settings | fixed | {"epochs": self.epochs}
 
     def lines(self, shop: Shop) -> np.ndarray:
         """The last `reach` frequent lines of each customer."""
-        lines = np.flatnonzero(shop.frequent(LEAST_LINES))
+        lines = shop.sequence(np.flatnonzero(shop.frequent(LEAST_LINES)), self.seed)
         owner = shop.customer[lines]
         back = np.searchsorted(owner, owner, side="right") - 1 - np.arange(owner.size)
         return lines[back < self.reach]
 
+    def values(self, shop: Shop, lines: np.ndarray) -> np.ndarray:
+        """Places in time; those that open a basket are kept for the training."""
+        self._opens = np.diff(shop.basket[lines], prepend=-1) != 0
+        return np.arange(lines.size)
+
     def train(self, config: Config, dataset: Any) -> Any:
-        """RecBole's trainer on a random part of its augmented samples."""
+        """RecBole's trainer on a random part of its augmented samples; a sample's time is that of its target."""
         history = dataset.inter_feat
         sequences = {
             int(user): items["item_id"].to_numpy()[-self.span :]
@@ -111,14 +124,15 @@ class SasRec(_RecBole):
         }
         self._sequences = sequences
         whole = dataset.build()[0]
-        drawn = np.random.default_rng(self.seed).permutation(len(whole.inter_feat))[: self.samples]
+        opening = np.flatnonzero(self._opens[whole.inter_feat["timestamp"].numpy().astype(np.int64)])
+        drawn = np.random.default_rng(self.seed).permutation(opening)[: self.samples]
         part = whole.copy(whole.inter_feat[drawn])
         model = SASRec(config, part)
         Trainer(config, model).fit(TrainDataLoader(config, part, None, shuffle=True), saved=False, verbose=False)
         return model
 
     def scores(self, customers: Ints) -> Scores:
-        """(B, I) the next product after each customer's last 30 lines."""
+        """(B, I) the next product after each customer's last lines."""
         sequence = torch.zeros((customers.size, self.span), dtype=torch.int64)
         length = torch.ones(customers.size, dtype=torch.int64)
         for row, user in enumerate(self._user[customers]):
@@ -131,18 +145,18 @@ class SasRec(_RecBole):
 
 
 class MultiVae(_RecBole):
-    """Mult-VAE (Liang et al., 2018) on distinct pairs."""
+    """Mult-VAE (Liang et al., 2018) on distinct pairs; the library's own matrix is `binary`, others are put in."""
 
-    name = "MultiVAE"
+    name, value = "MultiVAE", "weight"
 
-    def __init__(self, seed: int, hidden: int, latent_dimension: int, learning_rate: float, epochs: int) -> None:
-        self.seed, self.epochs = seed, epochs
-        self.settings = {"mlp_hidden_size": [hidden], "latent_dimension": latent_dimension}
-        self.settings |= {"learning_rate": learning_rate}
+    def __init__(self, seed: int, hidden: int, epochs: int, batch: int, weight: str, **settings: Any) -> None:
+        self.seed, self.epochs, self.batch, self.weight = seed, epochs, batch, weight
+        self.settings = settings | {"mlp_hidden_size": [hidden]}
 
     def config(self) -> dict[str, Any]:
-        """Annealed over the training's own steps."""
-        return self.settings | {"epochs": self.epochs, "train_batch_size": 256, "total_anneal_steps": 10 * self.epochs}
+        """Annealed over some half of the training."""
+        fixed = {"epochs": self.epochs, "train_batch_size": self.batch}
+        return self.settings | fixed | {"total_anneal_steps": self.epochs * (1200 // self.batch)}
 
     def lines(self, shop: Shop) -> np.ndarray:
         """The first frequent line of each pair."""
@@ -150,10 +164,15 @@ class MultiVae(_RecBole):
         pair = shop.customer[lines].astype(np.int64) * shop.num_items + shop.item[lines]
         return lines[np.sort(np.unique(pair, return_index=True)[1])]
 
+    def values(self, shop: Shop, lines: np.ndarray) -> np.ndarray:
+        """Strength of each pair."""
+        return np.asarray(shop.weighted(self.weight)[shop.customer[lines], shop.item[lines]]).ravel()
+
     def train(self, config: Config, dataset: Any) -> Any:
         """RecBole's trainer, whole customers a batch."""
         whole = dataset.build()[0]
         model = MultiVAE(config, whole)
+        model.history_item_id, model.history_item_value, _ = whole.history_item_matrix(value_field=self.value)
         Trainer(config, model).fit(UserDataLoader(config, whole, None, shuffle=True), saved=False, verbose=False)
         return model
 

@@ -61,6 +61,14 @@ class Shop:
         """(N,) lines of the products with at least `num` lines."""
         return np.bincount(self.item, minlength=self.num_items)[self.item] >= num
 
+    def sequence(self, lines: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+        """(M,) the given lines by customer, then basket, those of a basket in random order.
+
+        As exported a basket is sorted by product, which a model of sequences learns in place of what is bought next.
+        """
+        chance = np.random.default_rng(seed).permutation(lines.size)
+        return lines[np.lexsort((chance, self.basket[lines], self.customer[lines]))]
+
     def matrix(self, weights: NDArray[np.float32] | None = None) -> sparse.csr_matrix:
         """(C, I) sums per customer and item of the weights (N,), by default the number of lines."""
         data = np.ones(self.item.size, np.float32) if weights is None else weights

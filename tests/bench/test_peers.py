@@ -139,6 +139,18 @@ def test_weights_tell_old_purchases_from_new_ones():
         one.weighted("square")
 
 
+def test_a_sequence_keeps_the_baskets_in_time_and_shuffles_the_lines_of_a_basket(shop):
+    lines = np.flatnonzero(shop.item != 3)
+    found = shop.sequence(lines, seed=1)
+    assert sorted(found) == lines.tolist()
+    owner, basket = shop.customer[found], shop.basket[found]
+    assert (np.diff(owner) >= 0).all()
+    assert (np.diff(basket)[np.diff(owner) == 0] >= 0).all()
+    rising = np.diff(shop.item[found])[(np.diff(basket) == 0) & (np.diff(owner) == 0)] > 0
+    assert 0.4 < rising.mean() < 0.6
+    assert (found == shop.sequence(lines, seed=1)).all()
+
+
 def test_a_search_begins_with_the_default_and_stops_at_either_budget():
     entry = Entry("x", "m:C", {"a": 2}, {"a": list(range(20))})
     budget = tuning.Budget(most_settings=6, most_cpu_seconds=50.0)
