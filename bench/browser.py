@@ -4,6 +4,7 @@ import base64
 import contextlib
 import json
 import shutil
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -14,7 +15,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 QUIET = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--remote-debugging-port=0",
+    "--disable-component-update", "--disable-sync", "--hide-scrollbars",
 )  # fmt: skip
 
 
@@ -24,12 +25,16 @@ class Browser:
     def __init__(self, profile: Path) -> None:
         from websockets.sync.client import connect
 
-        given = [CHROMIUM, *QUIET, f"--user-data-dir={profile}", "about:blank"]
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        given = [CHROMIUM, *QUIET, f"--remote-debugging-port={port}", f"--user-data-dir={profile}", "about:blank"]
         self.process = subprocess.Popen(given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        told = profile / "DevToolsActivePort"
-        deadline = time.monotonic() + 60
-        while not (tabs := _tabs(told)):  # the file is there a moment before the port and the page are
-            assert time.monotonic() < deadline, f"Chromium did not start (exit code {self.process.poll()})"
+        deadline = time.monotonic() + 120
+        while not (tabs := _tabs(port)):  # no port while it starts, no page for a moment after
+            if time.monotonic() > deadline:
+                ended = self.process.poll()
+                self.process.kill()
+                raise AssertionError(f"Chromium did not start in two minutes (exit code {ended})")
             time.sleep(0.05)
         tab = tabs[0]
         self.socket = connect(tab["webSocketDebuggerUrl"], max_size=None)
@@ -76,10 +81,10 @@ class Browser:
         self.process.wait(20)
 
 
-def _tabs(told: Path) -> list[dict[str, Any]]:
-    """Pages of the browser that wrote its port there; none while it starts."""
+def _tabs(port: int) -> list[dict[str, Any]]:
+    """Pages of the browser that listens there; none while it starts."""
     try:
-        with urlopen(f"http://127.0.0.1:{told.read_text().split()[0]}/json", timeout=20) as answer:
+        with urlopen(f"http://127.0.0.1:{port}/json", timeout=20) as answer:
             return [tab for tab in json.load(answer) if tab["type"] == "page"]
-    except (OSError, IndexError):
+    except OSError:
         return []
