@@ -166,17 +166,18 @@ def _audiences(
     """Area under the curve over launches with MIN_AUDIENCE buyers or more, as a mean over launches: the interval
     resamples launches, not customers."""
     items = scene.launching[targets[:, scene.launching].getnnz(axis=0) >= MIN_AUDIENCE]
-    forest = ours.forests.get("launch")
-    if items.size == 0 or forest is None:
+    names = {"launch": OURS} | ({"launch_plan": PLANNED} if scene.promotion_plan else {})
+    forests = {names[key]: forest for key, forest in ours.forests.items() if key in names}
+    if items.size == 0 or not forests:
         return {}
     bought = targets[:, items].toarray() > 0
-    scores = np.zeros(bought.shape)
+    every = {name: np.zeros(bought.shape) for name in forests}
     for batch in scene.audience(items):
         rows = slice(int(batch.customer[0]), int(batch.customer[-1]) + 1)
-        scores[rows] = forest.score(batch.features, scene.launch_features).reshape(-1, items.size)
+        for name, forest in forests.items():
+            every[name][rows] = forest.score(batch.features, scene.launch_features).reshape(-1, items.size)
     affinity = line_scorer(scene)
-    theirs = np.concatenate([affinity(rows)[:, items] for rows in scene.evidence.slices(256)])
-    every = {OURS: scores, "affinity": theirs}
+    every["affinity"] = np.concatenate([affinity(rows)[:, items] for rows in scene.evidence.slices(256)])
     return {
         name: bootstrap(audience_auc(values, bought), settings.seed, settings.num_resamples)._asdict()
         | {"num_launches": int(items.size)}

@@ -112,7 +112,7 @@ def text_vectors(finetune: Path, data: Prepared) -> NDArray[np.float32]:
 class Model:
     """A ranker for products on sale, one for launches, and the settings that their candidates need.
 
-    forests  ranker; ranker_plan where it was trained with a promotion plan; launch where there were launches
+    forests  ranker; launch where there were launches; each with `_plan` where it was trained with a promotion plan too
     """
 
     forests: dict[str, Ranker]
@@ -167,7 +167,8 @@ def window_lists(
     """
     evidence = scene.evidence
     num_customers = evidence.histories.num_customers
-    tasks = {plan: TASKS[:-1] if plan else TASKS for plan in plans}  # no plan helps to order launches
+    launch = {plan: forest for plan in plans if (forest := model.forests.get("launch_plan" if plan else "launch"))}
+    tasks = {plan: TASKS[:-1] if plan and plan not in launch else TASKS for plan in plans}
     found = {plan: {task: np.full((num_customers, num), -1, np.int32) for task in tasks[plan]} for plan in plans}
     own, few = scene.features.index("item_num"), scene.features.index("buyers_ever")
     for done, batch in enumerate(scene.batches()):
@@ -181,10 +182,10 @@ def window_lists(
                 ranked_lists.fill(found[plan][task], batch.customer[rows], batch.item[rows], score[rows])
         if done % 4 == 3:
             log.info("ranked %s of %s customers", f"{batch.customer[-1] + 1:,}", f"{num_customers:,}")
-    launch = model.forests.get("launch")
-    for batch in scene.launches() if launch is not None else ():
-        score = launch.score(batch.features, scene.launch_features)
-        ranked_lists.fill(found[False]["launch"], batch.customer, batch.item, score)
+    for batch in scene.launches() if launch else ():
+        for plan, forest in launch.items():
+            score = forest.score(batch.features, scene.launch_features)
+            ranked_lists.fill(found[plan]["launch"], batch.customer, batch.item, score)
     return found
 
 

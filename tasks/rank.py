@@ -67,8 +67,10 @@ def run(settings: Settings) -> None:
     # a tower knows the purchases of the weeks that it learned from, so with its scores nothing learns from them again
     launch_windows = windows if settings.use_text else data.windows["launch"] or windows
     target_weeks = windows[0]["last_target"] - windows[0]["fit_until"]
-    plan = settings.promotion_plan and all(
-        data.promotions.covers(window["first_target"], window["last_target"]) for window in windows
+    plan, launch_plan = (
+        settings.promotion_plan
+        and all(data.promotions.covers(window["first_target"], window["last_target"]) for window in every)
+        for every in (windows, [*windows, *launch_windows])
     )
     parts: list[TrainingRows] = []
     launch_parts: list[TrainingRows] = []
@@ -84,6 +86,7 @@ def run(settings: Settings) -> None:
             parts.append(_rows(scene, bought, settings, rng))
             num = parts[-1].label.size
         if window in launch_windows:
+            of_launch = scene.launch_features
             launch_parts.append(_launch_rows(scene, bought, settings, rng))
             num += launch_parts[-1].label.size
         log.info("rank: week %d: %s rows to learn from", origin, f"{num:,}")
@@ -100,7 +103,9 @@ def run(settings: Settings) -> None:
             l2=settings.launch_l2,
             feature_share=settings.launch_feature_share,
         )
-        forests["launch"] = fit(launch_parts, scene.launch_features, scene.launch_features, few, "launch")
+        forests["launch"] = fit(launch_parts, of_launch, _without_plan(of_launch), few, "launch")
+        if launch_plan:
+            forests["launch_plan"] = fit(launch_parts, of_launch, of_launch, few, "launch with the plan")
     calibration = _calibration(settings, parts, names)
     _write(settings, forests, calibration, budget, target_weeks, plan, windows[0]["last_target"])
 

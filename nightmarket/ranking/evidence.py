@@ -46,6 +46,21 @@ class Promotions:
         ]
         return shares[0], shares[1]
 
+    def shown(self, num_items: int, first: int, last: int) -> dict[str, Floats]:
+        """(I,) over the weeks first..last: the `first` and the `last` in which an item was displayed or mailed at all,
+        NaN for never, how many `weeks` that were, and the largest shares of one week, `display` and `mailer`."""
+        inside = (self.week >= first) & (self.week <= last) & ((self.display > 0) | (self.mailer > 0))
+        item, week = self.item[inside], self.week[inside].astype(np.float32)
+        begin, end = (np.full(num_items, value, np.float32) for value in (np.inf, -np.inf))
+        np.minimum.at(begin, item, week)
+        np.maximum.at(end, item, week)
+        found = {name: np.where(np.isfinite(ends), ends, np.nan) for name, ends in (("first", begin), ("last", end))}
+        found["weeks"] = np.bincount(item, minlength=num_items).astype(np.float32)
+        for name, shares in (("display", self.display), ("mailer", self.mailer)):
+            found[name] = np.zeros(num_items, np.float32)
+            np.maximum.at(found[name], item, shares[inside])
+        return found
+
     def covers(self, first: int, last: int) -> bool:
         """Whether every one of the weeks first..last has promotions."""
         return set(range(first, last + 1)) <= set(np.unique(self.week).tolist())

@@ -1,16 +1,19 @@
 """Products that nobody has bought yet: what their text, line, kind and maker say about who will.
 
 A product without sales has no score of its own; what is known is how the customer buys at each level above it, how
-many buyers products that were new at that level lately found, and who tries new products at all. Every product is
-described the same way, so a new one needs no training to be scored, and one forest for all customers makes scores
-comparable across customers.
+many buyers products that were new at that level lately found, who tries new products at all, and whether the product
+has been displayed or mailed: one that stood on display for months without a buyer is another thing than one that came
+last week. Every product is described the same way, so a new one needs no training to be scored, and one forest for all
+customers makes scores comparable across customers.
 """
+
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nightmarket.ranking.evidence import LEVELS, NEW_WEEKS, Customers, Evidence
-from nightmarket.ranking.features import level_columns, table
+from nightmarket.ranking.features import PLAN, level_columns, table
 from nightmarket.ranking.sources import Source, affinity
 
 Floats = NDArray[np.float32]
@@ -40,20 +43,46 @@ _OF_CUSTOMER = {
     "explore": f"share of the last {NEW_WEEKS} weeks' products that were bought for the first time",
     "adopted": f"purchases of the last {NEW_WEEKS} weeks of products that had just come on sale",
 }
-LAUNCH_FEATURES: dict[str, str] = {
-    f"{level}_{name}": f"{level}: {text}" for level in _LEVELS for name, text in (_OF_LEVEL | _OF_PAIR).items()
-} | _OF_CUSTOMER
+_OF_PRODUCT = {
+    "display": "share of channels that displayed it in the last 4 weeks",
+    "mailer": "share of channels with it in the mailer in the last 4 weeks",
+    "display_now": "share of channels that displayed it in the last week",
+    "mailer_now": "share of channels with it in the mailer of the last week",
+    "display_most": "largest share of channels that ever displayed it in a week",
+    "promotion_since": "weeks since it was first displayed or mailed",
+    "promotion_ago": "weeks since it was last displayed or mailed",
+    "promotion_weeks": "weeks of the last 13 in which it was displayed or mailed",
+}
+LAUNCH_FEATURES: dict[str, str] = (
+    {f"{level}_{name}": f"{level}: {text}" for level in _LEVELS for name, text in (_OF_LEVEL | _OF_PAIR).items()}
+    | _OF_CUSTOMER
+    | _OF_PRODUCT
+)
+LAUNCH_PLAN = PLAN | {
+    "plan_display_most": "the largest such share of one week",
+    "plan_mailer_most": "the largest such share of one week",
+    "plan_display_more": "plan_display less display",
+    "plan_weeks": "target weeks in which it will be displayed or mailed",
+    "plan_wait": "weeks until it is displayed or mailed for the first time of them",
+}
+"""Known at the origin only where a retailer fixes the promotion plan in advance; `plan_display_N` beside them is the
+share of the Nth target week."""
 
 
 class LaunchTable:
     """Candidates and features for products without sales, at one origin.
 
-    launching  (L,) the products
+    launching       (L,) the products
+    promotion_plan  with what is known of the promotions of the `target_weeks` after the origin
     """
 
-    def __init__(self, evidence: Evidence, launching: Ints) -> None:
+    def __init__(
+        self, evidence: Evidence, launching: Ints, target_weeks: int = 0, promotion_plan: bool = False
+    ) -> None:
         self._evidence = evidence
         self._launching = launching
+        self._target_weeks = target_weeks
+        self._plan = promotion_plan
         self._stats = {level: self._level(evidence.catalogue.codes(level)) for level in _LEVELS}
 
     def sources(self, num: int) -> list[Source]:
@@ -69,7 +98,9 @@ class LaunchTable:
 
     def names(self, sources: list[str]) -> list[str]:
         """Names of the feature columns, in order."""
-        return [*LAUNCH_FEATURES, *(f"score_{name}" for name in sources)]
+        weeks = range(1, self._target_weeks + 1)
+        plan = [*LAUNCH_PLAN, *(f"plan_display_{week}" for week in weeks)] if self._plan else []
+        return [*LAUNCH_FEATURES, *plan, *(f"score_{name}" for name in sources)]
 
     def rows(self, customers: Customers, customer: Ints, item: Ints, scores: dict[str, Floats]) -> Floats:
         """(N, F) features of the pairs (customer[i], item[i]); customers are counted inside the slice."""
@@ -83,8 +114,41 @@ class LaunchTable:
         found["range"], found["recent"] = customers.variety[customer], bought[customer]
         found["explore"] = (tried / np.maximum(bought, 1))[customer]
         found["adopted"] = customers.adopted[customer]
+        found |= {name: values[item] for name, values in self._promoted.items()}
         found |= {f"score_{name}": values for name, values in scores.items()}
         return table(found, self.names(list(scores)), customer.size)
+
+    @cached_property
+    def _promoted(self) -> dict[str, Floats]:
+        """(I,) what is known of the products' promotions, by the names of `_OF_PRODUCT` and `LAUNCH_PLAN`."""
+        promotions, origin = self._evidence.promotions, self._evidence.origin
+        num = self._evidence.catalogue.num_items
+        month, now = promotions.mean(num, origin - 3, origin), promotions.mean(num, origin, origin)
+        ever = promotions.shown(num, 0, origin)
+        columns = {
+            "display": month[0],
+            "mailer": month[1],
+            "display_now": now[0],
+            "mailer_now": now[1],
+            "display_most": ever["display"],
+            "promotion_since": origin - ever["first"],
+            "promotion_ago": origin - ever["last"],
+            "promotion_weeks": promotions.shown(num, origin - 12, origin)["weeks"],
+        }
+        if self._plan:
+            last = origin + self._target_weeks
+            coming = promotions.shown(num, origin + 1, last)
+            columns |= dict(zip(PLAN, promotions.mean(num, origin + 1, last), strict=True))
+            columns |= {
+                "plan_display_most": coming["display"],
+                "plan_mailer_most": coming["mailer"],
+                "plan_display_more": columns["plan_display"] - columns["display"],
+                "plan_weeks": coming["weeks"],
+                "plan_wait": coming["first"] - origin,
+            }
+            for week in range(origin + 1, last + 1):
+                columns[f"plan_display_{week - origin}"] = promotions.mean(num, week, week)[0]
+        return columns
 
     def _level(self, codes: Ints) -> dict[str, Floats]:
         """What is known of the products of each code of a level, by the names of `_OF_LEVEL`."""

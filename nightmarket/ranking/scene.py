@@ -102,7 +102,7 @@ class Scene:
         self.promotion_plan = promotion_plan
         self._table = FeatureTable(evidence, target_weeks, promotion_plan)
         self.launching = launching
-        self._launches = LaunchTable(evidence, launching)
+        self._launches = LaunchTable(evidence, launching, target_weeks, promotion_plan)
 
     @property
     def features(self) -> list[str]:

@@ -31,7 +31,7 @@ def test_the_same_inputs_give_the_same_bytes(copied_night):
     def digest():
         return [
             hashlib.sha256((copied_night / f"artifacts/rank/{n}.txt").read_bytes()).digest()
-            for n in ("ranker", "ranker_plan", "launch")
+            for n in ("ranker", "ranker_plan", "launch", "launch_plan")
         ]
 
     before = digest()
@@ -54,6 +54,8 @@ def test_a_plan_is_learned_from_only_where_one_is_known(whole_night, copied_nigh
     """The made-up shop has promotions for every week; without them there is one forest of each kind."""
     facts = json.loads((whole_night / "artifacts/rank/ranker.json").read_text())
     assert {"plan_display", "plan_mailer"} <= set(facts["forests"]["ranker_plan"])
+    assert {"plan_display", "plan_weeks"} <= set(facts["forests"]["launch_plan"])
+    assert not any(name.startswith("plan_") for name in facts["forests"]["launch"])
     path = copied_night / "artifacts/prepare/promotions.parquet"
     storage.write_table(storage.read_table(path).slice(0, 0), path)
     assert main("rank") == 0

@@ -54,9 +54,16 @@ def shop() -> Histories:
     return Histories(customer, item, week, day, ones, ones, 0 * ones, basket, 0 * basket, CUSTOMERS, num_items)
 
 
-def scene(shop: Histories, origin: int, launching: np.ndarray, num_items: int = OLD + LAUNCHES) -> Scene:
-    evidence = Evidence(shop.until(origin), catalogue(products(num_items)), origin, NO_PROMOTIONS)
-    return Scene(evidence, Budget(), None, launching.astype(np.int32), 4)
+def scene(
+    shop: Histories,
+    origin: int,
+    launching: np.ndarray,
+    num_items: int = OLD + LAUNCHES,
+    promotions: Promotions = NO_PROMOTIONS,
+    plan: bool = False,
+) -> Scene:
+    evidence = Evidence(shop.until(origin), catalogue(products(num_items)), origin, promotions)
+    return Scene(evidence, Budget(), None, launching.astype(np.int32), 4, plan)
 
 
 @pytest.fixture(scope="module")
@@ -135,3 +142,66 @@ def test_the_area_under_the_curve_equals_its_definition():
         pairs = (yes[:, None] > no).sum() + 0.5 * (yes[:, None] == no).sum()
         assert area == pytest.approx(pairs / (yes.size * no.size))
     assert np.isnan(audience_auc(scores, bought)[2])
+
+
+SHOWN = OLD + LAUNCHES - 1
+PROMOTIONS = Promotions(
+    np.full(5, SHOWN, np.int32),
+    np.array([ORIGIN - 14, ORIGIN - 9, ORIGIN - 1, ORIGIN + 1, ORIGIN + 2], np.int32),
+    np.array([0.5, 0.0, 0.2, 0.0, 0.8], np.float32),
+    np.array([0.0, 0.0, 1.0, 0.4, 0.0], np.float32),
+)
+"""Nothing is shown in the second of these weeks: a row of zeros is no promotion."""
+
+
+def promoted(promotions: Promotions, plan: bool, shop: Histories) -> dict[int, dict[str, float]]:
+    """The promotion features of two launches, the second of which was promoted."""
+    items = np.array([SHOWN - 1, SHOWN], np.int32)
+    made = scene(shop, ORIGIN, items, promotions=promotions, plan=plan)
+    batch = next(made.audience(items))
+    named = [name for name in made.launch_features if name.startswith(("display", "mailer", "promotion", "plan"))]
+    return {
+        int(item): {name: float(row[made.launch_features.index(name)]) for name in named}
+        for item, row in zip(batch.item[:2], batch.features[:2], strict=True)
+    }
+
+
+def test_what_is_known_of_a_launchs_promotions(shop):
+    found = promoted(PROMOTIONS, False, shop)
+    assert found[SHOWN] == pytest.approx(
+        {
+            "display": 0.05,
+            "mailer": 0.25,
+            "display_now": 0.0,
+            "mailer_now": 0.0,
+            "display_most": 0.5,
+            "promotion_since": 14,
+            "promotion_ago": 1,
+            "promotion_weeks": 1,
+        }
+    )
+    never = found[SHOWN - 1]
+    assert np.isnan([never.pop("promotion_since"), never.pop("promotion_ago")]).all()
+    assert set(never.values()) == {0.0}
+
+
+def test_a_launch_knows_its_coming_promotions_only_with_the_plan(shop):
+    past = Promotions(**{name: values[:3] for name, values in vars(PROMOTIONS).items()})
+    assert promoted(PROMOTIONS, False, shop)[SHOWN] == promoted(past, False, shop)[SHOWN]
+    found = promoted(PROMOTIONS, True, shop)
+    assert {name: value for name, value in found[SHOWN].items() if name.startswith("plan_")} == pytest.approx(
+        {
+            "plan_display": 0.2,
+            "plan_mailer": 0.1,
+            "plan_display_most": 0.8,
+            "plan_mailer_most": 0.4,
+            "plan_display_more": 0.15,
+            "plan_weeks": 2,
+            "plan_wait": 1,
+            "plan_display_1": 0.0,
+            "plan_display_2": 0.8,
+            "plan_display_3": 0.0,
+            "plan_display_4": 0.0,
+        }
+    )
+    assert np.isnan(found[SHOWN - 1]["plan_wait"])
