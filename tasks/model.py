@@ -29,6 +29,9 @@ from tasks import storage
 PREPARED = storage.ARTIFACTS / "prepare"
 Lists = dict[str, NDArray[np.int32]]
 TASKS = ("all", "new", "rare", "launch")
+SHORTLIST = 4
+"""So many times a list's length is scored by the whole forest: on the demo 99.7% of the delivered lists of 20 come out as
+if every candidate were, and every first ten."""
 log = logging.getLogger("nightmarket")
 
 
@@ -184,8 +187,10 @@ def window_lists(
             log.info("ranked %s of %s customers", f"{batch.customer[-1] + 1:,}", f"{num_customers:,}")
     for batch in scene.launches() if launch else ():
         for plan, forest in launch.items():
-            score = forest.score(batch.features, scene.launch_features)
-            ranked_lists.fill(found[plan]["launch"], batch.customer, batch.item, score)
+            features = forest.columns(batch.features, scene.launch_features)
+            near = forest.shortlist(features, batch.customer, SHORTLIST * num)
+            score = forest.score(features[near], list(forest.features))
+            ranked_lists.fill(found[plan]["launch"], batch.customer[near], batch.item[near], score)
     return found
 
 

@@ -39,9 +39,6 @@ SCHEMA = pa.schema(
 SLICE = 256
 """Customers that are scored together; with several processes, slices are dealt out in turn."""
 STEP = 1024
-SHORTLIST = 4
-"""So many times what is recommended is scored by the whole forest: on the demo 99.7% of the lists of 20 come out as if
-every candidate were, and every first ten."""
 log = logging.getLogger("nightmarket")
 
 
@@ -111,7 +108,7 @@ def _recommend(
     paths, facts = Paths(forest.booster), Facts(scene.evidence, data.products)
     for batch in scene.batches(wanted=slices):
         features = forest.columns(batch.features, scene.features)
-        near = forest.shortlist(features, batch.customer, SHORTLIST * settings.num_recommendations)
+        near = forest.shortlist(features, batch.customer, model.SHORTLIST * settings.num_recommendations)
         score = forest.score(features[near], list(forest.features))
         best, rank = _best(batch.customer[near], score, settings.num_recommendations)
         row, score = near[best], score[best]

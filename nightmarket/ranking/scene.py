@@ -50,7 +50,7 @@ class Budget:
     line: int = 40
     rare: int = 40
     text: int = 0
-    launch: int = 100
+    launch: int = 200
 
 
 @dataclass(frozen=True)
