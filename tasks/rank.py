@@ -56,7 +56,7 @@ class Settings(StageSettings):
     launch_leaf_rows: int = Field(100, ge=1, description="rows that a leaf must hold, for launches")
     launch_l2: float = Field(50.0, ge=0, description="L2 penalty for launches")
     launch_feature_share: float = Field(0.25, gt=0, le=1, description="share of the features a tree sees, for launches")
-    keep_launch: float = Field(0.01, gt=0, le=1, description="share of unbought customer-launch pairs that train")
+    keep_launch: float = Field(0.005, gt=0, le=1, description="share of unbought customer-launch pairs that train")
 
 
 def run(settings: Settings) -> None:
