@@ -30,8 +30,8 @@ PREPARED = storage.ARTIFACTS / "prepare"
 Lists = dict[str, NDArray[np.int32]]
 TASKS = ("all", "new", "rare", "launch")
 SHORTLIST = 4
-"""So many times a list's length is scored by the whole forest: on the demo 99.7% of the delivered lists of 20 come out as
-if every candidate were, and every first ten."""
+"""So many times a list's length is scored by the whole forest: on the demo 99.7% of the delivered lists of 20 come out
+as if every candidate were, and every first ten."""
 log = logging.getLogger("nightmarket")
 
 
