@@ -7,11 +7,10 @@ lock finishes the promotion where the alias had moved, and drops it where it had
 
 import datetime
 import json
-import os
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from tasks import storage
+from tasks import records, storage
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -89,13 +88,7 @@ def spans(version: "ModelVersion") -> list[dict[str, Any]]:
 
 def changes() -> list[dict[str, Any]]:
     """The changes of champion on record, oldest first; a torn last line, which a power cut may leave, is left out."""
-    path, found = storage.private(RECORD), []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            continue
-    return found
+    return records.rows(storage.private(RECORD))
 
 
 def latest(version: int) -> dict[str, Any] | None:
@@ -114,16 +107,6 @@ def now() -> str:
 
 
 def _note(intent: dict[str, Any]) -> None:
-    """One line, flushed to disk; a change that is there already is not repeated."""
-    if intent in changes():
-        return
-    path = storage.private(RECORD)
-    line = json.dumps(intent, sort_keys=True, ensure_ascii=False) + "\n"
-    if path.exists() and not path.read_bytes().endswith(b"\n"):
-        line = "\n" + line  # a power cut tore the last one
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        os.write(descriptor, line.encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """One line; a change that is there already is not repeated."""
+    if intent not in changes():
+        records.append(storage.private(RECORD), intent)

@@ -21,14 +21,13 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from nightmarket.contracts import InputError
-from tasks import forgotten, versions, warm
+from tasks import forgotten, manifest, versions, warm
 from tasks.pseudonyms import Pseudonyms, customer_keys, key_id
 from tasks.settings import StageSettings, sections
 from tasks.sources import Source
 from tasks.sources.arrivals import write
 from tasks.sources.folders import Folders, Shop, check, known_zone
 from tasks.storage import RAW, home, swap, unswap, write_json
-from tasks.streams import sha256
 
 LOG = logging.getLogger("nightmarket")
 FORMAT = 6
@@ -174,7 +173,7 @@ def _whole(about: dict[str, Any]) -> bool:
     tables = about["tables"]
     names = {"snapshot.json", versions.FILE.name, warm.FOLDER.name, *(f"{name}.parquet" for name in tables)}
     return {path.name for path in RAW.iterdir()} == names and all(
-        sha256(RAW / f"{name}.parquet") == table["sha256"] for name, table in tables.items()
+        manifest.digest(RAW / f"{name}.parquet") == table["sha256"] for name, table in tables.items()
     )
 
 
@@ -203,7 +202,7 @@ def _fetch(source: Source, pseudonyms: Pseudonyms, folder: Path, settings: Setti
         path = folder / f"{name}.parquet"
         cut = settings.business_date if name in DATED else None
         arrivals = write(list(feeds), path, pseudonyms, cut, settings.time_zone)
-        about["tables"][name] = {"rows": sum(part.rows for part in arrivals), "sha256": sha256(path)}
+        about["tables"][name] = {"rows": sum(part.rows for part in arrivals), "sha256": manifest.digest(path)}
         if arrivals[0].feed.origin is None:
             about["tables"][name] |= arrivals[0].of_file()
         dropped = [part.name(column) for part in arrivals for column in part.feed.dropped]

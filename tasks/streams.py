@@ -1,6 +1,5 @@
 """Parquet in pieces: tables of any length in bounded memory, with page checksums written and verified."""
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,9 +31,3 @@ def batches(path: Path) -> Iterator[pa.RecordBatch]:
 def writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     """Parquet with page checksums; dictionary arrays are stored as plain columns of their values."""
     return pq.ParquetWriter(path, schema, store_schema=False, **PARQUET)
-
-
-def sha256(path: Path) -> str:
-    """Of a file's content, as hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -30,10 +30,11 @@ from nightmarket.contracts.fusion import SOURCE, with_source
 from nightmarket.contracts.suites import COPY, REPEAT, suite
 from nightmarket.contracts.verdicts import Positions, Verdict, find, sort_out
 from nightmarket.contracts.volumes import account, called, check_arrived, check_volume, files, sources
+from tasks import manifest
 from tasks.expectations import Expectations
 from tasks.settings import StageSettings
 from tasks.storage import ARTIFACTS, RAW, read_json, swap, write_json
-from tasks.streams import batches, sha256, writer
+from tasks.streams import batches, writer
 
 LOG = logging.getLogger("nightmarket")
 OUT = ARTIFACTS / "validate"
@@ -88,10 +89,9 @@ def _check_whole(about: dict[str, Any], tables: list[Table]) -> None:
             )
         if not path.exists():
             raise InputError(f"{path} is missing; run the snapshot again, or `dvc checkout`")
-        if sha256(path) != about["tables"][table.name]["sha256"]:
-            raise InputError(
-                f"{path} is not the file that the snapshot wrote; run the snapshot again, or `dvc checkout`"
-            )
+        if manifest.digest(path) != about["tables"][table.name]["sha256"]:
+            changed = f"{path} is not the file that the snapshot wrote"
+            raise InputError(f"{changed}; run the snapshot again, or `dvc checkout`")
 
 
 class Judge:

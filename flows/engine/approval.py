@@ -10,7 +10,6 @@ import dataclasses
 import datetime
 import fcntl
 import json
-import os
 import shutil
 from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
@@ -24,7 +23,7 @@ from pydantic import Field
 
 from flows.engine import outcome
 from flows.engine.run import Run
-from tasks import export, storage
+from tasks import export, records, storage
 
 UNDECIDED, HELD, DECISIONS = "undecided", "held.json", "decisions.jsonl"
 LOOK_EVERY_S = 2
@@ -80,7 +79,7 @@ class Held:
             **figures,
             **more,
         }
-        _append(self.home, line)
+        records.append(self.home / ".nightmarket" / DECISIONS, line)
 
 
 @contextlib.contextmanager
@@ -113,7 +112,7 @@ def held(run: Run, name: str, planned: Path, texts: Path | None = None) -> Itera
 
 async def bury(home: Path) -> None:
     """Plans whose process is gone: put on record that nobody decided, mark their runs as crashed, remove them."""
-    recorded = {line["run"] for line in decisions(home)}
+    recorded = {line.get("run") for line in decisions(home)}
     for folder in sorted((home / ".nightmarket" / UNDECIDED).glob("*")):
         with contextlib.suppress(OSError, ValueError), (folder / HELD).open() as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its process lives
@@ -122,9 +121,8 @@ async def bury(home: Path) -> None:
             known.pop("flow_run_id", None)
             at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
             if known["run"] not in recorded:
-                _append(
-                    home, {"at": at, "decision": "lost", "why": "the process ended before anybody decided", **known}
-                )
+                lost = {"at": at, "decision": "lost", "why": "the process ended before anybody decided"}
+                records.append(home / ".nightmarket" / DECISIONS, lost | known)
             shutil.rmtree(folder)
 
 
@@ -144,14 +142,4 @@ async def ask(question: str, minutes: float) -> Approval:
 
 def decisions(home: Path) -> list[dict[str, Any]]:
     """The record, oldest first."""
-    path = home / ".nightmarket" / DECISIONS
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
-
-
-def _append(home: Path, line: dict[str, Any]) -> None:
-    path = home / ".nightmarket" / DECISIONS
-    with path.open("a", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # two decisions at once come one after the other
-        file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    return records.rows(home / ".nightmarket" / DECISIONS)

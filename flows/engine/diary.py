@@ -5,12 +5,11 @@ by the flow that holds the run lock.
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks import storage
+from tasks import records, storage
 
 NIGHTS = "nights.jsonl"
 WINDOW = 5
@@ -28,39 +27,12 @@ def path(home: Path) -> Path:
 
 def add(home: Path, row: Mapping[str, Any]) -> None:
     """One line more on record."""
-    append(path(home), row)
-
-
-def append(target: Path, row: Mapping[str, Any]) -> None:
-    """Append one line of JSON and flush it to disk; half a line that a kill left is closed first."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    line = json.dumps(row, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-    descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        size = os.fstat(descriptor).st_size
-        if size and os.pread(descriptor, 1, size - 1) != b"\n":
-            line = b"\n" + line
-        os.write(descriptor, line)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    records.append(path(home), row)
 
 
 def rows(home: Path) -> list[dict[str, Any]]:
     """Every line that can be read, oldest first."""
-    try:
-        lines = path(home).read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
-    found = []
-    for line in lines:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue  # half a line of a killed run
-        if isinstance(row, dict):
-            found.append(row)
-    return found
+    return records.rows(path(home))
 
 
 def trim(home: Path) -> int:

@@ -16,9 +16,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from flows.engine import approval, diary, form, lock, objects, purge, server, traces, worktree
+from flows.engine import approval, form, lock, objects, purge, server, traces, worktree
 from nightmarket.contracts import InputError
-from tasks import manifest, renaming, storage
+from tasks import manifest, records, renaming, storage
 from tasks.pseudonyms import add_key, customer_keys, key_id
 
 WAIT_S = 4 * 3600.0
@@ -129,7 +129,7 @@ def _record(line: dict[str, Any]) -> None:
     path = storage.private(RECORD)
     text = json.dumps(line, sort_keys=True, ensure_ascii=False)
     if not path.exists() or text + "\n" not in path.read_text(encoding="utf-8"):
-        diary.append(path, line)
+        records.append(path, line)
 
 
 def _say(text: str) -> None:

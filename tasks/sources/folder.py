@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nightmarket.contracts import ATTRIBUTE_PREFIX, BY_NAME, TABLES, Column, InputError, Table, arrow_schema
+from tasks import manifest
 from tasks.sources import BATCH_ROWS, Feed
 from tasks.sources.text_files import TextFile, looks_like_a_value
 from tasks.sources.values import EXPECTED, BadValues, WrongType, convert
-from tasks.streams import sha256
 
 MAX_ATTRIBUTES = 20
 MIN_LEVELS, MAX_LEVELS = 50, 10_000
@@ -114,7 +114,7 @@ class Folder:
 
     def identity(self) -> dict[str, str]:
         """sha256 of the files that are read."""
-        return {path.name: sha256(path) for path in self.paths.values()}
+        return {path.name: manifest.digest(path) for path in self.paths.values()}
 
     def known_until(self) -> date:
         """Tomorrow: today's rows count, later ones lie in the future."""

@@ -1,5 +1,6 @@
 """Campaigns on the small project: planned, approved by a person (or not), exported, on record."""
 
+import asyncio
 import csv
 import io
 import json
@@ -16,7 +17,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.campaign import campaign as flow
 from flows.campaign import check_segments, num_days
-from flows.engine import figures, questions
+from flows.engine import approval, figures, questions
 from nightmarket.contracts import InputError
 
 PLAN = """
@@ -230,6 +231,14 @@ def test_on_a_terminal_the_name_of_whoever_approves_is_enough(shop):
     assert done.returncode == 0, done.stderr
     assert f"files     {shop.home / 'exports/双十一'}" in done.stdout
     assert [(one["who"], one["note"]) for one in decisions(shop)] == [("Li", "from a script")]
+
+
+def test_half_a_line_of_the_record_does_not_stop_the_next_campaign(tmp_path):
+    record = tmp_path / ".nightmarket" / "decisions.jsonl"
+    record.parent.mkdir()
+    record.write_text('{"name": "spring", "run": "campaign-1", "decision": "exported"}\n{"name": "sum', encoding="utf-8")
+    asyncio.run(approval.bury(tmp_path))
+    assert [one["name"] for one in approval.decisions(tmp_path)] == ["spring"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,45 @@
+"""Records that only grow: files with a line of JSON for each thing that happened, on disk before anything goes on.
+
+Who changed the champion, approved a plan or turned a key stands here, so half a line that a kill or a power cut left
+neither stops the next reader nor swallows the next line.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def append(path: Path, row: Mapping[str, Any]) -> None:
+    """Append one line and flush it to disk; writers take turns, and half a line before it is closed first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = json.dumps(row, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # let go of with the descriptor
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            line = b"\n" + line
+        os.write(descriptor, line)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    """Every line that can be read, oldest first; none where there is no file."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    found = []
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            found.append(row)
+    return found
