@@ -236,7 +236,7 @@ def test_on_a_terminal_the_name_of_whoever_approves_is_enough(shop):
 def test_half_a_line_of_the_record_does_not_stop_the_next_campaign(tmp_path):
     record = tmp_path / ".nightmarket" / "decisions.jsonl"
     record.parent.mkdir()
-    record.write_text('{"name": "spring", "run": "campaign-1", "decision": "exported"}\n{"name": "sum', encoding="utf-8")
+    record.write_text('{"name": "spring", "run": "campaign-1", "decision": "exported"}\n{"name": "sum')
     asyncio.run(approval.bury(tmp_path))
     assert [one["name"] for one in approval.decisions(tmp_path)] == ["spring"]
 
