@@ -7,9 +7,10 @@ writes  artifacts/launch   plan.parquet, eligible.parquet, summary.json; copy.pa
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ OUT = storage.ARTIFACTS / "launch"
 PAIRS = 300_000
 """Pairs of a customer and an earlier launch that chances are calibrated on, and all that were bought."""
 Doubles = NDArray[np.float64]
+SceneOf = Callable[[int, NDArray[np.int32]], Scene]
+"""(origin, launching products) → scene."""
 log = logging.getLogger("nightmarket")
 
 
@@ -59,22 +62,38 @@ def run(given: Settings) -> None:
     champion = model.load(storage.CHAMPION / "rank")
     found = newcomers.listed(model.prepared(), given.products)
     log.info("launch: %d new products", found.items.size)
-    forest = champion.forests.get("launch")
+    planned = _told_of_promotions(champion, found)
+    forest = champion.forests.get("launch_plan" if planned else "launch")
     if forest is None:
         raise InputError("the champion has learned from no launch; it can say nothing about products without sales")
-    past, calibration, standings = _earlier(champion, forest, found.data)
-    chance = _chances(champion, forest, calibration, found)
-    _write(_shop(given, found), chance, past, standings)
+    scene_of = partial(_scene, champion, found.data, planned)
+    past, calibration, standings = _earlier(champion, forest, found.data, scene_of)
+    chance = _chances(forest, calibration, found, scene_of)
+    _write(_shop(given, found), chance, past | {"promotion_plan": planned}, standings)
 
 
-def _scene(champion: model.Model, data: model.Prepared, origin: int, items: NDArray[np.int32]) -> Scene:
+def _told_of_promotions(champion: model.Model, found: Newcomers) -> bool:
+    """Whether the displays and mailers of the weeks ahead are in the tables, for each of the products, and were for
+    the launches that chances are calibrated on.
+
+    A product that the plan does not name would pass for one that nobody will see.
+    """
+    promotions, weeks = found.data.promotions, champion.target_weeks
+    origins = [found.data.windows[name]["fit_until"] for name in ("test", "deliver")]
+    if "launch_plan" not in champion.forests or not all(promotions.covers(at + 1, at + weeks) for at in origins):
+        return False
+    ahead = (promotions.week > origins[-1]) & (promotions.week <= origins[-1] + weeks)
+    return bool(np.isin(found.items, promotions.item[ahead]).all())
+
+
+def _scene(champion: model.Model, data: model.Prepared, planned: bool, origin: int, items: NDArray[np.int32]) -> Scene:
     text = model.text_scores(storage.CHAMPION / "finetune", data, origin) if champion.use_text else None
-    return Scene(data.evidence(origin), champion.budget, text, np.sort(items), champion.target_weeks)
+    return Scene(data.evidence(origin), champion.budget, text, np.sort(items), champion.target_weeks, planned)
 
 
-def _chances(champion: model.Model, forest: Ranker, calibration: Calibration | None, found: Newcomers) -> Doubles:
+def _chances(forest: Ranker, calibration: Calibration | None, found: Newcomers, scene_of: SceneOf) -> Doubles:
     """(C, P) chance that a customer whom nobody contacts buys within the target weeks."""
-    scene = _scene(champion, found.data, found.data.windows["deliver"]["fit_until"], found.items)
+    scene = scene_of(found.data.windows["deliver"]["fit_until"], found.items)
     out = np.zeros((found.data.histories.num_customers, found.items.size))
     place = np.argsort(found.items)
     for batch in _told(scene.audience(np.sort(found.items)), "scored"):
@@ -98,7 +117,7 @@ def _told(batches: Iterator[Batch], done: str) -> Iterator[Batch]:
 
 
 def _earlier(
-    champion: model.Model, forest: Ranker, data: model.Prepared
+    champion: model.Model, forest: Ranker, data: model.Prepared, scene_of: SceneOf
 ) -> tuple[dict[str, Any], Calibration | None, Doubles]:
     """What the test window's launches say of the forest: facts for the words, calibration, the buyers' standings."""
     window = data.windows["test"]
@@ -106,7 +125,7 @@ def _earlier(
     bought = data.histories.between(window["first_target"], window["last_target"]).matrix()
     if items.size == 0:
         return {}, None, np.zeros(0)
-    scene = _scene(champion, data, window["fit_until"], items)
+    scene = scene_of(window["fit_until"], items)
     share = min(1.0, PAIRS / (items.size * data.histories.num_customers))
     rng = np.random.default_rng([17, window["fit_until"]])
     parts = []

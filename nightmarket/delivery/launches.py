@@ -119,7 +119,8 @@ def words(summary: dict[str, Any], design: Design, facts: dict[str, Any], notes:
 
     facts  launches, buyers, expected, weeks, unseen, low, high: the earlier launches that chances were calibrated on,
            their buyers, the buyers expected before calibration, whether the model had not learned from these weeks,
-           and buyers of a launch, the 10th and 90th of 100
+           and buyers of a launch, the 10th and 90th of 100; promotion_plan: whether chances know the displays and
+           mailers of the weeks ahead
     """
     if summary["empty_because"]:
         return [f"Nothing is sent: {summary['empty_because']}.", *notes]
@@ -147,5 +148,7 @@ def words(summary: dict[str, Any], design: Design, facts: dict[str, Any], notes:
         told.append(
             "Nothing is calibrated: there is no earlier launch to hold the chances against. Trust the order alone."
         )
+    if facts.get("promotion_plan"):
+        told.append("The chances rest on the displays and mailers planned for the weeks ahead as well.")
     told.append("Not known: what a contact adds. The chances are those of customers whom nobody contacts.")
     return [*told, design.words(), *notes]

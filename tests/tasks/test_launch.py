@@ -5,6 +5,8 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import yaml
 
@@ -93,6 +95,30 @@ def test_a_new_product_looks_to_the_forest_like_the_one_that_it_copies(night):
     assert wider.products["text_id"].max() < len(wider.texts)
     other = listed(data, (NewProduct(**like(data, item, title="nothing like it")),))
     assert other.data.texts[-1].startswith("nothing like it")
+
+
+def test_the_plan_of_the_weeks_ahead_is_heard_where_it_names_every_product(night):
+    data = model.prepared()
+    sold = np.isin(np.arange(len(data.products)), data.histories.item)
+    one, other = (np.flatnonzero(~sold & data.products["recommendable"].to_numpy())[:2]).tolist()
+    asked = [{"product_id": str(data.products["product_id"].iloc[item]), "price": 2.0} for item in (one, other)]
+    unplanned, _ = planned(name="oat", products=asked[:1], budget=1)
+    assert not unplanned["earlier_launches"]["promotion_plan"]
+    path = Path("artifacts/prepare/promotions.parquet")
+    origin = data.windows["deliver"]["fit_until"]
+    weeks = storage.read_json(Path("data/champion/rank/ranker.json"))["target_weeks"]
+    known = storage.read_table(path)
+    ahead = {"item": [one] * weeks, "week": range(origin + 1, origin + weeks + 1)}
+    ahead |= {name: np.ones(weeks, np.float32) for name in ("display", "mailer")}
+    told = pa.table(ahead).select(known.column_names).cast(known.schema)
+    storage.write_table(pa.concat_tables([known.filter(pc.less_equal(known["week"], origin)), told]), path)
+    alone, _ = planned(name="oat", products=asked[:1], budget=1)
+    assert alone["earlier_launches"]["promotion_plan"]
+    assert any("planned for the weeks ahead" in line for line in alone["words"])
+    assert alone["products"][0]["expected_buyers"] != unplanned["products"][0]["expected_buyers"]  # a forest of its own
+    both, _ = planned(name="oat", products=asked, budget=1)
+    assert not both["earlier_launches"]["promotion_plan"]
+    assert not any("planned for the weeks ahead" in line for line in both["words"])
 
 
 def test_wrong_products_are_named(night, capsys):
