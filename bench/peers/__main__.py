@@ -2,7 +2,7 @@
 
     python -m bench.peers setup                  bench/peers/.venv from requirements.txt, once
     python -m bench.peers export                 npz files of the windows (run `make nightly` first)
-    python -m bench.peers tune [--peers NAME …] [--settings 8] [--cpu-seconds 360]
+    python -m bench.peers tune [--peers NAME …] [--settings 8] [--cpu-seconds 2400]
                                                  random search on the tuning window
     python -m bench.peers run  [--peers NAME …] [--ends MONDAY …] [--seeds 3]
     python -m bench.peers collect                results.json from the fits that are there

@@ -19,7 +19,7 @@ class Budget:
     """What a peer's search may spend; fits and recommendations count."""
 
     most_settings: int = 8
-    most_cpu_seconds: float = 360.0
+    most_cpu_seconds: float = 2400.0
 
 
 def proposals(entry: Entry, seed: int = SEED) -> Iterator[Settings]:
