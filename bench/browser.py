@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = (
@@ -37,7 +37,7 @@ class Browser:
                 raise AssertionError(f"Chromium did not start in two minutes (exit code {ended})")
             time.sleep(0.05)
         tab = tabs[0]
-        self.socket = connect(tab["webSocketDebuggerUrl"], max_size=None)
+        self.socket = connect(tab["webSocketDebuggerUrl"], max_size=None, proxy=None)
         self.number, self.events = 0, []
 
     def ask(self, method: str, **params: Any) -> Any:
@@ -83,8 +83,11 @@ class Browser:
 
 def _tabs(port: int) -> list[dict[str, Any]]:
     """Pages of the browser that listens there; none while it starts."""
+    direct = build_opener(
+        ProxyHandler({})
+    )  # `urlopen` keeps the proxy that the environment named when it was first used
     try:
-        with urlopen(f"http://127.0.0.1:{port}/json", timeout=20) as answer:
+        with direct.open(f"http://127.0.0.1:{port}/json", timeout=20) as answer:
             return [tab for tab in json.load(answer) if tab["type"] == "page"]
     except OSError:
         return []

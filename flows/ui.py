@@ -26,6 +26,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     home = storage.home()
+    server.past_proxies()
     try:
         with everything(home) as (addresses, processes):
             print("\n".join(["", *(f"{name:9} {address}" for name, address in addresses.items()), ""]), flush=True)

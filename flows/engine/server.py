@@ -151,6 +151,15 @@ def answers(url: str) -> bool:
         return False
 
 
+def past_proxies() -> None:
+    """Have this process and those that it starts speak to this machine directly: a company's proxy, which HTTP_PROXY
+    names, knows nothing of our servers."""
+    names = ("NO_PROXY", "no_proxy")  # some read the one, some the other
+    known = [one.strip() for name in names for one in os.environ.get(name, "").split(",") if one.strip()]
+    if "*" not in known:
+        os.environ.update(dict.fromkeys(names, ",".join(dict.fromkeys([*known, LOOPBACK, "localhost"]))))
+
+
 def free_port(preferred: int = 0) -> int:
     """The preferred loopback port when nobody listens there, else any free one."""
     for port in (preferred, 0):
@@ -177,6 +186,7 @@ def _noted(home: Path) -> str | None:
 @contextlib.contextmanager
 def some_server(home: Path) -> Iterator[Server | None]:
     """PREFECT_API_URL set to a server that answers, or to one that is starting (call its `wait`)."""
+    past_proxies()
     os.environ.update({key: os.environ.get(key, value) for key, value in settings(home).items()})
     url = announced(home)
     if url in (None, _noted(home)):  # the password never goes to a server that somebody else started

@@ -40,6 +40,7 @@ KEPT = tuple(
         "champion",
         "card",
         "promotion",
+        "records",
         "pages",
     )
 )

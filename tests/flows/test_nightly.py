@@ -16,6 +16,8 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas import filters
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows.engine import server
+
 
 def until(condition, seconds=90.0):
     deadline = time.monotonic() + seconds
@@ -81,6 +83,32 @@ def test_a_server_of_its_own_keeps_every_task_record_and_is_gone_afterwards(fini
     database.close()
     names = ["snapshot", "validate", "rank", "evaluate", "register", "report"]
     assert found == [(name, "Completed") for name in names]
+
+
+def test_a_companys_proxy_is_not_asked_for_our_own_server(project):
+    proxies = dict.fromkeys(
+        ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9"
+    )  # nobody there
+    done = project.flow("nightly", PREFECT_API_URL="", NO_PROXY="shop.example", no_proxy="", **proxies)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_is_reached_without_a_proxy_grows_by_this_machine_alone(monkeypatch):
+    for given, kept in (
+        ({}, []),
+        ({"no_proxy": "shop.example, localhost"}, ["shop.example"]),
+        ({"NO_PROXY": "*"}, "*"),
+    ):
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.setenv(name, given.get(name, ""))
+        server.past_proxies()
+        server.past_proxies()
+        for name in ("NO_PROXY", "no_proxy"):
+            found = os.environ[name].split(",")
+            if kept == "*":
+                assert found == [given.get(name, "")]
+            else:
+                assert sorted(found) == sorted([*kept, "127.0.0.1", "localhost"])
 
 
 def test_a_run_is_a_commit_from_which_a_second_clone_rebuilds_the_same_lock(project, tmp_path):
