@@ -90,7 +90,7 @@ def test_score_under_torchrun_by_hand_gives_the_same_bytes(copied_night):
     found = []
     for start in ([], ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]):
         shutil.rmtree(copied_night / "artifacts/score", ignore_errors=True)
-        subprocess.run([sys.executable, *start, "score.py"], env=environment(), check=True, timeout=120)
+        subprocess.run([sys.executable, *start, "score.py"], env=environment(), check=True, timeout=300)
         files = sorted((copied_night / "artifacts/score").iterdir())
         found.append({path.name: path.read_bytes() for path in files})
     assert list(found[0]) == ["recommendations.parquet", "summary.json"]
