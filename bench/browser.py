@@ -83,9 +83,7 @@ class Browser:
 
 def _tabs(port: int) -> list[dict[str, Any]]:
     """Pages of the browser that listens there; none while it starts."""
-    direct = build_opener(
-        ProxyHandler({})
-    )  # `urlopen` keeps the proxy that the environment named when it was first used
+    direct = build_opener(ProxyHandler({}))  # urlopen keeps the proxy that was set when it was first used
     try:
         with direct.open(f"http://127.0.0.1:{port}/json", timeout=20) as answer:
             return [tab for tab in json.load(answer) if tab["type"] == "page"]

@@ -31,7 +31,7 @@ def append(path: Path, row: Mapping[str, Any]) -> None:
 def rows(path: Path) -> list[dict[str, Any]]:
     """Every line that can be read, oldest first; none where there is no file."""
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")  # a note may hold other line ends
     except FileNotFoundError:
         return []
     found = []

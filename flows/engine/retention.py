@@ -110,9 +110,10 @@ def _names(home: Path) -> set[str]:
     private = home / ".nightmarket"
     names = {path.name for path in (private / "undecided").glob("*")}
     decisions = private / "decisions.jsonl"
-    for number, line in enumerate(decisions.read_text(encoding="utf-8").splitlines() if decisions.exists() else (), 1):
+    lines = decisions.read_text(encoding="utf-8").split("\n") if decisions.exists() else ()
+    for number, line in enumerate(lines, 1):
         try:
-            decided = json.loads(line)
+            decided = json.loads(line or "{}")
             if "folder" in decided and (home / decided["folder"]).exists():
                 names.add(str(decided["run"]))
         except (ValueError, KeyError, TypeError):

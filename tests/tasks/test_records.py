@@ -20,9 +20,10 @@ for number in range(200):
 def test_lines_come_back_in_order_and_are_the_owners_alone(tmp_path):
     path = tmp_path / "new" / "record.jsonl"
     assert records.rows(path) == []
-    records.append(path, {"name": "春节", "folder": "exports/spring"})
-    records.append(path, {"name": "second"})
-    assert records.rows(path) == [{"name": "春节", "folder": "exports/spring"}, {"name": "second"}]
+    rows = [{"name": "春节", "folder": "exports/spring"}, {"name": "second", "note": "two\u2028lines\x85 or\nmore"}]
+    for row in rows:
+        records.append(path, row)
+    assert records.rows(path) == rows
     assert path.stat().st_mode & 0o777 == 0o600
 
 
