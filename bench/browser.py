@@ -17,6 +17,8 @@ QUIET = (
     "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--hide-scrollbars",
 )  # fmt: skip
+DIRECT = build_opener(ProxyHandler({}))
+"""Past any proxy; `urlopen` keeps the one that was set when it was first used."""
 
 
 class Browser:
@@ -83,9 +85,8 @@ class Browser:
 
 def _tabs(port: int) -> list[dict[str, Any]]:
     """Pages of the browser that listens there; none while it starts."""
-    direct = build_opener(ProxyHandler({}))  # urlopen keeps the proxy that was set when it was first used
     try:
-        with direct.open(f"http://127.0.0.1:{port}/json", timeout=20) as answer:
+        with DIRECT.open(f"http://127.0.0.1:{port}/json", timeout=20) as answer:
             return [tab for tab in json.load(answer) if tab["type"] == "page"]
     except OSError:
         return []

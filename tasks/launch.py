@@ -78,11 +78,11 @@ def _told_of_promotions(champion: model.Model, found: Newcomers) -> bool:
 
     A product that the plan does not name would pass for one that nobody will see.
     """
-    promotions, weeks = found.data.promotions, champion.target_weeks
-    origins = [found.data.windows[name]["fit_until"] for name in ("test", "deliver")]
-    if "launch_plan" not in champion.forests or not all(promotions.covers(at + 1, at + weeks) for at in origins):
+    test, deliver = (found.data.windows[name]["fit_until"] for name in ("test", "deliver"))
+    if "launch_plan" not in champion.forests or not all(champion.knows_plan(found.data, at) for at in (test, deliver)):
         return False
-    ahead = (promotions.week > origins[-1]) & (promotions.week <= origins[-1] + weeks)
+    promotions = found.data.promotions
+    ahead = (promotions.week > deliver) & (promotions.week <= deliver + champion.target_weeks)
     return bool(np.isin(found.items, promotions.item[ahead]).all())
 
 

@@ -132,8 +132,12 @@ class Model:
         origin = window["fit_until"]
         text = text_scores(finetune, data, origin) if self.use_text else None
         launching = data.launching(window)
-        plan = self.promotion_plan and data.promotions.covers(origin + 1, origin + self.target_weeks)
+        plan = self.knows_plan(data, origin)
         return Scene(data.evidence(origin), self.budget, text, launching, self.target_weeks, plan)
+
+    def knows_plan(self, data: Prepared, origin: int) -> bool:
+        """Whether it was trained with a promotion plan and the tables hold that of the target weeks."""
+        return self.promotion_plan and data.promotions.covers(origin + 1, origin + self.target_weeks)
 
     def ranker(self, plan: bool) -> Ranker:
         """The forest for products on sale, with or without the plan."""

@@ -108,5 +108,4 @@ def now() -> str:
 
 def _note(intent: dict[str, Any]) -> None:
     """One line; a change that is there already is not repeated."""
-    if intent not in changes():
-        records.append(storage.private(RECORD), intent)
+    records.append_once(storage.private(RECORD), intent)

@@ -28,6 +28,12 @@ def append(path: Path, row: Mapping[str, Any]) -> None:
         os.close(descriptor)
 
 
+def append_once(path: Path, row: Mapping[str, Any]) -> None:
+    """Append one line unless it is there already: what goes on after a kill says it a second time."""
+    if row not in rows(path):
+        append(path, row)
+
+
 def rows(path: Path) -> list[dict[str, Any]]:
     """Every line that can be read, oldest first; none where there is no file."""
     try:

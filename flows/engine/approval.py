@@ -79,7 +79,7 @@ class Held:
             **figures,
             **more,
         }
-        records.append(self.home / ".nightmarket" / DECISIONS, line)
+        records.append(_record(self.home), line)
 
 
 @contextlib.contextmanager
@@ -122,7 +122,7 @@ async def bury(home: Path) -> None:
             at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
             if known["run"] not in recorded:
                 lost = {"at": at, "decision": "lost", "why": "the process ended before anybody decided"}
-                records.append(home / ".nightmarket" / DECISIONS, lost | known)
+                records.append(_record(home), lost | known)
             shutil.rmtree(folder)
 
 
@@ -142,4 +142,8 @@ async def ask(question: str, minutes: float) -> Approval:
 
 def decisions(home: Path) -> list[dict[str, Any]]:
     """The record, oldest first."""
-    return records.rows(home / ".nightmarket" / DECISIONS)
+    return records.rows(_record(home))
+
+
+def _record(home: Path) -> Path:
+    return home / ".nightmarket" / DECISIONS

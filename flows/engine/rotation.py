@@ -67,7 +67,8 @@ def _begin(home: Path, given: dict[str, Any]) -> dict[str, Any]:
     if key_id(customer_keys()) == begun["from"]:
         add_key()
     begun["to"] = key_id(customer_keys())
-    _record({name: begun[name] for name in ("at", "who", "reason", "leaked", "from", "to")})
+    told = {name: begun[name] for name in ("at", "who", "reason", "leaked", "from", "to")}
+    records.append_once(storage.private(RECORD), told)
     storage.hook("rotate.recorded")
     return begun
 
@@ -122,14 +123,6 @@ def _without_older_pages(home: Path) -> int:
     for path in pages:
         path.unlink()
     return len(pages)
-
-
-def _record(line: dict[str, Any]) -> None:
-    """One line per rotation; one that is there already is not repeated."""
-    path = storage.private(RECORD)
-    text = json.dumps(line, sort_keys=True, ensure_ascii=False)
-    if not path.exists() or text + "\n" not in path.read_text(encoding="utf-8"):
-        records.append(path, line)
 
 
 def _say(text: str) -> None:

@@ -86,9 +86,8 @@ def test_a_server_of_its_own_keeps_every_task_record_and_is_gone_afterwards(fini
 
 
 def test_a_companys_proxy_is_not_asked_for_our_own_server(project):
-    proxies = dict.fromkeys(
-        ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9"
-    )  # nobody there
+    nobody = "http://127.0.0.1:9"
+    proxies = dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"), nobody)
     done = project.flow("nightly", PREFECT_API_URL="", NO_PROXY="shop.example", no_proxy="", **proxies)
     assert done.returncode == 0, done.stdout + done.stderr
 
