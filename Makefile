@@ -43,7 +43,7 @@ ui: setup  ## Prefect server, worker and MLflow, with their addresses
 	@$(BIN)/python -m flows.ui
 
 card: setup  ## how a version came to be: make card VERSION=7; without VERSION the champion
-	@$(BIN)/python -m tasks.card $${VERSION:+"$$VERSION"}
+	@$(BIN)/python -m tasks.registry.card $${VERSION:+"$$VERSION"}
 
 reproduce: setup  ## rebuild a version from its raw snapshot and compare: make reproduce VERSION=7
 	@$(BIN)/python -m flows reproduce $${VERSION:+--version "$$VERSION"}

@@ -1,9 +1,9 @@
-"""What each candidate source is worth: recall of the products that customers buy for the first time, at equal budget.
+"""What each candidate generator is worth: recall of products bought for the first time, at equal budget.
 
     python -m bench.candidates [--ends 2017-11-27 2017-10-30] [--budgets 30 60 100 200]
 
-Reads artifacts/prepare of the checkout. For each window, the share of *new* targets among a source's best products;
-then the share that all candidates hold together, at the ranker's own budgets, and without one source at a time.
+Reads artifacts/prepare of the checkout. For each window, the share of *new* targets among a generator's best products;
+then the share that all candidates hold together, at the ranker's own budgets, and without one generator at a time.
 """
 
 import argparse
@@ -16,34 +16,34 @@ from numpy.typing import NDArray
 from bench.machine import machine
 from bench.windows import WEEKS, window_before
 from nightmarket.evaluation import hits
-from nightmarket.ranking import Budget, Scene
-from nightmarket.ranking.sources import Source
-from tasks import model
+from nightmarket.ranking import Budget, CandidateSet
+from nightmarket.ranking.generators import CandidateGenerator
+from tasks.models import recommender
 
 Targets = tuple[NDArray[np.int64], NDArray[np.int32]]
 
 
-def window(data: model.Prepared, end: str, budgets: list[int]) -> tuple[str, dict[str, list[float]]]:
-    """A Markdown table of one window, which ends before Monday `end`, and each source's recall per budget."""
+def window(data: recommender.Prepared, end: str, budgets: list[int]) -> tuple[str, dict[str, list[float]]]:
+    """A Markdown table of one window, which ends before Monday `end`, and each generator's recall per budget."""
     cut = window_before(end, data.histories)
-    indptr, items = model.window_targets(data, cut)["new"]
-    scene = Scene(data.evidence(cut["fit_until"]), Budget(), None, np.zeros(0, np.int32), WEEKS)
-    alone = {source.name: np.zeros(len(budgets)) for source in scene.sources}
+    indptr, items = recommender.window_targets(data, cut)["new"]
+    candidate_set = CandidateSet(data.statistics(cut["fit_until"]), Budget(), None, np.zeros(0, np.int32), WEEKS)
+    alone = {generator.name: np.zeros(len(budgets)) for generator in candidate_set.generators}
     together: dict[str, int] = dict.fromkeys(("all", *alone), 0)
     size = dict.fromkeys(together, 0)
-    for rows in scene.evidence.slices(256):
-        customers = scene.evidence.customers(rows)
+    for rows in candidate_set.statistics.slices(256):
+        customers = candidate_set.statistics.customers(rows)
         bounds = indptr[rows.start : rows.stop + 1]
         here = (bounds - bounds[0], items[bounds[0] : bounds[-1]])
-        lists = {source.name: source.recommend(customers, max(budgets)) for source in scene.sources}
+        lists = {generator.name: generator.recommend(customers, max(budgets)) for generator in candidate_set.generators}
         for name, found in lists.items():
             alone[name] += hits(found, *here).cumsum(axis=1)[:, np.array(budgets) - 1].sum(axis=0)
         for left_out in together:
-            union = _union(lists, scene.sources, left_out, here)
+            union = _union(lists, candidate_set.generators, left_out, here)
             together[left_out] += union[0]
             size[left_out] += union[1]
-    total, num = items.size, scene.evidence.histories.num_customers
-    head = f"| source | {' | '.join(f'recall@{k}' for k in budgets)} | all candidates without it |"
+    total, num = items.size, candidate_set.statistics.histories.num_customers
+    head = f"| generator | {' | '.join(f'recall@{k}' for k in budgets)} | all candidates without it |"
     lines = [head, "|---|" + "---|" * (len(budgets) + 1)]
     for name, found in alone.items():
         shares = " | ".join(f"{share:.4f}" for share in found / total)
@@ -53,9 +53,11 @@ def window(data: model.Prepared, end: str, budgets: list[int]) -> tuple[str, dic
     return table, {name: (found / total).tolist() for name, found in alone.items()}
 
 
-def _union(lists: dict[str, np.ndarray], sources: list[Source], left_out: str, wanted: Targets) -> tuple[int, int]:
-    """New targets that the sources' candidates hold, and how many candidates there are."""
-    parts = [lists[source.name][:, : source.num] for source in sources if source.name != left_out]
+def _union(
+    lists: dict[str, np.ndarray], generators: list[CandidateGenerator], left_out: str, wanted: Targets
+) -> tuple[int, int]:
+    """New targets that the generators' candidates hold, and how many candidates there are."""
+    parts = [lists[generator.name][:, : generator.num] for generator in generators if generator.name != left_out]
     together = np.sort(np.concatenate(parts, axis=1), axis=1)
     together[:, 1:][together[:, 1:] == together[:, :-1]] = -1
     return int(hits(together, *wanted).sum()), int((together >= 0).sum())
@@ -67,7 +69,7 @@ def main() -> None:
     parser.add_argument("--ends", nargs="+", default=["2017-11-27", "2017-10-30"], metavar="MONDAY")
     parser.add_argument("--budgets", type=int, nargs="+", default=[30, 60, 100, 200])
     args = parser.parse_args()
-    data, figures = model.prepared(), {}
+    data, figures = recommender.prepared(), {}
     for end in args.ends:
         table, figures[end] = window(data, end, args.budgets)
         print(f"\nwindow before {end}\n\n{table}", flush=True)

@@ -35,8 +35,8 @@ from bench.machine import machine
 from nightmarket.copywriting.composing import compose
 from nightmarket.copywriting.facts import CHANNELS, LIMITS, Facts, Form
 from nightmarket.copywriting.guard import Lexicon
-from nightmarket.copywriting.judging import distinct, self_bleu, tokens
 from nightmarket.copywriting.phrases import vocabulary
+from nightmarket.copywriting.variety import distinct, self_bleu, tokens
 from nightmarket.copywriting.writers import Brief, Message, TemplateWriter, Writer, prompt
 
 PRAISE = {"en": ("freshness", "taste"), "zh": ("新鲜", "口感")}

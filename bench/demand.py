@@ -22,7 +22,7 @@ from nightmarket import demand
 from nightmarket.demand import METHODS, Weekly
 from nightmarket.evaluation import paired
 from nightmarket.histories import Histories, monday
-from tasks import storage
+from tasks.files import storage
 
 PREPARED = Path("artifacts/prepare")
 SEED = 17

@@ -32,7 +32,7 @@ from nightmarket.drift.summaries import Summary, comparable, every_distance
 from nightmarket.drift.texts import vectors
 from nightmarket.drift.verdict import judge
 from tasks import drift as stage
-from tasks import storage
+from tasks.files import storage
 
 GAP = 3 * WEEK
 """Between the training window of a model made that night and its week, where four weeks are kept for the test."""
@@ -364,19 +364,19 @@ def power(checkout: Path, starts: Sequence[date], alpha: float) -> dict[str, Any
 def lists(checkout: Path, alpha: float) -> dict[str, Any]:
     """The champion's lists at each of the weeks after its training window beside those of its evaluation, and lists
     that have gone wrong."""
-    from tasks import model
+    from tasks.models import recommender
 
     with contextlib.chdir(checkout):
-        data, champion = model.prepared(), model.load(storage.CHAMPION / "rank")
+        data, champion = recommender.prepared(), recommender.load(storage.CHAMPION / "rank")
         window = data.windows["test"]
         department = data.products["department"].to_numpy(object)
         at = {}
         for origin in range(window["fit_until"], data.windows["last_week"] + 1):
-            scene = champion.scene(data, storage.CHAMPION / "finetune", {"fit_until": origin})
+            candidate_set = champion.candidate_set(data, storage.CHAMPION / "finetune", {"fit_until": origin})
             forest, rows = champion.ranker(False), []
-            for batch in scene.batches():
-                score = forest.score(batch.features, scene.features)
-                own = batch.features[:, scene.features.index("item_num")] > 0
+            for batch in candidate_set.batches():
+                score = forest.score(batch.features, candidate_set.features)
+                own = batch.features[:, candidate_set.features.index("item_num")] > 0
                 order = np.lexsort((batch.item, -score, batch.customer))
                 customer = batch.customer[order]
                 kept = order[np.arange(customer.size) - np.searchsorted(customer, customer) < predictions.FIRST]

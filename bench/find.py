@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 from bench.machine import machine
 from nightmarket.encoding import PACKAGED
 from nightmarket.evaluation import bootstrap, paired
-from nightmarket.retrieval.finding import Questions, Shelf, held_out, judged
-from nightmarket.retrieval.finding.fusion import fused
-from nightmarket.retrieval.finding.index import similarity
-from nightmarket.retrieval.finding.lexical import BM25, pieces, whole
+from nightmarket.retrieval.search import Questions, Shelf, held_out, judged
+from nightmarket.retrieval.search.fusion import fused
+from nightmarket.retrieval.search.index import similarity
+from nightmarket.retrieval.search.lexical import BM25, pieces, whole
 
 SEED = 17
 LEVELS = ("category", "type")

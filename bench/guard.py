@@ -25,7 +25,7 @@ from bench.guarding.true_texts import Message
 from bench.machine import machine
 from nightmarket.copywriting.composing import compose
 from nightmarket.copywriting.facts import CHANNELS, Facts, Locale
-from nightmarket.copywriting.guard import Lexicon, message_findings
+from nightmarket.copywriting.guard import Lexicon, message_violations
 from nightmarket.copywriting.phrases import vocabulary
 from nightmarket.copywriting.writers.brief import Brief
 from nightmarket.copywriting.writers.template import TemplateWriter
@@ -75,8 +75,8 @@ def false_cases(num: int, seed: int) -> list[Case]:
 
 def rules(case: Case, lexicon: Lexicon) -> list[str]:
     """The rules that a message breaks, with what they quote."""
-    found = message_findings(case.texts, case.facts, lexicon)
-    return [f"{one.rule}: {one.what}" for findings in found.values() for one in findings]
+    found = message_violations(case.texts, case.facts, lexicon)
+    return [f"{one.rule}: {one.what}" for violations in found.values() for one in violations]
 
 
 def praised(lexicon: Lexicon, times: int, seed: int) -> dict[str, int]:
@@ -85,7 +85,7 @@ def praised(lexicon: Lexicon, times: int, seed: int) -> dict[str, int]:
     for locale in LOCALES:
         for cases, is_true in zip(praise.cases(locale, times, seed), (True, False), strict=True):
             for pattern, facts, texts in cases:
-                found = any(message_findings(texts, facts, lexicon).values())
+                found = any(message_violations(texts, facts, lexicon).values())
                 figures["praise_true" if is_true else "praise_false"] += 1
                 figures["praise_passed" if is_true else "praise_stopped"] += found != is_true
                 if found == is_true:

@@ -18,7 +18,7 @@ import yaml
 from safetensors.numpy import save_file
 
 from bench.made_up_campaigns import TYPES, write_campaigns
-from bench.made_up_voice import write_voice
+from bench.made_up_reviews import write_reviews
 from nightmarket.evaluation import Interval, bootstrap, paired
 
 FEATURES = ("times_bought", "weeks_since", "text_similarity", "popularity", "display_this_week")
@@ -61,7 +61,7 @@ def write_run(
     _evaluate(folder, rng, lift, num_customers)
     _score(folder, rng, num_customers, num_items)
     write_campaigns(folder, rng, as_of, HOSTILE)
-    write_voice(folder, np.random.default_rng(seed), as_of, HOSTILE)
+    write_reviews(folder, np.random.default_rng(seed), as_of, HOSTILE)
 
 
 def _json(content: Any, path: Path) -> None:

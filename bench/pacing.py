@@ -28,7 +28,7 @@ from bench.machine import machine
 from nightmarket.delivery.pacing import Pacer, Profile, hindsight
 from nightmarket.delivery.timing import Preference, log_likelihood, slot_of_hour, slots
 from nightmarket.histories import offsets
-from tasks import visits
+from tasks.campaigns import visits
 from tasks.plan import SLOTS
 
 EPOCH = date(1970, 1, 1)

@@ -37,7 +37,7 @@ PARTS = {
     "report-plan": Part("#plan", "#plan", 1250),
     "report-copy": Part("#copy", "#copy article", 800),
     "report-launches": Part("#launches", "#launches", 1500),
-    "report-voice": Part("#voice", "#voice", 1500),
+    "report-reviews": Part("#reviews", "#reviews", 1500),
     "report-segments": Part("#segments", "#segments", 1560),
     "report-demand": Part("#demand", "#demand", 1400),
     "report-lineage": Part("#lineage", "#lineage", 2000),

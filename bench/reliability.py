@@ -4,8 +4,8 @@
     python -m bench.reliability --quick             two minutes of it
     python -m bench.reliability --part kills --seed 7 --scene champion --hook swap.swapped:1:kill     one kill again
 
-A hook is a place in our code (tasks.storage.hook) at which a process can be made to end; NAME:N:KIND is the N-th time
-that it is passed, and `half` cuts the file that is being written before the kill.
+A hook is a place in our code (tasks.files.storage.hook) at which a process can be made to end; NAME:N:KIND is the
+N-th time that it is passed, and `half` cuts the file that is being written before the kill.
 """
 
 import argparse

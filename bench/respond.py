@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from bench.machine import machine
 from nightmarket.encoding import lookup, text_hashes
 from nightmarket.response import Record, Rows, coupons, models, rows
+from nightmarket.response.evaluation import figures, mean_figure, ndcg
 from nightmarket.response.features import campaign_rows
-from nightmarket.response.judging import figures, mean_figure, ndcg
 from nightmarket.response.responder import (
     calibrate,
     ended_before,
@@ -34,7 +34,9 @@ from nightmarket.response.responder import (
     probability,
     rolling,
 )
-from tasks import model, responder, storage
+from tasks.campaigns import responder
+from tasks.files import storage
+from tasks.models import recommender
 
 SEED = 17
 WIDTH = 64
@@ -43,7 +45,7 @@ SHOWN = ("auc", "average_precision", "log_loss", "ece", "lift")
 Chances = dict[str, NDArray[np.float64]]
 
 
-def item_vectors(data: model.Prepared, path: Path) -> NDArray[np.float32]:
+def item_vectors(data: recommender.Prepared, path: Path) -> NDArray[np.float32]:
     """(I, WIDTH) each item's text vector, turned to the directions in which the texts differ most."""
     stored = storage.read_tensors(path)
     vectors, missing = lookup(text_hashes(data.texts), stored["hashes"], stored["vectors"])
@@ -189,7 +191,7 @@ def main() -> None:
     parser.add_argument("--num-tests", type=int, default=5, help="last finished campaigns, on which nothing is chosen")
     args = parser.parse_args()
     started = time.perf_counter()
-    data = model.prepared()
+    data = recommender.prepared()
     texts = {
         "frozen text": storage.ARTIFACTS / "embed" / "vectors.safetensors",
         "fine-tuned text": storage.ARTIFACTS / "finetune" / "text_vectors.safetensors",

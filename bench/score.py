@@ -24,8 +24,8 @@ import yaml
 
 from bench.machine import machine
 from bench.shop import write_shop
-from tasks import manifest
 from tasks.__main__ import main as run_stage
+from tasks.files import manifest
 
 TRAINED = ("embed", "finetune", "rank")
 WEEKS = 52
@@ -76,10 +76,12 @@ def measure(folder: Path, num_customers: int, num_products: int, champion: Path,
 
 def child() -> None:
     """The stage `score` in the current folder, timed from the tables in memory on."""
-    from tasks import model, score, storage
+    from tasks import score
+    from tasks.files import storage
+    from tasks.models import recommender
 
-    data = model.prepared()
-    champion = model.load(storage.CHAMPION / "rank")
+    data = recommender.prepared()
+    champion = recommender.load(storage.CHAMPION / "rank")
     started = time.perf_counter()
     written = score.deliver(score.Settings(), data, champion)
     seconds = time.perf_counter() - started

@@ -23,8 +23,9 @@ from bench.machine import machine
 from nightmarket import segments
 from nightmarket.histories import Histories
 from nightmarket.segments import Grouping, Visits
-from tasks import segment, storage
-from tasks.settings import load
+from tasks import segment
+from tasks.files import storage
+from tasks.pipeline.settings import load
 
 WEEKS = 52
 SEED = 17

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from bench.machine import machine
 from nightmarket.evaluation import bootstrap, paired
 from nightmarket.evaluation.calibration import calibration_figures
-from nightmarket.voice.cleaning import normalised
-from nightmarket.voice.sentiment import fit, grams
-from nightmarket.voice.sentiment.choosing import BASELINE, candidates
+from nightmarket.reviews.cleaning import normalised
+from nightmarket.reviews.sentiment import fit, grams
+from nightmarket.reviews.sentiment.choosing import BASELINE, candidates
 
 HELD_OUT = 0.2
 NEAR = 0.5

@@ -25,9 +25,10 @@ import yaml
 from bench.machine import machine
 from nightmarket.evaluation import bootstrap, paired
 from nightmarket.retrieval.tower import Tower
-from tasks import pretrain, storage
+from tasks import pretrain
 from tasks.__main__ import main as run_stage
-from tasks.settings import sections
+from tasks.files import storage
+from tasks.pipeline.settings import sections
 
 SEED = 17
 TASKS = ("all", "new", "launch")

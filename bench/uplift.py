@@ -16,8 +16,8 @@ import pandas as pd
 
 from bench.machine import machine
 from nightmarket.evaluation.uplift import Effect, Estimate, campaigns_of, case, observational, randomised
-from tasks import storage
-from tasks.model import PREPARED, Prepared, prepared
+from tasks.files import storage
+from tasks.models.recommender import PREPARED, Prepared, prepared
 
 CLEAN = storage.ARTIFACTS / "validate" / "clean"
 EFFECT = 8.0

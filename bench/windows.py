@@ -24,8 +24,8 @@ import yaml
 from bench.machine import machine
 from nightmarket.histories import Histories, week_of, windows
 from tasks.__main__ import main as run_stage
-from tasks.model import TASKS
-from tasks.settings import sections
+from tasks.models.recommender import TASKS
+from tasks.pipeline.settings import sections
 
 STAGES = ("prepare", "finetune", "rank", "evaluate")
 KEPT = ("metrics.json", "per_customer.parquet")

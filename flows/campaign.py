@@ -9,8 +9,9 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas import State
 
-from flows.engine import approval, contacts, figures, terminal
-from flows.engine.brief import (
+from flows.engine.approval import approval, contacts, figures
+from flows.engine.forms import terminal
+from flows.engine.forms.campaign import (
     ApprovalMinutes,
     Budget,
     CampaignName,
@@ -22,11 +23,13 @@ from flows.engine.brief import (
     Names,
     Offers,
 )
-from flows.engine.form import WaitMinutes
-from flows.engine.outcome import in_one_line, post_failure
-from flows.engine.run import open_run
+from flows.engine.forms.form import WaitMinutes
+from flows.engine.reporting.outcome import in_one_line, post_failure
+from flows.engine.run.run import open_run
 from nightmarket.contracts import InputError
-from tasks import export, settings, storage
+from tasks.campaigns import export
+from tasks.files import storage
+from tasks.pipeline import settings
 
 PLAN = Path("artifacts/plan")
 TEXTS = Path("artifacts/compose/copy.parquet")

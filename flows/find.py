@@ -7,10 +7,10 @@ from prefect import flow, get_run_logger
 from prefect.artifacts import acreate_table_artifact
 from pydantic import Field
 
-from flows.engine import lookup, terminal
-from flows.engine.outcome import in_one_line, post_failure
-from tasks import storage
-from tasks.export import NAME
+from flows.engine.forms import lookup, terminal
+from flows.engine.reporting.outcome import in_one_line, post_failure
+from tasks.campaigns.export import NAME
+from tasks.files import storage
 from tasks.find import Answer
 
 Words = Annotated[str, Field(max_length=500)]

@@ -8,8 +8,9 @@ from prefect import flow
 from prefect.client.schemas import State
 
 from flows.campaign import check_segments, num_days
-from flows.engine import approval, contacts, terminal
-from flows.engine.brief import (
+from flows.engine.approval import approval, contacts
+from flows.engine.forms import terminal
+from flows.engine.forms.campaign import (
     ApprovalMinutes,
     Budget,
     CampaignName,
@@ -20,10 +21,11 @@ from flows.engine.brief import (
     NewProducts,
     Reach,
 )
-from flows.engine.form import WaitMinutes
-from flows.engine.outcome import in_one_line, post_failure
-from flows.engine.run import open_run
-from tasks import export, storage
+from flows.engine.forms.form import WaitMinutes
+from flows.engine.reporting.outcome import in_one_line, post_failure
+from flows.engine.run.run import open_run
+from tasks.campaigns import export
+from tasks.files import storage
 
 PLAN = Path("artifacts/launch")
 TEXTS = PLAN / export.TEXTS

@@ -14,12 +14,16 @@ from prefect.client.schemas import State
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
-from flows.engine import lock, outcome, rebuild, terminal
-from flows.engine.form import VersionOrChampion, WaitMinutes
-from flows.engine.outcome import in_one_line, post_failure
+from flows.engine.forms import terminal
+from flows.engine.forms.form import VersionOrChampion, WaitMinutes
+from flows.engine.reporting import outcome
+from flows.engine.reporting.outcome import in_one_line, post_failure
+from flows.engine.run import lock, rebuild
 from nightmarket.contracts import InputError
 from nightmarket.serving import comparison
-from tasks import card, lineage, manifest, promotion, register, storage
+from tasks import register
+from tasks.files import manifest, storage
+from tasks.registry import card, lineage, promotion
 
 METRICS = Path("evaluate/metrics.json")
 ENVIRONMENT = ("python", "torch", "device", "threads", "cpu", "constraints_sha256")

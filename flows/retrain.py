@@ -2,10 +2,10 @@
 
 from prefect import flow
 
-from flows.engine import terminal
-from flows.engine.form import Force, Overrides, WaitMinutes
-from flows.engine.outcome import Outcome, in_one_line, post_failure, show
-from flows.engine.run import open_run
+from flows.engine.forms import terminal
+from flows.engine.forms.form import Force, Overrides, WaitMinutes
+from flows.engine.reporting.outcome import Outcome, in_one_line, post_failure, show
+from flows.engine.run.run import open_run
 
 
 @flow(name="retrain", persist_result=False, on_failure=[post_failure], on_crashed=[post_failure])

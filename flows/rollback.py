@@ -2,9 +2,10 @@
 
 from prefect import flow
 
-from flows.engine import handover, terminal
-from flows.engine.form import Reason, WaitMinutes, Who
-from flows.engine.outcome import in_one_line, post_failure
+from flows.engine.forms import terminal
+from flows.engine.forms.form import Reason, WaitMinutes, Who
+from flows.engine.reporting.outcome import in_one_line, post_failure
+from flows.engine.run import handover
 
 
 @flow(name="rollback", persist_result=False, on_failure=[post_failure], on_crashed=[post_failure])

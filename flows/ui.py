@@ -11,9 +11,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from flows.engine import access, server
+from flows.engine.server import access, server
 from nightmarket.contracts import InputError
-from tasks import storage
+from tasks.files import storage
 
 POOL = "nightmarket"
 PREFECT_PORT, MLFLOW_PORT = 4200, 5000

@@ -7,7 +7,8 @@ import sys
 import time
 
 from nightmarket.contracts import InputError, NoRoomError
-from tasks import inputs, ranks, settings, storage
+from tasks.files import storage
+from tasks.pipeline import inputs, processes, settings
 
 BAD_INPUT = 2
 """Exit code for a mistake in data or settings: the same input would fail again, so nobody retries it."""
@@ -26,12 +27,12 @@ def main(name: str) -> int:
         return BAD_INPUT
     started = time.perf_counter()
     try:
-        if not ranks.enter(name):
+        if not processes.enter(name):
             return 0
         content = settings.load(name)
-        processes = ranks.wanted(name)
-        if processes > 1:
-            return ranks.launch(name, processes)
+        num_processes = processes.wanted(name)
+        if num_processes > 1:
+            return processes.launch(name, num_processes)
         read = inputs.Inputs(name)
         importlib.import_module(f"tasks.{name}").run(content)
         storage.hook("stage.ran")
@@ -39,15 +40,15 @@ def main(name: str) -> int:
     except InputError as error:
         full = isinstance(error, NoRoomError) and inputs.last_size(name)
         more = f"; the last time {name} wrote {full:,} bytes in all" if full else ""
-        ranks.fail(BAD_INPUT, f"nightmarket: {name}: {error}{more}")
+        processes.fail(BAD_INPUT, f"nightmarket: {name}: {error}{more}")
         return BAD_INPUT
     except Exception as error:
         if storage.is_full(error):
             place = {"snapshot": storage.RAW, "register": storage.home() / "mlruns"}
             said = storage.no_room(place.get(name, storage.ARTIFACTS / name), inputs.last_size(name))
-            ranks.fail(BAD_INPUT, f"nightmarket: {name}: {said}")
+            processes.fail(BAD_INPUT, f"nightmarket: {name}: {said}")
             return BAD_INPUT
-        if ranks.fail(1):
+        if processes.fail(1):
             raise
         return 1
     logging.getLogger("nightmarket").info("%s: done in %.1f s", name, time.perf_counter() - started)

@@ -1,7 +1,7 @@
 """Write the texts of the plan, per group of customers, offer, channel and language, each checked against its facts.
 
-reads   artifacts/plan, artifacts/segment, artifacts/prepare, artifacts/voice (what reviews praise), data/champion (its
-        encoder orders the texts)
+reads   artifacts/plan, artifacts/segment, artifacts/prepare, artifacts/reviews (what reviews praise), data/champion
+        (its encoder orders the texts)
 writes  artifacts/compose   copy.parquet, customers.parquet, decisions.parquet, summary.json
 """
 
@@ -16,8 +16,10 @@ from pydantic import Field
 from nightmarket.copywriting.composing import Decision, compose
 from nightmarket.copywriting.guard import Lexicon
 from nightmarket.copywriting.writers import Brief, Writer
-from tasks import briefs, manifest, model, storage, writing
-from tasks.tastes import Taste, buyers
+from tasks.campaigns import briefs, writing
+from tasks.campaigns.tastes import Taste, buyers
+from tasks.files import manifest, storage
+from tasks.models import recommender
 
 OUT = storage.ARTIFACTS / "compose"
 CUSTOMERS = pa.schema(
@@ -35,7 +37,7 @@ class Settings(writing.Manner):
 
 def run(settings: Settings) -> None:
     """Write artifacts/compose."""
-    data = model.prepared()
+    data = recommender.prepared()
     manifest.verify(storage.CHAMPION)
     planned = briefs.read(data.products, buyers(data, 4))
     shop = briefs.Shop(settings.shop, planned.summary["campaign"]["currency"], settings.locales, settings.channels)

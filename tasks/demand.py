@@ -17,8 +17,8 @@ from pydantic import Field
 from nightmarket import demand
 from nightmarket.demand import Judged, Weekly
 from nightmarket.histories import Histories, monday
-from tasks import storage
-from tasks.settings import StageSettings
+from tasks.files import storage
+from tasks.pipeline.settings import StageSettings
 
 PREPARED = storage.ARTIFACTS / "prepare"
 OUT = storage.ARTIFACTS / "demand"

@@ -21,14 +21,14 @@ from pydantic import Field
 
 from nightmarket.contracts.fusion import SOURCE
 from nightmarket.drift import daily, predictions, texts
-from nightmarket.drift.findings import findings, moved, told
+from nightmarket.drift.changes import changes, moved, sentence
 from nightmarket.drift.nights import REFERENCE_DAYS, WEEK, Nights, nights
 from nightmarket.drift.summaries import Summary, comparable, every_distance
 from nightmarket.drift.verdict import judge
 from nightmarket.encoding import lookup, text_hashes
 from nightmarket.histories import local_days, monday, offsets
-from tasks import storage
-from tasks.settings import StageSettings
+from tasks.files import storage
+from tasks.pipeline.settings import StageSettings
 
 CLEAN = storage.ARTIFACTS / "validate" / "clean"
 PREPARED = storage.ARTIFACTS / "prepare"
@@ -107,7 +107,7 @@ def run(settings: Settings) -> None:
     names, distance = every_distance(summaries, when)
     verdict = judge(comparable(names, distance), settings.alpha if when.testable else 0.0)
     lists = _predictions(receipt, settings)
-    columns = [*lists["columns"], *findings(names, distance, verdict, when, span.first)]
+    columns = [*lists["columns"], *changes(names, distance, verdict, when, span.first)]
     content = {
         "as_of": windows["as_of"],
         "champion": receipt["version"],
@@ -123,7 +123,7 @@ def run(settings: Settings) -> None:
         "columns": columns,
         "predictions": lists,
         "fresh": _fresh(summaries[0], when, span, snapshot["last_full_day"]),
-        "words": told(columns, len(when) - 1, when.testable),
+        "words": sentence(columns, len(when) - 1, when.testable),
     }
     storage.write_json(content, OUT / "drift.json")
     past = {
@@ -159,8 +159,8 @@ def _events(engine: ibis.BaseBackend, time_zone: str) -> ir.Table:
         }
     )
     products = engine.read_parquet(PREPARED / "products.parquet")
-    told = products["product_id", "title", "brand", "department", "text_id"]
-    return dated.left_join(told, "product_id")
+    sentence = products["product_id", "title", "brand", "department", "text_id"]
+    return dated.left_join(sentence, "product_id")
 
 
 def _span(events: ir.Table, snapshot: dict[str, Any], windows: dict[str, Any], receipt: dict[str, Any]) -> Span:
@@ -219,10 +219,10 @@ def _of_texts(inside: ir.Table, new: ir.Table, span: Span, seed: int) -> Iterato
     vectors, _ = lookup(text_hashes(names), stored["hashes"], stored["vectors"])
     bought = inside.filter((inside.kind == "purchase") & (inside.quantity > 0) & inside.text_id.notnull())
     for name, rows in (("texts of what is bought", bought), ("texts of new products", new)):
-        told = rows.group_by(["day", "text_id"]).agg(num=rows.count()).order_by(["day", "text_id"]).to_pandas()
-        told = told[told["day"].between(*span.all)]
-        day, text = told["day"].to_numpy(np.int64) - span.first, told["text_id"].to_numpy(np.int64)
-        yield from _there(texts.vectors(name, text, day, told["num"].to_numpy(), vectors, span.days, seed))
+        sentence = rows.group_by(["day", "text_id"]).agg(num=rows.count()).order_by(["day", "text_id"]).to_pandas()
+        sentence = sentence[sentence["day"].between(*span.all)]
+        day, text = sentence["day"].to_numpy(np.int64) - span.first, sentence["text_id"].to_numpy(np.int64)
+        yield from _there(texts.vectors(name, text, day, sentence["num"].to_numpy(), vectors, span.days, seed))
 
 
 def _predictions(receipt: dict[str, Any], settings: Settings) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from pydantic import Field
 
 from nightmarket.encoding import PACKAGED, cached_folder, fingerprint, lookup, resolve_model, text_hashes
 from nightmarket.encoding.ranks import Ranks, encode_shared
-from tasks import storage
-from tasks.settings import StageSettings
-from tasks.vectors import Store, prune
+from tasks.files import storage
+from tasks.models.vectors import Store, prune
+from tasks.pipeline.settings import StageSettings
 
 TEXTS = storage.ARTIFACTS / "prepare" / "texts.parquet"
 PRETRAINED = storage.ARTIFACTS / "pretrain" / "manifest.json"

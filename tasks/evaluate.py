@@ -19,10 +19,11 @@ from nightmarket.encoding.encoder import log_progress
 from nightmarket.evaluation import Interval, audience_auc, bootstrap, coverage, hits, novelty, paired, rank_metrics
 from nightmarket.evaluation.calibration import calibration_figures
 from nightmarket.evaluation.groups import groups
-from nightmarket.ranking import Batch, Scene
-from nightmarket.ranking.baselines import BASELINES, Lists, baselines, line_scorer, walk
-from tasks import model, storage
-from tasks.settings import StageSettings
+from nightmarket.ranking import Batch, CandidateSet
+from nightmarket.ranking.baseline_lists import BASELINES, Lists, baselines, line_scorer, walk
+from tasks.files import storage
+from tasks.models import recommender
+from tasks.pipeline.settings import StageSettings
 
 OUT = storage.ARTIFACTS / "evaluate"
 FINETUNE = storage.ARTIFACTS / "finetune"
@@ -40,84 +41,86 @@ class Settings(StageSettings):
 
     seed: int = Field(17, ge=0, description="seed of the bootstrap")
     num_resamples: int = Field(1000, ge=100, le=100_000, description="bootstrap resamples of the customers")
-    heads: tuple[str, ...] = Field(
-        (), description="scoring heads, by name, to fit and compare: see docs/heads.md; none of them helps the champion"
+    scorers: tuple[str, ...] = Field(
+        (), description="scorers, by name, to fit and compare: see docs/scorers.md; none of them helps the champion"
     )
-    head_steps: int | None = Field(None, ge=0, description="steps that each of them is trained for; null: its default")
+    scorer_steps: int | None = Field(
+        None, ge=0, description="steps that each of them is trained for; null: its default"
+    )
 
 
 def run(settings: Settings) -> None:
     """Write artifacts/evaluate."""
-    data = model.prepared()
+    data = recommender.prepared()
     window = data.windows["test"]
-    ours = model.load(storage.ARTIFACTS / "rank")
-    scene = ours.scene(data, FINETUNE, window)
-    targets = model.window_targets(data, window)
+    ours = recommender.load(storage.ARTIFACTS / "rank")
+    candidate_set = ours.candidate_set(data, FINETUNE, window)
+    targets = recommender.window_targets(data, window)
     bought = data.histories.between(window["first_target"], window["last_target"]).matrix()
     chances = _Chances(ours, bought)
-    plans = (False, True) if scene.promotion_plan else (False,)
-    found = model.window_lists(ours, scene, plans, PLACES, chances.see)
-    lists: dict[str, Lists] = {OURS: found[False]} | ({PLANNED: found[True]} if scene.promotion_plan else {})
-    for name, their_lists in baselines(scene, PLACES):
+    plans = (False, True) if candidate_set.promotion_plan else (False,)
+    found = recommender.window_lists(ours, candidate_set, plans, PLACES, chances.see)
+    lists: dict[str, Lists] = {OURS: found[False]} | ({PLANNED: found[True]} if candidate_set.promotion_plan else {})
+    for name, their_lists in baselines(candidate_set, PLACES):
         lists[name] = their_lists
         log.info("evaluate: ranked %s", name)
-    for name in settings.heads:
-        lists[f"head_{name}"] = _head(name, data, scene, settings)
-        log.info("evaluate: ranked head %s", name)
+    for name in settings.scorers:
+        lists[f"head_{name}"] = _scorer(name, data, candidate_set, settings)
+        log.info("evaluate: ranked scorer %s", name)
     per_customer = {
         task: {name: rank_metrics(found[task], *targets[task]) for name, found in lists.items() if task in found}
-        for task in model.TASKS
+        for task in recommender.TASKS
     }
     content: dict[str, Any] = {
         task: {name: _intervals(values, settings) for name, values in of_task.items()}
         for task, of_task in per_customer.items()
     }
     text = storage.read_json(FINETUNE / "history.json")["test"]
-    for task in model.TASKS:
+    for task in recommender.TASKS:
         for name, their_lists in lists.items():
             if task in their_lists:
-                content[task][name] |= _beyond(their_lists[task], scene, task)
+                content[task][name] |= _beyond(their_lists[task], candidate_set, task)
         # Text alone was measured where it was trained; one measurement is enough.
         content[task] |= {f"text_{when}": text[when][task] for when in ("before", "after") if task in text[when]}
-    for name, figure in _audiences(ours, scene, bought, settings).items():
+    for name, figure in _audiences(ours, candidate_set, bought, settings).items():
         content["launch"][name]["audience_auc"] = figure
     content["paired"] = {task: _paired(of_task, settings) for task, of_task in per_customer.items()}
     content["checks"] = {"launch ndcg@10 of permuted customers": _permuted(found[False]["launch"], targets, settings)}
     departments = dict(zip(data.catalogue.department.tolist(), data.products["department"], strict=True))
     content["slices"] = {
-        "department recall@20": _by_department(lists[OURS]["all"], targets["all"], scene, departments, settings)
+        "department recall@20": _by_department(lists[OURS]["all"], targets["all"], candidate_set, departments, settings)
     }
-    content["groups"] = {task: _groups(per_customer[task], scene, settings) for task in ("all", "new")}
+    content["groups"] = {task: _groups(per_customer[task], candidate_set, settings) for task in ("all", "new")}
     content["calibration"] = chances.figures()
-    content["window"] = window | {"promotion_plan": scene.promotion_plan, "use_text": ours.use_text}
-    content["num_customers"] = {task: int((np.diff(targets[task][0]) > 0).sum()) for task in model.TASKS}
+    content["window"] = window | {"promotion_plan": candidate_set.promotion_plan, "use_text": ours.use_text}
+    content["num_customers"] = {task: int((np.diff(targets[task][0]) > 0).sum()) for task in recommender.TASKS}
     storage.write_json(content, OUT / "metrics.json")
     storage.write_json(chances.predictions(data), OUT / "predictions.json")
-    table = model.customer_scores(lists[OURS], targets)
+    table = recommender.customer_scores(lists[OURS], targets)
     storage.write_table(pa.Table.from_pandas(table, preserve_index=False), OUT / "per_customer.parquet")
     _write_plot(content)
     _tell(content)
 
 
-def _head(name: str, data: model.Prepared, scene: Scene, settings: Settings) -> Lists:
-    """The lists of a scoring head, fitted at the test window's origin."""
-    from nightmarket.retrieval.heads import Material, config_of, fit
+def _scorer(name: str, data: recommender.Prepared, candidate_set: CandidateSet, settings: Settings) -> Lists:
+    """The lists of a scoring scorer, fitted at the test window's origin."""
+    from nightmarket.retrieval.scorers import Material, config_of, fit
 
-    steps = {} if settings.head_steps is None else {"max_steps": settings.head_steps}
+    steps = {} if settings.scorer_steps is None else {"max_steps": settings.scorer_steps}
     material = Material(
-        scene.evidence.histories,
-        model.text_vectors(FINETUNE, data).astype(np.float32),
+        candidate_set.statistics.histories,
+        recommender.text_vectors(FINETUNE, data).astype(np.float32),
         data.products["text_id"].to_numpy(np.int32),
         data.catalogue.recommendable,
     )
-    progress = log_progress(log, f"evaluate: head {name}")
-    head = fit(name, material, scene.evidence.origin, config_of(name, **steps), settings.seed, progress)
+    progress = log_progress(log, f"evaluate: scorer {name}")
+    scorer = fit(name, material, candidate_set.statistics.origin, config_of(name, **steps), settings.seed, progress)
     every = np.arange(data.histories.num_items, dtype=np.int32)
-    return walk(lambda rows: head.scores(rows, every), scene, model.TASKS, PLACES)
+    return walk(lambda rows: scorer.scores(rows, every), candidate_set, recommender.TASKS, PLACES)
 
 
 def _tell(content: dict[str, Any]) -> None:
-    for task in model.TASKS:
+    for task in recommender.TASKS:
         for name in (OURS, PLANNED):
             if name in content[task]:
                 figure = content[task][name]["ndcg@10"]
@@ -131,7 +134,7 @@ def _tell(content: dict[str, Any]) -> None:
 class _Chances:
     """Probabilities of the test candidates beside what was bought."""
 
-    def __init__(self, ours: model.Model, bought: sparse.csr_matrix) -> None:
+    def __init__(self, ours: recommender.Model, bought: sparse.csr_matrix) -> None:
         self._calibration, self._bought = ours.calibration, bought
         self._parts: list[tuple[NDArray, NDArray, NDArray]] = []
         self._first: list[tuple[NDArray, ...]] = []
@@ -147,7 +150,7 @@ class _Chances:
         first = order[np.arange(customer.size) - np.searchsorted(customer, customer) < FIRST]
         self._first.append((batch.customer[first], chance[first], own[first], batch.item[first]))
 
-    def predictions(self, data: model.Prepared) -> Any:
+    def predictions(self, data: recommender.Prepared) -> Any:
         """The first places of every list as counts, for the receipt; None for a small shop."""
         customer, chance, own, item = (np.concatenate(part) for part in zip(*self._first, strict=True))
         department = data.products["department"].to_numpy(object)[item]
@@ -161,23 +164,23 @@ class _Chances:
 
 
 def _audiences(
-    ours: model.Model, scene: Scene, targets: sparse.csr_matrix, settings: Settings
+    ours: recommender.Model, candidate_set: CandidateSet, targets: sparse.csr_matrix, settings: Settings
 ) -> dict[str, dict[str, float]]:
     """Area under the curve over launches with MIN_AUDIENCE buyers or more, as a mean over launches: the interval
     resamples launches, not customers."""
-    items = scene.launching[targets[:, scene.launching].getnnz(axis=0) >= MIN_AUDIENCE]
-    names = {"launch": OURS} | ({"launch_plan": PLANNED} if scene.promotion_plan else {})
+    items = candidate_set.launching[targets[:, candidate_set.launching].getnnz(axis=0) >= MIN_AUDIENCE]
+    names = {"launch": OURS} | ({"launch_plan": PLANNED} if candidate_set.promotion_plan else {})
     forests = {names[key]: forest for key, forest in ours.forests.items() if key in names}
     if items.size == 0 or not forests:
         return {}
     bought = targets[:, items].toarray() > 0
     every = {name: np.zeros(bought.shape) for name in forests}
-    for batch in scene.audience(items):
+    for batch in candidate_set.audience(items):
         rows = slice(int(batch.customer[0]), int(batch.customer[-1]) + 1)
         for name, forest in forests.items():
-            every[name][rows] = forest.score(batch.features, scene.launch_features).reshape(-1, items.size)
-    affinity = line_scorer(scene)
-    every["affinity"] = np.concatenate([affinity(rows)[:, items] for rows in scene.evidence.slices(256)])
+            every[name][rows] = forest.score(batch.features, candidate_set.launch_features).reshape(-1, items.size)
+    affinity = line_scorer(candidate_set)
+    every["affinity"] = np.concatenate([affinity(rows)[:, items] for rows in candidate_set.statistics.slices(256)])
     return {
         name: bootstrap(audience_auc(values, bought), settings.seed, settings.num_resamples)._asdict()
         | {"num_launches": int(items.size)}
@@ -192,11 +195,16 @@ def _permuted(found: NDArray[np.int32], targets: dict[str, Any], settings: Setti
     return bootstrap(score, settings.seed, settings.num_resamples)._asdict()
 
 
-def _groups(of_task: dict[str, Metrics], scene: Scene, settings: Settings) -> dict[str, Any]:
-    customers = storage.read_table(model.PREPARED / "customers.parquet").to_pandas()
+def _groups(of_task: dict[str, Metrics], candidate_set: CandidateSet, settings: Settings) -> dict[str, Any]:
+    customers = storage.read_table(recommender.PREPARED / "customers.parquet").to_pandas()
     theirs = {name: of_task[name]["ndcg@10"] for name in BASELINES}
     return groups(
-        of_task[OURS]["ndcg@10"], theirs, customers, scene.evidence.histories, settings.seed, settings.num_resamples
+        of_task[OURS]["ndcg@10"],
+        theirs,
+        customers,
+        candidate_set.statistics.histories,
+        settings.seed,
+        settings.num_resamples,
     )
 
 
@@ -204,15 +212,15 @@ def _intervals(values: Metrics, settings: Settings) -> dict[str, dict[str, float
     return {name: bootstrap(v, settings.seed, settings.num_resamples)._asdict() for name, v in values.items()}
 
 
-def _beyond(found: NDArray[np.int32], scene: Scene, task: str) -> dict[str, dict[str, float]]:
+def _beyond(found: NDArray[np.int32], candidate_set: CandidateSet, task: str) -> dict[str, dict[str, float]]:
     """Coverage and novelty: properties of the lists, without an interval."""
-    evidence = scene.evidence
-    sizes = {"launch": scene.launching.size, "rare": evidence.rare.size}
-    catalogue = sizes.get(task, int(evidence.sold.sum()))
-    buyers = evidence.buyers["ever"].astype(np.int64)
+    statistics = candidate_set.statistics
+    sizes = {"launch": candidate_set.launching.size, "rare": statistics.rare.size}
+    catalogue = sizes.get(task, int(statistics.sold.sum()))
+    buyers = statistics.buyers["ever"].astype(np.int64)
     values = {
         "coverage@10": coverage(found, catalogue),
-        "novelty@10": novelty(found, buyers, evidence.histories.num_customers),
+        "novelty@10": novelty(found, buyers, statistics.histories.num_customers),
     }
     return {name: Interval(value, value, value)._asdict() for name, value in values.items()}
 
@@ -232,12 +240,12 @@ def _paired(of_task: dict[str, Metrics], settings: Settings) -> dict[str, dict[s
 def _by_department(
     found: NDArray[np.int32],
     targets: tuple[NDArray[np.int64], NDArray[np.int32]],
-    scene: Scene,
+    candidate_set: CandidateSet,
     names: dict[int, str],
     settings: Settings,
 ) -> dict[str, dict[str, float]]:
     indptr, items = targets
-    department = scene.evidence.catalogue.department
+    department = candidate_set.statistics.catalogue.department
     owner = np.repeat(np.arange(indptr.size - 1), np.diff(indptr))
     hit = hits(found, indptr, items)
     by_department: dict[str, dict[str, float]] = {}
@@ -257,7 +265,7 @@ def _by_department(
 def _write_plot(content: dict) -> None:
     rows = [
         (task, name, *(content[task][name]["ndcg@10"][key] for key in ("value", "low", "high")))
-        for task in model.TASKS
+        for task in recommender.TASKS
         for name in content[task]
     ]
     frame = pd.DataFrame(rows, columns=["task", "model", "value", "low", "high"])

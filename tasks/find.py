@@ -21,9 +21,11 @@ from pydantic import Field
 
 from nightmarket.contracts import InputError
 from nightmarket.encoding import lookup, text_hashes
-from nightmarket.retrieval.finding import Filters, Hit, Index, Method, Shelf
-from tasks import champion, export, manifest, storage
-from tasks.settings import StageSettings
+from nightmarket.retrieval.search import Filters, Hit, Index, Method, Shelf
+from tasks.campaigns import export
+from tasks.files import manifest, storage
+from tasks.pipeline.settings import StageSettings
+from tasks.registry import champion
 
 NEVER = -1
 """Week of the last sale of a product that was never sold."""

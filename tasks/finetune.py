@@ -26,11 +26,12 @@ from nightmarket.retrieval.fitting import History, fit
 from nightmarket.retrieval.quality import TASKS, Judge, before_after
 from nightmarket.retrieval.tower import Tower, TowerConfig
 from nightmarket.retrieval.training import Trainer, TrainingConfig
-from tasks import pairs, storage, warm
-from tasks.checkpoints import Checkpoint
-from tasks.pairs import PairSettings
-from tasks.settings import StageSettings
-from tasks.shop import Shop
+from tasks.files import storage
+from tasks.files.checkpoints import Checkpoint
+from tasks.models import pairs, warm_start
+from tasks.models.pairs import PairSettings
+from tasks.models.shop import Shop
+from tasks.pipeline.settings import StageSettings
 
 EMBEDDED = storage.ARTIFACTS / "embed"
 OUT = storage.ARTIFACTS / "finetune"
@@ -97,16 +98,18 @@ def run(settings: Settings) -> None:
     sampler = shop.sampler(settings.min_history)
     sizes = TowerConfig(frozen.shape[1], settings.dim, settings.hidden)
     start = _start(settings, sizes, encoder, shop)
-    if isinstance(start, warm.Start):
+    if isinstance(start, warm_start.Start):
         bank, tower, encoder = start.bank(shop.texts), start.tower, start.encoder
     else:
         bank, tower = frozen if vectors is None else vectors, Tower(sizes, settings.seed)
-    config = _training(settings, isinstance(start, warm.Start))
+    config = _training(settings, isinstance(start, warm_start.Start))
     top = hidden = None
     if settings.method == "layers" and settings.trained_layers and config.max_steps and sampler.usable:
         top = TopLayers(encoder, settings.trained_layers)
         hidden = top.hidden(shop.texts, log_progress(log, "finetune: frozen layers"))
-    trainer = Trainer(config, tower, sampler, bank, device, dtype, top, hidden, centred=isinstance(start, warm.Start))
+    trainer = Trainer(
+        config, tower, sampler, bank, device, dtype, top, hidden, centred=isinstance(start, warm_start.Start)
+    )
     checkpoint = Checkpoint("finetune", key)
     history = _train(settings, trainer, judge, checkpoint)
     encoder, vectors = _keep(trainer, encoder, bank, history, settings, start)
@@ -130,23 +133,23 @@ def run(settings: Settings) -> None:
         Checkpoint("finetune", f"{key}-pairs").remove()
 
 
-def _start(settings: Settings, sizes: TowerConfig, encoder: Encoder, shop: Shop) -> warm.Start | str:
+def _start(settings: Settings, sizes: TowerConfig, encoder: Encoder, shop: Shop) -> warm_start.Start | str:
     """The champion's weights, or why the night begins without; said in one line where they were asked for."""
     if not settings.warm_start:
         return "finetune.warm_start is off"
     if settings.method != "layers":
         return f"finetune.method is {settings.method}, which starts from the encoder of embed"
     cut = shop.window("finetune").fit_until
-    start = warm.start(sizes, encoder, settings.trained_layers, settings.precision, cut)
-    if isinstance(start, warm.Start):
+    start = warm_start.start(sizes, encoder, settings.trained_layers, settings.precision, cut)
+    if isinstance(start, warm_start.Start):
         log.info("finetune: starting from version %s, %s steps", start.version, settings.warm_steps)
     else:
         log.info("finetune: starting cold: %s", start)
     return start
 
 
-def _start_on_record(start: warm.Start | str) -> dict[str, Any]:
-    if isinstance(start, warm.Start):
+def _start_on_record(start: warm_start.Start | str) -> dict[str, Any]:
+    if isinstance(start, warm_start.Start):
         return {"version": start.version, "fit_until": start.fit_until}
     return {"version": None, "why": start}
 
@@ -201,7 +204,7 @@ def _key(settings: Settings, shop: Shop, ranks: Ranks) -> str:
     whole.update(f"{choose_device().type}|{torch.get_num_threads()}|{ranks.size}".encode())
     for name in ("manifest.json", "vectors.safetensors"):
         whole.update((EMBEDDED / name).read_bytes())
-    for path in (warm.FOLDER / warm.ABOUT, warm.FOLDER / "tower.safetensors"):
+    for path in (warm_start.FOLDER / warm_start.ABOUT, warm_start.FOLDER / "tower.safetensors"):
         whole.update(path.read_bytes() if settings.warm_start and path.exists() else b"")
     arrays = (past.customer, past.item, past.week, past.day, shop.text_id, shop.kind, shop.recommendable)
     for array in (*arrays, text_hashes(shop.texts)):
@@ -231,15 +234,20 @@ def _train(settings: Settings, trainer: Trainer, judge: Judge, checkpoint: Check
 
 
 def _keep(
-    trainer: Trainer, encoder: Encoder, bank: np.ndarray, history: History, settings: Settings, start: warm.Start | str
+    trainer: Trainer,
+    encoder: Encoder,
+    bank: np.ndarray,
+    history: History,
+    settings: Settings,
+    start: warm_start.Start | str,
 ) -> Kept:
     """The encoder that is kept and its vectors of all texts: the trained one, or the one that training began with."""
     if trainer.top is None:
         return encoder, bank
     if history["best_step"] > 0:
         return trainer.top.merged(), trainer.bank.cpu().numpy()
-    if isinstance(start, warm.Start):
-        return Encoder.load(str(warm.FOLDER / "encoder"), settings.precision), bank
+    if isinstance(start, warm_start.Start):
+        return Encoder.load(str(warm_start.FOLDER / "encoder"), settings.precision), bank
     return _load_encoder(settings.precision), bank
 
 

@@ -24,18 +24,21 @@ from nightmarket.delivery.campaign import Channel, Goal, Options, Outlook, Plan,
 from nightmarket.delivery.holdout import kept_back
 from nightmarket.delivery.summary import summarise
 from nightmarket.delivery.timing import Slot, slots
-from nightmarket.ranking import Batch, Ranker, Scene
+from nightmarket.ranking import Batch, CandidateSet, Ranker
 from nightmarket.ranking.calibration import Calibration
-from tasks import announcing, audience, contacts, manifest, model, newcomers, responder, settings, storage
-from tasks.newcomers import Newcomers, NewProduct
-from tasks.settings import StageSettings
-from tasks.visits import slot_factors
+from tasks.campaigns import announcing, audience, contacts, newcomers, responder
+from tasks.campaigns.newcomers import Newcomers, NewProduct
+from tasks.campaigns.visits import slot_factors
+from tasks.files import manifest, storage
+from tasks.models import recommender
+from tasks.pipeline import settings
+from tasks.pipeline.settings import StageSettings
 
 OUT = storage.ARTIFACTS / "launch"
 PAIRS = 300_000
 """Pairs of a customer and an earlier launch that chances are calibrated on, and all that were bought."""
 Doubles = NDArray[np.float64]
-SceneOf = Callable[[int, NDArray[np.int32]], Scene]
+SceneOf = Callable[[int, NDArray[np.int32]], CandidateSet]
 """(origin, launching products) → scene."""
 log = logging.getLogger("nightmarket")
 
@@ -59,20 +62,20 @@ def run(given: Settings) -> None:
     if not given.products:
         raise InputError("launch.products: name the new products: a product_id, or title, category and price")
     manifest.verify(storage.CHAMPION)
-    champion = model.load(storage.CHAMPION / "rank")
-    found = newcomers.listed(model.prepared(), given.products)
+    champion = recommender.load(storage.CHAMPION / "rank")
+    found = newcomers.listed(recommender.prepared(), given.products)
     log.info("launch: %d new products", found.items.size)
     planned = _told_of_promotions(champion, found)
     forest = champion.forests.get("launch_plan" if planned else "launch")
     if forest is None:
         raise InputError("the champion has learned from no launch; it can say nothing about products without sales")
-    scene_of = partial(_scene, champion, found.data, planned)
+    scene_of = partial(_candidate_set, champion, found.data, planned)
     past, calibration, standings = _earlier(champion, forest, found.data, scene_of)
     chance = _chances(forest, calibration, found, scene_of)
     _write(_shop(given, found), chance, past | {"promotion_plan": planned}, standings)
 
 
-def _told_of_promotions(champion: model.Model, found: Newcomers) -> bool:
+def _told_of_promotions(champion: recommender.Model, found: Newcomers) -> bool:
     """Whether the displays and mailers of the weeks ahead are in the tables, for each of the products, and were for
     the launches that chances are calibrated on.
 
@@ -86,18 +89,20 @@ def _told_of_promotions(champion: model.Model, found: Newcomers) -> bool:
     return bool(np.isin(found.items, promotions.item[ahead]).all())
 
 
-def _scene(champion: model.Model, data: model.Prepared, planned: bool, origin: int, items: NDArray[np.int32]) -> Scene:
-    text = model.text_scores(storage.CHAMPION / "finetune", data, origin) if champion.use_text else None
-    return Scene(data.evidence(origin), champion.budget, text, np.sort(items), champion.target_weeks, planned)
+def _candidate_set(
+    champion: recommender.Model, data: recommender.Prepared, planned: bool, origin: int, items: NDArray[np.int32]
+) -> CandidateSet:
+    text = recommender.text_scores(storage.CHAMPION / "finetune", data, origin) if champion.use_text else None
+    return CandidateSet(data.statistics(origin), champion.budget, text, np.sort(items), champion.target_weeks, planned)
 
 
 def _chances(forest: Ranker, calibration: Calibration | None, found: Newcomers, scene_of: SceneOf) -> Doubles:
     """(C, P) chance that a customer whom nobody contacts buys within the target weeks."""
-    scene = scene_of(found.data.windows["deliver"]["fit_until"], found.items)
+    candidate_set = scene_of(found.data.windows["deliver"]["fit_until"], found.items)
     out = np.zeros((found.data.histories.num_customers, found.items.size))
     place = np.argsort(found.items)
-    for batch in _told(scene.audience(np.sort(found.items)), "scored"):
-        score = forest.score(batch.features, scene.launch_features)
+    for batch in _told(candidate_set.audience(np.sort(found.items)), "scored"):
+        score = forest.score(batch.features, candidate_set.launch_features)
         at = np.searchsorted(found.items[place], batch.item)
         out[batch.customer, place[at]] = _probability(calibration, score)
     return out
@@ -117,7 +122,7 @@ def _told(batches: Iterator[Batch], done: str) -> Iterator[Batch]:
 
 
 def _earlier(
-    champion: model.Model, forest: Ranker, data: model.Prepared, scene_of: SceneOf
+    champion: recommender.Model, forest: Ranker, data: recommender.Prepared, scene_of: SceneOf
 ) -> tuple[dict[str, Any], Calibration | None, Doubles]:
     """What the test window's launches say of the forest: facts for the words, calibration, the buyers' standings."""
     window = data.windows["test"]
@@ -125,12 +130,12 @@ def _earlier(
     bought = data.histories.between(window["first_target"], window["last_target"]).matrix()
     if items.size == 0:
         return {}, None, np.zeros(0)
-    scene = scene_of(window["fit_until"], items)
+    candidate_set = scene_of(window["fit_until"], items)
     share = min(1.0, PAIRS / (items.size * data.histories.num_customers))
     rng = np.random.default_rng([17, window["fit_until"]])
     parts = []
-    for batch in _told(scene.sampled_launches(bought, share, rng), "looked at earlier launches of"):
-        score = forest.score(batch.features, scene.launch_features)
+    for batch in _told(candidate_set.sampled_launches(bought, share, rng), "looked at earlier launches of"):
+        score = forest.score(batch.features, candidate_set.launch_features)
         parts.append((score, batch.label(bought), batch.item))
     score, label, item = (np.concatenate(part) for part in zip(*parts, strict=True))
     if not label.any() or label.all():
@@ -174,7 +179,7 @@ def _shop(given: Settings, found: Newcomers) -> Shop:
     shop = settings.load("plan")
     start = given.start or date.fromisoformat(found.data.windows["as_of"])
     market = responder.market(found.data, (start - responder.EPOCH).days)
-    customers = storage.read_table(model.PREPARED / "customers.parquet", ["customer", "customer_id"]).to_pandas()
+    customers = storage.read_table(recommender.PREPARED / "customers.parquet", ["customer", "customer_id"]).to_pandas()
     segment = audience.segments(customers, given.segments)
     rules = Rules(given.days, given.budget, 1, shop.max_per_week, audience.earlier_contacts(market))
     may = audience.eligible(market, audience.Audience(segments=given.segments), segment, rules)

@@ -23,11 +23,13 @@ from nightmarket.delivery.offers import Terms, redemption_values
 from nightmarket.delivery.summary import summarise, words
 from nightmarket.delivery.timing import Slot, slots
 from nightmarket.response import Campaign, Market, Offer, Responder
-from tasks import audience, contacts, model, offers, responder, storage
-from tasks.audience import Audience
-from tasks.offers import OfferSettings
-from tasks.settings import StageSettings
-from tasks.visits import slot_factors
+from tasks.campaigns import audience, contacts, offers, responder
+from tasks.campaigns.audience import Audience
+from tasks.campaigns.offers import OfferSettings
+from tasks.campaigns.visits import slot_factors
+from tasks.files import storage
+from tasks.models import recommender
+from tasks.pipeline.settings import StageSettings
 
 OUT = storage.ARTIFACTS / "plan"
 RESPOND = storage.ARTIFACTS / "respond"
@@ -89,7 +91,7 @@ class Scene:
     """What the plan looks at, and what it must say of it."""
 
     settings: Settings
-    data: model.Prepared
+    data: recommender.Prepared
     market: Market
     start: date
     slots: list[Slot]
@@ -101,11 +103,11 @@ class Scene:
 
 def run(settings: Settings) -> None:
     """Write artifacts/plan."""
-    data = model.prepared()
+    data = recommender.prepared()
     start = settings.start or date.fromisoformat(data.windows["as_of"])
     named = offers.named(settings.offers, data.products)
     market = responder.market(data, (start - responder.EPOCH).days)
-    customers = storage.read_table(model.PREPARED / "customers.parquet", ["customer", "customer_id"]).to_pandas()
+    customers = storage.read_table(recommender.PREPARED / "customers.parquet", ["customer", "customer_id"]).to_pandas()
     segment = audience.segments(customers, settings.audience.segments)
     scene = Scene(settings, data, market, start, _slots(settings), customers, segment, _kind(settings, market))
     rules = Rules(

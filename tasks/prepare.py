@@ -29,8 +29,8 @@ from nightmarket.histories import (
     week_of,
     windows,
 )
-from tasks import storage
-from tasks.settings import StageSettings
+from tasks.files import storage
+from tasks.pipeline.settings import StageSettings
 
 CLEAN = storage.ARTIFACTS / "validate" / "clean"
 OUT = storage.ARTIFACTS / "prepare"

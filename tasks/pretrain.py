@@ -20,9 +20,9 @@ from pydantic import Field
 
 from nightmarket.contracts import InputError
 from nightmarket.encoding import PACKAGED, fingerprint, resolve_model, text_hashes
-from tasks import storage
-from tasks.checkpoints import Checkpoint
-from tasks.settings import StageSettings, sections
+from tasks.files import storage
+from tasks.files.checkpoints import Checkpoint
+from tasks.pipeline.settings import StageSettings, sections
 
 if TYPE_CHECKING:
     from nightmarket.encoding.encoder import Encoder
@@ -124,13 +124,13 @@ def _checkpoint(base: dict[str, Any], texts: list[str], settings: Settings) -> C
 class Exam:
     """What an encoder is asked: products by text alone on two windows, and search queries; nothing is trained.
 
-    A search query is the name of a product type; no text of such a product holds a word of it (`finding.held_out`).
+    A search query is the name of a product type; no text of such a product holds a word of it (`search.held_out`).
     One half of the queries counts as the finetune window's, the other as the test window's.
     """
 
     def __init__(self) -> None:
-        from nightmarket.retrieval.finding.held_out import held_out
-        from tasks.shop import Shop
+        from nightmarket.retrieval.search.held_out import held_out
+        from tasks.models.shop import Shop
 
         self.shop = Shop()
         ids = storage.read_table(PREPARED / "products.parquet", ["product_id"]).to_pandas()
@@ -146,7 +146,7 @@ class Exam:
 
     def searches(self, encoder: "Encoder", progress: Any = None) -> np.ndarray:
         """NDCG@10 of each search query, by cosine over all texts; of equal products the popular one first."""
-        from nightmarket.retrieval.finding import search_quality
+        from nightmarket.retrieval.search import search_quality
 
         asked = self.questions
         if not asked.queries:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy import sparse
 
-from nightmarket.ranking import Budget, Ranker, Scene, TrainingRows, Trees, fit, thinned
+from nightmarket.ranking import Budget, CandidateSet, Ranker, TrainingRows, Trees, fit, thinned
 from nightmarket.ranking.calibration import Calibration
-from tasks import model, storage
-from tasks.settings import StageSettings
+from tasks.files import storage
+from tasks.models import recommender
+from tasks.pipeline.settings import StageSettings
 
 OUT = storage.ARTIFACTS / "rank"
 FINETUNE = storage.ARTIFACTS / "finetune"
@@ -61,7 +62,7 @@ class Settings(StageSettings):
 
 def run(settings: Settings) -> None:
     """Write artifacts/rank."""
-    data = model.prepared()
+    data = recommender.prepared()
     budget = Budget(text=settings.text_candidates if settings.use_text else 0)
     windows = data.windows["train"]
     # a tower knows the purchases of the weeks that it learned from, so with its scores nothing learns from them again
@@ -76,18 +77,18 @@ def run(settings: Settings) -> None:
     launch_parts: list[TrainingRows] = []
     for window in [*windows, *(window for window in launch_windows if window not in windows)]:
         origin = window["fit_until"]
-        text = model.text_scores(FINETUNE, data, origin) if settings.use_text else None
-        scene = Scene(data.evidence(origin), budget, text, data.launching(window), target_weeks, plan)
+        text = recommender.text_scores(FINETUNE, data, origin) if settings.use_text else None
+        candidate_set = CandidateSet(data.statistics(origin), budget, text, data.launching(window), target_weeks, plan)
         bought = data.histories.between(window["first_target"], window["last_target"]).matrix()
         rng = np.random.default_rng([settings.seed, origin])
         num = 0
         if window in windows:
-            names = scene.features
-            parts.append(_rows(scene, bought, settings, rng))
+            names = candidate_set.features
+            parts.append(_rows(candidate_set, bought, settings, rng))
             num = parts[-1].label.size
         if window in launch_windows:
-            of_launch = scene.launch_features
-            launch_parts.append(_launch_rows(scene, bought, settings, rng))
+            of_launch = candidate_set.launch_features
+            launch_parts.append(_launch_rows(candidate_set, bought, settings, rng))
             num += launch_parts[-1].label.size
         log.info("rank: week %d: %s rows to learn from", origin, f"{num:,}")
     trees = _trees(settings)
@@ -133,11 +134,13 @@ def _calibration(settings: Settings, parts: list[TrainingRows], names: list[str]
     return Calibration.fit(score, label, weight.astype(np.float64), own)
 
 
-def _rows(scene: Scene, bought: sparse.csr_matrix, settings: Settings, rng: np.random.Generator) -> TrainingRows:
-    own = scene.features.index("item_num")
-    keep_customer = _chosen(scene, settings, rng)
+def _rows(
+    candidate_set: CandidateSet, bought: sparse.csr_matrix, settings: Settings, rng: np.random.Generator
+) -> TrainingRows:
+    own = candidate_set.features.index("item_num")
+    keep_customer = _chosen(candidate_set, settings, rng)
     kept = []
-    for batch in scene.batches():
+    for batch in candidate_set.batches():
         label = batch.label(bought)
         keep, weight = thinned(label, batch.features[:, own] > 0, settings.keep_own, settings.keep_other, rng)
         keep &= keep_customer[batch.customer]
@@ -145,24 +148,26 @@ def _rows(scene: Scene, bought: sparse.csr_matrix, settings: Settings, rng: np.r
     return _joined(kept)
 
 
-def _launch_rows(scene: Scene, bought: sparse.csr_matrix, settings: Settings, rng: np.random.Generator) -> TrainingRows:
+def _launch_rows(
+    candidate_set: CandidateSet, bought: sparse.csr_matrix, settings: Settings, rng: np.random.Generator
+) -> TrainingRows:
     """Every bought pair and a share of all others, customers who bought no launch included: that is what makes the
     scores of one launch comparable across customers."""
-    keep_customer = _chosen(scene, settings, rng)
+    keep_customer = _chosen(candidate_set, settings, rng)
     kept = []
-    for batch in scene.sampled_launches(bought, settings.keep_launch, rng):
+    for batch in candidate_set.sampled_launches(bought, settings.keep_launch, rng):
         label = batch.label(bought)
         keep = keep_customer[batch.customer]
         weight = np.where(label, 1.0, 1.0 / settings.keep_launch).astype(np.float32)
         kept.append((batch.features[keep], label[keep], batch.customer[keep], weight[keep]))
     if not kept:
-        empty = np.zeros((0, len(scene.launch_features)), np.float32)
+        empty = np.zeros((0, len(candidate_set.launch_features)), np.float32)
         return TrainingRows(empty, np.zeros(0, bool), np.zeros(0, int), np.zeros(0, np.float32))
     return _joined(kept)
 
 
-def _chosen(scene: Scene, settings: Settings, rng: np.random.Generator) -> NDArray[np.bool_]:
-    num = scene.evidence.histories.num_customers
+def _chosen(candidate_set: CandidateSet, settings: Settings, rng: np.random.Generator) -> NDArray[np.bool_]:
+    num = candidate_set.statistics.histories.num_customers
     return rng.random(num) < settings.max_customers / max(num, 1)
 
 

@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from nightmarket.contracts import BY_NAME, InputError, arrow_schema, midnight
 from nightmarket.evaluation.experiments import Lift, blocked, effect_index, ledger, read_out, trust
 from nightmarket.evaluation.experiments import cases as experiment_cases
-from tasks import storage
-from tasks.settings import StageSettings
+from tasks.files import storage
+from tasks.pipeline.settings import StageSettings
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -21,8 +21,9 @@ from pydantic import Field
 
 from nightmarket.contracts import InputError
 from nightmarket.serving import gate, set_environment
-from tasks import card, challenger, champion, manifest, promotion, storage
-from tasks.settings import StageSettings
+from tasks.files import manifest, storage
+from tasks.pipeline.settings import StageSettings
+from tasks.registry import card, challenger, champion, promotion
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion

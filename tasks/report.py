@@ -1,6 +1,6 @@
 """One page to read in the morning.
 
-reads   what every stage left: validate, prepare, finetune, respond, voice, segment, demand, evaluate, score, plan,
+reads   what every stage left: validate, prepare, finetune, respond, reviews, segment, demand, evaluate, score, plan,
         compose, readout; data/champion, data/raw/versions.json and dvc.yaml
 writes  artifacts/report/index.html, self-contained
 """
@@ -19,8 +19,8 @@ from nightmarket.contracts import InputError
 from nightmarket.evaluation.calibration import reliability
 from nightmarket.reporting import Night, Person, Pick, Purchase, choose, graph, render, shelf
 from nightmarket.reporting.people import KINDS
-from tasks import storage
-from tasks.settings import StageSettings
+from tasks.files import storage
+from tasks.pipeline.settings import StageSettings
 
 log = logging.getLogger("nightmarket")
 NUM_VISITS = 4
@@ -58,7 +58,7 @@ def run(settings: Settings) -> None:
         copy=_copy(storage.ARTIFACTS / "compose"),
         responses=_responses(storage.ARTIFACTS / "respond"),
         segments=_optional(storage.ARTIFACTS / "segment/segments.json"),
-        voice=_voice(storage.ARTIFACTS / "voice", prepare),
+        reviews=_reviews(storage.ARTIFACTS / "reviews", prepare),
         demand=_demand(storage.ARTIFACTS / "demand", prepare, windows),
         readout=_optional(storage.ARTIFACTS / "readout/readout.json"),
         drift=_drift(storage.ARTIFACTS / "drift"),
@@ -103,7 +103,7 @@ def _responses(folder: Path) -> Any:
     return found
 
 
-def _voice(folder: Path, prepare: Path) -> Any:
+def _reviews(folder: Path, prepare: Path) -> Any:
     """Topics and figures of reviews and baskets; the products that stand out, with their share of praise."""
     topics, metrics = _optional(folder / "topics.json"), _optional(folder / "metrics.json")
     if topics is None or metrics is None:
@@ -195,7 +195,7 @@ def _launches(prepare: Path, recommendations: Path, windows: dict[str, Any]) -> 
 def _stages(path: Path) -> list[dict[str, Any]]:
     """The stages as dvc.yaml has them; none where the page is made without it.
 
-    DVC takes no dvc.yaml as a dependency. A stage more or less is a change of tasks/settings.py too, which is one.
+    DVC takes no dvc.yaml as a dependency. A stage more or less is a change of tasks/pipeline too, which is one.
     """
     return graph(yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]) if path.exists() else []
 

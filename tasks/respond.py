@@ -15,7 +15,7 @@ from pydantic import Field
 
 from nightmarket.response import Responder, Rows, rows
 from nightmarket.response.drivers import contributions, shares, summary
-from nightmarket.response.judging import figures, mean_figure, ndcg
+from nightmarket.response.evaluation import figures, mean_figure, ndcg
 from nightmarket.response.responder import (
     calibrate,
     ended_before,
@@ -25,8 +25,10 @@ from nightmarket.response.responder import (
     probability,
     rolling,
 )
-from tasks import model, responder, storage
-from tasks.settings import StageSettings
+from tasks.campaigns import responder
+from tasks.files import storage
+from tasks.models import recommender
+from tasks.pipeline.settings import StageSettings
 
 OUT = storage.ARTIFACTS / "respond"
 SCHEMA = pa.schema(
@@ -52,7 +54,7 @@ def run(settings: Settings) -> None:
     if lacking:
         _empty(f"no table `{lacking[0]}`: nothing to learn responses from")
         return
-    record = responder.record(model.prepared())
+    record = responder.record(recommender.prepared())
     today = int(record.histories.day.max(initial=0)) + 1
     parts = [rows(record, k) for k in record.finished(today)]
     log.info("respond: %d finished campaigns, %s pairs", len(parts), f"{sum(part.label.size for part in parts):,}")

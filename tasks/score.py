@@ -17,11 +17,12 @@ from pydantic import Field
 
 from nightmarket.contracts import InputError
 from nightmarket.encoding.ranks import ALONE, Ranks
-from nightmarket.ranking import Scene
+from nightmarket.ranking import CandidateSet
+from nightmarket.ranking.explanations import Facts, Paths, explain, mix
 from nightmarket.ranking.lists import fill
-from nightmarket.ranking.reasons import Facts, Paths, explain, mix
-from tasks import manifest, model, storage
-from tasks.settings import StageSettings
+from tasks.files import manifest, storage
+from tasks.models import recommender
+from tasks.pipeline.settings import StageSettings
 
 OUT = storage.ARTIFACTS / "score"
 SCHEMA = pa.schema(
@@ -54,9 +55,9 @@ def run(settings: Settings) -> None:
     if not (storage.CHAMPION / "receipt.json").exists():
         raise InputError("there is no champion yet; run `make nightly`, whose gate makes the first")
     manifest.verify(storage.CHAMPION)
-    champion = model.load(storage.CHAMPION / "rank")
+    champion = recommender.load(storage.CHAMPION / "rank")
     ranks = Ranks.current()
-    summary = deliver(settings, model.prepared(), champion, ranks)
+    summary = deliver(settings, recommender.prepared(), champion, ranks)
     if not ranks.first:
         return
     receipt = storage.read_json(storage.CHAMPION / "receipt.json")
@@ -64,18 +65,20 @@ def run(settings: Settings) -> None:
     log.info("score: %s recommendations from version %s", f"{summary['num_recommendations']:,}", receipt["version"])
 
 
-def deliver(settings: Settings, data: model.Prepared, champion: model.Model, ranks: Ranks = ALONE) -> dict[str, Any]:
+def deliver(
+    settings: Settings, data: recommender.Prepared, champion: recommender.Model, ranks: Ranks = ALONE
+) -> dict[str, Any]:
     """Write recommendations.parquet, some customers at a time, and return what the summary says of it.
 
     Only the first of several processes writes and has something to say; the others score for it.
     """
-    scene = champion.scene(data, storage.CHAMPION / "finetune", data.windows["deliver"])
-    customers = storage.read_table(model.PREPARED / "customers.parquet", columns=["customer_id"])["customer_id"]
+    candidate_set = champion.candidate_set(data, storage.CHAMPION / "finetune", data.windows["deliver"])
+    customers = storage.read_table(recommender.PREPARED / "customers.parquet", columns=["customer_id"])["customer_id"]
     kinds: Counter[str] = Counter()
     shown = np.zeros(data.histories.num_items, bool)
     served = total = 0
-    slices = list(scene.evidence.slices(SLICE))
-    scored = _recommend(champion, scene, data, settings, slices[ranks.rank :: ranks.size])
+    slices = list(candidate_set.statistics.slices(SLICE))
+    scored = _recommend(champion, candidate_set, data, settings, slices[ranks.rank :: ranks.size])
     in_turn = _in_turn(scored, math.ceil(len(slices) / ranks.size), ranks)
     if not ranks.first:
         list(in_turn)
@@ -95,20 +98,24 @@ def deliver(settings: Settings, data: model.Prepared, champion: model.Model, ran
         "num_products": int(shown.sum()),
         "num_recommendations": total,
         "reasons": mix(np.repeat(np.array(list(kinds), object), list(kinds.values()))),
-        "promotion_plan": scene.promotion_plan,
+        "promotion_plan": candidate_set.promotion_plan,
         "as_of": data.windows["as_of"],
     }
 
 
 def _recommend(
-    champion: model.Model, scene: Scene, data: model.Prepared, settings: Settings, slices: list[slice]
+    champion: recommender.Model,
+    candidate_set: CandidateSet,
+    data: recommender.Prepared,
+    settings: Settings,
+    slices: list[slice],
 ) -> Iterator[dict[str, NDArray]]:
     """customer, item, rank, score, probability, reason, reason_kind; best first, for each slice of customers."""
-    forest = champion.ranker(scene.promotion_plan)
-    paths, facts = Paths(forest.booster), Facts(scene.evidence, data.products)
-    for batch in scene.batches(wanted=slices):
-        features = forest.columns(batch.features, scene.features)
-        near = forest.shortlist(features, batch.customer, model.SHORTLIST * settings.num_recommendations)
+    forest = champion.ranker(candidate_set.promotion_plan)
+    paths, facts = Paths(forest.booster), Facts(candidate_set.statistics, data.products)
+    for batch in candidate_set.batches(wanted=slices):
+        features = forest.columns(batch.features, candidate_set.features)
+        near = forest.shortlist(features, batch.customer, recommender.SHORTLIST * settings.num_recommendations)
         score = forest.score(features[near], list(forest.features))
         best, rank = _best(batch.customer[near], score, settings.num_recommendations)
         row, score = near[best], score[best]
@@ -175,7 +182,7 @@ def _best(
     return lists[lists >= 0], rank[lists >= 0]
 
 
-def _table(found: dict[str, NDArray], customers: pa.ChunkedArray, data: model.Prepared) -> pa.Table:
+def _table(found: dict[str, NDArray], customers: pa.ChunkedArray, data: recommender.Prepared) -> pa.Table:
     products = data.products
     columns = {
         "customer_id": customers.take(pa.array(found["customer"])),

@@ -2,7 +2,7 @@
 
 reads   artifacts/prepare          purchases, products, customers, windows
         artifacts/validate/clean   events (for the time of day); campaigns, exposures, responses where there are any
-        artifacts/voice            topics of baskets and reviews
+        artifacts/reviews            topics of baskets and reviews
 writes  artifacts/segment          segments.parquet   customer_id, segment, probability, distance
                                    segments.json      portraits, stability, methods, accuracy of the classifier
                                    assigner.json      the classifier, for nightmarket.segments.Assigner.from_json
@@ -24,12 +24,12 @@ from nightmarket.contracts.fusion import SOURCE, zones
 from nightmarket.evaluation.shares import clustered
 from nightmarket.histories import Histories, offsets
 from nightmarket.segments import LEAST, OTHER, Grouping, Shelf, Visits, Worth, naming, partition
-from tasks import storage
-from tasks.settings import StageSettings
+from tasks.files import storage
+from tasks.pipeline.settings import StageSettings
 
 PREPARED = storage.ARTIFACTS / "prepare"
 CLEAN = storage.ARTIFACTS / "validate" / "clean"
-VOICE = storage.ARTIFACTS / "voice"
+REVIEWS = storage.ARTIFACTS / "reviews"
 OUT = storage.ARTIFACTS / "segment"
 log = logging.getLogger("nightmarket")
 
@@ -80,7 +80,7 @@ def run(settings: Settings) -> None:
         "num_customers": num,
         "num_segments": len(found.names),
         "other": len(customers) - int((found.segment != OTHER).sum()),
-        "segments": _portraits(found, features, recent, seen, shelf, value, pairs, read_voice(customers)),
+        "segments": _portraits(found, features, recent, seen, shelf, value, pairs, read_reviews(customers)),
         "stability": [asdict(row) for row in found.table],
         "least_ari": segments.STABLE,
         "methods": partition.kmeans_rows(found.table, num) + segments.density_methods(found.points, settings.seed),
@@ -139,10 +139,10 @@ def _write_customers(customers: pd.DataFrame, features: pd.DataFrame, found: Gro
 def _write_empty(customers: pd.DataFrame, windows: dict[str, Any], reason: str) -> None:
     """No groups, and why."""
     log.info("segment: %s", reason)
-    space, head = segments.Space((), (), (), (), ()), segments.Head(np.zeros((0, 0)), np.zeros(0))
+    space, classifier = segments.Space((), (), (), (), ()), segments.Classifier(np.zeros((0, 0)), np.zeros(0))
     nobody = Grouping(space, np.zeros((0, 0)), np.zeros((0, 0)), np.zeros(0, object), np.zeros(0), [])
     _write_customers(customers, pd.DataFrame(index=pd.RangeIndex(0)), nobody, np.zeros(0))
-    storage.write_json(segments.Assigner(space, (), head, head).to_json(), OUT / "assigner.json")
+    storage.write_json(segments.Assigner(space, (), classifier, classifier).to_json(), OUT / "assigner.json")
     result = {
         "as_of": windows["as_of"],
         "reason": reason,
@@ -170,7 +170,7 @@ def _portraits(
     shelf: Shelf,
     value: Worth | None,
     pairs: pd.DataFrame,
-    voice: "Voice",
+    reviews: "Reviews",
 ) -> list[dict[str, Any]]:
     """One portrait per group; `pairs` are customers x campaigns, as `reached` gives them, with their customer code."""
     marks = [segments.traits(features, found.segment == name) for name in found.names]
@@ -199,13 +199,13 @@ def _portraits(
                 "when": segments.when(seen, member),
                 "responses": answered,
                 "strategy": segments.strategy(answered, others),
-                "voice": _voice(voice, member, len(found.names)),
+                "reviews": _reviews(reviews, member, len(found.names)),
             }
         )
     return out
 
 
-class Voice(NamedTuple):
+class Reviews(NamedTuple):
     """What customers buy together and say: per kind of document the topics' names and counts (C, T + 1), those without
     a topic last; and per review with a known customer who wrote it and whether it is praise."""
 
@@ -214,12 +214,12 @@ class Voice(NamedTuple):
     praise: np.ndarray
 
 
-def read_voice(customers: pd.DataFrame) -> Voice:
-    """What the stage `voice` left of the customers; topics are empty where it found none."""
-    content = storage.read_json(VOICE / "topics.json")
+def read_reviews(customers: pd.DataFrame) -> Reviews:
+    """What the stage `reviews` left of the customers; topics are empty where it found none."""
+    content = storage.read_json(REVIEWS / "topics.json")
     names = {kind: [str(row["name"]) for row in content[kind]["topics"]] for kind in ("baskets", "reviews")}
-    baskets = storage.read_table(VOICE / "baskets.parquet").to_pandas()
-    reviews = storage.read_table(VOICE / "reviews.parquet", ["customer_id", "topic", "probability"]).to_pandas()
+    baskets = storage.read_table(REVIEWS / "baskets.parquet").to_pandas()
+    reviews = storage.read_table(REVIEWS / "reviews.parquet", ["customer_id", "topic", "probability"]).to_pandas()
     reviews = reviews.merge(customers[["customer_id", "customer"]], on="customer_id", validate="many_to_one")
     rows = {"baskets": baskets, "reviews": reviews.assign(num_baskets=1)}
     counted = {}
@@ -229,20 +229,20 @@ def read_voice(customers: pd.DataFrame) -> Voice:
         np.add.at(counts, (found["customer"].to_numpy(), found["topic"].to_numpy()), found["num_baskets"].to_numpy())
         counted[kind] = (told, counts)
     known = reviews["probability"].notna().to_numpy()
-    return Voice(counted, reviews["customer"].to_numpy()[known], (reviews["probability"] > 0.5).to_numpy()[known])
+    return Reviews(counted, reviews["customer"].to_numpy()[known], (reviews["probability"] > 0.5).to_numpy()[known])
 
 
-def _voice(voice: Voice, member: np.ndarray, num_groups: int) -> dict[str, Any]:
+def _reviews(reviews: Reviews, member: np.ndarray, num_groups: int) -> dict[str, Any]:
     """Topics that the group has more of than the others, and its share of praise; nothing of fewer than 20 people."""
     told: dict[str, Any] = {}
-    for kind, (names, counts) in voice.topics.items():
+    for kind, (names, counts) in reviews.topics.items():
         rows = segments.more_often(counts[:, :-1], counts.sum(1), member, num_groups * max(len(names), 1))
         told[kind] = [{"name": names[row["topic"]]} | row for row in rows]
-    mine = member[voice.writer]
-    people = int(np.unique(voice.writer[mine]).size)
+    mine = member[reviews.writer]
+    people = int(np.unique(reviews.writer[mine]).size)
     enough = people >= LEAST
     told["praise"] = (
-        clustered(voice.writer[mine], voice.praise[mine])._asdict() | {"people": people} if enough else None
+        clustered(reviews.writer[mine], reviews.praise[mine])._asdict() | {"people": people} if enough else None
     )
     return told
 

@@ -21,8 +21,8 @@ from pydantic import Field
 
 from nightmarket.contracts import InputError
 from nightmarket.encoding import PACKAGED, fingerprint, resolve_model
-from tasks import manifest, storage
-from tasks.settings import StageSettings
+from tasks.files import manifest, storage
+from tasks.pipeline.settings import StageSettings
 
 if TYPE_CHECKING:
     from nightmarket.encoding import Encoder
@@ -66,9 +66,9 @@ class Lesson:
 
 def run(settings: Settings) -> None:
     """Write exports/encoder/NAME."""
+    from nightmarket.encoding.compression.measure import compare
     from nightmarket.encoding.encoder import Encoder, log_progress
     from nightmarket.encoding.loading import load_encoder
-    from nightmarket.encoding.smaller.measure import compare
 
     target = storage.home() / "exports" / "encoder" / settings.name
     if target.exists():
@@ -108,8 +108,8 @@ def source(name: str) -> str:
 
 def students(teacher: "Encoder", lesson: Lesson, settings: Settings) -> "Iterator[tuple[Kind, AnyEncoder]]":
     """The students that the settings ask for, one after another."""
+    from nightmarket.encoding.compression import distil, grid, prune, tokens
     from nightmarket.encoding.encoder import log_progress
-    from nightmarket.encoding.smaller import distil, grid, prune, tokens
 
     if "int8" in settings.kinds:
         yield "int8", grid.on_grid(teacher)

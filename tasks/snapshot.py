@@ -21,17 +21,20 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from nightmarket.contracts import InputError
-from tasks import forgotten, manifest, versions, warm
-from tasks.pseudonyms import Pseudonyms, customer_keys, key_id
-from tasks.settings import StageSettings, sections
-from tasks.sources import Source
-from tasks.sources.arrivals import write
-from tasks.sources.folders import Folders, Shop, check, known_zone
-from tasks.storage import RAW, home, swap, unswap, write_json
+from tasks.files import manifest
+from tasks.files.storage import RAW, home, swap, unswap, write_json
+from tasks.intake import Source
+from tasks.intake.arrivals import write
+from tasks.intake.folders import Folders, Shop, check, known_zone
+from tasks.models import warm_start
+from tasks.pipeline.settings import StageSettings, sections
+from tasks.privacy import forgotten
+from tasks.privacy.pseudonyms import Pseudonyms, customer_keys, key_id
+from tasks.registry import versions
 
 LOG = logging.getLogger("nightmarket")
 FORMAT = 6
-"""Raise it with every change here or in `tasks.sources` that makes another snapshot of the same source."""
+"""Raise it with every change here or in `tasks.intake` that makes another snapshot of the same source."""
 
 DATED = ("events", "exposures", "responses", "reviews")
 """Tables whose rows happen at a moment; only these are cut at the business date. Plans (campaigns, promotions) stay."""
@@ -110,7 +113,7 @@ def run(settings: Settings) -> None:
             "key_id": key_id(keys),
             **_previous(old, fingerprint, settings.source, as_of),
         }
-        warm.pin(fresh / warm.FOLDER.name, wanted=wanted)
+        warm_start.pin(fresh / warm_start.FOLDER.name, wanted=wanted)
         versions.pin(fresh)
         write_json(about, fresh / "snapshot.json")
         swap(fresh, RAW)
@@ -120,14 +123,14 @@ def run(settings: Settings) -> None:
 
 def _source(settings: Settings) -> Source:
     if settings.source == "demo":
-        from tasks.sources.demo import Demo
+        from tasks.intake.demo import Demo
 
         return Demo(settings.time_zone)
     if settings.source == "folders":
         if not settings.folders:
             raise InputError("params.yaml: snapshot.folders names no shop; list each with name and folder")
         return Folders(settings.folders, home(), settings.time_zone, settings.currency)
-    from tasks.sources.folder import Folder
+    from tasks.intake.folder import Folder
 
     if not settings.folder:
         raise InputError("params.yaml: snapshot.folder names no folder; set it to where your tables lie")
@@ -171,7 +174,7 @@ def _old() -> dict[str, Any]:
 def _whole(about: dict[str, Any]) -> bool:
     """Whether data/raw holds exactly the files that its snapshot.json describes."""
     tables = about["tables"]
-    names = {"snapshot.json", versions.FILE.name, warm.FOLDER.name, *(f"{name}.parquet" for name in tables)}
+    names = {"snapshot.json", versions.FILE.name, warm_start.FOLDER.name, *(f"{name}.parquet" for name in tables)}
     return {path.name for path in RAW.iterdir()} == names and all(
         manifest.digest(RAW / f"{name}.parquet") == table["sha256"] for name, table in tables.items()
     )

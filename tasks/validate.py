@@ -30,11 +30,11 @@ from nightmarket.contracts.fusion import SOURCE, with_source
 from nightmarket.contracts.suites import COPY, REPEAT, suite
 from nightmarket.contracts.verdicts import Positions, Verdict, find, sort_out
 from nightmarket.contracts.volumes import account, called, check_arrived, check_volume, files, sources
-from tasks import manifest
-from tasks.expectations import Expectations
-from tasks.settings import StageSettings
-from tasks.storage import ARTIFACTS, RAW, read_json, swap, write_json
-from tasks.streams import batches, writer
+from tasks.files import manifest
+from tasks.files.storage import ARTIFACTS, RAW, read_json, swap, write_json
+from tasks.files.streams import batches, writer
+from tasks.intake.expectations import Expectations
+from tasks.pipeline.settings import StageSettings
 
 LOG = logging.getLogger("nightmarket")
 OUT = ARTIFACTS / "validate"

@@ -17,11 +17,11 @@ import pyarrow.csv
 import pyarrow.parquet
 import safetensors.numpy
 
+import tasks.intake.folder
 import tasks.snapshot
-import tasks.sources.folder
-from tasks import storage
+from tasks.files import storage
 
-IMPORTED = (numpy.random, pandas, pyarrow.csv, pyarrow.parquet, safetensors.numpy, tasks.snapshot, tasks.sources.folder)
+IMPORTED = (numpy.random, pandas, pyarrow.csv, pyarrow.parquet, safetensors.numpy, tasks.snapshot, tasks.intake.folder)
 """What the work needs; a child that imports nothing costs milliseconds."""
 KILLED = -signal.SIGKILL
 HUNG = -signal.SIGXCPU

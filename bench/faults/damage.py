@@ -17,13 +17,13 @@ import numpy as np
 import pyarrow as pa
 
 from bench.faults.scenes import _package
-from flows.engine import dag, recovery, worktree
+from flows.engine.run import dag, recovery, worktree
 from nightmarket.contracts import InputError
 from nightmarket.encoding import text_hashes
-from tasks import manifest, storage, streams
-from tasks.checkpoints import Checkpoint
-from tasks.inputs import Inputs
-from tasks.vectors import Store
+from tasks.files import manifest, storage, streams
+from tasks.files.checkpoints import Checkpoint
+from tasks.models.vectors import Store
+from tasks.pipeline.inputs import Inputs
 
 DVC = """\
 stages:

@@ -23,7 +23,9 @@ from bench.faults.children import forked
 from bench.shelf import START
 from bench.shop import make_shop
 from nightmarket.contracts import BY_NAME, InputError
-from tasks import expectations, snapshot, storage, validate
+from tasks import snapshot, validate
+from tasks.files import storage
+from tasks.intake import expectations
 
 NIGHTS = 20
 """Of one shop."""

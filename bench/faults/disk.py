@@ -22,8 +22,8 @@ import yaml
 from bench.faults.children import contents, forked
 from bench.made_up_encoder import write_bert
 from bench.shop import as_of, write_shop
-from tasks import settings
 from tasks.__main__ import main
+from tasks.pipeline import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 BEFORE = ("snapshot", *settings.STAGES[: settings.STAGES.index("evaluate") + 1], "register")

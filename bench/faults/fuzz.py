@@ -12,10 +12,13 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from bench.faults.children import contents
-from flows.engine import brief, form, lock, overrides
+from flows.engine.forms import campaign, form
+from flows.engine.run import lock, overrides
 from nightmarket.contracts import InputError
-from tasks import export, manifest, settings, storage
-from tasks.sources.text_files import TextFile
+from tasks.campaigns import export
+from tasks.files import manifest, storage
+from tasks.intake.text_files import TextFile
+from tasks.pipeline import settings
 
 HANG_S = 20
 ODD = (
@@ -133,8 +136,9 @@ FIELDS = [
     TypeAdapter(one)
     for one in (
         form.BusinessDate, form.NumTrials, form.Metric, form.Windows, form.Minutes, form.Seed, form.SearchName,
-        form.WaitMinutes, form.Version, form.Reason, form.Who, brief.CampaignName, brief.Budget, brief.Day, brief.Names,
-        brief.NewProducts, brief.Reach, brief.Count, brief.HoldoutShare, brief.ApprovalMinutes,
+        form.WaitMinutes, form.Version, form.Reason, form.Who, campaign.CampaignName, campaign.Budget, campaign.Day,
+        campaign.Names, campaign.NewProducts, campaign.Reach,
+        campaign.Count, campaign.HoldoutShare, campaign.ApprovalMinutes,
     )
 ]  # fmt: skip
 

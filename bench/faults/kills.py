@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.faults import scenes
 from bench.faults.children import HUNG, KILLED, forked, passings
-from flows.engine import recovery
+from flows.engine.run import recovery
 
 HALVES = ("file.written", "file.flushed", "table.part")
 """Hooks that stand where a file is being written: it is also cut in half before the kill."""

@@ -20,7 +20,9 @@ from bench.faults.children import forked
 from bench.faults.classes import classes
 from bench.shop import make_shop
 from nightmarket.contracts import InputError
-from tasks import expectations, snapshot, storage, validate
+from tasks import snapshot, validate
+from tasks.files import storage
+from tasks.intake import expectations
 
 NEEDS = {
     "reviews": ("customers",),

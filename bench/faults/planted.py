@@ -25,9 +25,9 @@ import yaml
 
 from bench.faults import credentials, stack, toy, traces
 from bench.shop import make_shop
-from flows.engine import server
-from tasks import storage
-from tasks.settings import sections
+from flows.engine.server import server
+from tasks.files import storage
+from tasks.pipeline.settings import sections
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("tasks", "nightmarket", "flows", "constraints.txt", "pyproject.toml", "prefect.yaml", "dvc.yaml")

@@ -13,7 +13,9 @@ from bench.faults.children import contents, forked
 from bench.faults.scenes import Scene
 from bench.made_up_run import write_run
 from nightmarket.serving import set_environment
-from tasks import champion, manifest, promotion, register, storage
+from tasks import register
+from tasks.files import manifest, storage
+from tasks.registry import champion, promotion
 
 set_environment()
 import lightgbm  # noqa: E402

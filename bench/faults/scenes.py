@@ -12,11 +12,13 @@ import numpy as np
 import pyarrow as pa
 
 from bench.faults.children import contents
-from flows.engine import lock
+from flows.engine.run import lock
 from nightmarket.encoding import lookup, text_hashes
-from tasks import champion, export, manifest, storage
-from tasks.checkpoints import Checkpoint
-from tasks.vectors import Store
+from tasks.campaigns import export
+from tasks.files import manifest, storage
+from tasks.files.checkpoints import Checkpoint
+from tasks.models.vectors import Store
+from tasks.registry import champion
 
 NOT_COMPARED = (".nightmarket/run.lock",)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.faults.children import contents
 from bench.faults.kills import Tally
-from tasks import manifest, storage
+from tasks.files import manifest, storage
 
 ROOT = Path(__file__).resolve().parents[2]
 LOGIN = "bench:for-one-session-only"
@@ -149,7 +149,7 @@ class Project:
 @contextmanager
 def prefect(folder: Path) -> Iterator[str]:
     """A Prefect server for as long as it is needed; yields its address."""
-    from flows.engine import server
+    from flows.engine.server import server
 
     os.environ["PREFECT_API_AUTH_STRING"] = LOGIN
     one = server.Server(folder)

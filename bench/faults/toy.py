@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 
 from bench.made_up_run import write_run
-from tasks import storage
-from tasks.inputs import Inputs
+from tasks.files import storage
+from tasks.pipeline.inputs import Inputs
 
 TRAINED = ("validate", "prepare", "finetune", "rank", "evaluate")
 

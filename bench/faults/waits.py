@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.faults import stack
-from flows.engine import server
+from flows.engine.server import server
 
 LIMIT_S = 60.0
 Say = Callable[[str], None]

@@ -13,7 +13,7 @@ from bench.guarding.blind_last import last
 from bench.guarding.blind_true import SETS, draw_blind
 from bench.guarding.faults import draw_true
 from nightmarket.copywriting.facts import Facts, Locale
-from nightmarket.copywriting.guard import Lexicon, message_findings
+from nightmarket.copywriting.guard import Lexicon, message_violations
 
 SEED = 61
 LOCALES: tuple[Locale, ...] = ("en", "zh")
@@ -50,7 +50,7 @@ def measure(lexicon: Lexicon, times: int, show: int = 0, seed: int = SEED) -> di
     missed: list[str] = []
 
     def judge(kind: str, pattern: str, facts: Facts, texts: dict, *, is_true: bool) -> bool:  # type: ignore[type-arg]
-        found = [one for findings in message_findings(texts, facts, lexicon).values() for one in findings]
+        found = [one for violations in message_violations(texts, facts, lexicon).values() for one in violations]
         right = bool(found) != is_true
         held = held_out(pattern)
         counts[kind, facts.locale, held].add(pattern, right)
@@ -66,7 +66,7 @@ def measure(lexicon: Lexicon, times: int, show: int = 0, seed: int = SEED) -> di
             if judge("true", pattern, drawn.facts, drawn.texts, is_true=True):
                 passing.add(drawn.wording)
         carriers = [one for one in draw_true(locale, 400, seed) if one.facts.offer is not None]
-        carriers = [one for one in carriers if not any(message_findings(one.texts, one.facts, lexicon).values())]
+        carriers = [one for one in carriers if not any(message_violations(one.texts, one.facts, lexicon).values())]
         for kind, facts, texts, sentence in invented(locale, carriers, max(times // 2, 1), seed):
             judge(f"invented: {kind}", sentence, facts, texts, is_true=False)
         for pattern, facts, text in inside(locale, max(times // 2, 1), seed):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nightmarket.copywriting.facts import LIMITS, Facts, Form, folded
-from nightmarket.copywriting.guard import Finding, Lexicon, message_findings
+from nightmarket.copywriting.guard import Lexicon, Violation, message_violations
 from nightmarket.copywriting.guard.names import mask
 from nightmarket.copywriting.guard.terms import conditions
 from nightmarket.copywriting.phrases import LANGUAGES
@@ -25,7 +25,7 @@ class Decision:
     writer: str
     number: int
     fate: Fate
-    rules: tuple[tuple[Form, Finding], ...]
+    rules: tuple[tuple[Form, Violation], ...]
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,11 @@ def passed(
     record = []
     for number, message in enumerate(messages):
         clean = {form: _clean(text, form) for form, text in message.items()}
-        before = _flat(message_findings(clean, brief.facts, lexicon))
+        before = _flat(message_violations(clean, brief.facts, lexicon))
         fate: Fate = "passed" if clean == message else "repaired"
         if before:
             clean = repaired(clean, brief.facts)
-            fate = "stopped" if _flat(message_findings(clean, brief.facts, lexicon)) else "repaired"
+            fate = "stopped" if _flat(message_violations(clean, brief.facts, lexicon)) else "repaired"
         record.append(Decision(brief.key, writer, number, fate, before))
         if fate != "stopped" and clean not in good:
             good.append(clean)
@@ -84,7 +84,7 @@ def repaired(message: Message, facts: Facts) -> Message:
     whole = folded("\n".join(message.values()))
     if facts.offer is None:
         return message
-    missing = {finding.what for finding in conditions(whole, mask(whole, facts), facts)}
+    missing = {violation.what for violation in conditions(whole, mask(whole, facts), facts)}
     language, offer, parts = LANGUAGES[facts.locale], facts.offer, []
     is_chinese = facts.locale == "zh"
     if "least spend" in missing and offer.threshold is not None:
@@ -111,5 +111,5 @@ def _clean(text: str, form: Form) -> str:
     return ("\n" if form == "body" else " ").join(lines).strip()[: LIMITS[form] + 1]
 
 
-def _flat(found: dict[Form, list[Finding]]) -> tuple[tuple[Form, Finding], ...]:
-    return tuple((form, finding) for form, findings in found.items() for finding in findings)
+def _flat(found: dict[Form, list[Violation]]) -> tuple[tuple[Form, Violation], ...]:
+    return tuple((form, violation) for form, violations in found.items() for violation in violations)

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nightmarket.encoding import lanes
+from nightmarket.encoding import executors
 from nightmarket.encoding.device import choose_device, choose_dtype
 from nightmarket.encoding.folder import ModelSettings, Pooling, Role, load_parts, read_settings, write_settings
 from nightmarket.encoding.forward import Forward, Quickest
@@ -130,7 +130,7 @@ class Encoder:
         forward = self._quickest.of(self.model)
 
         def work(batch: Batch) -> Tensor:
-            return pool(forward(lanes.uploaded(batch[1], self.device)), self.pooling, cut=self.cut)
+            return pool(forward(executors.uploaded(batch[1], self.device)), self.pooling, cut=self.cut)
 
         for (rows, _), found in self._lane(forward, back=True)(work, self._batches(texts, role)):
             vectors[rows] = found.numpy()
@@ -145,7 +145,7 @@ class Encoder:
         forward = self._quickest.of(self.model)
 
         def work(batch: Batch) -> Tensor:
-            return forward(lanes.uploaded(batch[1], self.device))
+            return forward(executors.uploaded(batch[1], self.device))
 
         batches = ((rows, [ids[row] for row in rows]) for rows in equal_length_batches(ids, self.tokens_per_batch))
         for (rows, _), hidden in self._lane(forward)(work, batches):
@@ -160,8 +160,8 @@ class Encoder:
     def _lane(self, forward: Forward, back: bool = False) -> Callable[..., Iterator[tuple[Batch, Tensor]]]:
         """How batches go through; `back`: to the CPU."""
         if self.device.type == "cuda" and back:
-            return lanes.on_stream
-        return lanes.on_threads if isinstance(forward, Fused) else lanes.one_by_one
+            return executors.on_stream
+        return executors.on_threads if isinstance(forward, Fused) else executors.one_by_one
 
     def _batches(self, texts: Sequence[str], role: Role) -> Iterator[Batch]:
         """Full batches as soon as enough texts of a length are tokenised, the rest at the end.

@@ -81,7 +81,7 @@ class Part:
     words: Tensor
 
 
-class Head(nn.Module):
+class LanguageModelHead(nn.Module):
     """BERT's head: transform, GELU, layer norm, then the word embeddings [V, E] as weights and a bias per word."""
 
     def __init__(self, dim: int, embeddings: Tensor, counts: NDArray[np.int64]) -> None:
@@ -131,7 +131,7 @@ class Pretrainer:
         self.ordinary = np.setdiff1d(np.arange(len(self.words)), self.special)
         seen = np.concatenate([np.asarray(self.ids[row], dtype=np.int64) for row in self.rows])
         counts = np.bincount(seen[~np.isin(seen, self.special)], minlength=len(self.words))
-        self.head = Head(int(self.body.config.hidden_size), self.words, counts).to(self.device)
+        self.head = LanguageModelHead(int(self.body.config.hidden_size), self.words, counts).to(self.device)
         groups = [
             {"params": [p for p in self.body.parameters() if p.requires_grad], "base": config.learning_rate},
             {"params": list(self.head.parameters()), "base": config.head_learning_rate},

@@ -128,7 +128,7 @@ class Ranks:
         """
         if self.size == 1:
             return rows
-        from nightmarket.encoding.gathered import gathered
+        from nightmarket.encoding.all_gather import gathered
 
         return gathered(rows, self.rank, self.size)
 

@@ -1,18 +1,18 @@
 """Candidates, features and the second stage that orders them; and the baselines that it must beat."""
 
+from nightmarket.ranking.candidate_set import Batch, Budget, CandidateSet, TextScores
 from nightmarket.ranking.catalogue import Catalogue, catalogue
-from nightmarket.ranking.evidence import Evidence, Promotions
+from nightmarket.ranking.point_in_time import PointInTimeStatistics, Promotions
 from nightmarket.ranking.ranker import Ranker, TrainingRows, Trees, fit, thinned
-from nightmarket.ranking.scene import Batch, Budget, Scene, TextScores
 
 __all__ = [
     "Batch",
     "Budget",
+    "CandidateSet",
     "Catalogue",
-    "Evidence",
+    "PointInTimeStatistics",
     "Promotions",
     "Ranker",
-    "Scene",
     "TextScores",
     "TrainingRows",
     "Trees",

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightmarket.histories import Histories
-from nightmarket.ranking.evidence import LEVELS, Customers, Evidence
 from nightmarket.ranking.pairs import take
+from nightmarket.ranking.point_in_time import LEVELS, Customers, PointInTimeStatistics
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
@@ -79,14 +79,14 @@ FEATURES: dict[str, str] = {
 class FeatureTable:
     """Computes feature rows for pairs at one origin; what is said of products is made once, on first use."""
 
-    def __init__(self, evidence: Evidence, target_weeks: int, promotion_plan: bool = False) -> None:
-        self._evidence = evidence
+    def __init__(self, statistics: PointInTimeStatistics, target_weeks: int, promotion_plan: bool = False) -> None:
+        self._evidence = statistics
         self._target_weeks = target_weeks
         self._plan = promotion_plan
 
-    def names(self, sources: list[str]) -> list[str]:
-        """Names of the columns, in order; `sources` are the candidate sources whose scores are appended."""
-        return [*FEATURES, *(PLAN if self._plan else {}), *(f"score_{name}" for name in sources)]
+    def names(self, generators: list[str]) -> list[str]:
+        """Names of the columns, in order; `generators` are the candidate generators whose scores are appended."""
+        return [*FEATURES, *(PLAN if self._plan else {}), *(f"score_{name}" for name in generators)]
 
     def rows(self, customers: Customers, customer: Ints, item: Ints, scores: dict[str, Floats]) -> Floats:
         """(N, F) features of the pairs (customer[i], item[i]); customers are counted inside the slice."""
@@ -102,24 +102,24 @@ class FeatureTable:
 
     @cached_property
     def _items(self) -> dict[str, Floats]:
-        evidence, histories = self._evidence, self._evidence.histories
-        num_items, origin = evidence.catalogue.num_items, evidence.origin
-        buyers = evidence.buyers
+        statistics, histories = self._evidence, self._evidence.histories
+        num_items, origin = statistics.catalogue.num_items, statistics.origin
+        buyers = statistics.buyers
         ever = np.maximum(buyers["ever"], 1)
-        kinds = np.bincount(evidence.catalogue.kind, buyers["4w"])
+        kinds = np.bincount(statistics.catalogue.kind, buyers["4w"])
         recent = histories.between(origin - 3, origin)
         usual, now = _price(histories, num_items), _price(recent, num_items)
         value = np.bincount(recent.item, recent.value, num_items)
         off = np.bincount(recent.item, np.abs(recent.discount), num_items)
-        display, mailer = evidence.promotions.mean(num_items, origin - 3, origin)
+        display, mailer = statistics.promotions.mean(num_items, origin - 3, origin)
         with np.errstate(divide="ignore", invalid="ignore"):
             columns = {
                 **{f"buyers_{name}": values for name, values in buyers.items()},
                 "trend": (buyers["4w"] / 4) / (buyers["13w"] / 13),
-                "repeat": evidence.again / ever,
-                "loyal": evidence.baskets / ever,
-                "sold_for": _sold_for(evidence.first_weeks, origin),
-                "kind_share": buyers["4w"] / np.maximum(kinds[evidence.catalogue.kind], 1),
+                "repeat": statistics.again / ever,
+                "loyal": statistics.baskets / ever,
+                "sold_for": _sold_for(statistics.first_weeks, origin),
+                "kind_share": buyers["4w"] / np.maximum(kinds[statistics.catalogue.kind], 1),
                 "price": usual,
                 "price_now": now / usual,
                 "discount": off / (value + off),
@@ -148,7 +148,7 @@ def table(found: dict[str, NDArray], names: list[str], num: int) -> Floats:
 def level_columns(customers: Customers, level: str, customer: Ints, row: NDArray[np.int64]) -> dict[str, Floats]:
     """The `_LEVEL_FEATURES` of pairs at one level, without its name in front; `row` (N,) is what `Pairs.find` gave."""
     stats = customers.levels[level]
-    age = (customers.evidence.last_day - stats.last).astype(np.float32)
+    age = (customers.statistics.last_day - stats.last).astype(np.float32)
     counts = {"num": stats.num, "fresh": stats.fresh, "brief": stats.brief}
     found = {name: take(values, row, 0.0) for name, values in counts.items()}
     found |= {"age": take(age, row, np.nan), "due": take(age / stats.gap, row, np.nan)}
@@ -159,14 +159,14 @@ def _levels(customers: Customers, customer: Ints, item: Ints) -> dict[str, Float
     found: dict[str, Floats] = {}
     rows = {}
     for level in LEVELS:
-        code = customers.evidence.catalogue.codes(level)[item]
+        code = customers.statistics.catalogue.codes(level)[item]
         rows[level] = customers.levels[level].find(customer, code)
         columns = level_columns(customers, level, customer, rows[level])
         found |= {f"{level}_{name}": values for name, values in columns.items()}
     own, kind = customers.levels["item"], customers.levels["kind"]
     row = rows["item"]
     found["item_gap"] = take(own.gap, row, np.nan)
-    found["item_since"] = take((customers.evidence.last_day - own.first).astype(np.float32), row, np.nan)
+    found["item_since"] = take((customers.statistics.last_day - own.first).astype(np.float32), row, np.nan)
     found["item_units"] = take(own.units / np.maximum(own.num, 1), row, np.nan)
     paid = kind.spend / np.maximum(kind.units, 1e-6)
     found["_kind_price"] = take(paid, rows["kind"], np.nan)
@@ -189,7 +189,7 @@ def _ratios(found: dict[str, Floats], of_customer: dict[str, Floats], customer: 
 
 def _of_customers(customers: Customers) -> dict[str, Floats]:
     """(B,) each of `_CUSTOMER_FEATURES`, and `pace`: baskets per week since the first purchase."""
-    lines, num, origin = customers.lines, customers.num, customers.evidence.origin
+    lines, num, origin = customers.lines, customers.num, customers.statistics.origin
     baskets = _baskets(lines)
     tried, recent = customers.recent
     last, first = np.full(num, -(10**6), np.int32), np.full(num, origin, np.int32)
@@ -201,7 +201,7 @@ def _of_customers(customers: Customers) -> dict[str, Floats]:
             "baskets": baskets,
             "baskets_4w": _baskets(lines.between(origin - 3, origin)),
             "basket_size": np.bincount(own.customer, own.num, num) / baskets,
-            "idle": customers.evidence.last_day - last,
+            "idle": customers.statistics.last_day - last,
             "explore": tried / recent,
             "spend": np.bincount(lines.customer, lines.value, num) / baskets,
             "range": customers.variety,

@@ -12,9 +12,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from nightmarket.ranking.evidence import LEVELS, NEW_WEEKS, Customers, Evidence
 from nightmarket.ranking.features import PLAN, level_columns, table
-from nightmarket.ranking.sources import Source, affinity
+from nightmarket.ranking.generators import CandidateGenerator, affinity
+from nightmarket.ranking.point_in_time import LEVELS, NEW_WEEKS, Customers, PointInTimeStatistics
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
@@ -77,15 +77,15 @@ class LaunchTable:
     """
 
     def __init__(
-        self, evidence: Evidence, launching: Ints, target_weeks: int = 0, promotion_plan: bool = False
+        self, statistics: PointInTimeStatistics, launching: Ints, target_weeks: int = 0, promotion_plan: bool = False
     ) -> None:
-        self._evidence = evidence
+        self._evidence = statistics
         self._launching = launching
         self._target_weeks = target_weeks
         self._plan = promotion_plan
-        self._stats = {level: self._level(evidence.catalogue.codes(level)) for level in _LEVELS}
+        self._stats = {level: self._level(statistics.catalogue.codes(level)) for level in _LEVELS}
 
-    def sources(self, num: int) -> list[Source]:
+    def generators(self, num: int) -> list[CandidateGenerator]:
         """Affinity to text, line, kind and category, each weighed by how many buyers a product there can expect."""
         items = self._launching
         made = []
@@ -93,14 +93,16 @@ class LaunchTable:
             code = self._evidence.catalogue.codes(level)[items]
             stats = self._stats[level]
             expected = (stats["draw"] + 0.1 * stats["each"] + 1e-4)[code].astype(np.float32)
-            made.append(Source(level, num, items, affinity(self._evidence, level, items, expected, divide=False)))
+            made.append(
+                CandidateGenerator(level, num, items, affinity(self._evidence, level, items, expected, divide=False))
+            )
         return made
 
-    def names(self, sources: list[str]) -> list[str]:
+    def names(self, generators: list[str]) -> list[str]:
         """Names of the feature columns, in order."""
         weeks = range(1, self._target_weeks + 1)
         plan = [*LAUNCH_PLAN, *(f"plan_display_{week}" for week in weeks)] if self._plan else []
-        return [*LAUNCH_FEATURES, *plan, *(f"score_{name}" for name in sources)]
+        return [*LAUNCH_FEATURES, *plan, *(f"score_{name}" for name in generators)]
 
     def rows(self, customers: Customers, customer: Ints, item: Ints, scores: dict[str, Floats]) -> Floats:
         """(N, F) features of the pairs (customer[i], item[i]); customers are counted inside the slice."""
@@ -152,21 +154,21 @@ class LaunchTable:
 
     def _level(self, codes: Ints) -> dict[str, Floats]:
         """What is known of the products of each code of a level, by the names of `_OF_LEVEL`."""
-        evidence, num = self._evidence, int(codes.max(initial=0)) + 1
-        debut = evidence.sold & (evidence.first_weeks > evidence.origin - NEW_WEEKS)
+        statistics, num = self._evidence, int(codes.max(initial=0)) + 1
+        debut = statistics.sold & (statistics.first_weeks > statistics.origin - NEW_WEEKS)
         debuts = np.bincount(codes[debut], minlength=num)
-        weeks = np.maximum(evidence.origin - evidence.first_weeks[debut] + 1, 1)
-        draw = np.bincount(codes[debut], evidence.buyers["13w"][debut] / weeks, num)
+        weeks = np.maximum(statistics.origin - statistics.first_weeks[debut] + 1, 1)
+        draw = np.bincount(codes[debut], statistics.buyers["13w"][debut] / weeks, num)
         overall = draw.sum() / max(debuts.sum(), 1)
-        sold = np.bincount(codes[evidence.sold], minlength=num)
-        month = np.bincount(codes[evidence.active], evidence.buyers["4w"][evidence.active], num)
+        sold = np.bincount(codes[statistics.sold], minlength=num)
+        month = np.bincount(codes[statistics.active], statistics.buyers["4w"][statistics.active], num)
         columns = {
             "debuts": debuts,
             "draw": (draw + 2 * overall) / (debuts + 2),
             "sold": sold,
             "launching": np.bincount(codes[self._launching], minlength=num),
             "pop": month,
-            "trend": (month + 1) / (np.bincount(codes, evidence.buyers["13w"], num) + 3),
+            "trend": (month + 1) / (np.bincount(codes, statistics.buyers["13w"], num) + 3),
             "each": (month + 0.5) / (sold + 2),
         }
         return {name: np.asarray(values, np.float32) for name, values in columns.items()}

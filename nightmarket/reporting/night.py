@@ -26,7 +26,7 @@ class Night:
     copy        the plan's texts: summary, and the rows of texts
     responses   metrics and drivers of the response model, with calibration, the bins of its probabilities
     segments    portraits, stability, and how the segments answered
-    voice       topics and metrics of reviews and baskets, and products with their share of praise
+    reviews       topics and metrics of reviews and baskets, and products with their share of praise
     demand      metrics of the forecast, the largest product types with their past, the prices' coefficients
     readout     experiments, campaigns without one, off-policy verdicts, the ledger
     drift       verdict of the drift stage, with nights, the scores of past nights, and shares of what drifted
@@ -50,7 +50,7 @@ class Night:
     copy: Content | None = None
     responses: Content | None = None
     segments: Content | None = None
-    voice: Content | None = None
+    reviews: Content | None = None
     demand: Content | None = None
     readout: Content | None = None
     drift: Content | None = None

@@ -22,10 +22,10 @@ from nightmarket.reporting import (
     quality,
     readouts,
     responses,
+    reviews,
     segments,
     texts,
     versions,
-    voice,
     words,
 )
 from nightmarket.reporting.night import Night
@@ -38,7 +38,7 @@ PARTS = {
     "To decide": {"plan": "Campaign plan", "copy": "Copy to approve", "launches": "Launches"},
     "Customers": {
         "segments": "Segments",
-        "voice": "What customers say",
+        "reviews": "What customers say",
         "respond": "Who responds",
         "demand": "Demand",
         "people": "A few of them",
@@ -82,7 +82,7 @@ def render(night: Night) -> str:
             launches=launches.view(night),
             responses=responses.view(night),
             segments=segments.view(night),
-            voice=voice.view(night),
+            reviews=reviews.view(night),
             demand=demand.view(night),
             readouts=readouts.view(night),
             logs=estimates.logs(night),

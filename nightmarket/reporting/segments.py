@@ -144,8 +144,8 @@ def _portrait(one: Content, axis: charts.Scale) -> Portrait:
         traits=tuple(str(trait["en"]) for trait in one["traits"]),
         habits=_habits(one["rfm"]),
         categories=tuple(_category(row) for row in one["categories"][:NUM_CATEGORIES]),
-        topics=_topics(one.get("voice") or {}),
-        praise=_praise((one.get("voice") or {}).get("praise")),
+        topics=_topics(one.get("reviews") or {}),
+        praise=_praise((one.get("reviews") or {}).get("praise")),
         parts=_parts((one.get("when") or {}).get("parts")),
         weekdays=_weekdays((one.get("when") or {}).get("weekdays")),
         answers=answers,
@@ -169,13 +169,13 @@ def _category(row: Mapping[str, Any]) -> tuple[str, str]:
     return str(row["category"]).rsplit(" > ", 1)[-1], f"{row['lift']:.1f} times"
 
 
-def _topics(voice: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+def _topics(reviews: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """Topics that the segment has more of than everybody else, baskets before reviews."""
     kinds = (("baskets", "baskets of"), ("reviews", "reviews about"))
     return tuple(
         (f"{words_of} {row['name']}", f"{row['lift']:.2f} times [{row['low']:.2f}, {row['high']:.2f}]")
         for kind, words_of in kinds
-        for row in voice.get(kind) or ()
+        for row in reviews.get(kind) or ()
     )
 
 

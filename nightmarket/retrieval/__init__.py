@@ -6,13 +6,13 @@ _HOMES = {
     "INTENTS": "tower",
     "Tower": "tower",
     "TowerConfig": "tower",
-    "best_items": "search",
+    "best_items": "nearest",
     "item_matrix": "tower",
-    "score": "search",
+    "score": "nearest",
 }
 
 if TYPE_CHECKING:
-    from nightmarket.retrieval.search import best_items, score
+    from nightmarket.retrieval.nearest import best_items, score
     from nightmarket.retrieval.tower import INTENTS, Tower, TowerConfig, item_matrix
 
 __all__ = ["INTENTS", "Tower", "TowerConfig", "best_items", "item_matrix", "score"]

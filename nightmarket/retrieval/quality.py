@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nightmarket.evaluation import Interval, bootstrap, paired, rank_metrics
 from nightmarket.histories import Histories, Window
-from nightmarket.retrieval.search import best_items
+from nightmarket.retrieval.nearest import best_items
 from nightmarket.retrieval.tower import Tower
 
 TASKS = ("all", "new", "launch")

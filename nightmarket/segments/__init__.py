@@ -1,7 +1,7 @@
 """Who is alike? Partitions of customers with portraits, and how stable they are."""
 
 from nightmarket.segments.answers import answers, rate, reached, strategy
-from nightmarket.segments.assigner import Assigner, Head
+from nightmarket.segments.assigner import Assigner, Classifier
 from nightmarket.segments.behaviour import PARTS, Shelf, Visits, behaviour, shelf, visits
 from nightmarket.segments.grouping import OTHER, Grouping, agreement, beginners, classifier, group, held_out_accuracy
 from nightmarket.segments.naming import Trait, names, traits
@@ -16,8 +16,8 @@ __all__ = [
     "PARTS",
     "STABLE",
     "Assigner",
+    "Classifier",
     "Grouping",
-    "Head",
     "Shelf",
     "Space",
     "Stability",

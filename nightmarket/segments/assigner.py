@@ -15,14 +15,14 @@ STRENGTH = 0.3
 
 
 @dataclass(frozen=True)
-class Head:
+class Classifier:
     """Multinomial logistic regression: weights (K, F), intercept (K,)."""
 
     weights: Matrix
     intercept: NDArray[np.float64]
 
     @classmethod
-    def fit(cls, points_NF: Points, segment: NDArray, names: tuple[str, ...]) -> "Head":
+    def fit(cls, points_NF: Points, segment: NDArray, names: tuple[str, ...]) -> "Classifier":
         """Learn from points and their segments; a segment without a point gets no chance."""
         from sklearn.linear_model import LogisticRegression
 
@@ -51,13 +51,13 @@ class Head:
 class Assigner:
     """Two classifiers over behaviour: for customers of whom much is known, and for beginners of a few weeks.
 
-    segments  (K,)  names, in the order of the heads' rows
+    segments  (K,)  names, in the order of the classifiers' rows
     """
 
     space: Space
     segments: tuple[str, ...]
-    whole: Head
-    beginner: Head
+    whole: Classifier
+    beginner: Classifier
 
     def probabilities(self, features: pd.DataFrame, beginner: bool = False) -> Matrix:
         """(N, K) chances of each segment for rows of `behaviour`; `beginner` for customers of under eight weeks."""
@@ -74,13 +74,16 @@ class Assigner:
 
     def to_json(self) -> dict[str, Any]:
         """For JSON; `from_json` gives it back."""
-        heads = {"whole": self.whole, "beginner": self.beginner}
+        classifiers = {"whole": self.whole, "beginner": self.beginner}
         return {
             "space": self.space.to_json(),
             "segments": list(self.segments),
-            "heads": {
-                name: {"weights": head.weights.round(6).tolist(), "intercept": head.intercept.round(6).tolist()}
-                for name, head in heads.items()
+            "classifiers": {
+                name: {
+                    "weights": classifier.weights.round(6).tolist(),
+                    "intercept": classifier.intercept.round(6).tolist(),
+                }
+                for name, classifier in classifiers.items()
             },
         }
 
@@ -88,11 +91,11 @@ class Assigner:
     def from_json(cls, content: dict[str, Any]) -> "Assigner":
         """The inverse of `to_json`."""
         space = Space.from_json(content["space"])
-        heads = {
-            name: Head(
-                np.array(head["weights"], np.float64).reshape(len(content["segments"]), len(space.columns)),
-                np.array(head["intercept"], np.float64),
+        classifiers = {
+            name: Classifier(
+                np.array(classifier["weights"], np.float64).reshape(len(content["segments"]), len(space.columns)),
+                np.array(classifier["intercept"], np.float64),
             )
-            for name, head in content["heads"].items()
+            for name, classifier in content["classifiers"].items()
         }
-        return cls(space, tuple(content["segments"]), heads["whole"], heads["beginner"])
+        return cls(space, tuple(content["segments"]), classifiers["whole"], classifiers["beginner"])

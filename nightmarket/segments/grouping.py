@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nightmarket.histories import Histories
-from nightmarket.segments.assigner import Assigner, Head
+from nightmarket.segments.assigner import Assigner, Classifier
 from nightmarket.segments.behaviour import Shelf, Visits, behaviour
 from nightmarket.segments.partition import LEAST, Stability, by_spend, choose, kmeans, nearest
 from nightmarket.segments.space import Points, Space
@@ -80,8 +80,8 @@ def classifier(space: Space, segment: NDArray, features: pd.DataFrame, early: pd
     return Assigner(
         space,
         names,
-        Head.fit(space.standard(features[known]), segment[known].astype(str), names),
-        Head.fit(space.standard(early[began]), segment[began].astype(str), names),
+        Classifier.fit(space.standard(features[known]), segment[known].astype(str), names),
+        Classifier.fit(space.standard(early[began]), segment[began].astype(str), names),
     )
 
 

@@ -68,7 +68,7 @@ def compare(
     stages        {stage: entry of dvc.lock}, each stage after those it depends on
     weights       {file of the package: SHA-256}
     metrics       metrics.json
-    environments  as `tasks.lineage.environment`; a key that one side lacks is not compared
+    environments  as `tasks.registry.lineage.environment`; a key that one side lacks is not compared
     """
     figures = tuple(dict(_figures(one)) for one in metrics)
     outs = tuple({path: md5 for entry in one.values() for path, md5 in hashes(entry, "outs").items()} for one in stages)

@@ -11,7 +11,7 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 def code() -> str:
     """Where the serving code lies; MLflow copies it into the model."""
-    return str(resources.files("nightmarket.serving").joinpath("scorer.py"))
+    return str(resources.files("nightmarket.serving").joinpath("served_ranker.py"))
 
 
 def signature(features: Sequence[str]) -> ModelSignature:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tasks import settings
+from tasks.pipeline import settings
 
 ROOT = Path(__file__).parents[2]
 DAG = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
@@ -42,7 +42,7 @@ def test_dvc_yaml_and_params_yaml_hold_no_other_names():
 
 
 def test_the_flow_runs_each_stage_under_its_own_name():
-    from flows.engine import dag
+    from flows.engine.run import dag
 
     assert [stage.name for stage in dag.read(ROOT)] == list(settings.STAGES)
 

@@ -56,7 +56,7 @@ from pathlib import Path
 
 from nightmarket.contracts import InputError
 from tasks import storage
-from tasks.settings import StageSettings
+from tasks.pipeline.settings import StageSettings
 
 
 def told(name):
@@ -131,7 +131,7 @@ def run(settings):
     "tasks/register.py": STAGE
     + """
 from tasks import manifest
-from tasks.lineage import lock_hash
+from tasks.registry.lineage import lock_hash
 
 
 class Settings(StageSettings):
@@ -295,7 +295,7 @@ def write_project(home: Path, files: Mapping[str, str] = FILES) -> None:
 @pytest.fixture(scope="session")
 def prefect_api(tmp_path_factory):
     """One real server for all flow tests, with its scheduler, on a free loopback port."""
-    from flows.engine import server
+    from flows.engine.server import server
 
     home = tmp_path_factory.mktemp("server")
     before = os.environ.pop("PREFECT_HOME", None)

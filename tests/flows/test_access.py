@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from flows import ui
-from flows.engine import access, server
+from flows.engine.server import access, server
 from nightmarket.contracts import InputError
 
 OPEN_IN_PREFECT = {"/api/health", "/api/ready"}

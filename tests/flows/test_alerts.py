@@ -9,14 +9,14 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.engine import alerts, diary
-from flows.engine.outcome import Outcome
+from flows.engine.reporting import alerts, diary
+from flows.engine.reporting.outcome import Outcome
 
 STAGE = """
 from pathlib import Path
 
 from tasks import storage
-from tasks.settings import StageSettings
+from tasks.pipeline.settings import StageSettings
 
 
 class Settings(StageSettings):

@@ -17,14 +17,14 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.campaign import campaign as flow
 from flows.campaign import check_segments, num_days
-from flows.engine import approval, figures, questions
+from flows.engine.approval import approval, figures, questions
 from nightmarket.contracts import InputError
 
 PLAN = """
 import pyarrow as pa
 
 from tasks import storage
-from tasks.settings import StageSettings
+from tasks.pipeline.settings import StageSettings
 
 
 class Settings(StageSettings):
@@ -62,7 +62,7 @@ COMPOSE = """
 import pyarrow as pa
 
 from tasks import storage
-from tasks.settings import StageSettings
+from tasks.pipeline.settings import StageSettings
 
 
 class Settings(StageSettings):

@@ -1,6 +1,6 @@
 import pytest
 
-from flows.engine import dag
+from flows.engine.run import dag
 from nightmarket.contracts import InputError
 
 

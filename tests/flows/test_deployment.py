@@ -14,7 +14,7 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 from prefect.states import Cancelling
 
 from flows import ui
-from flows.engine import access
+from flows.engine.server import access
 
 
 def alive(pid: int) -> bool:

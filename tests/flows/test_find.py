@@ -7,8 +7,8 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.engine import terminal
-from tasks import storage
+from flows.engine.forms import terminal
+from tasks.files import storage
 
 TITLES = ["儿童无乳糖牛奶", "全脂牛奶", "Oat drink", "Dog toy"]
 PRODUCTS = {

@@ -22,7 +22,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from tasks import storage
-from tasks.settings import StageSettings
+from tasks.pipeline.settings import StageSettings
 
 
 class Settings(StageSettings):
@@ -35,7 +35,7 @@ STAGES = {
     + """
 def run(settings):
     from tasks import forgotten
-    from tasks.pseudonyms import Pseudonyms, customer_keys
+    from tasks.privacy.pseudonyms import Pseudonyms, customer_keys
 
     ids = pa.array((storage.home() / "source.csv").read_text().split())
     hashed = Pseudonyms(customer_keys(), forgotten.digests())
@@ -62,7 +62,7 @@ CUSTOMERS = [f"member-{number}" for number in range(40)]
 
 
 def read(project, *what):
-    done = project.command("-c", f"from tasks.pseudonyms import *\n{what[0]}", *what[1:])
+    done = project.command("-c", f"from tasks.privacy.pseudonyms import *\n{what[0]}", *what[1:])
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.engine.process import GUARD
+from flows.engine.run.process import GUARD
 
 STUBBORN = """
 import os, signal, sys, time

@@ -6,7 +6,7 @@ import json
 import pytest
 import yaml
 
-from flows.engine import questions
+from flows.engine.approval import questions
 from flows.launch import launch
 from nightmarket.contracts import InputError
 
@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from tasks import storage
-from tasks.settings import StageSettings
+from tasks.pipeline.settings import StageSettings
 
 
 class Settings(StageSettings):

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from flows.engine import lock
+from flows.engine.run import lock
 from nightmarket.contracts import InputError
 
 

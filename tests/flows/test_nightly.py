@@ -16,7 +16,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas import filters
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.engine import server
+from flows.engine.server import server
 
 
 def until(condition, seconds=90.0):

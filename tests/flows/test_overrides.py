@@ -1,9 +1,9 @@
 import pytest
 from pydantic import Field
 
-from flows.engine import overrides
+from flows.engine.run import overrides
 from nightmarket.contracts import InputError
-from tasks import settings
+from tasks.pipeline import settings
 
 
 class Rank(settings.StageSettings):

@@ -10,7 +10,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.logging import disable_run_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.engine import page
+from flows.engine.reporting import page
 from nightmarket.serving import set_environment
 
 set_environment()
@@ -83,7 +83,7 @@ def test_a_registry_that_does_not_answer_is_waited_for_no_longer_than_that(proje
 
 
 def test_a_run_that_is_not_published_leads_to_its_commit():
-    from flows.engine.outcome import Outcome
+    from flows.engine.reporting.outcome import Outcome
 
     told = Outcome("nightly-1", "c" * 40, False, None, "version 1, of 2018-01-01", "", (), {"rank": 2.0}, ())
     assert page.markdown(told).splitlines()[0] == "**Report** not published; kept as refs/runs/nightly-1"

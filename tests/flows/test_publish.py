@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from flows.engine import dag, publish, worktree
+from flows.engine.run import dag, publish, worktree
 
 
 @pytest.fixture

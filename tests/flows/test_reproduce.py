@@ -13,7 +13,7 @@ import lightgbm
 import numpy as np
 import pytest
 
-from flows.engine import rebuild
+from flows.engine.run import rebuild
 from nightmarket.contracts import InputError
 from nightmarket.serving import set_environment
 
@@ -37,7 +37,7 @@ import numpy as np
 import pyarrow as pa
 
 from tasks import storage
-from tasks.settings import StageSettings
+from tasks.pipeline.settings import StageSettings
 
 OUT = storage.ARTIFACTS
 
@@ -94,7 +94,7 @@ def run(settings):
     storage.write_table(pa.table(scores), OUT / "evaluate/per_customer.parquet")
 """,
     "tasks/report.py": STAGE + "def run(settings):\n    pass\n",
-    "tasks/soundness.py": '''"""The packages of this project have no model in them."""
+    "tasks/registry/soundness.py": '''"""The packages of this project have no model in them."""
 
 
 def check(package, name):
@@ -233,7 +233,7 @@ def test_a_killed_rebuild_leaves_no_wreck_and_the_next_one_is_identical_and_chan
     assert not (shop.home / ".nightmarket/rebuilds").exists()
     assert standing(shop) == before
     assert "identical: 6 outputs" in tag(shop, 1)
-    assert "identical: 6 outputs" in made(shop, "-m", "tasks.card", "1")
+    assert "identical: 6 outputs" in made(shop, "-m", "tasks.registry.card", "1")
 
 
 def test_a_stage_that_computes_something_else_is_named_with_what_differs(shop):

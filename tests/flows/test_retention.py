@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from flows.engine import diary, kept, objects, prune, retention, server, worktree
+from flows.engine.reporting import diary
+from flows.engine.retention import kept, objects, policy, prune
+from flows.engine.run import worktree
+from flows.engine.server import server
 from nightmarket.contracts import InputError
 from nightmarket.serving.trials import Trials
 from tests.flows.test_reproduce import registered, shop  # noqa: F401 - fixtures
@@ -328,7 +331,7 @@ def test_remotes_and_a_cache_elsewhere_are_left_alone_unless_they_are_said_to_be
     assert "0 objects deleted from the remote far" in done.stdout
     assert not any((elsewhere / "files/md5" / md5[:2] / md5[2:]).exists() for md5 in theirs)
     assert len(list(held.glob("??/*"))) == number - 3
-    assert not (home / retention.PENDING).exists()
+    assert not (home / policy.PENDING).exists()
 
 
 def test_a_night_prunes_at_its_end_and_trouble_there_is_a_warning(project, home):
@@ -353,7 +356,7 @@ def years_later(shop, monkeypatch):  # noqa: F811
     """The shop's version 1 was made years ago by a run, and the checkout has moved on to other data."""
     at_home(shop, monkeypatch)
     home = shop.home
-    shutil.copyfile(ROOT / "tasks/retire.py", home / "tasks/retire.py")
+    shutil.copyfile(ROOT / "tasks/registry/retire.py", home / "tasks/registry/retire.py")
     records = {name: (home / name).read_text() for name in ("dvc.lock", "data/raw.dvc")}
     commit = old_run(shop, "nightly-first", YEARS, {}, parent="", records=records)
     known = client(shop)
@@ -419,7 +422,7 @@ def test_a_refused_version_goes_only_where_the_user_says_so_and_takes_what_it_al
         assert not list((home / "mlruns/artifacts").rglob(f"*{identity}*"))
     standing = known.get_model_version("nightmarket", "2")
     assert (home / "mlruns/artifacts" / str(standing.run_id) / "artifacts/receipt.json").exists()
-    done = project.command("-m", "tasks.card", "2")
+    done = project.command("-m", "tasks.registry.card", "2")
     assert "champion" in done.stdout, done.stderr
 
 
@@ -460,10 +463,10 @@ def test_searches_and_registrations_that_came_to_nothing_go_from_mlflow_and_noth
     assert known.get_run(theirs).info.lifecycle_stage == "active"
     assert known.get_experiment(thrown_away).lifecycle_stage == "deleted"
     assert {run: files(home, f"mlruns/artifacts/{run}") for run in versions.values()} == before
-    done = project.command("-m", "tasks.retire", "--runs", versions[2])
+    done = project.command("-m", "tasks.registry.retire", "--runs", versions[2])
     assert done.returncode == 2
     assert f"{versions[2]} belongs to version 2 of nightmarket; nothing is deleted" in done.stderr
-    done = project.command("-m", "tasks.retire", "--versions", "2")
+    done = project.command("-m", "tasks.registry.retire", "--versions", "2")
     assert "version 2 delivered, or may yet; nothing is deleted" in done.stderr
     assert pruned(home) == ("", [])
 

@@ -8,15 +8,15 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from tasks import storage
+from tasks.files import storage
 
 ROOT = Path(__file__).parents[2]
 SNAPSHOT = """
 import pyarrow as pa
 
 from tasks import forgotten, storage
-from tasks.pseudonyms import Pseudonyms, customer_keys, key_id
-from tasks.settings import StageSettings
+from tasks.privacy.pseudonyms import Pseudonyms, customer_keys, key_id
+from tasks.pipeline.settings import StageSettings
 
 
 class Settings(StageSettings):
@@ -47,7 +47,7 @@ def shop(project):
 
 
 def read(project, code):
-    done = project.command("-c", f"from tasks.pseudonyms import *\n{code}")
+    done = project.command("-c", f"from tasks.privacy.pseudonyms import *\n{code}")
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 

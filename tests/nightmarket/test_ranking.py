@@ -9,10 +9,10 @@ from nightmarket.contracts import InputError
 from nightmarket.histories import Histories
 from nightmarket.ranking import (
     Budget,
-    Evidence,
+    CandidateSet,
+    PointInTimeStatistics,
     Promotions,
     Ranker,
-    Scene,
     TextScores,
     TrainingRows,
     Trees,
@@ -20,10 +20,7 @@ from nightmarket.ranking import (
     fit,
     thinned,
 )
-from nightmarket.ranking.crowd import Ease, Neighbours, log_counts, reference
-from nightmarket.ranking.lists import fill, mask_entries, top_items
-from nightmarket.ranking.pairs import pairs
-from nightmarket.ranking.peers import (
+from nightmarket.ranking.baselines import (
     TifuSettings,
     ease,
     line_affinity,
@@ -32,7 +29,10 @@ from nightmarket.ranking.peers import (
     recency_frequency,
     tifu_vectors,
 )
-from nightmarket.ranking.scene import ahead
+from nightmarket.ranking.candidate_set import ahead
+from nightmarket.ranking.collaborative import Ease, Neighbours, log_counts, reference
+from nightmarket.ranking.lists import fill, mask_entries, top_items
+from nightmarket.ranking.pairs import pairs
 
 NUM_CUSTOMERS, NUM_ITEMS, ORIGIN = 60, 40, 19
 NO_PROMOTIONS = Promotions(*(np.zeros(0, t) for t in (np.int32, np.int32, np.float32, np.float32)))
@@ -72,17 +72,19 @@ def products() -> pd.DataFrame:
     )
 
 
-def evidence(shop: Histories, products: pd.DataFrame, promotions: Promotions = NO_PROMOTIONS) -> Evidence:
-    return Evidence(shop.until(ORIGIN), catalogue(products), ORIGIN, promotions)
+def statistics(
+    shop: Histories, products: pd.DataFrame, promotions: Promotions = NO_PROMOTIONS
+) -> PointInTimeStatistics:
+    return PointInTimeStatistics(shop.until(ORIGIN), catalogue(products), ORIGIN, promotions)
 
 
-def scene(shop: Histories, products: pd.DataFrame, **settings) -> Scene:
+def candidate_set(shop: Histories, products: pd.DataFrame, **settings) -> CandidateSet:
     launching = np.array([NUM_ITEMS - 1], np.int32)
     budget = Budget(ease=5, neighbours=5, popular=5, kind=5, line=5, launch=1)
-    return Scene(evidence(shop, products), budget, settings.pop("text", None), launching, 4, **settings)
+    return CandidateSet(statistics(shop, products), budget, settings.pop("text", None), launching, 4, **settings)
 
 
-def rows_of(made: Scene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def rows_of(made: CandidateSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     batches = list(made.batches())
     return tuple(np.concatenate([getattr(b, name) for b in batches]) for name in ("customer", "item", "features"))
 
@@ -97,9 +99,13 @@ def test_no_feature_sees_the_weeks_after_the_origin(shop, products):
         "quantity": np.where(future, 50.0, shop.quantity).astype(np.float32),
     }
     other = Histories(**{**vars(shop), **changed})
-    for ours, theirs in zip(rows_of(scene(shop, products)), rows_of(scene(other, products)), strict=True):
+    for ours, theirs in zip(
+        rows_of(candidate_set(shop, products)), rows_of(candidate_set(other, products)), strict=True
+    ):
         np.testing.assert_array_equal(ours, theirs)
-    for ours, theirs in zip(scene(shop, products).launches(), scene(other, products).launches(), strict=True):
+    for ours, theirs in zip(
+        candidate_set(shop, products).launches(), candidate_set(other, products).launches(), strict=True
+    ):
         np.testing.assert_array_equal(ours.features, theirs.features)
 
 
@@ -108,9 +114,9 @@ def test_promotions_of_the_target_weeks_are_seen_only_with_the_plan(shop, produc
         np.array([3], np.int32), np.array([ORIGIN + 1], np.int32), np.ones(1, np.float32), np.ones(1, np.float32)
     )
     args = (Budget(), None, np.zeros(0, np.int32), 4)
-    blind = Scene(evidence(shop, products), *args)
-    same = Scene(evidence(shop, products, later), *args)
-    planned = Scene(evidence(shop, products, later), *args, promotion_plan=True)
+    blind = CandidateSet(statistics(shop, products), *args)
+    same = CandidateSet(statistics(shop, products, later), *args)
+    planned = CandidateSet(statistics(shop, products, later), *args, promotion_plan=True)
     np.testing.assert_array_equal(rows_of(blind)[2], rows_of(same)[2])
     _, item, features = rows_of(planned)
     shown = features[:, planned.features.index("plan_display")]
@@ -119,11 +125,11 @@ def test_promotions_of_the_target_weeks_are_seen_only_with_the_plan(shop, produc
 
 
 def test_features_equal_their_definition_computed_line_by_line(shop, products):
-    made = scene(shop, products)
+    made = candidate_set(shop, products)
     customer, item, features = rows_of(made)
     column = {name: features[:, i] for i, name in enumerate(made.features)}
     before = shop.until(ORIGIN)
-    today = made.evidence.last_day
+    today = made.statistics.last_day
     for row in range(0, len(customer), 97):
         c, i = customer[row], item[row]
         mine = (before.customer == c) & (before.item == i)
@@ -143,7 +149,7 @@ def test_features_equal_their_definition_computed_line_by_line(shop, products):
 
 
 def test_own_recommendable_products_are_candidates_and_others_never(shop, products):
-    customer, item, _ = rows_of(scene(shop, products))
+    customer, item, _ = rows_of(candidate_set(shop, products))
     before = shop.until(ORIGIN)
     asked = set(zip(customer.tolist(), item.tolist(), strict=True))
     for c, i in set(zip(before.customer.tolist(), before.item.tolist(), strict=True)):
@@ -152,7 +158,7 @@ def test_own_recommendable_products_are_candidates_and_others_never(shop, produc
 
 
 def test_launches_propose_only_what_comes_on_sale(shop, products):
-    made = list(scene(shop, products).launches())
+    made = list(candidate_set(shop, products).launches())
     assert {int(i) for batch in made for i in batch.item} == {NUM_ITEMS - 1}
 
 
@@ -161,7 +167,7 @@ def test_text_vectors_enter_as_a_score_and_as_a_source(shop, products):
     vectors = TextScores(
         *(rng.normal(size=(n, 3)).astype(np.float32) for n in (NUM_CUSTOMERS, NUM_CUSTOMERS, NUM_ITEMS))
     )
-    made = scene(shop, products, text=vectors)
+    made = candidate_set(shop, products, text=vectors)
     customer, item, features = rows_of(made)
     score = features[:, made.features.index("score_tower")]
     expected = (vectors.customers[customer] * vectors.items[item]).sum(axis=1)
@@ -212,7 +218,7 @@ def test_nearest_customers_never_include_oneself(shop):
 
 
 def test_rows_do_not_depend_on_how_many_customers_are_walked_at_a_time(shop, products):
-    made = scene(shop, products)
+    made = candidate_set(shop, products)
     for walk in (made.batches, made.launches):
         few, many = list(walk(7)), list(walk(1000))
         for name in ("customer", "item", "features"):
@@ -222,7 +228,7 @@ def test_rows_do_not_depend_on_how_many_customers_are_walked_at_a_time(shop, pro
 
 
 def test_item_totals_equal_their_definition(shop, products):
-    made = evidence(shop, products)
+    made = statistics(shop, products)
     history = made.histories
     for item in range(0, NUM_ITEMS, 7):
         mine = history.item == item
@@ -235,12 +241,12 @@ def test_item_totals_equal_their_definition(shop, products):
 
 
 def test_rare_products_have_few_buyers_and_some(shop, products):
-    made = evidence(shop, products)
+    made = statistics(shop, products)
     assert set(made.rare.tolist()) == {i for i in range(NUM_ITEMS) if 0 < made.buyers["ever"][i] < 10 and i != 7}
 
 
 def test_an_audience_is_every_customer_by_the_same_features(shop, products):
-    made = scene(shop, products)
+    made = candidate_set(shop, products)
     item = np.array([NUM_ITEMS - 1], np.int32)
     asked = {int(c): row for b in made.audience(item, 16) for c, row in zip(b.customer, b.features, strict=True)}
     assert sorted(asked) == list(range(NUM_CUSTOMERS))
@@ -250,7 +256,7 @@ def test_an_audience_is_every_customer_by_the_same_features(shop, products):
 
 
 def test_launch_rows_hold_every_purchase_and_a_share_of_the_rest(shop, products):
-    made = scene(shop, products)
+    made = candidate_set(shop, products)
     bought = shop.between(ORIGIN + 1, ORIGIN + 4).matrix()
     batches = list(made.sampled_launches(bought, 0.2, np.random.default_rng(0)))
     customer = np.concatenate([b.customer for b in batches])

@@ -17,10 +17,13 @@ import numpy as np
 import pytest
 
 from bench.shop import write_shop
-from flows.engine import publish, recovery, worktree
+from flows.engine.run import publish, recovery, worktree
 from nightmarket.contracts import InputError
 from tasks import __main__ as stages
-from tasks import champion, inputs, manifest, register, storage
+from tasks import register
+from tasks.files import manifest, storage
+from tasks.pipeline import inputs
+from tasks.registry import champion
 
 ROOT = Path(__file__).parents[2]
 

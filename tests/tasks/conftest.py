@@ -9,7 +9,7 @@ import yaml
 from bench.shop import write_shop
 from tasks.__main__ import main
 
-STAGES = ("snapshot", "validate", "prepare", "pretrain", "embed", "finetune", "rank", "respond", "voice", "segment")
+STAGES = ("snapshot", "validate", "prepare", "pretrain", "embed", "finetune", "rank", "respond", "reviews", "segment")
 STAGES += ("demand", "evaluate")
 PARAMS = {
     "snapshot": {"source": "folder", "folder": "tables", "time_zone": "Asia/Shanghai"},
@@ -20,7 +20,7 @@ PARAMS = {
     "finetune": {"max_steps": 6, "validate_every": 3, "validate_customers": 20, "random_texts": 64, "hidden": 16},
     "rank": {"use_text": True, "num_trees": 12, "launch_trees": 6, "num_leaves": 7},
     "respond": {"num_resamples": 200},
-    "voice": {},
+    "reviews": {},
     "segment": {},
     "demand": {},
     "evaluate": {"num_resamples": 200},

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from tasks import manifest
 from tasks.__main__ import main
+from tasks.files import manifest
 
 OFFERS = [
     {"name": "a fifth off", "kind": "discount", "category": None, "discount": 0.2},
@@ -84,7 +84,7 @@ def test_what_reviews_praise_is_said_by_the_name_of_the_product(night):
     copy, _, summary = composed(night, channels=["email"], locales=["en", "zh"])
     assert not any("praised_for" in facts for facts in summary["facts"].values())
     products = pd.read_parquet(night / "artifacts/prepare/products.parquet")
-    praise = night / "artifacts/voice/praise.parquet"
+    praise = night / "artifacts/reviews/praise.parquet"
     praise.parent.mkdir(exist_ok=True)
     kept = praise.read_bytes() if praise.exists() else None
     columns = {"aspect": "fresh", "en": "freshness", "zh": "新鲜", "num_mentions": 40, "positive": 0.9}

@@ -12,8 +12,9 @@ import yaml
 
 from nightmarket.drift import predictions
 from nightmarket.drift.nights import MIN_NIGHTS
-from tasks import drift, manifest
+from tasks import drift
 from tasks.__main__ import main
+from tasks.files import manifest
 
 OUT = "artifacts/drift"
 

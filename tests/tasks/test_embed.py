@@ -7,8 +7,9 @@ import pyarrow as pa
 import pytest
 
 from nightmarket.encoding import PACKAGED, Encoder, StaticEncoder, load_encoder, resolve_model, text_hashes
-from tasks import embed, storage
-from tasks.vectors import MOST_SHARDS
+from tasks import embed
+from tasks.files import storage
+from tasks.models.vectors import MOST_SHARDS
 
 TEXTS = [f"{size} OZ {name}" for size in range(1, 6) for name in ("WHOLE MILK", "RYE BREAD", "GREEN TEA")]
 

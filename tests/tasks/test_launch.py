@@ -11,9 +11,11 @@ import pytest
 import yaml
 
 from nightmarket.contracts import InputError
-from tasks import manifest, model, newcomers, storage
 from tasks.__main__ import main
-from tasks.newcomers import NewProduct, listed
+from tasks.campaigns import newcomers
+from tasks.campaigns.newcomers import NewProduct, listed
+from tasks.files import manifest, storage
+from tasks.models import recommender
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def like(data, item, **changes):
 
 
 def test_a_launch_is_planned_with_a_holdout_and_says_what_it_rests_on(night):
-    data = model.prepared()
+    data = recommender.prepared()
     popular = int(np.bincount(data.histories.item).argmax())
     new = like(data, popular, title="燕麦奶 <b>")
     found, rows = planned(name="oat", products=[new], budget=0.3, reach=0.9, holdout=0.3)
@@ -82,7 +84,7 @@ def test_a_launch_is_planned_with_a_holdout_and_says_what_it_rests_on(night):
 
 
 def test_a_new_product_looks_to_the_forest_like_the_one_that_it_copies(night):
-    data = model.prepared()
+    data = recommender.prepared()
     item = int(np.bincount(data.histories.item).argmax())
     row = data.products.iloc[item]
     maker = {name: row[name] for name in ("brand", "maker") if isinstance(row[name], str)}
@@ -98,7 +100,7 @@ def test_a_new_product_looks_to_the_forest_like_the_one_that_it_copies(night):
 
 
 def test_the_plan_of_the_weeks_ahead_is_heard_where_it_names_every_product(night):
-    data = model.prepared()
+    data = recommender.prepared()
     sold = np.isin(np.arange(len(data.products)), data.histories.item)
     one, other = (np.flatnonzero(~sold & data.products["recommendable"].to_numpy())[:2]).tolist()
     asked = [{"product_id": str(data.products["product_id"].iloc[item]), "price": 2.0} for item in (one, other)]
@@ -122,7 +124,7 @@ def test_the_plan_of_the_weeks_ahead_is_heard_where_it_names_every_product(night
 
 
 def test_wrong_products_are_named(night, capsys):
-    data = model.prepared()
+    data = recommender.prepared()
     sold = str(data.products["product_id"].iloc[int(data.histories.item[0])])
     with pytest.raises(InputError, match=r"launch.products.1.product_id: product .* has been sold"):
         listed(data, (NewProduct(**like(data, 0)), NewProduct(product_id=sold)))

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from nightmarket.contracts import InputError
-from tasks.lineage import lock_hash, phase_of
+from tasks.registry.lineage import lock_hash, phase_of
 
 DAG = {
     "stages": {

@@ -6,7 +6,8 @@ import pytest
 
 from nightmarket.contracts import InputError
 from nightmarket.serving import set_environment
-from tasks import pages, storage
+from tasks.files import storage
+from tasks.registry import pages
 
 set_environment()
 from mlflow import MlflowClient  # noqa: E402

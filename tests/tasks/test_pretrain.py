@@ -13,7 +13,8 @@ import yaml
 from bench.made_up_encoder import write_bert
 from nightmarket.encoding import Encoder
 from nightmarket.encoding.models import PACKAGED
-from tasks import embed, pretrain, storage
+from tasks import embed, pretrain
+from tasks.files import storage
 
 KINDS = ("whole milk", "rye bread", "green tea", "dark chocolate")
 NAMES = ("dairy", "bakery", "drinks", "sweets")

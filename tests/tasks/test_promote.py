@@ -17,7 +17,9 @@ from safetensors.numpy import load_file, save_file
 
 from nightmarket.contracts import InputError
 from nightmarket.serving import set_environment
-from tasks import card, champion, manifest, promote, promotion, register, soundness
+from tasks import register
+from tasks.files import manifest
+from tasks.registry import card, champion, promote, promotion, soundness
 
 set_environment()
 from mlflow import MlflowClient  # noqa: E402

@@ -7,8 +7,9 @@ import lightgbm as lgb
 import numpy as np
 import yaml
 
-from tasks import model, storage
 from tasks.__main__ import main
+from tasks.files import storage
+from tasks.models import recommender
 
 
 def test_the_folder_holds_text_and_json_only_and_both_agree_on_the_features(whole_night):
@@ -47,7 +48,7 @@ def test_without_text_the_towers_are_not_touched(copied_night):
     (copied_night / "artifacts/finetune/tower.safetensors").unlink()
     assert main("rank") == 0
     assert "score_tower" not in json.loads((copied_night / "artifacts/rank/ranker.json").read_text())["features"]
-    assert not model.load(copied_night / "artifacts/rank").use_text
+    assert not recommender.load(copied_night / "artifacts/rank").use_text
 
 
 def test_a_plan_is_learned_from_only_where_one_is_known(whole_night, copied_night):
@@ -65,7 +66,7 @@ def test_a_plan_is_learned_from_only_where_one_is_known(whole_night, copied_nigh
 
 
 def test_probabilities_are_calibrated_on_customers_that_did_not_train(whole_night):
-    loaded = model.load(whole_night / "artifacts/rank")
+    loaded = recommender.load(whole_night / "artifacts/rank")
     assert loaded.calibration is not None
     scores = np.linspace(-6, 2, 50)
     for own in (True, False):

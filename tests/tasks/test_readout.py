@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from nightmarket.contracts import BY_NAME, arrow_schema
-from tasks import storage, versions
 from tasks.__main__ import main
+from tasks.files import storage
+from tasks.registry import versions
 
 NUM = 1600
 PRODUCTS = 6

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tasks import records
+from tasks.files import records
 
 MANY = """
 import sys

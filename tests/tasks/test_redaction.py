@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tasks import redaction
+from tasks.privacy import redaction
 
 
 @pytest.fixture

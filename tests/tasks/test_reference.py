@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from nightmarket.contracts import TABLES
-from tasks.reference import contract, updated
+from tasks.pipeline.reference import contract, updated
 from tasks.snapshot import Settings as SnapshotSettings
 from tasks.validate import Settings as ValidateSettings
 
@@ -10,7 +10,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "bring-your-tables.md"
 
 def test_the_documented_contract_is_the_one_in_the_code():
     text = DOCUMENT.read_text(encoding="utf-8")
-    assert updated(text) == text, "run `python -m tasks.reference --write`"
+    assert updated(text) == text, "run `python -m tasks.pipeline.reference --write`"
 
 
 def test_every_column_of_every_table_is_explained():

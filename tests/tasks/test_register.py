@@ -18,8 +18,10 @@ import pytest
 from bench.made_up_run import FEATURES, write_run
 from nightmarket.contracts import InputError
 from nightmarket.serving import set_environment
-from tasks import card, champion, manifest, promotion, register
-from tasks import versions as ledger_versions
+from tasks import register
+from tasks.files import manifest
+from tasks.registry import card, champion, promotion
+from tasks.registry import versions as ledger_versions
 
 set_environment()
 import mlflow  # noqa: E402

@@ -15,7 +15,8 @@ from bench.browser import CHROMIUM, Browser
 from bench.made_up_run import HOSTILE, write_run
 from nightmarket.contracts import InputError
 from nightmarket.reporting.page import SECTIONS
-from tasks import report, settings
+from tasks import report
+from tasks.pipeline import settings
 
 SIZES = ((1280, "light"), (1280, "dark"), (390, "light"), (390, "dark"))
 
@@ -108,8 +109,8 @@ OPTIONAL = {
     "artifacts/respond/drivers.json": "Judged on the last 4 finished campaigns",
     "artifacts/respond/predictions.parquet": "Do its probabilities hold?",
     "artifacts/segment/segments.json": "No segments were made tonight.",
-    "artifacts/voice/topics.json": "Neither reviews nor baskets were read tonight.",
-    "artifacts/voice/products.parquet": "Praise by aspect",
+    "artifacts/reviews/topics.json": "Neither reviews nor baskets were read tonight.",
+    "artifacts/reviews/products.parquet": "Praise by aspect",
     "artifacts/demand/metrics.json": "No demand was foretold tonight.",
     "artifacts/demand/forecast.parquet": "There is no forecast: no product type was sold.",
     "artifacts/demand/response.parquet": "The largest product types, the next 4 weeks",

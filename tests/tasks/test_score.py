@@ -7,8 +7,8 @@ import shutil
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import manifest
 from tasks.__main__ import main
+from tasks.files import manifest
 
 
 @pytest.fixture

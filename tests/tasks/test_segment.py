@@ -20,7 +20,7 @@ def segmented(whole_night, tmp_path_factory):
     """The files of the stage, run on the shop of the whole night without copying it."""
     folder = tmp_path_factory.mktemp("segmented")
     (folder / "artifacts").mkdir()
-    for name in ("validate", "prepare", "voice"):
+    for name in ("validate", "prepare", "reviews"):
         (folder / "artifacts" / name).symlink_to(whole_night / "artifacts" / name)
     (folder / "params.yaml").write_text(yaml.safe_dump({"segment": {}}), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
@@ -64,15 +64,15 @@ def test_portraits_hold_topics_of_baskets_and_reviews(copied_night):
     num = pq.read_table("artifacts/prepare/customers.parquet").num_rows
     topics = [{"name": "milk, bread"}, {"name": "soap"}]
     content = {"baskets": {"topics": topics}, "reviews": {"topics": []}}
-    Path("artifacts/voice/topics.json").write_text(json.dumps(content), encoding="utf-8")
+    Path("artifacts/reviews/topics.json").write_text(json.dumps(content), encoding="utf-8")
     segment = pq.read_table("artifacts/segment/segments.parquet")["segment"].to_pylist()
     inside = np.array([name == segment[0] for name in segment])
     rows = {"customer": np.repeat(np.arange(num), 2), "topic": np.tile([0, 1], num)}
     rows["num_baskets"] = np.where(inside[rows["customer"]] == (rows["topic"] == 0), 9, 1)
-    schema = pq.read_schema("artifacts/voice/baskets.parquet")
-    pq.write_table(pa.table(rows).cast(schema), "artifacts/voice/baskets.parquet", write_page_checksum=True)
+    schema = pq.read_schema("artifacts/reviews/baskets.parquet")
+    pq.write_table(pa.table(rows).cast(schema), "artifacts/reviews/baskets.parquet", write_page_checksum=True)
     assert main("segment") == 0
-    told = {one["segment"]: one["voice"] for one in result(copied_night)["segments"]}
+    told = {one["segment"]: one["reviews"] for one in result(copied_night)["segments"]}
     first = told[segment[0]]["baskets"]
     assert [row["name"] for row in first] == ["milk, bread"]
     assert first[0]["lift"] == pytest.approx(9.0, rel=1e-3)

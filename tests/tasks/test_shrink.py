@@ -14,8 +14,8 @@ import yaml
 
 from bench.made_up_encoder import bert
 from nightmarket.encoding import Encoder, StaticEncoder, load_encoder
-from tasks import manifest, storage
 from tasks.__main__ import main
+from tasks.files import manifest, storage
 
 WORDS = ("whole", "milk", "rye", "bread", "green", "tea", "dark", "chocolate")
 KINDS = ("int8", "pruned", "distilled", "static")

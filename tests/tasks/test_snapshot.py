@@ -18,8 +18,9 @@ import pytest
 import yaml
 
 from bench.shop import make_shop
-from tasks import forgotten, manifest
 from tasks.__main__ import main
+from tasks.files import manifest
+from tasks.privacy import forgotten
 
 SHOP = make_shop(num_customers=40, num_products=60, num_weeks=6)
 ROOT = Path(__file__).parents[2]

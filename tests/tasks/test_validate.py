@@ -16,8 +16,9 @@ import yaml
 
 from bench.shop import as_of, make_shop
 from nightmarket.contracts import folding
-from tasks import streams, validate
+from tasks import validate
 from tasks.__main__ import main
+from tasks.files import streams
 
 SHOP = make_shop(num_customers=60, num_products=60, num_weeks=6, seed=3)
 EVENTS = SHOP["events"]

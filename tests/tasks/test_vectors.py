@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from nightmarket.encoding import lookup, text_hashes
-from tasks import storage, vectors
-from tasks.vectors import LAG, MOST_SHARDS, Store, prune
+from tasks.files import storage
+from tasks.models import vectors
+from tasks.models.vectors import LAG, MOST_SHARDS, Store, prune
 
 DAY = date(2026, 3, 1)
 KEEP = 30

@@ -3,7 +3,7 @@
 The rules know no writer: a template's text and a language model's are read alike.
 """
 
-from nightmarket.copywriting.guard.check import Finding, check, message_findings
+from nightmarket.copywriting.guard.check import Violation, check, message_violations
 from nightmarket.copywriting.guard.names import Lexicon
 
-__all__ = ["Finding", "Lexicon", "check", "message_findings"]
+__all__ = ["Lexicon", "Violation", "check", "message_violations"]

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from nightmarket.copywriting.facts import LIMITS, Facts, Form, folded
 from nightmarket.copywriting.guard import claims, figures, form, names, sentences, terms, wording
 from nightmarket.copywriting.guard import praise as reviews
-from nightmarket.copywriting.guard.finding import Finding
 from nightmarket.copywriting.guard.names import Lexicon
+from nightmarket.copywriting.guard.violation import Violation
 
-__all__ = ["Finding", "check", "message_findings"]
+__all__ = ["Violation", "check", "message_violations"]
 
-Rule = Callable[[str, str, Facts], list[Finding]]
+Rule = Callable[[str, str, Facts], list[Violation]]
 
 RULES: tuple[Rule, ...] = (
     form.characters,
@@ -38,7 +38,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def check(text: str, facts: Facts, kind: Form, lexicon: Lexicon) -> list[Finding]:
+def check(text: str, facts: Facts, kind: Form, lexicon: Lexicon) -> list[Violation]:
     """What is wrong with one text; empty where nothing is.
 
     kind     the form that it is written for
@@ -59,7 +59,7 @@ def check(text: str, facts: Facts, kind: Form, lexicon: Lexicon) -> list[Finding
     return found
 
 
-def message_findings(texts: Mapping[Form, str], facts: Facts, lexicon: Lexicon) -> dict[Form, list[Finding]]:
+def message_violations(texts: Mapping[Form, str], facts: Facts, lexicon: Lexicon) -> dict[Form, list[Violation]]:
     """What is wrong with the texts of one message; the conditions may stand in any of them, or in each alone."""
     found = {kind: check(text, facts, kind, lexicon) for kind, text in texts.items()}
     last = list(texts)[-1]

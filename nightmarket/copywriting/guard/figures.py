@@ -4,7 +4,7 @@ import re
 from datetime import date
 
 from nightmarket.copywriting.facts import Facts, Offer
-from nightmarket.copywriting.guard.finding import Finding
+from nightmarket.copywriting.guard.violation import Violation
 from nightmarket.copywriting.reading import WEEKDAYS, Amount, read
 
 UNITS = {
@@ -25,10 +25,10 @@ _AGAIN = re.compile(
 """An offer holds once, from its first to its last day."""
 
 
-def amounts(text: str, masked: str, facts: Facts) -> list[Finding]:
+def amounts(text: str, masked: str, facts: Facts) -> list[Violation]:
     """Prices, reductions and thresholds, each against the fact of its role, in the shop's currency."""
     return [
-        Finding(f"wrong {_name(one)}", f"{one.value:g} {one.unit}")
+        Violation(f"wrong {_name(one)}", f"{one.value:g} {one.unit}")
         for one in read(masked).amounts
         if not _holds(one, facts)
     ]
@@ -53,28 +53,28 @@ def _holds(one: Amount, facts: Facts) -> bool:
     return one.unit in units and any(abs(one.value - value) < 0.005 for value in known)
 
 
-def percents(text: str, masked: str, facts: Facts) -> list[Finding]:
+def percents(text: str, masked: str, facts: Facts) -> list[Violation]:
     """Shares of the price, 20% and 八折 alike."""
     right = facts.offer.percent if facts.offer is not None else None
     return [
-        Finding("wrong percentage", f"{value:g}%")
+        Violation("wrong percentage", f"{value:g}%")
         for value in read(masked).percents
         if right is None or abs(value - right) > 0.051
     ]
 
 
-def dates(text: str, masked: str, facts: Facts) -> list[Finding]:
+def dates(text: str, masked: str, facts: Facts) -> list[Violation]:
     """Days and weekdays must be the first or the last day of the offer."""
     found = read(masked)
     offer = facts.offer
     known = [] if offer is None else [offer.start, offer.end]
     wrong = [one for one in found.days if not any(one.is_same(day) for day in _meant(one.role, offer))]
     days = {day.weekday() for day in known}
-    wrong_again = [Finding("wrong date", match[0]) for match in _AGAIN.finditer(masked)]
+    wrong_again = [Violation("wrong date", match[0]) for match in _AGAIN.finditer(masked)]
     return (
         wrong_again
-        + [Finding("wrong date", f"{one.day}/{one.month}/{one.year or '-'}") for one in wrong]
-        + [Finding("wrong date", WEEKDAYS[number]) for number in found.weekdays if number not in days]
+        + [Violation("wrong date", f"{one.day}/{one.month}/{one.year or '-'}") for one in wrong]
+        + [Violation("wrong date", WEEKDAYS[number]) for number in found.weekdays if number not in days]
     )
 
 
@@ -85,6 +85,6 @@ def _meant(role: str, offer: Offer | None) -> list[date]:
     return {"first": [offer.start], "last": [offer.end]}.get(role, [offer.start, offer.end])
 
 
-def numbers(text: str, masked: str, facts: Facts) -> list[Finding]:
+def numbers(text: str, masked: str, facts: Facts) -> list[Violation]:
     """A number without a known sense is a claim that nothing supports."""
-    return [Finding("number without a fact", one) for one in read(masked).others]
+    return [Violation("number without a fact", one) for one in read(masked).others]

@@ -5,7 +5,7 @@ import re
 import unicodedata
 
 from nightmarket.copywriting.facts import LIMITS, Facts, Form
-from nightmarket.copywriting.guard.finding import Finding
+from nightmarket.copywriting.guard.violation import Violation
 from nightmarket.copywriting.reading import ISO_DAY, MASK
 
 _MARKUP = re.compile(
@@ -39,52 +39,53 @@ _RUDE = re.compile(
 )
 
 
-def length(text: str, kind: Form) -> list[Finding]:
+def length(text: str, kind: Form) -> list[Violation]:
     """At most the form's characters, and not empty; a body alone may have lines."""
     if not text.strip():
-        return [Finding("length", "empty")]
+        return [Violation("length", "empty")]
     found = (
-        [] if len(text) <= LIMITS[kind] else [Finding("length", f"{len(text)} characters of at most {LIMITS[kind]}")]
+        [] if len(text) <= LIMITS[kind] else [Violation("length", f"{len(text)} characters of at most {LIMITS[kind]}")]
     )
-    return found + ([Finding("length", "several lines")] if kind != "body" and "\n" in text.strip() else [])
+    return found + ([Violation("length", "several lines")] if kind != "body" and "\n" in text.strip() else [])
 
 
-def characters(text: str, masked: str, facts: Facts) -> list[Finding]:
+def characters(text: str, masked: str, facts: Facts) -> list[Violation]:
     """Control and invisible characters, and words that mix alphabets to look like others."""
     found = [
-        Finding("hidden character", f"U+{ord(c):04X}")
+        Violation("hidden character", f"U+{ord(c):04X}")
         for c in text
         if unicodedata.category(c) in ("Cc", "Cf", "Co", "Cn", "Cs") or 0xFE00 <= ord(c) <= 0xFE0F
     ]
     for word in re.findall(r"\w+", text):
         if re.search("[a-zA-Z]", word) and re.search("[\u0370-\u03ff\u0400-\u04ff]", word):
-            found.append(Finding("hidden character", "a word of two alphabets"))
+            found.append(Violation("hidden character", "a word of two alphabets"))
     return found
 
 
-def markup(text: str, masked: str, facts: Facts) -> list[Finding]:
+def markup(text: str, masked: str, facts: Facts) -> list[Violation]:
     """HTML and Markdown."""
-    return [Finding("mark-up", match[0][:20]) for match in _MARKUP.finditer(masked)]
+    return [Violation("mark-up", match[0][:20]) for match in _MARKUP.finditer(masked)]
 
 
-def placeholders(text: str, masked: str, facts: Facts) -> list[Finding]:
+def placeholders(text: str, masked: str, facts: Facts) -> list[Violation]:
     """What should have been filled in."""
-    return [Finding("placeholder", match[0][:20]) for match in _PLACEHOLDER.finditer(masked)]
+    return [Violation("placeholder", match[0][:20]) for match in _PLACEHOLDER.finditer(masked)]
 
 
-def links(text: str, masked: str, facts: Facts) -> list[Finding]:
+def links(text: str, masked: str, facts: Facts) -> list[Violation]:
     """Addresses; the shop adds its own where a text is sent."""
-    return [Finding("link", match[0][:20]) for match in _LINK.finditer(masked)]
+    return [Violation("link", match[0][:20]) for match in _LINK.finditer(masked)]
 
 
-def people(text: str, masked: str, facts: Facts) -> list[Finding]:
+def people(text: str, masked: str, facts: Facts) -> list[Violation]:
     """Ids, addresses, telephone numbers, names of people; not quoted."""
     return [
-        Finding("personal data", f"{len(match[0])} characters") for match in _PEOPLE.finditer(ISO_DAY.sub(" ", masked))
+        Violation("personal data", f"{len(match[0])} characters")
+        for match in _PEOPLE.finditer(ISO_DAY.sub(" ", masked))
     ]
 
 
-def language(text: str, masked: str, facts: Facts) -> list[Finding]:
+def language(text: str, masked: str, facts: Facts) -> list[Violation]:
     """The words around the names are in the language of the facts."""
     plain = masked.replace(MASK, " ")
     han = sum("\u4e00" <= c <= "\u9fff" for c in plain)
@@ -93,13 +94,13 @@ def language(text: str, masked: str, facts: Facts) -> list[Finding]:
         c.isalpha() and not ("\u4e00" <= c <= "\u9fff") and not c.isascii() and c not in "éèêáíóúñüöäç" for c in plain
     )
     if strange or (facts.locale == "en" and han) or (facts.locale == "zh" and (latin > 2 or (latin and han < 1))):
-        return [Finding("language", f"not {facts.locale}")]
+        return [Violation("language", f"not {facts.locale}")]
     return []
 
 
-def tone(text: str, masked: str, facts: Facts) -> list[Finding]:
+def tone(text: str, masked: str, facts: Facts) -> list[Violation]:
     """Shouting and rudeness."""
-    found = [Finding("tone", match[0][:20]) for match in _RUDE.finditer(masked)]
+    found = [Violation("tone", match[0][:20]) for match in _RUDE.finditer(masked)]
     if masked.count("!") > 1 or masked.count("?") > 2:
-        found.append(Finding("tone", "several exclamation or question marks"))
-    return found + [Finding("tone", "capitals") for _ in _SHOUT.finditer(masked)]
+        found.append(Violation("tone", "several exclamation or question marks"))
+    return found + [Violation("tone", "capitals") for _ in _SHOUT.finditer(masked)]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from nightmarket.copywriting.facts import Facts, folded
-from nightmarket.copywriting.guard.finding import Finding
+from nightmarket.copywriting.guard.violation import Violation
 from nightmarket.copywriting.reading import MASK
 
 _TOKEN = re.compile(r"[a-z0-9]+(?:['&-][a-z0-9]+)*")
@@ -19,7 +19,7 @@ _CALENDAR = re.compile(
 
 
 class Lexicon:
-    """Brands, products and kinds of the catalogue, for finding them in a text.
+    """Brands, products and kinds of the catalogue, for violation them in a text.
 
     A name that consists of ordinary words alone ("fresh") says nothing about a product and is left out.
     """
@@ -76,14 +76,14 @@ def without(text: str, names: Iterable[str]) -> str:
     return text
 
 
-def others(masked: str, lexicon: Lexicon, facts: Facts) -> list[Finding]:
+def others(masked: str, lexicon: Lexicon, facts: Facts) -> list[Violation]:
     """Products, brands and kinds of the catalogue that are not among the facts."""
-    return [Finding("wrong product", name) for name in lexicon.found(masked.replace(MASK, " / "))]
+    return [Violation("wrong product", name) for name in lexicon.found(masked.replace(MASK, " / "))]
 
 
-def strangers(text: str, masked: str, facts: Facts) -> list[Finding]:
+def strangers(text: str, masked: str, facts: Facts) -> list[Violation]:
     """Names that no fact knows: words with a capital inside a sentence, and what stands in quotation marks."""
     capitals = [m[0] for m in _CAPITAL.finditer(masked) if not _CALENDAR.match(m[0])]
     quoted = [m[1] for m in _QUOTED.finditer(masked) if m[1].strip() != MASK]
     latin = re.findall("(?<![A-Za-z])[A-Z][a-z]{2,}", masked) if facts.locale == "zh" else []
-    return [Finding("unknown name", one[:20]) for one in [*capitals, *quoted, *latin]]
+    return [Violation("unknown name", one[:20]) for one in [*capitals, *quoted, *latin]]

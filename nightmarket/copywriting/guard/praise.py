@@ -4,8 +4,8 @@
 import re
 
 from nightmarket.copywriting.facts import Facts, folded
-from nightmarket.copywriting.guard.finding import Finding
 from nightmarket.copywriting.guard.names import without
+from nightmarket.copywriting.guard.violation import Violation
 from nightmarket.copywriting.reading import SENTENCE
 
 _PRAISED, _PRODUCT, _OTHER = "\u25b3", "\u25c7", "\u25a2"
@@ -29,7 +29,7 @@ _SAID = re.compile(
 )
 
 
-def praise(text: str, masked: str, facts: Facts) -> list[Finding]:
+def praise(text: str, masked: str, facts: Facts) -> list[Violation]:
     """Praise that was not measured, in words that were not measured, or of something else than the product.
 
     What was measured of the product (its reason too) stands in one sentence with its name, unless the offer is on the
@@ -41,7 +41,7 @@ def praise(text: str, masked: str, facts: Facts) -> list[Finding]:
     clean = without(text, [folded(name) for name in own]).replace(_OTHER, _PRODUCT)
     if facts.reason and offer is not None:
         found = [
-            Finding("unsupported statement", facts.reason[:20])
+            Violation("unsupported statement", facts.reason[:20])
             for sentence in SENTENCE.split(clean)
             if folded(facts.reason).lower() in sentence.lower() and _PRODUCT not in sentence
         ]
@@ -57,9 +57,9 @@ def praise(text: str, masked: str, facts: Facts) -> list[Finding]:
         clean = re.sub(rf"{brand} ?{_PRODUCT}|{_PRODUCT} (?:by|from) {brand}", _PRODUCT, clean, flags=re.IGNORECASE)
     for sentence in SENTENCE.split(without(clean, rest)):
         left = _SAID.sub(" ", sentence.strip()) if _PRODUCT in sentence else sentence
-        found += [Finding("invented praise", match[0][:20]) for match in _CUE.finditer(left)]
+        found += [Violation("invented praise", match[0][:20]) for match in _CUE.finditer(left)]
         if left != sentence.strip():
-            found += [Finding("invented praise", match[0]) for match in _HOW_MUCH.finditer(left)]
+            found += [Violation("invented praise", match[0]) for match in _HOW_MUCH.finditer(left)]
         if _PRAISED in left:
-            found.append(Finding("invented praise", "what is praised, without who says so"))
+            found.append(Violation("invented praise", "what is praised, without who says so"))
     return found

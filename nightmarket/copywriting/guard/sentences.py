@@ -8,8 +8,8 @@ other rules; one without can only be small talk, whose shapes are few.
 import re
 
 from nightmarket.copywriting.facts import Facts, folded
-from nightmarket.copywriting.guard.finding import Finding
 from nightmarket.copywriting.guard.names import without
+from nightmarket.copywriting.guard.violation import Violation
 from nightmarket.copywriting.phrases import LANGUAGES
 from nightmarket.copywriting.reading import MASK, SENTENCE, read
 
@@ -44,7 +44,7 @@ _KNOWN = {
 }
 
 
-def free_standing(text: str, masked: str, facts: Facts) -> list[Finding]:
+def free_standing(text: str, masked: str, facts: Facts) -> list[Violation]:
     """Statements about nothing that the facts hold."""
     shop = folded(facts.shop)
     names = [name for name in facts.names if name != shop]
@@ -59,7 +59,7 @@ def free_standing(text: str, masked: str, facts: Facts) -> list[Finding]:
         if any(c.isdigit() for c in bare) or _has_figures(bare):
             continue
         if not talk.match(bare) or more.search(bare):
-            found.append(Finding("unsupported statement", bare[:20]))
+            found.append(Violation("unsupported statement", bare[:20]))
     return found
 
 

@@ -8,7 +8,7 @@ an invitation. A word that is not listed states something that nobody measured o
 import re
 
 from nightmarket.copywriting.facts import Facts
-from nightmarket.copywriting.guard.finding import Finding
+from nightmarket.copywriting.guard.violation import Violation
 from nightmarket.copywriting.phrases import runs, vocabulary
 from nightmarket.copywriting.reading import MASK, MONTHS, WEEKDAYS
 
@@ -95,10 +95,10 @@ PRAISE_EN = frozenset(("praise", "praised", "praises", "review", "reviews", "rev
 PRAISE_ZH = frozenset(("好评", "评价", "评价里", "评价中", "称赞", "夸", "买家", "得到", "受到", "因", "因为", "而"))
 
 
-def unlisted(text: str, masked: str, facts: Facts) -> list[Finding]:
+def unlisted(text: str, masked: str, facts: Facts) -> list[Violation]:
     """Words that no list holds and that are not part of a name of the facts."""
     find = _english if facts.locale == "en" else _chinese
-    return [Finding("unsupported wording", one) for one in dict.fromkeys(find(masked, facts))]
+    return [Violation("unsupported wording", one) for one in dict.fromkeys(find(masked, facts))]
 
 
 def _english(masked: str, facts: Facts) -> list[str]:

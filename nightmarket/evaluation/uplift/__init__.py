@@ -3,9 +3,9 @@
 from nightmarket.evaluation.uplift.campaigns import Campaign, Case, campaigns_of, case
 from nightmarket.evaluation.uplift.doubly_robust import Estimate
 from nightmarket.evaluation.uplift.effect import Effect
-from nightmarket.evaluation.uplift.lot import randomised
 from nightmarket.evaluation.uplift.observed import observational
 from nightmarket.evaluation.uplift.overlap import Overlap
+from nightmarket.evaluation.uplift.randomized import randomised
 
 __all__ = [
     "Campaign",

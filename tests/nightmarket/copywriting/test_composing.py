@@ -5,7 +5,7 @@ import pytest
 from bench.made_up_copy import chinese, english, offer
 from nightmarket.copywriting.composing import compose, repaired
 from nightmarket.copywriting.facts import CHANNELS
-from nightmarket.copywriting.guard import message_findings
+from nightmarket.copywriting.guard import message_violations
 from nightmarket.copywriting.writers import Brief, TemplateWriter
 
 TENTH = english(offer(percent=20.0))
@@ -59,7 +59,7 @@ def test_a_missing_condition_is_added_and_no_other(lexicon, facts, text, mended)
     found, [one] = composed(lexicon, facts, {"sms": text})
     assert found.messages == ({"sms": mended},)
     assert one.fate == "repaired"
-    assert {finding.rule for _, finding in one.rules} == {"missing condition"}
+    assert {violation.rule for _, violation in one.rules} == {"missing condition"}
 
 
 def test_a_repair_touches_neither_a_whole_text_nor_a_product_without_an_offer():
@@ -80,7 +80,7 @@ def test_a_false_text_is_replaced_by_the_template_and_both_are_on_record(lexicon
     assert found.writer == "template"
     assert found.messages
     assert (record[0].writer, record[0].fate) == ("parrot", "stopped")
-    assert [(form, finding.rule) for form, finding in record[0].rules] == [("sms", "wrong percentage")]
+    assert [(form, violation.rule) for form, violation in record[0].rules] == [("sms", "wrong percentage")]
     assert {(one.writer, one.fate) for one in record[1:]} == {("template", "passed")}
 
 
@@ -115,5 +115,5 @@ def test_nothing_leaves_that_the_guard_would_stop(lexicon, channel, facts):
     [found], record = compose([brief], Says(*texts), lexicon, 3, seed=1)
     assert found.messages
     for message in found.messages:
-        assert not any(message_findings(message, facts, lexicon).values()), message
+        assert not any(message_violations(message, facts, lexicon).values()), message
     assert len(record) >= len(texts)

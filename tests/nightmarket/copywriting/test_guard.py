@@ -7,7 +7,7 @@ import pytest
 
 from bench.made_up_copy import chinese, english, offer
 from nightmarket.copywriting.facts import Facts, Product, spoken
-from nightmarket.copywriting.guard import Lexicon, check, message_findings
+from nightmarket.copywriting.guard import Lexicon, check, message_violations
 
 TENTH = offer(percent=20.0)
 SPEND = offer("threshold", amount=5.0, threshold=40.0)
@@ -19,7 +19,7 @@ ZH_SPEND = offer("threshold", scope="牛奶", amount=5.0, threshold=40.0)
 
 def rules(text, facts, lexicon, form="sms"):
     """Rules that a message of one text breaks."""
-    return {finding.rule for finding in message_findings({form: text}, facts, lexicon)[form]}
+    return {violation.rule for violation in message_violations({form: text}, facts, lexicon)[form]}
 
 
 @pytest.mark.parametrize(
@@ -110,9 +110,9 @@ def test_a_text_that_says_more_or_less_than_its_facts_is_stopped(text, facts, ru
 
 def test_the_conditions_of_an_e_mail_may_stand_in_its_body(lexicon):
     message = {"subject": "20% off coffee", "body": "20% off coffee, 8 to 14 January.".replace("8 to", "8 Jan to")}
-    assert not any(message_findings(message, english(TENTH), lexicon).values())
-    found = message_findings({"subject": "$5 off coffee", "body": message["body"]}, english(SPEND), lexicon)
-    assert {finding.rule for finding in found["subject"]} == {"missing condition"}
+    assert not any(message_violations(message, english(TENTH), lexicon).values())
+    found = message_violations({"subject": "$5 off coffee", "body": message["body"]}, english(SPEND), lexicon)
+    assert {violation.rule for violation in found["subject"]} == {"missing condition"}
 
 
 @pytest.mark.parametrize(
@@ -158,8 +158,8 @@ def test_a_latin_name_may_touch_chinese_figures(lexicon):
 
 
 def test_findings_quote_no_personal_data(lexicon):
-    for finding in check("Mail anna@example.com about coffee until 14 Jan", english(TENTH), "sms", lexicon):
-        assert "anna" not in finding.what
+    for violation in check("Mail anna@example.com about coffee until 14 Jan", english(TENTH), "sms", lexicon):
+        assert "anna" not in violation.what
 
 
 @pytest.mark.parametrize(

@@ -355,7 +355,7 @@ def test_a_text_that_misstates_the_offer_is_replaced_and_on_record(local, sleepe
     assert FALSE not in [message["push"] for message in composed.messages]
     first = record[0]
     assert (first.writer, first.fate) == ("openai", "stopped")
-    assert [finding.rule for _, finding in first.rules] == ["wrong percentage"]
+    assert [violation.rule for _, violation in first.rules] == ["wrong percentage"]
 
 
 def test_the_key_is_in_no_text_no_record_and_no_log(local, sleeper, lexicon, caplog):

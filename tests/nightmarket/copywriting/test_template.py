@@ -6,8 +6,8 @@ import pytest
 
 from bench.made_up_copy import chinese, english, offer
 from nightmarket.copywriting.facts import CHANNELS, LIMITS
-from nightmarket.copywriting.guard import message_findings
-from nightmarket.copywriting.judging import self_bleu
+from nightmarket.copywriting.guard import message_violations
+from nightmarket.copywriting.variety import self_bleu
 from nightmarket.copywriting.writers import Brief, TemplateWriter
 from nightmarket.copywriting.writers.prompt import as_data, chat
 
@@ -50,7 +50,7 @@ def test_every_text_of_every_phrase_passes_the_guard(facts, channel, angle, lexi
     messages = written(known, channel, num=30, key=f"{angle}{channel}")
     assert messages or channel == "banner"  # 40 characters do not hold every condition
     for message in messages:
-        assert not any(message_findings(message, known, lexicon).values()), message
+        assert not any(message_violations(message, known, lexicon).values()), message
         assert all(len(text) <= LIMITS[form] for form, text in message.items())
 
 
@@ -72,7 +72,7 @@ def test_a_new_product_is_told_as_new_with_its_price_and_nothing_else(facts, lex
     assert all(facts.product.name.lower() in text.lower() for text in texts)
     assert any("7.50" in text or "29.9" in text for text in texts)
     old = replace(facts, product=replace(facts.product, is_new=False))
-    assert all(message_findings({"body": text}, old, lexicon)["body"] for text in texts)
+    assert all(message_violations({"body": text}, old, lexicon)["body"] for text in texts)
 
 
 @pytest.mark.parametrize("facts", [ENGLISH[0], CHINESE[0]])

@@ -5,7 +5,7 @@ import torch
 from bench.made_up_encoder import write_bert
 from nightmarket.contracts import InputError
 from nightmarket.encoding import Encoder
-from nightmarket.encoding.masked import Head, MaskingConfig, Pretrainer, pretrain
+from nightmarket.encoding.masked import LanguageModelHead, MaskingConfig, Pretrainer, pretrain
 
 KINDS = ("whole milk", "rye bread", "green tea", "dark chocolate")
 TEXTS = [f"{KINDS[i % 4]} of the {KINDS[(i // 4) % 4]} " + "the of " * (i % 5) for i in range(120)]
@@ -53,7 +53,7 @@ def test_what_the_body_learns_shows_on_texts_that_it_never_saw(encoder):
 
 def test_before_anything_is_read_the_head_guesses_each_word_by_its_share():
     hidden, embeddings = torch.zeros(1, 4), torch.zeros(5, 4)
-    logits = Head(4, embeddings, np.array([0, 1, 2, 5, 7]))(hidden, embeddings)
+    logits = LanguageModelHead(4, embeddings, np.array([0, 1, 2, 5, 7]))(hidden, embeddings)
     assert torch.softmax(logits, dim=-1)[0].tolist() == pytest.approx([1 / 20, 2 / 20, 3 / 20, 6 / 20, 8 / 20])
 
 

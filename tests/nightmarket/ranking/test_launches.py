@@ -6,7 +6,17 @@ import pytest
 
 from nightmarket.evaluation import audience_auc, rank_metrics
 from nightmarket.histories import Histories
-from nightmarket.ranking import Budget, Evidence, Promotions, Ranker, Scene, TrainingRows, Trees, catalogue, fit
+from nightmarket.ranking import (
+    Budget,
+    CandidateSet,
+    PointInTimeStatistics,
+    Promotions,
+    Ranker,
+    TrainingRows,
+    Trees,
+    catalogue,
+    fit,
+)
 from nightmarket.ranking.lists import fill
 
 CUSTOMERS, KINDS, OLD, LAUNCHES = 240, 6, 60, 36
@@ -54,22 +64,22 @@ def shop() -> Histories:
     return Histories(customer, item, week, day, ones, ones, 0 * ones, basket, 0 * basket, CUSTOMERS, num_items)
 
 
-def scene(
+def candidate_set(
     shop: Histories,
     origin: int,
     launching: np.ndarray,
     num_items: int = OLD + LAUNCHES,
     promotions: Promotions = NO_PROMOTIONS,
     plan: bool = False,
-) -> Scene:
-    evidence = Evidence(shop.until(origin), catalogue(products(num_items)), origin, promotions)
-    return Scene(evidence, Budget(), None, launching.astype(np.int32), 4, plan)
+) -> CandidateSet:
+    statistics = PointInTimeStatistics(shop.until(origin), catalogue(products(num_items)), origin, promotions)
+    return CandidateSet(statistics, Budget(), None, launching.astype(np.int32), 4, plan)
 
 
 @pytest.fixture(scope="module")
 def forest(shop: Histories) -> Ranker:
     """Trained on the launches of week FIRST + 1."""
-    made = scene(shop, FIRST, np.arange(OLD, OLD + LAUNCHES // 2))
+    made = candidate_set(shop, FIRST, np.arange(OLD, OLD + LAUNCHES // 2))
     bought = shop.between(FIRST + 1, FIRST + 4).matrix()
     parts = []
     for batch in made.sampled_launches(bought, 0.5, np.random.default_rng(0)):
@@ -79,7 +89,7 @@ def forest(shop: Histories) -> Ranker:
     return fit(parts, made.launch_features, made.launch_features, Trees(30, 7, 0.2, 20, 1.0, 0))
 
 
-def lists(made: Scene, forest: Ranker) -> np.ndarray:
+def lists(made: CandidateSet, forest: Ranker) -> np.ndarray:
     found = np.full((CUSTOMERS, 10), -1, np.int32)
     for batch in made.launches():
         fill(found, batch.customer, batch.item, forest.score(batch.features, made.launch_features))
@@ -87,7 +97,7 @@ def lists(made: Scene, forest: Ranker) -> np.ndarray:
 
 
 def test_launches_find_who_buys_their_kind_and_permuted_customers_lose_it(shop, forest):
-    made = scene(shop, ORIGIN, np.arange(OLD + LAUNCHES // 2, OLD + LAUNCHES))
+    made = candidate_set(shop, ORIGIN, np.arange(OLD + LAUNCHES // 2, OLD + LAUNCHES))
     window = shop.between(ORIGIN + 1, ORIGIN + 4)
     targets = window.where(window.item >= OLD + LAUNCHES // 2).targets()
     found = lists(made, forest)
@@ -100,7 +110,7 @@ def test_launches_find_who_buys_their_kind_and_permuted_customers_lose_it(shop, 
 
 def test_an_audience_is_ranked_across_customers(shop, forest):
     items = np.arange(OLD + LAUNCHES // 2, OLD + LAUNCHES, dtype=np.int32)
-    made = scene(shop, ORIGIN, items)
+    made = candidate_set(shop, ORIGIN, items)
     scores = np.zeros((CUSTOMERS, items.size))
     for batch in made.audience(items):
         rows = slice(batch.customer[0], batch.customer[-1] + 1)
@@ -119,7 +129,7 @@ def test_a_new_product_and_a_new_customer_are_scored_by_the_forest_as_it_is(shop
             grown[name] = values + 1
         else:
             grown[name] = np.append(values, np.asarray(line.get(name, 1), values.dtype))
-    made = scene(Histories(**grown), ORIGIN, np.array([new_item - 1, new_item]), new_item + 1)
+    made = candidate_set(Histories(**grown), ORIGIN, np.array([new_item - 1, new_item]), new_item + 1)
     chance = {}
     for batch in made.audience(np.array([new_item], np.int32)):
         scores = forest.score(batch.features, made.launch_features)
@@ -157,7 +167,7 @@ PROMOTIONS = Promotions(
 def promoted(promotions: Promotions, plan: bool, shop: Histories) -> dict[int, dict[str, float]]:
     """The promotion features of two launches, the second of which was promoted."""
     items = np.array([SHOWN - 1, SHOWN], np.int32)
-    made = scene(shop, ORIGIN, items, promotions=promotions, plan=plan)
+    made = candidate_set(shop, ORIGIN, items, promotions=promotions, plan=plan)
     batch = next(made.audience(items))
     named = [name for name in made.launch_features if name.startswith(("display", "mailer", "promotion", "plan"))]
     return {

@@ -1,0 +1,120 @@
+"""results.json as Markdown, put between two marks of docs/peers.md."""
+
+from pathlib import Path
+from typing import Any
+
+from bench.libraries.shop import TASKS
+
+BEGIN, END = "<!-- begin: python -m bench.libraries table -->", "<!-- end -->"
+OURS = "nightmarket"
+
+
+def number(value: float) -> str:
+    """.4155"""
+    return f"{value:.4f}".removeprefix("0").replace("-0.", "-.")
+
+
+def signed(value: float) -> str:
+    """+.0153, −.0003"""
+    return ("−" if value < 0 else "+") + number(abs(value))
+
+
+def interval(found: dict[str, float]) -> str:
+    """.4155 [.4030, .4280]"""
+    return f"{number(found['value'])} [{number(found['low'])}, {number(found['high'])}]"
+
+
+def difference(found: dict[str, float]) -> str:
+    """+.0153 [+.0112, +.0195]"""
+    return f"{signed(found['value'])} [{signed(found['low'])}, {signed(found['high'])}]"
+
+
+def quality(content: dict[str, Any], task: str) -> str:
+    """One task: a row per peer, best first on the first window; a column per window, * marks the tuning window."""
+    ends = [end for end in content["windows"] if _any(content, end, task)]
+    mark = content["search"]["window"]
+    heads = [f"weeks {content['windows'][end]['weeks']}" + ("*" if end == mark else "") for end in ends]
+    rows = [f"| {task} | " + " | ".join(heads) + " |", "|---|" + "---|" * len(ends)]
+    if any(task in content["ours"].get(end, {}) for end in ends):
+        cells = [interval(content["ours"][end][task]) if task in content["ours"].get(end, {}) else "–" for end in ends]
+        rows.append(f"| **{OURS}** | " + " | ".join(cells) + " |")
+    names = [
+        name for name, peer in content["peers"].items() if any(task in found for found in peer["windows"].values())
+    ]
+    for name in sorted(names, key=lambda name: -_value(content, name, ends, task)):
+        cells = [_cell(content, name, end, task) for end in ends]
+        rows.append(f"| {content['peers'][name]['title']} | " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
+def _any(content: dict[str, Any], end: str, task: str) -> bool:
+    return any(task in peer["windows"].get(end, {}) for peer in content["peers"].values())
+
+
+def _value(content: dict[str, Any], name: str, ends: list[str], task: str) -> float:
+    found = content["peers"][name]["windows"]
+    return next((found[end][task]["ndcg@10"]["value"] for end in ends if task in found.get(end, {})), -1.0)
+
+
+def _cell(content: dict[str, Any], name: str, end: str, task: str) -> str:
+    found = content["peers"][name]["windows"].get(end, {}).get(task)
+    if found is None:
+        return "–"
+    cell = interval(found["ndcg@10"])
+    if found["seed_deviation"] is not None:
+        cell += f" ± {number(found['seed_deviation'])} ({len(found['seeds'])} seeds)"
+    paired = content["paired"].get(end, {}).get(task, {}).get(name)
+    return cell + (f"<br>{difference(paired)}" if paired else "")
+
+
+def costs(content: dict[str, Any]) -> str:
+    """What each peer costs on the first window, for the settings chosen for its first task."""
+    rows = ["| peer | fit, CPU s | recommend, CPU s | peak MiB | settings tried | search, CPU s | library |"]
+    rows.append("|---|---|---|---|---|---|---|")
+    first = next(iter(content["windows"]), "")
+    for peer in content["peers"].values():
+        of_window = peer["windows"].get(first, {})
+        task = next((task for task in TASKS if task in of_window), None)
+        if task is None:
+            continue
+        cost = of_window[task]["cost"]
+        library = ", ".join(f"{name} {version}" for name, version in peer["versions"].items()) or "ours"
+        cells = [f"{cost[f'{what}_cpu_seconds']}" for what in ("fit", "recommend")]
+        cells += [f"{cost['peak_mib']:,}", str(len(peer["tried"])), str(peer["tuning_cpu_seconds"]), library]
+        rows.append(f"| {peer['title']} | " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
+def settings(content: dict[str, Any]) -> str:
+    """What the search chose, per task."""
+    rows = ["| peer | task | chosen on the tuning window |", "|---|---|---|"]
+    for peer in content["peers"].values():
+        chosen = {
+            task: ", ".join(f"{k} {v}" for k, v in found.items()) or "–" for task, found in peer["chosen"].items()
+        }
+        if len(set(chosen.values())) == 1:
+            rows.append(f"| {peer['title']} | {', '.join(chosen)} | {next(iter(chosen.values()))} |")
+        else:
+            rows += [f"| {peer['title']} | {task} | {found} |" for task, found in chosen.items()]
+    return "\n".join(rows)
+
+
+def markdown(content: dict[str, Any]) -> str:
+    """Everything between the marks."""
+    machine = content["machine"]
+    made = (
+        f"Machine: {machine.get('cores')} cores ({machine.get('cpu')}), each fit on one thread, "
+        f"Python {machine.get('python')}. The searches' seed is {content['search']['seed']}."
+    )
+    parts = [made, *(quality(content, task) for task in TASKS), costs(content), settings(content)]
+    return "\n\n".join(parts)
+
+
+def place(page: Path, text: str) -> None:
+    """Put the text between the marks of a page. Raises ValueError when a mark is missing."""
+    old = page.read_text(encoding="utf-8")
+    head, begin, rest = old.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{page} lacks the marks {BEGIN} and {END}")
+    page.write_text(f"{head}{begin}\n\n{text}\n\n{end}{tail}", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""A plan before a person: figures, question, answer, export."""

@@ -1,0 +1,150 @@
+"""A person's word on a plan: it is set aside and hashed, asked about and put on record. No lock is held meanwhile.
+
+While somebody thinks, the plan lies in .nightmarket/undecided/RUN. Every decision is one line of
+.nightmarket/decisions.jsonl, refusals and silences too.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import datetime
+import fcntl
+import json
+import shutil
+from collections.abc import Awaitable, Callable, Iterator
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, Literal
+
+from prefect.flow_runs import apause_flow_run
+from prefect.input import RunInput
+from prefect.runtime import flow_run
+from pydantic import Field
+
+from flows.engine.reporting import outcome
+from flows.engine.run.run import Run
+from tasks.campaigns import export
+from tasks.files import records, storage
+
+UNDECIDED, HELD, DECISIONS = "undecided", "held.json", "decisions.jsonl"
+LOOK_EVERY_S = 2
+SLACK_S = 600
+"""Prefect's own limit on a pause lies so much later than ours, which puts the silence on record."""
+
+
+class Approval(RunInput):
+    """What the form of a paused run asks."""
+
+    approve: Literal["no", "yes"] = Field(
+        title="Export it?", description="yes writes the files; no leaves all as it was"
+    )
+    who: str = Field(
+        title="Your name",
+        min_length=2,
+        max_length=80,
+        pattern=r"\S.*\S",
+        description="goes on record with the decision",
+    )
+    note: str = Field("", title="Note", max_length=500, description="why, for whoever reads the record later")
+
+
+Ask = Callable[[str], Awaitable[Approval]]
+IN_TERMINAL: ContextVar[Ask | None] = ContextVar("ask", default=None)
+"""How `python -m flows` asks; None where the run was started in the UI, which then shows a form."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Held:
+    """A plan that waits for its decision.
+
+    digest   SHA-256 of the plan as it was shown
+    """
+
+    flow: str
+    name: str
+    run: str
+    commit: str
+    home: Path
+    folder: Path
+    digest: str
+    summary: dict[str, Any]
+
+    def record(self, decision: str, **more: Any) -> None:
+        """One line in the record of decisions."""
+        figures = {key: self.summary.get(key) for key in ("num_sent", "num_holdout", "spend", "expected_profit")}
+        line = {
+            "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "decision": decision,
+            **{key: getattr(self, key) for key in ("flow", "name", "run", "commit")},
+            "plan_sha256": self.digest,
+            **figures,
+            **more,
+        }
+        records.append(_record(self.home), line)
+
+
+@contextlib.contextmanager
+def held(run: Run, name: str, planned: Path, texts: Path | None = None) -> Iterator[Held]:
+    """The plan of the run's folder `planned` and its texts, set aside until the block ends; the run's own folder may go
+    meanwhile.
+
+    A process that is stopped or killed leaves it; `bury` sees to it when the next plan is made.
+    """
+    folder = storage.private(UNDECIDED, run.name)
+    folder.mkdir()
+    with (folder / HELD).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        flow = run.name.partition("-")[0]
+        known = {"flow": flow, "name": name, "run": run.name, "commit": run.sha, "flow_run_id": flow_run.id}
+        file.write(json.dumps(known))
+        file.flush()
+        try:
+            for one in export.FILES:
+                shutil.copyfile(run.tree / planned / one, folder / one)
+            if texts is not None:
+                shutil.copyfile(run.tree / texts, folder / export.TEXTS)
+            summary = storage.read_json(folder / export.SUMMARY)
+            yield Held(flow, name, run.name, run.sha, run.home, folder, export.digest(folder), summary)
+        except Exception:
+            shutil.rmtree(folder)
+            raise
+        shutil.rmtree(folder)  # a run that is stopped leaves it too: Prefect goes on showing the run as paused
+
+
+async def bury(home: Path) -> None:
+    """Plans whose process is gone: put on record that nobody decided, mark their runs as crashed, remove them."""
+    recorded = {line.get("run") for line in decisions(home)}
+    for folder in sorted((home / ".nightmarket" / UNDECIDED).glob("*")):
+        with contextlib.suppress(OSError, ValueError), (folder / HELD).open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its process lives
+            known = json.loads(file.read())
+            await outcome.bury(known)
+            known.pop("flow_run_id", None)
+            at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+            if known["run"] not in recorded:
+                lost = {"at": at, "decision": "lost", "why": "the process ended before anybody decided"}
+                records.append(_record(home), lost | known)
+            shutil.rmtree(folder)
+
+
+async def ask(question: str, minutes: float) -> Approval:
+    """The answer of whoever is there: the terminal's, or the form's of the paused run.
+
+    Raises TimeoutError when nobody answers within `minutes`.
+    """
+    in_terminal = IN_TERMINAL.get()
+    async with asyncio.timeout(60 * minutes):
+        if in_terminal:
+            return await in_terminal(question)
+        form = Approval.with_initial_data(description=question)
+        given = await apause_flow_run(form, timeout=int(60 * minutes) + SLACK_S, poll_interval=LOOK_EVERY_S)
+        return Approval(**given.model_dump())
+
+
+def decisions(home: Path) -> list[dict[str, Any]]:
+    """The record, oldest first."""
+    return records.rows(_record(home))
+
+
+def _record(home: Path) -> Path:
+    return home / ".nightmarket" / DECISIONS

@@ -1,0 +1,106 @@
+"""From a plan of contacts to its files: shown, approved by a person, exported; or left as it is."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas import State
+from prefect.states import Completed
+
+from flows.engine.approval import approval, figures
+from flows.engine.approval.approval import Approval, Held
+from nightmarket.contracts import InputError
+from tasks.campaigns import export
+
+STATES = {"exported": "Exported", "refused": "Refused", "expired": "Expired", "empty": "Empty"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Decided:
+    """How it ended.
+
+    decision   a key of STATES
+    why        one sentence
+    folder     where the files are, where there are any
+    """
+
+    decision: str
+    why: str
+    held: Held
+    folder: Path | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """Of the terminal: 0 only where files were written, so that a script goes on only then."""
+        return 0 if self.folder else 3
+
+    def lines(self) -> list[str]:
+        """The end of a campaign, for a terminal."""
+        told = [f"{what:9} {how_much}" for what, how_much in figures.facts(self.held.summary)]
+        told.append(f"kept as   refs/runs/{self.held.run} ({self.held.commit[:10]})")
+        told.append(f"decision  {self.why}")
+        return [*told, f"files     {self.folder}"] if self.folder else told
+
+
+async def decide(held: Held, *, minutes: float, excel: bool) -> State[Decided]:
+    """Show the plan, wait for a person, export it or leave everything as it was; on record either way."""
+    log = get_run_logger()
+    kept = f"Kept as refs/runs/{held.run} ({held.commit[:10]}); SHA-256 of the plan {held.digest[:16]}…"
+    summary = figures.named(held.summary, figures.segment_names(held.home))
+    page = await figures.show(held.name, summary, kept, held.folder)
+    if not held.summary.get("num_sent"):
+        reason = held.summary.get("empty_because") or "nobody is worth a contact under these limits"
+        return _ended(Decided("empty", f"the plan is empty: {reason}", held))
+    log.info("the plan of %s waits for approval, at most %g minutes", held.name, minutes)
+    try:
+        answer = await approval.ask(page, minutes)
+    except TimeoutError:
+        return _ended(Decided("expired", f"nobody decided within {minutes:g} minutes; nothing was exported", held))
+    except BaseException:
+        held.record("stopped", why="the run was stopped before anybody decided")
+        raise
+    by = f"{answer.who.strip()}{f': {answer.note.strip()}' if answer.note.strip() else ''}"
+    if answer.approve != "yes":
+        return _ended(Decided("refused", f"refused by {by}; nothing was exported", held), answer)
+    try:
+        folder = await _export(held, answer, excel)
+    except Exception as error:
+        held.record("failed", **_who(answer), why=" ".join(str(error).split()))
+        raise
+    return _ended(Decided("exported", f"approved by {by}", held, folder), answer)
+
+
+async def _export(held: Held, answer: Approval, excel: bool) -> Path:
+    receipt = {
+        "flow": held.flow,
+        "run": held.run,
+        "commit": held.commit,
+        "approved_by": answer.who.strip(),
+        "note": answer.note.strip(),
+        "campaign": held.summary.get("campaign"),
+        "figures": dict(figures.facts(held.summary)),
+    }
+
+    async def work() -> Path | State[Any]:
+        try:
+            return export.export(held.folder, held.home, held.name, approved=held.digest, receipt=receipt, excel=excel)
+        except InputError as error:
+            get_run_logger().error("%s", error)
+            raise
+
+    step = task(name="export", task_run_name="export", cache_policy=NO_CACHE, persist_result=False)(work)
+    return await step()
+
+
+def _ended(decided: Decided, answer: Approval | None = None) -> State[Decided]:
+    where = {"folder": f"exports/{decided.held.name}"} if decided.folder else {}
+    decided.held.record(decided.decision, **(_who(answer) if answer else {}), why=decided.why, **where)
+    get_run_logger().info("%s: %s", decided.held.name, decided.why)
+    told = f"{decided.why}; exports/{decided.held.name}" if decided.folder else decided.why
+    return Completed(name=STATES[decided.decision], message=told, data=decided)
+
+
+def _who(answer: Approval) -> dict[str, str]:
+    return {"who": answer.who.strip(), "note": answer.note.strip()}

@@ -1,0 +1,1 @@
+"""Parameters of flows: forms, terminals, checks."""

@@ -1,0 +1,40 @@
+"""A question to the catalogue, from the form or from a terminal: its values checked, answered in this process.
+
+Nothing is trained, changed or waited for, so there is no run, no lock and, on a terminal, no server.
+"""
+
+import argparse
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flows.engine.run import overrides
+from tasks.find import Answer, Settings, answer
+from tasks.pipeline import settings
+
+UNSAID = (None, "", [], ())
+"""Values that leave a setting as params.yaml has it."""
+
+
+def ask(home: Path, given: Mapping[str, Any]) -> Answer:
+    """The answer on what the last night left; InputError, in one line, for a value that the settings refuse."""
+    changes = {f"find.{key}": value for key, value in given.items() if value not in UNSAID}
+    content = overrides.checked(settings.sections(home / "params.yaml"), changes)
+    return answer(home, settings.check(content, "find"))
+
+
+def from_terminal(home: Path, arguments: list[str] | None) -> int:
+    """`python -m flows find --query …`: a short table; exit code 0, or 3 where nothing was found."""
+    started = time.perf_counter()
+    parser = argparse.ArgumentParser(prog="python -m flows find", description="Find products by a line of text.")
+    for name, field in Settings.model_fields.items():
+        about: dict[str, Any] = {"help": str(field.description).replace("%", "%%"), "metavar": "VALUE"}
+        if name == "brands":
+            about["nargs"] = "*"
+        if name == "excel":
+            about = {"help": about["help"], "action": "store_true"}
+        parser.add_argument(f"--{name.replace('_', '-')}", required=name == "query", **about)
+    found = ask(home, vars(parser.parse_args(arguments)))
+    print("\n".join([*found.lines(), f"find done in {time.perf_counter() - started:.1f} s"]), flush=True)
+    return 0 if found.rows else 3

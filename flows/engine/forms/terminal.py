@@ -1,0 +1,165 @@
+"""`python -m flows X`: a flow from a terminal, on a Prefect server that is up or on one of its own."""
+
+import argparse
+import asyncio
+import contextlib
+import datetime
+import functools
+import getpass
+import importlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from flows.engine.approval import questions
+from flows.engine.forms import form
+from flows.engine.run import overrides
+from flows.engine.server import server
+from nightmarket.contracts import InputError
+from tasks.files import storage
+from tasks.pipeline import settings
+
+ASKING = ("campaign", "launch")
+ALONE = {"forget": "flows.engine.privacy.forgetting", "rotate": "flows.engine.privacy.rotation"}
+"""On a terminal alone, with a night of their own."""
+FLOWS = (
+    "nightly",
+    "retrain",
+    "deliver",
+    "search",
+    "find",
+    "reproduce",
+    "promote",
+    "rollback",
+    "prune",
+    *ALONE,
+    *ASKING,
+)
+FLUSH_S = 10.0
+
+
+def hand_over(flow: str) -> None:
+    """`python -m flows.X` becomes `python -m flows X`, which starts the server before it imports Prefect."""
+    os.execv(sys.executable, [sys.executable, "-m", "flows", flow, *sys.argv[1:]])
+
+
+def main(flow: str = "", arguments: list[str] | None = None) -> int:
+    """Run the flow; exit code 0, or 1 with one line on stderr, or 2 where a parameter is wrong."""
+    try:
+        if flow not in FLOWS:
+            raise InputError(f"there is no such flow; there are {', '.join(FLOWS)}")
+        if flow == "find":  # asked and answered here: no run, no server
+            return importlib.import_module("flows.engine.forms.lookup").from_terminal(storage.home(), arguments)
+        if flow == "prune":
+            return importlib.import_module("flows.engine.retention.prune").from_terminal(storage.home(), arguments)
+        if flow in ALONE:
+            night = functools.partial(_run, "nightly", lambda _: {})
+            return importlib.import_module(ALONE[flow]).from_terminal(storage.home(), arguments, night)
+        if flow in ASKING:  # their options are those of the form, so the flow is read first
+            return _run(flow, lambda found: questions.parameters(found, arguments))
+        parameters = _parameters(flow, arguments)
+        return _run(flow, lambda _: parameters)
+    except InputError as error:
+        print(f"nightmarket: {flow}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"nightmarket: {flow}: stopped; what had finished is in the cache", file=sys.stderr)
+        return 130
+
+
+def _parameters(flow: str, arguments: list[str] | None) -> dict[str, Any]:
+    parser = argparse.ArgumentParser(prog=f"python -m flows.{flow}")
+    if flow == "search":
+        return _search_parameters(parser, arguments)
+    if flow in ("reproduce", "promote", "rollback"):
+        return _version_parameters(flow, parser, arguments)
+    if flow == "nightly":
+        parser.add_argument("--business-date", metavar="YYYY-MM-DD", help="rows from this day on are left out")
+    parser.add_argument("--force", action="append", default=[], choices=settings.STAGES, help="run this stage anyway")
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="for this run only")
+    parser.add_argument("--wait-minutes", type=float, help="how long to wait for another run")
+    given = vars(parser.parse_args(arguments))
+    _check_date(given.get("business_date"))
+    given["overrides"] = dict(overrides.parse(one) for one in given.pop("set"))
+    return {key: value for key, value in given.items() if value not in (None, [], {})}
+
+
+def _search_parameters(parser: argparse.ArgumentParser, arguments: list[str] | None) -> dict[str, Any]:
+    what = "as rank.num_leaves='[31, 255]' or rank.learning_rate='{low: 0.03, high: 0.2, log: true}'"
+    parser.add_argument("--space", action="append", default=[], metavar="SECTION.KEY=RANGE", help=what)
+    parser.add_argument("--trials", type=int, help="how many in all")
+    parser.add_argument("--metric", help="task and figure, as 'all ndcg@10'")
+    parser.add_argument("--windows", nargs="+", metavar="MONDAY", help="where the windows end, before the test window")
+    parser.add_argument("--minutes", type=float, help="no trial begins after so many minutes")
+    parser.add_argument("--seed", type=int, help="of the sampler")
+    parser.add_argument("--name", help="of the search; one that was killed goes on under its name")
+    parser.add_argument("--wait-minutes", type=float, help="how long to wait for another run")
+    given = vars(parser.parse_args(arguments))
+    given["space"] = dict(overrides.parse(one) for one in given["space"])
+    return {key: value for key, value in given.items() if value not in (None, [], {})}
+
+
+def _version_parameters(flow: str, parser: argparse.ArgumentParser, arguments: list[str] | None) -> dict[str, Any]:
+    if flow != "rollback":
+        without = "; without: the champion" if flow == "reproduce" else ""
+        parser.add_argument("--version", type=int, required=not without, help=f"number of the version{without}")
+    if flow != "reproduce":
+        parser.add_argument("--reason", required=True, help="goes on record")
+        parser.add_argument("--who", default=getpass.getuser(), help="goes on record; without: the system's user")
+    parser.add_argument("--wait-minutes", type=float, help="how long to wait for another run")
+    given = {key: value for key, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    for name, kind in (("version", form.Version), ("reason", form.Reason), ("who", form.Who)):
+        try:
+            TypeAdapter(kind).validate_python(given[name]) if name in given else None
+        except ValidationError as error:
+            raise InputError(f"--{name}: {error.errors()[0]['msg']}") from None
+    return given
+
+
+def _check_date(text: str | None) -> None:
+    try:
+        datetime.datetime.strptime(text or "2000-01-01", "%Y-%m-%d")
+    except ValueError:
+        raise InputError(f"--business-date {text}: expected a date as YYYY-MM-DD") from None
+
+
+def _run(flow: str, read: Callable[[Any], dict[str, Any]]) -> int:
+    started = time.perf_counter()
+    home = storage.home()
+    if not (home / "dvc.yaml").exists():
+        raise InputError(f"{home} holds no dvc.yaml; run from the folder of the checkout")
+    signal.signal(signal.SIGTERM, _terminated)
+    with server.some_server(home) as own:
+        module = importlib.import_module(f"flows.{flow}")  # Prefect is imported while the server starts
+        from prefect.exceptions import TerminationSignal
+        from prefect.logging.handlers import APILogHandler
+
+        parameters = read(getattr(module, flow))
+        if own:
+            own.wait()
+        try:
+            state = asyncio.run(getattr(module, flow)(**parameters, return_state=True))
+        except TerminationSignal:
+            raise KeyboardInterrupt from None
+        finally:  # while the server is still there: what is left would be tried again for over a minute
+            with contextlib.suppress(TimeoutError):
+                asyncio.run(asyncio.wait_for(APILogHandler.aflush(), FLUSH_S))
+        outcome = state.result(raise_on_failure=False) if state.is_completed() else None
+        return _tell(flow, state, outcome, time.perf_counter() - started)
+
+
+def _tell(flow: str, state: Any, outcome: Any, seconds: float) -> int:
+    if outcome is None:
+        print(f"nightmarket: {flow}: {state.message}", file=sys.stderr)
+        return 1
+    print("\n".join(["", *outcome.lines(), f"{flow} done in {seconds:.1f} s"]), flush=True)
+    return getattr(outcome, "exit_code", 0)
+
+
+def _terminated(*_: Any) -> None:
+    raise KeyboardInterrupt

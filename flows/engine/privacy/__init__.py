@@ -1,0 +1,1 @@
+"""How a customer leaves every copy, and how keys are changed."""

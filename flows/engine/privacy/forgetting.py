@@ -1,0 +1,101 @@
+"""`make forget CUSTOMER=…`: a customer leaves the shop's data, every older copy of it, and what was told of them.
+
+On a terminal alone: a customer's id must not stand among the parameters of a flow run, which Prefect keeps.
+"""
+
+import argparse
+import asyncio
+import datetime
+import sys
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+import yaml
+
+from flows.engine.privacy import purge, traces
+from flows.engine.run import lock, worktree
+from flows.engine.server import server
+from nightmarket.contracts import InputError
+from tasks.files import storage
+from tasks.privacy import forgotten
+from tasks.privacy.pseudonyms import Pseudonyms, customer_keys
+
+WAIT_S = 4 * 3600.0
+
+
+def from_terminal(home: Path, arguments: list[str] | None, nightly: Callable[[], int]) -> int:
+    """Exit code 0 when nothing names the customer any more, 1 when something does or a night failed."""
+    parser = argparse.ArgumentParser(prog="python -m flows forget", description="Remove a customer everywhere.")
+    parser.add_argument("--customer", required=True, help="the shop's own id; - reads it from standard input")
+    given = parser.parse_args(arguments).customer
+    customer = sys.stdin.readline().strip() if given == "-" else given
+    if not customer:
+        raise InputError("--customer: name the shop's own id of the customer")
+    pseudonyms = of_customer(home, customer)
+    forgotten.add(pseudonyms, datetime.date.today().isoformat())
+    print(
+        "on the list: the customer is left out of every snapshot from now on; a night without them begins", flush=True
+    )
+    if nightly():
+        print("nightmarket: forget: the night failed, so older copies are still here; run this again", file=sys.stderr)
+        return 1
+    return asyncio.run(_remove(home, pseudonyms))
+
+
+def of_customer(home: Path, customer: str) -> tuple[str, ...]:
+    """The pseudonyms that this id has here under each key: one, and one per shop that keeps its customers apart."""
+    params = yaml.safe_load((home / "params.yaml").read_text(encoding="utf-8")) or {}
+    shops = (params.get("snapshot") or {}).get("folders") or []
+    prefixes = ["", *(f"{shop['name']}:" for shop in shops)]
+    hashed = Pseudonyms(customer_keys())
+    return tuple(name for prefix in prefixes for name in hashed.under_each_key(customer, prefix))
+
+
+async def _remove(home: Path, pseudonyms: Collection[str]) -> int:
+    def say(text: str) -> None:
+        print(text, flush=True)
+
+    async with lock.run_lock(home / ".nightmarket" / "run.lock", "forget", wait_s=WAIT_S, say=say):
+        name_them = purge.Snapshots(worktree.cache(home), pseudonyms).name_them
+        purged = purge.purge(home, name_them, "names the customer", say)
+        told = traces.from_database(server.database(home), pseudonyms)
+        rows = sum(traces.without_rows(path, pseudonyms) for path in _carried_away(home))
+        pages = _without_pages(home, pseudonyms)
+        say(f"{rows:,} rows of exports, {told:,} rows of Prefect's and {pages:,} pages of MLflow's removed")
+        for version in _versions(home, purged.commits):
+            say(f"version {version} was trained on data with the customer; its data are gone, so it cannot be rebuilt")
+        found, number = traces.search(home, pseudonyms)
+    if found:
+        print(f"nightmarket: forget: {len(found)} places still name the customer, first {found[0]}", file=sys.stderr)
+        return 1
+    say(f"searched {number:,} files and every commit: nothing names the customer")
+    say("the source tables are the shop's own: remove the customer there too, and from files that were carried away")
+    return 0
+
+
+def _carried_away(home: Path) -> list[Path]:
+    """Tables that lie outside DVC's care."""
+    places = (home / "exports", home / ".nightmarket" / "set-aside")
+    return [path for place in places for path in sorted(place.rglob("*")) if path.suffix in (".csv", ".parquet")]
+
+
+def _without_pages(home: Path, pseudonyms: Collection[str]) -> int:
+    """Delete morning pages on record that show one of them; how many."""
+    pages = [path for path in (home / "mlruns").rglob("*.html") if traces.names(path, pseudonyms)]
+    for path in pages:
+        path.unlink()
+    return len(pages)
+
+
+def _versions(home: Path, commits: Collection[str]) -> list[str]:
+    """Registered versions that were trained on these commits' data; each gets the tag data_removed."""
+    if not (home / "mlruns" / "mlflow.db").exists():
+        return []
+    from tasks.registry import card
+
+    registry = card.open_registry()
+    found = [one for one in registry.versions() if one.tags.get("commit") in commits]
+    for version in found:
+        registry.tag(version, "data_removed", datetime.date.today().isoformat())
+    storage.hook("forget.tagged")
+    return [str(version.version) for version in found]

@@ -1,0 +1,217 @@
+"""After the night: what a person should hear of, once; what is remembered; whether a retrain is due.
+
+Called when the night is safe: it is kept, and published where it could be. Trouble in here is a warning, never the
+night's end.
+"""
+
+import datetime
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from prefect import get_run_logger
+from prefect.artifacts import acreate_table_artifact
+
+from flows.engine.reporting import diary, webhook
+from flows.engine.reporting.outcome import Outcome
+from nightmarket.contracts import InputError
+from tasks.files import storage
+from tasks.pipeline import settings
+
+DRIFT = Path("artifacts/drift/drift.json")
+DECISION = storage.CHAMPION / "decision.json"
+RETRAIN = "retrain/retrain"
+ONE_DAY = datetime.timedelta(days=1)
+NAMED = 3
+Alert = dict[str, str]
+
+
+async def tell(flow: str, run: Any, outcome: Outcome) -> None:
+    """Remember the night, post one message if there is something to hear, and see to a retrain. Never raises."""
+    try:
+        await _tell(flow, run, outcome)
+    except Exception as error:
+        get_run_logger().warning("alerts: %s: %s", type(error).__name__, " ".join(str(error).split()))
+
+
+async def _tell(flow: str, run: Any, outcome: Outcome) -> None:
+    log, home = get_run_logger(), run.home
+    if run.trial:
+        return  # parameters of one run say nothing of the shop
+    row = night(run.tree, outcome) | {"flow": flow, "run": outcome.run, "at": _now().isoformat(timespec="seconds")}
+    before = diary.nights(home)
+    alerts = found(run.tree, outcome, before, row)
+    row["alerts"] = [f"{one['kind']}: {one['what']}" for one in alerts]
+    others = [one for one in before if one["night"] != row["night"]]
+    due = diary.retrain_due(sorted([*others, row], key=lambda one: str(one["night"])))
+    if flow == "deliver" and due:
+        alerts.append(await see_to_retrain(home, run.tree, due))
+        row["alerts"].append(f"retrain: {', '.join(due)}")
+    heard = next((one.get("alerts") for one in before if one["night"] == row["night"]), [])
+    diary.add(home, row)
+    for one in alerts:
+        log.warning("%s: %s (%s). %s", one["kind"], one["what"], one["where"], one["do"])
+    if alerts and row["alerts"] != heard:
+        webhook.post(message(row, alerts, outcome), log.warning)
+    await acreate_table_artifact(key="nights", table=table(diary.nights(home)), description="the last nights")
+
+
+def night(tree: Path, outcome: Outcome) -> dict[str, Any]:
+    """What is remembered of a night; the drift stage's verdict, the champion, the first figure."""
+    drift = _read(tree / DRIFT)
+    receipt = _read(tree / storage.CHAMPION / "receipt.json")
+    columns = [one for one in drift.get("columns", ()) if one["drifted"]]
+    return {
+        "night": str(drift.get("as_of") or receipt.get("as_of") or _now().date()),
+        "champion": receipt.get("version"),
+        "published": outcome.published,
+        "drifted": any(one["kind"] != "volume" for one in columns),
+        "columns": [one["name"] for one in columns],
+        "tested": bool(drift.get("tested")),
+        "score": drift.get("score"),
+        "limit": drift.get("limit"),
+        "quality": next(({key: row[key] for key in ("task", "value", "low", "high")} for row in outcome.rows), None),
+    }
+
+
+def found(tree: Path, outcome: Outcome, before: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) -> list[Alert]:
+    """What a person should hear of, most pressing first.
+
+    before  the nights on record, oldest first; row  tonight's
+    """
+    drift = _read(tree / DRIFT)
+    alerts: list[Alert] = []
+    if not outcome.published:
+        what = "the run was kept but not published, so people still see the night before"
+        alerts.append(
+            _alert("nothing published", what, "dvc.lock", f"refs/runs/{outcome.run} holds it: its log says how")
+        )
+    fresh = drift.get("fresh") or {}
+    if fresh.get("silent_days"):
+        what = f"no events since {fresh['last_events']}; the last full day is {fresh['last_full_day']}"
+        alerts.append(_alert("freshness", what, "events", "see whether the export of the source ran; then run nightly"))
+    columns = [one for one in drift.get("columns", ()) if one["drifted"]]
+    for kind, chosen, do in (
+        ("volume", [one for one in columns if one["kind"] == "volume"], "ask the source for the missing rows first"),
+        (
+            "drift",
+            [one for one in columns if one["kind"] != "volume"],
+            "see Drift on the page: a fault of the data, or news?",
+        ),
+    ):
+        if chosen:
+            more = f"; and {len(chosen) - NAMED} more" if len(chosen) > NAMED else ""
+            what = "; ".join(one["words"] for one in chosen[:NAMED]) + more
+            where = ", ".join(dict.fromkeys(one["table"] for one in chosen))
+            alerts.append(_alert(kind, what, where, do))
+    return alerts + _quality(tree, before, row)
+
+
+def _quality(tree: Path, before: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) -> list[Alert]:
+    """Tonight's interval wholly below that of the night before, or wholly below the champion's on the same window."""
+    now, earlier = row["quality"], [one for one in before if one.get("night") != row["night"] and one.get("quality")]
+    if not now:
+        return []
+    do = "the champion stays as the gate said; look at Quality and at what came in"
+    if earlier and now["high"] < earlier[-1]["quality"]["low"]:
+        past = earlier[-1]["quality"]
+        what = f"{now['task']} NDCG@10 {now['value']:.3f}, below {past['value']:.3f} of {earlier[-1]['night']}"
+        return [_alert("quality", what, "evaluate", do)]
+    decision = _read(tree / DECISION)
+    difference = (decision.get("differences") or {}).get(now["task"]) or {}
+    if decision.get("as_of") == row["night"] and decision.get("kind") == "champion" and difference.get("high", 0) < 0:
+        what = f"tonight’s model is {-difference['value']:.3f} NDCG@10 below the champion on {now['task']}"
+        return [_alert("quality", what, "register", do)]
+    return []
+
+
+def message(row: Mapping[str, Any], alerts: Sequence[Alert], outcome: Outcome) -> dict[str, Any]:
+    """One message: what, where, what still serves, what to do."""
+    lines = [f"{one['kind']}: {one['what']} [{one['where']}]. What to do: {one['do']}." for one in alerts]
+    still = f"Serving: champion {outcome.champion}; " + (
+        "tonight is published." if outcome.published else "not published."
+    )
+    return {
+        "text": "\n".join([f"nightmarket, night of {row['night']} ({row['flow']})", *lines, still]),
+        "flow": row["flow"],
+        "run": row["run"],
+        "night": row["night"],
+        "alerts": list(alerts),
+        "champion": outcome.champion,
+        "published": outcome.published,
+    }
+
+
+async def see_to_retrain(home: Path, tree: Path, due: Sequence[str]) -> Alert:
+    """Start a retrain, at most one in a day, where params.yaml says so and a deployment is there; else recommend it."""
+    why = f"{len(due)} of the last {diary.WINDOW} nights drifted ({', '.join(due)})"
+    by_hand = "run retrain: Deployments → retrain → Run, or `python -m flows retrain`"
+    last = diary.last_retrain(home)
+    if last and _now() - datetime.datetime.fromisoformat(last) < ONE_DAY:
+        return _alert("retrain", f"{why}; a retrain was started at {last}", "drift", "wait for it")
+    if _wish(tree) != "start":
+        return _alert("retrain", f"{why}; a retrain is due", "drift", by_hand)
+    try:
+        link, run_id = await start_retrain(why)
+    except Exception as error:
+        get_run_logger().warning("the deployment %s cannot be started (%s)", RETRAIN, type(error).__name__)
+        return _alert("retrain", f"{why}; a retrain is due, and could not be started", "drift", by_hand)
+    diary.add(
+        home, {"event": "retrain", "at": _now().isoformat(timespec="seconds"), "flow_run": run_id, "nights": list(due)}
+    )
+    return _alert("retrain", f"{why}; a retrain is started", "drift", f"nothing; it runs as {link}")
+
+
+async def start_retrain(why: str) -> tuple[str, str]:
+    """Ask for a run of the deployment `retrain`, which waits for the run lock; (its address, its id). The same day's
+    second request is answered with the first run."""
+    from prefect import get_client
+    from prefect.settings import PREFECT_UI_URL
+
+    async with get_client() as client:
+        deployment = await client.read_deployment_by_name(RETRAIN)
+        key = f"drift-{_now():%Y-%m-%d}"
+        run = await client.create_flow_run_from_deployment(deployment.id, idempotency_key=key, tags=["drift"])
+    address = PREFECT_UI_URL.value()
+    return (f"{address}/runs/flow-run/{run.id}" if address else f"flow run {run.name}"), str(run.id)
+
+
+def table(nights: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The last nights for Prefect, newest first."""
+    return [
+        {
+            "night": row["night"],
+            "champion": row.get("champion"),
+            "drift": _verdict(row),
+            "columns": ", ".join(row.get("columns") or ()),
+            "published": "yes" if row.get("published") else "no",
+            "ndcg@10": (row.get("quality") or {}).get("value"),
+        }
+        for row in reversed(nights[-30:])
+    ]
+
+
+def _verdict(row: Mapping[str, Any]) -> str:
+    if not row.get("tested"):
+        return "not tested"
+    return "drift" if row.get("drifted") else "volume" if row.get("columns") else "none"
+
+
+def _wish(tree: Path) -> str:
+    section = settings.sections(tree / "params.yaml").get("drift") or {}
+    return str(section.get("retrain", "recommend"))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(storage.read_json(path))
+    except InputError:
+        return {}
+
+
+def _alert(kind: str, what: str, where: str, do: str) -> Alert:
+    return {"kind": kind, "what": what, "where": where, "do": do}
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)

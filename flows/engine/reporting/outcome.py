@@ -1,0 +1,186 @@
+"""What a run tells people: its commit message, artifacts in the UI, the lines on a terminal, the webhook."""
+
+import contextlib
+import dataclasses
+import functools
+import uuid
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, ParamSpec
+
+from prefect import get_run_logger
+from prefect.artifacts import acreate_table_artifact
+from prefect.logging.loggers import flow_run_logger
+from prefect.states import Crashed, Failed
+
+from flows.engine.reporting import page, webhook
+from flows.engine.run.stage import StageError
+from nightmarket.contracts import InputError
+from tasks.files import storage
+from tasks.privacy import redaction
+
+METRICS = Path("artifacts/evaluate/metrics.json")
+REPORT = Path("artifacts/report/index.html")
+HEADLINE = "ndcg@10"
+OURS = "nightmarket"
+
+P = ParamSpec("P")
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    run: str
+    commit: str
+    published: bool
+    report: str | None
+    champion: str
+    decision: str
+    rows: tuple[dict[str, Any], ...]
+    seconds: dict[str, float]
+    ran: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, run: Any, *, published: bool) -> "Outcome":
+        """Collect it while the run's worktree still stands."""
+        report = run.home / REPORT if published and (run.home / REPORT).exists() else None
+        return cls(
+            run=run.name,
+            commit=run.sha,
+            published=published,
+            report=str(report) if report else None,
+            champion=champion_in_words(run.tree),
+            decision=run.decision,
+            rows=tuple(headline(run.tree)),
+            seconds=dict(run.seconds),
+            ran=tuple(run.ran),
+        )
+
+    def lines(self) -> list[str]:
+        """The end of a run, for a terminal."""
+        told = [
+            f"{row['task']:8} {HEADLINE} {row['value']:.4f} [{row['low']:.4f}, {row['high']:.4f}]" for row in self.rows
+        ]
+        times = "  ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items())
+        told.append(f"time     {times}")
+        told.append(f"gate     {self.decision}") if self.decision else None
+        told.append(f"champion {self.champion}")
+        told.append(f"kept as  refs/runs/{self.run} ({self.commit[:10]})")
+        told.append(f"report   {self.report or 'not published'}")
+        return told
+
+
+def headline(root: Path) -> list[dict[str, Any]]:
+    """Our model's NDCG@10 on each task, with its interval; empty where nothing was evaluated."""
+    if not (root / METRICS).exists():
+        return []
+    metrics = storage.read_json(root / METRICS)
+    found = {task: models[OURS][HEADLINE] for task, models in metrics.items() if _has_ours(models)}
+    return [{"task": task, "metric": HEADLINE, **interval} for task, interval in found.items()]
+
+
+def table(root: Path) -> list[dict[str, Any]]:
+    """Every model's NDCG@10 on every task."""
+    if not (root / METRICS).exists():
+        return []
+    metrics = storage.read_json(root / METRICS)
+    return [
+        {"task": task, "model": model, **{key: round(value, 4) for key, value in values[HEADLINE].items()}}
+        for task, models in metrics.items()
+        if _has_ours(models)
+        for model, values in models.items()
+        if isinstance(values, dict) and HEADLINE in values
+    ]
+
+
+def _has_ours(models: Any) -> bool:
+    return isinstance(models, dict) and isinstance(models.get(OURS), dict) and HEADLINE in models[OURS]
+
+
+def commit_message(name: str, root: Path) -> str:
+    """The run's name and headline figures."""
+    figures = [
+        f"{row['task']} {HEADLINE} {row['value']:.4f} [{row['low']:.4f}, {row['high']:.4f}]" for row in headline(root)
+    ]
+    return "\n".join([name, "", *(figures or ["no metrics yet"])])
+
+
+def champion_in_words(root: Path) -> str:
+    """Which version delivers from this folder."""
+    with contextlib.suppress(InputError, ValueError, AttributeError):
+        receipt = storage.read_json(root / storage.CHAMPION / "receipt.json")
+        return f"version {receipt.get('version')}, of {receipt.get('as_of')}"
+    return "none yet"
+
+
+def decision(root: Path, said: str = "") -> str:
+    """The gate's latest word, from data/champion; where there is no champion, the last line that `register` said."""
+    with contextlib.suppress(InputError, ValueError, KeyError):
+        return str(storage.read_json(root / storage.CHAMPION / "decision.json")["sentence"])
+    told = [line for line in said.splitlines() if line.startswith("register: ") and ": done in" not in line]
+    return told[-1].removeprefix("register: ") if told else "not on record"
+
+
+async def show(root: Path, outcome: Outcome) -> None:
+    """Prefect artifacts: the metrics, and what leads to the page, which is kept with MLflow too."""
+    rows = table(root)
+    if rows:
+        await acreate_table_artifact(key="metrics", table=rows, description=f"{HEADLINE} of run {outcome.run}")
+    await page.show(root, outcome)
+
+
+def in_one_line(flow: Callable[P, Awaitable[Any]]) -> Callable[P, Awaitable[Any]]:
+    """End the flow as Failed with one line, where wrong input or a failed stage ended it; no traceback."""
+
+    @functools.wraps(flow)
+    async def told(*args: P.args, **kwargs: P.kwargs) -> Any:
+        try:
+            return await flow(*args, **kwargs)
+        except (InputError, StageError) as error:
+            line = str(error)
+        except Exception as error:
+            if not isinstance(error, OSError | _dvc_error()):
+                raise redaction.redactor().of_error(error) from None
+            line = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            get_run_logger().debug("where it happened", exc_info=True)
+        line = redaction.redactor()(line)
+        get_run_logger().error("%s", line)
+        return Failed(message=line)
+
+    return told
+
+
+def _dvc_error() -> type[Exception]:
+    from dvc.exceptions import DvcException
+
+    return DvcException
+
+
+def post_failure(flow: Any, flow_run: Any, state: Any) -> None:
+    """Hook: tell the webhook of NIGHTMARKET_WEBHOOK_URL which run failed, why, and which champion still serves."""
+    still = champion_in_words(storage.home())
+    body = {
+        "text": f"{flow.name} {state.name.lower()}: {state.message} (champion still serving: {still}; the published "
+        "results stay as they were). What to do: docs/operate.md, “When it fails”",
+        "flow": flow.name,
+        "flow_run": str(flow_run.id),
+        "state": state.name,
+        "message": state.message,
+        "champion": still,
+    }
+    webhook.post(body, flow_run_logger(flow_run, flow).warning)
+
+
+async def bury(dead: dict[str, Any]) -> None:
+    """Mark the flow run of a holder that died as crashed; Prefect would show it as running for ever."""
+    log = get_run_logger()
+    log.warning("%s died without finishing; its folder is removed", dead.get("run"))
+    with contextlib.suppress(Exception):
+        from prefect import get_client
+
+        async with get_client() as client:
+            run_id = uuid.UUID(str(dead.get("flow_run_id")))
+            found = await client.read_flow_run(run_id)
+            if found.state is not None and not found.state.is_final():
+                await client.set_flow_run_state(run_id, Crashed(message="the process was killed"), force=True)

@@ -1,0 +1,210 @@
+"""Let go what nothing needs any more: `python -m flows prune`, and the end of every night. `retention` says what.
+
+Names go first and then what they named: MLflow's versions before its runs, refs before DVC's objects. So a kill leaves
+things that nothing names, and the next time they go. What cannot be told for sure ends it before anything goes.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import datetime
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from flows.engine.reporting import diary
+from flows.engine.retention import kept, objects
+from flows.engine.retention.mlflow_rows import Due
+from flows.engine.retention.policy import PENDING, Plan, Policy
+from flows.engine.run import lock, process, registered, worktree
+from nightmarket.contracts import InputError
+from tasks.files import storage
+
+Say = Callable[[str], None]
+LAG_DAYS = 7
+"""A night opens MLflow, which takes seconds, once something is overdue by so much; then all goes that is due."""
+PATIENCE_S = 120.0
+WAIT_S = 4 * 3600.0
+SAY_EVERY_S = 5.0
+
+
+async def prune(home: Path, say: Say, warn: Say, *, hold: int, now: float, lag_days: float = 0.0) -> str:
+    """Let go what the policy says; returns what went, in one line, or "". Under the run lock.
+
+    hold       the lock's descriptor
+    now        seconds since 1970
+    lag_days   by how much MLflow's part must be overdue for MLflow to be opened
+
+    Raises InputError, and deletes nothing, where it cannot be told what a registered version needs.
+    """
+    started = time.perf_counter()
+    policy = Policy.read(home, now)
+    storage.hook("retention.begin")
+    due = policy.due_of_mlflow(home, policy)
+    if due and lag_days and not policy.due_of_mlflow(home, policy.earlier(lag_days)):
+        due = Due()
+    found = policy.plan(home, policy, due)
+    freed = sum(map(policy.size, due.folders))
+    if due:
+        try:
+            await _retire(home, due, policy.experiment, hold)
+        except (InputError, OSError, TimeoutError) as error:
+            warn(f"MLflow's runs are left for the next time ({_line(error)}); `make prune` tries again")
+            due, freed = Due(), 0
+        found = policy.plan(home, policy, Due())  # a version that is still there is heeded
+    freed += found.num_bytes
+    _let_go(home, found, policy, say, warn)
+    num_lines = diary.trim(home)
+    storage.hook("retention.nights")
+    what = parts(due, found, num_lines)
+    return f"pruned {what}; {_megabytes(freed)} freed in {time.perf_counter() - started:.1f} s" if what else ""
+
+
+def _let_go(home: Path, found: Plan, policy: Policy, say: Say, warn: Say) -> None:
+    cache, remotes = worktree.cache(home), objects.remotes(home) if policy.shared else []
+    pending = _pending(home)
+    if remotes and not set(found.objects) <= pending:
+        pending |= set(found.objects)
+        storage.write_json(sorted(pending), home / PENDING)
+    storage.hook("retention.planned")
+    if found.runs:
+        kept.delete(home, found.runs)
+    storage.hook("retention.unnamed")
+    if found.objects:
+        objects.forget_entries(cache, found.objects.__contains__)
+        storage.hook("retention.entries")
+    told = time.monotonic()
+    listed_first = sorted(found.objects, key=lambda md5: (not md5.endswith(".dir"), md5))
+    for number, md5 in enumerate(listed_first):  # a folder's list goes before its files
+        found.objects[md5][0].unlink(missing_ok=True)
+        storage.hook("retention.object")
+        if time.monotonic() - told > SAY_EVERY_S:
+            told = time.monotonic()
+            say(f"{number + 1:,} of {len(listed_first):,} objects of the cache deleted")
+    for path in found.leftovers:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        storage.hook("retention.leftover")
+    if pending and remotes:
+        _from_remotes(home, remotes, pending - found.staying, found, say, warn)
+
+
+def _from_remotes(home: Path, remotes: Sequence[str], gone: set[str], found: Plan, say: Say, warn: Say) -> None:
+    cache = worktree.cache(home)
+    unlisted = [md5 for md5 in found.staying if md5.endswith(".dir") and not objects.path(cache, md5).exists()]
+    for name in remotes:
+        if there := objects.on_remote(home, name, unlisted):
+            warn(
+                f"nothing is deleted from {name}: it holds {len(there):,} kept folders whose lists are not "
+                "here; `dvc fetch --all-commits`, then `make prune`"
+            )
+            return
+    numbers = {name: objects.from_remote(home, name, gone) for name in remotes}
+    storage.hook("retention.remote")
+    (home / PENDING).unlink()
+    for name, number in numbers.items():
+        say(f"{number:,} objects deleted from the remote {name}")
+
+
+async def _retire(home: Path, due: Due, experiment: str, hold: int) -> None:
+    """MLflow's part, in a process of its own that keeps the run lock while it lives."""
+    known = registered.known(home, home)
+    given = {"versions": map(str, due.versions), "runs": due.runs, "models": due.models}
+    options = [part for name, values in given.items() for part in (f"--{name}", *values)]
+    said: list[str] = []
+    async with asyncio.timeout(PATIENCE_S):
+        code = await process.run_guarded(
+            [sys.executable, "-m", "tasks.registry.retire", "--experiment", experiment, *options],
+            cwd=home,
+            env={**os.environ, "NIGHTMARKET_HOME": str(home)},
+            on_line=said.append,
+            hold=[hold],
+        )
+    if code:
+        raise InputError(said[-1].removeprefix("nightmarket: ") if said else f"exit code {code}")
+    storage.hook("retention.retired")
+    if known:
+        registered.note(home, home)
+
+
+async def after_night(run: Any) -> None:
+    """Prune when the night is kept and published; trouble in here is a warning, never the night's end."""
+    if run.trial:
+        return
+    try:
+        told = await prune(run.home, run.log.info, run.log.warning, hold=run.hold, now=time.time(), lag_days=LAG_DAYS)
+        if told:
+            run.log.info("%s (docs/retention.md)", told)
+    except Exception as error:
+        run.log.warning("nothing is pruned: %s; `make prune` tries again", _line(error))
+
+
+def from_terminal(home: Path, arguments: Sequence[str] | None) -> int:
+    """Exit code 0, also when there was nothing to do; 2 where something cannot be told."""
+    parser = argparse.ArgumentParser(prog="python -m flows prune", description="Let go what nothing needs any more.")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would go, and how many bytes")
+    try:
+        if parser.parse_args(arguments).dry_run:
+            _show(home, Policy.read(home, time.time()))
+        else:
+            print(asyncio.run(_locked(home)) or "nothing to prune: docs/retention.md says what is kept", flush=True)
+    except OSError as error:
+        raise InputError(f"{_line(error)}; mend that and prune again") from None
+    return 0
+
+
+async def _locked(home: Path) -> str:
+    def say(text: str) -> None:
+        print(text, flush=True)
+
+    async with lock.run_lock(home / ".nightmarket" / "run.lock", "prune", wait_s=WAIT_S, say=say) as held:
+        return await prune(home, say, say, hold=held.descriptor, now=time.time())
+
+
+def _show(home: Path, policy: Policy) -> None:
+    due = policy.due_of_mlflow(home, policy)
+    found = policy.plan(home, policy, due)
+    told = [f"version {number}, which the gate refused" for number in due.versions]
+    told += [f"MLflow run {run}" for run in due.runs]
+    told += [f"refs/runs/{run.name}, of {_day(run.at)}" for run in found.runs]
+    told += [f"{path.relative_to(home)}" for path in found.leftovers]
+    what = parts(due, found) or "nothing"
+    size = _megabytes(found.num_bytes + sum(map(policy.size, due.folders)))
+    print("\n".join([*told, f"would prune {what}; {size}; nothing was changed"]), flush=True)
+
+
+def parts(due: Due, found: Plan, num_lines: int = 0) -> str:
+    """How many of what, in words; "" for nothing."""
+    numbers = {
+        "versions": len(due.versions),
+        "runs of MLflow": len(due.runs),
+        "runs": len(found.runs),
+        "objects of the cache": len(found.objects),
+        "files set aside": len(found.leftovers),
+        "lines of nights": num_lines,
+    }
+    return ", ".join(f"{number:,} {name}" for name, number in numbers.items() if number)
+
+
+def _pending(home: Path) -> set[str]:
+    with contextlib.suppress(OSError, ValueError):
+        return set(json.loads((home / PENDING).read_text(encoding="utf-8")))
+    return set()
+
+
+def _day(at: float) -> str:
+    return f"{datetime.datetime.fromtimestamp(at, datetime.UTC):%Y-%m-%d}"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
+
+
+def _line(error: BaseException) -> str:
+    return (
+        f"{type(error).__name__}: {' '.join(str(error).split())}" if not isinstance(error, InputError) else str(error)
+    )

@@ -1,0 +1,1 @@
+"""One run: its lock, worktree, stages, guard and publication."""

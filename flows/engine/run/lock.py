@@ -1,0 +1,116 @@
+"""One run at a time: a lock that names its holder, frees itself when the holder dies, and says what it waits for."""
+
+import asyncio
+import contextlib
+import dataclasses
+import datetime
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from nightmarket.contracts import InputError
+from tasks.files import storage
+
+SAY_EVERY_S = 10.0
+LOOK_EVERY_S = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Held:
+    """The lock in our hands: its descriptor, and who held it before and died without letting go."""
+
+    descriptor: int
+    dead: dict[str, Any] | None
+
+
+@contextlib.asynccontextmanager
+async def run_lock(
+    path: Path, run: str, *, wait_s: float, say: Callable[[str], None], note: dict[str, Any] | None = None
+) -> AsyncIterator[Held]:
+    """Hold the lock for one run; while another holds it, wait and say every ten seconds which one.
+
+    The kernel drops the lock when the holder and its guards are gone, so nothing has to be cleaned up after a kill.
+    Raises InputError when it is still held after `wait_s` seconds.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        await _take(descriptor, path, wait_s, say)
+        dead = holder(path)
+        mine = {"run": run, "pid": os.getpid(), "host": socket.gethostname(), "since": _now(), **(note or {})}
+        storage.hook("lock.taken")
+        _write(descriptor, json.dumps(mine))
+        storage.hook("lock.named")
+        try:
+            yield Held(descriptor, dead)
+        finally:
+            storage.hook("lock.done")
+            _write(descriptor, "")
+    finally:
+        os.close(descriptor)
+
+
+async def _take(descriptor: int, path: Path, wait_s: float, say: Callable[[str], None]) -> None:
+    started, said = time.monotonic(), -SAY_EVERY_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError:
+            waited = time.monotonic() - started
+        if waited >= wait_s:
+            raise InputError(
+                f"{describe(holder(path))} still holds the lock after {waited:.0f} s; try again when it is done, or "
+                "cancel it"
+            )
+        if waited - said >= SAY_EVERY_S:
+            said = waited
+            say(f"waiting for {describe(holder(path))} ({waited:.0f} s so far)")
+        await asyncio.sleep(min(LOOK_EVERY_S, max(wait_s - waited, 0.01)))
+
+
+def holder(path: Path) -> dict[str, Any] | None:
+    """Who wrote their name into the lock file; None when nobody did or it cannot be read."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def describe(who: dict[str, Any] | None) -> str:
+    """A holder in words."""
+    if who is None:
+        return "another run (it left no name)"
+    return f"run {who.get('run')} (process {who.get('pid')} on {who.get('host')}, since {who.get('since')})"
+
+
+def heal_dvc(root: Path) -> bool:
+    """Remove DVC's rwlock file when it is not JSON; True when it did.
+
+    A kill at the wrong moment leaves it empty, and then every DVC command fails. Only the holder of the run lock may
+    call this.
+    """
+    path = root / ".dvc" / "tmp" / "rwlock"
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    except ValueError:
+        path.unlink()
+        return True
+    return False
+
+
+def _write(descriptor: int, text: str) -> None:
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, text.encode(), 0)
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

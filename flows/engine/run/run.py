@@ -1,0 +1,288 @@
+"""One run of a flow: its lock, its worktree, the stages and steps in it, its commit, its publication."""
+
+import contextlib
+import datetime
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from prefect import get_run_logger
+from prefect.states import Completed
+
+from flows.engine.reporting import outcome
+from flows.engine.run import dag, lock, overrides, publish, rebuild, recovery, registered, stage, worktree
+from flows.engine.server import watch
+from nightmarket.contracts import InputError
+from tasks.files import storage
+
+SNAPSHOT = dag.Stage("snapshot", timeout_s=7200, retries=1)
+REGISTER = dag.Stage("register", timeout_s=1800, retries=1)
+LAUNCH = dag.Stage("launch", timeout_s=1800, retries=1)
+"""The steps have no entry in dvc.yaml that could say this."""
+
+
+class Run:
+    """What a flow asks for, in the order it asks. Made by `open_run`."""
+
+    def __init__(self, name: str, home: Path, tree: Path, *, force: Sequence[str], trial: bool, hold: int) -> None:
+        self.name, self.home, self.tree = name, home, tree
+        self.force, self.trial, self.hold = tuple(force), trial, hold
+        self.log = get_run_logger()
+        self.stages = dag.read(tree)
+        self.env = stage.environment(home, {"NIGHTMARKET_RUN": name})
+        self.seconds: dict[str, float] = {}
+        self.ran: list[str] = []
+        self.sha = ""
+        self.about = ""
+        self.decision = ""
+        self.started_from = publish.records_digest(home)
+        self._status: dict[str, list[Any]] | None = None
+        missing = set(self.force) - {one.name for one in self.stages}
+        if missing:
+            raise InputError(f"force: dvc.yaml has no stage {', '.join(sorted(missing))}")
+
+    async def snapshot(self) -> None:
+        """Fetch the source tables into data/raw."""
+
+        async def work() -> Any:
+            await self._command(SNAPSHOT.name, stage.python_task(SNAPSHOT.name))
+            storage.hook("run.snapshot")
+            if not self._track("data/raw"):
+                return stage.skipped("the source has not changed")
+            return None
+
+        await self._timed(SNAPSHOT, work)
+
+    async def phase(self, phase: str) -> None:
+        """Run the stages of one phase through DVC, skipping those that are up to date."""
+        for one in self.stages:
+            if one.phase == phase:
+                await self._timed(one, self._stage_work(one))
+
+    async def upto(self, last: str) -> None:
+        """Run one stage and all that it depends on."""
+        wanted = self._needed(last)
+        for one in self.stages:
+            if one.name in wanted:
+                await self._timed(one, self._stage_work(one))
+
+    async def on_last_night(self, last: str) -> None:
+        """Run one stage of phase `deliver` and what it needs; nothing is trained for it.
+
+        Raises InputError when a stage that trains is not as the last night left it.
+        """
+        self._require_last_night(self._needed(last))
+        await self.upto(last)
+
+    def _require_last_night(self, needed: set[str]) -> None:
+        trained = [one for one in self.stages if one.name in needed and one.phase == "retrain"]
+        stale = [one.name for one in trained if not self._is_clean(one)]
+        if stale:
+            raise InputError(
+                f"{', '.join(stale)}: code, parameters or data changed since the last night, or it never ran; "
+                "run nightly first"
+            )
+
+    def _needed(self, last: str) -> set[str]:
+        return {last, *(name for one in self.stages if one.name == last for name in one.upstream)}
+
+    def _stage_work(self, one: dag.Stage) -> Any:
+        forced = one.name in self.force
+
+        async def work() -> Any:
+            if not forced and self._is_clean(one):
+                return stage.skipped("inputs, code and parameters unchanged")
+            said = await self._command(one.name, stage.dvc_repro(one.name, force=forced))
+            self._status = None
+            storage.hook("run.stage")
+            if f"Stage '{one.name}' is cached" in said:
+                return Completed(name="Cached", message="seen before; outputs taken from the cache")
+            return None
+
+        return work
+
+    def _is_clean(self, one: dag.Stage) -> bool:
+        """DVC's own test; asked once for all stages, and again after something ran."""
+        if self._status is None:
+            self._status = dag.status(self.tree)
+        return one.name not in self._status
+
+    async def register(self) -> None:
+        """Commit what was trained, register it with MLflow, and let the gate decide about data/champion."""
+        self._refuse_unfinished(self._of("retrain"))
+        self.commit()
+
+        async def work() -> Any:
+            if self.trial:
+                self.decision = "not asked: a run with overrides is not registered"
+                return stage.skipped(self.decision)
+            if self._is_registered():
+                self.decision = outcome.decision(self.tree)
+                return stage.skipped("this very model is registered")
+            said = await self._command(REGISTER.name, stage.python_task(REGISTER.name))
+            self.decision = outcome.decision(self.tree, said)
+            if (self.tree / storage.CHAMPION).exists():
+                self._track(str(storage.CHAMPION))
+            storage.hook("run.registered")
+            registered.note(self.home, self.tree)
+            storage.hook("run.noted")
+            return None
+
+        await self._timed(REGISTER, work)
+
+    async def launch(self) -> None:
+        """Plan a launch from the champion and what the last night left, and keep the run."""
+        self._require_last_night(self._needed("segment"))
+
+        async def work() -> Any:
+            await self._command(LAUNCH.name, stage.python_task(LAUNCH.name))
+
+        await self._timed(LAUNCH, work)
+        self.commit()
+
+    async def change_champion(self, how: str, *given: str) -> str:
+        """Promote or roll back in this run's folder, and record data/champion anew; returns what was said."""
+        said: list[str] = []
+
+        async def work() -> Any:
+            said.append(await self._command(how, [sys.executable, "-m", "tasks.registry.promote", how, *given]))
+            self._track(str(storage.CHAMPION))
+
+        await self._timed(dag.Stage(how, timeout_s=1800), work)
+        return said[0].splitlines()[-1].removeprefix(f"{how}: ")
+
+    def require_champion(self) -> None:
+        """Delivery needs a champion; say so before a stage fails on a missing folder."""
+        if not (self.tree / storage.CHAMPION / "receipt.json").exists():
+            decided = f" (the gate said: {self.decision})" if self.decision else ""
+            raise InputError(
+                f"there is no champion to deliver from{decided}; run retrain until a model passes the gate"
+            )
+
+    def require_data(self) -> None:
+        """A flow without a snapshot works on the last one."""
+        if not (self.tree / storage.RAW).exists():
+            raise InputError("there is no snapshot in data/raw yet; run nightly first, or `dvc pull`")
+
+    def commit(self) -> str:
+        """Keep the run as it is now: a commit under refs/runs/NAME."""
+        message = outcome.commit_message(self.name, self.tree)
+        self.sha = worktree.commit(self.tree, self.name, message)
+        self.env = {**self.env, "NIGHTMARKET_COMMIT": self.sha}
+        return self.sha
+
+    def keep(self, last: str) -> str:
+        """Commit a run that ends with the stage `last`, and do no more; returns the commit."""
+        self._refuse_unfinished(self._needed(last))
+        return self.commit()
+
+    def finish(self, *phases: str) -> outcome.Outcome:
+        """Commit the run and publish it; a run with overrides, or with unfinished stages, is not published."""
+        started = time.perf_counter()
+        self._refuse_unfinished(self._of(*phases))
+        self.commit()
+        if self.trial:
+            self.log.info("this run changed parameters, so it is kept as refs/runs/%s and not published", self.name)
+        published = not self.trial and publish.publish(
+            self.home, self.tree, self.name, started_from=self.started_from, say=self.log.info
+        )
+        self.seconds["publish"] = time.perf_counter() - started
+        return outcome.Outcome.of(self, published=published)
+
+    def _of(self, *phases: str) -> set[str]:
+        return {one.name for one in self.stages if one.phase in phases}
+
+    def _refuse_unfinished(self, wanted: set[str]) -> None:
+        status = dag.status(self.tree) if self._status is None else self._status
+        self._status = status
+        left = sorted(set(status) & wanted) or sorted(key for key in status if key.endswith(".dvc"))
+        if left:
+            raise InputError(
+                f"{', '.join(left)}: `dvc status` is not clean after the run, so it is not kept; did an input change "
+                "while it ran? run it again"
+            )
+
+    def _track(self, path: str) -> bool:
+        """`dvc add`, when the folder differs from what its .dvc file records."""
+        record = f"{path}.dvc"
+        self._status = dag.status(self.tree)
+        if (self.tree / record).exists() and record not in {_tail(key) for key in self._status}:
+            return False
+        with dag.repo(self.tree) as repo:
+            repo.add([str(self.tree / path)], no_commit=False)
+        storage.hook("run.tracked")
+        self._status = None
+        return True
+
+    async def _command(self, name: str, command: list[str]) -> str:
+        self.ran.append(name)
+        return await stage.run_command(name, command, tree=self.tree, env=self.env, hold=[self.hold])
+
+    async def _timed(self, one: dag.Stage, work: Any) -> None:
+        started = time.perf_counter()
+        try:
+            await stage.stage_task(one, work, self.about)()
+        except TimeoutError:
+            raise stage.StageError(
+                f"{one.name} ran past its limit of {one.timeout_s:g} s and was ended (dvc.yaml: meta.timeout_s)"
+            ) from None
+        finally:
+            self.seconds[one.name] = time.perf_counter() - started
+
+    def _is_registered(self) -> bool:
+        """Whether nothing was trained in this run that MLflow has not seen."""
+        trained = {one.name for one in self.stages if one.phase == "retrain"} & set(self.ran)
+        return not trained and registered.known(self.home, self.tree)
+
+
+def _tail(key: str) -> str:
+    """`.runs/NAME/data/raw.dvc` → `data/raw.dvc`: DVC names files as seen from the current folder."""
+    return "/".join(Path(key).parts[-2:])
+
+
+@contextlib.asynccontextmanager
+async def open_run(
+    flow: str,
+    *,
+    business_date: str | None = None,
+    force: Sequence[str] = (),
+    changes: Mapping[str, Any] | None = None,
+    wait_minutes: float = 240.0,
+) -> AsyncIterator[Run]:
+    """Wait for the lock, make the worktree, write the run's parameters; at the end take the worktree away.
+
+    A failed run's worktree stays for whoever looks into it, until the next run begins.
+    """
+    from prefect.runtime import flow_run
+
+    home, log = storage.home(), get_run_logger()
+    name = f"{flow}-{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}"
+    values = {**(changes or {}), **({"snapshot.business_date": business_date} if business_date else {})}
+    async with lock.run_lock(
+        home / ".nightmarket" / "run.lock",
+        name,
+        wait_s=wait_minutes * 60,
+        say=log.info,
+        note={"flow_run_id": flow_run.id},
+    ) as held:
+        if held.dead:
+            await outcome.bury(held.dead)
+        rebuild.reap_dead(home)
+        recovery.recover(home, name, log.warning)
+        if unseen := worktree.unknown_to_git(home):
+            log.warning(
+                "%d files are unknown to git and so to this run; first: %s (git add them)", len(unseen), unseen[0]
+            )
+        tree = worktree.create(home, name)
+        try:
+            overrides.write(tree, values)
+            storage.hook("run.ready")
+            with watch.server(flow):
+                yield Run(name, home, tree, force=force, trial=bool(changes), hold=held.descriptor)
+        except Exception:
+            log.info("this run's folder stays for a look, until the next run begins: %s", tree.relative_to(home))
+            raise
+        storage.hook("run.ended")
+        worktree.remove(home, tree)

@@ -1,0 +1,151 @@
+"""One stage or step as a Prefect task: a process under the guard, its lines in the log, its failure in one line."""
+
+import logging
+import os
+import re
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from prefect import Task, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas import State
+from prefect.states import Completed
+
+from flows.engine.run import dag, process
+from nightmarket.contracts import InputError
+from tasks.privacy import redaction
+
+BAD_INPUT = 2
+"""`python -m tasks X` exits so when data or settings are wrong: the next attempt would fail in the same way."""
+
+CHATTER = re.compile(
+    r"(> python -m tasks|Running stage '|Updating lock file|Generating lock file|Use `dvc push`|To track the changes"
+    r"|To enable auto staging|\s*git add |\s*dvc config core\.autostage|Stage '.*' didn't change"
+    r"|Data and pipelines are up|Verifying data sources)"
+)
+"""What DVC says about itself; the log is for what the stage says."""
+
+
+class StageError(Exception):
+    """A stage failed for a reason that may be gone at the next attempt; one line."""
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Leave a stage's failure as the line that it is; our own stack says nothing about it."""
+    error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+    if isinstance(error, InputError | StageError):
+        record.msg, record.args, record.exc_info = "failed: %s", (str(error),), None
+    return True
+
+
+redaction.install()
+for _name in ("prefect.task_runs", "prefect.flow_runs"):
+    logging.getLogger(_name).addFilter(_without_traceback)
+
+
+def transient(_task: Any, _run: Any, state: State[Any]) -> bool:
+    """Whether another attempt makes sense: wrong input stays wrong, and so does a file that a stage does not write."""
+    return not (isinstance(state.data, InputError) or "does not exist" in str(state.data))
+
+
+def stage_task(stage: dag.Stage, work: Callable[[], Awaitable[Any]], about: str = "") -> Task[[], Any]:
+    """A Prefect task of the stage's name, with the retries, time limit and pool that dvc.yaml asks for.
+
+    about   stands before the stage's name in the UI and in the log
+    """
+
+    async def run() -> Any:
+        try:
+            return await work()
+        except Exception as error:
+            clean = redaction.redactor().of_error(error)
+            if clean is error:
+                raise
+            raise clean from None
+
+    return task(
+        name=stage.name,
+        task_run_name=about + stage.name,
+        tags=[f"pool:{stage.pool}"],
+        cache_policy=NO_CACHE,
+        persist_result=False,
+        retries=stage.retries,
+        retry_delay_seconds=stage.retry_delay_s,
+        retry_condition_fn=transient,
+        timeout_seconds=stage.timeout_s,
+    )(run)
+
+
+def skipped(why: str) -> State[Any]:
+    """A final state that the UI shows as Skipped."""
+    return Completed(name="Skipped", message=why)
+
+
+def environment(home: Path, extra: Mapping[str, str]) -> dict[str, str]:
+    """What a stage sees: this interpreter first in PATH, a plain shell, the project's own folders, no Prefect."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "NIGHTMARKET_WEB"))}
+    return {
+        **inherited,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        "SHELL": "/bin/sh",
+        "PYTHONUNBUFFERED": "1",
+        "DVC_SITE_CACHE_DIR": str(dag.site_cache()),
+        "DVC_NO_ANALYTICS": "1",
+        "NIGHTMARKET_HOME": str(home),
+        **extra,
+    }
+
+
+async def run_command(name: str, command: list[str], *, tree: Path, env: Mapping[str, str], hold: list[int]) -> str:
+    """Run a stage's command, its lines into the Prefect log; returns the last lines.
+
+    Raises InputError with the stage's own line when it exits with code 2, StageError with its last line otherwise.
+    """
+    logger = get_run_logger()
+    said: list[str] = []
+    clean = redaction.redactor()
+
+    def on_line(line: str) -> None:
+        line = clean(line)
+        said.append(line)
+        del said[:-200]
+        if not CHATTER.match(line):
+            logger.info(line[:4000])
+
+    code = await process.run_guarded(command, cwd=tree, env=env, on_line=on_line, hold=hold)
+    if code:
+        raise failure(name, code, said)
+    return "\n".join(said)
+
+
+def failure(name: str, code: int, said: list[str]) -> Exception:
+    """The error that a stage's output amounts to, as one line."""
+    ours = [line.removeprefix("nightmarket: ") for line in said if line.startswith("nightmarket: ")]
+    exits = re.findall(r"exited with (-?\d+)", "\n".join(said))
+    code = int(exits[-1]) if exits else code
+    if code == BAD_INPUT and ours:
+        return InputError(ours[-1])
+    dvc = [line for line in said if line.startswith("ERROR: ") and "exited with" not in line]
+    last = next((line for line in reversed(said) if not line.startswith("ERROR: ") and line.strip("> ^~")), "")
+    line = (dvc[-1].removeprefix("ERROR: ") if dvc else "") or last or "it said nothing"
+    return StageError(f"{name} failed ({_exit(code)}): {line[:500]}")
+
+
+def _exit(code: int) -> str:
+    number = -code if code < 0 else code - 128 if 128 < code <= 128 + signal.SIGRTMAX else 0
+    if number == 9:
+        return "killed; out of memory?"
+    return f"ended by signal {number}" if number else f"exit code {code}"
+
+
+def dvc_repro(name: str, *, force: bool) -> list[str]:
+    """The command that runs one stage through DVC."""
+    return [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", *(["--force"] * force), name]
+
+
+def python_task(name: str) -> list[str]:
+    """The command of a step, which DVC does not run."""
+    return [sys.executable, "-m", "tasks", name]

@@ -1,0 +1,1 @@
+"""What a hyper-parameter search may try, and its study."""

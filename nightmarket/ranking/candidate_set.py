@@ -1,0 +1,222 @@
+"""One origin, ready to be ranked: candidates with features, a slice of customers at a time.
+
+Training, evaluation and delivery walk the same candidate set; they differ only in the origin. Memory is bounded by the
+chunk.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from nightmarket.ranking.features import FeatureTable
+from nightmarket.ranking.generators import (
+    CandidateGenerator,
+    affinity,
+    candidates,
+    ease_scores,
+    neighbour_scores,
+    popularity_scores,
+    rare_scores,
+)
+from nightmarket.ranking.launches import LaunchTable
+from nightmarket.ranking.point_in_time import Customers, PointInTimeStatistics
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+T = TypeVar("T")
+R = TypeVar("R")
+CHUNK = 256
+WORKERS = max(1, min(4, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE") or 1)))
+"""Batches that are made side by side, ahead of the one in use: numpy, scipy and torch leave Python's lock. Processes
+of torchrun share the cores."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Candidates per customer that each generator may propose."""
+
+    history: int = 150
+    ease: int = 60
+    neighbours: int = 40
+    popular: int = 30
+    kind: int = 50
+    line: int = 40
+    rare: int = 40
+    text: int = 0
+    launch: int = 200
+
+
+@dataclass(frozen=True)
+class TextScores:
+    """Vectors of the fine-tuned towers at the candidate set's origin; a dot product is the score.
+
+    customers, launch_customers  (C, E)  for products on sale, for products that nobody has bought
+    items                        (I, E)
+    """
+
+    customers: Floats
+    launch_customers: Floats
+    items: Floats
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Candidates of a slice of customers: N pairs sorted by customer, with features (N, F)."""
+
+    customers: Customers
+    customer: Ints
+    item: Ints
+    features: Floats
+
+    def label(self, bought: sparse.csr_matrix) -> NDArray[np.bool_]:
+        """(N,) which pairs have an entry in `bought` (C, I)."""
+        return np.asarray(bought[self.customer, self.item]).ravel() > 0
+
+
+class CandidateSet:
+    """Candidates and features at the end of week `statistics.origin`.
+
+    launching       (L,) products that come on sale in the target weeks, sold to nobody before
+    promotion_plan  with what is known of the promotions of the target weeks
+    """
+
+    def __init__(
+        self,
+        statistics: PointInTimeStatistics,
+        budget: Budget,
+        text: TextScores | None,
+        launching: Ints,
+        target_weeks: int,
+        promotion_plan: bool = False,
+    ) -> None:
+        self.statistics = statistics
+        self._budget = budget
+        self.text = text
+        self.promotion_plan = promotion_plan
+        self._table = FeatureTable(statistics, target_weeks, promotion_plan)
+        self.launching = launching
+        self._launches = LaunchTable(statistics, launching, target_weeks, promotion_plan)
+
+    @property
+    def features(self) -> list[str]:
+        """Names of the feature columns of `batches`."""
+        return self._table.names([generator.name for generator in self.generators])
+
+    @property
+    def launch_features(self) -> list[str]:
+        """Names of the feature columns of `launches`."""
+        return self._launches.names([generator.name for generator in self.launch_generators])
+
+    def batches(self, step: int = CHUNK, wanted: Iterable[slice] | None = None) -> Iterator[Batch]:
+        """Products that were sold before, `step` customers at a time, or for the `wanted` slices of customers."""
+        generators = self.generators
+
+        def made(rows: slice) -> Batch:
+            customers = self.statistics.customers(rows)
+            customer, item, scores = candidates(customers, generators, self._budget.history)
+            features = self._table.rows(customers, customer, item, scores)
+            return Batch(customers, customer + np.int32(rows.start), item, features)
+
+        return ahead(made, self.statistics.slices(step) if wanted is None else wanted)
+
+    def launches(self, step: int = CHUNK) -> Iterator[Batch]:
+        """Products that come on sale, in chunks of customers; nothing where there are none."""
+        if self.launching.size == 0:
+            return iter(())
+        generators = self.launch_generators
+
+        def made(rows: slice) -> Batch:
+            customers = self.statistics.customers(rows)
+            customer, item, scores = candidates(customers, generators, 0)
+            features = self._launches.rows(customers, customer, item, scores)
+            return Batch(customers, customer + np.int32(rows.start), item, features)
+
+        return ahead(made, self.statistics.slices(step))
+
+    def audience(self, items: Ints, step: int = CHUNK) -> Iterator[Batch]:
+        """Every customer with each of a few launching products, by the features of `launches`."""
+
+        def made(rows: slice) -> Batch:
+            num = rows.stop - rows.start
+            customer = np.repeat(np.arange(num, dtype=np.int32), items.size)
+            return self._launch_batch(rows, customer, np.tile(items, num))
+
+        return ahead(made, self.statistics.slices(step))
+
+    def sampled_launches(
+        self, bought: sparse.csr_matrix, share: float, rng: np.random.Generator, step: int = CHUNK
+    ) -> Iterator[Batch]:
+        """A random share of all pairs of a customer and a launching product, and every pair that was bought.
+
+        bought  (C, I)
+        """
+
+        def drawn() -> Iterator[tuple[slice, Ints, Ints]]:
+            for rows in self.statistics.slices(step) if self.launching.size else ():
+                label = bought[rows][:, self.launching].toarray() > 0
+                customer, place = np.nonzero(label | (rng.random(label.shape) < share))
+                yield rows, customer.astype(np.int32), self.launching[place]
+
+        return ahead(lambda pairs: self._launch_batch(*pairs), drawn())
+
+    def _launch_batch(self, rows: slice, customer: Ints, item: Ints) -> Batch:
+        customers = self.statistics.customers(rows)
+        place = np.searchsorted(self.launching, item)
+        scores = {generator.name: generator.score(customers)[customer, place] for generator in self.launch_generators}
+        features = self._launches.rows(customers, customer, item, scores)
+        return Batch(customers, customer + np.int32(rows.start), item, features)
+
+    @cached_property
+    def generators(self) -> list[CandidateGenerator]:
+        """Who proposes products on sale, besides the customer's own history."""
+        statistics, budget = self.statistics, self._budget
+        active, buyers = statistics.active, statistics.buyers
+        rare = statistics.rare[buyers["13w"][statistics.rare] > 0]
+        weight = (buyers["4w"] + 0.1 * buyers["13w"] + 0.01 * buyers["ever"])[active]
+        made = [
+            CandidateGenerator("ease", budget.ease, active, ease_scores(statistics, active)),
+            CandidateGenerator("neighbours", budget.neighbours, active, neighbour_scores(statistics, active)),
+            CandidateGenerator("popular", budget.popular, active, popularity_scores(statistics, active)),
+            CandidateGenerator("kind", budget.kind, active, affinity(statistics, "kind", active, weight)),
+            CandidateGenerator("line", budget.line, active, affinity(statistics, "line", active, weight)),
+            CandidateGenerator("rare", budget.rare, rare, rare_scores(statistics, rare)),
+        ]
+        if self.text is not None:
+            made.append(_text_generator(self.text.customers, self.text.items, active, budget.text))
+        return made
+
+    @cached_property
+    def launch_generators(self) -> list[CandidateGenerator]:
+        """Who proposes products that come on sale."""
+        made = self._launches.generators(self._budget.launch)
+        if self.text is not None:
+            made.append(
+                _text_generator(self.text.launch_customers, self.text.items, self.launching, self._budget.launch)
+            )
+        return made
+
+
+def _text_generator(vectors: Floats, items: Floats, chosen: Ints, num: int) -> CandidateGenerator:
+    columns = np.ascontiguousarray(items[chosen].T)
+    # another name than that of the level "text", whose affinity is a generator too
+    return CandidateGenerator("tower", num, chosen, lambda customers: vectors[customers.rows] @ columns)
+
+
+def ahead(make: Callable[[T], R], wanted: Iterable[T]) -> Iterator[R]:
+    """`make` of each, in order; `WORKERS` of them are under way while one is used."""
+    under_way: deque[Future[R]] = deque()
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for one in wanted:
+            under_way.append(pool.submit(make, one))
+            if len(under_way) > WORKERS:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()

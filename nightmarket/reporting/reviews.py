@@ -1,0 +1,194 @@
+"""What customers say, and what they buy together: sentiment, aspects, products, topics and where they go."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from nightmarket.reporting import charts, pictures, words
+from nightmarket.reporting.charts import Scale
+from nightmarket.reporting.night import Content, Night
+from nightmarket.reporting.quality import ModelRow
+
+ASPECTS = {"size": "size and fit", "ease": "ease of use"}
+"""Aspects that are called otherwise than their key."""
+NUM_TOPICS = 9
+"""Topics with a picture; the others are named."""
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic: its name, share with interval, where it goes, and how it sounds where that is known."""
+
+    name: str
+    more: str
+    share: str
+    reach: str
+    chart: Markup
+    verdict: str
+    change: str
+    praise: str
+
+
+@dataclass(frozen=True)
+class Topics:
+    """The topics of reviews or of baskets; `reason` says why there is none."""
+
+    reason: str
+    chosen: str = ""
+    span: str = ""
+    tiles: tuple[Topic, ...] = ()
+    others: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class ReviewsView:
+    """The section; without reviews `missing` says so, and only the baskets are told."""
+
+    missing: str
+    baskets: Topics
+    verdict: str = ""
+    sentiment: str = ""
+    candidates_axis: Markup = charts.BLANK
+    candidates: tuple[ModelRow, ...] = ()
+    reviews: Topics | None = None
+    aspects_axis: Markup = charts.BLANK
+    aspects: tuple[ModelRow, ...] = ()
+    products_axis: Markup = charts.BLANK
+    praised: tuple[ModelRow, ...] = ()
+    blamed: tuple[ModelRow, ...] = ()
+
+
+def view(night: Night) -> ReviewsView | None:
+    """The section, or None when the stage left nothing.
+
+    The content is {"topics": topics.json, "metrics": metrics.json, "products": {"above", "below": [{title, num_reviews,
+    positive, low, high}]}}.
+    """
+    content = night.reviews
+    if content is None:
+        return None
+    topics, metrics = content["topics"], content["metrics"]
+    baskets = _topics(topics["baskets"], "basket")
+    if not metrics["num_reviews"]:
+        return ReviewsView(f"There are no reviews to read: {topics['words']}.", baskets)
+    found = metrics["sentiment"]["candidates"]
+    axis = charts.scale([_accuracy(one) for one in found.values()], zero=False)
+    spoken = [(key, one) for key, one in metrics["aspects"].items() if one["positive"] is not None]
+    spoken.sort(key=lambda pair: (-pair[1]["people"], pair[0]))
+    whole = metrics["positive"]
+    return ReviewsView(
+        missing="",
+        baskets=baskets,
+        verdict=_verdict(metrics, whole),
+        sentiment=_sentiment(metrics["sentiment"]),
+        candidates_axis=charts.axis_labels(axis, percent=True) if found else charts.BLANK,
+        candidates=tuple(
+            _row(name.capitalize(), _accuracy(one), axis, "", ours=name == metrics["sentiment"]["chosen"])
+            for name, one in sorted(found.items(), key=lambda pair: -pair[1]["accuracy"])
+        ),
+        reviews=_topics(topics["reviews"], "review"),
+        aspects_axis=charts.axis_labels(Scale(0.0, 1.0), percent=True),
+        aspects=tuple(
+            _row(ASPECTS.get(key, key).capitalize(), _positive(one), Scale(0.0, 1.0), _people(one))
+            for key, one in spoken
+        ),
+        products_axis=charts.axis_labels(Scale(0.0, 1.0), percent=True),
+        praised=_products(content["products"].get("above") or (), whole),
+        blamed=_products(content["products"].get("below") or (), whole),
+    )
+
+
+def _verdict(metrics: Content, whole: Mapping[str, Any] | None) -> str:
+    said = f"{words.things(metrics['num_reviews'], 'distinct review')}."
+    if not whole:
+        return said
+    return f"{said} {words.percents(whole)} of them praise, over {words.things(whole['people'], 'customer')}."
+
+
+def _sentiment(found: Content) -> str:
+    """Which candidate reads the reviews, and why."""
+    if not found["chosen"]:
+        return str(found["words"])
+    chosen = found["candidates"][found["chosen"]]
+    rated = words.things(found["num_rated"], "rated text")
+    of = list(chosen.get("of") or ())
+    name = f"the average of {words.listed([f'“{one}”' for one in of])}" if of else f"“{found['chosen']}”"
+    return (
+        f"Praise is told from complaint by {name}, learnt from {rated} of this shop. On texts that it had "
+        f"not seen it was right in {words.percents(_accuracy(chosen))}. It was chosen among these for the least "
+        "log-loss in cross-validation. A rating, where there is one, counts for itself."
+    )
+
+
+def _accuracy(one: Mapping[str, float]) -> dict[str, float]:
+    return {"value": one["accuracy"], "low": one["low"], "high": one["high"]}
+
+
+def _positive(one: Mapping[str, float]) -> dict[str, float]:
+    return {"value": one["positive"], "low": one["low"], "high": one["high"]}
+
+
+def _people(one: Mapping[str, Any]) -> str:
+    return words.things(one["people"], "customer")
+
+
+def _row(
+    name: str, figure: Mapping[str, float], axis: Scale, note: str, *, ours: bool = False, mark: float | None = None
+) -> ModelRow:
+    said, reach = words.percent(figure["value"]), f"[{words.percent(figure['low'])}, {words.percent(figure['high'])}]"
+    drawn = charts.whisker(figure, axis, f"{name}: {said} {reach}", ours=ours, mark=mark)
+    return ModelRow(name, ours, drawn, said, reach, "", "", "", note)
+
+
+def _products(rows: Sequence[Mapping[str, Any]], whole: Mapping[str, Any] | None) -> tuple[ModelRow, ...]:
+    """Products beside the shop's share of praise."""
+    mark = whole["value"] if whole else None
+    return tuple(
+        _row(str(one["title"]), _positive(one), Scale(0.0, 1.0), words.things(one["num_reviews"], "review"), mark=mark)
+        for one in rows
+    )
+
+
+def _topics(content: Content, of: str) -> Topics:
+    if not content["topics"]:
+        return Topics(str(content["reason"] or "no topic was found"))
+    candidates = len(content["candidates"])
+    how = {"nmf": "NMF", "lda": "LDA"}.get(content["method"], content["method"])
+    num, size = words.things(content["num_documents"], of), words.things(len(content["topics"]), "topic")
+    chosen = (
+        f"{num}, {size}. Of {candidates} candidates {how} had the most coherent and distinct topics among those that "
+        f"other {of}s confirm. A {of} counts for the topic that it holds most of against what is usual."
+    )
+    span = content.get("span")
+    told = (
+        f"From {words.day(span[0])} to {words.day(span[1])}. “Rising” and “falling” allow for so many topics being "
+        "watched; they are not adjusted for the season."
+        if span
+        else f"There are too few {of}s to say where a topic goes."
+    )
+    rows = [_topic(one) for one in content["topics"]]
+    return Topics("", chosen, told, tuple(rows[:NUM_TOPICS]), tuple((one.name, one.share) for one in rows[NUM_TOPICS:]))
+
+
+def _topic(one: Content) -> Topic:
+    trend, praise = one.get("trend"), one.get("positive")
+    share = words.percent(one["share"])
+    verdict = trend["verdict"] if trend else ""
+    return Topic(
+        name=str(one["name"]),
+        more=", ".join(map(str, one["words"][3:6])),
+        share=share,
+        reach=f"[{words.percent(one['low'])}, {words.percent(one['high'])}]",
+        chart=pictures.trail(trend["points"], f"{one['name']}: {verdict}") if trend else charts.BLANK,
+        verdict=verdict,
+        change=_change(trend["change"]) if trend else "",
+        praise=f"{words.percents(praise)} praise" if praise else "",
+    )
+
+
+def _change(figure: Mapping[str, float]) -> str:
+    """0.051 → "+5.1 points [3.5, 6.8]"."""
+    value, low, high = (f"{100 * figure[part]:.1f}".replace("-", "−") for part in ("value", "low", "high"))
+    return f"{'+' if figure['value'] > 0 else ''}{value} points [{low}, {high}]"

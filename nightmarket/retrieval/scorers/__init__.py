@@ -1,0 +1,31 @@
+"""Scoring scorers by name: each learns from purchase histories how much a customer wants each product."""
+
+from typing import TYPE_CHECKING, Any
+
+_HOMES = {
+    "SCORERS": "names",
+    "Scorer": "scorer",
+    "ScorerConfig": "config",
+    "Material": "material",
+    "config_of": "names",
+    "fit": "training",
+    "load": "scorer",
+}
+
+if TYPE_CHECKING:
+    from nightmarket.retrieval.scorers.config import ScorerConfig
+    from nightmarket.retrieval.scorers.material import Material
+    from nightmarket.retrieval.scorers.names import SCORERS, config_of
+    from nightmarket.retrieval.scorers.scorer import Scorer, load
+    from nightmarket.retrieval.scorers.training import fit
+
+__all__ = ["SCORERS", "Material", "Scorer", "ScorerConfig", "config_of", "fit", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded on first use: torch takes seconds to import.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"nightmarket.retrieval.scorers.{_HOMES[name]}"), name)

@@ -1,0 +1,198 @@
+"""A fitted scorer: scores of any items for any slice of customers, from their histories alone.
+
+Shapes: B customers of a slice, A items asked for, I items, E width of the space, K places.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nightmarket.contracts import InputError
+from nightmarket.encoding.device import choose_device
+from nightmarket.retrieval.scorers.config import ScorerConfig
+from nightmarket.retrieval.scorers.material import Ledger, Material, Vocabulary
+from nightmarket.retrieval.scorers.names import config_of, kind_of
+from nightmarket.retrieval.scorers.past import Past, tensor
+from nightmarket.retrieval.scorers.space import Sizes, Space
+from nightmarket.retrieval.scorers.terms import Terms, Trend
+
+_CHUNK = 256
+_BLOCK = 16384
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A name, weights, and the events that it looks at; see `fit`, `load` and `at`."""
+
+    name: str
+    config: ScorerConfig
+    space: Space
+    terms: Terms
+    ledger: Ledger
+
+    def at(self, material: Material, origin: int, codes: NDArray | None = None) -> "Scorer":
+        """The same weights on other histories, or at another origin: nothing is trained.
+
+        codes  (I,) the code that each item had when the scorer was fitted, -1 for new ones; None: the same codes
+
+        Customers are known by their history alone. An item that was not there at the fit, or had too few buyers, is
+        scored by its text and by how it sells, where the scorer reads them.
+        """
+        vocabulary = self.ledger.vocabulary if codes is None else self.ledger.vocabulary.renumbered(codes)
+        if self.space.sizes != (found := sizes_of(self.name, material, vocabulary)):
+            raise InputError(
+                f"scorers: {self.name} was fitted on text vectors of {self.space.sizes.text_dim} dimensions and is "
+                f"given {found.text_dim}; use the same encoder, or fit again"
+            )
+        return Scorer(self.name, self.config, self.space, self.terms, Ledger(material, vocabulary, origin))
+
+    @torch.no_grad()
+    def scores(self, rows: slice, items: NDArray) -> NDArray[np.float32]:
+        """(B, A) scores of the items for the customers of a slice; higher is better.
+
+        Comparable within a customer. For `linear` the sigmoid is the chance of a purchase within the horizon.
+        """
+        device, ledger = self._device, self.ledger
+        customers = np.arange(ledger.num_customers, dtype=np.int64)[rows]
+        items = np.asarray(items, dtype=np.int64)
+        out = np.empty((len(customers), len(items)), np.float32)
+        column = np.full(ledger.num_items, -1, np.int64)
+        column[items] = np.arange(len(items))
+        vectors, level, trend = (part[tensor(items, device)] for part in (*self._items, self._trend))
+        for start in range(0, len(customers), _CHUNK):
+            past = Past(ledger, customers[start : start + _CHUNK], ledger.origin)
+            u = self.space.customers(past, self._bank)
+            dense = u @ vectors.T + self.terms.of_customers(tensor(past.pace, device)) @ trend.T + level
+            if self.terms.repeats is not None:
+                chosen = column[past.pairs.item] >= 0
+                item = past.pairs.item[chosen]
+                features = tensor(past.pairs.features[chosen], device)
+                again = self.terms.of_pairs(features, self._trend[tensor(item, device)])
+                dense[tensor(past.pairs.row[chosen], device), tensor(column[item], device)] = again
+            out[start : start + _CHUNK] = dense.cpu().numpy()
+        return out
+
+    def recommend(self, rows: slice, k: int, exclude_own: bool = False) -> NDArray[np.int32]:
+        """(B, k) best recommendable items that were sold by the origin, -1 where there are fewer.
+
+        exclude_own  leave out what the customer has bought before
+        Ties go to the lower code.
+        """
+        ledger, material = self.ledger, self.ledger.material
+        allowed = ledger.first_week <= ledger.origin
+        if material.recommendable is not None:
+            allowed = allowed & material.recommendable
+        items = np.flatnonzero(allowed)
+        customers = np.arange(ledger.num_customers, dtype=np.int64)[rows]
+        found = np.full((len(customers), k), -1, np.int32)
+        for start in range(0, len(customers), _CHUNK):
+            some = customers[start : start + _CHUNK]
+            scores = self.scores(slice(int(some[0]), int(some[-1]) + 1), items)
+            for i, customer in enumerate(some):
+                if exclude_own:
+                    own = ledger.item[ledger.indptr[customer] : ledger.indptr[customer + 1]]
+                    scores[i, np.searchsorted(items, own[allowed[own]])] = -np.inf
+                best = _best(scores[i], k)
+                found[start + i, : len(best)] = items[best]
+        return found
+
+    def save(self) -> tuple[dict[str, NDArray], dict[str, Any]]:
+        """Tensors and a JSON-able configuration, from which `load` rebuilds the scorer; no customer's data in them."""
+        vocabulary = self.ledger.vocabulary
+        tensors = {name: value.detach().cpu().numpy().copy() for name, value in _state(self.space, self.terms).items()}
+        tensors |= {"item_row": vocabulary.item_row.copy(), "price_edges": vocabulary.price_edges.copy()}
+        return tensors, {"name": self.name, "scorer": asdict(self.config), "sizes": asdict(self.space.sizes)}
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.space.parameters()).device
+
+    @cached_property
+    def _bank(self) -> Tensor | None:
+        return bank_of(self.ledger.material, self._device)
+
+    @cached_property
+    def _trend(self) -> Tensor:
+        """(I, G)"""
+        everything = np.arange(self.ledger.num_items)
+        return tensor(Trend(self.ledger).features(everything, self.ledger.origin), self._device)
+
+    @cached_property
+    def _items(self) -> tuple[Tensor, Tensor]:
+        """Vectors (I, E) and the term of the trend (I,)."""
+        ledger, device = self.ledger, self._device
+        items = np.arange(ledger.num_items)
+        rows, texts = tensor(ledger.rows(items, ledger.origin), device), tensor(ledger.text, device)
+        with torch.no_grad():
+            blocks = [
+                self.space.items(rows[start : start + _BLOCK], texts[start : start + _BLOCK], self._bank)
+                for start in range(0, max(len(items), 1), _BLOCK)
+            ]
+            return torch.cat(blocks), self.terms.of_items(self._trend)
+
+
+def load(tensors: Mapping[str, NDArray], config: Mapping[str, Any], material: Material, origin: int) -> Scorer:
+    """The scorer that `save` gave, on histories up to the end of week `origin`.
+
+    For a catalogue whose codes have moved, load it with the material of the fit's codes and use `at`. Raises InputError
+    when tensors are missing, of the wrong shape or not finite.
+    """
+    name = config["name"]
+    settings, sizes = config_of(name, **config["scorer"]), Sizes(**config["sizes"])
+    space, terms = kind_of(name).space(settings, sizes), Terms(settings.repeats, settings.trend)
+    wanted = _state(space, terms)
+    for key in (*wanted, "item_row", "price_edges"):
+        found = tensors.get(key)
+        shape = tuple(wanted[key].shape) if key in wanted else None if found is None else found.shape
+        if found is None or found.shape != shape or not np.isfinite(found).all():
+            raise InputError(f"scorers: tensor '{key}' of {name} is missing or damaged; restore the model's folder")
+    for prefix, module in (("space.", space), ("terms.", terms)):
+        own = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+        module.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in own.items()})
+        module.to(choose_device()).eval()
+    vocabulary = Vocabulary(tensors["item_row"], tensors["price_edges"], sizes.num_rows, sizes.num_channels)
+    if sizes != (found_sizes := sizes_of(name, material, vocabulary)):
+        raise InputError(
+            f"scorers: {name} was fitted on text vectors of {sizes.text_dim} dimensions and is given "
+            f"{found_sizes.text_dim}; use the same encoder, or fit again"
+        )
+    return Scorer(name, settings, space, terms, Ledger(material, vocabulary, origin))
+
+
+def sizes_of(name: str, material: Material, vocabulary: Vocabulary) -> Sizes:
+    """Raises InputError when the scorer needs text and there is none."""
+    space = kind_of(name).space
+    if material.text_vectors is None and space.needs_text:
+        raise InputError(f"scorers: {name} reads nothing but text, and there are no text vectors; run embed first")
+    dim = material.text_vectors.shape[1] if material.text_vectors is not None and space.reads_text else 0
+    return Sizes(vocabulary.num_rows, vocabulary.num_channels, dim)
+
+
+def bank_of(material: Material, device: torch.device) -> Tensor | None:
+    """(T, D) text vectors on the device."""
+    if material.text_vectors is None:
+        return None
+    return tensor(material.text_vectors.astype(np.float32), device)
+
+
+def _state(space: Space, terms: Terms) -> dict[str, Tensor]:
+    return {f"space.{k}": v for k, v in space.state_dict().items()} | {
+        f"terms.{k}": v for k, v in terms.state_dict().items()
+    }
+
+
+def _best(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """Places of the k best finite scores, best first, ties to the lower place."""
+    if k < len(scores):
+        border = -np.partition(-scores, k - 1)[k - 1]
+        place = np.flatnonzero(scores >= border)
+    else:
+        place = np.arange(len(scores))
+    place = place[np.argsort(-scores[place], kind="stable")]
+    return place[np.isfinite(scores[place])][:k]

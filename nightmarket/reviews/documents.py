@@ -1,0 +1,111 @@
+"""Reviews and baskets as documents that topics are found in: bags of words with an author and a day."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from nightmarket.histories import Histories
+from nightmarket.reviews import words
+
+LEAST = 20
+"""People whom a group, a topic or a word of a name must have."""
+RAREST, COMMONEST = 0.001, 0.3
+"""Shares of the reviews between which a word's must lie: a rarer one marks no topic, a commoner one no less."""
+RAREST_KIND = 0.005
+"""Share of the baskets from which on a product type counts."""
+MOST_BASKETS = 60_000
+
+
+@dataclass(frozen=True)
+class Documents:
+    """D documents over V words.
+
+    counts  (D, V)  how often a word stands in a document
+    who     (D,)    code of the person; a document of an unknown person is one of its own
+    day     (D,)    days since 1970-01-01, local
+    row     (D,)    which review or basket it is
+    words   V
+    """
+
+    counts: sparse.csr_matrix
+    who: NDArray[np.int64]
+    day: NDArray[np.int32]
+    row: NDArray[np.int64]
+    words: tuple[str, ...]
+
+
+def reviews(texts: Sequence[str], who: NDArray[np.int64], day: NDArray[np.int32]) -> Documents:
+    """Documents of texts, in their order; words of fewer than 20 people are left out, so that no name tells of them."""
+    reader = words.find(texts)
+    code: dict[str, int] = {}
+    cells: Counter[tuple[int, int]] = Counter()
+    for row, text in enumerate(texts):
+        for word in reader.telling(text):
+            cells[row, code.setdefault(word, len(code))] += 1
+    place = np.array(list(cells), np.int64).reshape(-1, 2)
+    number = np.fromiter(cells.values(), np.float32, len(cells))
+    counts = sparse.coo_matrix((number, (place[:, 0], place[:, 1])), shape=(len(texts), len(code))).tocsr()
+    share = counts.getnnz(0) / max(len(texts), 1)
+    kept = np.flatnonzero((people(counts, who) >= LEAST) & (share >= RAREST) & (share <= COMMONEST))
+    known = list(code)
+    return Documents(counts[:, kept], who, day, np.arange(len(texts)), tuple(known[int(i)] for i in kept))
+
+
+def baskets(lines: Histories, kind: NDArray[np.int64], names: Sequence[str], seed: int) -> Documents:
+    """Documents of up to 60,000 baskets, drawn at random, of two product types or more; each type counts once.
+
+    kind   (I,)  code of a product's type, into `names`; -1 for a product without one
+
+    Types of fewer than 20 customers or in fewer than .5% of the baskets are left out.
+    """
+    lines = lines.where(kind[lines.item] >= 0)
+    codes = np.unique(lines.basket)
+    drawn = codes
+    if codes.size > 2 * MOST_BASKETS:  # as many again, for those of one type alone
+        drawn = np.sort(np.random.default_rng(seed).choice(codes, 2 * MOST_BASKETS, replace=False))
+        lines = lines.where(np.isin(lines.basket, drawn))
+    row = np.searchsorted(drawn, lines.basket)
+    shape = (drawn.size, len(names))
+    counts = sparse.coo_matrix((np.ones(len(lines), np.float32), (row, kind[lines.item])), shape=shape).tocsr()
+    counts.data[:] = 1
+    who, day = np.zeros(drawn.size, np.int64), np.zeros(drawn.size, np.int32)
+    who[row], day[row] = lines.customer, lines.day
+    share = counts.getnnz(0) / max(drawn.size, 1)
+    kept = np.flatnonzero((people(counts, who) >= LEAST) & (share >= RAREST_KIND))
+    counts = counts[:, kept]
+    rich = np.random.default_rng(seed).permutation(np.flatnonzero(counts.getnnz(1) >= 2))[:MOST_BASKETS]
+    rich.sort()
+    told = tuple(names[int(i)] for i in kept)
+    return Documents(counts[rich], who[rich], day[rich], drawn[rich].astype(np.int64), told)
+
+
+def kinds(products: pd.DataFrame) -> tuple[NDArray[np.int64], list[str]]:
+    """(I,) codes of the products' types, -1 for none, and the types' names: the last level of the category path, with
+    the level before it in brackets where the last is one word or stands under several."""
+    told = products["type"].fillna("") != ""
+    path = products["department"] + "\n" + products["category"] + "\n" + products["type"]
+    code, paths = pd.factorize(path.where(told))
+    rows = pd.DataFrame([path.split("\n") for path in paths], columns=["department", "category", "type"])
+    last, before = rows["type"].map(_told), rows["category"].map(_told)
+    alone = ~last.duplicated(keep=False) & last.str.contains(" ")
+    named = last.where(alone | (last == before), last + " (" + before + ")")
+    return code.astype(np.int64), named.tolist()
+
+
+def _told(name: str) -> str:
+    """ "FLUID MILK" → "Fluid milk"."""
+    name = name.strip()
+    return name.capitalize() if name.isupper() else name
+
+
+def people(counts: sparse.csr_matrix, who: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(V,) people in whose documents a word stands."""
+    code = np.unique(who, return_inverse=True)[1]
+    table = counts.tocoo()
+    size = max(counts.shape[1], 1)
+    return np.bincount(np.unique(code[table.row].astype(np.int64) * size + table.col) % size, minlength=counts.shape[1])

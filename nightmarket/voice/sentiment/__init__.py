@@ -1,6 +1,0 @@
-"""Is a review praise or complaint? Learnt from the retailer's own ratings."""
-
-from nightmarket.voice.sentiment.choosing import Sentiment, fit
-from nightmarket.voice.sentiment.ratings import Labels, labels
-
-__all__ = ["Labels", "Sentiment", "fit", "labels"]

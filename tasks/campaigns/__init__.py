@@ -1,0 +1,1 @@
+"""What campaigns and launches are made of: people, offers, contacts, texts, exports."""

@@ -1,0 +1,61 @@
+"""What is written for a launch: texts about products that nobody has bought."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pandas as pd
+
+from nightmarket.copywriting.facts import Facts, Product, spoken
+from nightmarket.copywriting.writers import Brief
+from tasks.campaigns import writing
+from tasks.campaigns.briefs import Readers, Shop, kind_of, readers, table_of
+from tasks.campaigns.newcomers import Newcomers
+from tasks.campaigns.tastes import Taste, buyers
+from tasks.models import recommender
+from tasks.pipeline import settings
+
+log = logging.getLogger("nightmarket")
+
+
+def write(found: Newcomers, rows: pd.DataFrame, currency: str, out: Path) -> dict[str, Any]:
+    """Write copy.parquet and decisions.parquet for a launch's contacts; returns their summary.
+
+    rows  of the launch's plan.parquet
+    """
+    manner = cast(writing.Manner, settings.load("compose"))
+    data = recommender.prepared()
+    taste = Taste(data)
+    shop = Shop(manner.shop, currency, manner.locales, manner.channels)
+    placed = rows.fillna({"segment": "other"})
+    taste.group(placed)
+    lexicon = writing.lexicon(table_of(data.products, buyers(data, 4)), found.names)
+    texts = writing.write(list(wanted(placed, found, shop)), taste, lexicon, manner, writing.writer(manner))
+    texts.save(out)
+    return texts.summary(manner)
+
+
+def wanted(rows: pd.DataFrame, found: Newcomers, shop: Shop) -> Iterator[tuple[Brief, str, str]]:
+    """(brief, segment, product) for every segment that hears of a new product, and its channels and languages.
+
+    There is no offer, no reason by buyers and no praise, for nobody has bought it; that it is new is a fact.
+
+    rows  contacts of the launch, a segment for everybody; `offer` the product's name in `found`
+    """
+    marked = readers()
+    at = {name: number for number, name in enumerate(found.names)}
+    for (segment, name), group in rows.groupby(["segment", "offer"], sort=True):
+        row = found.data.products.iloc[found.items[at[name]]]
+        kind = kind_of(row["type"])
+        title = spoken(row["title"], kind)
+        if not title:
+            continue
+        whose = marked.get(str(segment), Readers())
+        new = Product(title, category=kind, price=float(found.price[at[name]]), is_new=True)
+        for channel in shop.channels or tuple(sorted(group["channel"].unique())):
+            for locale in shop.locales:
+                facts = Facts(
+                    locale, shop.name, shop.currency, new, angle=whose.angle, readers=whose.marks.get(locale, ())
+                )
+                yield Brief(f"{segment}|{name}|{channel}|{locale}", channel, facts), str(segment), str(name)

@@ -1,0 +1,183 @@
+"""What is to be written: a brief per group of customers, offer, channel and language, from plan and catalogue."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nightmarket.copywriting.facts import Angle, Facts, Kind, Locale, Offer, Product, spoken
+from nightmarket.copywriting.writers import Brief
+from tasks.files import storage
+
+PLAN = storage.ARTIFACTS / "plan"
+SEGMENTS = storage.ARTIFACTS / "segment" / "segments.json"
+PRAISE = storage.ARTIFACTS / "reviews" / "praise.parquet"
+LEAST = 20
+"""Fewest customers that anything measured is said of."""
+_TRAITS: dict[tuple[str, bool], Angle] = {
+    ("discount", True): "saving",
+    ("discounted", True): "saving",
+    ("price", False): "saving",
+    ("price", True): "quality",
+    ("visits", True): "routine",
+    ("kinds", False): "routine",
+}
+
+
+@dataclass(frozen=True)
+class Shop:
+    """What every text knows of the shop."""
+
+    name: str
+    currency: str
+    locales: tuple[Locale, ...]
+    channels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """Tonight's plan and what its texts are made of.
+
+    rows      plan.parquet; who is in no segment is in "other"
+    summary   summary.json
+    offered   offer → products that it applies to, as rows of `products`
+    products  product_id, title, brand, category, price, num_buyers (last four weeks), name
+    praise    (product_id, locale) → what reviews measurably praise, most mentioned first
+    readers   segment → what marks it
+    """
+
+    rows: pd.DataFrame
+    summary: dict[str, Any]
+    offered: dict[str, pd.DataFrame]
+    products: pd.DataFrame
+    praise: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    readers: dict[str, "Readers"] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Readers:
+    """What marks a segment, in words without a figure.
+
+    marks  locale → a few words each, strongest first
+    """
+
+    angle: Angle = "plain"
+    marks: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def read(products: pd.DataFrame, buyers: np.ndarray) -> Planned:
+    """The plan; `buyers` (I,) is how many customers bought each product in the last four weeks."""
+    table = table_of(products, buyers)
+    offers = storage.read_table(PLAN / "offers.parquet").to_pandas()
+    offered = {str(name): table.loc[group["product_id"]] for name, group in offers.groupby("offer", sort=True)}
+    rows = storage.read_table(PLAN / "plan.parquet").to_pandas().fillna({"segment": "other"})
+    return Planned(rows, storage.read_json(PLAN / "summary.json"), offered, table, praise(), readers())
+
+
+def table_of(products: pd.DataFrame, buyers: np.ndarray) -> pd.DataFrame:
+    """The products by product_id, with num_buyers and the name that a text calls them by."""
+    names = [
+        spoken(title, kind_of(kind), "")
+        for title, kind in zip(products["title"].tolist(), products["type"].tolist(), strict=True)
+    ]
+    return products.assign(num_buyers=buyers, name=names).set_index("product_id", drop=False)
+
+
+def of_segments(
+    planned: Planned, shop: Shop, favourites: dict[tuple[str, str], str]
+) -> Iterator[tuple[Brief, str, str]]:
+    """(brief, segment, offer) for every group of at least LEAST customers in the plan that gets an offer.
+
+    favourites  (segment, offer) → product_id that stands in the foreground
+    """
+    offers = {offer["name"]: offer for offer in planned.summary["offers"]}
+    groups = planned.rows.groupby(["segment", "offer"], sort=True)
+    for (segment, name), group in groups:
+        if group["customer_id"].nunique() < LEAST or name not in planned.offered:
+            continue
+        product = planned.products.loc[favourites[str(segment), str(name)]]
+        channels = shop.channels or tuple(sorted(group["channel"].unique()))
+        for channel in channels:
+            for locale in shop.locales:
+                facts = facts_of(planned, offers[name], product, shop, locale, str(segment))
+                yield Brief(f"{segment}|{name}|{channel}|{locale}", channel, facts), str(segment), str(name)
+
+
+def facts_of(
+    planned: Planned, offer: dict[str, Any], product: pd.Series, shop: Shop, locale: Locale, segment: str = ""
+) -> Facts:
+    """What a text about an offer may say, with one of its products in the foreground; segment: "" for one customer."""
+    told, start = offer["told"], date.fromisoformat(planned.summary["campaign"]["start"])
+    kind: Kind = offer["kind"]
+    name = str(product["name"])
+    terms = Offer(
+        kind,
+        kind_of(told["scope"]) if "scope" in told else name,
+        start,
+        start + timedelta(planned.summary["campaign"]["days"] - 1),
+        percent=told.get("percent"),
+        amount=told.get("amount"),
+        threshold=told.get("threshold"),
+        gift=told.get("gift"),
+        code=told.get("code"),
+    )
+    num, whose = int(product["num_buyers"]), planned.readers.get(segment, Readers())
+    return Facts(
+        locale,
+        shop.name,
+        shop.currency,
+        Product(name, category=kind_of(product["type"])),
+        terms,
+        reason=_reason(num, locale) if num >= LEAST else "",
+        praise=planned.praise.get((str(product["product_id"]), locale), ()),
+        angle=whose.angle,
+        readers=whose.marks.get(locale, ()),
+    )
+
+
+def praise() -> dict[tuple[str, str], tuple[str, ...]]:
+    """(product_id, locale) → what reviews measurably praise, most mentioned first; empty without reviews."""
+    if not PRAISE.exists():
+        return {}
+    table = storage.read_table(PRAISE).to_pandas().sort_values(["num_mentions", "aspect"], ascending=[False, True])
+    return {
+        (str(product), locale): tuple(dict.fromkeys(words))
+        for locale in ("en", "zh")
+        for product, words in table.dropna(subset=[locale]).groupby("product_id", sort=False)[locale]
+    }
+
+
+def tellable(offer: dict[str, Any]) -> str | None:
+    """Why nothing can be written about an offer; None where something can."""
+    if offer["kind"] == "gift" and "gift" not in offer["told"]:
+        return f"offer '{offer['name']}': its gift has no name; give one in params.yaml: plan.offers: gift"
+    return None
+
+
+def _reason(num: int, locale: Locale) -> str:
+    return f"近 4 周有 {num:,} 位顾客买过" if locale == "zh" else f"bought by {num:,} customers in the last 4 weeks"
+
+
+def kind_of(name: str | None) -> str:
+    """A kind of product as people write it: the catalogue's capitals are lowered."""
+    text = (name or "").strip()
+    return text.lower() if text.isupper() else text
+
+
+def readers() -> dict[str, Readers]:
+    """What marks each segment, and the angle that follows from its strongest trait that has one."""
+    if not SEGMENTS.exists():
+        return {}
+    found = {}
+    for segment in storage.read_json(SEGMENTS)["segments"]:
+        traits = segment.get("traits", [])
+        angles = [_TRAITS.get((trait["feature"], trait["difference"] > 0)) for trait in traits]
+        marks = {
+            locale: tuple(trait[locale] for trait in traits[:3] if not any(c.isdigit() for c in trait[locale]))
+            for locale in ("en", "zh")
+        }
+        found[str(segment["segment"])] = Readers(next((one for one in angles if one), "plain"), marks)
+    return found

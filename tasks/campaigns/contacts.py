@@ -1,0 +1,75 @@
+"""The files of a plan of contacts, the same for a campaign and for a launch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from nightmarket.delivery.campaign import Contacts
+from nightmarket.delivery.holdout import HOLDOUT, SEND
+from tasks.files import storage
+
+PLAN = pa.schema(
+    [(name, pa.string()) for name in ("customer_id", "segment", "offer", "offer_kind", "channel")]
+    + [("day", pa.date32()), ("slot", pa.string())]
+    + [(name, pa.float32()) for name in ("probability", "expected_value", "cost", "expected_profit")]
+    + [("propensity", pa.float64()), ("arm", pa.string())]
+)
+ELIGIBLE = pa.schema([("customer_id", pa.string()), ("arm", pa.string()), ("propensity", pa.float64())])
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the codes of contacts stand for.
+
+    customer_id, segment  (C,)
+    offers                (name, kind) of each
+    start                 day 0
+    """
+
+    customer_id: NDArray[Any]
+    segment: NDArray[Any]
+    offers: Sequence[tuple[str, str]]
+    channels: Sequence[str]
+    slots: Sequence[str]
+    start: date
+
+
+def rows(contacts: Contacts, names: Names, holdout: float) -> pd.DataFrame:
+    """plan.parquet. holdout: the share that was kept back."""
+    offer = np.array([name for name, _ in names.offers], object)
+    kind = np.array([kind for _, kind in names.offers], object)
+    return pd.DataFrame(
+        {
+            "customer_id": names.customer_id[contacts.customer],
+            "segment": names.segment[contacts.customer],
+            "offer": offer[contacts.offer],
+            "offer_kind": kind[contacts.offer],
+            "channel": np.array(list(names.channels), object)[contacts.channel],
+            "day": np.array([names.start + timedelta(days) for days in contacts.day.tolist()], object),
+            "slot": np.array(list(names.slots), object)[contacts.slot],
+            "probability": contacts.probability,
+            "expected_value": contacts.value,
+            "cost": contacts.cost,
+            "expected_profit": contacts.profit,
+            "propensity": np.where(contacts.sent, 1 - holdout, holdout),
+            "arm": np.where(contacts.sent, SEND, HOLDOUT).astype(object),
+        }
+    )
+
+
+def write(folder: Path, plan: pd.DataFrame, ids: NDArray[Any], held: NDArray[np.bool_], holdout: float) -> None:
+    """plan.parquet, and eligible.parquet: the arm of everybody who could have been contacted, and its probability.
+
+    ids, held  (E,)  customer_id, and who is kept back
+    """
+    storage.write_table(pa.Table.from_pandas(plan, PLAN, preserve_index=False), folder / "plan.parquet")
+    arms = {"customer_id": ids.tolist(), "arm": np.where(held, HOLDOUT, SEND).tolist()}
+    propensity = np.where(held, holdout, 1 - holdout)
+    storage.write_table(pa.table(arms | {"propensity": propensity}, schema=ELIGIBLE), folder / "eligible.parquet")

@@ -1,0 +1,160 @@
+"""Hand an approved plan of contacts to mail and ad tools: exports/NAME/ in the checkout. A step: people carry it away.
+
+reads   a folder with plan.parquet, eligible.parquet and summary.json, as `plan` and `launch` write them, and
+        copy.parquet, as `compose` does
+writes  exports/NAME   send.csv, send.parquet      what goes out, and to whom
+                       copy.csv, copy.parquet      its texts, where there are any
+                       holdout.csv, holdout.parquet   what those kept back would have got, with propensities
+                       eligible.parquet               the arm of everybody who could have been contacted
+                       summary.json, receipt.json
+
+The folder appears whole or not at all, and an exported name is never written over.
+"""
+
+import datetime
+import hashlib
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pcsv
+
+from nightmarket.contracts import InputError
+from tasks.files import storage
+
+PLAN, ELIGIBLE, SUMMARY = "plan.parquet", "eligible.parquet", "summary.json"
+FILES = (PLAN, ELIGIBLE, SUMMARY)
+TEXTS = "copy.parquet"
+SEND, HOLDOUT = "send", "holdout"
+NAME = r"^[0-9A-Za-z一-鿿][0-9A-Za-z一-鿿_-]{0,59}$"
+"""Letters, digits, Chinese characters, - and _; the first one is no sign. Nothing that a path could be made of."""
+
+FIRST = ("customer_id", "channel", "day", "slot", "offer", "offer_kind", "segment")
+"""What a mail tool asks for comes first in a file."""
+
+NEEDED = (*FIRST, "probability", "expected_value", "cost", "expected_profit", "propensity", "arm")
+FORMULA = r"^(\s*[=+\-@＝＋－＠]|[\t\r\n])"
+"""What a spreadsheet takes for the beginning of a formula (OWASP: CSV injection)."""
+
+BOM = b"\xef\xbb\xbf"
+
+
+def check_name(name: str) -> None:
+    """InputError for a name that a path could be made of."""
+    if not re.fullmatch(NAME, name):
+        raise InputError("name: letters, digits, - and _ only (Chinese characters too), 1 to 60, no sign at the start")
+
+
+def folder(home: Path, name: str) -> Path:
+    """Where a name is exported to; InputError for a name that is no plain name, or that was exported before."""
+    check_name(name)
+    target = home / "exports" / name
+    if target.exists():
+        raise InputError(f"name: exports/{name} is there already, and nothing is written over; choose another name")
+    return target
+
+
+def digest(planned: Path) -> str:
+    """SHA-256 over the plan's files and its texts: what was approved is what is exported."""
+    found = hashlib.sha256()
+    for name in (*FILES, *([TEXTS] if (planned / TEXTS).exists() else [])):
+        try:
+            found.update(hashlib.sha256((planned / name).read_bytes()).digest())
+        except FileNotFoundError:
+            raise InputError(f"{planned / name} is missing; plan again") from None
+    return found.hexdigest()
+
+
+def read(planned: Path) -> pa.Table:
+    """The plan's rows, what a mail tool asks for first.
+
+    Raises InputError for a missing column, an unknown arm, or a customer who is to be sent to and held out: what is
+    learned from the holdout would be wrong.
+    """
+    table = storage.read_table(planned / PLAN)
+    if missing := [name for name in NEEDED if name not in table.column_names]:
+        raise InputError(f"{PLAN} has no column {', '.join(missing)}; plan again")
+    arms = set(pc.unique(table["arm"]).to_pylist())
+    if not arms <= {SEND, HOLDOUT}:
+        raise InputError(f"{PLAN}: arm is {SEND} or {HOLDOUT}; there are {len(arms - {SEND, HOLDOUT})} other values")
+    held = table.filter(pc.equal(table["arm"], HOLDOUT))["customer_id"]
+    sent = table.filter(pc.equal(table["arm"], SEND))["customer_id"]
+    everybody = storage.read_table(planned / ELIGIBLE, ["customer_id", "arm"])
+    kept = everybody.filter(pc.equal(everybody["arm"], HOLDOUT))["customer_id"]
+    held = pa.chunked_array([*held.chunks, *kept.chunks], pa.string())
+    both = pc.sum(pc.is_in(pc.unique(sent), value_set=held.combine_chunks())).as_py() or 0
+    if both:
+        raise InputError(f"{PLAN}: {both} customers are in the holdout and are sent to; plan again")
+    rest = [name for name in table.column_names if name not in FIRST]
+    return table.select([*FIRST, *rest])
+
+
+def export(planned: Path, home: Path, name: str, *, approved: str, receipt: Mapping[str, Any], excel: bool) -> Path:
+    """Write exports/NAME from the plan with the digest `approved`; returns the folder.
+
+    receipt   who approved, when and what; the files with their rows and SHA-256 are added
+    excel     a byte-order mark before the CSV's UTF-8, without which Excel garbles Chinese
+
+    Raises InputError when the plan is not the one that was approved, or the name is taken.
+    """
+    target = folder(home, name)
+    if digest(planned) != approved:
+        raise InputError("the plan changed after it was approved, so it is not exported; plan and approve again")
+    table = read(planned)
+    with storage.whole_folder(target) as draft:
+        files: dict[str, dict[str, Any]] = {}
+        for arm in (SEND, HOLDOUT):
+            rows = table.filter(pc.equal(table["arm"], arm))
+            rows = rows.drop_columns("arm") if arm == SEND else rows
+            storage.write_table(rows, draft / f"{arm}.parquet")
+            write_csv(rows, draft / f"{arm}.csv", excel)
+            files |= {f"{arm}{suffix}": {"rows": rows.num_rows} for suffix in (".csv", ".parquet")}
+        if (planned / TEXTS).exists():
+            texts = storage.read_table(planned / TEXTS)
+            storage.write_table(texts, draft / TEXTS)
+            write_csv(texts, draft / "copy.csv", excel)
+            files |= {file: {"rows": texts.num_rows} for file in (TEXTS, "copy.csv")}
+        for file in (ELIGIBLE, SUMMARY):
+            shutil.copyfile(planned / file, draft / file)
+            files[file] = {}
+        for file, facts in files.items():
+            facts["sha256"] = hashlib.sha256((draft / file).read_bytes()).hexdigest()
+        written = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        more = {"name": name, "exported_at": written, "plan_sha256": approved, "files": files, **_key(home)}
+        storage.write_json({**receipt, **more}, draft / "receipt.json")
+    return target
+
+
+def _key(home: Path) -> dict[str, str]:
+    """Which key the customers' names are under, as the last night's snapshot says."""
+    about = home / storage.RAW / "snapshot.json"
+    return {"key_id": storage.read_json(about)["key_id"]} if about.exists() else {}
+
+
+def write_csv(table: pa.Table, path: Path, excel: bool) -> None:
+    """UTF-8, dates as YYYY-MM-DD, hours as 09:00-12:00 (9-12 would become a date), text that would be run escaped."""
+    columns = {name: _escaped(table[name]) for name in table.column_names}
+    if "slot" in columns:
+        columns["slot"] = _hours(columns["slot"])
+    with path.open("wb") as file:
+        file.write(BOM * excel)
+        pcsv.write_csv(pa.table(columns), file)
+
+
+def _hours(slots: pa.ChunkedArray) -> pa.ChunkedArray:
+    for pattern, instead in ((r"^(\d)-", r"0\1-"), (r"-(\d)$", r"-0\1"), (r"^(\d\d)-(\d\d)$", r"\1:00-\2:00")):
+        slots = pc.replace_substring_regex(slots, pattern, instead)
+    return slots
+
+
+def _escaped(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Text that would be a formula gets an apostrophe in front; numbers and dates stay."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return column
+    return pc.if_else(pc.match_substring_regex(column, FORMULA), pc.binary_join_element_wise("'", column, ""), column)

@@ -1,0 +1,167 @@
+"""The offers of a campaign: those that params.yaml names, or the past ones that most people responded to."""
+
+from collections import Counter
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from nightmarket.contracts import InputError
+from nightmarket.delivery.offers import Terms
+from nightmarket.response import Market
+from tasks.files import storage
+
+OFFERS = storage.ARTIFACTS / "validate" / "clean" / "offers.parquet"
+LEVELS = ("department", "category", "type")
+Positive = Annotated[float, Field(gt=0)]
+
+
+class OfferSettings(BaseModel):
+    """One offer: what it is called, what it applies to, and what it costs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, max_length=80, description="as people know it")
+    kind: Literal["discount", "threshold", "gift", "coupon"] = Field(description="kind of offer")
+    category: str | None = Field(None, description="beginning of a category path, levels joined by ' > '")
+    products: tuple[str, ...] = Field((), description="product ids, instead of a category")
+    discount: float | None = Field(None, gt=0, lt=1, description="share of the price that is waived")
+    threshold: Positive | None = Field(None, description="spend from which it holds, currency")
+    gift_cost: Positive | None = Field(None, description="cost of the gift, currency")
+    amount: Positive | None = Field(None, description="what a customer saves, currency, where that is a fixed sum")
+    cost: Positive | None = Field(None, description="fixed cost of one redemption, currency; null: the amount")
+    gift: str | None = Field(None, min_length=1, max_length=60, description="the gift, as customers know it")
+    code: str | None = Field(None, pattern="^[A-Za-z0-9-]{2,20}$", description="what has to be typed in or shown")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        needs = {
+            "discount": ("a discount", self.discount),
+            "threshold": ("a threshold", self.threshold and (self.discount or self.fixed or self.gift_cost)),
+            "gift": ("a gift_cost", self.gift_cost),
+            "coupon": ("an amount, a cost or a discount", self.fixed or self.discount),
+        }
+        what, given = needs[self.kind]
+        if not given:
+            more = ", and with it a discount, amount, cost or gift_cost" if self.kind == "threshold" else ""
+            raise ValueError(f"an offer of kind {self.kind} needs {what}{more}")
+        if bool(self.category) == bool(self.products):
+            raise ValueError("name either a category or products that the offer applies to")
+        if self.discount and self.amount:
+            raise ValueError("an offer waives either a discount or an amount")
+        return self
+
+    @property
+    def fixed(self) -> float | None:
+        """Cost of one redemption that is no gift, where it is fixed."""
+        return self.cost or self.amount
+
+
+def named(offers: tuple[OfferSettings, ...], products: pd.DataFrame) -> list[Terms]:
+    """The offers of params.yaml with their items; InputError, naming the key, for a name given twice, and for an
+    unknown category or product."""
+    found: list[Terms] = []
+    for at, offer in enumerate(offers):
+        key = f"params.yaml: plan.offers.{at}"
+        if offer.name in {other.name for other in found}:
+            raise InputError(f"{key}.name: '{offer.name}' is given twice; every offer needs a name of its own")
+        items = _of_products(offer.products, products, key) if offer.products else _under(offer.category, products, key)
+        cost = offer.gift_cost or offer.fixed
+        found.append(Terms(offer.name, offer.kind, items, None if cost else offer.discount, offer.threshold, cost))
+    return found
+
+
+def _of_products(names: tuple[str, ...], products: pd.DataFrame, key: str) -> NDArray[np.int32]:
+    on_sale = products.loc[products["recommendable"]].set_index("product_id")["item"]
+    unknown = [name for name in names if name not in on_sale.index]
+    if unknown:
+        raise InputError(
+            f"{key}.products: {len(unknown)} of {len(names)} are no recommendable products, first '{unknown[0]}'; "
+            "see artifacts/prepare/products.parquet"
+        )
+    return np.unique(on_sale[list(names)].to_numpy(np.int32))
+
+
+def _under(path: str | None, products: pd.DataFrame, key: str) -> NDArray[np.int32]:
+    parts = [part.strip() for part in (path or "").split(">")]
+    inside = products["recommendable"].to_numpy(bool).copy()
+    for level, part in zip(LEVELS, parts[:2], strict=False):
+        inside &= (products[level] == part).to_numpy()
+    if len(parts) > 2:  # the last level on file is the finest there is
+        inside &= (products[LEVELS[2]] == parts[-1]).to_numpy()
+    if not inside.any():
+        raise InputError(
+            f"{key}.category: no recommendable product under '{path}'; write the path as in products.category, "
+            "levels joined by ' > '"
+        )
+    return products.loc[inside, "item"].to_numpy(np.int32)
+
+
+def past(market: Market, kind: str, most: int, discount: float) -> list[Terms]:
+    """The offers of past campaigns with most responses; where none is on file by offer, those of the last campaign of
+    the kind. An offer without a cost on file waives `discount`."""
+    taken: Counter[str] = Counter()
+    items: dict[str, NDArray[np.int32]] = {}
+    for campaign, place in zip(market.answers.campaign.tolist(), market.answers.offer.tolist(), strict=True):
+        if place >= 0:
+            taken[market.campaigns[campaign].offers[place].offer_id] += 1
+    for campaign_ in market.campaigns:
+        items |= {offer.offer_id: offer.items for offer in campaign_.offers if offer.items.size}
+    names = [name for name, _ in sorted(taken.items(), key=lambda pair: (-pair[1], pair[0])) if name in items]
+    if not names:
+        last = next((one for one in reversed(market.campaigns) if one.kind == kind and one.offers), None)
+        names = [offer.offer_id for offer in last.offers if offer.items.size] if last else []
+    costs = _costs(names[:most])
+    return [
+        Terms(name, "coupon", items[name], None if name in costs else discount, None, costs.get(name))
+        for name in names[:most]
+    ]
+
+
+def _costs(names: list[str]) -> dict[str, float]:
+    """offer_id → mean cost of one redemption, where there is one on file."""
+    if not names or not OFFERS.exists():
+        return {}
+    table = storage.read_table(OFFERS, columns=["offer_id", "cost"]).to_pandas()
+    known = table[table["cost"].notna() & table["offer_id"].isin(names)]
+    return {str(name): float(cost) for name, cost in known.groupby("offer_id")["cost"].mean().items()}
+
+
+def described(terms: Terms, products: pd.DataFrame, named: OfferSettings | None = None) -> dict[str, Any]:
+    """An offer for the summary; `mostly` is the type that most of its products have, `told` what a customer may be
+    told of it. Terms that are assumed, those of past offers without any on file, are not told."""
+    usual = Counter(products["type"].to_numpy()[terms.items].tolist()).most_common(1)
+    return {
+        "name": terms.name,
+        "kind": terms.kind,
+        "discount": terms.discount,
+        "threshold": terms.threshold,
+        "cost": terms.cost,
+        "num_products": int(terms.items.size),
+        "mostly": usual[0][0] if usual else None,
+        "told": _told(named),
+    }
+
+
+def _told(offer: OfferSettings | None) -> dict[str, Any]:
+    if offer is None:
+        return {}
+    terms = {
+        "scope": offer.category.split(">")[-1].strip() if offer.category else None,
+        "percent": offer.discount and round(100 * offer.discount, 6),
+        **offer.model_dump(include={"amount", "threshold", "gift", "code"}),
+    }
+    return {name: value for name, value in terms.items() if value is not None}
+
+
+def products_of(offers: list[Terms], products: pd.DataFrame) -> pa.Table:
+    """Which products each offer applies to: offer, product_id."""
+    ids = products["product_id"].to_numpy()
+    owner = np.repeat(np.arange(len(offers)), [offer.items.size for offer in offers])
+    items = np.concatenate([offer.items for offer in offers]) if offers else np.zeros(0, np.int32)
+    names = np.array([offer.name for offer in offers], object)
+    found = {"offer": names[owner].tolist(), "product_id": ids[items].tolist()}
+    return pa.table(found, schema=pa.schema([("offer", pa.string()), ("product_id", pa.string())]))

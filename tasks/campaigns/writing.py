@@ -1,0 +1,188 @@
+"""How texts are written and kept, for a plan as for a launch: writer, guard, the best distinct ones, the record."""
+
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+from nightmarket.contracts import InputError
+from nightmarket.copywriting.choosing import best_distinct, whole
+from nightmarket.copywriting.composing import Composed, Decision, compose
+from nightmarket.copywriting.facts import Locale
+from nightmarket.copywriting.guard import Lexicon
+from nightmarket.copywriting.phrases import vocabulary
+from nightmarket.copywriting.variety import distinct, self_bleu
+from nightmarket.copywriting.writers import Brief, TemplateWriter, Writer
+from nightmarket.copywriting.writers.prompt import as_data
+from tasks.campaigns.tastes import Taste
+from tasks.files import storage
+from tasks.pipeline.settings import StageSettings
+
+KEY = "NIGHTMARKET_WRITER_KEY"
+"""Environment variable with the key of the writer's server."""
+COPY = pa.schema(
+    [(name, pa.string()) for name in ("brief", "segment", "offer", "channel", "locale")]
+    + [("place", pa.int32())]
+    + [(name, pa.string()) for name in ("form", "text", "writer")]
+    + [("nearness", pa.float32())]
+)
+DECISIONS = pa.schema(
+    [("brief", pa.string()), ("writer", pa.string()), ("number", pa.int32()), ("fate", pa.string())]
+    + [(name, pa.string()) for name in ("form", "rule", "what")]
+)
+log = logging.getLogger("nightmarket")
+Wanted = tuple[Brief, str, str]
+"""A brief, and the segment and offer that it is for."""
+
+
+class ServerSettings(BaseModel):
+    """An OpenAI-compatible server; its key comes from the environment alone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = Field(description="address up to /v1")
+    model: str = Field(min_length=1, description="name of the model there")
+    timeout: float = Field(30.0, gt=0, le=600, description="seconds of one request")
+    retries: int = Field(3, ge=0, le=10, description="further tries after 429, 5xx and time-outs")
+    per_minute: int = Field(600, ge=1, description="requests a minute at most")
+
+
+class Manner(StageSettings):
+    """Who writes, in which languages, and how much."""
+
+    seed: int = Field(17, ge=0, description="seed of the phrases' order and of a model's draws")
+    shop: str = Field("Our shop", min_length=1, max_length=40, description="what the shop is called in a text")
+    locales: tuple[Locale, ...] = Field(("en",), min_length=1, description="languages: en, zh")
+    channels: tuple[Literal["push", "sms", "email", "banner"], ...] = Field(
+        (), description="channels to write for; empty: those that the plan uses"
+    )
+    writer: Literal["template", "transformers", "openai"] = Field(
+        "template", description="who writes; template: no model"
+    )
+    model: str | None = Field(None, description="folder or hub id of a causal language model, for writer: transformers")
+    server: ServerSettings | None = Field(None, description="url, model, timeout, retries, per_minute, for openai")
+    num_written: int = Field(12, ge=1, le=100, description="messages that are written per brief")
+    num_kept: int = Field(3, ge=1, le=20, description="best distinct messages that are kept of them")
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What was written.
+
+    wanted    briefs, as they were asked for
+    composed  the same in order, with what may be sent
+    record    every decision of the guard
+    rows      of copy.parquet
+    """
+
+    wanted: list[Wanted]
+    composed: list[Composed]
+    record: list[Decision]
+    rows: list[dict[str, Any]]
+
+    def save(self, out: Path) -> None:
+        """Write copy.parquet and decisions.parquet."""
+        storage.write_table(pa.Table.from_pylist(self.rows, COPY), out / "copy.parquet")
+        storage.write_table(pa.Table.from_pylist(_recorded(self.record), DECISIONS), out / "decisions.parquet")
+
+    def summary(self, manner: Manner, notes: Iterable[str] = ()) -> dict[str, Any]:
+        """Counts, variety, the facts of each brief, and what could not be written."""
+        fates = Counter((one.writer, one.fate) for one in self.record)
+        rules = Counter(rule for one in self.record for rule in {violation.rule for _, violation in one.rules})
+        silent = [one.brief.key for one in self.composed if not one.messages]
+        told = list(notes)
+        if silent:
+            told.append(f"for {len(silent)} briefs nothing fits the channel's length, first {silent[0]}")
+        texts = [row["text"] for row in self.rows]
+        num = len(self.composed)
+        return {
+            "writer": manner.writer,
+            "shop": manner.shop,
+            "num_briefs": num,
+            "num_without_text": len(silent),
+            "num_by_template_instead": sum(one.writer != manner.writer and bool(one.messages) for one in self.composed),
+            "num_texts": len(texts),
+            "fates": [{"writer": name, "fate": fate, "num": count} for (name, fate), count in sorted(fates.items())],
+            "rules": dict(sorted(rules.items())),
+            "variety": {"distinct_2": distinct(texts, 2), "self_bleu": self_bleu(texts[:500])},
+            "facts": {brief.key: as_data(brief.facts) for brief, _, _ in self.wanted},
+            "notes": told,
+            "words": f"{len(texts)} texts for {num - len(silent)} of {num} briefs",
+        }
+
+
+def write(wanted: Sequence[Wanted], taste: Taste, lexicon: Lexicon, manner: Manner, by: Writer) -> Texts:
+    """Texts for every brief, checked; the best distinct ones by what the segment buys."""
+    started = time.perf_counter()
+    asked = [brief for brief, _, _ in wanted]
+    composed, record = compose(asked, by, lexicon, manner.num_written, manner.seed)
+    log.info("%d briefs, %s wrote and was checked in %.1f s", len(asked), manner.writer, time.perf_counter() - started)
+    return Texts(list(wanted), composed, record, _ordered(wanted, composed, taste, manner.num_kept))
+
+
+def writer(manner: Manner) -> Writer:
+    """The writer that is asked for; InputError, naming the key, where it lacks its model or server."""
+    if manner.writer == "transformers":
+        from nightmarket.copywriting.writers.local import LocalWriter
+
+        if manner.model is None:
+            raise InputError("params.yaml: compose.model: name the folder or hub id of a causal language model")
+        return LocalWriter(manner.model, manner.seed)
+    if manner.writer == "openai":
+        from nightmarket.copywriting.writers.server import Server, ServerWriter
+
+        if manner.server is None:
+            raise InputError("params.yaml: compose.server: give the url and the model of an OpenAI-compatible server")
+        return ServerWriter(Server(**manner.server.model_dump(), key=os.environ.get(KEY, "")), manner.seed)
+    return TemplateWriter(manner.seed)
+
+
+def lexicon(products: pd.DataFrame, more: Iterable[str] = ()) -> Lexicon:
+    """Names of the catalogue: `products` with name, brand, type and category, and names beside it."""
+    names = pd.concat([products[column] for column in ("name", "brand", "type", "category")])
+    return Lexicon([*names.dropna().unique().tolist(), *more], vocabulary())
+
+
+def _ordered(wanted: Sequence[Wanted], composed: list[Composed], taste: Taste, num: int) -> list[dict[str, Any]]:
+    """Rows of copy.parquet: the best distinct messages of each brief, nearest to what the group buys first."""
+    from nightmarket.encoding import load_encoder
+
+    if not any(one.messages for one in composed):
+        return []
+    texts = list(dict.fromkeys(whole(message) for one in composed for message in one.messages))
+    encoder = load_encoder(str(storage.CHAMPION / "finetune" / "encoder"), "auto")
+    vector = dict(zip(texts, encoder.encode(texts), strict=True))
+    tastes = taste.vectors()
+    rows = []
+    for (brief, segment, offer), one in zip(wanted, composed, strict=True):
+        near = np.array([vector[whole(message)] @ tastes[segment] for message in one.messages], dtype=np.float32)
+        head = {"brief": brief.key, "segment": segment, "offer": offer, "channel": brief.channel}
+        for place, at in enumerate(best_distinct(one.messages, near, num), 1):
+            rows += [
+                head
+                | {"locale": brief.facts.locale, "place": place, "form": form, "text": text}
+                | {"writer": one.writer, "nearness": float(near[at])}
+                for form, text in one.messages[at].items()
+            ]
+    return rows
+
+
+def _recorded(record: list[Decision]) -> list[dict[str, Any]]:
+    """Rows of decisions.parquet; a message that passed as it was has one row without a rule."""
+    rows = []
+    for one in record:
+        head = {"brief": one.brief, "writer": one.writer, "number": one.number, "fate": one.fate}
+        found: list[tuple[Any, Any, Any]] = [(form, violation.rule, violation.what) for form, violation in one.rules]
+        rows += [
+            head | {"form": form, "rule": rule, "what": what} for form, rule, what in found or [(None, None, None)]
+        ]
+    return rows

@@ -1,0 +1,1 @@
+"""Models brought to life on prepared tables, and what their training keeps between nights."""

@@ -1,0 +1,127 @@
+"""The first part of `finetune` where the encoder itself learns: contrastive training on pairs of texts.
+
+The towers come after it, on the vectors of the encoder that it leaves.
+"""
+
+import logging
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from nightmarket.contracts import InputError
+from nightmarket.encoding.encoder import Encoder, log_progress
+from nightmarket.encoding.ranks import Ranks
+from nightmarket.retrieval.pairs.adapters import Learner, Method
+from nightmarket.retrieval.pairs.fitting import History, fit
+from nightmarket.retrieval.pairs.mining import bought_together
+from nightmarket.retrieval.pairs.sampling import PairSampler
+from nightmarket.retrieval.pairs.training import Material, PairConfig, PairTrainer, encode_all
+from tasks.files.checkpoints import Checkpoint
+from tasks.models.shop import Shop, horizon
+
+log = logging.getLogger("nightmarket")
+
+Tensors = dict[str, np.ndarray]
+State = tuple[Tensors, Tensors, History]
+
+
+class PairSettings(BaseModel):
+    """Contrastive training of the encoder; what is not here is as in `finetune`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int = Field(600, ge=1, le=1_000_000, description="training steps")
+    batch_size: int = Field(128, ge=2, le=65536, description="pairs of a step")
+    learning_rate: float = Field(2e-5, gt=0, description="of AdamW; adapters want about ten times as much")
+    temperature: float = Field(0.05, gt=0, le=10, description="cosines are divided by it")
+    hard_negatives: int = Field(1, ge=0, le=16, description="mined texts beside each pair; 0 mines none")
+    epoch: int = Field(
+        200, ge=1, description="steps after which all texts are encoded, to judge the encoder and mine hard negatives"
+    )
+    chunk: int = Field(512, ge=1, description="texts that go through the encoder at once; lower it where memory ends")
+    average: float | None = Field(None, gt=0, lt=1, description="decay of a moving average of the weights; null: none")
+    lora_rank: int = Field(16, ge=1, le=1024, description="rank of the adapters")
+    lora_alpha: int = Field(32, ge=1, description="the adapters' part is multiplied by lora_alpha / lora_rank")
+
+
+def learn(
+    settings: Any,
+    encoder: Encoder,
+    frozen: np.ndarray,
+    dtype: torch.dtype,
+    shop: Shop,
+    checkpoint: Checkpoint,
+    ranks: Ranks,
+) -> tuple[Encoder | None, np.ndarray, History]:
+    """The trained encoder, vectors float32 [T, D] of all texts by it, and how training went.
+
+    settings  of `finetune`
+    frozen    float32 [T, D] of all texts by the encoder before training
+    encoder   in float32; its copy is trained
+    dtype     precision of matrix products, and of the encoder that is given back
+
+    The encoder is None, and the vectors are empty, where nothing was there to learn from or nothing got better.
+    """
+    material = _material(settings, encoder, shop)
+    if not material.sampler.usable:
+        log.info("finetune: pairs: nobody bought two products within the horizon before the cut; nothing is trained")
+        return None, np.zeros((0, 0), np.float32), {"num_steps": 0, "best_step": 0, "note": "nothing to learn from"}
+    chosen: PairSettings = settings.pairs
+    method: Method = settings.method
+    learner = Learner(encoder, method, dtype, chosen.lora_rank, chosen.lora_alpha, settings.seed)
+    both = settings.model_dump() | chosen.model_dump()
+    config = PairConfig(**{name: both[name] for name in PairConfig.__dataclass_fields__})
+    trainer = PairTrainer(config, learner, material, shop.texts, ranks)
+    try:
+        best, history = fit(
+            trainer,
+            shop.judge("finetune"),
+            frozen,
+            checkpoint_every=settings.checkpoint_every,
+            patience=settings.patience,
+            save=lambda *state: save(checkpoint, state) if ranks.first else None,
+            resumed=load(checkpoint),
+        )
+    except InputError:
+        checkpoint.remove()
+        raise
+    if not history["best_step"]:
+        return None, np.zeros((0, 0), np.float32), history
+    trained = learner.plain(best)
+    vectors = encode_all(trained, shop.texts, ranks, log_progress(log, "finetune: trained encoder"))
+    return trained, vectors.astype(np.float16).astype(np.float32), history
+
+
+def save(checkpoint: Checkpoint, state: State) -> None:
+    """Keep what training depends on, the best weights, and the history."""
+    now, best, history = state
+    tensors = {f"state/{name}": value for name, value in now.items()}
+    checkpoint.save(tensors | {f"best/{name}": value for name, value in best.items()}, history)
+
+
+def load(checkpoint: Checkpoint) -> State | None:
+    """What `save` was given last."""
+    found = checkpoint.load()
+    if found is None:
+        return None
+    parts: dict[str, Tensors] = {"state": {}, "best": {}}
+    for name, value in found[0].items():
+        kind, rest = name.split("/", 1)
+        parts[kind][rest] = value
+    return parts["state"], parts["best"], found[1]
+
+
+def _material(settings: Any, encoder: Encoder, shop: Shop) -> Material:
+    """Pairs until the finetune window's cut; nothing later is learned from."""
+    window = shop.window("finetune")
+    weeks = horizon(window)
+    past = shop.histories.until(window.fit_until)
+    first = int(past.week.min(initial=window.fit_until)) + settings.min_history
+    return Material(
+        encoder.tokenize(shop.texts),
+        shop.kind,
+        bought_together(past, shop.text_id, weeks),
+        PairSampler(past, shop.text_id, first, weeks),
+    )

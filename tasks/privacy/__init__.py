@@ -1,0 +1,1 @@
+"""Customers' names: keyed hashes, secrets, who is forgotten, what no log may say."""

@@ -1,0 +1,101 @@
+"""Customer ids become keyed hashes: the same customer stays the same, and nobody without the key learns who it is.
+
+`.nightmarket/customer.key` holds one key a line, oldest first. A customer's name is the keyed hash of her id under the
+first, of that name under the second, and so on: a new key renames everybody, needs nobody's id for it, and who was left
+out under an earlier name still is.
+"""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Collection, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightmarket.contracts import InputError
+from tasks.files.storage import hook, private, replacing
+from tasks.privacy.forgotten import digest
+from tasks.privacy.keys import own_secret
+
+HEX_DIGITS = 32
+
+
+def customer_keys() -> tuple[bytes, ...]:
+    """This installation's keys, oldest first; the first is made on first use. They never leave their file.
+
+    Raises InputError for a file that others may read, or a line that is not 64 hex digits.
+    """
+    path = private("customer.key")
+    content = own_secret(path, lambda: secrets.token_hex(32))
+    try:
+        keys = tuple(bytes.fromhex(line) for line in content.splitlines())
+    except ValueError:
+        keys = ()
+    if not keys or {len(key) for key in keys} != {32}:
+        raise InputError(
+            f"{path} is not a key of 64 hex digits a line; restore it, or remove it to start with a new one"
+        )
+    return keys
+
+
+def add_key() -> None:
+    """Append a new key: from the next snapshot on every customer has another name. The file changes in one step."""
+    keys = [*customer_keys(), secrets.token_bytes(32)]
+    with replacing(private("customer.key")) as draft:
+        draft.touch(mode=0o600, exist_ok=False)
+        draft.write_text("".join(f"{key.hex()}\n" for key in keys), encoding="ascii")
+    hook("rotate.added")
+
+
+def key_id(keys: Sequence[bytes]) -> str:
+    """A name for the present key that does not give it away: 8 hex digits."""
+    return hashlib.sha256(keys[-1]).hexdigest()[:8]
+
+
+class Pseudonyms:
+    """HMAC-SHA256 of ids, first 32 hex digits, under one key after another; each distinct id is hashed once.
+
+    keys       32 bytes each, oldest first, as `customer_keys` gives them
+    forgotten  digests of names whose rows are left out, as `forgotten` lists them; a name under any key counts
+    """
+
+    def __init__(self, keys: Sequence[bytes], forgotten: Collection[str] = ()) -> None:
+        self._keys = tuple(keys)
+        self._forgotten = frozenset(forgotten)
+        self._gone: set[str] = set()
+        self._known: dict[str, str] = {}
+
+    def __call__(self, ids: pa.Array, prefix: str = "") -> pa.DictionaryArray:
+        """Ids (string, nulls stay null) as pseudonyms, each taken over `prefix` and id."""
+        coded = ids.dictionary_encode()
+        names = pa.array([self._of(prefix + customer) for customer in coded.dictionary.to_pylist()], pa.string())
+        return pa.DictionaryArray.from_arrays(coded.indices, names)
+
+    def without_forgotten(self, batch: pa.RecordBatch, column: str) -> pa.RecordBatch:
+        """The rows of nobody who was forgotten; `column` holds what a call gave."""
+        names = batch[column]
+        gone = [name for name in names.dictionary.to_pylist() if name in self._gone]
+        if not gone:
+            return batch
+        batch = batch.filter(pc.invert(pc.is_in(names.cast(pa.string()), pa.array(gone, pa.string()))))
+        kept = batch[column].cast(pa.string()).dictionary_encode()  # a file keeps words that no row uses
+        return batch.set_column(batch.schema.get_field_index(column), column, kept)
+
+    def under_each_key(self, customer: str, prefix: str = "") -> list[str]:
+        """The names that an id had and has, the present one last."""
+        found: list[str] = []
+        name = prefix + customer
+        for key in self._keys:
+            name = hmac.digest(key, name.encode(), "sha256").hex()[:HEX_DIGITS]
+            found.append(name)
+        return found
+
+    def _of(self, customer: str) -> str:
+        found = self._known.get(customer)
+        if found is None:
+            names = self.under_each_key(customer)
+            found = self._known[customer] = names[-1]
+            if self._forgotten and any(digest(name) in self._forgotten for name in names):
+                self._gone.add(found)
+        return found

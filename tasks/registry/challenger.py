@@ -1,0 +1,291 @@
+"""Tonight's model as the registry sees it: what it is, where it came from, and how it compares."""
+
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.csv as pc
+
+from nightmarket.contracts import InputError
+from nightmarket.evaluation import Interval, forgetting, paired
+from nightmarket.histories import Histories
+from nightmarket.serving import gate
+from nightmarket.serving.figures import flatten_metrics, flatten_params
+from tasks.files import manifest, storage
+from tasks.pipeline import settings
+from tasks.registry import champion, lineage
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow.entities.model_registry import ModelVersion
+
+    from nightmarket.serving.registry import Record
+
+TASKS = (gate.FIRST, *gate.GUARDED)
+HISTORY = ("customer", "item", "week", "day")
+COMPARED = ("customers.parquet", "products.parquet", "purchases.parquet", "promotions.parquet", "windows.json")
+"""Files of prepare that decide what a model is shown and judged on."""
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """The artifacts of tonight's training that registering reads, and their lineage."""
+
+    lock_hash: str
+    commit: str
+    dirty: bool
+    snapshot: dict[str, Any]
+    validation: dict[str, Any]
+    window: dict[str, Any]
+    prepared: str
+    metrics: dict[str, Any]
+    ranker: dict[str, Any]
+    history: dict[str, Any]
+    params: dict[str, Any]
+
+    @property
+    def num_customers(self) -> dict[str, int]:
+        """{task: customers with targets in the window}."""
+        return self.metrics.get("num_customers", {})
+
+    @property
+    def trained_until(self) -> int:
+        """Last week whose purchases any part of the model learned from."""
+        return max(int(self.ranker["trained_until"]), int(self.history.get("fit_until", 0)))
+
+    @cached_property
+    def environment(self) -> dict[str, Any]:
+        """The machine and the packages of tonight."""
+        return lineage.environment(str(self.history.get("device", "unknown")))
+
+    @property
+    def params_sha256(self) -> str:
+        """SHA-256 over every value of params.yaml, flat and in the order of the names."""
+        params = "\n".join(f"{name}={value}" for name, value in sorted(flatten_params(self.params).items()))
+        return hashlib.sha256(params.encode()).hexdigest()
+
+
+def read() -> Challenger:
+    """Read the artifacts; InputError names one that is missing."""
+    lock = Path("dvc.lock")
+    if not lock.exists():
+        raise InputError("dvc.lock is missing; run the stages through `dvc repro` before registering")
+    prepare = storage.ARTIFACTS / "prepare"
+    commit, dirty = git_commit()
+    return Challenger(
+        lock_hash=lineage.lock_hash(lock),
+        commit=commit,
+        dirty=dirty,
+        snapshot=storage.read_json(storage.RAW / "snapshot.json"),
+        validation=storage.read_json(storage.ARTIFACTS / "validate/report.json"),
+        window=storage.read_json(prepare / "windows.json")["test"],
+        prepared=manifest.tree_digest(*(prepare / name for name in COMPARED if (prepare / name).exists())),
+        metrics=storage.read_json(storage.ARTIFACTS / "evaluate/metrics.json"),
+        ranker=storage.read_json(storage.ARTIFACTS / "rank/ranker.json"),
+        history=storage.read_json(storage.ARTIFACTS / "finetune/history.json"),
+        params=settings.sections(Path("params.yaml")),
+    )
+
+
+def git_commit() -> tuple[str, bool]:
+    """The run's commit and whether files differ from it; ("unknown", True) outside git."""
+    given = os.environ.get("NIGHTMARKET_COMMIT")
+    if given:
+        return given, False
+    try:
+        asked = [["git", "rev-parse", "HEAD"], ["git", "status", "--porcelain", "--untracked-files=no"]]
+        head, status = (subprocess.run(ask, capture_output=True, text=True, check=True).stdout for ask in asked)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown", True
+    return head.strip(), bool(status.strip())
+
+
+def record(tonight: Challenger, package_sha256: str, rival: gate.Rival) -> "Record":
+    """What the registry learns about tonight's training, and how the groups that were strong before fare with it."""
+    from nightmarket.serving.plots import ndcg_bars
+    from nightmarket.serving.registry import Record
+
+    content = {name: part for name, part in tonight.metrics.items() if name != "slices"}
+    groups = {f"forgetting {name}": kept.content() for name, kept in rival.groups.items()}
+    metrics, left_out = flatten_metrics(content | groups)
+    evaluate = storage.ARTIFACTS / "evaluate"
+    files = [(evaluate / "metrics.json", "evaluate"), (storage.ARTIFACTS / "validate/report.json", "validate")]
+    files += [(evaluate / champion.PER_CUSTOMER, ""), (Path("params.yaml"), ""), (Path("dvc.lock"), "")]
+    figures = []
+    if (evaluate / "ndcg.csv").exists():
+        files.append((evaluate / "ndcg.csv", "evaluate"))
+        figures.append((ndcg_bars(pc.read_csv(evaluate / "ndcg.csv").to_pylist()), "evaluate/ndcg.png"))
+    as_of = tonight.snapshot["as_of"]
+    return Record(
+        run_name=os.environ.get("NIGHTMARKET_RUN", f"night-{as_of}"),
+        tags={**_tags(tonight), "figures_left_out": str(len(left_out))},
+        params=flatten_params(tonight.params),
+        metrics=metrics,
+        datasets=[
+            (name, table["sha256"], int(table["rows"]), f"{tonight.snapshot['source']}:{name}")
+            for name, table in sorted(tonight.snapshot["tables"].items())
+        ],
+        files=[(str(path), folder) for path, folder in files],
+        figures=figures,
+        version_tags={
+            "lock_hash": tonight.lock_hash,
+            "package_sha256": package_sha256,
+            "commit": tonight.commit,
+            "as_of": as_of,
+        },
+    )
+
+
+def _tags(tonight: Challenger) -> dict[str, str]:
+    set_aside = sum(int(table["set_aside"]) for table in tonight.validation["tables"].values())
+    made_on = tonight.environment
+    return {
+        "commit": tonight.commit,
+        "dirty": str(tonight.dirty).lower(),
+        "lock_hash": tonight.lock_hash,
+        "as_of": tonight.snapshot["as_of"],
+        "data_fingerprint": tonight.snapshot["fingerprint"],
+        "key_id": tonight.snapshot["key_id"],
+        "validation": "passed" if tonight.validation["success"] else "failed",
+        "validation_expectations": str(tonight.validation["expectations"]),
+        "validation_rows_set_aside": str(set_aside),
+        "params_sha256": tonight.params_sha256,
+        **{name: str(value) for name, value in made_on.items() if name != "packages"},
+        "packages": json.dumps(made_on["packages"], sort_keys=True),
+    }
+
+
+def rival(tonight: Challenger, seed: int) -> gate.Rival:
+    """Whom the challenger must match, with the paired differences on tonight's window."""
+    receipt = champion.receipt()
+    if receipt is None:
+        return _popularity(tonight, ())
+    name = f"version {receipt['version']}"
+    same = receipt["prepared"] == tonight.prepared and receipt["window"] == tonight.window
+    notes: tuple[str, ...] = ()
+    try:
+        theirs = _scored(storage.CHAMPION / champion.PER_CUSTOMER) if same else _rescored()
+    except (ValueError, KeyError, TypeError) as error:
+        why = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        said = f"{name} cannot be scored by this code ({why}), so the rule for a first champion holds"
+        return _popularity(tonight, (said,))
+    if int(receipt["trained_until"]) >= int(tonight.window["first_target"]):
+        notes = (
+            f"{name} was trained on weeks of this window (until week {receipt['trained_until']}), so its figures here "
+            "are too good; the challenger had to match them even so",
+        )
+    ours = _scored(storage.ARTIFACTS / "evaluate" / champion.PER_CUSTOMER)
+    differences = {task: _difference(ours, theirs, task, seed) for task in TASKS}
+    return gate.Rival("champion", name, differences, notes, _kept(tonight, ours, theirs, seed))
+
+
+def _popularity(tonight: Challenger, notes: tuple[str, ...]) -> gate.Rival:
+    differences = {}
+    for task in TASKS:
+        figures = tonight.metrics.get("paired", {}).get(task, {}).get("popularity", {}).get(gate.METRIC)
+        if figures:
+            numbers = (figures[part] for part in Interval._fields)
+            differences[task] = Interval(*(float("nan") if number is None else float(number) for number in numbers))
+    return gate.Rival("popularity", "popularity", differences, notes)
+
+
+def _scored(path: Path) -> "pd.DataFrame":
+    return storage.read_table(path).to_pandas()
+
+
+def _rescored() -> "pd.DataFrame":
+    from tasks.models import recommender
+
+    return recommender.window_scores(storage.CHAMPION)
+
+
+def _kept(tonight: Challenger, ours: "pd.DataFrame", theirs: "pd.DataFrame", seed: int) -> dict[str, forgetting.Kept]:
+    """The difference on `all` in each group of customers that was strong in the month before the window."""
+    prepare, window = storage.ARTIFACTS / "prepare", tonight.window
+    lines = storage.read_table(prepare / "purchases.parquet", [*HISTORY, "quantity"])
+    departments = storage.read_table(prepare / "products.parquet", ["department"])["department"].to_pylist()
+    num_customers = storage.read_table(prepare / "customers.parquet", ["customer"]).num_rows
+    columns = {name: lines[name].to_numpy() for name in HISTORY}
+    unused = lines["quantity"].to_numpy()
+    others = dict.fromkeys(("quantity", "value", "discount", "basket", "channel"), unused)
+    histories = Histories(**columns, **others, num_customers=num_customers, num_items=len(departments))
+    weeks = int(window["last_target"]) - int(window["fit_until"])
+    named = [name or "unknown" for name in departments]
+    groups = forgetting.strong_groups(histories, named, int(window["fit_until"]), weeks)
+    mine, his = (
+        frame[frame["task"] == gate.FIRST].set_index("customer")[gate.METRIC].dropna().to_dict()
+        for frame in (ours, theirs)
+    )
+    return forgetting.compared(groups, mine, his, seed)
+
+
+def _difference(ours: "pd.DataFrame", theirs: "pd.DataFrame", task: str, seed: int) -> Interval:
+    """Paired difference over the customers with targets; not finite where the two sides know different customers."""
+    mine, his = (frame[frame["task"] == task].set_index("customer")[gate.METRIC] for frame in (ours, theirs))
+    mine, his = mine.dropna().sort_index(), his.dropna().sort_index()
+    if not mine.index.equals(his.index) or not mine.index.is_unique:
+        return Interval(float("nan"), float("nan"), float("nan"))
+    return paired(mine.to_numpy(np.float64), his.to_numpy(np.float64), seed)
+
+
+def decision(tonight: Challenger, version: "ModelVersion", verdict: gate.Decision) -> dict[str, Any]:
+    """The gate's word as data/champion/decision.json keeps it; no clock, so that a repeated night says the same."""
+    said = verdict.reasons[0]
+    outcome = "became champion" if verdict.opened else "was refused"
+    return {
+        **verdict.content(),
+        "sentence": f"version {version.version} {outcome}: {said}",
+        "version": int(version.version),
+        **_origin(tonight, version),
+        "metrics": _ours(tonight.metrics),
+    }
+
+
+def receipt(tonight: Challenger, version: "ModelVersion", said: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the model comes from, and what it was worth when it was made."""
+    return {
+        "version": int(version.version),
+        **_origin(tonight, version),
+        "prepared": tonight.prepared,
+        "trained_until": tonight.trained_until,
+        "metrics": _ours(tonight.metrics),
+        "predictions": _predictions(),
+        "environment": tonight.environment,
+        "data": lineage.data(tonight.snapshot),
+        "validation": lineage.validation(tonight.validation),
+        "gate": {name: said[name] for name in ("opened", "reasons", "against", "kind", "differences", "groups")},
+    }
+
+
+def _origin(tonight: Challenger, version: "ModelVersion") -> dict[str, Any]:
+    return {
+        "run_id": version.run_id,
+        "lock_hash": tonight.lock_hash,
+        "commit": tonight.commit,
+        "as_of": tonight.snapshot["as_of"],
+        "window": tonight.window,
+        "data_fingerprint": tonight.snapshot["fingerprint"],
+        "params_sha256": tonight.params_sha256,
+    }
+
+
+def _predictions() -> Any:
+    """What it recommended when it was evaluated, as counts; drift compares every night with it."""
+    path = storage.ARTIFACTS / "evaluate/predictions.json"
+    return storage.read_json(path) if path.exists() else None
+
+
+def _ours(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The challenger's own finite figures by task."""
+    own = {task: metrics.get(task, {}).get("nightmarket", {}) for task in TASKS}
+    return {
+        task: {name: numbers for name, numbers in by_name.items() if gate.finite(numbers)}
+        for task, by_name in own.items()
+    }

@@ -1,0 +1,82 @@
+"""Keep the morning page with the MLflow run of the version that the gate spoke of last, or of the one that delivers.
+
+    python -m tasks.registry.pages
+
+A step after `report`. A version keeps one page, report/index.html among its run's artifacts: that of the latest night.
+"""
+
+import sys
+from pathlib import Path
+
+from nightmarket.contracts import InputError
+from nightmarket.serving import set_environment
+from tasks.files import manifest, storage
+
+PAGE = storage.ARTIFACTS / "report" / "index.html"
+FOLDER = "report"
+MOST_BYTES = 3_000_000
+"""A page is bounded; what is larger does not belong into a registry."""
+SQLITE = b"SQLite format 3\0"
+
+
+def keep() -> str:
+    """Log the page, unless this very page was logged; returns what was done, in a line.
+
+    Raises InputError where there is no page, no version or no registry to keep it with.
+    """
+    if not PAGE.exists():
+        raise InputError(f"{PAGE} is missing; run `dvc repro report` first")
+    if PAGE.stat().st_size > MOST_BYTES:
+        raise InputError(f"{PAGE} has {PAGE.stat().st_size:,} bytes, more than {MOST_BYTES:,}; it is not kept")
+    version, run_id = _version()
+    database = storage.home() / "mlruns" / "mlflow.db"
+    if not _is_database(database):
+        raise InputError(f"{database.parent.name}/{database.name} is no registry to keep the page with")
+    noted, this = storage.private("page.json"), {"run_id": run_id, "sha256": manifest.digest(PAGE)}
+    if noted.exists() and storage.read_json(noted) == this:
+        return f"version {version} has this page already"
+    set_environment()
+    from mlflow import MlflowClient
+
+    uri = f"sqlite:///{database}"
+    MlflowClient(tracking_uri=uri, registry_uri=uri).log_artifact(run_id, str(PAGE), FOLDER)
+    storage.write_json(this, noted)
+    return f"kept with MLflow run {run_id} of version {version}, as {FOLDER}/{PAGE.name}"
+
+
+def _is_database(path: Path) -> bool:
+    """Whether a file begins as SQLite's do. MLflow would try a broken one again and again."""
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(SQLITE)) == SQLITE
+
+
+def _version() -> tuple[int, str]:
+    """Number and run of the version that the page is kept with."""
+    for name in ("decision.json", "receipt.json"):
+        path = Path(storage.CHAMPION) / name
+        if path.exists():
+            told = storage.read_json(path)
+            if told.get("run_id"):
+                return int(told["version"]), str(told["run_id"])
+    raise InputError("no version is on record in data/champion, so the page is kept with none")
+
+
+def main() -> int:
+    """Keep the page; one line on stderr, exit code 2 for wrong input and 1 where MLflow failed."""
+    try:
+        print(f"page: {keep()}", flush=True)
+    except InputError as error:
+        print(f"nightmarket: page: {error}", file=sys.stderr)
+        return 2
+    except Exception as error:
+        print(
+            f"page: MLflow did not take it ({type(error).__name__}: {' '.join(str(error).split())[:200]})", flush=True
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
