@@ -18,8 +18,9 @@ from nightmarket.copywriting.guard import Lexicon
 from nightmarket.copywriting.writers import Brief, Writer
 from tasks.campaigns import briefs, writing
 from tasks.campaigns.tastes import Taste, buyers
-from tasks.files import manifest, storage
+from tasks.files import catalogue, manifest, storage
 from tasks.models import recommender
+from tasks.pipeline.declaration import Stage
 
 OUT = storage.ARTIFACTS / "compose"
 CUSTOMERS = pa.schema(
@@ -27,6 +28,20 @@ CUSTOMERS = pa.schema(
     + [(name, pa.string()) for name in ("slot", "channel", "offer", "locale", "form", "text")]
 )
 log = logging.getLogger("nightmarket")
+STAGE = Stage(
+    "write the plan's texts, each checked against the offer's terms",
+    reads=(
+        catalogue.CHAMPION_FINETUNE,
+        catalogue.CHAMPION_MANIFEST,
+        catalogue.PREPARE,
+        catalogue.SEGMENT_PORTRAITS,
+        catalogue.PLAN,
+        catalogue.PRAISE,
+    ),
+    writes=(catalogue.COMPOSE,),
+    phase="deliver",
+    timeout_s=3_600,
+)
 
 
 class Settings(writing.Manner):

@@ -17,7 +17,8 @@ from pydantic import Field
 from nightmarket import demand
 from nightmarket.demand import Judged, Weekly
 from nightmarket.histories import Histories, monday
-from tasks.files import storage
+from tasks.files import catalogue, storage
+from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
 PREPARED = storage.ARTIFACTS / "prepare"
@@ -32,6 +33,11 @@ RESPONSE = pa.schema(
     + [(f"{name}_{field}" if field else name, pa.float64()) for name in ("price", "discount") for field in FIELDS]
 )
 log = logging.getLogger("nightmarket")
+STAGE = Stage(
+    "foretell units per product type and week, and measure how they went with price",
+    reads=(catalogue.PREPARE,),
+    writes=(catalogue.DEMAND,),
+)
 
 
 class Settings(StageSettings):

@@ -27,7 +27,8 @@ from nightmarket.drift.summaries import Summary, comparable, every_distance
 from nightmarket.drift.verdict import judge
 from nightmarket.encoding import lookup, text_hashes
 from nightmarket.histories import local_days, monday, offsets
-from tasks.files import storage
+from tasks.files import catalogue, storage
+from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
 CLEAN = storage.ARTIFACTS / "validate" / "clean"
@@ -45,6 +46,20 @@ log = logging.getLogger("nightmarket")
 NUMBERS = ("quantity", "value", "discount", "coupon", "price paid", "hour")
 CATEGORIES = ("kind", "channel", "department", "brand")
 MAY_MISS = ("value", "discount", "coupon", "basket_id", "channel", "title", "brand", "department")
+STAGE = Stage(
+    "does tonight look like what the champion was trained on",
+    reads=(
+        catalogue.CHAMPION_RECEIPT,
+        catalogue.CLEAN_EVENTS,
+        catalogue.CLEAN_SNAPSHOT,
+        catalogue.PREPARE,
+        catalogue.EMBED,
+        catalogue.SCORE,
+    ),
+    writes=(catalogue.DRIFT_FOLDER,),
+    phase="deliver",
+    timeout_s=600,
+)
 
 
 class Settings(StageSettings):

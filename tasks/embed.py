@@ -18,8 +18,9 @@ from pydantic import Field
 
 from nightmarket.encoding import PACKAGED, cached_folder, fingerprint, lookup, resolve_model, text_hashes
 from nightmarket.encoding.ranks import Ranks, encode_shared
-from tasks.files import storage
+from tasks.files import catalogue, storage
 from tasks.models.vectors import Store, prune
+from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
 TEXTS = storage.ARTIFACTS / "prepare" / "texts.parquet"
@@ -28,6 +29,13 @@ OUT = storage.ARTIFACTS / "embed"
 VERSION = 2
 """Raised when the same model and settings come to give other vectors, so that none of before is used."""
 log = logging.getLogger("nightmarket")
+STAGE = Stage(
+    "encode each distinct text with the frozen language model",
+    reads=(catalogue.TEXTS, catalogue.PRETRAIN),
+    writes=(catalogue.EMBED,),
+    pool="gpu",
+    timeout_s=3_600,
+)
 
 
 class Settings(StageSettings):

@@ -21,8 +21,9 @@ from nightmarket.evaluation.calibration import calibration_figures
 from nightmarket.evaluation.groups import groups
 from nightmarket.ranking import Batch, CandidateSet
 from nightmarket.ranking.baseline_lists import BASELINES, Lists, baselines, line_scorer, walk
-from tasks.files import storage
+from tasks.files import catalogue, storage
 from tasks.models import recommender
+from tasks.pipeline.declaration import Plot, Stage
 from tasks.pipeline.settings import StageSettings
 
 OUT = storage.ARTIFACTS / "evaluate"
@@ -34,6 +35,14 @@ FEWEST = 20
 MIN_AUDIENCE = 5
 Metrics = dict[str, NDArray[np.float64]]
 log = logging.getLogger("nightmarket")
+STAGE = Stage(
+    "score everything held out, beside the baselines",
+    reads=(catalogue.PREPARE, catalogue.FINETUNE, catalogue.RANK),
+    writes=(catalogue.CUSTOMER_SCORES, catalogue.PREDICTIONS),
+    metrics=(catalogue.METRICS,),
+    plots=(Plot(catalogue.NDCG_PLOT, x="task", y="value"),),
+    timeout_s=3_600,
+)
 
 
 class Settings(StageSettings):

@@ -26,17 +26,25 @@ from nightmarket.retrieval.fitting import History, fit
 from nightmarket.retrieval.quality import TASKS, Judge, before_after
 from nightmarket.retrieval.tower import Tower, TowerConfig
 from nightmarket.retrieval.training import Trainer, TrainingConfig
-from tasks.files import storage
+from tasks.files import catalogue, storage
 from tasks.files.checkpoints import Checkpoint
 from tasks.models import pairs, warm_start
 from tasks.models.pairs import PairSettings
 from tasks.models.shop import Shop
+from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
 EMBEDDED = storage.ARTIFACTS / "embed"
 OUT = storage.ARTIFACTS / "finetune"
 Kept = tuple[Encoder, np.ndarray]
 log = logging.getLogger("nightmarket")
+STAGE = Stage(
+    "fine-tune the text encoder with a customer tower",
+    reads=(catalogue.WARM, catalogue.PREPARE, catalogue.PRETRAIN, catalogue.EMBED),
+    writes=(catalogue.FINETUNE,),
+    pool="gpu",
+    timeout_s=7_200,
+)
 
 
 class Settings(StageSettings):

@@ -32,6 +32,7 @@ from tasks.campaigns.visits import slot_factors
 from tasks.files import manifest, storage
 from tasks.models import recommender
 from tasks.pipeline import settings
+from tasks.pipeline.declaration import Step
 from tasks.pipeline.settings import StageSettings
 
 OUT = storage.ARTIFACTS / "launch"
@@ -41,6 +42,7 @@ Doubles = NDArray[np.float64]
 SceneOf = Callable[[int, NDArray[np.int32]], CandidateSet]
 """(origin, launching products) → scene."""
 log = logging.getLogger("nightmarket")
+STEP = Step("plan and write the launch of products that nobody has bought")
 
 
 class Settings(StageSettings):

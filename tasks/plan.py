@@ -27,8 +27,9 @@ from tasks.campaigns import audience, contacts, offers, responder
 from tasks.campaigns.audience import Audience
 from tasks.campaigns.offers import OfferSettings
 from tasks.campaigns.visits import slot_factors
-from tasks.files import storage
+from tasks.files import catalogue, storage
 from tasks.models import recommender
+from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
 OUT = storage.ARTIFACTS / "plan"
@@ -56,6 +57,12 @@ class QuietHours(BaseModel):
 
 CHANNELS = {"email": ChannelSettings(cost=0.01, capacity=30), "sms": ChannelSettings(cost=0.02, capacity=20)}
 SLOTS = ("6-9", "9-12", "12-15", "15-18", "18-21", "21-24")
+STAGE = Stage(
+    "who gets which offer, when, on which channel, within the budget",
+    reads=(catalogue.CLEAN, catalogue.PREPARE, catalogue.RESPONDER, catalogue.SEGMENT),
+    writes=(catalogue.PLAN,),
+    phase="deliver",
+)
 
 
 class Settings(StageSettings):

@@ -29,13 +29,19 @@ from nightmarket.histories import (
     week_of,
     windows,
 )
-from tasks.files import storage
+from tasks.files import catalogue, storage
+from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
 CLEAN = storage.ARTIFACTS / "validate" / "clean"
 OUT = storage.ARTIFACTS / "prepare"
 ROW = "file_row_number"
 log = logging.getLogger("nightmarket")
+STAGE = Stage(
+    "cut time, build histories, render texts",
+    reads=(catalogue.CLEAN,),
+    writes=(catalogue.PREPARE,),
+)
 
 
 class Settings(StageSettings):

@@ -20,8 +20,9 @@ from pydantic import Field
 
 from nightmarket.contracts import InputError
 from nightmarket.encoding import PACKAGED, fingerprint, resolve_model, text_hashes
-from tasks.files import storage
+from tasks.files import catalogue, storage
 from tasks.files.checkpoints import Checkpoint
+from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings, sections
 
 if TYPE_CHECKING:
@@ -34,6 +35,14 @@ CRITERION = "new"
 FIGURES = ("all", "new", "launch", "search")
 Values = dict[str, np.ndarray]
 log = logging.getLogger("nightmarket")
+STAGE = Stage(
+    "let the encoder read on, on the retailer's own texts; kept only where it pays",
+    reads=(catalogue.PREPARE, catalogue.CLEAN_PRODUCTS),
+    writes=(catalogue.PRETRAIN,),
+    sections=("embed",),
+    pool="gpu",
+    timeout_s=14_400,
+)
 
 
 class Settings(StageSettings):

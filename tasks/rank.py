@@ -15,13 +15,20 @@ from scipy import sparse
 
 from nightmarket.ranking import Budget, CandidateSet, Ranker, TrainingRows, Trees, fit, thinned
 from nightmarket.ranking.calibration import Calibration
-from tasks.files import storage
+from tasks.files import catalogue, storage
 from tasks.models import recommender
+from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
 OUT = storage.ARTIFACTS / "rank"
 FINETUNE = storage.ARTIFACTS / "finetune"
 log = logging.getLogger("nightmarket")
+STAGE = Stage(
+    "gather candidates and train the second-stage ranker",
+    reads=(catalogue.PREPARE, catalogue.FINETUNE),
+    writes=(catalogue.RANK,),
+    timeout_s=3_600,
+)
 
 
 class Settings(StageSettings):

@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from nightmarket.contracts import BY_NAME, InputError, arrow_schema, midnight
 from nightmarket.evaluation.experiments import Lift, blocked, effect_index, ledger, read_out, trust
 from nightmarket.evaluation.experiments import cases as experiment_cases
-from tasks.files import storage
+from tasks.files import catalogue, storage
+from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
 if TYPE_CHECKING:
@@ -46,6 +47,14 @@ class Plan(BaseModel):
     control: str | None = Field(None, description="the arm that the others are compared with")
     shares: dict[str, float] | None = Field(None, description="planned share per arm")
     customers: int | None = Field(None, ge=200, description="planned customers, all arms together; the test ends there")
+
+
+STAGE = Stage(
+    "what came of the campaigns, experiments first, and what earlier estimates were worth",
+    reads=(catalogue.VERSIONS, catalogue.CLEAN, catalogue.PREPARE),
+    writes=(catalogue.READOUT_FOLDER,),
+    phase="deliver",
+)
 
 
 class Settings(StageSettings):

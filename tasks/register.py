@@ -22,6 +22,7 @@ from pydantic import Field
 from nightmarket.contracts import InputError
 from nightmarket.serving import gate, set_environment
 from tasks.files import manifest, storage
+from tasks.pipeline.declaration import Step
 from tasks.pipeline.settings import StageSettings
 from tasks.registry import card, challenger, champion, promotion
 
@@ -34,6 +35,7 @@ log = logging.getLogger("nightmarket")
 WAIT_S = 1800
 BUSY_S = 20.0
 """How long another program may hold MLflow's database."""
+STEP = Step("register the trained model; the gate decides whether it delivers")
 
 
 class Settings(StageSettings):

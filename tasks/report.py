@@ -19,7 +19,8 @@ from nightmarket.contracts import InputError
 from nightmarket.evaluation.calibration import reliability
 from nightmarket.reporting import Night, Person, Pick, Purchase, choose, graph, render, shelf
 from nightmarket.reporting.people import KINDS
-from tasks.files import storage
+from tasks.files import catalogue, storage
+from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
 log = logging.getLogger("nightmarket")
@@ -33,6 +34,34 @@ NUM_SHARES = 6
 NUM_WEEKS = 26
 """Past weeks beside a forecast."""
 OUT = storage.ARTIFACTS / "report/index.html"
+STAGE = Stage(
+    "one page to read in the morning",
+    reads=(
+        catalogue.VALIDATION,
+        catalogue.CLEAN_SNAPSHOT,
+        catalogue.PREPARE,
+        catalogue.FINETUNE_HISTORY,
+        catalogue.RESPONSE_METRICS,
+        catalogue.DRIVERS,
+        catalogue.RESPONSE_PREDICTIONS,
+        catalogue.REVIEWS,
+        catalogue.SEGMENT,
+        catalogue.DEMAND,
+        catalogue.METRICS,
+        catalogue.SCORE,
+        catalogue.PLAN,
+        catalogue.COMPOSE,
+        catalogue.READOUT_FOLDER,
+        catalogue.DRIFT_FOLDER,
+        catalogue.VERSIONS,
+        catalogue.CHAMPION_RECEIPT,
+        catalogue.CHAMPION_DECISION,
+        catalogue.CHAMPION_RANK,
+    ),
+    writes=(catalogue.REPORT,),
+    phase="deliver",
+    timeout_s=600,
+)
 
 
 class Settings(StageSettings):

@@ -26,8 +26,9 @@ from nightmarket.response.responder import (
     rolling,
 )
 from tasks.campaigns import responder
-from tasks.files import storage
+from tasks.files import catalogue, storage
 from tasks.models import recommender
+from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
 OUT = storage.ARTIFACTS / "respond"
@@ -35,6 +36,12 @@ SCHEMA = pa.schema(
     [("customer", pa.int32()), ("campaign_id", pa.string()), ("probability", pa.float64()), ("responded", pa.bool_())]
 )
 log = logging.getLogger("nightmarket")
+STAGE = Stage(
+    "learn who responds to which campaign and offer",
+    reads=(catalogue.CLEAN, catalogue.PREPARE),
+    writes=(catalogue.RESPONDER, catalogue.DRIVERS, catalogue.RESPONSE_PREDICTIONS),
+    metrics=(catalogue.RESPONSE_METRICS,),
+)
 
 
 class Settings(StageSettings):

@@ -24,7 +24,8 @@ from pydantic import Field
 
 from nightmarket.histories import Histories, offsets
 from nightmarket.reviews import aspects, cleaning, documents, overview, praise, sentiment
-from tasks.files import storage
+from tasks.files import catalogue, storage
+from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
 PREPARED = storage.ARTIFACTS / "prepare"
@@ -53,6 +54,20 @@ PRAISE = pa.schema(
 )
 BASKETS = pa.schema([("customer", pa.int32()), ("topic", pa.int32()), ("num_baskets", pa.int32())])
 log = logging.getLogger("nightmarket")
+STAGE = Stage(
+    "what customers say in reviews, and what they buy together",
+    reads=(catalogue.CLEAN, catalogue.PREPARE, catalogue.ENCODER),
+    writes=(
+        catalogue.REVIEW_SENTIMENT,
+        catalogue.REVIEW_ASPECTS,
+        catalogue.REVIEWED_PRODUCTS,
+        catalogue.PRAISE,
+        catalogue.BASKET_TOPICS,
+        catalogue.TOPICS,
+    ),
+    metrics=(catalogue.REVIEW_METRICS,),
+    timeout_s=3_600,
+)
 
 
 class Settings(StageSettings):

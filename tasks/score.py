@@ -20,8 +20,9 @@ from nightmarket.encoding.ranks import ALONE, Ranks
 from nightmarket.ranking import CandidateSet
 from nightmarket.ranking.explanations import Facts, Paths, explain, mix
 from nightmarket.ranking.lists import fill
-from tasks.files import manifest, storage
+from tasks.files import catalogue, manifest, storage
 from tasks.models import recommender
+from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
 OUT = storage.ARTIFACTS / "score"
@@ -41,6 +42,20 @@ SLICE = 256
 """Customers that are scored together; with several processes, slices are dealt out in turn."""
 STEP = 1024
 log = logging.getLogger("nightmarket")
+STAGE = Stage(
+    "recommend for every customer, from the champion",
+    reads=(
+        catalogue.CHAMPION_RANK,
+        catalogue.CHAMPION_FINETUNE,
+        catalogue.CHAMPION_RECEIPT,
+        catalogue.CHAMPION_MANIFEST,
+        catalogue.CHAMPION_SCORES,
+        catalogue.PREPARE,
+    ),
+    writes=(catalogue.SCORE,),
+    phase="deliver",
+    timeout_s=3_600,
+)
 
 
 class Settings(StageSettings):

@@ -24,7 +24,8 @@ from nightmarket.contracts.fusion import SOURCE, zones
 from nightmarket.evaluation.shares import clustered
 from nightmarket.histories import Histories, offsets
 from nightmarket.segments import LEAST, OTHER, Grouping, Shelf, Visits, Worth, naming, partition
-from tasks.files import storage
+from tasks.files import catalogue, storage
+from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
 PREPARED = storage.ARTIFACTS / "prepare"
@@ -32,6 +33,11 @@ CLEAN = storage.ARTIFACTS / "validate" / "clean"
 REVIEWS = storage.ARTIFACTS / "reviews"
 OUT = storage.ARTIFACTS / "segment"
 log = logging.getLogger("nightmarket")
+STAGE = Stage(
+    "group customers who buy alike, with portraits and a classifier for new ones",
+    reads=(catalogue.PREPARE, catalogue.CLEAN, catalogue.REVIEWS),
+    writes=(catalogue.SEGMENT,),
+)
 
 
 class Settings(StageSettings):

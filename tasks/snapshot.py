@@ -27,6 +27,7 @@ from tasks.intake import Source
 from tasks.intake.arrivals import write
 from tasks.intake.folders import Folders, Shop, check, known_zone
 from tasks.models import warm_start
+from tasks.pipeline.declaration import Step
 from tasks.pipeline.settings import StageSettings, sections
 from tasks.privacy import forgotten
 from tasks.privacy.pseudonyms import Pseudonyms, customer_keys, key_id
@@ -42,6 +43,7 @@ DATED = ("events", "exposures", "responses", "reviews")
 SINGLE: Any = {"folder", "folders", "currency"}
 SEVERAL: Any = {"folder": True, "folders": {"__all__": {"folder"}}}
 """Settings that decide no snapshot: where tables lie, and what belongs to another source."""
+STEP = Step("fetch the source into data/raw", timeout_s=7_200)
 
 
 class Settings(StageSettings):

@@ -30,14 +30,20 @@ from nightmarket.contracts.fusion import SOURCE, with_source
 from nightmarket.contracts.suites import COPY, REPEAT, suite
 from nightmarket.contracts.verdicts import Positions, Verdict, find, sort_out
 from nightmarket.contracts.volumes import account, called, check_arrived, check_volume, files, sources
-from tasks.files import manifest
+from tasks.files import catalogue, manifest
 from tasks.files.storage import ARTIFACTS, RAW, read_json, swap, write_json
 from tasks.files.streams import batches, writer
 from tasks.intake.expectations import Expectations
+from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
 LOG = logging.getLogger("nightmarket")
 OUT = ARTIFACTS / "validate"
+STAGE = Stage(
+    "check the snapshot against the contracts; set bad rows aside",
+    reads=(catalogue.RAW_FOLDER,),
+    writes=(catalogue.VALIDATE,),
+)
 
 
 class Settings(StageSettings):

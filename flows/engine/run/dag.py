@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nightmarket.contracts import InputError
+from tasks.pipeline import declaration
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +69,12 @@ def read(root: Path) -> list[Stage]:
     except DvcException as error:
         raise InputError(f"dvc.yaml: {' '.join(str(error).split())}") from None
     return _sorted(found, order)
+
+
+def step(name: str) -> Stage:
+    """A step, which has no entry in dvc.yaml, with what its module declares."""
+    declared = declaration.step(name)
+    return Stage(name, timeout_s=declared.timeout_s, retries=declared.retries)
 
 
 def _stage(node: Any, graph: Any) -> Stage:

@@ -17,10 +17,7 @@ from flows.engine.server import watch
 from nightmarket.contracts import InputError
 from tasks.files import storage
 
-SNAPSHOT = dag.Stage("snapshot", timeout_s=7200, retries=1)
-REGISTER = dag.Stage("register", timeout_s=1800, retries=1)
-LAUNCH = dag.Stage("launch", timeout_s=1800, retries=1)
-"""The steps have no entry in dvc.yaml that could say this."""
+SNAPSHOT, REGISTER, LAUNCH = (dag.step(name) for name in ("snapshot", "register", "launch"))
 
 
 class Run:
