@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightmarket.contracts.arrays import Int64s
 from nightmarket.contracts.errors import InputError
 from nightmarket.contracts.folding import Block, looked_at, matches
 from nightmarket.contracts.suites import COPIED
 from nightmarket.contracts.tables import Table
 
-Positions = npt.NDArray[np.int64]
+Positions = Int64s
 """Rows of the raw table, from 0."""
 
 

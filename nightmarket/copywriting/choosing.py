@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Float32s
 from nightmarket.copywriting.writers import Message
 
-Encode = Callable[[Sequence[str]], NDArray[np.float32]]
+Encode = Callable[[Sequence[str]], Float32s]
 
 
 def whole(message: Message) -> str:
@@ -15,9 +15,7 @@ def whole(message: Message) -> str:
     return "\n".join(message.values())
 
 
-def best_distinct(
-    messages: Sequence[Message], nearness: NDArray[np.float32], num: int, weight: float = 0.6
-) -> list[int]:
+def best_distinct(messages: Sequence[Message], nearness: Float32s, num: int, weight: float = 0.6) -> list[int]:
     """Places of up to `num` messages, the best first.
 
     nearness  (M,) of each message to its readers, higher is better; only the order and the spread count

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Float64s
 from nightmarket.delivery.prices import evaluate, solve
 from nightmarket.delivery.problem import NOTHING, Problem, choose, net
 from nightmarket.delivery.repair import CORE, picks_and_core, settle, without_core
@@ -44,8 +45,8 @@ class Allocation:
     """
 
     picks: NDArray[np.int16]
-    prices: NDArray[np.float64]
-    use: NDArray[np.float64]
+    prices: Float64s
+    use: Float64s
     certificate: Certificate
 
 
@@ -79,7 +80,7 @@ def allocate(problem: Problem, seed: int = 0, core: int = CORE) -> Allocation:
     return Allocation(best, prices, use, Certificate(most, max(bound, most)))
 
 
-def totals(problem: Problem, picks: NDArray[np.int16]) -> tuple[float, NDArray[np.float64]]:
+def totals(problem: Problem, picks: NDArray[np.int16]) -> tuple[float, Float64s]:
     """Profit of a plan, and (1 + G,) what it draws on budget and capacities."""
     value, spent = 0.0, 0.0
     taken = np.zeros(problem.offer.size)
@@ -93,7 +94,7 @@ def totals(problem: Problem, picks: NDArray[np.int16]) -> tuple[float, NDArray[n
     return value, np.concatenate([[spent], problem.uses @ taken])
 
 
-def at_prices(problem: Problem, prices: NDArray[np.float64]) -> NDArray[np.int16]:
+def at_prices(problem: Problem, prices: Float64s) -> NDArray[np.int16]:
     """(C, K) what each customer would get at given prices, limits aside: the choice for customers kept back."""
     picks = np.full((problem.num_customers, problem.most), NOTHING, np.int16)
     for some, profit, cost in problem.blocks():

@@ -11,13 +11,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Bools, Float32s, Int64s
 from nightmarket.delivery.allocation import Certificate, allocate, at_prices
 from nightmarket.delivery.days import room, schedule
 from nightmarket.delivery.problem import NOTHING, Block, Problem, Rows
 
 Goal = Literal["profit", "responses"]
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -43,10 +42,10 @@ class Outlook:
     timing  (C, S)  factor on the chance, in (0, 1]
     """
 
-    chance: Floats
-    value: Floats
-    reward: Floats
-    timing: Floats
+    chance: Float32s
+    value: Float32s
+    reward: Float32s
+    timing: Float32s
 
 
 @dataclass(frozen=True)
@@ -77,18 +76,18 @@ class Contacts:
     value, cost  (N,)  expected, currency; cost holds the contact and the offer
     """
 
-    customer: Ints
-    offer: Ints
-    channel: Ints
-    slot: Ints
-    day: Ints
-    sent: NDArray[np.bool_]
-    probability: Floats
-    value: Floats
-    cost: Floats
+    customer: Int64s
+    offer: Int64s
+    channel: Int64s
+    slot: Int64s
+    day: Int64s
+    sent: Bools
+    probability: Float32s
+    value: Float32s
+    cost: Float32s
 
     @property
-    def profit(self) -> Floats:
+    def profit(self) -> Float32s:
         """(N,) value net of cost, currency."""
         return self.value - self.cost
 
@@ -128,12 +127,12 @@ class Options:
         """(O, H, S)."""
         return self.outlook.chance.shape[1], len(self.channels), self.outlook.timing.shape[1]
 
-    def split(self, option: Ints) -> tuple[Ints, Ints, Ints]:
+    def split(self, option: Int64s) -> tuple[Int64s, Int64s, Int64s]:
         """Offer, channel and slot of options."""
         offer, channel, slot = np.unravel_index(option, self.shape)
         return offer, channel, slot
 
-    def terms(self, customer: NDArray, option: Ints) -> tuple[Floats, Floats, Floats]:
+    def terms(self, customer: NDArray, option: Int64s) -> tuple[Float32s, Float32s, Float32s]:
         """Probability, expected value and cost of options for customers; shapes broadcast."""
         offer, channel, slot = self.split(option)
         contact = np.array([one.cost for one in self.channels], np.float32)[channel]
@@ -144,7 +143,7 @@ class Options:
             contact + chance * self.outlook.reward[customer, offer],
         )
 
-    def problem(self, customers: Ints) -> Problem:
+    def problem(self, customers: Int64s) -> Problem:
         """The allocation among some customers."""
         num_offers, num_channels, num_slots = self.shape
         every = np.arange(num_offers * num_channels * num_slots)
@@ -164,14 +163,14 @@ class Options:
             budget=self.rules.budget,
         )
 
-    def _block(self, customers: Ints, every: Ints) -> Block:
-        def block(rows: Rows) -> tuple[Floats, Floats]:
+    def _block(self, customers: Int64s, every: Int64s) -> Block:
+        def block(rows: Rows) -> tuple[Float32s, Float32s]:
             chance, value, cost = self.terms(customers[rows][:, None], every[None])
             return (value - cost if self.goal == "profit" else chance), cost
 
         return block
 
-    def contacts(self, customers: Ints, picks: NDArray[np.int16], sent: bool) -> Contacts:
+    def contacts(self, customers: Int64s, picks: NDArray[np.int16], sent: bool) -> Contacts:
         """The rows of picks (E, K), the most profitable first, all on day 0 so far."""
         row, k = np.nonzero(picks != NOTHING)
         option = picks[row, k].astype(np.int64)
@@ -198,7 +197,7 @@ class Options:
         return Contacts(**arrays).where(day >= 0)
 
 
-def plan(options: Options, eligible: Ints, held: NDArray[np.bool_], seed: int = 0) -> Plan:
+def plan(options: Options, eligible: Int64s, held: Bools, seed: int = 0) -> Plan:
     """The plan of a campaign.
 
     eligible  (E,)  customers who may be contacted

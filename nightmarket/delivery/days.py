@@ -6,6 +6,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Float64s, Int64s
+
 WEEK = 7
 
 
@@ -34,13 +36,13 @@ def fits(taken: tuple[int, ...], day: int, per_week: int) -> bool:
 
 
 def schedule(
-    customer: NDArray[np.int64],
-    cell: NDArray[np.int64],
-    capacity: NDArray[np.float64],
+    customer: Int64s,
+    cell: Int64s,
+    capacity: Float64s,
     num_days: int,
     per_week: int,
     before: dict[int, tuple[int, ...]],
-) -> NDArray[np.int64]:
+) -> Int64s:
     """(N,) day of each contact, from 0; -1 where no day is left.
 
     customer  (N,)  whose contact it is

@@ -4,12 +4,13 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+
+from nightmarket.contracts.arrays import Bools
 
 SEND, HOLDOUT = "send", "holdout"
 
 
-def kept_back(customer_ids: Sequence[str], plan: str, share: float, key: bytes = b"") -> NDArray[np.bool_]:
+def kept_back(customer_ids: Sequence[str], plan: str, share: float, key: bytes = b"") -> Bools:
     """(C,) true for about `share` of the customers: the same ones on every run of the plan of that name, and for any
     other name an independent draw.
 

@@ -8,17 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Bools, Float64s, Int32s, Int64s
 from nightmarket.evaluation.experiments import Outcome, Rule, minimum_detectable_effect, sample_size
 
-Floats = NDArray[np.float64]
 STEPS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 """Shares of the customers that the table of audiences shows."""
 
 
-def audience(chance: Floats, reach: float) -> NDArray[np.int64]:
+def audience(chance: Float64s, reach: float) -> Int64s:
     """(E,) the fewest customers who hold the share `reach` of all expected buyers, ascending.
 
     chance  (C,)  expected purchases of a customer, summed over the products
@@ -31,7 +30,7 @@ def audience(chance: Floats, reach: float) -> NDArray[np.int64]:
     return np.sort(order[:num]).astype(np.int64)
 
 
-def standing(score: Floats, bought: NDArray[np.bool_], weight: Floats, launch: NDArray[np.int32]) -> Floats:
+def standing(score: Float64s, bought: Bools, weight: Float64s, launch: Int32s) -> Float64s:
     """(B,) for each bought pair, the share of the launch's customers who stand above the buyer; ties count half.
 
     score   (N,)  of the pair; comparable across the customers of a launch
@@ -52,7 +51,7 @@ def standing(score: Floats, bought: NDArray[np.bool_], weight: Floats, launch: N
     return np.concatenate(found) if found else np.zeros(0)
 
 
-def sizes(chance: Floats, standings: Floats) -> list[dict[str, float | int | None]]:
+def sizes(chance: Float64s, standings: Float64s) -> list[dict[str, float | int | None]]:
     """What audiences of several sizes hold: customers, expected buyers, their share, and the share that customers who
     stood so high held of the buyers of earlier launches (None where there were none)."""
     ranked = np.sort(chance)[::-1]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Float32s, Float64s, Int32s
 from nightmarket.histories import Histories
 
 Kind = Literal["discount", "threshold", "gift", "coupon"]
@@ -26,19 +26,19 @@ class Terms:
 
     name: str
     kind: Kind
-    items: NDArray[np.int32]
+    items: Int32s
     discount: float | None = None
     threshold: float | None = None
     cost: float | None = None
 
-    def redemption_cost(self, value: NDArray[np.float32]) -> NDArray[np.float32]:
+    def redemption_cost(self, value: Float32s) -> Float32s:
         """(C,) cost of one redemption of that value, currency."""
         if self.cost is not None:
             return np.full(value.shape, self.cost, np.float32)
         return np.asarray(value * (self.discount or 0.0), np.float32)
 
 
-def redemption_values(histories: Histories, offers: list[Terms]) -> NDArray[np.float32]:
+def redemption_values(histories: Histories, offers: list[Terms]) -> Float32s:
     """(C, O) spend on the products of an offer in a basket that holds some of them, currency: measured, and shrunk to
     the mean of all customers. With a threshold, at least that."""
     values = np.zeros((histories.num_customers, len(offers)), np.float32)
@@ -56,7 +56,7 @@ def redemption_values(histories: Histories, offers: list[Terms]) -> NDArray[np.f
     return values
 
 
-def credible_means(owner: NDArray[np.int32], spent: NDArray[np.float64], num: int) -> NDArray[np.float64]:
+def credible_means(owner: Int32s, spent: Float64s, num: int) -> Float64s:
     """(num,) mean of `spent` (B,) per owner (B,), shrunk to the mean of all.
 
     Bühlmann and Straub's credibility: n / (n + k) of the owner's own mean, with k the variance within owners over the

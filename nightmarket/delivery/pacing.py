@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Bools, Float64s
+
 HOURS = 24
-Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,13 @@ class Profile:
     value, cost (N,)  arrivals of earlier days, any order
     """
 
-    arrivals: Doubles
+    arrivals: Float64s
     strength: float
-    value: Doubles
-    cost: Doubles
+    value: Float64s
+    cost: Float64s
 
     @classmethod
-    def fit(cls, counts: NDArray, value: Doubles, cost: Doubles, same: NDArray[np.bool_]) -> "Profile":
+    def fit(cls, counts: NDArray, value: Float64s, cost: Float64s, same: Bools) -> "Profile":
         """From arrivals per earlier day and hour (D, 24), and the values and costs of all those arrivals.
 
         same (D,) marks the days whose level counts most, such as those of the same weekday; their mean is shrunk to
@@ -86,7 +87,7 @@ class Pacer:
         return True
 
 
-def hindsight(value: Doubles, cost: Doubles, budget: float) -> float:
+def hindsight(value: Float64s, cost: Float64s, budget: float) -> float:
     """What a budget could have earned with the day in view: the linear relaxation of the knapsack, an upper bound."""
     order = np.argsort(-value / cost, kind="stable")
     spent = np.cumsum(cost[order])

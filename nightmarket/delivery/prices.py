@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 
+from nightmarket.contracts.arrays import Float64s, Int64s
 from nightmarket.delivery.problem import NOTHING, Problem, choose, net
 
-Prices = NDArray[np.float64]
 SAMPLE = 16_384
 CLOSE = 1e-7
 """Relative decrease of the bound that is no longer worth a walk over all customers."""
@@ -35,10 +35,10 @@ class Dual:
     """
 
     bound: float
-    use: NDArray[np.float64]
+    use: Float64s
 
 
-def evaluate(problem: Problem, prices: Prices, rows: NDArray[np.int64] | None = None, exact: bool = False) -> Dual:
+def evaluate(problem: Problem, prices: Float64s, rows: Int64s | None = None, exact: bool = False) -> Dual:
     """g(prices) on all customers, or on the given ones with the limits shrunk to their share."""
     worth, spent = 0.0, 0.0
     taken = np.zeros(problem.offer.size)
@@ -54,7 +54,7 @@ def evaluate(problem: Problem, prices: Prices, rows: NDArray[np.int64] | None = 
     return Dual(float(prices @ limits) + worth, np.concatenate([[spent], problem.uses @ taken]))
 
 
-def solve(problem: Problem, seed: int = 0, max_walks: int = 60) -> Prices:
+def solve(problem: Problem, seed: int = 0, max_walks: int = 60) -> Float64s:
     """(1 + G,) prices at which g is within about a millionth of its least value.
 
     max_walks  over all customers, at most
@@ -66,7 +66,7 @@ def solve(problem: Problem, seed: int = 0, max_walks: int = 60) -> Prices:
         return found
     scale = limits[priced]  # in units of profit per whole limit, so that one box fits all prices
 
-    def oracle(rows: NDArray[np.int64] | None) -> Callable[[NDArray], tuple[float, NDArray]]:
+    def oracle(rows: Int64s | None) -> Callable[[NDArray], tuple[float, NDArray]]:
         share = 1.0 if rows is None else rows.size / problem.num_customers
 
         def at(point: NDArray) -> tuple[float, NDArray]:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
-Rows = slice | NDArray[np.int64]
-Block = Callable[[Rows], tuple[Floats, Floats]]
+from nightmarket.contracts.arrays import Bools, Float32s, Float64s, Int32s, Int64s
+
+Rows = slice | Int64s
+Block = Callable[[Rows], tuple[Float32s, Float32s]]
 NOTHING = -1
 
 
@@ -32,9 +32,9 @@ class Problem:
 
     block: Block
     allowance: NDArray[np.int8]
-    offer: Ints
-    uses: NDArray[np.bool_]
-    capacity: NDArray[np.float64]
+    offer: Int32s
+    uses: Bools
+    capacity: Float64s
     budget: float
     chunk: int = 16_384
 
@@ -55,11 +55,11 @@ class Problem:
         return int(self.allowance.max(initial=0))
 
     @property
-    def open(self) -> NDArray[np.bool_]:
+    def open(self) -> Bools:
         """(J,) options whose capacities hold a contact at all."""
         return np.asarray(~self.uses[self.capacity < 1].any(axis=0), bool)
 
-    def blocks(self, rows: NDArray[np.int64] | None = None) -> Iterator[tuple[Rows, Floats, Floats]]:
+    def blocks(self, rows: Int64s | None = None) -> Iterator[tuple[Rows, Float32s, Float32s]]:
         """(rows, profit, cost) of all customers, or of the given ones, a chunk at a time."""
         num = self.num_customers if rows is None else rows.size
         for start in range(0, num, self.chunk):
@@ -69,12 +69,12 @@ class Problem:
             yield some, *self.block(some)
 
     @property
-    def limits(self) -> NDArray[np.float64]:
+    def limits(self) -> Float64s:
         """(1 + G,) the budget, then the capacities."""
         return np.concatenate([[self.budget], self.capacity])
 
 
-def net(problem: Problem, profit: Floats, cost: Floats, prices: NDArray[np.float64], exact: bool = False) -> NDArray:
+def net(problem: Problem, profit: Float32s, cost: Float32s, prices: Float64s, exact: bool = False) -> NDArray:
     """(n, J) profit after the prices of budget and capacities; -inf where an option is closed.
 
     prices  (1 + G,)  profit per unit of currency spent, then per contact of each capacity
@@ -89,7 +89,7 @@ def net(problem: Problem, profit: Floats, cost: Floats, prices: NDArray[np.float
     return np.subtract(reduced, toll.astype(kind), out=reduced)
 
 
-def choose(reduced: NDArray, allowance: NDArray[np.int8], offer: Ints) -> tuple[NDArray[np.int16], NDArray]:
+def choose(reduced: NDArray, allowance: NDArray[np.int8], offer: Int32s) -> tuple[NDArray[np.int16], NDArray]:
     """Each customer's best set of options with a positive net value: exact, since options of one offer exclude each
     other and the number is limited (a partition matroid, cut off: greedy is optimal, Edmonds 1971).
 

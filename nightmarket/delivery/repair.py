@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import linprog
 
+from nightmarket.contracts.arrays import Float64s, Int64s
 from nightmarket.delivery.problem import NOTHING, Problem, choose, net
 
 CORE = 10_000
@@ -31,18 +32,18 @@ class Pairs:
     worth            (N,)  net of prices
     """
 
-    customer: NDArray[np.int64]
-    option: NDArray[np.int64]
-    profit: NDArray[np.float64]
-    cost: NDArray[np.float64]
-    worth: NDArray[np.float64]
+    customer: Int64s
+    option: Int64s
+    profit: Float64s
+    cost: Float64s
+    worth: Float64s
 
     def at(self, rows: NDArray) -> "Pairs":
         """The pairs of the given rows."""
         return Pairs(self.customer[rows], self.option[rows], self.profit[rows], self.cost[rows], self.worth[rows])
 
 
-def picks_and_core(problem: Problem, prices: NDArray[np.float64], size: int) -> tuple[NDArray[np.int16], Pairs]:
+def picks_and_core(problem: Problem, prices: Float64s, size: int) -> tuple[NDArray[np.int16], Pairs]:
     """(C, K) each customer's choice at the prices, and the `size` pairs whose decision was closest."""
     chosen = np.full((problem.num_customers, problem.most), NOTHING, np.int16)
     kept: list[tuple[NDArray, Pairs]] = []
@@ -106,7 +107,7 @@ def _cutoffs(regret: NDArray, pairs: Pairs, each: int, options: int) -> NDArray:
     return np.where(np.bincount(pairs.option, minlength=options) < each, np.inf, worst)
 
 
-def settle(problem: Problem, chosen: NDArray[np.int16], core: Pairs, fixed_use: NDArray[np.float64]) -> bool:
+def settle(problem: Problem, chosen: NDArray[np.int16], core: Pairs, fixed_use: Float64s) -> bool:
     """Decide the core anew and write it into `chosen` (C, K), which holds the fixed choices alone.
 
     fixed_use  (1 + G,)  what the fixed choices draw on budget and capacities
@@ -135,9 +136,7 @@ def settle(problem: Problem, chosen: NDArray[np.int16], core: Pairs, fixed_use: 
     return True
 
 
-def _relaxed(
-    problem: Problem, chosen: NDArray[np.int16], core: Pairs, left: NDArray[np.float64]
-) -> tuple[NDArray, NDArray]:
+def _relaxed(problem: Problem, chosen: NDArray[np.int16], core: Pairs, left: Float64s) -> tuple[NDArray, NDArray]:
     """(N,) how much of each pair the linear programme takes, in [0, 1], and what it would cost to decide otherwise."""
     num = core.customer.size
     if num == 0:
@@ -170,7 +169,7 @@ def _relaxed(
 class _Plan:
     """Pairs taken one by one, while every limit holds."""
 
-    def __init__(self, problem: Problem, chosen: NDArray[np.int16], core: Pairs, left: NDArray[np.float64]) -> None:
+    def __init__(self, problem: Problem, chosen: NDArray[np.int16], core: Pairs, left: Float64s) -> None:
         self._problem, self._chosen, self._core = problem, chosen, core
         self.left = left.copy()
 

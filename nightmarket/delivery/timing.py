@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Float32s, Float64s, Int64s
 
 HOURS = 24
 
@@ -48,7 +49,7 @@ def slots(names: tuple[str, ...], key: str) -> list[Slot]:
     return found
 
 
-def slot_of_hour(parts: list[Slot]) -> NDArray[np.int64]:
+def slot_of_hour(parts: list[Slot]) -> Int64s:
     """(24,) the slot of each hour, -1 for hours outside all slots."""
     out = np.full(HOURS, -1, np.int64)
     for at, slot in enumerate(parts):
@@ -64,7 +65,7 @@ class Preference:
     strength  visits that the prior is worth; inf where customers do not differ
     """
 
-    share: NDArray[np.float64]
+    share: Float64s
     strength: float
 
     @classmethod
@@ -83,7 +84,7 @@ class Preference:
         best = int(np.argmax(fits))
         return cls(share, float(grid[best]) if best < grid.size - 1 else np.inf)
 
-    def of(self, counts: NDArray) -> NDArray[np.float64]:
+    def of(self, counts: NDArray) -> Float64s:
         """(C, S) each customer's share of visits per slot, shrunk to the population's; rows sum to 1."""
         if np.isinf(self.strength):
             return np.broadcast_to(self.share, counts.shape)
@@ -91,7 +92,7 @@ class Preference:
         return np.asarray((counts + self.strength * self.share) / size, np.float64)
 
 
-def _likelihood(counts: NDArray[np.float64], alpha: NDArray[np.float64]) -> float:
+def _likelihood(counts: Float64s, alpha: Float64s) -> float:
     """Log-likelihood of counts (n, S) under a Dirichlet-multinomial, without the part that alpha does not change."""
     whole = alpha.sum()
     rows = gammaln(whole) - gammaln(counts.sum(axis=1) + whole)
@@ -104,7 +105,7 @@ def log_likelihood(shares: NDArray, counts: NDArray) -> float:
     return float((counts * np.log(shares)).sum() / num) if num else float("nan")
 
 
-def damping(shares: NDArray[np.float64], effect: float) -> NDArray[np.float32]:
+def damping(shares: Float64s, effect: float) -> Float32s:
     """(C, S) factor on the chance of a response: 1 in the customer's best slot, 1 - effect in one never visited."""
     best = shares.max(axis=1, keepdims=True)
     return np.asarray(1 - effect * (1 - shares / best), np.float32)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Bools, Float64s, Int64s
 from nightmarket.demand.methods import METHODS, seasonal_naive
-from nightmarket.demand.series import CLASSES, Units, Weekly, classes
+from nightmarket.demand.series import CLASSES, Weekly, classes
 from nightmarket.evaluation import bootstrap
 
 HORIZON = 4
@@ -94,7 +94,7 @@ def choose(history: Weekly, before: list[int], ahead: int) -> dict[str, str]:
     return {kind: best[i] if seen[i] else UNSEEN for i, kind in enumerate(CLASSES)}
 
 
-def point(past: Weekly, methods: dict[str, str]) -> Units:
+def point(past: Weekly, methods: dict[str, str]) -> Float64s:
     """(K,) units per coming week, each series by the method of its class."""
     group = classes(past)
     out = np.zeros(len(group))
@@ -107,7 +107,7 @@ def point(past: Weekly, methods: dict[str, str]) -> Units:
 
 def residuals(
     history: Weekly, before: list[int], ahead: int, methods: dict[str, str]
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[Int64s, Float64s, Float64s]:
     """(N,) class, (N,) forecast and (N,) error over its scale, of all series and weeks at the earlier origins."""
     parts = []
     for origin in before:
@@ -123,8 +123,8 @@ def residuals(
 def intervals(
     past: Weekly,
     methods: dict[str, str],
-    seen: tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]],
-) -> tuple[dict[str, Units], Units]:
+    seen: tuple[Int64s, Float64s, Float64s],
+) -> tuple[dict[str, Float64s], Float64s]:
     """Split-conformal bounds (K,) per level (Papadopoulos et al., 2002; Lei et al., 2018), and the forecast (K,).
 
     Errors over their scale at earlier origins give the quantiles, per class and third of the forecast, so that slow
@@ -152,7 +152,7 @@ def intervals(
     return {name: widest[name](bound, said) for name, bound in bounds.items()}, said
 
 
-def _quantile(errors: NDArray[np.float64], level: float) -> float:
+def _quantile(errors: Float64s, level: float) -> float:
     """The conformal quantile: (n + 1) in place of n."""
     n = errors.size
     high = level > 0.5
@@ -160,7 +160,7 @@ def _quantile(errors: NDArray[np.float64], level: float) -> float:
     return float(np.quantile(errors, place, method="higher" if high else "lower"))
 
 
-def _spread(past: Weekly, said: Units) -> Units:
+def _spread(past: Weekly, said: Float64s) -> Float64s:
     """(K,) how far a week may lie off: the spread of the last half year about its mean, no less than a count's."""
     recent = past.units[:, -26:]
     counted = np.minimum(past.units.shape[1] - past.start, recent.shape[1])
@@ -169,18 +169,18 @@ def _spread(past: Weekly, said: Units) -> Units:
     return np.sqrt(np.maximum(variance, said) + 0.25)
 
 
-def _squared_scale(past: Weekly) -> Units:
+def _squared_scale(past: Weekly) -> Float64s:
     steps = np.diff(past.units, axis=1)
     counted = np.arange(1, past.units.shape[1])[None] > past.start[:, None]
     return np.asarray((steps**2 * counted).sum(axis=1) / np.maximum(counted.sum(axis=1), 1) + 0.25)
 
 
 def _figures(
-    truth: Units,
-    said: dict[str, Units],
-    bounds: dict[str, Units],
+    truth: Float64s,
+    said: dict[str, Float64s],
+    bounds: dict[str, Float64s],
     past: Weekly,
-    rows: NDArray[np.bool_],
+    rows: Bools,
     seed: int,
 ) -> dict[str, Any]:
     """WAPE and MASE (Hyndman & Koehler, 2006) per forecast; coverage; intervals by bootstrap over types."""
@@ -208,7 +208,7 @@ def _figures(
     return out
 
 
-def foretell(history: Weekly, judged: Judged) -> tuple[Units, dict[str, Units]]:
+def foretell(history: Weekly, judged: Judged) -> tuple[Float64s, dict[str, Float64s]]:
     """(K,) units of each week to come, and bounds per level, by the methods that were judged; errors up to the last
     complete week set the intervals."""
     before = origins(history.units.shape[1], judged.horizon)

@@ -6,23 +6,22 @@ units (K, W), start (K,) index of each series' first sale; what lies before it d
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-Units = NDArray[np.float64]
-Start = NDArray[np.int64]
+from nightmarket.contracts.arrays import Float64s, Int64s
+
 GRID = (0.05, 0.1, 0.2, 0.3, 0.45, 0.6)
 AGGREGATIONS = (1, 2, 4, 8)
 
 
-def naive(units: Units, start: Start) -> Units:
+def naive(units: Float64s, start: Int64s) -> Float64s:
     """As many as last week."""
     return units[:, -1].copy()
 
 
-def mean_of(weeks: int) -> Callable[[Units, Start], Units]:
+def mean_of(weeks: int) -> Callable[[Float64s, Int64s], Float64s]:
     """The mean of the last `weeks` weeks, of fewer where the series is younger."""
 
-    def mean(units: Units, start: Start) -> Units:
+    def mean(units: Float64s, start: Int64s) -> Float64s:
         span = min(weeks, units.shape[1])
         counted = np.minimum(units.shape[1] - start, span)
         return np.asarray(units[:, -span:].sum(axis=1) / np.maximum(counted, 1))
@@ -30,7 +29,7 @@ def mean_of(weeks: int) -> Callable[[Units, Start], Units]:
     return mean
 
 
-def smoothed(units: Units, start: Start) -> Units:
+def smoothed(units: Float64s, start: Int64s) -> Float64s:
     """Simple exponential smoothing, each series with the rate of GRID that foretold its past weeks best."""
     best, least = np.zeros(len(units)), np.full(len(units), np.inf)
     for rate in GRID:
@@ -40,7 +39,7 @@ def smoothed(units: Units, start: Start) -> Units:
     return best
 
 
-def aggregated(units: Units, start: Start) -> Units:
+def aggregated(units: Float64s, start: Int64s) -> Float64s:
     """IMAPA (Petropoulos & Kourentzes, 2015): smoothing of sums over 1, 2, 4, 8 weeks, per week, averaged."""
     width = units.shape[1]
     found = []
@@ -55,7 +54,7 @@ def aggregated(units: Units, start: Start) -> Units:
     return np.asarray(np.mean(found, axis=0))
 
 
-def tsb(units: Units, start: Start, rate: float = 0.1) -> Units:
+def tsb(units: Float64s, start: Int64s, rate: float = 0.1) -> Float64s:
     """Teunter, Syntetos & Babai (2011): chance of a sale times its size, both smoothed; falls when sales stop."""
     chance, size = np.zeros(len(units)), np.zeros(len(units))
     for week in range(units.shape[1]):
@@ -66,7 +65,7 @@ def tsb(units: Units, start: Start, rate: float = 0.1) -> Units:
     return chance * size
 
 
-def sba(units: Units, start: Start, rate: float = 0.1) -> Units:
+def sba(units: Float64s, start: Int64s, rate: float = 0.1) -> Float64s:
     """Croston's (1972) size over interval with the correction of Syntetos & Boylan (2005)."""
     size, gap, since = np.zeros(len(units)), np.ones(len(units)), np.zeros(len(units))
     for week in range(units.shape[1]):
@@ -79,7 +78,7 @@ def sba(units: Units, start: Start, rate: float = 0.1) -> Units:
     return (1 - rate / 2) * size / np.maximum(gap, 1)
 
 
-def _smooth(units: Units, start: Start, rate: float) -> tuple[Units, Units]:
+def _smooth(units: Float64s, start: Int64s, rate: float) -> tuple[Float64s, Float64s]:
     """(K,) last level, and mean squared one-step error."""
     level, errors = np.zeros(len(units)), np.zeros(len(units))
     for week in range(units.shape[1]):
@@ -89,7 +88,7 @@ def _smooth(units: Units, start: Start, rate: float) -> tuple[Units, Units]:
     return level, errors / np.maximum(units.shape[1] - 1 - start, 1)
 
 
-METHODS: dict[str, Callable[[Units, Start], Units]] = {
+METHODS: dict[str, Callable[[Float64s, Int64s], Float64s]] = {
     "naive": naive,
     "mean of 4 weeks": mean_of(4),
     "mean of 13 weeks": mean_of(13),
@@ -101,7 +100,7 @@ METHODS: dict[str, Callable[[Units, Start], Units]] = {
 }
 
 
-def seasonal_naive(units: Units, season: int, horizon: int) -> Units:
+def seasonal_naive(units: Float64s, season: int, horizon: int) -> Float64s:
     """(K, H) as many as `season` weeks before each coming week; a horizon longer than the season repeats it."""
     back = [units.shape[1] - season + h % season for h in range(horizon)]
     return units[:, back]

@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Bools, Float64s, Int64s
 from nightmarket.histories import Histories
 
-Vector = NDArray[np.float64]
-Codes = NDArray[np.int64]
 LEAST_WEEKS = 10
 LEAST_SHARE = 0.5
 
@@ -23,17 +21,17 @@ class Panel:
     discount (N,)  share of the undiscounted amount that was let off, in [0, 1)
     """
 
-    product: Codes
-    week: Codes
-    units: Vector
-    price: Vector
-    discount: Vector
+    product: Int64s
+    week: Int64s
+    units: Float64s
+    price: Float64s
+    discount: Float64s
 
-    def where(self, mask: NDArray[np.bool_]) -> "Panel":
+    def where(self, mask: Bools) -> "Panel":
         """The rows where the mask (N,) is true."""
         return Panel(self.product[mask], self.week[mask], self.units[mask], self.price[mask], self.discount[mask])
 
-    def leading(self) -> tuple["Panel", Vector, Vector]:
+    def leading(self) -> tuple["Panel", Float64s, Float64s]:
         """The rows whose product was sold the week after too, with that week's price and discount."""
         next_row = (self.product[1:] == self.product[:-1]) & (self.week[1:] == self.week[:-1] + 1)
         there = np.append(next_row, False)
@@ -70,7 +68,7 @@ def panel(lines: Histories, first_week: int, last_week: int) -> Panel:
     return found.where(steady[where])
 
 
-def within(columns: Vector, product: Codes, week: Codes, tolerance: float = 1e-6, most: int = 200) -> Vector:
+def within(columns: Float64s, product: Int64s, week: Int64s, tolerance: float = 1e-6, most: int = 200) -> Float64s:
     """(N, P) what is left of each column after effects of product and week, by alternating projections."""
     groups = [np.unique(code, return_inverse=True)[1] for code in (product, week)]
     counts = [np.bincount(group) for group in groups]
@@ -88,7 +86,7 @@ def within(columns: Vector, product: Codes, week: Codes, tolerance: float = 1e-6
     return left
 
 
-def clustered(y: Vector, x: Vector, cluster: Codes) -> tuple[Vector, Vector]:
+def clustered(y: Float64s, x: Float64s, cluster: Int64s) -> tuple[Float64s, Float64s]:
     """Coefficients (P,) and their covariance (P, P), robust to dependence within clusters (Liang & Zeger, 1986; CR1).
 
     y (N,), x (N, P) without fixed effects; ValueError where x does not vary or there are fewer than two clusters.

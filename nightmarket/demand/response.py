@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Float64s, Int64s
 from nightmarket.demand.panel import Panel, clustered, within
 
 Z = 1.959964
@@ -41,7 +41,7 @@ class Response:
     between: dict[str, float]
 
 
-def response(rows: Panel, kind: NDArray[np.int64], names: list[str]) -> Response | None:
+def response(rows: Panel, kind: Int64s, names: list[str]) -> Response | None:
     """Measure over the panel; kind (I,) code of each product's type, into `names`. None where nothing varies."""
     if np.unique(rows.product).size < LEAST_PRODUCTS:
         return None
@@ -61,12 +61,12 @@ def response(rows: Panel, kind: NDArray[np.int64], names: list[str]) -> Response
     return Response(_told(value, covariance), _placebo(rows, kind), table, between)
 
 
-def _season(rows: Panel, kind: NDArray[np.int64]) -> NDArray[np.int64]:
+def _season(rows: Panel, kind: Int64s) -> Int64s:
     """(N,) a code per type and week."""
     return np.asarray(kind[rows.product] * (int(rows.week.max(initial=0)) + 1) + rows.week)
 
 
-def _told(value: NDArray[np.float64], covariance: NDArray[np.float64]) -> dict[str, dict[str, float]]:
+def _told(value: Float64s, covariance: Float64s) -> dict[str, dict[str, float]]:
     half = Z * np.sqrt(np.diag(covariance))
     return {
         name: {"value": float(value[i]), "low": float(value[i] - half[i]), "high": float(value[i] + half[i])}
@@ -75,7 +75,7 @@ def _told(value: NDArray[np.float64], covariance: NDArray[np.float64]) -> dict[s
     }
 
 
-def _placebo(rows: Panel, kind: NDArray[np.int64]) -> dict[str, dict[str, float]]:
+def _placebo(rows: Panel, kind: Int64s) -> dict[str, dict[str, float]]:
     """Next week's price and discount, with this week's held fixed; empty where they do not vary."""
     here, price, discount = rows.leading()
     columns = np.stack([here.units, price, discount, here.price, here.discount], axis=1)
@@ -86,7 +86,7 @@ def _placebo(rows: Panel, kind: NDArray[np.int64]) -> dict[str, dict[str, float]
     return _told(value[:2], covariance[:2, :2])
 
 
-def _measure(left: NDArray[np.float64], product: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _measure(left: Float64s, product: Int64s) -> tuple[Float64s, Float64s]:
     """Coefficients (P,) and covariance (P, P) of the first column on the others; NaN for one that did not change."""
     num = left.shape[1] - 1
     value, covariance = np.full(num, np.nan), np.full((num, num), np.nan)
@@ -97,7 +97,7 @@ def _measure(left: NDArray[np.float64], product: NDArray[np.int64]) -> tuple[NDA
     return value, covariance
 
 
-def _by_kind(left: NDArray[np.float64], rows: Panel, kind: NDArray[np.int64]) -> dict[str, Any]:
+def _by_kind(left: Float64s, rows: Panel, kind: Int64s) -> dict[str, Any]:
     of_row = kind[rows.product]
     order = np.argsort(of_row, kind="stable")
     codes, first = np.unique(of_row[order], return_index=True)
@@ -113,8 +113,8 @@ def _by_kind(left: NDArray[np.float64], rows: Panel, kind: NDArray[np.int64]) ->
 
 
 def _shrunk(
-    own: dict[str, Any], value: NDArray[np.float64], covariance: NDArray[np.float64]
-) -> tuple[dict[str, dict[str, NDArray[np.float64]]], dict[str, float]]:
+    own: dict[str, Any], value: Float64s, covariance: Float64s
+) -> tuple[dict[str, dict[str, Float64s]], dict[str, float]]:
     """Empirical Bayes, normal about a mean of the types (DerSimonian & Laird, 1986); a type without a figure
     of its own gets that mean, and the spread between types as its uncertainty."""
     found, between = {}, {}

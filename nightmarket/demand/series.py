@@ -4,11 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Float64s, Int64s
 from nightmarket.histories import Histories, last_complete_week
 
-Units = NDArray[np.float64]
 CLASSES = ("smooth", "erratic", "intermittent", "lumpy")
 
 
@@ -23,8 +22,8 @@ class Weekly:
     """
 
     kinds: tuple[str, ...]
-    units: Units
-    start: NDArray[np.int64]
+    units: Float64s
+    start: Int64s
     first_week: int
 
     @property
@@ -48,7 +47,7 @@ def kind_paths(products: pd.DataFrame) -> pd.Series:
     return category.where(levels["category"] == levels["type"], category + " > " + levels["type"])
 
 
-def weekly(lines: Histories, kind: NDArray[np.int64], names: list[str], last_week: int | None = None) -> Weekly:
+def weekly(lines: Histories, kind: Int64s, names: list[str], last_week: int | None = None) -> Weekly:
     """Sum units by type and complete week.
 
     kind       (I,) code of each product's type, into `names`
@@ -73,7 +72,7 @@ def weekly(lines: Histories, kind: NDArray[np.int64], names: list[str], last_wee
     return Weekly(kinds, units, (units > 0).argmax(axis=1), first)
 
 
-def classes(history: Weekly) -> NDArray[np.int64]:
+def classes(history: Weekly) -> Int64s:
     """(K,) index into CLASSES after Syntetos, Boylan & Croston (2005).
 
     By the mean interval between weeks with sales since the first (1.32) and the squared coefficient of variation of

@@ -5,19 +5,18 @@ from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Float64s
 from nightmarket.drift.nights import MIN_NIGHTS, REFERENCE_DAYS, WEEK, Nights
 from nightmarket.drift.summaries import Summary
 from nightmarket.drift.verdict import Verdict
 
-Doubles = NDArray[np.float64]
 NAMED = 3
 """Columns that the sentence names."""
 
 
 def changes(
-    names: Sequence[tuple[Summary, str]], distance: Doubles, verdict: Verdict, nights: Nights, first_day: int
+    names: Sequence[tuple[Summary, str]], distance: Float64s, verdict: Verdict, nights: Nights, first_day: int
 ) -> list[dict[str, Any]]:
     """One entry per column, furthest off first: the statistic that is furthest off, its size, and what it means.
 
@@ -77,7 +76,7 @@ def moved(summary: Summary, nights: Nights) -> list[tuple[str, float, float]]:
     return [(label, float(a), float(b)) for label, a, b in zip(summary.labels, *shares, strict=True)]
 
 
-def _words(summary: Summary, statistic: str, distance: Doubles, nights: Nights, first_day: int) -> str:
+def _words(summary: Summary, statistic: str, distance: Float64s, nights: Nights, first_day: int) -> str:
     if summary.kind == "volume":
         return _volume_words(summary, statistic, nights, first_day)
     if summary.kind == "vectors":

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Float64s
 from nightmarket.drift.summaries import Summary
 
-Doubles = NDArray[np.float64]
 NUM_BINS = 16
 RARE = 0.005
 """A value with a smaller share of the reference's rows is pooled with the others."""
@@ -109,7 +108,7 @@ def volume(rows: ir.Table, table: str, name: str, days: tuple[int, int], per: st
     return Summary(table, name, "volume", _grid(told, "num", days[0], (days[1] - days[0] + 1, 1)))
 
 
-def _grid(told: pd.DataFrame, column: str, first_day: int, shape: tuple[int, int]) -> Doubles:
+def _grid(told: pd.DataFrame, column: str, first_day: int, shape: tuple[int, int]) -> Float64s:
     """(D, K) of rows with `day`, `place` and a number; days outside are left out."""
     grid = np.zeros(shape)
     day = told["day"].to_numpy(np.int64) - first_day

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Int64s
+
 WEEK = 7
 REFERENCE_DAYS = 8 * WEEK
 """The last weeks of the training window that a night is compared with."""
 MIN_NIGHTS = 12 * WEEK
 """Fewer past nights than this give no threshold."""
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Nights:
     reference  (T,)  reference: [reference - REFERENCE_DAYS, reference)
     """
 
-    stop: Ints
-    reference: Ints
+    stop: Int64s
+    reference: Int64s
 
     def __len__(self) -> int:
         return int(self.stop.size)

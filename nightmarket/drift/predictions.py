@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Bools, Float64s
 from nightmarket.drift.distances import stability_index
 
-Doubles = NDArray[np.float64]
 FIRST = 10
 """Places of each list that count."""
 GROUPS = 16
@@ -33,7 +33,7 @@ NAMES = {
 
 
 def profile(
-    customer: NDArray, chance: Doubles, own: NDArray[np.bool_], department: NDArray, num_customers: int
+    customer: NDArray, chance: Float64s, own: Bools, department: NDArray, num_customers: int
 ) -> dict[str, Any] | None:
     """Counts of a night's lists by random group of customers; None for a shop that is too small.
 
@@ -118,7 +118,7 @@ def _words(found: Sequence[Mapping[str, Any]]) -> str:
     return f"predictions are as they were when the champion was evaluated: {told}"
 
 
-def _aligned(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[list[str], Doubles, Doubles]:
+def _aligned(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[list[str], Float64s, Float64s]:
     """Labels of the first side, others pooled; (G, K) counts of both."""
     labels = list(before["labels"])
     counts = np.zeros((len(now["counts"]), len(labels)))

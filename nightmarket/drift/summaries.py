@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Float64s
 from nightmarket.drift import distances
 from nightmarket.drift.nights import Nights
 
-Doubles = NDArray[np.float64]
 Kind = Literal["number", "category", "missing", "volume", "vectors"]
 MIN_ROWS = 50
 """A night whose week or reference has fewer rows says nothing about a column."""
@@ -35,16 +34,16 @@ class Summary:
     table: str
     name: str
     kind: Kind
-    counts: Doubles
-    sums: Doubles | None = None
-    means: Doubles | None = None
+    counts: Float64s
+    sums: Float64s | None = None
+    means: Float64s | None = None
     labels: tuple[str, ...] = ()
     spread: float = 1.0
 
-    def distances(self, nights: Nights) -> dict[str, Doubles]:
+    def distances(self, nights: Nights) -> dict[str, Float64s]:
         """{statistic: (T,) distances of each night's week from its reference}, NaN where a side has too few rows."""
         here, there = nights.sums(self.counts)
-        found: dict[str, Doubles] = {}
+        found: dict[str, Float64s] = {}
         if self.kind == "volume":
             days, usual = nights.weekdays(self.counts[:, 0])
             return {
@@ -67,7 +66,7 @@ class Summary:
         return {name: np.where(few, np.nan, values) for name, values in found.items()}
 
 
-def comparable(names: Sequence[tuple[Summary, str]], distance: Doubles) -> Doubles:
+def comparable(names: Sequence[tuple[Summary, str]], distance: Float64s) -> Float64s:
     """(S, T) distances on scales on which a step from night to night is the same size, small or large, and at least 1.
 
     Distances of distributions are never below 0 and skewed to the right, so their logarithm is taken; those of volumes
@@ -80,10 +79,10 @@ def comparable(names: Sequence[tuple[Summary, str]], distance: Doubles) -> Doubl
     return np.array(rows).reshape(distance.shape)
 
 
-def every_distance(summaries: Sequence[Summary], nights: Nights) -> tuple[list[tuple[Summary, str]], Doubles]:
+def every_distance(summaries: Sequence[Summary], nights: Nights) -> tuple[list[tuple[Summary, str]], Float64s]:
     """What was measured, S pairs of a summary and a statistic, and the distances (S, T)."""
     names: list[tuple[Summary, str]] = []
-    rows: list[Doubles] = []
+    rows: list[Float64s] = []
     for summary in summaries:
         for statistic, values in summary.distances(nights).items():
             names.append((summary, statistic))

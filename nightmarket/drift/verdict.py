@@ -4,11 +4,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Bools, Float64s
 from nightmarket.drift.nights import MIN_NIGHTS
-
-Doubles = NDArray[np.float64]
 
 WILD = 6.0
 """Steps above the median night."""
@@ -25,20 +23,19 @@ class Verdict:
     p        share of the nights, tonight included, whose largest score is at least tonight's
     """
 
-    scores: Doubles
-    unsettled: NDArray[np.bool_]
-    largest: Doubles
+    scores: Float64s
+    unsettled: Bools
+    largest: Float64s
     limit: float
     p: float
 
     @property
-    def drifted(self) -> NDArray[np.bool_]:
+    def drifted(self) -> Bools:
         """(S,) which statistics lie above the limit tonight."""
-        found: NDArray[np.bool_] = np.nan_to_num(self.scores[:, -1], nan=-np.inf) > self.limit
-        return found
+        return np.nan_to_num(self.scores[:, -1], nan=-np.inf) > self.limit
 
 
-def judge(values: Doubles, alpha: float) -> Verdict:
+def judge(values: Float64s, alpha: float) -> Verdict:
     """Max-T over the statistics (Westfall and Young, 1993), with past nights in the place of permutations.
 
     values  (S, T)  how far off each statistic was on each night, tonight last, on a scale on which the smallest step
@@ -55,9 +52,9 @@ def judge(values: Doubles, alpha: float) -> Verdict:
     values = np.where(enough[:, None], values, np.nan)
     centre = _median(values)
     scale = np.maximum(1.4826 * _median(np.abs(values - centre)), 1.0)
-    scores: Doubles = (values - centre) / scale
+    scores: Float64s = (values - centre) / scale
     wild = np.nan_to_num(scores[:, :-1], nan=-np.inf) > WILD
-    unsettled: NDArray[np.bool_] = np.asarray(wild.sum(axis=1) > alpha * scores.shape[1])
+    unsettled: Bools = np.asarray(wild.sum(axis=1) > alpha * scores.shape[1])
     scores[unsettled] = np.nan
     largest = np.where(np.isnan(scores), -np.inf, scores).max(axis=0, initial=-np.inf)
     past = np.sort(largest[:-1])[::-1]
@@ -67,8 +64,7 @@ def judge(values: Doubles, alpha: float) -> Verdict:
     return Verdict(scores, unsettled, largest, limit, at_least / largest.size)
 
 
-def _median(values: Doubles) -> Doubles:
+def _median(values: Float64s) -> Float64s:
     """(S, 1) medians that leave NaN out; 0 for a row of nothing else."""
     empty = np.asarray(np.isnan(values).all(axis=1))
-    found: Doubles = np.asarray(np.nanmedian(np.where(empty[:, None], 0.0, values), axis=1, keepdims=True))
-    return found
+    return np.asarray(np.nanmedian(np.where(empty[:, None], 0.0, values), axis=1, keepdims=True))

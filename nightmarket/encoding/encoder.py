@@ -14,9 +14,9 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from nightmarket.contracts.arrays import Float32s, Int64s
 from nightmarket.encoding import executors
 from nightmarket.encoding.device import choose_device, choose_dtype
 from nightmarket.encoding.folder import ModelSettings, Pooling, Role, load_parts, read_settings, write_settings
@@ -26,7 +26,7 @@ from nightmarket.encoding.models import resolve_model
 
 Progress = Callable[[int, int, float], None]
 
-Batch = tuple[NDArray[np.int64], list[Sequence[int]]]
+Batch = tuple[Int64s, list[Sequence[int]]]
 """Rows of texts of equal length, and their token ids."""
 
 TOKENS_PER_BATCH = 1024
@@ -117,9 +117,7 @@ class Encoder:
         # Without special tokens an empty text has no token at all.
         return [list(row) or [self.tokenizer.pad_token_id or 0] for row in ids]
 
-    def encode(
-        self, texts: Sequence[str], progress: Progress | None = None, role: Role = "document"
-    ) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], progress: Progress | None = None, role: Role = "document") -> Float32s:
         """Unit vectors float32 [T, D], in the order of the texts.
 
         role      whether the texts are documents or queries: it chooses the prompt
@@ -139,7 +137,7 @@ class Encoder:
 
     def hidden_states(
         self, ids: Sequence[Sequence[int]], progress: Progress | None = None
-    ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+    ) -> Iterator[tuple[Int64s, Tensor]]:
         """Batches of (rows, last hidden states [B, L, D]) until every text had its turn."""
         ticker = Ticker(len(ids), progress)
         forward = self._quickest.of(self.model)
@@ -218,7 +216,7 @@ def pool(hidden: Tensor, pooling: Pooling, mask: Tensor | None = None, cut: int 
     return torch.nn.functional.normalize(vectors, dim=-1)
 
 
-def equal_length_batches(ids: Sequence[Sequence[int]], budget: int = TOKENS_PER_BATCH) -> Iterator[NDArray[np.int64]]:
+def equal_length_batches(ids: Sequence[Sequence[int]], budget: int = TOKENS_PER_BATCH) -> Iterator[Int64s]:
     """Rows of equal length, at most `budget` tokens at a time, long ones first.
 
     The composition follows from the texts alone, not from the order they come in: within a length, rows are sorted by

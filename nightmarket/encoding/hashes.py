@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Int64s
+
 HASH_BYTES = 16
 
 
@@ -17,7 +19,7 @@ def text_hashes(texts: Sequence[str]) -> NDArray[np.uint8]:
 
 def lookup(
     hashes: NDArray[np.uint8], stored_hashes: NDArray[np.uint8], stored_vectors: NDArray
-) -> tuple[NDArray, NDArray[np.int64]]:
+) -> tuple[NDArray, Int64s]:
     """Vectors of the texts that a store knows, and which texts it does not know.
 
     hashes          uint8 [T, 16]  the texts that are wanted

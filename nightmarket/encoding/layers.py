@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Float32s, Int64s
 from nightmarket.encoding.encoder import Encoder, Progress, Ticker, equal_length_batches, pool
 
 _CHUNK = 64
@@ -26,9 +26,9 @@ class Hidden:
     """Token states below the top layers: states [sum of lengths, D], text n has rows start[n] .. start[n + 1]."""
 
     states: Tensor
-    start: NDArray[np.int64]
+    start: Int64s
 
-    def padded(self, rows: NDArray[np.int64], device: torch.device) -> tuple[Tensor, Tensor]:
+    def padded(self, rows: Int64s, device: torch.device) -> tuple[Tensor, Tensor]:
         """States [B, L, D] of some texts, zero beyond a text's end, and their mask [B, L]."""
         length = self.start[rows + 1] - self.start[rows]
         place = np.arange(int(length.max()))[None, :]
@@ -85,7 +85,7 @@ class TopLayers(nn.Module):
             states = out[0] if isinstance(out, tuple) else out
         return pool(states, self.pooling, mask_BL, self.cut)
 
-    def encode(self, hidden: Hidden, rows: NDArray[np.int64], device: torch.device) -> Tensor:
+    def encode(self, hidden: Hidden, rows: Int64s, device: torch.device) -> Tensor:
         """Vectors [B, D] of some texts, in the order of `rows`; similar lengths go through together."""
         order = np.argsort(hidden.start[rows + 1] - hidden.start[rows], kind="stable")
         chunk = _CHUNK if device.type == "cpu" else len(rows)
@@ -115,9 +115,7 @@ class TopLayers(nn.Module):
             raise InputError("the layers of this encoder cannot be run one by one; set finetune.trained_layers to 0")
 
 
-def re_encode(
-    encoder: Encoder, hidden: Hidden, num_frozen: int, progress: Progress | None = None
-) -> NDArray[np.float32]:
+def re_encode(encoder: Encoder, hidden: Hidden, num_frozen: int, progress: Progress | None = None) -> Float32s:
     """Vectors [N, D] that `encoder.encode` would give, from kept states of its first `num_frozen` layers."""
     lengths = np.diff(hidden.start)
     vectors = np.zeros((len(lengths), encoder.dim), dtype=np.float32)

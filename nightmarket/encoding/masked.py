@@ -27,6 +27,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Int64s
 from nightmarket.encoding.device import choose_device, choose_dtype, fast_bfloat16
 from nightmarket.encoding.encoder import Encoder
 from nightmarket.encoding.hashes import text_hashes
@@ -84,7 +85,7 @@ class Part:
 class LanguageModelHead(nn.Module):
     """BERT's head: transform, GELU, layer norm, then the word embeddings [V, E] as weights and a bias per word."""
 
-    def __init__(self, dim: int, embeddings: Tensor, counts: NDArray[np.int64]) -> None:
+    def __init__(self, dim: int, embeddings: Tensor, counts: Int64s) -> None:
         super().__init__()
         self.dense = nn.Linear(dim, embeddings.shape[1])
         self.norm = nn.LayerNorm(embeddings.shape[1])
@@ -143,7 +144,7 @@ class Pretrainer:
         """Steps of the head alone, and then of both."""
         return self.config.head_steps + self.config.steps
 
-    def parts(self, rows: NDArray[np.int64], rng: np.random.Generator) -> Iterator[Part]:
+    def parts(self, rows: Int64s, rng: np.random.Generator) -> Iterator[Part]:
         """Texts of similar length together, masked; the draw depends on the texts and the generator alone."""
         rows = rows[np.argsort([len(self.ids[row]) for row in rows], kind="stable")[::-1]]
         start = 0
@@ -166,7 +167,7 @@ class Pretrainer:
         arrays = (tokens, attention.astype(np.int64), np.flatnonzero(chosen), words)
         return Part(*(torch.from_numpy(array).to(self.device) for array in arrays))
 
-    def rows_of(self, step: int) -> NDArray[np.int64]:
+    def rows_of(self, step: int) -> Int64s:
         """Texts of a step (from 0): pass after pass over all that are not held out, each in an order of its own."""
         places = np.arange(step * self.config.batch_size, (step + 1) * self.config.batch_size)
         rounds = places // len(self.rows)

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Float32s
 
 if TYPE_CHECKING:
     import torch
@@ -188,7 +189,7 @@ ALONE = Ranks()
 
 def encode_shared(
     encoder: "Encoder", texts: Sequence[str], ranks: Ranks, progress: "Progress | None" = None
-) -> NDArray[np.float32] | None:
+) -> Float32s | None:
     """`encoder.encode(texts)` by all ranks together: float32 [T, D] in the texts' order on rank 0, None elsewhere.
 
     Texts are dealt out by their length, so every rank has as much to do, of each length. A vector does not depend on

@@ -11,9 +11,9 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Float32s
 from nightmarket.encoding.encoder import Progress, Ticker
 from nightmarket.encoding.folder import (
     ModelSettings,
@@ -99,9 +99,7 @@ class StaticEncoder:
         found = self.tokenizer.encode_batch([prompt + text for text in texts], add_special_tokens=False)
         return [encoding.ids for encoding in found]
 
-    def encode(
-        self, texts: Sequence[str], progress: Progress | None = None, role: Role = "document"
-    ) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], progress: Progress | None = None, role: Role = "document") -> Float32s:
         """Unit vectors float32 [T, D], in the order of the texts; zero for a text without a token."""
         vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
         ticker = Ticker(len(texts), progress)

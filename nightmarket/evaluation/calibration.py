@@ -6,14 +6,14 @@ Shapes: N pairs of customer and product.
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Doubles = NDArray[np.float64]
+from nightmarket.contracts.arrays import Bools, Float64s, Int32s, Int64s
+
 LEAST = 1e-9
 """Probabilities nearer to 0 or 1 are taken for this far, so that the log-loss stays finite."""
 
 
-def bins(probability: Doubles, num_bins: int = 15) -> NDArray[np.int64]:
+def bins(probability: Float64s, num_bins: int = 15) -> Int64s:
     """(N,) bins of equal mass, 0 upwards; equal probabilities share a bin, so there may be fewer than `num_bins`."""
     if probability.size == 0:
         return np.zeros(0, np.int64)
@@ -21,7 +21,7 @@ def bins(probability: Doubles, num_bins: int = 15) -> NDArray[np.int64]:
     return np.unique(np.searchsorted(cuts, probability, side="right"), return_inverse=True)[1].astype(np.int64)
 
 
-def ece(probability: Doubles, label: NDArray[np.bool_], num_bins: int = 15) -> float:
+def ece(probability: Float64s, label: Bools, num_bins: int = 15) -> float:
     """Expected calibration error: mean over pairs of |mean probability - share bought| of the pair's bin.
 
     Bins of equal mass (Nguyen & O'Connor, 2015; Naeini et al., 2015, cut the axis evenly, where most bins stay empty
@@ -34,9 +34,7 @@ def ece(probability: Doubles, label: NDArray[np.bool_], num_bins: int = 15) -> f
     return float(np.abs(gap).sum() / probability.size)
 
 
-def reliability(
-    probability: Doubles, label: NDArray[np.bool_], customer: NDArray[np.int32], num_bins: int = 15
-) -> list[dict[str, float]]:
+def reliability(probability: Float64s, label: Bools, customer: Int32s, num_bins: int = 15) -> list[dict[str, float]]:
     """Per bin of equal mass: mean probability, share bought with its 95% interval, and pairs.
 
     customer  (N,)  whose pair it is. A customer's purchases hang together, so the interval takes the customer for the
@@ -61,9 +59,7 @@ def reliability(
     return found
 
 
-def calibration_figures(
-    probability: Doubles, label: NDArray[np.bool_], customer: NDArray[np.int32], num_bins: int = 15
-) -> dict[str, Any]:
+def calibration_figures(probability: Float64s, label: Bools, customer: Int32s, num_bins: int = 15) -> dict[str, Any]:
     """`ece`, `log_loss` (nats), `brier`, mean probability `predicted`, share bought `observed`, `num_pairs` and the
     bins of `reliability`."""
     inside = np.clip(probability, LEAST, 1 - LEAST)

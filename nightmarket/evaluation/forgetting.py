@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Float64s, Int32s
 from nightmarket.evaluation.intervals import Interval
 from nightmarket.evaluation.metrics import hits, rank_metrics
 from nightmarket.histories import Histories
@@ -26,10 +26,10 @@ class Group:
     """Customers who were strong for one reason, as codes, ascending (G,)."""
 
     name: str
-    customers: NDArray[np.int32]
+    customers: Int32s
 
 
-def frequent_lists(histories: Histories, until: int, half_life: float = HALF_LIFE_DAYS) -> NDArray[np.int32]:
+def frequent_lists(histories: Histories, until: int, half_life: float = HALF_LIFE_DAYS) -> Int32s:
     """(C, 10) each customer's products bought most by the end of week `until`, a purchase halved per half-life, days.
 
     Best first, -1 where a customer has fewer; of equals the product with the lower code.
@@ -134,7 +134,7 @@ def compared(
     return {name: Kept(_interval(values, tail, seed, num), values.size) for name, values in differences.items()}
 
 
-def _interval(values: NDArray[np.float64], tail: float, seed: int, num: int) -> Interval:
+def _interval(values: Float64s, tail: float, seed: int, num: int) -> Interval:
     """Mean of (G,) values with its percentile interval; `tail` is the share of resamples beyond either end."""
     rng = np.random.default_rng(seed)
     block = max(1, _DRAWS_AT_ONCE // values.size)

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Bools, Float64s
 from nightmarket.evaluation.intervals import Interval, bootstrap
 from nightmarket.histories import Histories
 
-Vector = NDArray[np.float64]
 MIN_CUSTOMERS = 50
 MAX_LEVELS = 12
 ERROR = 0.05
@@ -25,8 +25,8 @@ ERROR = 0.05
 
 
 def groups(
-    ours: Vector,
-    baselines: Mapping[str, Vector],
+    ours: Float64s,
+    baselines: Mapping[str, Float64s],
     customers: pd.DataFrame,
     histories: Histories,
     seed: int,
@@ -75,7 +75,7 @@ def groups(
     return {"against": against, "confidence": confidence, "by": by, "warnings": warnings}
 
 
-def student(values: Vector, error: float) -> Interval:
+def student(values: Float64s, error: float) -> Interval:
     """Mean of (n,) values with Student's interval of confidence 1 - `error`; NaN are left out.
 
     The bootstrap's 1,000 resamples cannot tell the far quantiles that a Bonferroni correction asks for. Without spread
@@ -88,14 +88,12 @@ def student(values: Vector, error: float) -> Interval:
     return Interval(float(values.mean()), float(values.mean() - reach), float(values.mean() + reach))
 
 
-def _mean(values: Vector) -> float:
+def _mean(values: Float64s) -> float:
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else -np.inf
 
 
-def _cuts(
-    customers: pd.DataFrame, histories: Histories, known: NDArray[np.bool_]
-) -> Iterator[tuple[str, dict[str, NDArray[np.bool_]]]]:
+def _cuts(customers: pd.DataFrame, histories: Histories, known: Bools) -> Iterator[tuple[str, dict[str, Bools]]]:
     """Attribute and {level: (C,) members with a figure}; attributes that make no two groups are left out."""
     lines = np.bincount(histories.customer, minlength=histories.num_customers).astype(np.float64)
     columns = {"history": _quartiles(lines, known, " lines")}
@@ -112,7 +110,7 @@ def _cuts(
             yield str(name), dict(sorted(levels.items()))
 
 
-def _levels(column: pd.Series, known: NDArray[np.bool_]) -> NDArray[Any] | None:
+def _levels(column: pd.Series, known: Bools) -> NDArray[Any] | None:
     """(C,) level names; None where there are too many to be groups."""
     column = column.reset_index(drop=True)
     missing = column.isna().to_numpy(bool)
@@ -125,7 +123,7 @@ def _levels(column: pd.Series, known: NDArray[np.bool_]) -> NDArray[Any] | None:
     return labels if np.unique(labels[known & ~missing]).size <= MAX_LEVELS else None
 
 
-def _quartiles(values: Vector, known: NDArray[np.bool_], unit: str = "") -> NDArray[Any]:
+def _quartiles(values: Float64s, known: Bools, unit: str = "") -> NDArray[Any]:
     """(C,) names of the quarter that each value lies in, cut at the quartiles of the customers that count."""
     counted = values[known & ~np.isnan(values)]
     cuts = np.unique(np.quantile(counted, [0.25, 0.5, 0.75], method="lower")) if counted.size else np.zeros(1)

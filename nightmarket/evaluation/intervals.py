@@ -5,9 +5,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Vector = NDArray[np.float64]
+from nightmarket.contracts.arrays import Float64s
+
 _KEPT = 4_000_000
 """Counts in a block of resamples: 32 MB."""
 
@@ -20,7 +20,7 @@ class Interval(NamedTuple):
     high: float
 
 
-def bootstrap(values: Vector, seed: int, num: int = 1000) -> Interval:
+def bootstrap(values: Float64s, seed: int, num: int = 1000) -> Interval:
     """Percentile bootstrap of the mean over customers (Efron, 1979).
 
     values  (C,)  one figure per customer; NaN marks a customer that the figure does not concern
@@ -35,7 +35,7 @@ def bootstrap(values: Vector, seed: int, num: int = 1000) -> Interval:
     return Interval(float(known.mean()), float(low), float(high))
 
 
-def _resamples(size: int, seed: int, num: int) -> Iterable[Vector]:
+def _resamples(size: int, seed: int, num: int) -> Iterable[Float64s]:
     """How often each of `size` customers is drawn, in blocks of the `num` resamples (R, size).
 
     Multinomial counts give the same resample as drawn indices, without gathering values. Figures of one window share
@@ -46,7 +46,7 @@ def _resamples(size: int, seed: int, num: int) -> Iterable[Vector]:
     return _blocks(size, seed, num)
 
 
-def _blocks(size: int, seed: int, num: int) -> Iterator[Vector]:
+def _blocks(size: int, seed: int, num: int) -> Iterator[Float64s]:
     rng = np.random.default_rng(seed)
     chance = np.full(size, 1.0 / size)
     block = max(1, _KEPT // size)
@@ -55,10 +55,10 @@ def _blocks(size: int, seed: int, num: int) -> Iterator[Vector]:
 
 
 @lru_cache(maxsize=8)
-def _kept_resamples(size: int, seed: int, num: int) -> Vector:
+def _kept_resamples(size: int, seed: int, num: int) -> Float64s:
     return np.concatenate(list(_blocks(size, seed, num)))
 
 
-def paired(ours: Vector, theirs: Vector, seed: int, num: int = 1000) -> Interval:
+def paired(ours: Float64s, theirs: Float64s, seed: int, num: int = 1000) -> Interval:
     """Interval of the mean difference ours - theirs, customer by customer; both (C,), NaN where not concerned."""
     return bootstrap(ours - theirs, seed, num)

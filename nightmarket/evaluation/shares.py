@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Bools
 from nightmarket.evaluation.intervals import Interval
 
 Z = 1.959964
@@ -18,7 +19,7 @@ def wilson(share: float, num: float, z: float = Z) -> Interval:
     return Interval(float(share), float(max(middle - half, 0)), float(min(middle + half, 1)))
 
 
-def clustered(who: NDArray, hit: NDArray[np.bool_], z: float = Z) -> Interval:
+def clustered(who: NDArray, hit: Bools, z: float = Z) -> Interval:
     """Share of N observations that hit, with an interval that counts people, not observations.
 
     who  (N,)  whose observation it is; at least one

@@ -8,6 +8,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Bools
 from nightmarket.reporting import charts, pictures, words
 from nightmarket.reporting.delivery import KeyFigure
 from nightmarket.reporting.night import Content, Night
@@ -83,7 +84,7 @@ def shelf(
 
 
 def _newest(
-    new: NDArray[np.bool_], first_week: Ints, lines: Mapping[str, Ints], last_week: int, titles: Sequence[str],
+    new: Bools, first_week: Ints, lines: Mapping[str, Ints], last_week: int, titles: Sequence[str],
     lists: Ints,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """The new products in most baskets, with their baskets by week."""

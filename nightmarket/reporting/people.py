@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from nightmarket.contracts.arrays import Int64s
 
 KINDS = (("A short history", 0.1), ("A usual history", 0.5), ("A long history", 0.9))
 """What stands above each example, and its place among all customers ordered by number of visits."""
@@ -41,7 +42,7 @@ class Person:
     picks: Sequence[Pick]
 
 
-def choose(num_visits: NDArray[np.int64]) -> list[int]:
+def choose(num_visits: Int64s) -> list[int]:
     """Customers (indices) with a short, a usual and a long history; the first in the file where several are equal.
 
     num_visits  (C,)  visits of each customer; customers without any are not chosen

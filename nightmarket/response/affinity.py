@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
+from nightmarket.contracts.arrays import Float32s, Int32s
 from nightmarket.histories import Histories
 from nightmarket.ranking import Catalogue
-from nightmarket.response.market import Campaign, Floats
+from nightmarket.response.market import Campaign
 
 HALF_LIFE = 60.0
 """Days after which a purchase counts half."""
@@ -24,10 +24,10 @@ class Affinity:
     last   days since a product on the offer was bought, 400 where never
     """
 
-    items: Floats
-    lines: Floats
-    kinds: Floats
-    last: Floats
+    items: Float32s
+    lines: Float32s
+    kinds: Float32s
+    last: Float32s
 
 
 def affinity(lines: Histories, catalogue: Catalogue, campaign: Campaign, day: int) -> Affinity:
@@ -37,7 +37,7 @@ def affinity(lines: Histories, catalogue: Catalogue, campaign: Campaign, day: in
     fresh = np.exp2(-age / HALF_LIFE)
     num_offers = len(campaign.offers)
 
-    def level(codes: NDArray[np.int32], shares: sparse.csr_matrix) -> Floats:
+    def level(codes: Int32s, shares: sparse.csr_matrix) -> Float32s:
         shape = (lines.num_customers, shares.shape[0])
         bought = sparse.coo_matrix((fresh, (lines.customer, codes[lines.item])), shape=shape).tocsr()
         return np.asarray((bought @ shares).todense(), np.float32)
@@ -63,7 +63,7 @@ def membership(campaign: Campaign, num_items: int) -> sparse.csr_matrix:
     return sparse.coo_matrix((ones, (item, offer)), shape=(num_items, len(campaign.offers))).tocsr()
 
 
-def shares_of(member: sparse.csr_matrix, codes: NDArray[np.int32]) -> sparse.csr_matrix:
+def shares_of(member: sparse.csr_matrix, codes: Int32s) -> sparse.csr_matrix:
     """(G, O) share of each code's items that an offer applies to."""
     num_codes = int(codes.max(initial=0)) + 1
     size = np.bincount(codes, minlength=num_codes)

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from nightmarket.contracts.arrays import Float32s, Int32s
 from nightmarket.response.affinity import affinity, membership, shares_of
-from nightmarket.response.market import Campaign, Floats, Ints, Market
+from nightmarket.response.market import Campaign, Market
 
 NAMES = (
     "items",
@@ -30,7 +31,7 @@ NAMES = (
 _STEP = 1024
 
 
-def offer_rows(market: Market, campaign: Campaign, customers: Ints) -> Iterator[tuple[slice, Floats]]:
+def offer_rows(market: Market, campaign: Campaign, customers: Int32s) -> Iterator[tuple[slice, Float32s]]:
     """Values (n, O, F) in the order of NAMES, some customers at a time; `customers` (N, ascending)."""
     common = _common(market, campaign)
     taken = _taken_kinds(market)
@@ -101,7 +102,7 @@ def _taken_kinds(market: Market) -> sparse.csr_matrix:
     return sparse.coo_matrix((values.astype(np.float32), (rows, columns)), shape=shape).tocsr()
 
 
-def _rank(values: Floats) -> NDArray:
+def _rank(values: Float32s) -> NDArray:
     """(N, O) place of each offer among the customer's, from 0 for the best; log(1 + place)."""
     order = np.argsort(np.argsort(-values, axis=1, kind="stable"), axis=1)
     return np.log1p(order)

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nightmarket.response.market import Floats
-from nightmarket.response.models import Doubles, Model
+from nightmarket.contracts.arrays import Bools, Float32s, Float64s
+from nightmarket.response.models import Model
 
 Language = Literal["en", "zh"]
 FAMILIES: dict[str, tuple[str, ...]] = {
@@ -92,11 +91,11 @@ class Contributions:
     """N rows; effects (N, families) in log-odds, constant (N,): both sum to the model's log-odds."""
 
     families: tuple[str, ...]
-    effects: Doubles
-    constant: Doubles
+    effects: Float64s
+    constant: Float64s
 
 
-def contributions(model: Model, names: list[str], values: Floats) -> Contributions:
+def contributions(model: Model, names: list[str], values: Float32s) -> Contributions:
     """A model's terms on rows (N, F) with features `names`, summed by family."""
     terms = model.terms(values)
     of = {name: family for family, members in FAMILIES.items() for name in members}
@@ -108,7 +107,7 @@ def contributions(model: Model, names: list[str], values: Floats) -> Contributio
     return Contributions(families, effects, terms[:, -1])
 
 
-def shares(found: Contributions, rows: NDArray[np.bool_] | None = None) -> dict[str, float]:
+def shares(found: Contributions, rows: Bools | None = None) -> dict[str, float]:
     """family → share of what sets rows apart: mean |effect - mean effect|, over all families 1; largest first."""
     effects = found.effects if rows is None else found.effects[rows]
     spread = np.abs(effects - effects.mean(axis=0)).mean(axis=0)

@@ -6,20 +6,16 @@ Shapes: N pairs of customer and campaign, R resamples.
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Bools, Float64s, Int32s, Int64s
 from nightmarket.evaluation import bootstrap
 from nightmarket.evaluation.calibration import LEAST, bins
 
-Doubles = NDArray[np.float64]
-Labels = NDArray[np.bool_]
 BINS = 10
 """Bins of equal mass of the calibration error."""
 
 
-def figures(
-    probability: Doubles, label: Labels, customer: NDArray[np.int32], seed: int, num: int = 1000
-) -> dict[str, Any]:
+def figures(probability: Float64s, label: Bools, customer: Int32s, seed: int, num: int = 1000) -> dict[str, Any]:
     """auc, average_precision, log_loss, ece, lift (top tenth), each with its 95% percentile interval over customers.
 
     An interval's resample draws customers with all their pairs (cluster bootstrap). The bins of `ece` stay those of the
@@ -47,45 +43,43 @@ def figures(
     return found
 
 
-def auc(probability: Doubles, label: Labels, weights_RN: Doubles) -> Doubles:
+def auc(probability: Float64s, label: Bools, weights_RN: Float64s) -> Float64s:
     """(R,) chance that a responder stands above another pair; ties count half."""
     level = np.unique(probability, return_inverse=True)[1]
     levels = int(level.max()) + 1
     yes, no = _sums(weights_RN * label, level, levels), _sums(weights_RN * ~label, level, levels)
     below = np.cumsum(no, axis=1) - no / 2
     with np.errstate(invalid="ignore", divide="ignore"):
-        area: Doubles = (yes * below).sum(axis=1) / (yes.sum(axis=1) * no.sum(axis=1))
+        area: Float64s = (yes * below).sum(axis=1) / (yes.sum(axis=1) * no.sum(axis=1))
     return area
 
 
-def average_precision(probability: Doubles, label: Labels, weights_RN: Doubles) -> Doubles:
+def average_precision(probability: Float64s, label: Bools, weights_RN: Float64s) -> Float64s:
     """(R,) mean over responders of the share of responders among those at or above; ties share a place."""
     level = np.unique(-probability, return_inverse=True)[1]
     levels = int(level.max()) + 1
     yes, every = _sums(weights_RN * label, level, levels), _sums(weights_RN, level, levels)
     with np.errstate(invalid="ignore", divide="ignore"):
         precision = np.nan_to_num(np.cumsum(yes, axis=1) / np.cumsum(every, axis=1))
-        found: Doubles = (yes * precision).sum(axis=1) / yes.sum(axis=1)
+        found: Float64s = (yes * precision).sum(axis=1) / yes.sum(axis=1)
     return found
 
 
-def log_loss(probability: Doubles, label: Labels, weights_RN: Doubles) -> Doubles:
+def log_loss(probability: Float64s, label: Bools, weights_RN: Float64s) -> Float64s:
     """(R,) nats per pair."""
     inside = np.clip(probability, LEAST, 1 - LEAST)
     loss = -np.where(label, np.log(inside), np.log1p(-inside))
-    found: Doubles = weights_RN @ loss / weights_RN.sum(axis=1)
-    return found
+    return weights_RN @ loss / weights_RN.sum(axis=1)
 
 
-def calibration_error(probability: Doubles, label: Labels, weights_RN: Doubles) -> Doubles:
+def calibration_error(probability: Float64s, label: Bools, weights_RN: Float64s) -> Float64s:
     """(R,) expected calibration error over BINS bins of equal mass (Nguyen & O'Connor, 2015)."""
     place = bins(probability, BINS)
     gap = _sums(weights_RN * (probability - label), place, int(place.max()) + 1)
-    found: Doubles = np.abs(gap).sum(axis=1) / weights_RN.sum(axis=1)
-    return found
+    return np.abs(gap).sum(axis=1) / weights_RN.sum(axis=1)
 
 
-def lift(probability: Doubles, label: Labels, weights_RN: Doubles) -> Doubles:
+def lift(probability: Float64s, label: Bools, weights_RN: Float64s) -> Float64s:
     """(R,) share of responders in the tenth with the highest probability, over the share in all."""
     order = np.argsort(-probability, kind="stable")
     weight = weights_RN[:, order]
@@ -93,19 +87,18 @@ def lift(probability: Doubles, label: Labels, weights_RN: Doubles) -> Doubles:
     before = np.cumsum(weight, axis=1) - weight
     top = np.clip(total / 10 - before, 0, weight)
     with np.errstate(invalid="ignore", divide="ignore"):
-        found: Doubles = ((top @ label[order]) * 10) / (weight @ label[order])
+        found: Float64s = ((top @ label[order]) * 10) / (weight @ label[order])
     return found
 
 
-def _sums(weights_RN: Doubles, group: NDArray[np.int64], num: int) -> Doubles:
+def _sums(weights_RN: Float64s, group: Int64s, num: int) -> Float64s:
     """(R, num) sums of the weights per group."""
     order = np.argsort(group, kind="stable")
     start = np.searchsorted(group[order], np.arange(num))
-    found: Doubles = np.add.reduceat(weights_RN[:, order], start, axis=1)
-    return found
+    return np.add.reduceat(weights_RN[:, order], start, axis=1)
 
 
-def ndcg(scores_NO: Doubles, taken_NO: Labels, k: int = 5) -> Doubles:
+def ndcg(scores_NO: Float64s, taken_NO: Bools, k: int = 5) -> Float64s:
     """(N,) NDCG@k of each customer's offers; NaN for a customer who took none that is known."""
     order = np.argsort(-scores_NO, axis=1, kind="stable")[:, :k]
     gain = np.take_along_axis(taken_NO, order, axis=1)
@@ -114,7 +107,7 @@ def ndcg(scores_NO: Doubles, taken_NO: Labels, k: int = 5) -> Doubles:
     return np.asarray(gain @ discount[: gain.shape[1]] / best, np.float64)
 
 
-def mean_figure(values: Doubles, customer: NDArray[np.int32], seed: int) -> dict[str, float]:
+def mean_figure(values: Float64s, customer: Int32s, seed: int) -> dict[str, float]:
     """Mean of values (N,) with its 95% interval over customers; several values of one customer are drawn together."""
     known = ~np.isnan(values)
     if not known.any():

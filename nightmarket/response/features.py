@@ -3,13 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Float32s, Int32s
 from nightmarket.response.affinity import Affinity, affinity
 from nightmarket.response.habits import answered, context, coupon_use, shopping
 from nightmarket.response.likeness import likeness
-from nightmarket.response.market import Campaign, Floats, Ints, Market
+from nightmarket.response.market import Campaign, Market
 
 
-def campaign_rows(market: Market, campaign: Campaign, customers: Ints) -> tuple[list[str], Floats]:
+def campaign_rows(market: Market, campaign: Campaign, customers: Int32s) -> tuple[list[str], Float32s]:
     """Names (F,) and values (N, F) of the customers (N, ascending) and a campaign, as known on the market's day."""
     lines = market.of(customers)
     columns = shopping(lines, market.day) | answered(market, campaign, customers) | coupon_use(market, customers)

@@ -6,10 +6,10 @@ Counts and amounts are given as log(1 + x), so that a linear model can use what 
 import numpy as np
 from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Float32s, Float64s, Int32s
 from nightmarket.histories import Histories
-from nightmarket.response.market import Campaign, Floats, Ints, Market
+from nightmarket.response.market import Campaign, Market
 
-Doubles = NDArray[np.float64]
 Columns = dict[str, NDArray]
 PRIOR = 2.0
 """Campaigns that a customer's response rate is shrunk by, towards what others would have done."""
@@ -46,7 +46,7 @@ def shopping(lines: Histories, day: int) -> Columns:
     return columns
 
 
-def coupon_use(market: Market, customers: Ints) -> Columns:
+def coupon_use(market: Market, customers: Int32s) -> Columns:
     """How customers (N, ascending) use coupons of any kind, a campaign's or not, before the market's day."""
     place = np.full(market.histories.num_customers, -1)
     place[customers] = np.arange(customers.size)
@@ -66,12 +66,12 @@ def coupon_use(market: Market, customers: Ints) -> Columns:
     }
 
 
-def answered(market: Market, campaign: Campaign, customers: Ints) -> Columns:
+def answered(market: Market, campaign: Campaign, customers: Int32s) -> Columns:
     """How customers (N, ascending) answered what they were shown before the market's day."""
     place = np.full(market.histories.num_customers, -1)
     place[customers] = np.arange(customers.size)
 
-    def count(customer: Ints, weight: NDArray | None = None) -> Doubles:
+    def count(customer: Int32s, weight: NDArray | None = None) -> Float64s:
         rows = place[customer]
         known = rows >= 0
         return np.bincount(rows[known], None if weight is None else weight[known], customers.size).astype(float)
@@ -105,12 +105,11 @@ def answered(market: Market, campaign: Campaign, customers: Ints) -> Columns:
     return columns
 
 
-def _expected(market: Market) -> Floats:
+def _expected(market: Market) -> Float32s:
     """(K,) share of those shown who responded so far, per campaign, shrunk towards the share over all."""
     said = np.bincount(market.answered.campaign, minlength=len(market.campaigns))
     share = (said.sum() + 1) / (market.shown.sum() + 10)
-    rates: Floats = ((said + 20 * share) / (market.shown + 20)).astype(np.float32)
-    return rates
+    return ((said + 20 * share) / (market.shown + 20)).astype(np.float32)
 
 
 def context(market: Market, campaign: Campaign) -> dict[str, float]:

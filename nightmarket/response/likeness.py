@@ -4,8 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from nightmarket.contracts.arrays import Int32s
 from nightmarket.response.affinity import membership
-from nightmarket.response.market import Campaign, Ints, Market
+from nightmarket.response.market import Campaign, Market
 
 HALF_LIFE = 90.0
 """Days after which a purchase counts half."""
@@ -13,7 +14,7 @@ PRIOR = 20.0
 """Answers that the answerers' mean basket is shrunk by."""
 
 
-def likeness(market: Market, campaign: Campaign, customers: Ints) -> dict[str, NDArray]:
+def likeness(market: Market, campaign: Campaign, customers: Int32s) -> dict[str, NDArray]:
     """Columns (N,) of the customers (N, ascending), from all that was known on the market's day.
 
     `alike` is Rocchio's relevance feedback (1971): a customer's mix of kinds of product, times the difference between
@@ -36,7 +37,7 @@ def likeness(market: Market, campaign: Campaign, customers: Ints) -> dict[str, N
     return columns
 
 
-def _mix(rows: Ints, codes: Ints, weight: NDArray, shape: tuple[int, int]) -> sparse.csr_matrix:
+def _mix(rows: Int32s, codes: Int32s, weight: NDArray, shape: tuple[int, int]) -> sparse.csr_matrix:
     """Unit rows of log counts."""
     counts = sparse.coo_matrix((weight, (rows, codes)), shape=shape).tocsr()
     counts.data = np.log1p(counts.data)

@@ -7,13 +7,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Bools, Float32s, Int32s
 from nightmarket.histories import Histories
 from nightmarket.ranking import Catalogue
 
-Ints = NDArray[np.int32]
-Floats = NDArray[np.float32]
 KNOWN_DAYS = 28
 
 
@@ -25,7 +23,7 @@ class Offer:
     """
 
     offer_id: str
-    items: Ints
+    items: Int32s
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Campaign:
     offers: tuple[Offer, ...]
 
     @property
-    def items(self) -> Ints:
+    def items(self) -> Int32s:
         """Distinct items on offer."""
         found = [offer.items for offer in self.offers]
         return np.unique(np.concatenate(found)).astype(np.int32) if found else np.zeros(0, np.int32)
@@ -49,11 +47,11 @@ class Campaign:
 class Contacts:
     """Who was shown which campaign, each pair once; N pairs. day (N,): first exposure, or the campaign's start."""
 
-    customer: Ints
-    campaign: Ints
-    day: Ints
+    customer: Int32s
+    campaign: Int32s
+    day: Int32s
 
-    def where(self, mask: NDArray[np.bool_]) -> "Contacts":
+    def where(self, mask: Bools) -> "Contacts":
         """The pairs where the mask (N,) is true."""
         return Contacts(self.customer[mask], self.campaign[mask], self.day[mask])
 
@@ -62,12 +60,12 @@ class Contacts:
 class Answers:
     """Responses; N of them. offer (N,): place in the campaign's offers, -1 where it is not known."""
 
-    customer: Ints
-    campaign: Ints
-    offer: Ints
-    day: Ints
+    customer: Int32s
+    campaign: Int32s
+    offer: Int32s
+    day: Int32s
 
-    def where(self, mask: NDArray[np.bool_]) -> "Answers":
+    def where(self, mask: Bools) -> "Answers":
         """The responses where the mask (N,) is true."""
         return Answers(self.customer[mask], self.campaign[mask], self.offer[mask], self.day[mask])
 
@@ -80,12 +78,12 @@ class CouponLines:
     value   (N,)  what the coupon took off, currency
     """
 
-    customer: Ints
-    day: Ints
-    basket: Ints
-    value: Floats
+    customer: Int32s
+    day: Int32s
+    basket: Int32s
+    value: Float32s
 
-    def where(self, mask: NDArray[np.bool_]) -> "CouponLines":
+    def where(self, mask: Bools) -> "CouponLines":
         """The lines where the mask (N,) is true."""
         return CouponLines(self.customer[mask], self.day[mask], self.basket[mask], self.value[mask])
 
@@ -104,8 +102,8 @@ class Record:
     contacts: Contacts
     answers: Answers
     coupons: CouponLines
-    known: Floats
-    vectors: Floats | None = field(default=None, repr=False)
+    known: Float32s
+    vectors: Float32s | None = field(default=None, repr=False)
 
     def on(self, day: int) -> "Market":
         """What was known at the start of `day`: nothing here happened on it or later."""
@@ -137,13 +135,13 @@ class Record:
             if campaign.end_day < day and campaign.start_day >= first and k in shown
         ]
 
-    def outcome(self, campaign: int) -> tuple[Ints, NDArray[np.bool_]]:
+    def outcome(self, campaign: int) -> tuple[Int32s, Bools]:
         """The customers who were shown a campaign, ascending, and who of them responded before its end; both (N,)."""
         customers = np.unique(self.contacts.customer[self.contacts.campaign == campaign])
         said = (self.answers.campaign == campaign) & (self.answers.day <= self.campaigns[campaign].end_day)
         return customers, np.isin(customers, self.answers.customer[said])
 
-    def redeemed(self, campaign: int, customers: Ints) -> NDArray[np.bool_]:
+    def redeemed(self, campaign: int, customers: Int32s) -> Bools:
         """(N, O) which offers of a campaign each of the customers took before its end."""
         found = self.answers.where((self.answers.campaign == campaign) & (self.answers.offer >= 0))
         found = found.where(found.day <= self.campaigns[campaign].end_day)
@@ -160,7 +158,7 @@ class Market(Record):
     day: int = 0
 
     @cached_property
-    def shown(self) -> Ints:
+    def shown(self) -> Int32s:
         """(K,) customers who were shown each campaign."""
         return np.bincount(self.contacts.campaign, minlength=len(self.campaigns)).astype(np.int32)
 
@@ -172,7 +170,7 @@ class Market(Record):
         last = order[np.append(np.diff(key[order]) != 0, True)] if order.size else order
         return Contacts(self.answers.customer[last], self.answers.campaign[last], self.answers.day[last])
 
-    def of(self, customers: Ints) -> Histories:
+    def of(self, customers: Int32s) -> Histories:
         """The purchase lines of the customers (N, ascending), who are counted from 0 there."""
         place = np.full(self.histories.num_customers, -1, np.int32)
         place[customers] = np.arange(customers.size, dtype=np.int32)

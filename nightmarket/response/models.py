@@ -8,13 +8,10 @@ from typing import Any, Protocol
 
 import lightgbm as lgb
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from nightmarket.response.market import Floats
+from nightmarket.contracts.arrays import Bools, Float32s, Float64s
 
-Doubles = NDArray[np.float64]
-Labels = NDArray[np.bool_]
 REACH = 4.0
 """Standard deviations at which a logistic model cuts a feature, so that one odd customer moves nothing."""
 
@@ -22,10 +19,10 @@ REACH = 4.0
 class Model(Protocol):
     """A fitted model of log-odds."""
 
-    def log_odds(self, values: Floats) -> Doubles:
+    def log_odds(self, values: Float32s) -> Float64s:
         """(N,) log-odds of rows (N, F)."""
 
-    def terms(self, values: Floats) -> Doubles:
+    def terms(self, values: Float32s) -> Float64s:
         """(N, F + 1) what each feature adds to the log-odds, and the constant last; rows sum to `log_odds`."""
 
     def to_json(self) -> dict[str, Any]:
@@ -36,20 +33,20 @@ class Model(Protocol):
 class Logistic:
     """Logistic regression on standardised features; all arrays (F,)."""
 
-    mean: Doubles
-    scale: Doubles
-    weight: Doubles
+    mean: Float64s
+    scale: Float64s
+    weight: Float64s
     offset: float
 
     @classmethod
-    def fit(cls, values: Floats, label: Labels, penalty: float) -> "Logistic":
+    def fit(cls, values: Float32s, label: Bools, penalty: float) -> "Logistic":
         """Maximum likelihood with `penalty` / 2 x the sum of squared weights; the offset is not penalised."""
         mean, scale = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
         scale = np.where(scale > 1e-6, scale, 1.0)
         scaled = np.clip((values - mean) / scale, -REACH, REACH)
         num, share = label.size, (label.sum() + 0.5) / (label.size + 1)
 
-        def loss(curve: Doubles) -> tuple[float, Doubles]:
+        def loss(curve: Float64s) -> tuple[float, Float64s]:
             odds = scaled @ curve[:-1] + curve[-1]
             gap = (sigmoid(odds) - label) / num
             weight = curve[:-1]
@@ -60,11 +57,11 @@ class Logistic:
         found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500}).x
         return cls(mean, scale, found[:-1], float(found[-1]))
 
-    def log_odds(self, values: Floats) -> Doubles:
+    def log_odds(self, values: Float32s) -> Float64s:
         """(N,)."""
         return self.terms(values).sum(axis=1)
 
-    def terms(self, values: Floats) -> Doubles:
+    def terms(self, values: Float32s) -> Float64s:
         """(N, F + 1), the offset last."""
         scaled = np.clip((values - self.mean) / self.scale, -REACH, REACH)
         return np.column_stack([scaled * self.weight, np.full(len(values), self.offset)])
@@ -82,7 +79,7 @@ class Trees:
     booster: lgb.Booster
 
     @classmethod
-    def fit(cls, values: Floats, label: Labels, seed: int, num_trees: int = 200, num_leaves: int = 4) -> "Trees":
+    def fit(cls, values: Float32s, label: Bools, seed: int, num_trees: int = 200, num_leaves: int = 4) -> "Trees":
         """Small trees with a strong penalty: there are few responders."""
         params = {
             "objective": "binary",
@@ -96,11 +93,11 @@ class Trees:
         }
         return cls(_grow(params, values, label, seed, num_trees))
 
-    def log_odds(self, values: Floats) -> Doubles:
+    def log_odds(self, values: Float32s) -> Float64s:
         """(N,)."""
         return np.asarray(self.booster.predict(values, raw_score=True, num_threads=1), np.float64)
 
-    def terms(self, values: Floats) -> Doubles:
+    def terms(self, values: Float32s) -> Float64s:
         """(N, F + 1) exact SHAP values (TreeSHAP; Lundberg et al., 2020), the expected log-odds last."""
         return np.asarray(self.booster.predict(values, pred_contrib=True, num_threads=1), np.float64)
 
@@ -116,7 +113,7 @@ class Forest:
     booster: lgb.Booster
 
     @classmethod
-    def fit(cls, values: Floats, label: Labels, seed: int, num_trees: int = 200) -> "Forest":
+    def fit(cls, values: Float32s, label: Bools, seed: int, num_trees: int = 200) -> "Forest":
         """Squared error as objective, so that a tree's leaf holds the share of responders."""
         params = {
             "objective": "regression",
@@ -129,12 +126,12 @@ class Forest:
         }
         return cls(_grow(params, values, label, seed, num_trees))
 
-    def log_odds(self, values: Floats) -> Doubles:
+    def log_odds(self, values: Float32s) -> Float64s:
         """(N,)."""
         share = np.clip(self.booster.predict(values, num_threads=1), 0.005, 0.995)
         return np.asarray(np.log(share / (1 - share)), np.float64)
 
-    def terms(self, values: Floats) -> Doubles:
+    def terms(self, values: Float32s) -> Float64s:
         """(N, F + 1) SHAP values of the share, stretched so that a row sums to the log-odds."""
         found = np.asarray(self.booster.predict(values, pred_contrib=True, num_threads=1), np.float64)
         found /= self.booster.num_trees()  # LightGBM sums over the trees of a random forest
@@ -155,11 +152,11 @@ class Blend:
 
     members: tuple[Model, ...]
 
-    def log_odds(self, values: Floats) -> Doubles:
+    def log_odds(self, values: Float32s) -> Float64s:
         """(N,)."""
         return np.asarray(np.mean([member.log_odds(values) for member in self.members], axis=0), np.float64)
 
-    def terms(self, values: Floats) -> Doubles:
+    def terms(self, values: Float32s) -> Float64s:
         """(N, F + 1), the mean of the members' terms."""
         return np.asarray(np.mean([member.terms(values) for member in self.members], axis=0), np.float64)
 
@@ -168,7 +165,7 @@ class Blend:
         return {"model": "blend", "members": [member.to_json() for member in self.members]}
 
 
-def fit(name: str, values: Floats, label: Labels, seed: int) -> Model:
+def fit(name: str, values: Float32s, label: Bools, seed: int) -> Model:
     """A model by its name in CANDIDATES."""
     if name == "logistic":
         return Logistic.fit(values, label, penalty=200.0)
@@ -195,13 +192,12 @@ def from_json(content: dict[str, Any]) -> Model:
     return Trees(booster) if content["model"] == "trees" else Forest(booster)
 
 
-def sigmoid(log_odds: Doubles) -> Doubles:
+def sigmoid(log_odds: Float64s) -> Float64s:
     """(N,) probabilities."""
-    found: Doubles = np.exp(-np.logaddexp(0.0, -log_odds))
-    return found
+    return np.exp(-np.logaddexp(0.0, -log_odds))
 
 
-def _grow(params: dict[str, Any], values: Floats, label: Labels, seed: int, num_trees: int) -> lgb.Booster:
+def _grow(params: dict[str, Any], values: Float32s, label: Bools, seed: int, num_trees: int) -> lgb.Booster:
     fixed = {"verbosity": -1, "seed": seed, "deterministic": True, "force_row_wise": True, "num_threads": 1}
     data = lgb.Dataset(values, label.astype(np.int8), params={"verbosity": -1})
     return lgb.train(params | fixed, data, num_trees)

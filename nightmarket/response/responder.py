@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Bools, Float32s, Float64s, Int32s
 from nightmarket.ranking.calibration import OTHER, OWN, Calibration
 from nightmarket.response import coupons, models
 from nightmarket.response.features import campaign_rows
-from nightmarket.response.market import Campaign, Floats, Ints, Market, Record
-from nightmarket.response.models import Doubles, Model
+from nightmarket.response.market import Campaign, Market, Record
+from nightmarket.response.models import Model
 
 MIN_CAMPAIGNS = 3
 """Finished campaigns with responses that a fit needs."""
@@ -35,12 +35,12 @@ class Rows:
     """
 
     campaign: Campaign
-    customer: Ints
+    customer: Int32s
     names: list[str]
-    label: NDArray[np.bool_]
-    values: Floats
-    taken: NDArray[np.bool_]
-    offers: Floats
+    label: Bools
+    values: Float32s
+    taken: Bools
+    offers: Float32s
 
 
 def rows(record: Record, campaign: int) -> Rows:
@@ -71,12 +71,12 @@ def ended_before(parts: Sequence[Rows], day: int) -> list[Rows]:
     return [part for part in parts if part.campaign.end_day < day]
 
 
-def rolling(name: str, parts: Sequence[Rows], seed: int) -> dict[str, Doubles]:
+def rolling(name: str, parts: Sequence[Rows], seed: int) -> dict[str, Float64s]:
     """campaign_id → (N,) log-odds by a model fitted on the campaigns that ended before that one began.
 
     Campaigns with too little before them are left out.
     """
-    found: dict[str, Doubles] = {}
+    found: dict[str, Float64s] = {}
     fitted: dict[tuple[str, ...], Model] = {}
     for part in parts:
         before = ended_before(parts, part.campaign.start_day)
@@ -89,7 +89,7 @@ def rolling(name: str, parts: Sequence[Rows], seed: int) -> dict[str, Doubles]:
     return found
 
 
-def calibrate(log_odds: dict[str, Doubles], parts: Sequence[Rows]) -> Calibration | None:
+def calibrate(log_odds: dict[str, Float64s], parts: Sequence[Rows]) -> Calibration | None:
     """A sigmoid on the rolling log-odds of the campaigns `parts`, maximum likelihood with SHRINKAGE / 2 x the squared
     distance of slope and offset from (1, 0); None where they hold too few responses.
     """
@@ -99,7 +99,7 @@ def calibrate(log_odds: dict[str, Doubles], parts: Sequence[Rows]) -> Calibratio
         return None
     score = np.concatenate([log_odds[part.campaign.campaign_id] for part in known])
 
-    def loss(curve: Doubles) -> tuple[float, Doubles]:
+    def loss(curve: Float64s) -> tuple[float, Float64s]:
         odds, off = curve[0] * score + curve[1], curve - (1.0, 0.0)
         gap = models.sigmoid(odds) - label
         value = (np.logaddexp(0, odds) - label * odds).sum() + SHRINKAGE / 2 * (off @ off)
@@ -110,7 +110,7 @@ def calibrate(log_odds: dict[str, Doubles], parts: Sequence[Rows]) -> Calibratio
     return Calibration(dict.fromkeys((OWN, OTHER), (float(slope), float(offset))))
 
 
-def probability(log_odds: Doubles, calibration: Calibration | None) -> Doubles:
+def probability(log_odds: Float64s, calibration: Calibration | None) -> Float64s:
     """(N,) calibrated probabilities of raw log-odds."""
     if calibration is None:
         return models.sigmoid(log_odds)
@@ -128,7 +128,7 @@ def fit_offers(parts: Sequence[Rows], seed: int) -> models.Trees | None:
     )
 
 
-def offer_scores(model: models.Trees | None, offers: Floats) -> Doubles:
+def offer_scores(model: models.Trees | None, offers: Float32s) -> Float64s:
     """(N, O) P(takes the offer | responds) of feature rows (N, O, G)."""
     num, width = offers.shape[:2]
     if num * width == 0:
@@ -154,13 +154,13 @@ class Responder:
     trained_until: int
 
     @classmethod
-    def fit(cls, name: str, parts: Sequence[Rows], log_odds: dict[str, Doubles], seed: int) -> "Responder":
+    def fit(cls, name: str, parts: Sequence[Rows], log_odds: dict[str, Float64s], seed: int) -> "Responder":
         """On finished campaigns and their `rolling` log-odds."""
         until = max(part.campaign.end_day for part in parts)
         model, offers = fit(name, parts, seed), fit_offers(parts, seed)
         return cls(parts[0].names, model, calibrate(log_odds, parts), offers, until)
 
-    def chances(self, market: Market, campaign: Campaign) -> Floats:
+    def chances(self, market: Market, campaign: Campaign) -> Float32s:
         """(C,) calibrated P(customer responds to the campaign at all | shown it), as known on the market's day."""
         found = np.zeros(market.histories.num_customers, np.float32)
         for customers in self._slices(market):
@@ -173,7 +173,7 @@ class Responder:
             found[customers] = probability(self.model.log_odds(values), self.calibration)
         return found
 
-    def offer_chances(self, market: Market, campaign: Campaign) -> Floats:
+    def offer_chances(self, market: Market, campaign: Campaign) -> Float32s:
         """(C, O) P(customer takes the offer | shown the campaign): P(responds) x P(takes the offer | responds)."""
         found = np.zeros((market.histories.num_customers, len(campaign.offers)), np.float32)
         for customers in self._slices(market):
@@ -181,7 +181,7 @@ class Responder:
                 found[customers[rows]] = offer_scores(self.offers, values)
         return np.asarray(found * self.chances(market, campaign)[:, None], np.float32)
 
-    def _slices(self, market: Market) -> list[Ints]:
+    def _slices(self, market: Market) -> list[Int32s]:
         everyone = np.arange(market.histories.num_customers, dtype=np.int32)
         return [everyone[start : start + _STEP] for start in range(0, everyone.size, _STEP)]
 

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Int64s
+
 _CHUNK = 512
 
 
-def score(
-    customers_CE: NDArray[np.float32], items_IE: NDArray[np.float32], chunk: int = _CHUNK
-) -> Iterator[tuple[int, NDArray[np.float32]]]:
+def score(customers_CE: Float32s, items_IE: Float32s, chunk: int = _CHUNK) -> Iterator[tuple[int, Float32s]]:
     """Dot products in chunks of customers: (first customer, float32 [chunk, I])."""
     items = torch.from_numpy(items_IE).T.contiguous()
     for start in range(0, len(customers_CE), chunk):
@@ -24,15 +24,15 @@ def score(
 
 
 def best_items(
-    customers_CE: NDArray[np.float32],
-    texts_TE: NDArray[np.float32],
-    text_id: NDArray[np.int32],
-    candidates: NDArray[np.bool_],
+    customers_CE: Float32s,
+    texts_TE: Float32s,
+    text_id: Int32s,
+    candidates: Bools,
     popularity: NDArray,
-    rows: NDArray[np.int64],
+    rows: Int64s,
     k: int = 10,
-    exclude: tuple[NDArray[np.int64], NDArray[np.int32]] | None = None,
-) -> NDArray[np.int32]:
+    exclude: tuple[Int64s, Int32s] | None = None,
+) -> Int32s:
     """The k best candidate items of the customers `rows`, int32 [C, k], -1 where there are fewer; other rows are -1.
 
     candidates  (I,)  which items may be recommended
@@ -54,9 +54,7 @@ def best_items(
     return found
 
 
-def _walk(
-    scores: NDArray, order: NDArray, first: NDArray, size: NDArray, k: int, banned: NDArray | None
-) -> NDArray[np.int32]:
+def _walk(scores: NDArray, order: NDArray, first: NDArray, size: NDArray, k: int, banned: NDArray | None) -> Int32s:
     """Texts by falling score, each with its items in order, until k items that are not banned are found."""
     depth = min(4 * k if banned is not None else k, len(scores))
     while True:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from nightmarket.contracts.arrays import Int64s
+
 _EDGES = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 104)
 AGES = tuple((low + high - 1) / 2 for low, high in zip(_EDGES, (*_EDGES[1:], 156), strict=True))
 """Age of each bin in weeks: the middle of its span; the last bin is open."""
@@ -17,14 +19,12 @@ AGES = tuple((low + high - 1) / 2 for low, high in zip(_EDGES, (*_EDGES[1:], 156
 NUM_BINS = len(AGES)
 
 
-def age_bin(age: NDArray) -> NDArray[np.int64]:
+def age_bin(age: NDArray) -> Int64s:
     """Recency bin of purchases that are `age` weeks old (0 = the week of the cut)."""
     return np.searchsorted(np.array(_EDGES), age, side="right") - 1
 
 
-def pooled(
-    table: Tensor, rows: NDArray, owner: NDArray[np.int64], age: NDArray, num_customers: int
-) -> tuple[Tensor, Tensor]:
+def pooled(table: Tensor, rows: NDArray, owner: Int64s, age: NDArray, num_customers: int) -> tuple[Tensor, Tensor]:
     """Sums [B, H, D] of the lines' vectors per customer and recency bin, and their numbers [B, H].
 
     table  [M, D]  vectors; not differentiated
@@ -43,7 +43,7 @@ def pooled(
     return sums.view(num_customers, NUM_BINS, -1), number.view(num_customers, NUM_BINS)
 
 
-def ranges(begin: NDArray[np.int64], end: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def ranges(begin: Int64s, end: Int64s) -> tuple[Int64s, Int64s]:
     """All integers of the ranges [begin, end), and which range each is from."""
     size = end - begin
     owner = np.repeat(np.arange(len(begin)), size)

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Int64s
 from nightmarket.histories import Histories
 from nightmarket.retrieval.recency import ranges
-
-Ints = NDArray[np.int64]
 
 _SPAN = 1 << 20  # above any week number
 
@@ -21,11 +20,11 @@ _SPAN = 1 << 20  # above any week number
 class Positives:
     """Positive pairs of one intent: customer of the batch, text, weight."""
 
-    row: Ints
-    text: Ints
-    weight: NDArray[np.float32]
+    row: Int64s
+    text: Int64s
+    weight: Float32s
 
-    def within(self, texts: Ints) -> "Positives":
+    def within(self, texts: Int64s) -> "Positives":
         """The pairs whose text is among `texts` (ascending)."""
         keep = np.isin(self.text, texts)
         return Positives(self.row[keep], self.text[keep], self.weight[keep])
@@ -35,11 +34,11 @@ class Positives:
 class Batch:
     """customer, origin (B,); lines of their histories as (row in the table of texts, owner, age in weeks)."""
 
-    customer: Ints
-    origin: Ints
-    line_text: Ints
-    line_owner: Ints
-    line_age: Ints
+    customer: Int64s
+    origin: Int64s
+    line_text: Int64s
+    line_owner: Int64s
+    line_age: Int64s
     bought: Positives
     launched: Positives
 
@@ -56,11 +55,11 @@ class Sampler:
     def __init__(
         self,
         histories: Histories,
-        text_id: NDArray[np.int32],
+        text_id: Int32s,
         fit_until: int,
         horizon: int,
         min_history: int,
-        recommendable: NDArray[np.bool_] | None = None,
+        recommendable: Bools | None = None,
     ) -> None:
         self.text = text_id[histories.item].astype(np.int64)
         self.week = histories.week.astype(np.int64)
@@ -85,12 +84,12 @@ class Sampler:
         """Whether there is anything to learn from: an origin with history before and purchases after it."""
         return bool(len(self.origins) and len(self.buyers) and self.is_new.any())
 
-    def unsold(self, origin: int) -> NDArray[np.float32]:
+    def unsold(self, origin: int) -> Float32s:
         """(T,) number of recommendable items of each text that nobody had bought by the end of `origin`."""
         items = self.recommendable & (self.item_first > origin)
         return np.bincount(self.text_id[items], minlength=self.num_texts).astype(np.float32)
 
-    def on_sale(self, origin: int) -> NDArray[np.float32]:
+    def on_sale(self, origin: int) -> Float32s:
         """(T,) number of recommendable items of each text that somebody had bought by the end of `origin`."""
         items = self.recommendable & (self.item_first <= origin)
         return np.bincount(self.text_id[items], minlength=self.num_texts).astype(np.float32)
@@ -119,7 +118,7 @@ class Sampler:
             _weighted(row, self.text[after], weight * launch, size),
         )
 
-    def candidates(self, batch: Batch, seed: int, step: int, num_random: int) -> tuple[Ints, NDArray[np.float32]]:
+    def candidates(self, batch: Batch, seed: int, step: int, num_random: int) -> tuple[Int64s, Float32s]:
         """Texts that a batch is trained on, ascending (S,), and log probability (S,) that each came into the sample.
 
         The sample is the batch's positives and `num_random` texts drawn evenly.
@@ -131,7 +130,7 @@ class Sampler:
         return chosen, log_inclusion(self.share[chosen], num_positives, len(drawn) / self.num_texts)
 
 
-def log_inclusion(share: NDArray, num_positives: int, drawn: float) -> NDArray[np.float32]:
+def log_inclusion(share: NDArray, num_positives: int, drawn: float) -> Float32s:
     """log probability that a text is in a sample of `num_positives` draws by popularity and an even draw.
 
         1 - (1 - drawn) (1 - share)^num_positives
@@ -142,7 +141,7 @@ def log_inclusion(share: NDArray, num_positives: int, drawn: float) -> NDArray[n
     return np.log(np.maximum(1.0 - outside, 1e-12)).astype(np.float32)
 
 
-def _first_time(histories: Histories) -> NDArray[np.bool_]:
+def _first_time(histories: Histories) -> Bools:
     """(N,) whether a line is the customer's first of its item (the first line of the first day)."""
     pair = histories.customer.astype(np.int64) * max(histories.num_items, 1) + histories.item
     first = np.zeros(len(pair), bool)
@@ -150,7 +149,7 @@ def _first_time(histories: Histories) -> NDArray[np.bool_]:
     return first
 
 
-def _weighted(row: Ints, text: Ints, weight: NDArray, size: int) -> Positives:
+def _weighted(row: Int64s, text: Int64s, weight: NDArray, size: int) -> Positives:
     """Positive pairs with weight; a customer with n of them counts as sqrt(n) customers with one."""
     keep = weight > 0
     row, text, weight = row[keep], text[keep], weight[keep]

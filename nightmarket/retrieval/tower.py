@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Float32s, Int32s, Int64s
 from nightmarket.histories import Histories
 from nightmarket.retrieval.recency import AGES, pooled, ranges
 
@@ -95,7 +96,7 @@ class Tower(nn.Module):
         return functional.normalize(self.customer_linear(mean) + self.customer_out(hidden), dim=-1)
 
     @torch.no_grad()
-    def items(self, item_vectors: NDArray) -> NDArray[np.float32]:
+    def items(self, item_vectors: NDArray) -> Float32s:
         """Unit vectors float32 [I, E] of the items' text vectors [I, D]; customers are scored by dot product."""
         device = self.log_rate.device
         out = np.empty((len(item_vectors), self.config.dim), dtype=np.float32)
@@ -111,8 +112,8 @@ class Tower(nn.Module):
         histories: Histories,
         origin_week: int,
         intent: str = "repertoire",
-        rows: NDArray[np.int64] | None = None,
-    ) -> NDArray[np.float32]:
+        rows: Int64s | None = None,
+    ) -> Float32s:
         """Unit vectors float32 [C, E] of all customers as they stood at the end of `origin_week`.
 
         item_vectors  [I, D]  text vectors of the items (not those of `items`)
@@ -135,7 +136,7 @@ class Tower(nn.Module):
             out[chosen] = self.embed_customers(sums, counts, INTENTS.index(intent)).cpu().numpy()
         return out
 
-    def save(self) -> tuple[dict[str, NDArray[np.float32]], dict[str, Any]]:
+    def save(self) -> tuple[dict[str, Float32s], dict[str, Any]]:
         """Tensors and a JSON-able configuration from which `load` rebuilds the tower."""
         tensors = {name: value.detach().cpu().numpy().copy() for name, value in self.state_dict().items()}
         config = asdict(self.config) | {"half_lives": list(self.config.half_lives)}
@@ -154,6 +155,6 @@ class Tower(nn.Module):
         return tower.eval()
 
 
-def item_matrix(text_vectors: NDArray, text_id: NDArray[np.int32]) -> NDArray[np.float32]:
+def item_matrix(text_vectors: NDArray, text_id: Int32s) -> Float32s:
     """Text vector of each item, float32 [I, D]; items of the same text share their vector."""
     return text_vectors[text_id].astype(np.float32)

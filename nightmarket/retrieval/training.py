@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Float32s, Int64s
 from nightmarket.encoding.device import fast_bfloat16
 from nightmarket.encoding.encoder import Progress
 from nightmarket.encoding.layers import Hidden, TopLayers, re_encode
@@ -71,7 +72,7 @@ class Trainer:
         config: TrainingConfig,
         tower: Tower,
         sampler: Sampler,
-        bank: NDArray[np.float32],
+        bank: Float32s,
         device: torch.device,
         dtype: torch.dtype,
         top: TopLayers | None = None,
@@ -151,7 +152,7 @@ class Trainer:
         self.optimizer.step()
         return Record(step + 1, float(losses[0].detach()), float(losses[1].detach()), config.learning_rate * share)
 
-    def _losses(self, batch: Batch, texts: NDArray[np.int64], log_q: Tensor, step: int) -> list[Tensor]:
+    def _losses(self, batch: Batch, texts: Int64s, log_q: Tensor, step: int) -> list[Tensor]:
         chosen = self._live(len(texts), step)
         if chosen is not None:
             texts, log_q = texts[chosen], log_q[torch.from_numpy(chosen).to(self.device)]
@@ -171,7 +172,7 @@ class Trainer:
             losses.append(self._loss(towers[intent], items, log_q, pairs, texts, offset))
         return losses
 
-    def _live(self, num_texts: int, step: int) -> NDArray[np.int64] | None:
+    def _live(self, num_texts: int, step: int) -> Int64s | None:
         """Places of the candidates that are encoded anew in this step, ascending; None where none are.
 
         An even draw: each candidate's chance shrinks by the same factor, so their log_q is right up to a constant. The
@@ -183,7 +184,7 @@ class Trainer:
         rng = np.random.default_rng([self.config.seed, step, 2])
         return np.sort(rng.choice(num_texts, min(self.config.live_texts, num_texts), replace=False))
 
-    def _encoded(self, texts: NDArray[np.int64]) -> Tensor:
+    def _encoded(self, texts: Int64s) -> Tensor:
         if self.top is None or self.hidden is None:
             raise AssertionError("a live step needs the encoder's top layers")
         return self.top.encode(self.hidden, texts, self.device).float()
@@ -194,7 +195,7 @@ class Trainer:
         items: Tensor,
         log_q: Tensor,
         positives: Positives,
-        texts: NDArray[np.int64],
+        texts: Int64s,
         offset: Tensor,
     ) -> Tensor:
         temperature = self.tower.log_temperature.exp().clamp(min=0.01)
@@ -245,5 +246,5 @@ class _Offsets:
         # A finite stand-in for log 0 keeps the loss finite where a positive's own text has no candidate left.
         self.tables = [torch.from_numpy(np.maximum(table, -30.0)).to(device) for table in tables]
 
-    def rows(self, intent: int, origin: NDArray[np.int64], texts: Tensor) -> Tensor:
+    def rows(self, intent: int, origin: Int64s, texts: Tensor) -> Tensor:
         return self.tables[intent][:, texts][torch.from_numpy(origin - self.first).to(texts.device)]

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
+
+from nightmarket.contracts.arrays import Int64s
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,8 @@ class Mentions:
     clauses       M, what it says about it
     """
 
-    review: NDArray[np.int64]
-    aspect: NDArray[np.int64]
+    review: Int64s
+    aspect: Int64s
     clauses: list[str]
 
 

@@ -4,7 +4,8 @@ import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+
+from nightmarket.contracts.arrays import Int64s
 
 _DROPPED = {"Cf", "Cs"}
 """Categories of Unicode without a shape of their own: marks of format (zero width, direction) and lone surrogates."""
@@ -22,7 +23,7 @@ def normalised(texts: Sequence[str]) -> list[str]:
     return [" ".join(text.translate(table).split()) for text in joined]
 
 
-def distinct(texts: Sequence[str]) -> NDArray[np.int64]:
+def distinct(texts: Sequence[str]) -> Int64s:
     """Rows of the first of each text, in order; rows with the empty text are left out.
 
     Takes what `normalised` gives. Shops repeat reviews (imports, copied praise); a copy is no second opinion.

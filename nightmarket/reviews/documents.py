@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import sparse
 
+from nightmarket.contracts.arrays import Int32s, Int64s
 from nightmarket.histories import Histories
 from nightmarket.reviews import words
 
@@ -33,13 +33,13 @@ class Documents:
     """
 
     counts: sparse.csr_matrix
-    who: NDArray[np.int64]
-    day: NDArray[np.int32]
-    row: NDArray[np.int64]
+    who: Int64s
+    day: Int32s
+    row: Int64s
     words: tuple[str, ...]
 
 
-def reviews(texts: Sequence[str], who: NDArray[np.int64], day: NDArray[np.int32]) -> Documents:
+def reviews(texts: Sequence[str], who: Int64s, day: Int32s) -> Documents:
     """Documents of texts, in their order; words of fewer than 20 people are left out, so that no name tells of them."""
     reader = words.find(texts)
     code: dict[str, int] = {}
@@ -56,7 +56,7 @@ def reviews(texts: Sequence[str], who: NDArray[np.int64], day: NDArray[np.int32]
     return Documents(counts[:, kept], who, day, np.arange(len(texts)), tuple(known[int(i)] for i in kept))
 
 
-def baskets(lines: Histories, kind: NDArray[np.int64], names: Sequence[str], seed: int) -> Documents:
+def baskets(lines: Histories, kind: Int64s, names: Sequence[str], seed: int) -> Documents:
     """Documents of up to 60,000 baskets, drawn at random, of two product types or more; each type counts once.
 
     kind   (I,)  code of a product's type, into `names`; -1 for a product without one
@@ -84,7 +84,7 @@ def baskets(lines: Histories, kind: NDArray[np.int64], names: Sequence[str], see
     return Documents(counts[rich], who[rich], day[rich], drawn[rich].astype(np.int64), told)
 
 
-def kinds(products: pd.DataFrame) -> tuple[NDArray[np.int64], list[str]]:
+def kinds(products: pd.DataFrame) -> tuple[Int64s, list[str]]:
     """(I,) codes of the products' types, -1 for none, and the types' names: the last level of the category path, with
     the level before it in brackets where the last is one word or stands under several."""
     told = products["type"].fillna("") != ""
@@ -103,7 +103,7 @@ def _told(name: str) -> str:
     return name.capitalize() if name.isupper() else name
 
 
-def people(counts: sparse.csr_matrix, who: NDArray[np.int64]) -> NDArray[np.int64]:
+def people(counts: sparse.csr_matrix, who: Int64s) -> Int64s:
     """(V,) people in whose documents a word stands."""
     code = np.unique(who, return_inverse=True)[1]
     table = counts.tocoo()

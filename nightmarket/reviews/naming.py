@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
+
+from nightmarket.contracts.arrays import Float64s, Int32s
 
 NUM_WORDS = 8
 NUM_NAMED = 3
 
 
-def names(
-    counts_DV: sparse.csr_matrix, topic_D: NDArray[np.int32], words: Sequence[str], num_topics: int
-) -> list[list[str]]:
+def names(counts_DV: sparse.csr_matrix, topic_D: Int32s, words: Sequence[str], num_topics: int) -> list[list[str]]:
     """Up to eight words per topic, the most telling first: all documents of a topic are read as one.
 
     A word weighs √tf × log(1 + A / f): tf its share of the topic's words, f how often it stands anywhere, A the mean
@@ -29,7 +28,7 @@ def names(
     return [_distinct(weight_V, words) for weight_V in weight]
 
 
-def _distinct(weight_V: NDArray[np.float64], words: Sequence[str]) -> list[str]:
+def _distinct(weight_V: Float64s, words: Sequence[str]) -> list[str]:
     kept: list[str] = []
     for place in np.argsort(-weight_V, kind="stable")[: 4 * NUM_WORDS]:
         word = words[place]

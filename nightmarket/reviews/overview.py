@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Bools, Float64s, Int32s, Int64s
 from nightmarket.evaluation.shares import clustered
 from nightmarket.reviews import naming, topics, trends
 from nightmarket.reviews.documents import LEAST, Documents
@@ -13,8 +13,8 @@ NONE = -1
 
 
 def overview(
-    found: Documents, seed: int, weeks: int, positive: NDArray[np.float64] | None = None
-) -> tuple[dict[str, Any], NDArray[np.int32]]:
+    found: Documents, seed: int, weeks: int, positive: Float64s | None = None
+) -> tuple[dict[str, Any], Int32s]:
     """What `topics.json` says of one set of documents, and (D,) the topic of each, -1 for none.
 
     weeks     that a trend is read over
@@ -56,7 +56,7 @@ def overview(
     return content | {"num_documents": int(found.day.size)}, label
 
 
-def praise(who: NDArray[np.int64], positive: NDArray[np.float64]) -> dict[str, Any] | None:
+def praise(who: Int64s, positive: Float64s) -> dict[str, Any] | None:
     """Share of praise with interval and people; None below 20 people."""
     known = np.isfinite(positive)
     num = int(np.unique(who[known]).size)
@@ -65,5 +65,5 @@ def praise(who: NDArray[np.int64], positive: NDArray[np.float64]) -> dict[str, A
     return clustered(who[known], positive[known] > 0.5)._asdict() | {"people": num}
 
 
-def _people(found: Documents, mask: NDArray[np.bool_]) -> int:
+def _people(found: Documents, mask: Bools) -> int:
     return int(np.unique(found.who[mask]).size)

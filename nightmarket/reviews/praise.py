@@ -5,6 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from nightmarket.contracts.arrays import Float64s, Int64s
 from nightmarket.evaluation.experiments.multiplicity import benjamini_hochberg
 from nightmarket.evaluation.shares import wilson
 from nightmarket.reviews.aspects import ASPECTS
@@ -14,7 +15,7 @@ FALSE_SHARE = 0.05
 PRAISE = ("product_id", "aspect", "en", "zh", "num_mentions", "positive", "low", "high")
 
 
-def by_product(product: NDArray, who: NDArray[np.int64], positive: NDArray[np.float64]) -> pd.DataFrame:
+def by_product(product: NDArray, who: Int64s, positive: Float64s) -> pd.DataFrame:
     """product_id, num_reviews, positive, low, high: the share of people who praise, with Wilson's 95% interval.
 
     product, who, positive  (N,) of the reviews; positive is P(positive), NaN unknown
@@ -27,9 +28,7 @@ def by_product(product: NDArray, who: NDArray[np.int64], positive: NDArray[np.fl
     return counted.merge(figures.drop(columns="people"), on="product_id", how="left", validate="one_to_one")
 
 
-def outstanding(
-    product: NDArray, who: NDArray[np.int64], positive: NDArray[np.float64], num: int = 5
-) -> tuple[list[str], list[str]]:
+def outstanding(product: NDArray, who: Int64s, positive: Float64s, num: int = 5) -> tuple[list[str], list[str]]:
     """Products with more praise than the shop, and with less: up to five of each, the clearest first.
 
     Two-sided binomial tests of each product's people against the whole shop's share, after Benjamini and Hochberg's

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 
+from nightmarket.contracts.arrays import Float32s, Float64s, Int32s, Int64s
+
 Method = Literal["nmf", "lda"]
 METHODS: tuple[Method, ...] = ("nmf", "lda")
 NUMS = (4, 6, 8, 12, 16)
@@ -63,11 +65,11 @@ class Topics:
     method: Method
     num: int
     candidates: tuple[Candidate, ...]
-    usual: NDArray[np.float64]
-    idf: NDArray[np.float32]
+    usual: Float64s
+    idf: Float32s
     model: Any
 
-    def assign(self, counts_DV: sparse.csr_matrix) -> NDArray[np.int32]:
+    def assign(self, counts_DV: sparse.csr_matrix) -> Int32s:
         """(D,) the topic that weighs most in each document against what is usual; -1 where no word of it is known."""
         found = np.full(counts_DV.shape[0], -1, np.int32)
         for first in range(0, counts_DV.shape[0], _BLOCK):
@@ -114,7 +116,7 @@ def fit(counts_DV: sparse.csr_matrix, seed: int, nums: Sequence[int] = NUMS) -> 
     return Topics(best.method, best.num, tuple(candidates), usual, idf, model)
 
 
-def npmi(present_DV: sparse.csc_matrix, words: NDArray[np.int64]) -> float:
+def npmi(present_DV: sparse.csc_matrix, words: Int64s) -> float:
     """Mean normalised pointwise mutual information of all pairs of words, counted over documents; -1 for a pair that
     never meets."""
     columns = present_DV[:, words]
@@ -134,11 +136,11 @@ def agreement(one_KV: NDArray, other_KV: NDArray) -> float:
     return float(cosine[linear_sum_assignment(-cosine)].mean())
 
 
-def _top(components_KV: NDArray, num: int) -> NDArray[np.int64]:
+def _top(components_KV: NDArray, num: int) -> Int64s:
     return np.argsort(-components_KV, axis=1, kind="stable")[:, :num]
 
 
-def _input(method: Method, counts_DV: sparse.csr_matrix, idf_V: NDArray[np.float32]) -> sparse.csr_matrix:
+def _input(method: Method, counts_DV: sparse.csr_matrix, idf_V: Float32s) -> sparse.csr_matrix:
     """Counts for LDA; for NMF tf-idf with unit rows, so that a long document weighs no more than a short one."""
     if method == "lda":
         return counts_DV
@@ -147,7 +149,7 @@ def _input(method: Method, counts_DV: sparse.csr_matrix, idf_V: NDArray[np.float
     return (sparse.diags_array((1 / np.maximum(length, 1e-9)).astype(np.float32)) @ weighted).tocsr()
 
 
-def _fitted(method: Method, num: int, counts_DV: sparse.csr_matrix, idf_V: NDArray[np.float32], seed: int) -> Any:
+def _fitted(method: Method, num: int, counts_DV: sparse.csr_matrix, idf_V: Float32s, seed: int) -> Any:
     import warnings
 
     from sklearn.decomposition import NMF, LatentDirichletAllocation

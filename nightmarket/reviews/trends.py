@@ -6,9 +6,9 @@ from datetime import date, timedelta
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
+from nightmarket.contracts.arrays import Bools, Float64s, Int32s, Int64s
 from nightmarket.evaluation.experiments.multiplicity import benjamini_hochberg
 from nightmarket.evaluation.intervals import Interval
 from nightmarket.evaluation.shares import clustered
@@ -32,12 +32,12 @@ class Periods:
     """
 
     by: Literal["week", "month"]
-    code: NDArray[np.int64]
-    place: NDArray[np.float64]
+    code: Int64s
+    place: Float64s
     starts: tuple[date, ...]
 
 
-def periods(day: NDArray[np.int32], who: NDArray[np.int64], weeks: int) -> Periods | None:
+def periods(day: Int32s, who: Int64s, weeks: int) -> Periods | None:
     """The last `weeks` complete weeks if eight or more have enough people, else months over four times as long if six
     have; None where neither is so."""
     if not day.size:
@@ -55,7 +55,7 @@ def periods(day: NDArray[np.int32], who: NDArray[np.int64], weeks: int) -> Perio
     return _periods("month", np.where(complete, calendar, -1), who)
 
 
-def _periods(by: Literal["week", "month"], number: NDArray[np.int64], who: NDArray[np.int64]) -> Periods | None:
+def _periods(by: Literal["week", "month"], number: Int64s, who: Int64s) -> Periods | None:
     inside = number >= 0
     pairs = np.unique(np.column_stack([number[inside], who[inside]]), axis=0)
     values, num_people = np.unique(pairs[:, 0], return_counts=True)
@@ -71,7 +71,7 @@ def _start(by: Literal["week", "month"], number: int) -> date:
     return monday(number) if by == "week" else date(1970 + number // 12, number % 12 + 1, 1)
 
 
-def change(place: NDArray[np.float64], who: NDArray[np.int64], hit: NDArray[np.bool_]) -> tuple[Interval, float]:
+def change(place: Float64s, who: Int64s, hit: Bools) -> tuple[Interval, float]:
     """Change of a share over the whole span along a straight line, with a 95% interval and the p-value of no change.
 
     place  (N,)  when, in periods
@@ -95,14 +95,12 @@ def change(place: NDArray[np.float64], who: NDArray[np.int64], hit: NDArray[np.b
     return Interval(span * slope, span * (slope - reach), span * (slope + reach)), p
 
 
-def _spread(score: NDArray[np.float64], code: NDArray[np.int64]) -> float:
+def _spread(score: Float64s, code: Int64s) -> float:
     sums = np.bincount(code, weights=score)
     return float((sums**2).sum()) * sums.size / max(sums.size - 1, 1)
 
 
-def trends(
-    when: Periods, who: NDArray[np.int64], topic: NDArray[np.int32], numbers: Sequence[int]
-) -> list[dict[str, Any]]:
+def trends(when: Periods, who: Int64s, topic: Int32s, numbers: Sequence[int]) -> list[dict[str, Any]]:
     """Per topic: its share in each period with interval, its change, and a verdict.
 
     Verdicts are by Benjamini and Hochberg's procedure over these topics: of those that are said to rise or fall, 5% at

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Bools
 from nightmarket.evaluation.shares import clustered
 from nightmarket.segments.partition import LEAST
 
@@ -28,7 +28,7 @@ def reached(
     return pairs.assign(answered=pairs["answered"].eq(True)), int(left_out)
 
 
-def rate(customer: NDArray, answered: NDArray[np.bool_]) -> dict[str, float]:
+def rate(customer: NDArray, answered: Bools) -> dict[str, float]:
     """Share of pairs answered with a 95% interval that counts customers, not pairs (`shares.clustered`)."""
     found = clustered(customer, answered)
     return {"rate": found.value, "low": found.low, "high": found.high}

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nightmarket.segments.space import Points, Space
+from nightmarket.contracts.arrays import Float64s
+from nightmarket.segments.space import Space
 
-Matrix = NDArray[np.float64]
 STRENGTH = 0.3
 """scikit-learn's C: the inverse of the penalty."""
 
@@ -18,11 +18,11 @@ STRENGTH = 0.3
 class Classifier:
     """Multinomial logistic regression: weights (K, F), intercept (K,)."""
 
-    weights: Matrix
-    intercept: NDArray[np.float64]
+    weights: Float64s
+    intercept: Float64s
 
     @classmethod
-    def fit(cls, points_NF: Points, segment: NDArray, names: tuple[str, ...]) -> "Classifier":
+    def fit(cls, points_NF: Float64s, segment: NDArray, names: tuple[str, ...]) -> "Classifier":
         """Learn from points and their segments; a segment without a point gets no chance."""
         from sklearn.linear_model import LogisticRegression
 
@@ -40,7 +40,7 @@ class Classifier:
         weights[rows], intercept[rows] = found, constant
         return cls(weights, intercept)
 
-    def chances(self, points_NF: Points) -> Matrix:
+    def chances(self, points_NF: Float64s) -> Float64s:
         """(N, K), rows sum to 1."""
         score = points_NF @ self.weights.T + self.intercept
         score = np.exp(score - score.max(axis=1, keepdims=True))
@@ -59,7 +59,7 @@ class Assigner:
     whole: Classifier
     beginner: Classifier
 
-    def probabilities(self, features: pd.DataFrame, beginner: bool = False) -> Matrix:
+    def probabilities(self, features: pd.DataFrame, beginner: bool = False) -> Float64s:
         """(N, K) chances of each segment for rows of `behaviour`; `beginner` for customers of under eight weeks."""
         return (self.beginner if beginner else self.whole).chances(self.space.standard(features))
 

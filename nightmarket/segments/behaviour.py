@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Bools, Float64s, Int32s, Int64s
 from nightmarket.histories import Histories
 
 PARTS = ("morning", "midday", "evening", "night")
@@ -36,10 +37,10 @@ class Shelf:
     told      codes of the categories whose shares are features
     """
 
-    category: NDArray[np.int32]
-    kind: NDArray[np.int32]
+    category: Int32s
+    kind: Int32s
     names: tuple[str, ...]
-    usual: NDArray[np.float64]
+    usual: Float64s
     told: tuple[int, ...]
 
 
@@ -52,11 +53,11 @@ class Visits:
     part      (V,)  index into PARTS; -1 where the shop records no time of day
     """
 
-    customer: NDArray[np.int32]
-    day: NDArray[np.int32]
+    customer: Int32s
+    day: Int32s
     part: NDArray[np.int8]
 
-    def where(self, mask: NDArray[np.bool_]) -> "Visits":
+    def where(self, mask: Bools) -> "Visits":
         """The visits where the mask (V,) is true."""
         return Visits(self.customer[mask], self.day[mask], self.part[mask])
 
@@ -66,7 +67,7 @@ class Visits:
         return bool(self.part.size) and bool((self.part >= 0).all())
 
     @property
-    def weekday(self) -> NDArray[np.int64]:
+    def weekday(self) -> Int64s:
         """(V,) 0 is Monday."""
         return (self.day.astype(np.int64) - 4) % 7
 
@@ -91,7 +92,7 @@ def shelf(products: pd.DataFrame, lines: Histories, categories: tuple[str, ...] 
     return Shelf(category.astype(np.int32), kind.astype(np.int32), tuple(names), usual, told)
 
 
-def visits(customer: NDArray[np.int32], local_seconds: NDArray[np.int64]) -> Visits:
+def visits(customer: Int32s, local_seconds: Int64s) -> Visits:
     """Visits of events: customer code and local seconds since 1970, per event.
 
     Where more than 19 of 20 events stand at midnight sharp the shop records days only, and the part is -1.
@@ -109,7 +110,7 @@ def visits(customer: NDArray[np.int32], local_seconds: NDArray[np.int64]) -> Vis
     return Visits(who.astype(np.int32), (hour // 24).astype(np.int32), part.astype(np.int8))
 
 
-def behaviour(lines: Histories, seen: Visits, shelf: Shelf, today: NDArray[np.int32] | int) -> pd.DataFrame:
+def behaviour(lines: Histories, seen: Visits, shelf: Shelf, today: Int32s | int) -> pd.DataFrame:
     """One row per customer code (C), columns of BLOCKS and one share per category; NaN for customers without lines.
 
     today  the last day that counts, days since 1970-01-01; (C,) where it differs between customers
@@ -158,9 +159,7 @@ def _when(seen: Visits, num: int) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.RangeIndex(num, name="customer"))
 
 
-def _shares(
-    who: NDArray[np.int64], value: NDArray[np.float64], category: NDArray[np.int32], shelf: Shelf, num: int
-) -> pd.DataFrame:
+def _shares(who: Int64s, value: Float64s, category: Int32s, shelf: Shelf, num: int) -> pd.DataFrame:
     spent = np.maximum(_sum(who, value, num), 1e-9)
     shares = {}
     for code in shelf.told:
@@ -169,19 +168,17 @@ def _shares(
     return pd.DataFrame(shares, index=pd.RangeIndex(num, name="customer"))
 
 
-def _sum(who: NDArray, weights: NDArray[np.float64] | None, num: int) -> NDArray[np.float64]:
+def _sum(who: NDArray, weights: Float64s | None, num: int) -> Float64s:
     return np.bincount(who, weights=weights, minlength=num).astype(np.float64)
 
 
-def _distinct(who: NDArray[np.int64], code: NDArray[np.int32], num: int) -> NDArray[np.float64]:
+def _distinct(who: Int64s, code: Int32s, num: int) -> Float64s:
     """Number of distinct codes per customer."""
     size = int(code.max(initial=0)) + 1
     return _sum(np.unique(who * size + code) // size, None, num)
 
 
-def _largest(
-    who: NDArray[np.int64], channel: NDArray[np.int32], basket: NDArray[np.int32], num: int
-) -> NDArray[np.float64]:
+def _largest(who: Int64s, channel: Int32s, basket: Int32s, num: int) -> Float64s:
     """Baskets in each customer's main channel."""
     if not who.size:
         return np.zeros(num)

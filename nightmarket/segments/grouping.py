@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Bools, Float64s
 from nightmarket.histories import Histories
 from nightmarket.segments.assigner import Assigner, Classifier
 from nightmarket.segments.behaviour import Shelf, Visits, behaviour
 from nightmarket.segments.partition import LEAST, Stability, by_spend, choose, kmeans, nearest
-from nightmarket.segments.space import Points, Space
+from nightmarket.segments.space import Space
 
 OTHER = "other"
 FIRST_DAYS = 28
@@ -29,10 +30,10 @@ class Grouping:
     """
 
     space: Space
-    points: Points
-    centres: Points
+    points: Float64s
+    centres: Float64s
     segment: NDArray
-    distance: NDArray[np.float64]
+    distance: Float64s
     table: list[Stability]
 
     @property
@@ -118,7 +119,7 @@ def held_out_accuracy(
     }
 
 
-def _share(right: NDArray[np.bool_]) -> float | None:
+def _share(right: Bools) -> float | None:
     return float(right.mean()) if right.size else None
 
 

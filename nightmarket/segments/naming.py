@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Bools
 from nightmarket.segments.behaviour import BLOCKS, SHARE
 
 MARKED = 0.4
@@ -41,7 +41,7 @@ class Trait:
     zh: str
 
 
-def traits(features: pd.DataFrame, members: NDArray[np.bool_], num: int = 6) -> list[Trait]:
+def traits(features: pd.DataFrame, members: Bools, num: int = 6) -> list[Trait]:
     """The most marked traits of a group, strongest first, one per block of features (categories up to two).
 
     features  rows of `behaviour` for the customers grouped; members (N,) who is in the group

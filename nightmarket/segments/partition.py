@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Points = NDArray[np.float64]
-Labels = NDArray[np.int32]
+from nightmarket.contracts.arrays import Float64s, Int32s
+
 STABLE = 0.85
 """The least mean adjusted Rand index at which a partition counts as stable."""
 FOUND = 0.9
@@ -47,7 +47,7 @@ class Stability:
     smallest: int
 
 
-def kmeans(points_NF: Points, k: int, seed: int, starts: int = 10) -> Points:
+def kmeans(points_NF: Float64s, k: int, seed: int, starts: int = 10) -> Float64s:
     """(k, F) centres by Lloyd's algorithm, best of several starts; at most 200,000 points are looked at."""
     from sklearn.cluster import KMeans
 
@@ -55,14 +55,14 @@ def kmeans(points_NF: Points, k: int, seed: int, starts: int = 10) -> Points:
     return np.asarray(fitted.cluster_centers_, np.float64)
 
 
-def nearest(points_NF: Points, centres_KF: Points) -> tuple[Labels, NDArray[np.float64]]:
+def nearest(points_NF: Float64s, centres_KF: Float64s) -> tuple[Int32s, Float64s]:
     """(N,) the nearest centre of each point and (N,) the distance to it."""
     square = (points_NF**2).sum(1)[:, None] - 2 * points_NF @ centres_KF.T + (centres_KF**2).sum(1)
     label = square.argmin(axis=1)
     return label.astype(np.int32), np.sqrt(np.maximum(square[np.arange(len(label)), label], 0))
 
 
-def stability(points_NF: Points, k: int, seed: int, resamples: int = 10) -> Stability:
+def stability(points_NF: Float64s, k: int, seed: int, resamples: int = 10) -> Stability:
     """Cluster 80% samples and halves, carry each partition to all points, compare."""
     from sklearn.metrics import adjusted_rand_score, silhouette_score
 
@@ -92,7 +92,7 @@ def stability(points_NF: Points, k: int, seed: int, resamples: int = 10) -> Stab
     )
 
 
-def choose(points_NF: Points, most: int, seed: int) -> tuple[int, list[Stability]]:
+def choose(points_NF: Float64s, most: int, seed: int) -> tuple[int, list[Stability]]:
     """How many groups from 2 to `most`, with the table; none under 20 people.
 
     Where three or more are found in disjoint halves, the largest number that is; else the largest that comes back under
@@ -104,7 +104,7 @@ def choose(points_NF: Points, most: int, seed: int) -> tuple[int, list[Stability
     return (good[-1].k if good else max(table, key=lambda row: row.ari).k), table
 
 
-def density_methods(points_NF: Points, seed: int) -> list[dict[str, Any]]:
+def density_methods(points_NF: Float64s, seed: int) -> list[dict[str, Any]]:
     """What DBSCAN (Ester et al., 1996) and HDBSCAN (Campello et al., 2013) find: groups and share of noise.
 
     DBSCAN's radius is the median distance to the tenth neighbour, and its square root of two.
@@ -147,14 +147,14 @@ def kmeans_rows(table: list[Stability], customers: int) -> list[dict[str, Any]]:
     ]
 
 
-def _jaccard(labels: Labels, again: Labels, k: int) -> NDArray[np.float64]:
+def _jaccard(labels: Int32s, again: Int32s, k: int) -> Float64s:
     """(k,) for each group, its Jaccard index with the group of the other partition that is most like it."""
     both = np.bincount(labels.astype(np.int64) * k + again, minlength=k * k).reshape(k, k)
     union = both.sum(1)[:, None] + both.sum(0)[None] - both
     return np.asarray((both / np.maximum(union, 1)).max(axis=1))
 
 
-def by_spend(labels_N: Labels, spend_N: NDArray[np.float64]) -> NDArray[np.int32]:
+def by_spend(labels_N: Int32s, spend_N: Float64s) -> Int32s:
     """(k,) rank of each label when groups are put in order of mean spend, highest first: a number that stays."""
     k = int(labels_N.max()) + 1
     mean = np.bincount(labels_N, weights=spend_N, minlength=k) / np.maximum(np.bincount(labels_N, minlength=k), 1)
@@ -163,13 +163,13 @@ def by_spend(labels_N: Labels, spend_N: NDArray[np.float64]) -> NDArray[np.int32
     return rank
 
 
-def _silhouette(score: Any, points: Points, labels: NDArray, seed: int) -> float:
+def _silhouette(score: Any, points: Float64s, labels: NDArray, seed: int) -> float:
     if len(np.unique(labels)) < 2 or len(np.unique(labels)) >= len(points):
         return 0.0
     return float(score(points, labels, sample_size=min(_DENSE, len(points)), random_state=seed))
 
 
-def _sample(points: Points, most: int, seed: int) -> Points:
+def _sample(points: Float64s, most: int, seed: int) -> Float64s:
     if len(points) <= most:
         return points
     return points[np.sort(np.random.default_rng(seed).permutation(len(points))[:most])]

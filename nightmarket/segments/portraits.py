@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Bools
 from nightmarket.histories import Histories
 from nightmarket.segments.behaviour import PARTS, Shelf, Visits
 from nightmarket.segments.partition import LEAST
@@ -14,7 +15,7 @@ LEAST_SHARE = 0.005
 """A category counts in a portrait from this share of the group's spend."""
 
 
-def bought(lines: Histories, shelf: Shelf, member_C: NDArray[np.bool_], num: int = 5) -> list[dict[str, Any]]:
+def bought(lines: Histories, shelf: Shelf, member_C: Bools, num: int = 5) -> list[dict[str, Any]]:
     """Categories that the group buys more than all customers: lift of the share of spend, highest first.
 
     member_C  (C,) who is in the group; a category counts from .5% of the group's spend and 20 of its people
@@ -43,7 +44,7 @@ def bought(lines: Histories, shelf: Shelf, member_C: NDArray[np.bool_], num: int
 
 
 def more_often(
-    counts_CT: NDArray, total_C: NDArray, member_C: NDArray[np.bool_], questions: int, num: int = 3
+    counts_CT: NDArray, total_C: NDArray, member_C: Bools, questions: int, num: int = 3
 ) -> list[dict[str, Any]]:
     """Topics that the group has more of than everybody else: lift of the share with interval, highest first.
 
@@ -78,7 +79,7 @@ def _ratio(part: NDArray, whole: NDArray) -> tuple[float, float]:
     return ratio, float(((part - ratio * whole) ** 2).sum()) / total**2 * num / max(num - 1, 1)
 
 
-def when(seen: Visits, member_C: NDArray[np.bool_]) -> dict[str, Any]:
+def when(seen: Visits, member_C: Bools) -> dict[str, Any]:
     """Shares of the group's visits by day part and weekday (Monday first), and their lift over all customers."""
     inside = member_C[seen.customer]
     out: dict[str, Any] = {"parts": None, "weekdays": _against(seen.weekday, inside, 7)}
@@ -88,13 +89,13 @@ def when(seen: Visits, member_C: NDArray[np.bool_]) -> dict[str, Any]:
     return out
 
 
-def _against(code: NDArray, inside: NDArray[np.bool_], size: int) -> list[dict[str, float]]:
+def _against(code: NDArray, inside: Bools, size: int) -> list[dict[str, float]]:
     everybody, group = np.bincount(code, minlength=size), np.bincount(code[inside], minlength=size)
     share, usual = group / max(group.sum(), 1), everybody / max(everybody.sum(), 1)
     return [{"share": float(share[i]), "lift": float(share[i] / usual[i]) if usual[i] else 0.0} for i in range(size)]
 
 
-def rfm(lines: Histories, member_C: NDArray[np.bool_], today: int) -> dict[str, float]:
+def rfm(lines: Histories, member_C: Bools, today: int) -> dict[str, float]:
     """Medians over the group's buyers: days since the last purchase, baskets and spend per week, spend per basket."""
     inside = lines.where(member_C[lines.customer])
     num = lines.num_customers

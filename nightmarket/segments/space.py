@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Float64s
 from nightmarket.segments.behaviour import BLOCKS, SHARE
 
-Points = NDArray[np.float64]
 LIMIT = 3.0
 
 
@@ -48,13 +47,13 @@ class Space:
         columns = [tuple(column) for column in zip(*kept, strict=True)] if kept else [()] * 5
         return cls(columns[0], *(tuple(float(v) for v in column) for column in columns[1:]))
 
-    def standard(self, features: pd.DataFrame) -> Points:
+    def standard(self, features: pd.DataFrame) -> Float64s:
         """(N, F) robust z values, clipped; a column that the rows lack counts as the mean."""
         values = features.reindex(columns=list(self.columns)).to_numpy(np.float64)
         z = np.clip((values - np.array(self.centre)) / np.array(self.scale), -LIMIT, LIMIT) - np.array(self.shift)
         return np.nan_to_num(z)
 
-    def transform(self, features: pd.DataFrame) -> Points:
+    def transform(self, features: pd.DataFrame) -> Float64s:
         """(N, F) points in which distance means unlike behaviour."""
         return self.standard(features) * np.array(self.weight)
 

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Bools, Float64s
 from nightmarket.evaluation import Interval, bootstrap, paired
 from nightmarket.histories import Histories
 
-Vector = NDArray[np.float64]
 HORIZON = 13
 LEAST_BEFORE = 4
 
@@ -24,8 +23,8 @@ class Worth:
     """
 
     weeks: int
-    value: Vector
-    error: Vector
+    value: Float64s
+    error: Float64s
     model: Interval
     naive: Interval
     paired: Interval
@@ -65,7 +64,7 @@ def worth(lines: Histories, first_week: int, last_week: int, seed: int) -> Worth
     )
 
 
-def group_worth(found: Worth, members: NDArray[np.bool_]) -> Interval | None:
+def group_worth(found: Worth, members: Bools) -> Interval | None:
     """Mean value of a group with a 95% interval: the held-out errors of its members, their bias and their spread.
 
     None for groups with fewer than two members who were there in the held-out weeks.
@@ -79,7 +78,7 @@ def group_worth(found: Worth, members: NDArray[np.bool_]) -> Interval | None:
     return Interval(mean, max(mean - half, 0.0), mean + half)
 
 
-def _weekly(lines: Histories, first_week: int, last_week: int) -> Vector:
+def _weekly(lines: Histories, first_week: int, last_week: int) -> Float64s:
     """(C, W) spend per complete week."""
     inside = lines.between(first_week, last_week)
     width = last_week - first_week + 1
@@ -88,7 +87,7 @@ def _weekly(lines: Histories, first_week: int, last_week: int) -> Vector:
     return np.asarray(paid, np.float64).reshape(lines.num_customers, width)
 
 
-def _views(spent: Vector, weeks: int) -> Vector:
+def _views(spent: Float64s, weeks: int) -> Float64s:
     """(C, 4) what `weeks` bring at the rate of the last `weeks`, of the last four, of all since the
     first purchase, and at everybody's mean; NaN for customers who have not bought."""
     width = spent.shape[1]
@@ -111,7 +110,7 @@ def _views(spent: Vector, weeks: int) -> Vector:
     return out
 
 
-def _fit(views: Vector, target: Vector) -> Vector:
+def _fit(views: Float64s, target: Float64s) -> Float64s:
     """Non-negative least squares (Lawson & Hanson, 1974); rows weigh 1 / (rate + mean), as spread grows with spend."""
     from scipy.optimize import nnls
 
@@ -120,5 +119,5 @@ def _fit(views: Vector, target: Vector) -> Vector:
     return nnls(views[known] * scale[:, None], target[known] * scale)[0]
 
 
-def _predict(views: Vector, weights: Vector) -> Vector:
+def _predict(views: Float64s, weights: Float64s) -> Float64s:
     return np.asarray(views @ weights)

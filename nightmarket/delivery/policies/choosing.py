@@ -6,23 +6,20 @@ Shapes: N decisions, A actions.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nightmarket.contracts import InputError
-
-Doubles = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from nightmarket.contracts.arrays import Float64s, Int64s
 
 
 @dataclass(frozen=True)
 class Choice:
     """action (N,), and propensity (N,): the exact chance with which it was drawn. Both go into the log."""
 
-    action: Ints
-    propensity: Doubles
+    action: Int64s
+    propensity: Float64s
 
 
-def choose(probabilities: Doubles, rng: np.random.Generator) -> Choice:
+def choose(probabilities: Float64s, rng: np.random.Generator) -> Choice:
     """Draw an action per row of `probabilities` (N, A), which sum to 1."""
     bad = (probabilities < 0).any(axis=1) | (np.abs(probabilities.sum(axis=1) - 1) > 1e-9)
     if bad.any():
@@ -33,7 +30,7 @@ def choose(probabilities: Doubles, rng: np.random.Generator) -> Choice:
     return Choice(action, probabilities[np.arange(len(probabilities)), action])
 
 
-def mixed(probabilities: Doubles, explore: float) -> Doubles:
+def mixed(probabilities: Float64s, explore: float) -> Float64s:
     """(N, A) the same, with a share `explore` in (0, 1] dealt evenly, so that no action has less than explore / A.
 
     Weights of a policy that is judged on the log are then at most A / explore. Raises InputError for no exploration:
@@ -41,5 +38,4 @@ def mixed(probabilities: Doubles, explore: float) -> Doubles:
     """
     if not 0 < explore <= 1:
         raise InputError(f"explore is {explore}, it must lie in (0, 1]: what is never tried can never be judged")
-    shared: Doubles = (1 - explore) * probabilities + explore / probabilities.shape[1]
-    return shared
+    return (1 - explore) * probabilities + explore / probabilities.shape[1]

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from nightmarket.contracts import InputError
-from nightmarket.delivery.policies.choosing import Choice, Doubles, Ints, choose, mixed
+from nightmarket.contracts.arrays import Float64s, Int64s
+from nightmarket.delivery.policies.choosing import Choice, choose, mixed
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,8 @@ class LinUCB:
     explore  share of choices dealt evenly
     """
 
-    gram: Doubles
-    moment: Doubles
+    gram: Float64s
+    moment: Float64s
     alpha: float = 1.0
     explore: float = 0.05
 
@@ -33,7 +34,7 @@ class LinUCB:
             np.zeros((num_actions, num_features, num_features)), np.zeros((num_actions, num_features)), alpha, explore
         )
 
-    def updated(self, context: Doubles, action: Ints, reward: Doubles) -> "LinUCB":
+    def updated(self, context: Float64s, action: Int64s, reward: Float64s) -> "LinUCB":
         """With the feedback of some decisions: context (N, F), action and reward (N,)."""
         if (
             context.shape[1:] != self.moment.shape[1:]
@@ -55,21 +56,20 @@ class LinUCB:
             moment[number] += rows.T @ reward[action == number]
         return LinUCB(gram, moment, self.alpha, self.explore)
 
-    def bounds(self, context: Doubles) -> Doubles:
+    def bounds(self, context: Float64s) -> Float64s:
         """(N, A) theta' x + alpha sqrt(x' (I + sum x x')^-1 x)."""
         inverse = np.linalg.inv(self.gram + np.eye(self.gram.shape[1]))
         theta = np.einsum("afg,ag->af", inverse, self.moment)
         width = np.einsum("nf,afg,ng->na", context, inverse, context, optimize=True)
-        found: Doubles = context @ theta.T + self.alpha * np.sqrt(np.maximum(width, 0.0))
-        return found
+        return context @ theta.T + self.alpha * np.sqrt(np.maximum(width, 0.0))
 
-    def probabilities(self, context: Doubles) -> Doubles:
+    def probabilities(self, context: Float64s) -> Float64s:
         """(N, A): the highest bound, of equals each alike, mixed with the share dealt evenly."""
         bounds = self.bounds(context)
         best = (bounds >= bounds.max(axis=1, keepdims=True) - 1e-12).astype(np.float64)
         return mixed(best / best.sum(axis=1, keepdims=True), self.explore)
 
-    def choose(self, context: Doubles, rng: np.random.Generator) -> Choice:
+    def choose(self, context: Float64s, rng: np.random.Generator) -> Choice:
         """An action per row, with its propensity."""
         return choose(self.probabilities(context), rng)
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import special
 
 from nightmarket.contracts import InputError
-from nightmarket.delivery.policies.choosing import Doubles, Ints
+from nightmarket.contracts.arrays import Float64s, Int64s
 
 _STRENGTHS = np.logspace(0, 6, 49)
 
@@ -19,11 +19,11 @@ _STRENGTHS = np.logspace(0, 6, 49)
 class Posterior:
     """Beta distributions of the rates, alpha and beta (G, A)."""
 
-    alpha: Doubles
-    beta: Doubles
+    alpha: Float64s
+    beta: Float64s
 
     @property
-    def mean(self) -> Doubles:
+    def mean(self) -> Float64s:
         """(G, A) shrunken rates."""
         return self.alpha / (self.alpha + self.beta)
 
@@ -32,15 +32,15 @@ class Posterior:
 class Rates:
     """Tries and clicks (G, A) so far. A reward is a click, 0 or 1."""
 
-    tries: Doubles
-    clicks: Doubles
+    tries: Float64s
+    clicks: Float64s
 
     @classmethod
     def empty(cls, num_groups: int, num_actions: int) -> "Rates":
         """Nothing tried yet."""
         return cls(np.zeros((num_groups, num_actions)), np.zeros((num_groups, num_actions)))
 
-    def updated(self, group: Ints, action: Ints, reward: Doubles) -> "Rates":
+    def updated(self, group: Int64s, action: Int64s, reward: Float64s) -> "Rates":
         """With the feedback of some decisions, each (N,). Batches may come in any order, and in any cut.
 
         Raises InputError for a reward other than 0 or 1, and a group or action that there is not.
@@ -87,7 +87,7 @@ class Rates:
         return cls(np.array(state["tries"], np.float64), np.array(state["clicks"], np.float64))
 
 
-def _strength(tries: Doubles, clicks: Doubles, mean: Doubles) -> float:
+def _strength(tries: Float64s, clicks: Float64s, mean: Float64s) -> float:
     """Tries that the prior is worth, 1 to a million: where the beta-binomial likelihood of the counts is largest."""
     s = _STRENGTHS.reshape(-1, *([1] * tries.ndim))
     likely = special.betaln(clicks + s * mean, tries - clicks + s * (1 - mean)) - special.betaln(
@@ -96,7 +96,7 @@ def _strength(tries: Doubles, clicks: Doubles, mean: Doubles) -> float:
     return float(_STRENGTHS[likely.reshape(_STRENGTHS.size, -1).sum(axis=1).argmax()])
 
 
-def best_chances(posterior: Posterior, points: int = 60) -> Doubles:
+def best_chances(posterior: Posterior, points: int = 60) -> Float64s:
     """(G, A) probability that each action has the group's highest rate, by quadrature over the rates' quantiles.
 
     P(a best) = integral of f_a(x) times the product of F_b(x) over the others; steps of F_a are weighed by the middle

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nightmarket.contracts import InputError
-from nightmarket.delivery.policies.choosing import Choice, Doubles, Ints, choose, mixed
+from nightmarket.contracts.arrays import Float64s, Int64s
+from nightmarket.delivery.policies.choosing import Choice, choose, mixed
 from nightmarket.delivery.policies.rates import Rates
 from nightmarket.evaluation.offpolicy import Log, Verdict, evaluate
 
@@ -19,7 +20,7 @@ class Softmax:
     That is a softmax of the logarithms: it does not depend on the rates' level, and 0 is the uniform policy.
     """
 
-    chances: Doubles
+    chances: Float64s
     sharpness: float
 
     @classmethod
@@ -29,12 +30,11 @@ class Softmax:
         chances = np.exp(score - score.max(axis=1, keepdims=True))
         return cls(mixed(chances / chances.sum(axis=1, keepdims=True), explore), sharpness)
 
-    def probabilities(self, group: Ints) -> Doubles:
+    def probabilities(self, group: Int64s) -> Float64s:
         """(N, A) for rows in these groups (N,)."""
-        found: Doubles = self.chances[group]
-        return found
+        return self.chances[group]
 
-    def choose(self, group: Ints, rng: np.random.Generator) -> Choice:
+    def choose(self, group: Int64s, rng: np.random.Generator) -> Choice:
         """An action per row, with its propensity."""
         return choose(self.probabilities(group), rng)
 
@@ -52,7 +52,7 @@ class Gated:
         return self.verdict.verdict == "certified better"
 
 
-def learn(log: Log, group: Ints, num_groups: int, seed: int, explore: float = 0.05) -> Gated:
+def learn(log: Log, group: Int64s, num_groups: int, seed: int, explore: float = 0.05) -> Gated:
     """Learn a softmax policy on half of the units, with the sharpness that a part of them kept aside values most, and
     judge it once on the other half by the doubly robust estimate.
 
@@ -65,7 +65,7 @@ def learn(log: Log, group: Ints, num_groups: int, seed: int, explore: float = 0.
         raise InputError(f"group has {group.shape[0]} rows, the log {len(log)}; they must be the same")
     of_row = dict(zip(log.row.tolist(), group.tolist(), strict=True))
 
-    def groups(part: Log) -> Ints:
+    def groups(part: Log) -> Int64s:
         return np.array([of_row[row] for row in part.row.tolist()], np.int64)
 
     learning, judging = log.halves(seed)

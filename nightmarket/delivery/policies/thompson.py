@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nightmarket.delivery.policies.choosing import Choice, Doubles, Ints, choose, mixed
+from nightmarket.contracts.arrays import Float64s, Int64s
+from nightmarket.delivery.policies.choosing import Choice, choose, mixed
 from nightmarket.delivery.policies.rates import Rates, best_chances
 
 MOST_TRIES = 50.0
@@ -21,18 +22,17 @@ class Thompson:
     used, not an estimate of it. A share `explore` is dealt evenly.
     """
 
-    chances: Doubles
+    chances: Float64s
 
     @classmethod
     def of(cls, rates: Rates, explore: float = 0.02) -> "Thompson":
         """The policy that the feedback so far gives."""
         return cls(mixed(best_chances(rates.posterior(MOST_TRIES)), explore))
 
-    def probabilities(self, group: Ints) -> Doubles:
+    def probabilities(self, group: Int64s) -> Float64s:
         """(N, A) for rows in these groups (N,)."""
-        found: Doubles = self.chances[group]
-        return found
+        return self.chances[group]
 
-    def choose(self, group: Ints, rng: np.random.Generator) -> Choice:
+    def choose(self, group: Int64s, rng: np.random.Generator) -> Choice:
         """An action per row, with its propensity."""
         return choose(self.probabilities(group), rng)

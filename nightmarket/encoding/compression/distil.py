@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Float32s, Int64s
 from nightmarket.encoding import packed
 from nightmarket.encoding.compression.prune import cut_to, renewed
 from nightmarket.encoding.device import choose_dtype
@@ -44,7 +44,7 @@ class Schedule:
 def distil(
     start: Encoder,
     ids: Sequence[Sequence[int]],
-    vectors: NDArray[np.float32],
+    vectors: Float32s,
     schedule: Schedule,
     progress: Progress | None = None,
 ) -> tuple[Encoder, list[dict[str, Any]]]:
@@ -94,7 +94,7 @@ def distil(
     return student, records
 
 
-def batch(num: int, size: int, step: int, seed: int) -> NDArray[np.int64]:
+def batch(num: int, size: int, step: int, seed: int) -> Int64s:
     """Rows of a step, drawn from (seed, step) alone: every text at most once per pass."""
     passed, place = divmod(step, num // size)
     return np.random.default_rng([seed, passed]).permutation(num)[place * size : (place + 1) * size]

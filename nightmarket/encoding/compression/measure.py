@@ -5,14 +5,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from nightmarket.contracts.arrays import Float32s
 
 ROUNDS = 3
 
 
 def compare(
-    encoders: Mapping[str, Any], texts: Sequence[str], vectors: NDArray[np.float32], rounds: int = ROUNDS
+    encoders: Mapping[str, Any], texts: Sequence[str], vectors: Float32s, rounds: int = ROUNDS
 ) -> dict[str, dict[str, float]]:
     """Per encoder: mean_cosine and least_cosine to `vectors`, texts_per_second, and speed.
 

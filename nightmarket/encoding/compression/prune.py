@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Float32s
 from nightmarket.encoding import packed
 from nightmarket.encoding.device import choose_dtype
 from nightmarket.encoding.encoder import Encoder
@@ -58,7 +58,7 @@ def evenly(have: int, keep: int) -> list[int]:
 
 
 def greedy(
-    encoder: Encoder, ids: Sequence[Sequence[int]], vectors: NDArray[np.float32], keep: int, tell: Told | None = None
+    encoder: Encoder, ids: Sequence[Sequence[int]], vectors: Float32s, keep: int, tell: Told | None = None
 ) -> list[int]:
     """Which `keep` layers to keep: one after another, the layer goes whose loss costs the least mean cosine.
 
@@ -86,7 +86,7 @@ def greedy(
     return left
 
 
-def vectors_of(encoder: Encoder, ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+def vectors_of(encoder: Encoder, ids: Sequence[Sequence[int]]) -> Float32s:
     """Unit vectors [N, D] of token ids, similar lengths together, in the device's fast precision."""
     order = np.argsort([len(row) for row in ids], kind="stable")
     vectors = np.zeros((len(ids), encoder.dim), dtype=np.float32)

@@ -15,15 +15,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy import sparse
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Float32s
 from nightmarket.encoding.compression.prune import vectors_of
 from nightmarket.encoding.encoder import Encoder, Progress, Ticker
 from nightmarket.encoding.static import StaticEncoder
 
-Vectors = NDArray[np.float32]
 _CHUNK = 4096
 _ITERATIONS = 25
 
@@ -31,7 +30,7 @@ _ITERATIONS = 25
 def static(
     encoder: Encoder,
     texts: Sequence[str],
-    vectors: Vectors,
+    vectors: Float32s,
     *,
     ridge: float = 0.01,
     passes: int = 4,
@@ -58,7 +57,7 @@ def static(
     return StaticEncoder(student.tokenizer, torch.from_numpy(solved))
 
 
-def alone(encoder: Encoder, num_tokens: int, progress: Progress | None = None) -> Vectors:
+def alone(encoder: Encoder, num_tokens: int, progress: Progress | None = None) -> Float32s:
     """[V, D] unit vectors of each token as a text of its own, special tokens around it."""
     empty, one = (encoder.tokenizer(encoder.prompt + text)["input_ids"] for text in ("", "a"))
     before = next((place for place, pair in enumerate(zip(empty, one, strict=False)) if pair[0] != pair[1]), len(empty))
@@ -83,7 +82,7 @@ def bags(ids: Sequence[Sequence[int]], num_tokens: int) -> Any:
     return found
 
 
-def mapped(of_tokens: Vectors, shares: Any, vectors: Vectors) -> Vectors:
+def mapped(of_tokens: Float32s, shares: Any, vectors: Float32s) -> Float32s:
     """Token vectors [V, D] turned by the D x D map whose means come nearest to the teacher's vectors."""
     means = (shares @ of_tokens).astype(np.float64)
     gram = means.T @ means
@@ -94,12 +93,12 @@ def mapped(of_tokens: Vectors, shares: Any, vectors: Vectors) -> Vectors:
 
 def solve(
     shares: Any,
-    vectors: Vectors,
-    start: Vectors,
+    vectors: Float32s,
+    start: Float32s,
     ridge: float,
     passes: int,
     tell: Callable[[str], None] | None = None,
-) -> Vectors:
+) -> Float32s:
     """Token vectors [V, D] near `start` whose means point where `vectors` [N, D] do; see the module's text."""
     used = np.unique(shares.indices)
     shares = shares[:, used]
@@ -118,7 +117,7 @@ def solve(
     return whole
 
 
-def _conjugate(rows: Any, wanted: Vectors, ridge: float, begin: Vectors) -> Vectors:
+def _conjugate(rows: Any, wanted: Float32s, ridge: float, begin: Float32s) -> Float32s:
     """min over X of |rows X - wanted|^2 + ridge |X|^2, from `begin` on, each column by itself."""
     across = rows.T.tocsr()
     diagonal = (rows.multiply(rows).sum(axis=0) + ridge)[:, None].astype(np.float32)

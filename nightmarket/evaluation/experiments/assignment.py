@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Float64s
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Assignment:
     """
 
     arm: NDArray[np.object_]
-    propensity: NDArray[np.float64]
+    propensity: Float64s
 
 
 def assign(customers: Iterable[str], experiment: Arms, key: bytes) -> Assignment:
@@ -88,7 +89,7 @@ def check_layer(experiments: Iterable[Arms]) -> None:
                 raise InputError(f"layer {layer}: {first.name} and {second.name} overlap; give each a part of its own")
 
 
-def places(ids: Iterable[bytes], salt: str, key: bytes) -> NDArray[np.float64]:
+def places(ids: Iterable[bytes], salt: str, key: bytes) -> Float64s:
     """A place in [0, 1) per id: 53 bits of BLAKE2b, keyed and salted by name (Kohavi, Tang, Xu, 2020, chapter 12)."""
     digest_key = hashlib.blake2b(salt.encode(), key=key[:64], digest_size=32).digest()
     start = hashlib.blake2b(key=digest_key, digest_size=8)

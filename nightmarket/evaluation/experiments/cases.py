@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Float64s
 from nightmarket.evaluation.experiments.effects import Covariate, Metric
 from nightmarket.evaluation.experiments.ledger import version_of
 from nightmarket.evaluation.experiments.readout import Experiment
@@ -135,7 +136,7 @@ def _units(campaign: pd.Series, exposures: pd.DataFrame, days: int) -> tuple[pd.
 
 def _total(
     rows: pd.DataFrame, units: pd.DataFrame, start: pd.Series, end: pd.Series, column: str = "value"
-) -> NDArray[np.float64]:
+) -> Float64s:
     """(U,) sum of a column over each customer's rows from `start` up to, not with, `end`."""
     place = pd.Index(units["customer_id"]).get_indexer(rows["customer_id"])
     rows, place = rows[place >= 0], place[place >= 0]

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from nightmarket.contracts.arrays import Float64s
 from nightmarket.evaluation.experiments.effects import Bounds, linearised
 
 MIN_GROUP = 20
 """Customers; a strategy that reached fewer is not reported."""
-Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Strategy:
 
 
 def effect_index(
-    strategy: NDArray[np.object_], impressions: Vector, clicks: Vector, responses: Vector
+    strategy: NDArray[np.object_], impressions: Float64s, clicks: Float64s, responses: Float64s
 ) -> list[Strategy]:
     """Rates per strategy, with intervals that count a customer's impressions as one cluster (delta method).
 
@@ -89,7 +89,7 @@ def effect_index(
     return found
 
 
-def rate(numerator: Vector, denominator: Vector) -> Rate | None:
+def rate(numerator: Float64s, denominator: Float64s) -> Rate | None:
     """Σ numerator / Σ denominator over customers (C,), with its 95% interval on the logarithm's scale.
 
     Without a numerator the interval runs from 0 to what the rule of three gives over customers.

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Bools, Float64s
 from nightmarket.evaluation.experiments import sequence
 
-Vector = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 MIN_CUSTOMERS = 100
 MIN_NONZERO = 20
 """Where the normal approximation begins: customers per arm, and customers of both arms with an outcome above zero."""
@@ -31,7 +30,7 @@ class Covariate:
     """
 
     name: str
-    values: Vector
+    values: Float64s
     measured_until: NDArray[np.datetime64]
 
 
@@ -44,8 +43,8 @@ class Metric:
     """
 
     name: str
-    numerator: Vector
-    denominator: Vector | None = None
+    numerator: Float64s
+    denominator: Float64s | None = None
     covariate: Covariate | None = None
     better: Literal["higher", "lower"] = "higher"
 
@@ -115,7 +114,7 @@ def check_covariate(covariate: Covariate, assigned_at: NDArray[np.datetime64]) -
         )
 
 
-def too_few(metric: Metric, arm: Mask, control: Mask) -> str | None:
+def too_few(metric: Metric, arm: Bools, control: Bools) -> str | None:
     """Why this comparison cannot be judged yet, or None."""
     smaller = min(int(arm.sum()), int(control.sum()))
     if smaller < MIN_CUSTOMERS:
@@ -131,7 +130,9 @@ def too_few(metric: Metric, arm: Mask, control: Mask) -> str | None:
     return None
 
 
-def compare(metric: Metric, name: str, arm: Mask, control: Mask, *, planned: float, alpha: float = 0.05) -> Comparison:
+def compare(
+    metric: Metric, name: str, arm: Bools, control: Bools, *, planned: float, alpha: float = 0.05
+) -> Comparison:
     """Compare an arm with control; `too_few` says whether the normal approximation holds.
 
     arm, control  (U,)  who is in them
@@ -168,19 +169,19 @@ def compare(metric: Metric, name: str, arm: Mask, control: Mask, *, planned: flo
     )
 
 
-def linearised(numerator: Vector, denominator: Vector) -> Vector:
+def linearised(numerator: Float64s, denominator: Float64s) -> Float64s:
     """(U,) values whose mean is Σ numerator / Σ denominator, and whose spread is that ratio's to first order."""
     ratio = numerator.sum() / denominator.sum()
     return ratio + (numerator - ratio * denominator) / denominator.mean()
 
 
-def _linear(metric: Metric, side: Mask) -> Vector:
+def _linear(metric: Metric, side: Bools) -> Float64s:
     if metric.denominator is None:
         return metric.numerator[side]
     return linearised(metric.numerator[side], metric.denominator[side])
 
 
-def _cuped(metric: Metric, plain: list[Vector], sides: tuple[Mask, Mask]) -> list[Vector]:
+def _cuped(metric: Metric, plain: list[Float64s], sides: tuple[Bools, Bools]) -> list[Float64s]:
     """Values less θ(x − mean x), θ = cov(y, x) / var(x) and the mean of x over both arms (Deng et al., 2013)."""
     if metric.covariate is None:
         return plain
@@ -193,5 +194,5 @@ def _cuped(metric: Metric, plain: list[Vector], sides: tuple[Mask, Mask]) -> lis
     return [values - theta * (x[side] - x[both].mean()) for values, side in zip(plain, sides, strict=True)]
 
 
-def _squared_error(values: Vector) -> float:
+def _squared_error(values: Float64s) -> float:
     return float(values.var(ddof=1)) / values.size if values.size > 1 else 0.0

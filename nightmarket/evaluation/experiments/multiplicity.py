@@ -1,10 +1,12 @@
 """Many questions of one experiment."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from nightmarket.contracts.arrays import Float64s
 
 
-def holm(p: ArrayLike) -> NDArray[np.float64]:
+def holm(p: ArrayLike) -> Float64s:
     """Holm's adjusted p-values (M,): rejecting those up to α keeps the chance of any false rejection at α (Holm, 1979).
 
     It asks nothing about how the questions hang together, and stays valid at every look for always-valid p-values.
@@ -17,7 +19,7 @@ def holm(p: ArrayLike) -> NDArray[np.float64]:
     return adjusted
 
 
-def benjamini_hochberg(p: ArrayLike) -> NDArray[np.float64]:
+def benjamini_hochberg(p: ArrayLike) -> Float64s:
     """Adjusted p-values (M,): calling those up to q keeps the expected share of false ones at q (1995)."""
     p = np.asarray(p, np.float64)
     order = np.argsort(p, kind="stable")[::-1]

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Bools
 from nightmarket.evaluation.experiments.effects import Comparison, Metric, check_covariate, compare, too_few
 from nightmarket.evaluation.experiments.multiplicity import benjamini_hochberg, holm
 from nightmarket.evaluation.experiments.sample_ratio import SampleRatio, sample_ratio
@@ -44,7 +45,7 @@ class Experiment:
     control: str
     shares: Mapping[str, float]
     planned: int
-    counted: NDArray[np.bool_] | None = None
+    counted: Bools | None = None
     mixed: int = 0
 
 
@@ -139,7 +140,7 @@ def blocked(name: str, reason: str) -> dict[str, Any]:
     return empty | {"sample_ratio": None, "mixed": 0, "complete": 0, "final": False, "planned": None}
 
 
-def _members(experiment: Experiment, arm: str) -> NDArray[np.bool_]:
+def _members(experiment: Experiment, arm: str) -> Bools:
     inside = experiment.arm == arm
     return inside if experiment.counted is None else inside & experiment.counted
 

@@ -22,10 +22,11 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import lambertw
 
-Numbers = float | NDArray[np.float64]
+from nightmarket.contracts.arrays import Float64s
+
+Numbers = float | Float64s
 
 
 @lru_cache(maxsize=16)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from nightmarket.contracts.arrays import Float64s
 from nightmarket.evaluation.offpolicy.estimators import effective_clicks, standard_error
-from nightmarket.evaluation.offpolicy.logs import Doubles, Log, weights
+from nightmarket.evaluation.offpolicy.logs import Log, weights
 from nightmarket.evaluation.offpolicy.rewards import folds, scaled
 
 WEIGHT_OFF = 0.1
@@ -93,7 +94,7 @@ class Diagnostics:
         )
 
 
-def diagnose(log: Log, target: Doubles, seed: int) -> Diagnostics:
+def diagnose(log: Log, target: Float64s, seed: int) -> Diagnostics:
     """Look at the weights of a target policy (N, A) on a log."""
     w, r = weights(log, target), log.reward
     total, squares = float(w.sum()), float((w**2).sum())
@@ -132,7 +133,7 @@ def propensity_test(log: Log, seed: int) -> tuple[float, float]:
     return max(tests), float(stats.norm.isf(FALSE_ALARMS / 2 / len(tests)))
 
 
-def _z(seen: Doubles, expected: Doubles, log: Log) -> float:
+def _z(seen: Float64s, expected: Float64s, log: Log) -> float:
     """How far the sum of `seen` lies from that of `expected`, both (N,) and not negative, in standard errors.
 
     The signed root of a Poisson deviance whose scale is the variance per unit of sum: a plain ratio to the standard
@@ -147,7 +148,7 @@ def _z(seen: Doubles, expected: Doubles, log: Log) -> float:
     return float(np.sqrt(2 * max(deviance, 0.0) / scale))
 
 
-def _guess(log: Log, seed: int) -> Doubles:
+def _guess(log: Log, seed: int) -> Float64s:
     """(N, A) chance of each action in each context, at least .001, from the other folds."""
     taken = np.zeros((len(log), log.num_actions))
     taken[np.arange(len(log)), log.action] = 1.0

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from nightmarket.evaluation.offpolicy.logs import Doubles, Ints, Log, weights
+from nightmarket.contracts.arrays import Float64s, Int64s
+from nightmarket.evaluation.offpolicy.logs import Log, weights
 
 FEW_CLICKS = 100.0
 """Fewer effective clicks, and the interval of `importance` is gamma's."""
@@ -27,19 +28,19 @@ class Estimate:
     interval: str
 
 
-def effective_clicks(w: Doubles, r: Doubles) -> float:
+def effective_clicks(w: Float64s, r: Float64s) -> float:
     """(sum w r)² / sum (w r)²: clicks of an unweighted log that would say as much (for them r² is r). 0 without any."""
     total = float(((w * r) ** 2).sum())
     return float((w * r).sum()) ** 2 / total if total > 0 else 0.0
 
 
-def normal(name: str, value: float, influence: Doubles, unit: Ints) -> Estimate:
+def normal(name: str, value: float, influence: Float64s, unit: Int64s) -> Estimate:
     """The interval from an influence function (N,), summed within units."""
     reach = 1.959964 * standard_error(influence, unit)
     return Estimate(name, value, value - reach, value + reach, "normal, from the influence function")
 
 
-def standard_error(influence: Doubles, unit: Ints) -> float:
+def standard_error(influence: Float64s, unit: Int64s) -> float:
     """Of the mean of (N,) values whose rows hang together within units."""
     codes = np.unique(unit, return_inverse=True)[1]
     sums = np.bincount(codes, influence - influence.mean())
@@ -47,7 +48,7 @@ def standard_error(influence: Doubles, unit: Ints) -> float:
     return float(np.sqrt((sums**2).sum() * sums.size / some) / influence.size)
 
 
-def importance(log: Log, target: Doubles) -> Estimate:
+def importance(log: Log, target: Float64s) -> Estimate:
     """IPS: mean of w r (Horvitz & Thompson, 1952; Precup, Sutton & Singh, 2000).
 
     With fewer than 100 effective clicks and rewards from 0 the interval is gamma's (Fay & Feuer, 1997): a weighted sum
@@ -62,7 +63,7 @@ def importance(log: Log, target: Doubles) -> Estimate:
     return Estimate("IPS", value, low, high, "gamma (Fay & Feuer, 1997)")
 
 
-def gamma_interval(terms: Doubles, largest: float) -> tuple[float, float]:
+def gamma_interval(terms: Float64s, largest: float) -> tuple[float, float]:
     """95% interval of the expected sum of `terms`, weights of Poisson events, of which `largest` is the largest."""
     y, v = float(terms.sum()), float((terms**2).sum())
     low = v / (2 * y) * float(stats.chi2.ppf(0.025, 2 * y**2 / v)) if y > 0 else 0.0
@@ -70,7 +71,7 @@ def gamma_interval(terms: Doubles, largest: float) -> tuple[float, float]:
     return low, (v / (2 * y) * float(stats.chi2.ppf(0.975, 2 * y**2 / v)) if y > 0 else 0.0)
 
 
-def self_normalised(log: Log, target: Doubles) -> Estimate:
+def self_normalised(log: Log, target: Float64s) -> Estimate:
     """SNIPS: sum of w r over sum of w (Swaminathan & Joachims, 2015); biased by O(1/N), variance by linearisation."""
     w, r = weights(log, target), log.reward
     if w.sum() == 0:
@@ -79,19 +80,19 @@ def self_normalised(log: Log, target: Doubles) -> Estimate:
     return normal("SNIPS", value, w * (r - value) / w.mean(), log.unit)
 
 
-def direct(log: Log, target: Doubles, q: Doubles) -> Estimate:
+def direct(log: Log, target: Float64s, q: Float64s) -> Estimate:
     """DM: mean over rows of sum over actions of target x q. As right as the model is; no interval, since what the
     model errs by is not in its spread."""
     return Estimate("DM", float((target * q).sum(axis=1).mean()), None, None, "none: the model's error is unknown")
 
 
-def doubly_robust(log: Log, target: Doubles, q: Doubles) -> Estimate:
+def doubly_robust(log: Log, target: Float64s, q: Float64s) -> Estimate:
     """DR: DM plus the mean of w (r - q of the logged action) (Dudík, Langford & Li, 2011), with q cross-fitted."""
     score = scores(log, target, q)
     return normal("DR", float(score.mean()), score, log.unit)
 
 
-def switch_doubly_robust(log: Log, target: Doubles, q: Doubles, tau: float = 10.0) -> Estimate:
+def switch_doubly_robust(log: Log, target: Float64s, q: Float64s, tau: float = 10.0) -> Estimate:
     """Switch-DR: DR whose correction is left out where w > tau; there the model is trusted (Wang, Agarwal & Dudík,
     2017). Less variance, and a bias where the model errs: an interval only where no weight is above tau, since one that
     left out the bias covered half the time in our simulation."""
@@ -101,9 +102,8 @@ def switch_doubly_robust(log: Log, target: Doubles, q: Doubles, tau: float = 10.
     return normal("switch-DR", float(score.mean()), score, log.unit)
 
 
-def scores(log: Log, target: Doubles, q: Doubles, tau: float = np.inf) -> Doubles:
+def scores(log: Log, target: Float64s, q: Float64s, tau: float = np.inf) -> Float64s:
     """(N,) terms whose mean is the doubly robust estimate; no correction where w > tau."""
     w = weights(log, target)
     rest = log.reward - q[np.arange(len(log)), log.action]
-    found: Doubles = (target * q).sum(axis=1) + np.where(w > tau, 0.0, w) * rest
-    return found
+    return (target * q).sum(axis=1) + np.where(w > tau, 0.0, w) * rest

@@ -3,12 +3,9 @@
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nightmarket.contracts import InputError
-
-Doubles = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from nightmarket.contracts.arrays import Bools, Float64s, Int64s
 
 
 @dataclass(frozen=True)
@@ -26,13 +23,13 @@ class Log:
     Raises InputError on arrays that do not fit and values outside their bounds.
     """
 
-    context: Doubles
-    action: Ints
-    reward: Doubles
-    propensity: Doubles
+    context: Float64s
+    action: Int64s
+    reward: Float64s
+    propensity: Float64s
     num_actions: int
-    unit: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
-    row: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    unit: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))
+    row: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def __post_init__(self) -> None:
         """Check, and number rows and units where they are not."""
@@ -59,7 +56,7 @@ class Log:
     def __len__(self) -> int:
         return int(self.action.size)
 
-    def where(self, mask: NDArray[np.bool_]) -> "Log":
+    def where(self, mask: Bools) -> "Log":
         """The rows where the mask (N,) is true, with their units and numbers."""
         names = ("context", "action", "reward", "propensity", "unit", "row")
         return replace(self, **{name: getattr(self, name)[mask] for name in names})
@@ -73,7 +70,7 @@ class Log:
         return self.where(first), self.where(~first)
 
 
-def check_target(log: Log, target: Doubles) -> None:
+def check_target(log: Log, target: Float64s) -> None:
     """Raises InputError unless `target` (N, A) holds a probability per action that sum to 1."""
     if target.shape != (len(log), log.num_actions):
         raise InputError(f"the policy's probabilities are {target.shape}, the log is {(len(log), log.num_actions)}")
@@ -81,12 +78,11 @@ def check_target(log: Log, target: Doubles) -> None:
     _refuse(bad, "the policy's probabilities", "are no distribution")
 
 
-def weights(log: Log, target: Doubles) -> Doubles:
+def weights(log: Log, target: Float64s) -> Float64s:
     """(N,) probability of the logged action under the target over that under the log."""
-    ratio: Doubles = target[np.arange(len(log)), log.action] / log.propensity
-    return ratio
+    return target[np.arange(len(log)), log.action] / log.propensity
 
 
-def _refuse(bad: NDArray[np.bool_], name: str, what: str) -> None:
+def _refuse(bad: Bools, name: str, what: str) -> None:
     if bad.any():
         raise InputError(f"log: {int(bad.sum())} values of {name} {what}, the first in row {int(bad.argmax())}")

@@ -5,14 +5,15 @@ Shapes: N rows, F features, A actions, K folds.
 
 import numpy as np
 
-from nightmarket.evaluation.offpolicy.logs import Doubles, Ints, Log
+from nightmarket.contracts.arrays import Float64s, Int64s
+from nightmarket.evaluation.offpolicy.logs import Log
 
 NUM_FOLDS = 5
 PSEUDO_ROWS = 10.0
 """Ridge penalty: an action with this many rows is half its own, half what all actions share."""
 
 
-def cross_fitted(log: Log, seed: int, num_folds: int = NUM_FOLDS) -> Doubles:
+def cross_fitted(log: Log, seed: int, num_folds: int = NUM_FOLDS) -> Float64s:
     """(N, A) expected rewards; a row's come from models on the other folds, and units never straddle folds
     (Chernozhukov et al., 2018).
 
@@ -29,14 +30,13 @@ def cross_fitted(log: Log, seed: int, num_folds: int = NUM_FOLDS) -> Doubles:
     return expected
 
 
-def folds(unit: Ints, seed: int, num_folds: int = NUM_FOLDS) -> Ints:
+def folds(unit: Int64s, seed: int, num_folds: int = NUM_FOLDS) -> Int64s:
     """(N,) fold of each row; the rows of a unit share theirs."""
     units, place = np.unique(unit, return_inverse=True)
-    dealt: Ints = np.random.default_rng(seed).permutation(units.size)[place] % num_folds
-    return dealt
+    return np.random.default_rng(seed).permutation(units.size)[place] % num_folds
 
 
-def predicted(context: Doubles, action: Ints, reward: Doubles, asked: Doubles, num_actions: int) -> Doubles:
+def predicted(context: Float64s, action: Int64s, reward: Float64s, asked: Float64s, num_actions: int) -> Float64s:
     """(asked, A) expected rewards in the contexts `asked` from rows of (context, action, reward)."""
     features, wanted = scaled(context, asked)
     base = float(reward.mean())
@@ -54,14 +54,14 @@ def predicted(context: Doubles, action: Ints, reward: Doubles, asked: Doubles, n
     return found
 
 
-def scaled(context: Doubles, asked: Doubles) -> tuple[Doubles, Doubles]:
+def scaled(context: Float64s, asked: Float64s) -> tuple[Float64s, Float64s]:
     """Both with the mean and variance of `context` made 0 and 1."""
     mean, spread = context.mean(axis=0), context.std(axis=0)
-    scale: Doubles = np.where(spread > 1e-12 * np.maximum(np.abs(mean), 1e-300), spread, np.inf)
+    scale: Float64s = np.where(spread > 1e-12 * np.maximum(np.abs(mean), 1e-300), spread, np.inf)
     return (context - mean) / scale, (asked - mean) / scale
 
 
-def _ridge(features: Doubles, values: Doubles) -> Doubles:
+def _ridge(features: Float64s, values: Float64s) -> Float64s:
     gram = features.T @ features
     gram[np.diag_indices_from(gram)] += PSEUDO_ROWS
     return np.linalg.solve(gram, features.T @ values).astype(np.float64)

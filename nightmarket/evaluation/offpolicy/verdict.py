@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Float64s, Int64s
 from nightmarket.evaluation.offpolicy.diagnostics import Diagnostics, Refusal, diagnose
 from nightmarket.evaluation.offpolicy.estimators import (
     FEW_CLICKS,
@@ -19,7 +20,7 @@ from nightmarket.evaluation.offpolicy.estimators import (
     standard_error,
     switch_doubly_robust,
 )
-from nightmarket.evaluation.offpolicy.logs import Doubles, Ints, Log, check_target
+from nightmarket.evaluation.offpolicy.logs import Log, check_target
 from nightmarket.evaluation.offpolicy.rewards import cross_fitted
 
 MODEL_ERRS = 2.576
@@ -60,7 +61,9 @@ class Verdict:
         return asdict(self)
 
 
-def evaluate(log: Log, target: Doubles, seed: int, chosen_on: Ints | None = None, q: Doubles | None = None) -> Verdict:
+def evaluate(
+    log: Log, target: Float64s, seed: int, chosen_on: Int64s | None = None, q: Float64s | None = None
+) -> Verdict:
     """Estimate the value of a policy and say whether it is certified better than the one that logged.
 
     target     (N, A)  the policy's probabilities in the log's contexts
@@ -104,7 +107,7 @@ def evaluate(log: Log, target: Doubles, seed: int, chosen_on: Ints | None = None
     )  # fmt: skip
 
 
-def _seen(log: Log, chosen_on: Ints | None) -> tuple[Refusal, ...]:
+def _seen(log: Log, chosen_on: Int64s | None) -> tuple[Refusal, ...]:
     if chosen_on is None:
         return ()
     num = int(np.isin(log.row, chosen_on).sum())

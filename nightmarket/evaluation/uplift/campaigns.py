@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nightmarket.evaluation.uplift.doubly_robust import Doubles, Flags
+from nightmarket.contracts.arrays import Bools, Float64s, Int32s
 from nightmarket.histories import Histories
 
 LEAST_DAYS = 28
@@ -36,10 +36,10 @@ class Campaign:
     kind: str
     first: int
     last: int
-    exposed: NDArray[np.int32]
-    responded: NDArray[np.int32]
-    on_day: NDArray[np.int32]
-    offered: NDArray[np.int32]
+    exposed: Int32s
+    responded: Int32s
+    on_day: Int32s
+    offered: Int32s
 
 
 @dataclass(frozen=True)
@@ -50,19 +50,19 @@ class Case:
     left_out   customers exposed who did not, of whom nothing is known to adjust for
     """
 
-    customers: NDArray[np.int32]
-    covariates: Doubles
+    customers: Int32s
+    covariates: Float64s
     names: tuple[str, ...]
-    exposed: Flags
-    outcome: Doubles
-    placebo: Doubles | None
-    negative_control: Doubles | None
+    exposed: Bools
+    outcome: Float64s
+    placebo: Float64s | None
+    negative_control: Float64s | None
     left_out: int
 
 
 def case(
     histories: Histories,
-    category: NDArray[np.int32],
+    category: Int32s,
     campaign: Campaign,
     others: Sequence[Campaign],
     attributes: pd.DataFrame | None = None,
@@ -156,7 +156,7 @@ def _local_days(moments: pd.Series, time_zone: str) -> pd.Series:
     return (local.dt.normalize() - pd.Timestamp("1970-01-01")).dt.days
 
 
-def _spend(histories: Histories, first: int, last: int, items: Flags | None = None) -> Doubles:
+def _spend(histories: Histories, first: int, last: int, items: Bools | None = None) -> Float64s:
     """(C,) spend on the days first..last, of the products where `items` (I,) is true."""
     inside = (histories.day >= first) & (histories.day <= last)
     if items is not None:
@@ -165,12 +165,12 @@ def _spend(histories: Histories, first: int, last: int, items: Flags | None = No
     return spent.astype(np.float64)
 
 
-def _behaviour(histories: Histories, cut: int, offered: NDArray[np.int32]) -> tuple[dict[str, Doubles], Flags]:
+def _behaviour(histories: Histories, cut: int, offered: Int32s) -> tuple[dict[str, Float64s], Bools]:
     """Columns of what the customers did before day `cut`, and who did anything."""
     past = histories.where(histories.day < cut)
     num = past.num_customers
 
-    def total(values: NDArray | None, mask: Flags | slice = slice(None)) -> Doubles:
+    def total(values: NDArray | None, mask: Bools | slice = slice(None)) -> Float64s:
         return np.bincount(past.customer[mask], None if values is None else values[mask], num).astype(np.float64)
 
     visit = np.ones(len(past), bool)
@@ -201,7 +201,7 @@ def _behaviour(histories: Histories, cut: int, offered: NDArray[np.int32]) -> tu
     return columns, known
 
 
-def _contacts(num_customers: int, cut: int, others: Sequence[Campaign]) -> dict[str, Doubles]:
+def _contacts(num_customers: int, cut: int, others: Sequence[Campaign]) -> dict[str, Float64s]:
     """Columns of exposures by kind of campaign, and of responses, before day `cut`."""
     earlier = [campaign for campaign in others if campaign.first < cut]
     columns = {f"campaigns of {kind}": np.zeros(num_customers) for kind in sorted({c.kind for c in earlier})}
@@ -212,7 +212,7 @@ def _contacts(num_customers: int, cut: int, others: Sequence[Campaign]) -> dict[
     return columns | ({"responses": responses} if earlier else {})
 
 
-def _levels(attributes: pd.DataFrame) -> dict[str, Doubles]:
+def _levels(attributes: pd.DataFrame) -> dict[str, Float64s]:
     columns = {}
     for name in attributes:
         text = attributes[name].astype("str").fillna("unknown")

@@ -6,11 +6,10 @@ Shapes: C customers, F covariates, P columns of the design, Y outcomes.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
-Doubles = NDArray[np.float64]
-Flags = NDArray[np.bool_]
+from nightmarket.contracts.arrays import Bools, Float64s, Int64s
+
 NUM_FOLDS = 5
 TRIM = 0.05
 """Customers whose chance of exposure lies within this of a certainty have no counterpart in the other group."""
@@ -31,7 +30,7 @@ class Estimate:
         return self.low <= value <= self.high
 
 
-def estimate(influence: Doubles, value: float, freedom: float, tests: int = 1) -> Estimate:
+def estimate(influence: Float64s, value: float, freedom: float, tests: int = 1) -> Estimate:
     """The 95% interval from an influence function (C,), by Student's t with `freedom` degrees of freedom.
 
     With several `tests` side by side each interval is Bonferroni's: all hold together with 95%.
@@ -41,7 +40,7 @@ def estimate(influence: Doubles, value: float, freedom: float, tests: int = 1) -
     return Estimate(value, value - reach, value + reach, error)
 
 
-def naive(exposed: Flags, outcome: Doubles) -> Estimate:
+def naive(exposed: Bools, outcome: Float64s) -> Estimate:
     """Mean of the exposed less the mean of the others, unadjusted (Welch, 1947)."""
     share = exposed.mean()
     means = outcome[exposed].mean(), outcome[~exposed].mean()
@@ -49,7 +48,7 @@ def naive(exposed: Flags, outcome: Doubles) -> Estimate:
     return estimate(influence, float(means[0] - means[1]), min(exposed.sum(), (~exposed).sum()) - 1)
 
 
-def design(covariates: Doubles) -> Doubles:
+def design(covariates: Float64s) -> Float64s:
     """(C, P) covariates and their inverse hyperbolic sines, of mean 0 and variance 1; constant columns are left out.
 
     The sine's scale is the median of the covariate's absolute values above 0, so that money and counts, which have
@@ -63,7 +62,7 @@ def design(covariates: Doubles) -> Doubles:
     return (wide[:, kept] - wide[:, kept].mean(axis=0)) / spread[kept]
 
 
-def folds(exposed: Flags, seed: int, num: int = NUM_FOLDS) -> NDArray[np.int64]:
+def folds(exposed: Bools, seed: int, num: int = NUM_FOLDS) -> Int64s:
     """(C,) fold of each customer, both groups dealt evenly."""
     rng = np.random.default_rng(seed)
     place = np.zeros(exposed.size, np.int64)
@@ -72,7 +71,7 @@ def folds(exposed: Flags, seed: int, num: int = NUM_FOLDS) -> NDArray[np.int64]:
     return place
 
 
-def propensities(features: Doubles, exposed: Flags, fold: NDArray[np.int64]) -> Doubles:
+def propensities(features: Float64s, exposed: Bools, fold: Int64s) -> Float64s:
     """(C,) chance of exposure by a logistic regression that did not see the customer's fold."""
     from sklearn.linear_model import LogisticRegression
 
@@ -87,7 +86,7 @@ def propensities(features: Doubles, exposed: Flags, fold: NDArray[np.int64]) -> 
     return np.clip(chance, 1e-6, 1 - 1e-6)
 
 
-def outcomes(features: Doubles, outcome_CY: Doubles, learn: Flags, fold: NDArray[np.int64]) -> Doubles:
+def outcomes(features: Float64s, outcome_CY: Float64s, learn: Bools, fold: Int64s) -> Float64s:
     """(C, Y) expected outcomes by ridge regressions on the customers of `learn` outside the customer's fold; the
     penalty by generalised cross-validation (Golub, Heath & Wahba, 1979)."""
     from sklearn.linear_model import RidgeCV
@@ -104,8 +103,8 @@ def outcomes(features: Doubles, outcome_CY: Doubles, learn: Flags, fold: NDArray
 
 
 def effect_on_exposed(
-    exposed: Flags, chance: Doubles, outcome: Doubles, expected: Doubles, kept: Flags
-) -> tuple[float, Doubles]:
+    exposed: Bools, chance: Float64s, outcome: Float64s, expected: Float64s, kept: Bools
+) -> tuple[float, Float64s]:
     """The effect on the exposed (ATT) and its influence function (kept,), by augmented inverse weighting.
 
     mean over the exposed of y - m0(x), less the mean over the others of the same with weights e / (1 - e) that are
@@ -121,8 +120,8 @@ def effect_on_exposed(
 
 
 def effect_on_all(
-    exposed: Flags, chance: Doubles, outcome: Doubles, expected: tuple[Doubles, Doubles], kept: Flags
-) -> tuple[float, Doubles]:
+    exposed: Bools, chance: Float64s, outcome: Float64s, expected: tuple[Float64s, Float64s], kept: Bools
+) -> tuple[float, Float64s]:
     """The effect on all `kept` customers (ATE) and its influence function, by augmented inverse weighting:
     m1 - m0 + a (y - m1) / e - (1 - a) (y - m0) / (1 - e), mean over customers (Robins, Rotnitzky & Zhao, 1994).
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from nightmarket.evaluation.uplift.doubly_robust import Estimate, Flags
+from nightmarket.contracts.arrays import Bools
+from nightmarket.evaluation.uplift.doubly_robust import Estimate
 from nightmarket.evaluation.uplift.overlap import Overlap
 
 
@@ -44,7 +45,7 @@ class Effect:
 
 
 def refused(
-    assignment: Literal["random", "observed"], exposed: Flags, reasons: Sequence[str],
+    assignment: Literal["random", "observed"], exposed: Bools, reasons: Sequence[str],
     plain: Estimate | None = None, shared: Overlap | None = None,
 ) -> Effect:  # fmt: skip
     """No claim and no adjusted figure, for these reasons."""

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from nightmarket.contracts import InputError
-from nightmarket.evaluation.uplift.doubly_robust import Doubles, Flags
+from nightmarket.contracts.arrays import Bools, Float64s
 from nightmarket.evaluation.uplift.overlap import LEAST_GROUP
 
 
-def too_few(exposed: Flags) -> list[str]:
+def too_few(exposed: Bools) -> list[str]:
     """Which of the two groups is too small for any estimate, as reasons."""
     groups = {"exposed": int(exposed.sum()), "not exposed": int((~exposed).sum())}
     return [
@@ -18,7 +18,7 @@ def too_few(exposed: Flags) -> list[str]:
 
 
 def check(
-    covariates: Doubles, exposed: Flags, outcome: Doubles, placebo: Doubles | None, control: Doubles | None,
+    covariates: Float64s, exposed: Bools, outcome: Float64s, placebo: Float64s | None, control: Float64s | None,
     names: Sequence[str],
 ) -> None:  # fmt: skip
     """Raises InputError on arrays that do not fit, values that are not finite, and a placebo among the covariates."""

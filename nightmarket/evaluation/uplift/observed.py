@@ -16,13 +16,11 @@ The word "incremental" is kept for assignment at random.
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Bools, Float64s, Int64s
 from nightmarket.evaluation.uplift.doubly_robust import (
     TRIM,
-    Doubles,
     Estimate,
-    Flags,
     design,
     effect_on_all,
     effect_on_exposed,
@@ -38,11 +36,11 @@ from nightmarket.evaluation.uplift.overlap import LEAST_GROUP, overlap
 
 
 def observational(
-    covariates: Doubles,
-    exposed: Flags,
-    outcome: Doubles,
-    placebo: Doubles | None,
-    negative_control: Doubles | None,
+    covariates: Float64s,
+    exposed: Bools,
+    outcome: Float64s,
+    placebo: Float64s | None,
+    negative_control: Float64s | None,
     names: Sequence[str],
     seed: int,
     tests: int = 1,
@@ -114,8 +112,8 @@ def observational(
 
 
 def _on_all(
-    features: Doubles, exposed: Flags, chance: Doubles, outcome: Doubles, without: Doubles,
-    fold: NDArray[np.int64], freedom: float,
+    features: Float64s, exposed: Bools, chance: Float64s, outcome: Float64s, without: Float64s,
+    fold: Int64s, freedom: float,
 ) -> Estimate | None:  # fmt: skip
     inside = (chance >= TRIM) & (chance <= 1 - TRIM)
     if min((exposed & inside).sum(), (~exposed & inside).sum()) < LEAST_GROUP:
@@ -125,7 +123,7 @@ def _on_all(
     return estimate(influence, value, freedom)
 
 
-def _spread(influence: Doubles, kept: Flags) -> Doubles:
+def _spread(influence: Float64s, kept: Bools) -> Float64s:
     """(C,) influence on the mean over the kept customers, as seen from all."""
     whole = np.zeros(kept.size)
     whole[kept] = influence * (kept.size / influence.size)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nightmarket.evaluation.uplift.doubly_robust import TRIM, Doubles, Flags
+from nightmarket.contracts.arrays import Bools, Float64s
+from nightmarket.evaluation.uplift.doubly_robust import TRIM
 
 LEAST_GROUP = 50
 """Fewer exposed, or fewer others, and nothing is claimed."""
@@ -57,7 +58,7 @@ class Overlap:
         return found
 
 
-def overlap(covariates: Doubles, names: Sequence[str], exposed: Flags, chance: Doubles) -> Overlap:
+def overlap(covariates: Float64s, names: Sequence[str], exposed: Bools, chance: Float64s) -> Overlap:
     """Overlap of the two groups and what the weights e / (1 - e) make of it.
 
     covariates  (C, F)  called `names`; differences are in standard deviations of the exposed (Austin, 2009)

@@ -7,16 +7,8 @@ import numpy as np
 from scipy import stats
 
 from nightmarket.contracts import InputError
-from nightmarket.evaluation.uplift.doubly_robust import (
-    Doubles,
-    Flags,
-    design,
-    effect_on_all,
-    estimate,
-    folds,
-    naive,
-    outcomes,
-)
+from nightmarket.contracts.arrays import Bools, Float64s
+from nightmarket.evaluation.uplift.doubly_robust import design, effect_on_all, estimate, folds, naive, outcomes
 from nightmarket.evaluation.uplift.effect import Effect, around_zero, figure, refused
 from nightmarket.evaluation.uplift.inputs import check, too_few
 
@@ -25,10 +17,10 @@ _MISMATCH = 0.001
 
 
 def randomised(
-    covariates: Doubles,
-    assigned: Flags,
-    chance: float | Doubles,
-    outcome: Doubles,
+    covariates: Float64s,
+    assigned: Bools,
+    chance: float | Float64s,
+    outcome: Float64s,
     names: Sequence[str],
     seed: int,
     tests: int = 1,

@@ -5,17 +5,15 @@ Shapes: T texts, D width of a vector, K hard negatives of a text.
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy import sparse
 
+from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Int64s
 from nightmarket.histories import Histories
 
 _CHUNK = 512
 
 
-def bought_together(
-    histories: Histories, text_id: NDArray[np.int32], horizon: int
-) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+def bought_together(histories: Histories, text_id: Int32s, horizon: int) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
     """(T, S) and (S, T): their product is above 0 where somebody bought the second text with or after the first.
 
     A sitting, of which there are S, is a customer's `horizon` weeks; "after" is her next one.
@@ -33,13 +31,13 @@ def bought_together(
 
 
 def hard_negatives(
-    vectors: NDArray[np.float32],
-    kind: NDArray[np.int64],
+    vectors: Float32s,
+    kind: Int64s,
     together: tuple[sparse.csr_matrix, sparse.csr_matrix],
-    anchors: NDArray[np.bool_],
-    candidates: NDArray[np.bool_],
+    anchors: Bools,
+    candidates: Bools,
     num: int,
-) -> NDArray[np.int32]:
+) -> Int32s:
     """[T, num] the nearest texts of each anchor, nearest first; -1 where there are fewer, and for other texts.
 
     vectors     [T, D] unit vectors by the encoder as it is

@@ -7,12 +7,10 @@ Everything is drawn from (seed, step) alone, so that a resumed run sees what an 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Bools, Float32s, Float64s, Int32s, Int64s
 from nightmarket.histories import Histories
 from nightmarket.retrieval.samples import log_inclusion
-
-Ints = NDArray[np.int64]
 
 DAMPING = 0.5
 """Power of a text's number of first purchases that its chance to be drawn loses: a text bought 100 times as often is
@@ -30,10 +28,10 @@ class PairBatch:
     hard              (B, H)  rows of `texts`; -1 where a pair has fewer
     """
 
-    texts: Ints
-    anchor: Ints
-    positive: Ints
-    hard: Ints
+    texts: Int64s
+    anchor: Int64s
+    positive: Int64s
+    hard: Int64s
 
 
 class PairSampler:
@@ -46,7 +44,7 @@ class PairSampler:
     anchor_share, positive_share (T,)  chance that the anchor, or the positive, of a pair is this text; each sums to 1
     """
 
-    def __init__(self, histories: Histories, text_id: NDArray[np.int32], first: int, horizon: int) -> None:
+    def __init__(self, histories: Histories, text_id: Int32s, first: int, horizon: int) -> None:
         self.num_texts = int(text_id.max(initial=-1)) + 1
         self.text = text_id[histories.item].astype(np.int64)
         week, customer = histories.week.astype(np.int64), histories.customer.astype(np.int64)
@@ -69,7 +67,7 @@ class PairSampler:
         """Whether there is a pair to learn from."""
         return bool(len(self.line))
 
-    def batch(self, seed: int, step: int, size: int, hard: NDArray[np.int32] | None, num_hard: int) -> PairBatch:
+    def batch(self, seed: int, step: int, size: int, hard: Int32s | None, num_hard: int) -> PairBatch:
         """`size` pairs, less those of a text with itself.
 
         hard  [T, K] texts that are hard to tell from each text's positives, -1 where there are fewer; None without
@@ -92,12 +90,12 @@ class PairSampler:
         rows = np.where(drawn >= 0, np.searchsorted(texts, drawn), -1)
         return PairBatch(texts, np.searchsorted(texts, anchor), np.searchsorted(texts, positive), rows)
 
-    def log_chance(self, texts: Ints, size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def log_chance(self, texts: Int64s, size: int) -> tuple[Float32s, Float32s]:
         """log probability that each text (U,) is among the anchors, and among the positives, of `size` pairs."""
         anchors = log_inclusion(self.anchor_share[texts], size, 0.0)
         return anchors, log_inclusion(self.positive_share[texts], size, 0.0)
 
-    def _anchor_share(self) -> NDArray[np.float64]:
+    def _anchor_share(self) -> Float64s:
         """Every line of a positive's span but itself has the same chance: a sum of steps over the lines."""
         part = self.chance / np.maximum(self.end - self.begin - 1, 1)
         steps = np.zeros(len(self.text) + 1)
@@ -108,7 +106,7 @@ class PairSampler:
         return np.bincount(self.text, np.maximum(each, 0.0), self.num_texts).astype(np.float64)
 
 
-def _new_texts(customer: Ints, text: Ints, num_texts: int) -> NDArray[np.bool_]:
+def _new_texts(customer: Int64s, text: Int64s, num_texts: int) -> Bools:
     """(N,) whether a line is the customer's first of its text."""
     first = np.zeros(len(text), bool)
     first[np.unique(customer * max(num_texts, 1) + text, return_index=True)[1]] = True

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Int64s
 from nightmarket.encoding.encoder import Encoder, Progress, log_progress
 from nightmarket.encoding.packed import embed
 from nightmarket.encoding.ranks import Ranks, encode_shared
@@ -64,7 +65,7 @@ class Material:
     """
 
     ids: Sequence[Sequence[int]]
-    kind: NDArray[np.int64]
+    kind: Int64s
     together: Any
     sampler: PairSampler
 
@@ -78,7 +79,7 @@ class PairTrainer:
         self.config, self.learner, self.material, self.texts = config, learner, material, texts
         self.ranks = ranks or Ranks()
         self.device = learner.encoder.device
-        self.hard: NDArray[np.int32] | None = None
+        self.hard: Int32s | None = None
         self.average = None if config.average is None else Average(learner.parameters, config.average)
         self.optimizer = torch.optim.AdamW(
             list(learner.parameters.values()), lr=config.learning_rate, weight_decay=config.weight_decay
@@ -111,12 +112,12 @@ class PairTrainer:
             self.average.update(step + 1)
         return {"step": step + 1, "loss": float(loss), "lr": lr}
 
-    def vectors(self) -> NDArray[np.float32]:
+    def vectors(self) -> Float32s:
         """[T, D] of all texts by the encoder as it is, to judge it by and to mine with."""
         progress = log_progress(log, "finetune: pairs: all texts")
         return encode_all(self.learner.plain(self.weights()), self.texts, self.ranks, progress)
 
-    def mine(self, vectors: NDArray[np.float32]) -> None:
+    def mine(self, vectors: Float32s) -> None:
         """Choose the hard negatives of the next epoch by the vectors [T, D] of the last."""
         if not self.config.hard_negatives:
             return
@@ -161,10 +162,10 @@ class PairTrainer:
         self,
         vectors_UD: Tensor,
         batch: PairBatch,
-        rows: NDArray[np.int64],
-        wanted: NDArray[np.int64],
-        log_chance: NDArray[np.float32],
-        hard: NDArray[np.int64],
+        rows: Int64s,
+        wanted: Int64s,
+        log_chance: Float32s,
+        hard: Int64s,
     ) -> Tensor:
         """One direction: `rows` (B,) look for `wanted` (B,), each among all wanted texts and its own hard ones."""
         columns, log_q, offset = candidates(
@@ -185,9 +186,7 @@ class PairTrainer:
         )
 
 
-def candidates(
-    batch: PairBatch, log_chance: NDArray[np.float32], share: float
-) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+def candidates(batch: PairBatch, log_chance: Float32s, share: float) -> tuple[Int64s, Float32s, Float32s]:
     """Candidate texts (S,), log chance of each to be there for everybody (S,), and what a pair adds to a logit (B, S).
 
     log_chance  (U,)  that a text is among the positives of the batch
@@ -210,20 +209,18 @@ def candidates(
     return columns, log_q, offset
 
 
-def known(batch: PairBatch, columns: NDArray[np.int64]) -> NDArray[np.bool_]:
+def known(batch: PairBatch, columns: Int64s) -> Bools:
     """(B, S) whether a candidate is the anchor's own text, or another positive of the same anchor in the batch."""
     anchors, which = np.unique(batch.anchor, return_inverse=True)
     place = np.searchsorted(columns, batch.positive)
     table = anchors[:, None] == columns[None, :]
     table[which, place] = True
-    found: NDArray[np.bool_] = table[which]
+    found: Bools = table[which]
     found[np.arange(len(place)), place] = False
     return found
 
 
-def encode_all(
-    encoder: Encoder, texts: Sequence[str], ranks: Ranks, progress: Progress | None = None
-) -> NDArray[np.float32]:
+def encode_all(encoder: Encoder, texts: Sequence[str], ranks: Ranks, progress: Progress | None = None) -> Float32s:
     """Unit vectors [T, D] of texts; every rank encodes its share and has them all."""
     found = encode_shared(encoder, texts, ranks, progress)
     return ranks.agree(np.zeros((0, encoder.dim), np.float32) if found is None else found)

@@ -5,10 +5,10 @@ Shapes: B customers, L events (the last place is "now"), E width of the space, A
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nightmarket.contracts.arrays import Bools
 from nightmarket.retrieval.scorers.config import ScorerConfig
 from nightmarket.retrieval.scorers.material import NUM_PRICES
 from nightmarket.retrieval.scorers.past import NUM_AGES, Past, Sequence, tensor
@@ -62,7 +62,7 @@ class SelfAttentive(Space):
         return torch.cat([self.table(rows, texts, bank), self.table.bias(rows)], dim=1)
 
 
-def _mask(found: Sequence) -> NDArray[np.bool_]:
+def _mask(found: Sequence) -> Bools:
     """(B, L + 1, L + 1) who may look at whom: an event at those of its day and before, "now" at all.
 
     A place that holds no event sees itself alone: a softmax over nothing is no number.
@@ -90,5 +90,4 @@ class _Layer(nn.Module):
         parts = self.qkv(self.before(x_BLE)).view(size, length, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
         found = functional.scaled_dot_product_attention(parts[0], parts[1], parts[2], attn_mask=mask_B1LL)
         attended = self.joined(found.transpose(1, 2).reshape(size, length, dim))
-        added: Tensor = attended + self.narrow(functional.gelu(self.wide(self.between(x_BLE + attended))))
-        return added
+        return attended + self.narrow(functional.gelu(self.wide(self.between(x_BLE + attended))))

@@ -21,8 +21,7 @@ class _Weight(nn.Module):
         self.linear = nn.Linear(NUM_FEATURES, 1)
 
     def forward(self, features_PF: Tensor) -> Tensor:
-        weight: Tensor = functional.softplus(self.linear(features_PF).squeeze(-1))
-        return weight
+        return functional.softplus(self.linear(features_PF).squeeze(-1))
 
 
 class MatrixFactorisation(Space):

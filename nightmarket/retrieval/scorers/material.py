@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Int64s
 from nightmarket.histories import Histories
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float32]
 NUM_PRICES = 16
 """Quantile buckets of the price paid per unit."""
 
@@ -33,8 +32,8 @@ class Material:
 
     histories: Histories
     text_vectors: NDArray | None = None
-    text_id: NDArray[np.int32] | None = None
-    recommendable: NDArray[np.bool_] | None = None
+    text_id: Int32s | None = None
+    recommendable: Bools | None = None
 
     def __post_init__(self) -> None:
         num_items = self.histories.num_items
@@ -52,7 +51,7 @@ class Material:
                 raise InputError("scorers: text_vectors holds values that are not finite; encode the texts again")
 
     @property
-    def texts(self) -> Ints:
+    def texts(self) -> Int64s:
         """(I,) row of each item's text vector."""
         if self.text_id is None:
             return np.arange(self.histories.num_items)
@@ -68,8 +67,8 @@ class Vocabulary:
     num_rows, num_channels  sizes of the tables of items and channels
     """
 
-    item_row: Ints
-    price_edges: Floats
+    item_row: Int64s
+    price_edges: Float32s
     num_rows: int
     num_channels: int
 
@@ -138,16 +137,16 @@ class Ledger:
         self.indptr = np.searchsorted(self.customer, np.arange(self.num_customers + 1)).astype(np.int64)
         self._week_key = self.customer * _SPAN + self.week
 
-    def cut(self, customers: Ints, week: int) -> Ints:
+    def cut(self, customers: Int64s, week: int) -> Int64s:
         """(B,) end of each customer's events up to and including `week`."""
         return np.searchsorted(self._week_key, customers * _SPAN + week, side="right").astype(np.int64)
 
-    def rows(self, items: NDArray, origin: int) -> Ints:
+    def rows(self, items: NDArray, origin: int) -> Int64s:
         """(A,) rows of the items in the table of items as it may be known at the end of week `origin`."""
         return np.where(self.first_week[items] <= origin, self.vocabulary.item_row[items], 0)
 
 
-def _days_since(customer: Ints, day: Ints) -> Ints:
+def _days_since(customer: Int64s, day: Int64s) -> Int64s:
     """(N,) of events sorted by customer and day."""
     start = np.flatnonzero((np.diff(customer, prepend=-1) != 0) | (np.diff(day, prepend=-1) != 0))
     gap = np.diff(day[start], prepend=0)

@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nightmarket.contracts.arrays import Bools, Float32s, Float64s, Int64s
 from nightmarket.retrieval.recency import ranges
-from nightmarket.retrieval.scorers.material import Floats, Ints, Ledger, last_day
+from nightmarket.retrieval.scorers.material import Ledger, last_day
 
 HALF_LIVES = (14.0, 45.0, 120.0, 365.0)
 """Days; how fast a purchase fades, one feature of a pair for each."""
@@ -34,10 +35,10 @@ class Pairs:
     fresh     (P,)    baskets with the item, halved for every 120 days of age
     """
 
-    row: Ints
-    item: Ints
-    features: Floats
-    fresh: Floats
+    row: Int64s
+    item: Int64s
+    features: Float32s
+    fresh: Float32s
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,11 @@ class Sequence:
     Which events of one day come first has no meaning.
     """
 
-    event: Ints
-    valid: NDArray[np.bool_]
-    day: Ints
-    age: Ints
-    gap: Ints
+    event: Int64s
+    valid: Bools
+    day: Int64s
+    age: Int64s
+    gap: Int64s
 
 
 class Past:
@@ -61,7 +62,7 @@ class Past:
     hidden  keys `row * num_items + item`, ascending, of what is left out, as if it had not been bought; None: nothing
     """
 
-    def __init__(self, ledger: Ledger, customers: Ints, origin: int, hidden: Ints | None = None) -> None:
+    def __init__(self, ledger: Ledger, customers: Int64s, origin: int, hidden: Int64s | None = None) -> None:
         self.ledger, self.customers, self.origin, self.hidden = ledger, customers, origin, hidden
         self.begin = ledger.indptr[customers]
         self.end = ledger.cut(customers, origin)
@@ -70,13 +71,13 @@ class Past:
         return len(self.customers)
 
     @cached_property
-    def events(self) -> tuple[Ints, Ints]:
+    def events(self) -> tuple[Int64s, Int64s]:
         """Places in the ledger (M,) and owners (M,), 0..B-1."""
         event, owner = ranges(self.begin, self.end)
         seen = self._seen(event, owner)
         return event[seen], owner[seen]
 
-    def _seen(self, event: Ints, owner: Ints) -> NDArray[np.bool_]:
+    def _seen(self, event: Int64s, owner: Int64s) -> Bools:
         if self.hidden is None or not len(self.hidden):
             return np.ones(event.shape, bool)
         return ~np.isin(owner * self.ledger.num_items + self.ledger.item[event], self.hidden)
@@ -93,7 +94,7 @@ class Past:
         features = self._features(key, place, row, age, faded)
         return Pairs(row, item, features, faded[2].astype(np.float32))
 
-    def _features(self, key: Ints, place: Ints, row: Ints, age: Floats, faded: list[NDArray]) -> Floats:
+    def _features(self, key: Int64s, place: Int64s, row: Int64s, age: Float32s, faded: list[NDArray]) -> Float32s:
         """(P, F) logarithms, divided by 3: faded baskets per half-life; baskets; days since the last one; mean days
         between two; overdue, that is days since the last one by the mean (0 after one basket); whether there were
         more baskets than one; the customer's shopping days in all and in the last 8 weeks; share of her shopping days.
@@ -119,14 +120,14 @@ class Past:
         return (np.stack(columns, axis=1) / 3).astype(np.float32)
 
     @cached_property
-    def pace(self) -> Floats:
+    def pace(self) -> Float32s:
         """(B, 3) logarithms, divided by 3: shopping days, those of the last 8 weeks, distinct items."""
         visits, lately = self._visits
         num = np.bincount(self.pairs.row, minlength=len(self))
         return (np.log1p(np.stack([visits, lately, num], axis=1)) / 3).astype(np.float32)
 
     @cached_property
-    def _visits(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _visits(self) -> tuple[Float64s, Float64s]:
         """(B,) shopping days, in all and in the last 8 weeks."""
         event, owner = self.events
         day = self.ledger.day[event]
@@ -149,7 +150,7 @@ class Past:
         return Sequence(event, valid, day, age, np.where(valid & (since >= 0), age_bucket(since), 0))
 
 
-def age_bucket(days: NDArray) -> Ints:
+def age_bucket(days: NDArray) -> Int64s:
     """Bucket 1..NUM_AGES-1 of a number of days; 0 is kept for "none"."""
     return np.searchsorted(np.array(_AGES), days, side="right").astype(np.int64) + 1
 

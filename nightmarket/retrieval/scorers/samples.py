@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Bools, Float32s, Int64s
 from nightmarket.retrieval.recency import ranges
 from nightmarket.retrieval.samples import log_inclusion
 from nightmarket.retrieval.scorers.config import ScorerConfig
-from nightmarket.retrieval.scorers.material import Floats, Ints, Ledger
+from nightmarket.retrieval.scorers.material import Ledger
 from nightmarket.retrieval.scorers.past import Past
 
 
@@ -29,24 +29,24 @@ class Draw:
     """
 
     past: Past
-    again: Ints
-    again_weight: Floats
-    new_row: Ints
-    new_item: Ints
-    new_weight: Floats
-    hidden_row: Ints
-    hidden_item: Ints
-    launch_row: Ints
-    launch_item: Ints
-    sampled: Ints
-    log_q: Floats
-    launched: Ints
+    again: Int64s
+    again_weight: Float32s
+    new_row: Int64s
+    new_item: Int64s
+    new_weight: Float32s
+    hidden_row: Int64s
+    hidden_item: Int64s
+    launch_row: Int64s
+    launch_item: Int64s
+    sampled: Int64s
+    log_q: Float32s
+    launched: Int64s
 
 
 class Sampler:
     """Draws from a ledger; its last target week is the ledger's origin."""
 
-    def __init__(self, ledger: Ledger, config: ScorerConfig, recommendable: NDArray[np.bool_] | None) -> None:
+    def __init__(self, ledger: Ledger, config: ScorerConfig, recommendable: Bools | None) -> None:
         self.ledger, self.config = ledger, config
         self.recommendable = np.ones(ledger.num_items, bool) if recommendable is None else recommendable
         first = int(ledger.week.min()) if len(ledger.week) else ledger.origin
@@ -61,7 +61,7 @@ class Sampler:
         """Whether there is an origin with purchases after it."""
         return bool(len(self.origins)) and any(len(self.origin_facts(int(o))[0]) for o in self.origins)
 
-    def _origin_facts(self, origin: int) -> tuple[Ints, NDArray[np.bool_], Floats, Floats]:
+    def _origin_facts(self, origin: int) -> tuple[Int64s, Bools, Float32s, Float32s]:
         """Customers with purchases in the horizon; which items are on sale; the share that each item has of the new
         purchases in the horizon, and of all (customer, item) pairs before."""
         ledger, num_items = self.ledger, self.ledger.num_items
@@ -79,7 +79,7 @@ class Sampler:
         """A sample with at least one customer."""
         rng = np.random.default_rng([seed, step])
         config, ledger = self.config, self.ledger
-        concerned: Ints = np.zeros(0, np.int64)
+        concerned: Int64s = np.zeros(0, np.int64)
         while not len(concerned):
             origin = int(rng.choice(self.origins, p=self.chance))
             concerned, on_sale, share_new, share_ever = self.origin_facts(origin)
@@ -119,7 +119,7 @@ class Sampler:
             np.flatnonzero(coming),
         )
 
-    def _hidden(self, past: Past, on_sale: NDArray[np.bool_], rng: np.random.Generator) -> Ints:
+    def _hidden(self, past: Past, on_sale: Bools, rng: np.random.Generator) -> Int64s:
         """Keys of an even share of the pairs."""
         if not self.config.hidden_share:
             return np.zeros(0, np.int64)

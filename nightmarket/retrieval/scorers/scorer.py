@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Float32s, Int32s, Int64s
 from nightmarket.encoding.device import choose_device
 from nightmarket.retrieval.scorers.config import ScorerConfig
 from nightmarket.retrieval.scorers.material import Ledger, Material, Vocabulary
@@ -53,7 +54,7 @@ class Scorer:
         return Scorer(self.name, self.config, self.space, self.terms, Ledger(material, vocabulary, origin))
 
     @torch.no_grad()
-    def scores(self, rows: slice, items: NDArray) -> NDArray[np.float32]:
+    def scores(self, rows: slice, items: NDArray) -> Float32s:
         """(B, A) scores of the items for the customers of a slice; higher is better.
 
         Comparable within a customer. For `linear` the sigmoid is the chance of a purchase within the horizon.
@@ -78,7 +79,7 @@ class Scorer:
             out[start : start + _CHUNK] = dense.cpu().numpy()
         return out
 
-    def recommend(self, rows: slice, k: int, exclude_own: bool = False) -> NDArray[np.int32]:
+    def recommend(self, rows: slice, k: int, exclude_own: bool = False) -> Int32s:
         """(B, k) best recommendable items that were sold by the origin, -1 where there are fewer.
 
         exclude_own  leave out what the customer has bought before
@@ -187,7 +188,7 @@ def _state(space: Space, terms: Terms) -> dict[str, Tensor]:
     }
 
 
-def _best(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+def _best(scores: Float32s, k: int) -> Int64s:
     """Places of the k best finite scores, best first, ties to the lower place."""
     if k < len(scores):
         border = -np.partition(-scores, k - 1)[k - 1]

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nightmarket.retrieval.scorers.material import Floats, Ints, Ledger
+from nightmarket.contracts.arrays import Float32s, Int64s
+from nightmarket.retrieval.scorers.material import Ledger
 from nightmarket.retrieval.scorers.past import NUM_FEATURES, NUM_PACE
 
 SPANS = (1, 2, 4, 13, 1000)
@@ -38,14 +39,14 @@ class Trend:
         self.new = self._cumulative(week[ledger.first], ledger.item[ledger.first], num_weeks)
         self.all_sold, self.all_new = (table.sum(axis=1, dtype=np.float64) for table in (self.sold, self.new))
 
-    def _cumulative(self, week: np.ndarray, item: np.ndarray, num_weeks: int) -> Floats:
+    def _cumulative(self, week: np.ndarray, item: np.ndarray, num_weeks: int) -> Float32s:
         """(W + 1, I) events before each week."""
         out = np.zeros((num_weeks + 1, self.ledger.num_items), np.float32)
         counts = np.bincount(week * self.ledger.num_items + item, minlength=num_weeks * self.ledger.num_items)
         np.cumsum(counts.reshape(num_weeks, -1), axis=0, out=out[1:])
         return out
 
-    def features(self, items: Ints, origin: int) -> Floats:
+    def features(self, items: Int64s, origin: int) -> Float32s:
         """(A, G) logarithms, divided by 3, of what is known at the end of week `origin`; zero for unsold items."""
         end = min(max(origin - self.first + 1, 0), len(self.sold) - 1)
         columns = []
@@ -98,21 +99,18 @@ class Terms(nn.Module):
         term = self.hidden if hidden else self.trend
         if term is None:
             return trend_AG.new_zeros(len(trend_AG))
-        found: Tensor = term(trend_AG)
-        return found
+        return term(trend_AG)
 
     def of_customers(self, pace_BS: Tensor) -> Tensor:
         """(B, G) what a customer adds to the weights of the trend: who shops often has most of what sells."""
         if self.leaning is None:
             return pace_BS.new_zeros(len(pace_BS), NUM_TREND)
-        found: Tensor = self.leaning(pace_BS)
-        return found
+        return self.leaning(pace_BS)
 
     def of_pairs(self, features_PF: Tensor, trend_PG: Tensor) -> Tensor:
         """(P,) for customers who did, in the place of all else."""
         assert self.repeats is not None
-        found: Tensor = self.repeats(torch.cat([features_PF, trend_PG], dim=1))
-        return found
+        return self.repeats(torch.cat([features_PF, trend_PG], dim=1))
 
 
 class _Small(nn.Module):

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Bools, Int64s
 
 LEVELS = ("department", "category", "type")
 _NEAR = 3
@@ -33,7 +34,7 @@ class Filters:
     max_price: float | None = None
     sold_weeks: int | None = None
 
-    def allowed(self, products: pd.DataFrame, last_sold: NDArray, last_week: int) -> NDArray[np.bool_]:
+    def allowed(self, products: pd.DataFrame, last_sold: NDArray, last_week: int) -> Bools:
         """(I,) the products that pass.
 
         products   brand, department, category, type, price, recommendable
@@ -57,7 +58,7 @@ class Filters:
             passed &= last_sold > last_week - self.sold_weeks
         return passed
 
-    def _in_category(self, products: pd.DataFrame) -> NDArray[np.bool_]:
+    def _in_category(self, products: pd.DataFrame) -> Bools:
         wanted = [_folded(part) for part in self.category.split(">") if part.strip()]
         level = {name: _coded(products[name]) for name in LEVELS}
         for first in range(len(LEVELS) - len(wanted) + 1):
@@ -76,7 +77,7 @@ def near(word: str, names: set[str]) -> str:
     return f"; near it: {', '.join(found)}" if found else ""
 
 
-def _holds(column: pd.Series, wanted: tuple[str, ...]) -> NDArray[np.bool_]:
+def _holds(column: pd.Series, wanted: tuple[str, ...]) -> Bools:
     code, names = _coded(column)
     for one in wanted:
         if _folded(one) not in names:
@@ -85,12 +86,12 @@ def _holds(column: pd.Series, wanted: tuple[str, ...]) -> NDArray[np.bool_]:
     return np.isin(code, rows)
 
 
-def _equal(coded: tuple[NDArray[np.int64], list[str]], name: str) -> NDArray[np.bool_]:
+def _equal(coded: tuple[Int64s, list[str]], name: str) -> Bools:
     code, names = coded
     return code == names.index(name) if name in names else np.zeros(len(code), bool)
 
 
-def _coded(column: pd.Series) -> tuple[NDArray[np.int64], list[str]]:
+def _coded(column: pd.Series) -> tuple[Int64s, list[str]]:
     """Codes of the folded values, -1 where null, and the values."""
     code, values = pd.factorize(column)
     folded = [_folded(str(value)) for value in values]

@@ -8,13 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Float64s, Int64s
+
 CONSTANT = 60.0
 """Of reciprocal rank fusion, as its authors give it."""
 DEPTH = 1000
 """Texts of each order that count."""
 
 
-def fused(scores: Sequence[NDArray], constant: float = CONSTANT, depth: int = DEPTH) -> NDArray[np.float64]:
+def fused(scores: Sequence[NDArray], constant: float = CONSTANT, depth: int = DEPTH) -> Float64s:
     """Reciprocal rank fusion (Cormack, Clarke & Büttcher, 2009): sum over the orders of 1 / (60 + rank), (Q, T).
 
     scores  (Q, T) each, -inf where a text is not found. Equal scores share the best of their ranks. A text that no
@@ -31,7 +33,7 @@ def fused(scores: Sequence[NDArray], constant: float = CONSTANT, depth: int = DE
     return total
 
 
-def _first(scores: NDArray, depth: int) -> NDArray[np.int64]:
+def _first(scores: NDArray, depth: int) -> Int64s:
     texts = np.flatnonzero(np.isfinite(scores))
     if len(texts) > depth:
         least = np.partition(scores[texts], len(texts) - depth)[len(texts) - depth]

@@ -11,8 +11,8 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Bools, Int32s, Int64s
 from nightmarket.histories import levels, product_texts
 from nightmarket.retrieval.search.lexical import words
 
@@ -33,12 +33,12 @@ class Questions:
     """
 
     texts: list[str]
-    text_id: NDArray[np.int64]
+    text_id: Int64s
     queries: list[str]
-    relevant: tuple[NDArray[np.int64], NDArray[np.int32]]
+    relevant: tuple[Int64s, Int32s]
 
     @property
-    def chosen_on(self) -> NDArray[np.bool_]:
+    def chosen_on(self) -> Bools:
         """(Q,) the half on which methods are chosen, by a hash of the query; the other half is the test."""
         return np.array([hashlib.blake2b(query.encode(), digest_size=1).digest()[0] < 128 for query in self.queries])
 
@@ -47,7 +47,7 @@ def held_out(
     products: pd.DataFrame,
     level: Level,
     dropped: Dropped,
-    allowed: NDArray[np.bool_] | None = None,
+    allowed: Bools | None = None,
     least: int = LEAST,
 ) -> Questions:
     """The names of one level of the category path as queries, and the texts without them.

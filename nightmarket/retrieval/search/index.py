@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Bools, Float32s, Int64s
 from nightmarket.retrieval.search.fusion import fused
 from nightmarket.retrieval.search.lexical import BM25, pieces, whole, words
 from nightmarket.retrieval.search.places import Shelf
@@ -34,7 +35,7 @@ class Hit:
     score: float
     similarity: float | None
     words: list[str]
-    items: NDArray[np.int64]
+    items: Int64s
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,7 @@ class Index:
         """
         return cls(texts, BM25.of(texts, pieces if vectors is None else whole), vectors)
 
-    def scores(
-        self, queries: Sequence[str], vectors_QD: NDArray | None, method: Method, listed: NDArray[np.bool_]
-    ) -> NDArray:
+    def scores(self, queries: Sequence[str], vectors_QD: NDArray | None, method: Method, listed: Bools) -> NDArray:
         """(Q, T) by one method; -inf for a text that is not `listed` (T,), or that the method does not find."""
         orders = []
         if method != "meaning":
@@ -99,7 +98,7 @@ class Index:
         ]
 
 
-def similarity(queries_QD: NDArray, texts_TD: NDArray) -> NDArray[np.float32]:
+def similarity(queries_QD: NDArray, texts_TD: NDArray) -> Float32s:
     """Dot products float32 (Q, T), in blocks of texts, so that half-precision vectors are never copied as a whole."""
     found = np.empty((len(queries_QD), len(texts_TD)), np.float32)
     asked = np.asarray(queries_QD, np.float32)

@@ -11,7 +11,8 @@ from typing import Self
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
+
+from nightmarket.contracts.arrays import Float32s
 
 Terms = Callable[[str], list[str]]
 
@@ -79,7 +80,7 @@ class BM25:
         by_text = sp.csr_matrix((weight.astype(np.float32), count.indices, count.indptr), shape=count.shape)
         return cls(by_text.T.tocsr(), place, terms)
 
-    def scores(self, queries: Sequence[str]) -> NDArray[np.float32]:
+    def scores(self, queries: Sequence[str]) -> Float32s:
         """(Q, T) scores; -inf for a text that shares no term with the query."""
         asked = _counts(
             ([term for word in words(query) for term in self.terms(word)] for query in queries), self.place, grow=False

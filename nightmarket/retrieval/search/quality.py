@@ -8,20 +8,20 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Float32s, Float64s, Int32s, Int64s
 from nightmarket.evaluation import rank_metrics
 from nightmarket.retrieval.search.places import Shelf
 
-Vectors = NDArray[np.float32]
-Rows = tuple[NDArray[np.int64], NDArray[np.int32]]
-PerQuery = dict[str, NDArray[np.float64]]
+Rows = tuple[Int64s, Int32s]
+PerQuery = dict[str, Float64s]
 CUTOFFS = (10, 20)
 _BLOCK = 16_000_000
 """Scores held at a time: 64 MB."""
 
 
 def search_quality(
-    vectors_of_texts: Vectors,
-    vectors_of_queries: Vectors,
+    vectors_of_texts: Float32s,
+    vectors_of_queries: Float32s,
     relevant: Rows,
     text_id: NDArray | None = None,
     popularity: NDArray | None = None,

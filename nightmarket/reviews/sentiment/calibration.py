@@ -1,15 +1,12 @@
 """Scores as probabilities, and how good they are. Shapes: N texts."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Bools, Float64s
 from nightmarket.evaluation.shares import wilson
 
-Bools = NDArray[np.bool_]
-Doubles = NDArray[np.float64]
 
-
-def platt(scores: Doubles, positive: Bools) -> tuple[float, float]:
+def platt(scores: Float64s, positive: Bools) -> tuple[float, float]:
     """Slope and level of P = 1 / (1 + exp(-(slope x score + level))), by Newton's steps (Platt, 1999).
 
     His targets are a little inside 0 and 1, so that scores which part the classes still give finite figures.
@@ -29,12 +26,12 @@ def platt(scores: Doubles, positive: Bools) -> tuple[float, float]:
     return float(found[0] / scale), float(found[1])
 
 
-def probability(logits: Doubles) -> Doubles:
+def probability(logits: Float64s) -> Float64s:
     """1 / (1 + exp(-logit)), never quite 0 or 1."""
     return 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
 
 
-def judged(logits: Doubles, positive: Bools) -> dict[str, float]:
+def judged(logits: Float64s, positive: Bools) -> dict[str, float]:
     """`accuracy` with its 95% interval `low`, `high`, and `log_loss` in nats, of calibrated logits."""
     chance = probability(logits)
     right = float(((chance > 0.5) == positive).mean())

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Bools, Float64s, Int64s
 from nightmarket.reviews.cleaning import distinct, normalised
 from nightmarket.reviews.sentiment import grams, learners
 from nightmarket.reviews.sentiment.calibration import judged, platt, probability
-from nightmarket.reviews.sentiment.learners import Bools, Doubles, Features, Learner, Scorer
+from nightmarket.reviews.sentiment.learners import Features, Learner, Scorer
 
 FOLDS = 5
 LEAST = 20
@@ -57,7 +58,7 @@ class Sentiment:
     _parts: tuple[Calibrated, ...] = ()
     _whole: Calibrated = Calibrated(1.0, 0.0)
 
-    def probability(self, texts: Sequence[str]) -> Doubles:
+    def probability(self, texts: Sequence[str]) -> Float64s:
         """(N,) calibrated P(positive), NaN for an empty text, and for every text if nothing was learnt.
 
         Time and memory are linear in the characters.
@@ -99,7 +100,7 @@ def fit(texts: Sequence[str], positive: Bools, *, seed: int, encode: Encode | No
         return Sentiment(figures | {"words": f"{words} are rated, and it takes {LEAST} of each."})
     offered = candidates(encode)
     seen = {view: view(known) for view in {candidate.view for candidate in offered.values()}}
-    logits: dict[str, Doubles] = {}
+    logits: dict[str, Float64s] = {}
     maps: dict[str, Calibrated] = {}
     for name, candidate in offered.items():
         scores = held_out_scores(candidate.learn, seen[candidate.view], label, seed)
@@ -131,7 +132,7 @@ def candidates(encode: Encode | None = None) -> dict[str, Candidate]:
     return found
 
 
-def held_out_scores(learn: Learner, features: Features, positive: Bools, seed: int) -> Doubles:
+def held_out_scores(learn: Learner, features: Features, positive: Bools, seed: int) -> Float64s:
     """(N,) each text's score by a model that has not seen it: stratified folds, the same for every candidate."""
     from sklearn.model_selection import StratifiedKFold
 
@@ -141,7 +142,7 @@ def held_out_scores(learn: Learner, features: Features, positive: Bools, seed: i
     return scores
 
 
-def _mapped(scores: Doubles, positive: Bools) -> tuple[Calibrated, Doubles]:
+def _mapped(scores: Float64s, positive: Bools) -> tuple[Calibrated, Float64s]:
     """Platt's map of scores, and what it makes of them."""
     slope, level = platt(scores, positive)
     return Calibrated(slope, level), slope * scores + level
@@ -156,7 +157,7 @@ def _folded(texts: Sequence[str]) -> list[str]:
     return [text.lower() for text in normalised(texts)]
 
 
-def _agreed(texts: list[str], positive: Bools) -> NDArray[np.int64]:
+def _agreed(texts: list[str], positive: Bools) -> Int64s:
     """Rows of the distinct texts, without those that stand in both classes."""
     sides = [{text for text, side in zip(texts, positive, strict=True) if side == wanted} for wanted in (True, False)]
     both = sides[0] & sides[1]

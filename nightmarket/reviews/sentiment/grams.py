@@ -10,6 +10,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Int32s
+
 BITS = 22
 """4.2 million columns; of 600,000 different n-grams, one in seven shares its column with another."""
 START, END = "\x02", "\x03"
@@ -30,8 +32,8 @@ def counts(texts: Sequence[str], longest: int) -> sp.csr_matrix:
     text = np.repeat(np.arange(lengths.size, dtype=np.int32), lengths)
     rest = np.repeat(np.cumsum(lengths), lengths) - np.arange(text.size)
     code = _mixed(np.concatenate(parts).astype(np.uint64))
-    rows: list[NDArray[np.int32]] = []
-    columns: list[NDArray[np.int32]] = []
+    rows: list[Int32s] = []
+    columns: list[Int32s] = []
     value = np.zeros(code.size, np.uint64)
     for length in range(1, longest + 1):
         value = value[: code.size - length + 1] * _STEP + code[length - 1 :]

@@ -8,7 +8,8 @@ from typing import Self
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
+
+from nightmarket.contracts.arrays import Float32s, Int64s
 
 LEAST, LEAST_SHARED, LEAST_SEEN = 3, 10, 5
 """Training texts that an n-gram must stand in: to count at all, to count per kind, to tell kinds apart."""
@@ -26,12 +27,12 @@ class Kinds:
     centres                (K, D)  of k-means on unit rows; a single kind where texts are too few to tell
     """
 
-    columns: NDArray[np.int64]
-    shared: NDArray[np.int64]
-    seen: NDArray[np.int64]
-    idf: NDArray[np.float32]
-    axes: NDArray[np.float32]
-    centres: NDArray[np.float32]
+    columns: Int64s
+    shared: Int64s
+    seen: Int64s
+    idf: Float32s
+    axes: Float32s
+    centres: Float32s
 
     @classmethod
     def fit(cls, counts: sp.csr_matrix, num: int, seed: int) -> Self:
@@ -42,7 +43,7 @@ class Kinds:
         axes, centres = _found(_weighed(counts, seen, idf), num, seed)
         return cls(np.flatnonzero(texts >= LEAST), np.flatnonzero(texts >= LEAST_SHARED), seen, idf, axes, centres)
 
-    def of(self, counts: sp.csr_matrix) -> NDArray[np.int64]:
+    def of(self, counts: sp.csr_matrix) -> Int64s:
         """(N,) kind of each text, 0 to K - 1."""
         if len(self.centres) == 1:
             return np.zeros(counts.shape[0], np.int64)
@@ -62,7 +63,7 @@ class Kinds:
         return normalize(found).astype(np.float32)
 
 
-def _found(weights: sp.csr_matrix, num: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _found(weights: sp.csr_matrix, num: int, seed: int) -> tuple[Float32s, Float32s]:
     """Axes and centres."""
     from sklearn.cluster import KMeans
     from sklearn.utils.extmath import randomized_svd
@@ -75,12 +76,12 @@ def _found(weights: sp.csr_matrix, num: int, seed: int) -> tuple[NDArray[np.floa
     return axes, means.astype(np.float32)
 
 
-def _weighed(counts: sp.csr_matrix, columns: NDArray[np.int64], idf: NDArray[np.float32]) -> sp.csr_matrix:
+def _weighed(counts: sp.csr_matrix, columns: Int64s, idf: Float32s) -> sp.csr_matrix:
     """(N, columns) (1 + log counts) x idf; rows as long as they come."""
     found = counts[:, columns].astype(np.float32)
     found.data = (1 + np.log(found.data)) * idf[columns][found.indices]
     return found
 
 
-def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def _unit(rows: Float32s) -> Float32s:
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

@@ -8,15 +8,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Bools, Float32s, Float64s
 from nightmarket.reviews.sentiment.kinds import Kinds
 
 Features: TypeAlias = Any
 """A scipy CSR matrix of counts, or a dense float32 array."""
-Bools = NDArray[np.bool_]
-Doubles = NDArray[np.float64]
-Scorer = Callable[[Features], Doubles]
+Scorer = Callable[[Features], Float64s]
 Learner = Callable[[Features, Bools, int], Scorer]
 """(N, F) features, (N,) positive and a seed -> what gives (N,) scores, above 0 for praise."""
 NUM_KINDS = 3
@@ -56,7 +54,7 @@ def network(counts: sp.csr_matrix, positive: Bools, seed: int) -> Scorer:
     return lambda given: scores(model, kinds.features(given))
 
 
-def vectors(found: NDArray[np.float32], positive: Bools, seed: int) -> Scorer:
+def vectors(found: Float32s, positive: Bools, seed: int) -> Scorer:
     """Logistic regression on a text's vector, each dimension standardised."""
     centre, spread = found.mean(axis=0), found.std(axis=0) + 1e-6
     model = _logistic((found - centre) / spread, positive, 0.01, seed)

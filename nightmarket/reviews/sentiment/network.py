@@ -6,9 +6,10 @@ Shapes: N texts, F features, H hidden units.
 import numpy as np
 import scipy.sparse as sp
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+
+from nightmarket.contracts.arrays import Bools, Float64s
 
 HIDDEN, EPOCHS, BATCH, RATE = 32, 5, 64, 2e-3
 DROPPED_FEATURES, DROPPED_UNITS, SMOOTHING = 0.5, 0.5, 0.05
@@ -42,7 +43,7 @@ class Network(nn.Module):
         return self.out(hidden)[:, 0] + sums[:, HIDDEN]
 
 
-def train(features: sp.csr_matrix, positive: NDArray[np.bool_], seed: int) -> Network:
+def train(features: sp.csr_matrix, positive: Bools, seed: int) -> Network:
     """A network that tells praise from complaint in (N, F) features; time linear in their entries."""
     generator = torch.Generator().manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -63,7 +64,7 @@ def train(features: sp.csr_matrix, positive: NDArray[np.bool_], seed: int) -> Ne
     return network
 
 
-def scores(network: Network, features: sp.csr_matrix) -> NDArray[np.float64]:
+def scores(network: Network, features: sp.csr_matrix) -> Float64s:
     """(N,) logits, 8,192 texts at a time."""
     with torch.no_grad():
         blocks = [network(features[start : start + 8192]) for start in range(0, features.shape[0], 8192)]

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from nightmarket.contracts.arrays import Bools, Float64s
 
 SCALES = ((0.0, 1.0), (-1.0, 1.0), (1.0, 5.0), (0.0, 5.0), (1.0, 10.0), (0.0, 10.0), (0.0, 100.0))
 """Scales in use, the narrower first: thumbs, stars, points, per cent."""
@@ -14,14 +15,14 @@ class Labels:
     """rated (N,): whether the rating says something; positive (N,): whether it is above the middle (False where not
     rated); lowest and highest: ends of the scale, NaN without ratings; num_middle: ratings exactly in the middle."""
 
-    rated: NDArray[np.bool_]
-    positive: NDArray[np.bool_]
+    rated: Bools
+    positive: Bools
     lowest: float
     highest: float
     num_middle: int
 
 
-def labels(rating: NDArray[np.float64]) -> Labels:
+def labels(rating: Float64s) -> Labels:
     """Above or below the middle of the scale; a rating in the middle (3 of 1-5 stars) takes no side and is no label.
 
     rating  (N,)  NaN where the customer gave none
