@@ -1,4 +1,5 @@
 # Two commands: `make nightly` and `make test`. Each sets up what it needs first; set-up is skipped when nothing changed.
+# For those who change the code: `make check` and `make test-fast` before a commit, see CONTRIBUTING.md.
 .DEFAULT_GOAL := help
 SHELL := bash
 BIN := .venv/bin
@@ -12,10 +13,13 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 PYTHON ?= $(shell PATH=$$(echo "$$PATH" | tr ':' '\n' | grep -vxF '$(CURDIR)/$(BIN)' | paste -sd: -); \
     command -v python3.11 || command -v python3.12 || command -v python3)
 
-.PHONY: help nightly test ui card reproduce promote rollback forget rotate prune setup environment
+CHECKS := check-types check-imports check-lint check-format check-pipeline check-reference
+
+.PHONY: help nightly test ui card reproduce promote rollback forget rotate prune setup environment \
+    check test-fast coverage mutants docs $(CHECKS)
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/'
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*##/\t/'
 
 setup:  ## virtual environment from constraints.txt
 	@test -L .venv || test "$$(cat .venv/.ready 2>/dev/null)" = "$(STAMP)" || $(MAKE) --no-print-directory environment
@@ -38,6 +42,37 @@ nightly: setup  ## snapshot, retrain, deliver; then open artifacts/report/index.
 
 test: setup  ## every test
 	@$(BIN)/python -m pytest
+
+check: setup  ## faults, layout, types, who imports whom, generated files up to date; two at a time
+	@$(MAKE) --no-print-directory --keep-going -j2 $(CHECKS) && echo "checks passed"
+
+check-types:
+	@$(BIN)/mypy
+
+check-imports:
+	@said=$$($(BIN)/lint-imports 2>&1) || { echo "$$said"; exit 1; }
+
+check-lint:
+	@$(BIN)/ruff check .
+
+check-format:
+	@$(BIN)/ruff format --check .
+
+check-pipeline:
+	@test ! -f tasks/pipeline/generate.py || $(BIN)/python -m tasks.pipeline.generate --check
+
+check-reference:
+	@:
+
+test-fast: setup  ## the tests that take no more than moments each
+	@$(BIN)/python -m pytest -m "not slow and not browser and not prefect and not distributed"
+
+coverage: setup  ## every test, and which lines of the three packages ran; below 90% is an error
+	@rm -f .coverage .coverage.*
+	@$(BIN)/coverage run -m pytest && $(BIN)/coverage combine -q && $(BIN)/coverage report --skip-covered
+
+mutants: setup  ## small faults put into what every figure rests on: at least nine in ten must fail a test
+	@$(BIN)/python -m bench.mutants
 
 ui: setup  ## Prefect server, worker and MLflow, with their addresses
 	@$(BIN)/python -m flows.ui
