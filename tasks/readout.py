@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
 from nightmarket.contracts import BY_NAME, InputError, arrow_schema, midnight
+from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.evaluation.experiments import Lift, blocked, effect_index, ledger, read_out, trust
 from nightmarket.evaluation.experiments import cases as experiment_cases
 from tasks.files import catalogue, storage
@@ -31,7 +32,6 @@ CLEAN = storage.ARTIFACTS / "validate" / "clean"
 PREPARED = storage.ARTIFACTS / "prepare"
 OUT = storage.ARTIFACTS / "readout"
 VERSIONS = storage.RAW / "versions.json"
-SMALL = 20
 MAX_LEVELS = 12
 NEVER_INCREMENTAL = (
     "exposure was not drawn by lot; adjusted figures are no effect of the campaign unless every check holds"
@@ -188,11 +188,11 @@ def _observed(
     category = pd.factorize(products["category"].fillna(""))[0].astype(np.int32)
     attributes = customers[[name for name in customers if name.startswith("attr_")]]
     today = (date.fromisoformat(snapshot["as_of"]) - date(1970, 1, 1)).days
-    done = [one for one in known if one.last < today and one.exposed.size >= SMALL and one.name not in arms]
+    done = [one for one in known if one.last < today and one.exposed.size >= MIN_GROUP and one.name not in arms]
     found = []
     for number, one in enumerate(done, start=1):
         made = case(histories, category, one, known, attributes)
-        if made.exposed.sum() < SMALL:
+        if made.exposed.sum() < MIN_GROUP:
             continue
         effect = observational(
             made.covariates, made.exposed, made.outcome, made.placebo, made.negative_control, made.names,
@@ -201,7 +201,7 @@ def _observed(
         about = {
             "campaign_id": one.name,
             "kind": one.kind,
-            "left_out": made.left_out if made.left_out >= SMALL else None,
+            "left_out": made.left_out if made.left_out >= MIN_GROUP else None,
         }
         found.append(about | effect.to_json())
         if number % 10 == 0:

@@ -21,9 +21,10 @@ from threadpoolctl import threadpool_limits
 
 from nightmarket import segments
 from nightmarket.contracts.fusion import SOURCE, zones
+from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.evaluation.shares import clustered
 from nightmarket.histories import Histories, offsets
-from nightmarket.segments import LEAST, OTHER, Grouping, Shelf, Visits, Worth, naming, partition
+from nightmarket.segments import OTHER, Grouping, Shelf, Visits, Worth, naming, partition
 from tasks.files import catalogue, storage
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
@@ -64,9 +65,9 @@ def run(settings: Settings) -> None:
     shelf = segments.shelf(products, recent)
     features = segments.behaviour(recent, seen, shelf, today).dropna()
     num = len(features)
-    most = min(settings.num_segments or settings.max_segments, num // (2 * LEAST))
+    most = min(settings.num_segments or settings.max_segments, num // (2 * MIN_GROUP))
     if most < 2:
-        _write_empty(customers, windows, f"{num} customers bought; groups need at least {4 * LEAST}")
+        _write_empty(customers, windows, f"{num} customers bought; groups need at least {4 * MIN_GROUP}")
         return
     log.info("segment: %s customers, %s figures each", f"{num:,}", features.shape[1])
     fixed = most if settings.num_segments else None
@@ -246,7 +247,7 @@ def _reviews(reviews: Reviews, member: np.ndarray, num_groups: int) -> dict[str,
         told[kind] = [{"name": names[row["topic"]]} | row for row in rows]
     mine = member[reviews.writer]
     people = int(np.unique(reviews.writer[mine]).size)
-    enough = people >= LEAST
+    enough = people >= MIN_GROUP
     told["praise"] = (
         clustered(reviews.writer[mine], reviews.praise[mine])._asdict() | {"people": people} if enough else None
     )

@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.delivery.allocation import Certificate
 from nightmarket.delivery.holdout import HOLDOUT, SEND
 
-LEAST = 20
-"""Fewer people than this are no group to report."""
 OTHER = "other"
 FIGURES = {"spend": "cost", "expected_responses": "probability", "expected_profit": "expected_profit"}
 
@@ -44,11 +43,11 @@ def by_segment(sent: pd.DataFrame) -> list[dict[str, Any]]:
     known = sent.assign(segment=sent["segment"].astype(object).where(sent["segment"].notna(), None))
     known = known[known["segment"].notna()]
     people = known.groupby("segment")["customer_id"].nunique().sort_values(kind="stable")
-    merged = set(people.index[people < LEAST])
+    merged = set(people.index[people < MIN_GROUP])
     rest = [name for name in people.index if name not in merged]
-    while merged and rest and people[list(merged)].sum() < LEAST:
+    while merged and rest and people[list(merged)].sum() < MIN_GROUP:
         merged.add(rest.pop(0))
-    if people.sum() < LEAST:
+    if people.sum() < MIN_GROUP:
         return []
     return _by(known.assign(segment=known["segment"].where(~known["segment"].isin(merged), OTHER)), "segment")
 

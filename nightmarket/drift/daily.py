@@ -10,14 +10,13 @@ import numpy as np
 import pandas as pd
 
 from nightmarket.contracts.arrays import Float64s
+from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.drift.summaries import Summary
 
 NUM_BINS = 16
 RARE = 0.005
 """A value with a smaller share of the reference's rows is pooled with the others."""
 MAX_VALUES = 40
-MIN_CUSTOMERS = 20
-"""A value of fewer customers is pooled with the others: nobody is shown a group as small."""
 OTHERS = "all others"
 
 
@@ -60,7 +59,7 @@ def category(
 ) -> Summary | None:
     """Summary of a column of values, rare ones pooled; None where the reference holds one value or none.
 
-    per  a column of which a value of the reference must hold MIN_CUSTOMERS to be named; None: no such column
+    per  a column of which a value of the reference must hold MIN_GROUP to be named; None: no such column
     """
     known = rows.filter(rows[name].notnull())
     kept = _frequent(known.filter(known.day.between(*reference)), name, per)
@@ -80,7 +79,7 @@ def _frequent(rows: ir.Table, name: str, per: str | None) -> list[str]:
     found = rows.group_by(label=rows[name].cast("string")).agg(num=rows.count(), people=people).to_pandas()
     found = found.sort_values(["num", "label"], ascending=[False, True], kind="stable")
     often = found["num"] >= RARE * found["num"].sum()
-    kept = found[often & (found["people"] >= (MIN_CUSTOMERS if per else 1))]
+    kept = found[often & (found["people"] >= (MIN_GROUP if per else 1))]
     return [str(label) for label in kept["label"][:MAX_VALUES]]
 
 

@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightmarket.contracts.arrays import Bools, Float64s
+from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.drift.distances import stability_index
 
 FIRST = 10
 """Places of each list that count."""
 GROUPS = 16
-MIN_CUSTOMERS = 20
-"""In a group at least."""
 LEAST_GROUPS = 8
 """With fewer there are too few ways to swap them for any shift to be out of the ordinary."""
 EDGES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
@@ -42,7 +41,7 @@ def profile(
     own         (N,) the customer had bought the product before
     department  (N,) names, None where there is none
     """
-    num = min(GROUPS, num_customers // MIN_CUSTOMERS)
+    num = min(GROUPS, num_customers // MIN_GROUP)
     if num < LEAST_GROUPS:
         return None
     bounds = ["0", *(f"{edge:g}" for edge in EDGES), "1"]

@@ -9,11 +9,10 @@ import pandas as pd
 from scipy import sparse
 
 from nightmarket.contracts.arrays import Int32s, Int64s
+from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.histories import Histories
 from nightmarket.reviews import words
 
-LEAST = 20
-"""People whom a group, a topic or a word of a name must have."""
 RAREST, COMMONEST = 0.001, 0.3
 """Shares of the reviews between which a word's must lie: a rarer one marks no topic, a commoner one no less."""
 RAREST_KIND = 0.005
@@ -51,7 +50,7 @@ def reviews(texts: Sequence[str], who: Int64s, day: Int32s) -> Documents:
     number = np.fromiter(cells.values(), np.float32, len(cells))
     counts = sparse.coo_matrix((number, (place[:, 0], place[:, 1])), shape=(len(texts), len(code))).tocsr()
     share = counts.getnnz(0) / max(len(texts), 1)
-    kept = np.flatnonzero((people(counts, who) >= LEAST) & (share >= RAREST) & (share <= COMMONEST))
+    kept = np.flatnonzero((people(counts, who) >= MIN_GROUP) & (share >= RAREST) & (share <= COMMONEST))
     known = list(code)
     return Documents(counts[:, kept], who, day, np.arange(len(texts)), tuple(known[int(i)] for i in kept))
 
@@ -76,7 +75,7 @@ def baskets(lines: Histories, kind: Int64s, names: Sequence[str], seed: int) -> 
     who, day = np.zeros(drawn.size, np.int64), np.zeros(drawn.size, np.int32)
     who[row], day[row] = lines.customer, lines.day
     share = counts.getnnz(0) / max(drawn.size, 1)
-    kept = np.flatnonzero((people(counts, who) >= LEAST) & (share >= RAREST_KIND))
+    kept = np.flatnonzero((people(counts, who) >= MIN_GROUP) & (share >= RAREST_KIND))
     counts = counts[:, kept]
     rich = np.random.default_rng(seed).permutation(np.flatnonzero(counts.getnnz(1) >= 2))[:MOST_BASKETS]
     rich.sort()

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 
 from nightmarket.contracts.arrays import Bools, Float64s, Int32s, Int64s
+from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.evaluation.shares import clustered
 from nightmarket.reviews import naming, topics, trends
-from nightmarket.reviews.documents import LEAST, Documents
+from nightmarket.reviews.documents import Documents
 
 NONE = -1
 
@@ -30,7 +31,7 @@ def overview(
     label = fitted.assign(found.counts)
     words = naming.names(found.counts, label, found.words, fitted.num)
     sizes = np.bincount(label[label >= 0], minlength=fitted.num)
-    kept = [int(k) for k in np.argsort(-sizes, kind="stable") if _people(found, label == k) >= LEAST]
+    kept = [int(k) for k in np.argsort(-sizes, kind="stable") if _people(found, label == k) >= MIN_GROUP]
     number = np.full(fitted.num + 1, NONE, np.int32)  # the last is of those without a topic
     number[kept] = np.arange(len(kept))
     label = number[label]
@@ -60,7 +61,7 @@ def praise(who: Int64s, positive: Float64s) -> dict[str, Any] | None:
     """Share of praise with interval and people; None below 20 people."""
     known = np.isfinite(positive)
     num = int(np.unique(who[known]).size)
-    if num < LEAST:
+    if num < MIN_GROUP:
         return None
     return clustered(who[known], positive[known] > 0.5)._asdict() | {"people": num}
 

@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from nightmarket.contracts.arrays import Float64s, Int64s
+from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.evaluation.experiments.multiplicity import benjamini_hochberg
 from nightmarket.evaluation.shares import wilson
 from nightmarket.reviews.aspects import ASPECTS
-from nightmarket.reviews.documents import LEAST
 
 FALSE_SHARE = 0.05
 PRAISE = ("product_id", "aspect", "en", "zh", "num_mentions", "positive", "low", "high")
@@ -91,7 +91,7 @@ def _figures(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Per group: people, and the share of them who praise with its interval; missing below 20 people."""
     found = _once(rows, by).groupby(by, sort=True)["praise"].agg(people="size", positive="mean").reset_index()
     found["people"] = found["people"].astype("int64")
-    enough = found["people"] >= LEAST
+    enough = found["people"] >= MIN_GROUP
     bounds = [wilson(share, num) for share, num in zip(found["positive"], found["people"], strict=True)]
     found["low"] = [bound.low for bound in bounds]
     found["high"] = [bound.high for bound in bounds]

@@ -9,12 +9,12 @@ import numpy as np
 from scipy import stats
 
 from nightmarket.contracts.arrays import Bools, Float64s, Int32s, Int64s
+from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.evaluation.experiments.multiplicity import benjamini_hochberg
 from nightmarket.evaluation.intervals import Interval
 from nightmarket.evaluation.shares import clustered
 from nightmarket.histories import monday
 
-LEAST_PEOPLE = 20
 LEAST_PERIODS = {"week": 8, "month": 6}
 FALSE_SHARE = 0.05
 """Expected share of false ones among all verdicts other than `no change`."""
@@ -59,7 +59,7 @@ def _periods(by: Literal["week", "month"], number: Int64s, who: Int64s) -> Perio
     inside = number >= 0
     pairs = np.unique(np.column_stack([number[inside], who[inside]]), axis=0)
     values, num_people = np.unique(pairs[:, 0], return_counts=True)
-    values = values[num_people >= LEAST_PEOPLE]
+    values = values[num_people >= MIN_GROUP]
     if values.size < LEAST_PERIODS[by]:
         return None
     code = np.searchsorted(values, number).clip(0, values.size - 1)

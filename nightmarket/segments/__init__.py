@@ -5,13 +5,12 @@ from nightmarket.segments.assigner import Assigner, Classifier
 from nightmarket.segments.behaviour import PARTS, Shelf, Visits, behaviour, shelf, visits
 from nightmarket.segments.grouping import OTHER, Grouping, agreement, beginners, classifier, group, held_out_accuracy
 from nightmarket.segments.naming import Trait, names, traits
-from nightmarket.segments.partition import LEAST, STABLE, Stability, choose, density_methods, stability
+from nightmarket.segments.partition import STABLE, Stability, choose, density_methods, stability
 from nightmarket.segments.portraits import bought, more_often, rfm, when
 from nightmarket.segments.space import Space
 from nightmarket.segments.worth import Worth, group_worth, worth
 
 __all__ = [
-    "LEAST",
     "OTHER",
     "PARTS",
     "STABLE",

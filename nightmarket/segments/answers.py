@@ -6,8 +6,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nightmarket.contracts.arrays import Bools
+from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.evaluation.shares import clustered
-from nightmarket.segments.partition import LEAST
 
 
 def reached(
@@ -40,7 +40,7 @@ def answers(pairs: pd.DataFrame) -> list[dict[str, Any]]:
     rows = []
     for kind, part in pairs.groupby("kind", sort=True):
         people = part["customer_id"].nunique()
-        if people < LEAST:
+        if people < MIN_GROUP:
             continue
         figures = rate(part["customer_id"].to_numpy(), part["answered"].to_numpy())
         counts = {"customers": int(people), "pairs": len(part), "answered": int(part["answered"].sum())}

@@ -8,10 +8,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nightmarket.contracts.arrays import Bools, Float64s
+from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.histories import Histories
 from nightmarket.segments.assigner import Assigner, Classifier
 from nightmarket.segments.behaviour import Shelf, Visits, behaviour
-from nightmarket.segments.partition import LEAST, Stability, by_spend, choose, kmeans, nearest
+from nightmarket.segments.partition import Stability, by_spend, choose, kmeans, nearest
 from nightmarket.segments.space import Space
 
 OTHER = "other"
@@ -54,7 +55,7 @@ def group(features: pd.DataFrame, most: int, seed: int, num: int | None = None) 
     ordered = np.empty_like(centres[:k])
     ordered[rank] = centres[:k]
     segment = (rank[label] + 1).astype(str).astype(object)
-    segment[np.bincount(label)[label] < LEAST] = OTHER
+    segment[np.bincount(label)[label] < MIN_GROUP] = OTHER
     return Grouping(space, points, ordered, segment, distance, table)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightmarket.contracts.arrays import Float64s, Int32s
+from nightmarket.contracts.privacy import MIN_GROUP
 
 STABLE = 0.85
 """The least mean adjusted Rand index at which a partition counts as stable."""
@@ -20,8 +21,6 @@ FOUND = 0.9
 """The least mean index between partitions made from disjoint halves at which groups count as found, not made."""
 DISSOLVED = 0.75
 """A group whose mean Jaccard index is lower does not count as one (Hennig, 2007)."""
-LEAST = 20
-"""Groups with fewer people are never reported."""
 _SAMPLE = 5_000
 _DENSE = 4_000
 _FIT = 200_000
@@ -99,7 +98,7 @@ def choose(points_NF: Float64s, most: int, seed: int) -> tuple[int, list[Stabili
     80% resampling, group by group too; else the one with the highest ARI.
     """
     table = [stability(points_NF, k, seed) for k in range(2, most + 1)]
-    stable = [row for row in table if row.halves is not None and row.smallest >= LEAST]
+    stable = [row for row in table if row.halves is not None and row.smallest >= MIN_GROUP]
     good = [row for row in stable if row.k > 2 and row.halves is not None and row.halves >= FOUND] or stable
     return (good[-1].k if good else max(table, key=lambda row: row.ari).k), table
 
@@ -117,7 +116,9 @@ def density_methods(points_NF: Float64s, seed: int) -> list[dict[str, Any]]:
     apart, _ = NearestNeighbors(n_neighbors=min(11, len(points))).fit(points).kneighbors(points)
     radius = float(np.median(apart[:, -1]))
     rows = []
-    tries: list[tuple[str, dict[str, Any]]] = [("HDBSCAN", {"min_cluster_size": size}) for size in (LEAST, 3 * LEAST)]
+    tries: list[tuple[str, dict[str, Any]]] = [
+        ("HDBSCAN", {"min_cluster_size": size}) for size in (MIN_GROUP, 3 * MIN_GROUP)
+    ]
     tries += [("DBSCAN", {"eps": round(radius * factor, 4), "min_samples": 10}) for factor in (1.0, 1.4142)]
     for name, parameters in tries:
         model = HDBSCAN(**parameters, copy=True) if name == "HDBSCAN" else DBSCAN(**parameters)

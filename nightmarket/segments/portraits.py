@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightmarket.contracts.arrays import Bools
+from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.histories import Histories
 from nightmarket.segments.behaviour import PARTS, Shelf, Visits
-from nightmarket.segments.partition import LEAST
 
 LEAST_SHARE = 0.005
 """A category counts in a portrait from this share of the group's spend."""
@@ -29,7 +29,7 @@ def bought(lines: Histories, shelf: Shelf, member_C: Bools, num: int = 5) -> lis
     buyers = np.bincount(people, minlength=size)
     share, usual = group / max(group.sum(), 1e-9), everybody / max(everybody.sum(), 1e-9)
     lift = share / np.maximum(usual, 1e-12)
-    counts = (buyers >= LEAST) & (share >= LEAST_SHARE) & (lift > 1)
+    counts = (buyers >= MIN_GROUP) & (share >= LEAST_SHARE) & (lift > 1)
     order = np.flatnonzero(counts)[np.argsort(-lift[counts], kind="stable")][:num]
     return [
         {
@@ -59,7 +59,7 @@ def more_often(
     for topic in range(counts_CT.shape[1]):
         mine, others = (_ratio(counts_CT[who, topic], total_C[who]) for who in (member_C, ~member_C))
         people = int((counts_CT[member_C, topic] > 0).sum())
-        if people < LEAST or min(mine[0], others[0]) <= 0:
+        if people < MIN_GROUP or min(mine[0], others[0]) <= 0:
             continue
         lift = mine[0] / others[0]
         reach = z * np.sqrt(mine[1] / mine[0] ** 2 + others[1] / others[0] ** 2)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.copywriting.facts import Angle, Facts, Kind, Locale, Offer, Product, spoken
 from nightmarket.copywriting.writers import Brief
 from tasks.files import storage
@@ -15,8 +16,6 @@ from tasks.files import storage
 PLAN = storage.ARTIFACTS / "plan"
 SEGMENTS = storage.ARTIFACTS / "segment" / "segments.json"
 PRAISE = storage.ARTIFACTS / "reviews" / "praise.parquet"
-LEAST = 20
-"""Fewest customers that anything measured is said of."""
 _TRAITS: dict[tuple[str, bool], Angle] = {
     ("discount", True): "saving",
     ("discounted", True): "saving",
@@ -89,14 +88,14 @@ def table_of(products: pd.DataFrame, buyers: np.ndarray) -> pd.DataFrame:
 def of_segments(
     planned: Planned, shop: Shop, favourites: dict[tuple[str, str], str]
 ) -> Iterator[tuple[Brief, str, str]]:
-    """(brief, segment, offer) for every group of at least LEAST customers in the plan that gets an offer.
+    """(brief, segment, offer) for every group of at least MIN_GROUP customers in the plan that gets an offer.
 
     favourites  (segment, offer) → product_id that stands in the foreground
     """
     offers = {offer["name"]: offer for offer in planned.summary["offers"]}
     groups = planned.rows.groupby(["segment", "offer"], sort=True)
     for (segment, name), group in groups:
-        if group["customer_id"].nunique() < LEAST or name not in planned.offered:
+        if group["customer_id"].nunique() < MIN_GROUP or name not in planned.offered:
             continue
         product = planned.products.loc[favourites[str(segment), str(name)]]
         channels = shop.channels or tuple(sorted(group["channel"].unique()))
@@ -131,7 +130,7 @@ def facts_of(
         shop.currency,
         Product(name, category=kind_of(product["type"])),
         terms,
-        reason=_reason(num, locale) if num >= LEAST else "",
+        reason=_reason(num, locale) if num >= MIN_GROUP else "",
         praise=planned.praise.get((str(product["product_id"]), locale), ()),
         angle=whose.angle,
         readers=whose.marks.get(locale, ()),

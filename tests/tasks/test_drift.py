@@ -134,7 +134,7 @@ def test_tonights_lists_are_compared_with_those_that_the_receipt_carries(night, 
     manifest.write(night / "data/champion")
     assert main("score") == 0
     assert json.loads((whole_night / "artifacts/evaluate/predictions.json").read_text()) is None  # 80 customers
-    monkeypatch.setattr(predictions, "MIN_CUSTOMERS", 10)
+    monkeypatch.setattr(predictions, "MIN_GROUP", 10)
     receipt = night / "data/champion/receipt.json"
     receipt.write_text(json.dumps(json.loads(receipt.read_text()) | {"predictions": drift._lists()}))
     assert main("drift") == 0

@@ -8,10 +8,8 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from nightmarket.contracts.arrays import Float64s
+from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.evaluation.experiments.effects import Bounds, linearised
-
-MIN_GROUP = 20
-"""Customers; a strategy that reached fewer is not reported."""
 
 
 @dataclass(frozen=True)

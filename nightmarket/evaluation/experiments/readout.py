@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.arrays import Bools
+from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.evaluation.experiments.effects import Comparison, Metric, check_covariate, compare, too_few
 from nightmarket.evaluation.experiments.multiplicity import benjamini_hochberg, holm
 from nightmarket.evaluation.experiments.sample_ratio import SampleRatio, sample_ratio
 
-MIN_SEGMENT = 20
-"""Customers per arm; a smaller group is never reported."""
 MAX_MIXED = 0.01
 """Share of customers who were shown more than one arm, above which nothing is read."""
 Word = Literal["ship", "stop", "continue", "blocked"]
@@ -236,7 +235,7 @@ def _segments(experiment: Experiment, segments: Mapping[str, NDArray[np.object_]
             inside[known] = code == number
             for name, arm in treated.items():
                 here, base = arm & inside, control & inside
-                if min(here.sum(), base.sum()) < MIN_SEGMENT or not np.any(metric.numerator[here | base]):
+                if min(here.sum(), base.sum()) < MIN_GROUP or not np.any(metric.numerator[here | base]):
                     continue
                 if metric.denominator is not None and min(metric.denominator[m].sum() for m in (here, base)) <= 0:
                     continue

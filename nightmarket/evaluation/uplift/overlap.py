@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nightmarket.contracts.arrays import Bools, Float64s
+from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.evaluation.uplift.doubly_robust import TRIM
 
 LEAST_GROUP = 50
@@ -16,8 +17,6 @@ LEAST_EFFECTIVE = 50.0
 """Fewer effective counterparts, (sum w)² / sum w² (Kish, 1965), and nothing is claimed."""
 MOST_IMBALANCE = 0.25
 """Standard deviations; the regression on top still adjusts for less (Rubin, 2001)."""
-SMALL = 20
-"""Groups of fewer people are not reported."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def overlap(covariates: Float64s, names: Sequence[str], exposed: Bools, chance: 
         gap = np.abs(covariates[ours].mean(axis=0) - weight @ covariates[others] / weight.sum())
         gap = gap / np.where(spread > 0, spread, 1.0)
         imbalance, worst = float(gap.max()), names[int(gap.argmax())]
-    shown = [tuple(int(n) if n == 0 or n >= SMALL else None for n in row) for row in counts]
+    shown = [tuple(int(n) if n == 0 or n >= MIN_GROUP else None for n in row) for row in counts]
     return Overlap(
         num_exposed=int(exposed.sum()),
         num_others=int((~exposed).sum()),
