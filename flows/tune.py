@@ -64,9 +64,9 @@ class Found:
 WORDS = {"COMPLETE": "finished", "PRUNED": "given up after a window", "FAIL": "failed"}
 
 
-@flow(name="search", persist_result=False, on_failure=[post_failure], on_crashed=[post_failure])
+@flow(name="tune", persist_result=False, on_failure=[post_failure], on_crashed=[post_failure])
 @in_one_line
-async def search(
+async def tune(
     space: SearchSpace = DEFAULT_SPACE,
     trials: NumTrials = 20,
     metric: Metric = "all ndcg@10",
@@ -90,7 +90,7 @@ async def search(
     """
     home, log, started = storage.home(), get_run_logger(), time.monotonic()
     planned = plan(home, space, metric, windows, seed)
-    study = Study(home / "mlruns", name or f"search-{planned.digest[:8]}", planned)
+    study = Study(home / "mlruns", name or f"tune-{planned.digest[:8]}", planned)
     log.info("search %s: %s on windows that end on %s", study.name, metric, ", ".join(planned.windows))
     async with _recorded(home, study, wait_minutes) as runs:
         while len(study.ended()) < trials and not _over(started, minutes, log):
@@ -231,4 +231,4 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    terminal.hand_over("search")
+    terminal.hand_over("tune")

@@ -51,7 +51,7 @@ class Settings(StageSettings):
     seed: int = Field(17, ge=0, description="seed of the bootstrap")
     num_resamples: int = Field(1000, ge=100, le=100_000, description="bootstrap resamples of the customers")
     scorers: tuple[str, ...] = Field(
-        (), description="scorers, by name, to fit and compare: see docs/scorers.md; none of them helps the champion"
+        (), description="scorers, by name, to fit and compare: docs/how-to/scorers.md; none of them helps the champion"
     )
     scorer_steps: int | None = Field(
         None, ge=0, description="steps that each of them is trained for; null: its default"

@@ -52,7 +52,7 @@ class Settings(StageSettings):
     max_price: float | None = Field(None, gt=0, description="greatest price, currency; null: no limit")
     sold_weeks: int | None = Field(None, ge=1, le=520, description="sold in so many of the last weeks; null: or never")
     num: int = Field(10, ge=1, le=1000, description="texts to find; products that share one stand together")
-    method: Method = Field("both", description="by words, by meaning, or both: docs/find.md")
+    method: Method = Field("both", description="by words, by meaning, or both: docs/how-to/find.md")
     name: str = Field("", max_length=60, description="folder below exports/find/; empty: nothing is written")
     excel: bool = Field(False, description="mark the CSV as UTF-8 for Excel, which garbles Chinese otherwise")
 

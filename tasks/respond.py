@@ -49,7 +49,7 @@ class Settings(StageSettings):
 
     seed: int = Field(17, ge=0, description="seed of LightGBM and of the bootstrap")
     candidate: Literal["logistic", "trees", "forest", "blend"] = Field(
-        "blend", description="the model; chosen on earlier campaigns of the demo: docs/campaign-response.md"
+        "blend", description="the model; chosen on earlier campaigns of the demo: docs/explanation/campaign-response.md"
     )
     test_campaigns: int = Field(5, ge=1, le=100, description="last finished campaigns that the model is judged on")
     num_resamples: int = Field(1000, ge=100, le=100_000, description="bootstrap resamples of an interval")

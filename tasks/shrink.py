@@ -44,7 +44,9 @@ class Settings(StageSettings):
         "champion", description=f"champion, finetune (tonight's), or a model as in embed.model, such as {PACKAGED}"
     )
     kinds: tuple[Kind, ...] = Field(
-        ("int8", "pruned", "distilled", "static"), min_length=1, description="which students: docs/smaller-encoders.md"
+        ("int8", "pruned", "distilled", "static"),
+        min_length=1,
+        description="which students: docs/how-to/smaller-encoders.md",
     )
     layers: int = Field(3, ge=1, le=96, description="layers of the pruned and the distilled student")
     steps: int = Field(400, ge=0, le=1_000_000, description="training steps of the distilled student")

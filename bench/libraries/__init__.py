@@ -1,1 +1,4 @@
-"""Other people's recommenders on our split, judged by our metric code; docs/peers.md tells what came out."""
+"""Other people's recommenders on our split, judged by our metric code.
+
+docs/explanation/libraries.md tells what came out.
+"""

@@ -8,9 +8,9 @@
     python -m bench.libraries collect                results.json from the fits that are there
     python -m bench.libraries table [--ours [MONDAY=]PATH …]
 
-Fits are kept in bench/libraries/store; a fit that is there is not made again. `table` writes docs/peers.md from
-results.json, with nightmarket beside the peers; the paired differences need the store. The figures
-stand in results.json; the last line of `collect` and `table` says where, on which machine and with which seeds.
+Fits are kept in bench/libraries/store; a fit that is there is not made again. `table` writes
+docs/explanation/libraries.md from results.json, with nightmarket beside the peers; the paired differences need the
+store. The figures stand in results.json; the last line of `collect` and `table` says where, on which machine and with which seeds.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from bench.libraries.keeping import ENDS, STORE, TUNING, read_truth
 from bench.libraries.roster import ROSTER
 from bench.machine import machine
 
-PAGE = trial.ROOT / "docs" / "peers.md"
+PAGE = trial.ROOT / "docs" / "explanation" / "libraries.md"
 
 
 def setup() -> None:

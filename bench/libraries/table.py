@@ -1,4 +1,4 @@
-"""results.json as Markdown, put between two marks of docs/peers.md."""
+"""results.json as Markdown, put between two marks of docs/explanation/libraries.md."""
 
 from pathlib import Path
 from typing import Any

@@ -23,7 +23,8 @@ class Calibration:
     """Platt's sigmoid (Platt, 1999): probability = 1 / (1 + exp(-(slope * score + offset))).
 
     One for products that the customer bought before, one for others, because at one score they are bought at different
-    rates. On earlier windows of the demo isotonic regression and beta calibration were no better: docs/report.md.
+    rates. On earlier windows of the demo isotonic regression and beta calibration were no better:
+    docs/experiments/probabilities.md.
 
     curves  group → (slope above 0, offset)
     """

@@ -1,6 +1,6 @@
 """`python -m tasks.pipeline.reference`: the data contract and every parameter as Markdown, from the code.
 
-With --write, the contract's part of docs/bring-your-tables.md is brought up to date.
+With --write, the contract's part of docs/how-to/several-shops.md is brought up to date.
 """
 
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 from nightmarket.contracts import TABLES, Column, Table
 from tasks.pipeline.settings import MACHINE, RETENTION, STAGES, STEPS, settings_model
 
-DOCUMENT = Path("docs/bring-your-tables.md")
+DOCUMENT = Path("docs/how-to/several-shops.md")
 BEGIN, END = "<!-- contract: begin -->", "<!-- contract: end -->"
 
 KINDS = {"id": "text", "text": "text", "category": "text", "number": "number", "count": "whole number"}

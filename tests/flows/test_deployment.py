@@ -79,11 +79,11 @@ def test_a_run_from_the_form_is_checked_runs_in_the_worker_and_can_be_cancelled(
     for wrong in ({"business_date": "yesterday"}, {"force": ["nope"]}, {"overrides": {"rank": 3}}):
         with pytest.raises(PrefectHTTPStatusError, match="409"):
             client.create_flow_run_from_deployment(nightly.id, parameters=wrong)
-    search = client.read_deployment_by_name("search/search")
-    assert "before the test window" in search.parameter_openapi_schema["properties"]["windows"]["description"]
+    tuning = client.read_deployment_by_name("tune/tune")
+    assert "before the test window" in tuning.parameter_openapi_schema["properties"]["windows"]["description"]
     for wrong in ({"trials": 0}, {"metric": "ndcg"}, {"windows": ["soon"]}, {"space": {"rank": [1, 2]}}):
         with pytest.raises(PrefectHTTPStatusError, match="409"):
-            client.create_flow_run_from_deployment(search.id, parameters=wrong)
+            client.create_flow_run_from_deployment(tuning.id, parameters=wrong)
 
     project.private("slow").touch()
     run = client.create_flow_run_from_deployment(nightly.id, parameters={"overrides": {"rank.num_leaves": 40}})

@@ -95,7 +95,7 @@ def shop(project):
 
 def search(shop, *more):
     ranges = ["--space", "rank.num_leaves=[10, 70]", "--space", "rank.rate={low: 0.01, high: 1, log: true}"]
-    return ["search", *ranges, "--name", "leaves", *more]
+    return ["tune", *ranges, "--name", "leaves", *more]
 
 
 def runs(shop):
@@ -142,7 +142,7 @@ def test_a_search_finds_better_values_on_earlier_windows_keeps_each_trial_and_ch
         assert kept_params["prepare"]["window_end"] == window
         assert kept_params["rank"] == {"num_leaves": int(leaves), "rate": float(rate)}
     assert f"--set rank.num_leaves={leaves} --set rank.rate={rate}" in done.stdout
-    assert yaml.safe_load(done.stdout.partition("flatters itself):\n")[2].rpartition("search done")[0]) == {
+    assert yaml.safe_load(done.stdout.partition("flatters itself):\n")[2].rpartition("tune done")[0]) == {
         "rank": {"num_leaves": int(leaves), "rate": float(rate)}
     }
     assert re.findall(r"trial (\d) of 2: rank.num_leaves \d+, rank.rate [\d.]+: (\w+)", done.stderr) == [

@@ -34,7 +34,7 @@ def test_a_kill_is_done_again_by_its_seed_scene_and_hook():
 
 def test_the_figures_of_the_documentation_are_those_of_the_last_run():
     found = json.loads(RESULTS.read_text(encoding="utf-8"))["summary"]
-    page = (ROOT / "docs/reliability.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/explanation/reliability.md").read_text(encoding="utf-8")
     for name, number in found.items():
         if name not in ("seed", "machine"):
             assert f"| `{name}` | {number:,} |" in page, name

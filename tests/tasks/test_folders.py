@@ -366,7 +366,7 @@ def test_prepare_counts_days_where_the_shop_is_and_knows_where_a_customer_came_f
 
 def test_the_example_of_the_documentation_reads_the_two_made_up_shops(place):
     """As its commands make them, but smaller; what a command prints is what the example says."""
-    document = (ROOT / "docs" / "bring-your-tables.md").read_text(encoding="utf-8")
+    document = (ROOT / "docs" / "how-to" / "several-shops.md").read_text(encoding="utf-8")
     text = next(text for text in re.findall(r"```yaml\n(.*?)```", document, re.DOTALL) if "source: folders" in text)
     example = yaml.safe_load(text)
     assert set(example["snapshot"]) <= set(Settings.model_fields)

@@ -31,7 +31,7 @@ FLOWS = (
     "nightly",
     "retrain",
     "deliver",
-    "search",
+    "tune",
     "find",
     "reproduce",
     "promote",
@@ -74,8 +74,8 @@ def main(flow: str = "", arguments: list[str] | None = None) -> int:
 
 def _parameters(flow: str, arguments: list[str] | None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog=f"python -m flows.{flow}")
-    if flow == "search":
-        return _search_parameters(parser, arguments)
+    if flow == "tune":
+        return _tune_parameters(parser, arguments)
     if flow in ("reproduce", "promote", "rollback"):
         return _version_parameters(flow, parser, arguments)
     if flow == "nightly":
@@ -89,7 +89,7 @@ def _parameters(flow: str, arguments: list[str] | None) -> dict[str, Any]:
     return {key: value for key, value in given.items() if value not in (None, [], {})}
 
 
-def _search_parameters(parser: argparse.ArgumentParser, arguments: list[str] | None) -> dict[str, Any]:
+def _tune_parameters(parser: argparse.ArgumentParser, arguments: list[str] | None) -> dict[str, Any]:
     what = "as rank.num_leaves='[31, 255]' or rank.learning_rate='{low: 0.03, high: 0.2, log: true}'"
     parser.add_argument("--space", action="append", default=[], metavar="SECTION.KEY=RANGE", help=what)
     parser.add_argument("--trials", type=int, help="how many in all")

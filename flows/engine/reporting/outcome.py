@@ -162,7 +162,7 @@ def post_failure(flow: Any, flow_run: Any, state: Any) -> None:
     still = champion_in_words(storage.home())
     body = {
         "text": f"{flow.name} {state.name.lower()}: {state.message} (champion still serving: {still}; the published "
-        "results stay as they were). What to do: docs/operate.md, “When it fails”",
+        "results stay as they were). What to do: docs/how-to/operate.md, “When it fails”",
         "flow": flow.name,
         "flow_run": str(flow_run.id),
         "state": state.name,

@@ -1,4 +1,4 @@
-"""What is kept, and for how long; reads only. The policy for people: docs/retention.md. What does it: `prune`."""
+"""What is kept, and for how long; reads only. For people: docs/reference/retention.md. What does it: `prune`."""
 
 import contextlib
 import dataclasses

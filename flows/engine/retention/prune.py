@@ -138,7 +138,7 @@ async def after_night(run: Any) -> None:
     try:
         told = await prune(run.home, run.log.info, run.log.warning, hold=run.hold, now=time.time(), lag_days=LAG_DAYS)
         if told:
-            run.log.info("%s (docs/retention.md)", told)
+            run.log.info("%s (docs/reference/retention.md)", told)
     except Exception as error:
         run.log.warning("nothing is pruned: %s; `make prune` tries again", _line(error))
 
@@ -151,7 +151,8 @@ def from_terminal(home: Path, arguments: Sequence[str] | None) -> int:
         if parser.parse_args(arguments).dry_run:
             _show(home, Policy.read(home, time.time()))
         else:
-            print(asyncio.run(_locked(home)) or "nothing to prune: docs/retention.md says what is kept", flush=True)
+            nothing = "nothing to prune: docs/reference/retention.md says what is kept"
+            print(asyncio.run(_locked(home)) or nothing, flush=True)
     except OSError as error:
         raise InputError(f"{_line(error)}; mend that and prune again") from None
     return 0

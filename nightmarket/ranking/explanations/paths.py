@@ -5,8 +5,8 @@ from the root to a row's leaf the value changes at each split, and the change is
 The sum of all changes and the roots' values is the score itself (Saabas, 2014, "Interpreting random forests").
 
 TreeSHAP (Lundberg et al., 2020) averages over all orders of the features instead of taking the tree's own, which is
-fairer to features near the root, and would take 155 CPU-seconds where this takes 1 (docs/report.md). Both have the
-same base.
+fairer to features near the root, and would take 155 CPU-seconds where this takes 1 (docs/explanation/reasons.md).
+Both have the same base.
 """
 
 from typing import Any

@@ -53,7 +53,8 @@ class Index:
     def of(cls, texts: Sequence[str], vectors: NDArray | None = None) -> "Index":
         """Index the texts; vectors float32 or float16 (T, D), None for a search by words alone.
 
-        Pieces of words help where there are no vectors; beside vectors whole words are better (docs/find.md).
+        Pieces of words help where there are no vectors; beside vectors whole words are better
+        (docs/explanation/search.md).
         """
         return cls(texts, BM25.of(texts, pieces if vectors is None else whole), vectors)
 
