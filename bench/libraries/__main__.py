@@ -10,7 +10,8 @@
 
 Fits are kept in bench/libraries/store; a fit that is there is not made again. `table` writes
 docs/explanation/libraries.md from results.json, with nightmarket beside the peers; the paired differences need the
-store. The figures stand in results.json; the last line of `collect` and `table` says where, on which machine and with which seeds.
+store. The figures stand in results.json; the last line of `collect` and `table` says where, on which machine and with
+which seeds.
 """
 
 import argparse

@@ -69,7 +69,7 @@ def _cell(content: dict[str, Any], name: str, end: str, task: str) -> str:
 
 def costs(content: dict[str, Any]) -> str:
     """What each peer costs on the first window, for the settings chosen for its first task."""
-    rows = ["| peer | fit, CPU s | recommend, CPU s | peak MiB | settings tried | search, CPU s | library |"]
+    rows = ["| model | fit, CPU s | recommend, CPU s | peak MiB | settings tried | search, CPU s | library |"]
     rows.append("|---|---|---|---|---|---|---|")
     first = next(iter(content["windows"]), "")
     for peer in content["peers"].values():
@@ -87,7 +87,7 @@ def costs(content: dict[str, Any]) -> str:
 
 def settings(content: dict[str, Any]) -> str:
     """What the search chose, per task."""
-    rows = ["| peer | task | chosen on the tuning window |", "|---|---|---|"]
+    rows = ["| model | task | chosen on the tuning window |", "|---|---|---|"]
     for peer in content["peers"].values():
         chosen = {
             task: ", ".join(f"{k} {v}" for k, v in found.items()) or "–" for task, found in peer["chosen"].items()
