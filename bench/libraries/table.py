@@ -7,6 +7,8 @@ from bench.libraries.shop import TASKS
 
 BEGIN, END = "<!-- begin: python -m bench.libraries table -->", "<!-- end -->"
 OURS = "nightmarket"
+BASELINES = ("popularity", "recency_frequency", "tifu_knn", "ease", "affinity")
+"""Part of every night: their figures stand in docs/explanation/quality.md, once."""
 
 
 def number(value: float) -> str:
@@ -39,7 +41,9 @@ def quality(content: dict[str, Any], task: str) -> str:
         cells = [interval(content["ours"][end][task]) if task in content["ours"].get(end, {}) else "–" for end in ends]
         rows.append(f"| **{OURS}** | " + " | ".join(cells) + " |")
     names = [
-        name for name, peer in content["peers"].items() if any(task in found for found in peer["windows"].values())
+        name
+        for name, peer in content["peers"].items()
+        if name not in BASELINES and any(task in found for found in peer["windows"].values())
     ]
     for name in sorted(names, key=lambda name: -_value(content, name, ends, task)):
         cells = [_cell(content, name, end, task) for end in ends]
