@@ -28,10 +28,10 @@ from flows.engine.reporting.outcome import in_one_line, post_failure
 from flows.engine.run.run import open_run
 from nightmarket.contracts import InputError
 from tasks.campaigns import export
-from tasks.files import storage
+from tasks.files import catalogue, storage
 from tasks.pipeline import settings
 
-PLAN = Path("artifacts/plan")
+PLAN = catalogue.PLAN.path
 TEXTS = Path("artifacts/compose/copy.parquet")
 
 

@@ -1,7 +1,6 @@
 """By hand: plan and write the launch of new products, wait for a person's approval, export who gets what and when."""
 
 import contextlib
-from pathlib import Path
 from typing import Any
 
 from prefect import flow
@@ -25,9 +24,9 @@ from flows.engine.forms.form import WaitMinutes
 from flows.engine.reporting.outcome import in_one_line, post_failure
 from flows.engine.run.run import open_run
 from tasks.campaigns import export
-from tasks.files import storage
+from tasks.files import catalogue, storage
 
-PLAN = Path("artifacts/launch")
+PLAN = catalogue.LAUNCH.path
 TEXTS = PLAN / export.TEXTS
 
 

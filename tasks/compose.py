@@ -10,7 +10,6 @@ import logging
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from pydantic import Field
 
 from nightmarket.copywriting.composing import Decision, compose
@@ -22,11 +21,7 @@ from tasks.files import catalogue, manifest, storage
 from tasks.models import recommender
 from tasks.pipeline.declaration import Stage
 
-OUT = storage.ARTIFACTS / "compose"
-CUSTOMERS = pa.schema(
-    [("customer_id", pa.string()), ("day", pa.date32())]
-    + [(name, pa.string()) for name in ("slot", "channel", "offer", "locale", "form", "text")]
-)
+OUT = catalogue.COMPOSE.path
 log = logging.getLogger("nightmarket")
 STAGE = Stage(
     "write the plan's texts, each checked against the offer's terms",
@@ -66,12 +61,12 @@ def run(settings: Settings) -> None:
         theirs, more = _of_customers(planned, shop, taste, lexicon, writer, settings.seed)
         texts = dataclasses.replace(texts, record=texts.record + more)
     texts.save(OUT)
-    storage.write_table(pa.Table.from_pylist(theirs, CUSTOMERS), OUT / "customers.parquet")
+    catalogue.MESSAGES.write(theirs)
     notes = [note for offer in planned.summary["offers"] if (note := briefs.tellable(offer)) is not None]
     summary = texts.summary(settings, notes)
     if planned.summary["empty_because"] and not wanted:
         summary["words"] = f"nothing to write: {planned.summary['empty_because']}"
-    storage.write_json(summary, OUT / "summary.json")
+    catalogue.COMPOSE_SUMMARY.write(summary)
     log.info("compose: %s", summary["words"])
 
 

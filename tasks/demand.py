@@ -17,21 +17,13 @@ from pydantic import Field
 from nightmarket import demand
 from nightmarket.demand import Judged, Weekly
 from nightmarket.histories import Histories, monday
-from tasks.files import catalogue, storage
+from tasks.files import catalogue
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
-PREPARED = storage.ARTIFACTS / "prepare"
-OUT = storage.ARTIFACTS / "demand"
+PREPARED = catalogue.PREPARE.path
+OUT = catalogue.DEMAND.path
 BOUNDS = ("low80", "high80", "low95", "high95")
-FORECAST = pa.schema(
-    [("kind", pa.string()), ("week", pa.date32()), ("units", pa.float64()), *((name, pa.float64()) for name in BOUNDS)]
-)
-FIELDS = ("measured", "error", "", "low", "high")
-RESPONSE = pa.schema(
-    [("kind", pa.string()), ("products", pa.int64()), ("weeks", pa.int64())]
-    + [(f"{name}_{field}" if field else name, pa.float64()) for name in ("price", "discount") for field in FIELDS]
-)
 log = logging.getLogger("nightmarket")
 STAGE = Stage(
     "foretell units per product type and week, and measure how they went with price",
@@ -48,9 +40,9 @@ class Settings(StageSettings):
 
 def run(settings: Settings) -> None:
     """Write artifacts/demand."""
-    products = storage.read_table(PREPARED / "products.parquet").to_pandas()
-    last_week = storage.read_json(PREPARED / "windows.json")["test"]["last_target"]
-    table = storage.read_table(PREPARED / "purchases.parquet")
+    products = catalogue.PRODUCTS.read().to_pandas()
+    last_week = catalogue.WINDOWS.read()["test"]["last_target"]
+    table = catalogue.PURCHASES.read()
     num_customers = int(table["customer"].to_numpy().max()) + 1
     arrays = {name: table[name].to_numpy() for name in table.column_names}
     lines = Histories(**arrays, num_customers=num_customers, num_items=len(products))
@@ -62,14 +54,14 @@ def run(settings: Settings) -> None:
     metrics: dict[str, Any] = {"last_complete_week": monday(history.last_week).isoformat()}
     if judged is None:
         metrics["forecast"] = {"reason": f"{weeks} complete weeks; a forecast that can be judged needs 7"}
-        storage.write_table(FORECAST.empty_table(), OUT / "forecast.parquet")
+        catalogue.FORECAST.write_empty()
     else:
         metrics["forecast"] = {"reason": None, "methods": judged.methods} | judged.metrics
-        storage.write_table(_forecast(history, judged), OUT / "forecast.parquet")
+        catalogue.FORECAST.write(_forecast(history, judged))
         figures = judged.metrics["classes"]["all"]
         log.info("demand: WAPE %.3f, naive %.3f", figures["ours"]["wape"], figures["naive"]["wape"])
     metrics["response"] = _response(lines, code, list(names), history)
-    storage.write_json(metrics, OUT / "metrics.json")
+    catalogue.DEMAND_METRICS.write(metrics)
 
 
 def _forecast(history: Weekly, judged: Judged) -> pa.Table:
@@ -83,7 +75,7 @@ def _forecast(history: Weekly, judged: Judged) -> pa.Table:
             "week": pa.array(weeks * len(history.kinds), pa.date32()),
         }
         | {name: np.repeat(columns[name], ahead) for name in ("units", *BOUNDS)},
-        schema=FORECAST,
+        schema=catalogue.FORECAST.schema,
     )
 
 
@@ -91,10 +83,9 @@ def _response(lines: Histories, code: np.ndarray, names: list[str], history: Wee
     rows = demand.panel(lines, history.first_week, max(history.last_week, history.first_week))
     found = demand.response(rows, code, names)
     if found is None:
-        storage.write_table(RESPONSE.empty_table(), OUT / "response.parquet")
+        catalogue.PRICE_RESPONSE.write_empty()
         return {"reason": "fewer than 10 products sold steadily at prices or discounts that changed"}
-    told = pa.Table.from_pandas(found.kinds, preserve_index=False).select(RESPONSE.names).cast(RESPONSE)
-    storage.write_table(told, OUT / "response.parquet")
+    catalogue.PRICE_RESPONSE.write(found.kinds)
     return {
         "reason": None,
         "products": int(np.unique(rows.product).size),

@@ -27,21 +27,17 @@ from nightmarket.drift.summaries import Summary, comparable, every_distance
 from nightmarket.drift.verdict import judge
 from nightmarket.encoding import lookup, text_hashes
 from nightmarket.histories import local_days, monday, offsets
-from tasks.files import catalogue, storage
+from tasks.files import catalogue
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
-CLEAN = storage.ARTIFACTS / "validate" / "clean"
-PREPARED = storage.ARTIFACTS / "prepare"
-OUT = storage.ARTIFACTS / "drift"
+CLEAN = catalogue.CLEAN.path
+PREPARED = catalogue.PREPARE.path
+OUT = catalogue.DRIFT_FOLDER.path
 HISTORY_DAYS = 60 * WEEK
 """Older days play no part: a year and its season are enough."""
 NEW_DAYS = 28
 MAX_SOURCES = 20
-SHARES = pa.schema(
-    [(name, pa.string()) for name in ("table", "column", "value")]
-    + [(name, pa.float64()) for name in ("reference", "week")]
-)
 log = logging.getLogger("nightmarket")
 NUMBERS = ("quantity", "value", "discount", "coupon", "price paid", "hour")
 CATEGORIES = ("kind", "channel", "department", "brand")
@@ -108,9 +104,9 @@ class Span:
 
 def run(settings: Settings) -> None:
     """Write artifacts/drift."""
-    snapshot = storage.read_json(CLEAN / "snapshot.json")
-    windows = storage.read_json(PREPARED / "windows.json")
-    receipt = storage.read_json(storage.CHAMPION / "receipt.json")
+    snapshot = catalogue.CLEAN_SNAPSHOT.read()
+    windows = catalogue.WINDOWS.read()
+    receipt = catalogue.CHAMPION_RECEIPT.read()
     engine = _engine()
     try:
         events = _events(engine, snapshot["time_zone"])
@@ -140,13 +136,13 @@ def run(settings: Settings) -> None:
         "fresh": _fresh(summaries[0], when, span, snapshot["last_full_day"]),
         "words": sentence(columns, len(when) - 1, when.testable),
     }
-    storage.write_json(content, OUT / "drift.json")
+    catalogue.DRIFT.write(content)
     past = {
         "day": (when.stop + span.first - 1).astype(np.int32),
         "score": np.array([_finite(score) for score in verdict.largest], np.float64),
     }
-    storage.write_table(pa.table(past), OUT / "nights.parquet")
-    storage.write_table(_shares(summaries, when), OUT / "shares.parquet")
+    catalogue.DRIFT_NIGHTS.write(pa.table(past))
+    catalogue.DRIFT_SHARES.write(_shares(summaries, when))
     log.info("drift: %s", content["words"])
 
 
@@ -159,7 +155,7 @@ def _engine() -> Any:
 
 def _events(engine: ibis.BaseBackend, time_zone: str) -> ir.Table:
     """Events with the shop's day and hour, and what is known of the product."""
-    events = engine.read_parquet(CLEAN / "events.parquet")
+    events = engine.read_parquet(catalogue.CLEAN_EVENTS.path)
     bounds = events.agg(first=events.timestamp.min(), last=events.timestamp.max()).to_pandas().iloc[0]
     first, last = (pd.Timestamp(bounds[name]).to_pydatetime().replace(tzinfo=None) for name in ("first", "last"))
     shifts = offsets(time_zone, first, last)
@@ -173,7 +169,7 @@ def _events(engine: ibis.BaseBackend, time_zone: str) -> ir.Table:
             "price paid": bought.ifelse(dated.value / dated.quantity, ibis.null("float64")),
         }
     )
-    products = engine.read_parquet(PREPARED / "products.parquet")
+    products = engine.read_parquet(catalogue.PRODUCTS.path)
     sentence = products["product_id", "title", "brand", "department", "text_id"]
     return dated.left_join(sentence, "product_id")
 
@@ -192,7 +188,7 @@ def _span(events: ir.Table, snapshot: dict[str, Any], windows: dict[str, Any], r
 def _summaries(engine: ibis.BaseBackend, events: ir.Table, span: Span, seed: int) -> Iterator[Summary]:
     bought = events.filter((events.kind == "purchase") & (events.quantity > 0))
     first_sale = bought.filter(bought.text_id.notnull()).group_by("product_id").agg(day=bought.day.min())
-    products = engine.read_parquet(PREPARED / "products.parquet")
+    products = engine.read_parquet(catalogue.PRODUCTS.path)
     new = engine.create_table("new", first_sale.inner_join(products, "product_id"), temp=True)
     inside = engine.create_table("inside", events.filter(events.day.between(*span.all)), temp=True)
     yield daily.volume(inside, "events", "rows", span.all)
@@ -215,7 +211,7 @@ def _summaries(engine: ibis.BaseBackend, events: ir.Table, span: Span, seed: int
 
 def _of_customers(engine: ibis.BaseBackend, inside: ir.Table, span: Span) -> Iterator[Summary]:
     """Attributes of the customers of each day; each customer counts once a day."""
-    customers = engine.read_parquet(PREPARED / "customers.parquet")
+    customers = engine.read_parquet(catalogue.CUSTOMERS.path)
     seen = inside[["customer_id", "day"]].distinct().inner_join(customers, "customer_id")
     age = seen.day - (seen.first_week * WEEK + _number(monday(0)))
     seen = seen.mutate({"with the shop": (age < NEW_DAYS).ifelse("new", "known")})
@@ -229,8 +225,8 @@ def _of_customers(engine: ibis.BaseBackend, inside: ir.Table, span: Span) -> Ite
 
 def _of_texts(inside: ir.Table, new: ir.Table, span: Span, seed: int) -> Iterator[Summary]:
     """What is bought and what is new, by the vectors of the frozen language model."""
-    stored = storage.read_tensors(storage.ARTIFACTS / "embed" / "vectors.safetensors")
-    names = storage.read_table(PREPARED / "texts.parquet", ["text"])["text"].to_pylist()
+    stored = catalogue.EMBEDDINGS.read()
+    names = catalogue.TEXTS.read(["text"])["text"].to_pylist()
     vectors, _ = lookup(text_hashes(names), stored["hashes"], stored["vectors"])
     bought = inside.filter((inside.kind == "purchase") & (inside.quantity > 0) & inside.text_id.notnull())
     for name, rows in (("texts of what is bought", bought), ("texts of new products", new)):
@@ -253,12 +249,12 @@ def _predictions(receipt: dict[str, Any], settings: Settings) -> dict[str, Any]:
 
 def _lists() -> Any:
     """Counts of tonight's lists."""
-    lists = storage.read_table(storage.ARTIFACTS / "score/recommendations.parquet").to_pandas()
+    lists = catalogue.RECOMMENDATIONS.read().to_pandas()
     lists = lists[lists["rank"] <= predictions.FIRST]
-    customers = storage.read_table(PREPARED / "customers.parquet", ["customer_id", "customer"]).to_pandas()
-    products = storage.read_table(PREPARED / "products.parquet", ["product_id", "item", "department"]).to_pandas()
+    customers = catalogue.CUSTOMERS.read(["customer_id", "customer"]).to_pandas()
+    products = catalogue.PRODUCTS.read(["product_id", "item", "department"]).to_pandas()
     lists = lists.merge(customers, on="customer_id", validate="many_to_one").merge(products, on="product_id")
-    bought = storage.read_table(PREPARED / "purchases.parquet", ["customer", "item"])
+    bought = catalogue.PURCHASES.read(["customer", "item"])
     num_items = len(products)
     pair = bought["customer"].to_numpy().astype(np.int64) * num_items + bought["item"].to_numpy()
     shown = lists["customer"].to_numpy(np.int64) * num_items + lists["item"].to_numpy()
@@ -286,11 +282,10 @@ def _there(summary: Summary | None) -> list[Summary]:
     return [] if summary is None else [summary]
 
 
-def _shares(summaries: list[Summary], when: Nights) -> pa.Table:
+def _shares(summaries: list[Summary], when: Nights) -> dict[str, Any]:
     """Share of each bin and value, in the reference and in tonight's week."""
-    names = ("table", "column", "value", "reference", "week")
     rows: list[tuple[Any, ...]] = [(one.table, one.name, *row) for one in summaries for row in moved(one, when)]
-    return pa.table({name: [row[i] for row in rows] for i, name in enumerate(names)}, schema=SHARES)
+    return {name: [row[i] for row in rows] for i, name in enumerate(catalogue.DRIFT_SHARES.schema.names)}
 
 
 def _number(day: date) -> int:

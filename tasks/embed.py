@@ -23,9 +23,9 @@ from tasks.models.vectors import Store, prune
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
-TEXTS = storage.ARTIFACTS / "prepare" / "texts.parquet"
-PRETRAINED = storage.ARTIFACTS / "pretrain" / "manifest.json"
-OUT = storage.ARTIFACTS / "embed"
+TEXTS = catalogue.TEXTS.path
+PRETRAINED = catalogue.PRETRAINED.path
+OUT = catalogue.EMBED.path
 VERSION = 2
 """Raised when the same model and settings come to give other vectors, so that none of before is used."""
 log = logging.getLogger("nightmarket")
@@ -68,7 +68,7 @@ def run(settings: Settings) -> None:
     """Write artifacts/embed."""
     settings = settings.model_copy(update={"model": chosen(settings.model)})
     started, ranks = time.perf_counter(), Ranks.current()
-    texts = storage.read_table(TEXTS, ["text"])["text"].to_pylist()
+    texts = catalogue.TEXTS.read(["text"])["text"].to_pylist()
     hashes = text_hashes(texts)
     content = _content(settings)
     store = Store(store_folder(settings, content), today(), settings.keep_days)
@@ -87,10 +87,10 @@ def run(settings: Settings) -> None:
     vectors, lost = lookup(hashes, store.entries.hashes, store.entries.vectors)
     if len(lost):
         raise RuntimeError(f"the embedding store lost {len(lost)} vectors that were just written")
-    storage.write_tensors({"vectors": vectors, "hashes": hashes}, OUT / "vectors.safetensors")
+    catalogue.EMBEDDINGS.write({"vectors": vectors, "hashes": hashes})
     facts = {"num_texts": len(texts), "dim": int(vectors.shape[1]), "dtype": "float16", "unit_norm": True}
     about = {"model": settings.model, "precision": settings.precision, "model_fingerprint": content}
-    storage.write_json(about | facts | {"encoder": settings.encoder}, OUT / "manifest.json")
+    catalogue.EMBEDDED.write(about | facts | {"encoder": settings.encoder})
     store.tidy(hashes)
     prune(store.folder.parent, today(), settings.keep_days)
     log.info("embed: %s vectors written after %.2f s", f"{len(texts):,}", time.perf_counter() - started)
@@ -98,7 +98,7 @@ def run(settings: Settings) -> None:
 
 def chosen(model: str) -> str:
     """The model to take: the pre-trained folder where stage `pretrain` kept one, else the one of the settings."""
-    found = storage.read_json(PRETRAINED) if PRETRAINED.exists() else {"kept": False}
+    found = catalogue.PRETRAINED.read() if PRETRAINED.exists() else {"kept": False}
     return found["model"] if found["kept"] else model
 
 

@@ -26,8 +26,8 @@ from tasks.models import recommender
 from tasks.pipeline.declaration import Plot, Stage
 from tasks.pipeline.settings import StageSettings
 
-OUT = storage.ARTIFACTS / "evaluate"
-FINETUNE = storage.ARTIFACTS / "finetune"
+OUT = catalogue.EVALUATE.path
+FINETUNE = catalogue.FINETUNE.path
 OURS, PLANNED = "nightmarket", "nightmarket_plan"
 PLACES = 20
 FEWEST = 20
@@ -62,7 +62,7 @@ def run(settings: Settings) -> None:
     """Write artifacts/evaluate."""
     data = recommender.prepared()
     window = data.windows["test"]
-    ours = recommender.load(storage.ARTIFACTS / "rank")
+    ours = recommender.load(catalogue.RANK.path)
     candidate_set = ours.candidate_set(data, FINETUNE, window)
     targets = recommender.window_targets(data, window)
     bought = data.histories.between(window["first_target"], window["last_target"]).matrix()
@@ -84,7 +84,7 @@ def run(settings: Settings) -> None:
         task: {name: _intervals(values, settings) for name, values in of_task.items()}
         for task, of_task in per_customer.items()
     }
-    text = storage.read_json(FINETUNE / "history.json")["test"]
+    text = catalogue.FINETUNE_HISTORY.read()["test"]
     for task in recommender.TASKS:
         for name, their_lists in lists.items():
             if task in their_lists:
@@ -103,10 +103,10 @@ def run(settings: Settings) -> None:
     content["calibration"] = chances.figures()
     content["window"] = window | {"promotion_plan": candidate_set.promotion_plan, "use_text": ours.use_text}
     content["num_customers"] = {task: int((np.diff(targets[task][0]) > 0).sum()) for task in recommender.TASKS}
-    storage.write_json(content, OUT / "metrics.json")
-    storage.write_json(chances.predictions(data), OUT / "predictions.json")
+    catalogue.METRICS.write(content)
+    catalogue.PREDICTIONS.write(chances.predictions(data))
     table = recommender.customer_scores(lists[OURS], targets)
-    storage.write_table(pa.Table.from_pandas(table, preserve_index=False), OUT / "per_customer.parquet")
+    catalogue.CUSTOMER_SCORES.write(pa.Table.from_pandas(table, preserve_index=False))
     _write_plot(content)
     _tell(content)
 
@@ -278,5 +278,5 @@ def _write_plot(content: dict) -> None:
         for name in content[task]
     ]
     frame = pd.DataFrame(rows, columns=["task", "model", "value", "low", "high"])
-    with storage.replacing(OUT / "ndcg.csv") as temporary:
+    with storage.replacing(catalogue.NDCG_PLOT.path) as temporary:
         frame.to_csv(temporary, index=False, lineterminator="\n")

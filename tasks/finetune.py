@@ -34,8 +34,8 @@ from tasks.models.shop import Shop
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
-EMBEDDED = storage.ARTIFACTS / "embed"
-OUT = storage.ARTIFACTS / "finetune"
+EMBEDDED = catalogue.EMBED.path
+OUT = catalogue.FINETUNE.path
 Kept = tuple[Encoder, np.ndarray]
 log = logging.getLogger("nightmarket")
 STAGE = Stage(
@@ -175,7 +175,7 @@ def _training(settings: Settings, is_warm: bool) -> TrainingConfig:
 
 
 def _load_encoder(precision: str) -> Encoder:
-    encoder = load_encoder(**storage.read_json(EMBEDDED / "manifest.json")["encoder"], precision=precision)
+    encoder = load_encoder(**catalogue.EMBEDDED.read()["encoder"], precision=precision)
     if not isinstance(encoder, Encoder):
         raise InputError(
             "finetune: the model of embed is a static embedding, which has no layers; choose a transformer"
@@ -197,7 +197,7 @@ def _learn_pairs(
 
 
 def _frozen_vectors(shop: Shop) -> np.ndarray:
-    stored = storage.read_tensors(EMBEDDED / "vectors.safetensors")
+    stored = catalogue.EMBEDDINGS.read()
     vectors, missing = lookup(text_hashes(shop.texts), stored["hashes"], stored["vectors"])
     if len(missing):
         raise InputError(f"{EMBEDDED}: {len(missing)} texts have no vector, first row {missing[0]}; run embed")
@@ -267,5 +267,5 @@ def _write(tower: Tower, encoder: Encoder, vectors: np.ndarray, shop: Shop, hist
     storage.write_json(config, OUT / "tower.json")
     kept = {"vectors": vectors.astype(np.float16), "hashes": text_hashes(shop.texts)}
     storage.write_tensors(kept, OUT / "text_vectors.safetensors")
-    encoder.save(OUT / "encoder")
-    storage.write_json(history, OUT / "history.json")
+    encoder.save(catalogue.ENCODER.path)
+    catalogue.FINETUNE_HISTORY.write(history)

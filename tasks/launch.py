@@ -29,13 +29,13 @@ from nightmarket.ranking.calibration import Calibration
 from tasks.campaigns import announcing, audience, contacts, newcomers, responder
 from tasks.campaigns.newcomers import Newcomers, NewProduct
 from tasks.campaigns.visits import slot_factors
-from tasks.files import manifest, storage
+from tasks.files import catalogue, manifest, storage
 from tasks.models import recommender
 from tasks.pipeline import settings
 from tasks.pipeline.declaration import Step
 from tasks.pipeline.settings import StageSettings
 
-OUT = storage.ARTIFACTS / "launch"
+OUT = catalogue.LAUNCH.path
 PAIRS = 300_000
 """Pairs of a customer and an earlier launch that chances are calibrated on, and all that were bought."""
 Doubles = NDArray[np.float64]
@@ -64,7 +64,7 @@ def run(given: Settings) -> None:
     if not given.products:
         raise InputError("launch.products: name the new products: a product_id, or title, category and price")
     manifest.verify(storage.CHAMPION)
-    champion = recommender.load(storage.CHAMPION / "rank")
+    champion = recommender.load(catalogue.CHAMPION_RANK.path)
     found = newcomers.listed(recommender.prepared(), given.products)
     log.info("launch: %d new products", found.items.size)
     planned = _told_of_promotions(champion, found)
@@ -94,7 +94,7 @@ def _told_of_promotions(champion: recommender.Model, found: Newcomers) -> bool:
 def _candidate_set(
     champion: recommender.Model, data: recommender.Prepared, planned: bool, origin: int, items: NDArray[np.int32]
 ) -> CandidateSet:
-    text = recommender.text_scores(storage.CHAMPION / "finetune", data, origin) if champion.use_text else None
+    text = recommender.text_scores(catalogue.CHAMPION_FINETUNE.path, data, origin) if champion.use_text else None
     return CandidateSet(data.statistics(origin), champion.budget, text, np.sort(items), champion.target_weeks, planned)
 
 

@@ -32,7 +32,7 @@ from tasks.models import recommender
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
-OUT = storage.ARTIFACTS / "plan"
+OUT = catalogue.PLAN.path
 RESPOND = storage.ARTIFACTS / "respond"
 log = logging.getLogger("nightmarket")
 
@@ -157,7 +157,7 @@ def _kind(settings: Settings, market: Market) -> str:
 def _reason(scene: Scene, terms: list[Terms], eligible: NDArray[np.int64], fitted: bool) -> str | None:
     """Why nothing can be sent at all; None where something may be."""
     if not fitted:
-        return str(storage.read_json(RESPOND / "responder.json")["reason"])
+        return str(catalogue.RESPONDER.read()["reason"])
     if not terms:
         return "there are no past offers; name some in params.yaml: plan.offers"
     if not scene.slots:
@@ -219,8 +219,8 @@ def _write(
     }
     summary["notes"] = [*_notes(terms, settings), *scene.notes]
     summary["words"] = words(summary, campaign, summary["notes"])
-    storage.write_json(summary, OUT / "summary.json")
-    storage.write_table(offers.products_of(terms, scene.data.products), OUT / "offers.parquet")
+    catalogue.PLAN_SUMMARY.write(summary)
+    catalogue.PLAN_OFFERS.write(offers.products_of(terms, scene.data.products))
     log.info("plan: %s", summary["words"])
 
 

@@ -33,8 +33,8 @@ from tasks.files import catalogue, storage
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
-CLEAN = storage.ARTIFACTS / "validate" / "clean"
-OUT = storage.ARTIFACTS / "prepare"
+CLEAN = catalogue.CLEAN.path
+OUT = catalogue.PREPARE.path
 ROW = "file_row_number"
 log = logging.getLogger("nightmarket")
 STAGE = Stage(
@@ -59,7 +59,7 @@ class Settings(StageSettings):
 
 def run(settings: Settings) -> None:
     """Write artifacts/prepare."""
-    snapshot = storage.read_json(CLEAN / "snapshot.json")
+    snapshot = catalogue.CLEAN_SNAPSHOT.read()
     products = _products(settings)
     engine = ibis.duckdb.connect()
     try:
@@ -72,7 +72,7 @@ def run(settings: Settings) -> None:
                 "events: no purchase of a recommendable product; check prepare.exclude_*, prepare.min_category_levels "
                 "and the categories"
             )
-        storage.write_table(lines, OUT / "purchases.parquet")
+        catalogue.PURCHASES.write(lines)
         log.info("prepare: %s purchase lines of %s customers", f"{lines.num_rows:,}", f"{numbered.num_rows:,}")
         _write_promotions(engine, items, snapshot.get("sources", []))
         known_from = _first_sources(events) if "sources" in snapshot else None
@@ -84,7 +84,7 @@ def run(settings: Settings) -> None:
 
 
 def _products(settings: Settings) -> pd.DataFrame:
-    products = storage.read_table(CLEAN / "products.parquet").to_pandas()
+    products = catalogue.CLEAN_PRODUCTS.read().to_pandas()
     path = products["category"].fillna("").str.split(" > ")
     text = product_texts(products)
     products = products.drop(columns="category").join(levels(products["category"]))
@@ -96,17 +96,14 @@ def _products(settings: Settings) -> pd.DataFrame:
     products["item"] = np.arange(len(products), dtype=np.int32)
     codes, distinct = pd.factorize(text)
     products["text_id"] = codes.astype(np.int32)
-    storage.write_table(
-        pa.table({"text_id": np.arange(len(distinct), dtype=np.int32), "text": pa.array(distinct, pa.string())}),
-        OUT / "texts.parquet",
-    )
+    catalogue.TEXTS.write({"text_id": np.arange(len(distinct), dtype=np.int32), "text": distinct.tolist()})
     log.info("prepare: %s products, %s distinct texts", f"{len(products):,}", f"{len(distinct):,}")
     return products
 
 
 def _events(engine: ibis.BaseBackend, snapshot: dict) -> ir.Table:
     """Events with their day and week, local to the shop that each comes from."""
-    events = engine.read_parquet(CLEAN / "events.parquet", file_row_number=True)
+    events = engine.read_parquet(catalogue.CLEAN_EVENTS.path, file_row_number=True)
     span = events.agg(first=events.timestamp.min(), last=events.timestamp.max()).to_pandas().iloc[0]
     first, last = (_naive(pd.Timestamp(span[name]).to_pydatetime()) for name in ("first", "last"))
     several = zones(snapshot)
@@ -138,7 +135,7 @@ def _write_customers(customers: pd.DataFrame, known_from: pd.DataFrame | None) -
         ).sort_values("customer")
     if known_from is not None:
         customers = customers.merge(known_from, on="customer_id", how="left", validate="one_to_one")
-    storage.write_table(pa.Table.from_pandas(customers, preserve_index=False), OUT / "customers.parquet")
+    catalogue.CUSTOMERS.write(pa.Table.from_pandas(customers, preserve_index=False))
 
 
 def _write_products(products: pd.DataFrame, lines: pa.Table) -> None:
@@ -153,24 +150,21 @@ def _write_products(products: pd.DataFrame, lines: pa.Table) -> None:
         if name not in products:
             products[name] = pd.Series(pd.NA, index=products.index, dtype="str")
     columns = "item product_id title brand maker department category type size price text_id first_week recommendable"
-    storage.write_table(pa.Table.from_pandas(products[columns.split()], preserve_index=False), OUT / "products.parquet")
+    catalogue.PRODUCTS.write(pa.Table.from_pandas(products[columns.split()], preserve_index=False))
 
 
 def _write_promotions(engine: ibis.BaseBackend, items: ir.Table, sources: list[dict]) -> None:
     """A product's share is one of the channels of the shop that it is in; what shops share, of those of all of them."""
     path = CLEAN / "promotions.parquet"
-    schema = pa.schema(
-        [("item", pa.int32()), ("week", pa.int32()), ("display", pa.float32()), ("mailer", pa.float32())]
-    )
     if not path.exists():
-        storage.write_table(schema.empty_table(), OUT / "promotions.parquet")
+        catalogue.PROMOTIONS.write_empty()
         return
     promotions = engine.read_parquet(path)
     parts = [promotions.filter(promotions[SOURCE].isin(names)) for names in _apart(sources)] or [promotions]
     shares = pa.concat_tables([promotion_shares(part, items).to_pyarrow() for part in parts])
     if len(parts) > 1:
         shares = shares.sort_by([("week", "ascending"), ("item", "ascending")])
-    storage.write_table(shares.cast(schema), OUT / "promotions.parquet")
+    catalogue.PROMOTIONS.write(shares.cast(catalogue.PROMOTIONS.schema))
     log.info("prepare: %s promoted items x weeks", f"{shares.num_rows:,}")
 
 
@@ -202,4 +196,4 @@ def _write_windows(settings: Settings, snapshot: dict, lines: pa.Table) -> None:
         "last_week": last_week,
         "deliver": {"fit_until": last_week},
     }
-    storage.write_json(made, OUT / "windows.json")
+    catalogue.WINDOWS.write(made)

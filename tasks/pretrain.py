@@ -28,9 +28,9 @@ from tasks.pipeline.settings import StageSettings, sections
 if TYPE_CHECKING:
     from nightmarket.encoding.encoder import Encoder
 
-PREPARED = storage.ARTIFACTS / "prepare"
-CLEAN = storage.ARTIFACTS / "validate" / "clean"
-OUT = storage.ARTIFACTS / "pretrain"
+PREPARED = catalogue.PREPARE.path
+CLEAN = catalogue.CLEAN.path
+OUT = catalogue.PRETRAIN.path
 CRITERION = "new"
 FIGURES = ("all", "new", "launch", "search")
 Values = dict[str, np.ndarray]
@@ -142,8 +142,8 @@ class Exam:
         from tasks.models.shop import Shop
 
         self.shop = Shop()
-        ids = storage.read_table(PREPARED / "products.parquet", ["product_id"]).to_pandas()
-        clean = storage.read_table(CLEAN / "products.parquet").to_pandas()
+        ids = catalogue.PRODUCTS.read(["product_id"]).to_pandas()
+        clean = catalogue.CLEAN_PRODUCTS.read().to_pandas()
         named = ids.merge(clean, on="product_id", how="left", validate="one_to_one")
         self.questions = held_out(named, "type", "words", self.shop.recommendable)
 
@@ -209,4 +209,4 @@ def _write(manifest: dict[str, Any], encoder: "Encoder | None", report: dict[str
         encoder.save(OUT / "encoder")
     if report is not None:
         storage.write_json(report, OUT / "report.json")
-    storage.write_json(manifest, OUT / "manifest.json")
+    catalogue.PRETRAINED.write(manifest)

@@ -20,8 +20,8 @@ from tasks.models import recommender
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
-OUT = storage.ARTIFACTS / "rank"
-FINETUNE = storage.ARTIFACTS / "finetune"
+OUT = catalogue.RANK.path
+FINETUNE = catalogue.FINETUNE.path
 log = logging.getLogger("nightmarket")
 STAGE = Stage(
     "gather candidates and train the second-stage ranker",
@@ -207,5 +207,5 @@ def _write(
         "trained_until": trained_until,
         "settings": settings.model_dump(),
     }
-    storage.write_json(facts, OUT / "ranker.json")
+    catalogue.RANKER.write(facts)
     storage.write_json({name: forest.gains() for name, forest in forests.items()}, OUT / "importance.json")

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
     from nightmarket.evaluation.offpolicy import Verdict
 
-CLEAN = storage.ARTIFACTS / "validate" / "clean"
-PREPARED = storage.ARTIFACTS / "prepare"
-OUT = storage.ARTIFACTS / "readout"
-VERSIONS = storage.RAW / "versions.json"
+CLEAN = catalogue.CLEAN.path
+PREPARED = catalogue.PREPARE.path
+OUT = catalogue.READOUT_FOLDER.path
+VERSIONS = catalogue.VERSIONS.path
 MAX_LEVELS = 12
 NEVER_INCREMENTAL = (
     "exposure was not drawn by lot; adjusted figures are no effect of the campaign unless every check holds"
@@ -76,14 +76,14 @@ class Settings(StageSettings):
 def run(settings: Settings) -> None:
     """Write artifacts/readout/readout.json."""
     tables = {name: _table(name) for name in ("campaigns", "exposures", "responses", "offers")}
-    promised = storage.read_json(VERSIONS) if VERSIONS.exists() else []
+    promised = catalogue.VERSIONS.read() if VERSIONS.exists() else []
     if not len(tables["campaigns"]) or not len(tables["exposures"]):
         missing = " and ".join(name for name in ("campaigns", "exposures") if not len(tables[name]))
         _write(
             [], [], [], {}, promised, f"There is nothing to read: the tables {missing} are empty or were not brought."
         )
         return
-    snapshot = storage.read_json(CLEAN / "snapshot.json")
+    snapshot = catalogue.CLEAN_SNAPSHOT.read()
     arms = experiment_cases.arms_of(tables["exposures"])
     tested = _experiments(settings, tables, arms, snapshot)
     observed = _observed(settings, tables, arms, snapshot)
@@ -105,7 +105,7 @@ def _table(name: str) -> "pd.DataFrame":
 
 def _events(kind: str, customers: "pd.Series", columns: list[str]) -> "pd.DataFrame":
     """The events of one kind of these customers."""
-    events = storage.read_table(CLEAN / "events.parquet", ["kind", *columns])
+    events = catalogue.CLEAN_EVENTS.read(["kind", *columns])
     wanted = pc.equal(pc.fill_null(events["kind"], "purchase"), kind)
     wanted = pc.and_(wanted, pc.is_in(events["customer_id"], pa.array(customers.unique(), pa.string())))
     return events.filter(wanted).select(columns).to_pandas()
@@ -158,7 +158,7 @@ def _experiments(
 
 def _attributes() -> "pd.DataFrame":
     """The customers' attributes with few levels, missing ones as None."""
-    customers = storage.read_table(PREPARED / "customers.parquet").to_pandas().set_index("customer_id")
+    customers = catalogue.CUSTOMERS.read().to_pandas().set_index("customer_id")
     names = [name for name in customers if name.startswith("attr_") and 2 <= customers[name].nunique() <= MAX_LEVELS]
     return customers[names].astype(object).where(customers[names].notna(), None)
 
@@ -172,9 +172,9 @@ def _observed(
     from nightmarket.evaluation.uplift import campaigns_of, case, observational
     from nightmarket.histories import Histories
 
-    lines = storage.read_table(PREPARED / "purchases.parquet")
-    products = storage.read_table(PREPARED / "products.parquet", ["product_id", "category"]).to_pandas()
-    customers = storage.read_table(PREPARED / "customers.parquet").to_pandas()
+    lines = catalogue.PURCHASES.read()
+    products = catalogue.PRODUCTS.read(["product_id", "category"]).to_pandas()
+    customers = catalogue.CUSTOMERS.read().to_pandas()
     histories = Histories(
         **{name: lines[name].to_numpy() for name in lines.column_names},
         num_customers=len(customers),
@@ -301,5 +301,5 @@ def _write(
             **{kind: trust(rows, kind).content() for kind in ("offline", "ope")},
         },
     }
-    storage.write_json(content, OUT / "readout.json")
+    catalogue.READOUT.write(content)
     log.info("readout: %s", sentence)

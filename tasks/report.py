@@ -33,7 +33,7 @@ NUM_NIGHTS = 120
 NUM_SHARES = 6
 NUM_WEEKS = 26
 """Past weeks beside a forecast."""
-OUT = storage.ARTIFACTS / "report/index.html"
+OUT = catalogue.PAGE.path
 STAGE = Stage(
     "one page to read in the morning",
     reads=(
@@ -70,31 +70,31 @@ class Settings(StageSettings):
 
 def run(settings: Settings) -> None:
     """Gather what is there and write the page."""
-    prepare = storage.ARTIFACTS / "prepare"
+    prepare = catalogue.PREPARE.path
     windows = storage.read_json(prepare / "windows.json")
     night = Night(
         as_of=windows["as_of"],
-        snapshot=_optional(storage.ARTIFACTS / "validate/clean/snapshot.json"),
-        validation=_optional(storage.ARTIFACTS / "validate/report.json"),
+        snapshot=_optional(catalogue.CLEAN_SNAPSHOT.path),
+        validation=_optional(catalogue.VALIDATION.path),
         window=windows.get("test"),
-        metrics=_optional(storage.ARTIFACTS / "evaluate/metrics.json"),
-        history=_optional(storage.ARTIFACTS / "finetune/history.json"),
-        receipt=_optional(storage.CHAMPION / "receipt.json"),
-        decision=_optional(storage.CHAMPION / "decision.json"),
+        metrics=_optional(catalogue.METRICS.path),
+        history=_optional(catalogue.FINETUNE_HISTORY.path),
+        receipt=_optional(catalogue.CHAMPION_RECEIPT.path),
+        decision=_optional(catalogue.CHAMPION_DECISION.path),
         importance=_optional(storage.CHAMPION / "rank/importance.json"),
-        summary=_optional(storage.ARTIFACTS / "score/summary.json"),
-        plan=_optional(storage.ARTIFACTS / "plan/summary.json"),
-        copy=_copy(storage.ARTIFACTS / "compose"),
+        summary=_optional(catalogue.SCORE_SUMMARY.path),
+        plan=_optional(catalogue.PLAN_SUMMARY.path),
+        copy=_copy(catalogue.COMPOSE.path),
         responses=_responses(storage.ARTIFACTS / "respond"),
-        segments=_optional(storage.ARTIFACTS / "segment/segments.json"),
-        reviews=_reviews(storage.ARTIFACTS / "reviews", prepare),
-        demand=_demand(storage.ARTIFACTS / "demand", prepare, windows),
-        readout=_optional(storage.ARTIFACTS / "readout/readout.json"),
-        drift=_drift(storage.ARTIFACTS / "drift"),
-        versions=_optional(storage.RAW / "versions.json"),
-        launches=_launches(prepare, storage.ARTIFACTS / "score/recommendations.parquet", windows),
+        segments=_optional(catalogue.SEGMENT_PORTRAITS.path),
+        reviews=_reviews(catalogue.REVIEWS.path, prepare),
+        demand=_demand(catalogue.DEMAND.path, prepare, windows),
+        readout=_optional(catalogue.READOUT.path),
+        drift=_drift(catalogue.DRIFT_FOLDER.path),
+        versions=_optional(catalogue.VERSIONS.path),
+        launches=_launches(prepare, catalogue.RECOMMENDATIONS.path, windows),
         stages=_stages(Path("dvc.yaml")),
-        people=people(prepare, storage.ARTIFACTS / "score/recommendations.parquet"),
+        people=people(prepare, catalogue.RECOMMENDATIONS.path),
     )
     page = render(night)
     with storage.replacing(OUT) as temporary:

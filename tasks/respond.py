@@ -32,9 +32,6 @@ from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
 OUT = storage.ARTIFACTS / "respond"
-SCHEMA = pa.schema(
-    [("customer", pa.int32()), ("campaign_id", pa.string()), ("probability", pa.float64()), ("responded", pa.bool_())]
-)
 log = logging.getLogger("nightmarket")
 STAGE = Stage(
     "learn who responds to which campaign and offer",
@@ -72,27 +69,27 @@ def run(settings: Settings) -> None:
     log_odds = rolling(settings.candidate, parts, settings.seed)
     log.info("respond: %d campaigns predicted by models of earlier ones", len(log_odds))
     fitted = Responder.fit(settings.candidate, parts, log_odds, settings.seed)
-    storage.write_json({"fitted": True, **fitted.to_json()}, OUT / "responder.json")
+    catalogue.RESPONDER.write({"fitted": True, **fitted.to_json()})
     tests = [part for part in parts if part.campaign.campaign_id in log_odds][-settings.test_campaigns :]
     _judge(settings, parts, tests, log_odds)
-    storage.write_json(_drivers(fitted, tests or parts), OUT / "drivers.json")
+    catalogue.DRIVERS.write(_drivers(fitted, tests or parts))
 
 
 def _empty(reason: str) -> None:
     """What the stage writes when there is nothing to learn from; the reason is in every file."""
     log.info("respond: %s", reason)
-    storage.write_json({"fitted": False, "reason": reason}, OUT / "responder.json")
-    storage.write_json({"reason": reason}, OUT / "metrics.json")
-    storage.write_json({"reason": reason}, OUT / "drivers.json")
-    storage.write_table(SCHEMA.empty_table(), OUT / "predictions.parquet")
+    catalogue.RESPONDER.write({"fitted": False, "reason": reason})
+    catalogue.RESPONSE_METRICS.write({"reason": reason})
+    catalogue.DRIVERS.write({"reason": reason})
+    catalogue.RESPONSE_PREDICTIONS.write_empty()
 
 
 def _judge(settings: Settings, parts: Sequence[Rows], tests: Sequence[Rows], log_odds: dict[str, Any]) -> None:
     """metrics.json and predictions.parquet: every test campaign by a model of the campaigns before it."""
     if not tests:
         reason = "no finished campaign began after three others with responses had ended: nothing to judge on"
-        storage.write_json({"reason": reason}, OUT / "metrics.json")
-        storage.write_table(SCHEMA.empty_table(), OUT / "predictions.parquet")
+        catalogue.RESPONSE_METRICS.write({"reason": reason})
+        catalogue.RESPONSE_PREDICTIONS.write_empty()
         return
     chances, orders = {}, {"nightmarket": [], "own purchases": []}
     forests: dict[int, Any] = {}
@@ -113,8 +110,8 @@ def _judge(settings: Settings, parts: Sequence[Rows], tests: Sequence[Rows], log
             "probability": np.concatenate(list(chances.values())),
             "responded": np.concatenate([part.label for part in tests]),
         }
-    ).cast(SCHEMA)
-    storage.write_table(table, OUT / "predictions.parquet")
+    ).cast(catalogue.RESPONSE_PREDICTIONS.schema)
+    catalogue.RESPONSE_PREDICTIONS.write(table)
     judged = (settings.seed, settings.num_resamples)
     whole = figures(*(table[name].to_numpy() for name in ("probability", "responded", "customer")), *judged)
     metrics = {
@@ -136,7 +133,7 @@ def _judge(settings: Settings, parts: Sequence[Rows], tests: Sequence[Rows], log
             for name, values in orders.items()
         },
     }
-    storage.write_json(metrics, OUT / "metrics.json")
+    catalogue.RESPONSE_METRICS.write(metrics)
     if "auc" in whole:
         told = [f"{name} {whole[name]['value']:.3f}" for name in ("auc", "average_precision", "ece")]
         log.info("respond: on campaigns %s: %s", ", ".join(chances), ", ".join(told))

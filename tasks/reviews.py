@@ -24,35 +24,20 @@ from pydantic import Field
 
 from nightmarket.histories import Histories, offsets
 from nightmarket.reviews import aspects, cleaning, documents, overview, praise, sentiment
-from tasks.files import catalogue, storage
+from tasks.files import catalogue
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
-PREPARED = storage.ARTIFACTS / "prepare"
-REVIEWS = storage.ARTIFACTS / "validate" / "clean" / "reviews.parquet"
-ENCODER = storage.ARTIFACTS / "finetune" / "encoder"
-OUT = storage.ARTIFACTS / "reviews"
+PREPARED = catalogue.PREPARE.path
+REVIEWS = catalogue.CLEAN_REVIEWS.path
+ENCODER = catalogue.ENCODER.path
+OUT = catalogue.REVIEWS.path
 LONG = 30
 """Characters from which on the same text under several names is a copy rather than the same opinion."""
 MOST_RATED = 50_000
 """Rated reviews, drawn at random, that the sentiment learns from."""
 FIRST_LOOK = 2_000
 """Rated reviews that the encoder has to win on before it reads all."""
-FIGURES = [(name, pa.float64()) for name in ("positive", "low", "high")]
-REVIEW = pa.schema(
-    [
-        ("review", pa.int64()), ("product_id", pa.string()), ("customer_id", pa.string()), ("day", pa.int32()),
-        ("probability", pa.float64()), ("rated", pa.bool_()), ("topic", pa.int32()),
-    ]
-)  # fmt: skip
-ASPECT = pa.schema(
-    [("review", pa.int64()), ("product_id", pa.string()), ("aspect", pa.string()), ("probability", pa.float64())]
-)
-PRODUCT = pa.schema([("product_id", pa.string()), ("num_reviews", pa.int64()), *FIGURES])
-PRAISE = pa.schema(
-    [(name, pa.string()) for name in ("product_id", "aspect", "en", "zh")] + [("num_mentions", pa.int64()), *FIGURES]
-)
-BASKETS = pa.schema([("customer", pa.int32()), ("topic", pa.int32()), ("num_baskets", pa.int32())])
 log = logging.getLogger("nightmarket")
 STAGE = Stage(
     "what customers say in reviews, and what they buy together",
@@ -79,24 +64,25 @@ class Settings(StageSettings):
 
 def run(settings: Settings) -> None:
     """Write artifacts/reviews."""
-    windows = storage.read_json(PREPARED / "windows.json")
+    windows = catalogue.WINDOWS.read()
     baskets, tastes = _baskets(settings, windows["last_week"])
-    storage.write_table(_table(tastes, BASKETS), OUT / "baskets.parquet")
+    catalogue.BASKET_TOPICS.write(tastes)
     found = read_reviews(windows["time_zone"])
     if found is None or found.empty:
         words = "there is no table reviews" if found is None else "the table reviews holds no text"
         log.info("reviews: %s", words)
-        for name, schema in (("reviews", REVIEW), ("aspects", ASPECT), ("products", PRODUCT), ("praise", PRAISE)):
-            storage.write_table(schema.empty_table(), OUT / f"{name}.parquet")
+        for table in (
+            catalogue.REVIEW_SENTIMENT,
+            catalogue.REVIEW_ASPECTS,
+            catalogue.REVIEWED_PRODUCTS,
+            catalogue.PRAISE,
+        ):
+            table.write_empty()
         nothing = {"method": None, "topics": [], "candidates": [], "span": None, "reason": words, "num_documents": 0}
         products: dict[str, list[str]] = {"above": [], "below": []}
-        storage.write_json(
-            {"reviews": nothing, "baskets": baskets, "products": products, "words": words}, OUT / "topics.json"
-        )
+        catalogue.TOPICS.write({"reviews": nothing, "baskets": baskets, "products": products, "words": words})
         empty = {"chosen": None, "candidates": {}, "num_rated": 0, "words": words}
-        storage.write_json(
-            {"sentiment": empty, "num_reviews": 0, "positive": None, "aspects": {}}, OUT / "metrics.json"
-        )
+        catalogue.REVIEW_METRICS.write({"sentiment": empty, "num_reviews": 0, "positive": None, "aspects": {}})
         return
     log.info("reviews: %s distinct reviews", f"{len(found):,}")
     reader = learn(found, settings.seed, _encoder())
@@ -109,17 +95,14 @@ def run(settings: Settings) -> None:
     topics, found["topic"] = overview.overview(told, settings.seed, settings.weeks, given)
     log.info("reviews: %s topics of reviews, %s of baskets", len(topics["topics"]), len(baskets["topics"]))
     spoken = _aspects(found, texts, reader)
-    storage.write_table(_table(found, REVIEW), OUT / "reviews.parquet")
-    storage.write_table(_table(spoken, ASPECT), OUT / "aspects.parquet")
-    storage.write_table(
-        _table(praise.by_product(found["product_id"].to_numpy(), found["who"].to_numpy(), given), PRODUCT),
-        OUT / "products.parquet",
-    )
+    catalogue.REVIEW_SENTIMENT.write(found)
+    catalogue.REVIEW_ASPECTS.write(spoken)
+    catalogue.REVIEWED_PRODUCTS.write(praise.by_product(found["product_id"].to_numpy(), found["who"].to_numpy(), given))
     opinions = spoken.rename(columns={"probability": "positive"})[["aspect", "product_id", "who", "positive"]]
-    storage.write_table(_table(praise.praised(opinions), PRAISE), OUT / "praise.parquet")
+    catalogue.PRAISE.write(praise.praised(opinions))
     above, below = praise.outstanding(found["product_id"].to_numpy(), found["who"].to_numpy(), given)
     products = {"above": above, "below": below}
-    storage.write_json({"reviews": topics, "baskets": baskets, "products": products, "words": ""}, OUT / "topics.json")
+    catalogue.TOPICS.write({"reviews": topics, "baskets": baskets, "products": products, "words": ""})
     per_aspect = praise.by_aspect(opinions).dropna(subset=["positive"]).set_index("aspect")
     metrics = {
         "sentiment": reader.figures,
@@ -127,7 +110,7 @@ def run(settings: Settings) -> None:
         "positive": overview.praise(found["who"].to_numpy(), given),
         "aspects": {str(key): row for key, row in per_aspect.to_dict("index").items()},
     }
-    storage.write_json(metrics, OUT / "metrics.json")
+    catalogue.REVIEW_METRICS.write(metrics)
 
 
 def read_reviews(time_zone: str) -> pd.DataFrame | None:
@@ -138,7 +121,7 @@ def read_reviews(time_zone: str) -> pd.DataFrame | None:
     """
     if not REVIEWS.exists():
         return None
-    table = storage.read_table(REVIEWS)
+    table = catalogue.CLEAN_REVIEWS.read()
     rows = table.select(["product_id", "customer_id", "text", "rating"]).to_pandas()
     labels = sentiment.labels(rows["rating"].to_numpy(np.float64, na_value=np.nan))
     seconds = table["timestamp"].cast(pa.int64()).to_numpy() // 1_000_000
@@ -204,8 +187,8 @@ def _aspects(found: pd.DataFrame, texts: list[str], reader: sentiment.Sentiment)
 
 def _baskets(settings: Settings, last_week: int) -> tuple[dict[str, Any], pd.DataFrame]:
     """Topics of the baskets of the last weeks, and customer, topic, num_baskets."""
-    products = storage.read_table(PREPARED / "products.parquet").to_pandas()
-    table = storage.read_table(PREPARED / "purchases.parquet")
+    products = catalogue.PRODUCTS.read().to_pandas()
+    table = catalogue.PURCHASES.read()
     table = table.filter(pc.greater(table["week"], last_week - settings.weeks - 1))  # the last may be half a week
     arrays = {name: table[name].to_numpy() for name in table.column_names}
     num_customers = int(arrays["customer"].max(initial=-1)) + 1
@@ -220,7 +203,3 @@ def _baskets(settings: Settings, last_week: int) -> tuple[dict[str, Any], pd.Dat
         )
     rows = pd.DataFrame({"customer": found.who, "topic": topic}).value_counts(sort=False)
     return content, rows.rename("num_baskets").reset_index().sort_values(["customer", "topic"])
-
-
-def _table(rows: pd.DataFrame, schema: pa.Schema) -> pa.Table:
-    return pa.Table.from_pandas(rows[schema.names], schema=schema, preserve_index=False).replace_schema_metadata(None)

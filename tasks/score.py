@@ -25,19 +25,7 @@ from tasks.models import recommender
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
-OUT = storage.ARTIFACTS / "score"
-SCHEMA = pa.schema(
-    [
-        ("customer_id", pa.string()),
-        ("rank", pa.int32()),
-        ("product_id", pa.string()),
-        ("title", pa.string()),
-        ("score", pa.float32()),
-        ("probability", pa.float32()),
-        ("reason", pa.string()),
-        ("reason_kind", pa.string()),
-    ]
-)
+OUT = catalogue.SCORE.path
 SLICE = 256
 """Customers that are scored together; with several processes, slices are dealt out in turn."""
 STEP = 1024
@@ -67,16 +55,16 @@ class Settings(StageSettings):
 
 def run(settings: Settings) -> None:
     """Write artifacts/score."""
-    if not (storage.CHAMPION / "receipt.json").exists():
+    if not (catalogue.CHAMPION_RECEIPT.path).exists():
         raise InputError("there is no champion yet; run `make nightly`, whose gate makes the first")
     manifest.verify(storage.CHAMPION)
-    champion = recommender.load(storage.CHAMPION / "rank")
+    champion = recommender.load(catalogue.CHAMPION_RANK.path)
     ranks = Ranks.current()
     summary = deliver(settings, recommender.prepared(), champion, ranks)
     if not ranks.first:
         return
-    receipt = storage.read_json(storage.CHAMPION / "receipt.json")
-    storage.write_json(summary | {"champion": receipt["version"]}, OUT / "summary.json")
+    receipt = catalogue.CHAMPION_RECEIPT.read()
+    catalogue.SCORE_SUMMARY.write(summary | {"champion": receipt["version"]})
     log.info("score: %s recommendations from version %s", f"{summary['num_recommendations']:,}", receipt["version"])
 
 
@@ -87,7 +75,7 @@ def deliver(
 
     Only the first of several processes writes and has something to say; the others score for it.
     """
-    candidate_set = champion.candidate_set(data, storage.CHAMPION / "finetune", data.windows["deliver"])
+    candidate_set = champion.candidate_set(data, catalogue.CHAMPION_FINETUNE.path, data.windows["deliver"])
     customers = storage.read_table(recommender.PREPARED / "customers.parquet", columns=["customer_id"])["customer_id"]
     kinds: Counter[str] = Counter()
     shown = np.zeros(data.histories.num_items, bool)
@@ -98,7 +86,7 @@ def deliver(
     if not ranks.first:
         list(in_turn)
         return {}
-    with storage.table_writer(OUT / "recommendations.parquet", SCHEMA) as write:
+    with catalogue.RECOMMENDATIONS.writer() as write:
         for found in in_turn:
             kinds.update(found["reason_kind"].tolist())
             shown[found["item"]] = True
@@ -209,4 +197,4 @@ def _table(found: dict[str, NDArray], customers: pa.ChunkedArray, data: recommen
         "reason": found["reason"],
         "reason_kind": found["reason_kind"],
     }
-    return pa.table(columns, schema=SCHEMA)
+    return pa.table(columns, schema=catalogue.RECOMMENDATIONS.schema)

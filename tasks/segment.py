@@ -29,10 +29,10 @@ from tasks.files import catalogue, storage
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
-PREPARED = storage.ARTIFACTS / "prepare"
-CLEAN = storage.ARTIFACTS / "validate" / "clean"
-REVIEWS = storage.ARTIFACTS / "reviews"
-OUT = storage.ARTIFACTS / "segment"
+PREPARED = catalogue.PREPARE.path
+CLEAN = catalogue.CLEAN.path
+REVIEWS = catalogue.REVIEWS.path
+OUT = catalogue.SEGMENT.path
 log = logging.getLogger("nightmarket")
 STAGE = Stage(
     "group customers who buy alike, with portraits and a classifier for new ones",
@@ -53,9 +53,9 @@ class Settings(StageSettings):
 @threadpool_limits.wrap(limits=1)  # small matrices: threads that wait for each other take twice as long
 def run(settings: Settings) -> None:
     """Write artifacts/segment."""
-    customers = storage.read_table(PREPARED / "customers.parquet").to_pandas()
-    products = storage.read_table(PREPARED / "products.parquet").to_pandas()
-    windows = storage.read_json(PREPARED / "windows.json")
+    customers = catalogue.CUSTOMERS.read().to_pandas()
+    products = catalogue.PRODUCTS.read().to_pandas()
+    windows = catalogue.WINDOWS.read()
     lines = read_lines(len(customers), len(products))
     today = int(lines.day.max())
     since = today - settings.weeks * 7
@@ -76,7 +76,7 @@ def run(settings: Settings) -> None:
     early = segments.beginners(lines, visits, shelf, today).reindex(features.index)
     assigner = segments.classifier(found.space, found.segment, features, early)
     chance = assigner.assign(features)
-    storage.write_json(assigner.to_json(), OUT / "assigner.json")
+    catalogue.SEGMENT_ASSIGNER.write(assigner.to_json())
     _write_customers(customers, features, found, chance["probability"].to_numpy())
     value = segments.worth(lines, windows["first_week"] + 1, windows["test"]["last_target"], settings.seed)
     pairs, responses = _reached(customers, int(lines.day.min()), today)
@@ -96,21 +96,21 @@ def run(settings: Settings) -> None:
         "value": _value(value),
         "responses": responses,
     }
-    storage.write_json(result, OUT / "segments.json")
+    catalogue.SEGMENT_PORTRAITS.write(result)
 
 
 def read_lines(num_customers: int, num_items: int) -> Histories:
     """The purchase lines that `prepare` wrote."""
-    table = storage.read_table(PREPARED / "purchases.parquet")
+    table = catalogue.PURCHASES.read()
     arrays = {name: table[name].to_numpy() for name in table.column_names}
     return Histories(**arrays, num_customers=num_customers, num_items=num_items)
 
 
 def read_visits(customers: pd.DataFrame, time_zone: str) -> Visits:
     """Hours in which customers bought, local to the shop that they bought in."""
-    several = zones(storage.read_json(CLEAN / "snapshot.json"))
+    several = zones(catalogue.CLEAN_SNAPSHOT.read())
     wanted = ["customer_id", "timestamp", "kind", *([SOURCE] if several else [])]
-    events = storage.read_table(CLEAN / "events.parquet", columns=wanted)
+    events = catalogue.CLEAN_EVENTS.read(wanted)
     events = events.filter(pc.equal(events["kind"], "purchase"))
     code = pc.index_in(events["customer_id"], pa.array(customers["customer_id"], pa.string())).to_numpy()
     known = ~np.isnan(code)
@@ -130,7 +130,7 @@ def _write_customers(customers: pd.DataFrame, features: pd.DataFrame, found: Gro
         {"segment": found.segment.astype(str), "probability": probability, "distance": found.distance},
         index=features.index,
     ).reindex(customers["customer"])
-    storage.write_table(
+    catalogue.SEGMENTS.write(
         pa.table(
             {
                 "customer_id": pa.array(customers["customer_id"], pa.string()),
@@ -138,8 +138,7 @@ def _write_customers(customers: pd.DataFrame, features: pd.DataFrame, found: Gro
                 "probability": pa.array(rows["probability"].to_numpy(np.float32), from_pandas=True),
                 "distance": pa.array(rows["distance"].to_numpy(np.float32), from_pandas=True),
             }
-        ),
-        OUT / "segments.parquet",
+        )
     )
 
 
@@ -149,7 +148,7 @@ def _write_empty(customers: pd.DataFrame, windows: dict[str, Any], reason: str) 
     space, classifier = segments.Space((), (), (), (), ()), segments.Classifier(np.zeros((0, 0)), np.zeros(0))
     nobody = Grouping(space, np.zeros((0, 0)), np.zeros((0, 0)), np.zeros(0, object), np.zeros(0), [])
     _write_customers(customers, pd.DataFrame(index=pd.RangeIndex(0)), nobody, np.zeros(0))
-    storage.write_json(segments.Assigner(space, (), classifier, classifier).to_json(), OUT / "assigner.json")
+    catalogue.SEGMENT_ASSIGNER.write(segments.Assigner(space, (), classifier, classifier).to_json())
     result = {
         "as_of": windows["as_of"],
         "reason": reason,
@@ -166,7 +165,7 @@ def _write_empty(customers: pd.DataFrame, windows: dict[str, Any], reason: str) 
         "value": None,
         "responses": None,
     }
-    storage.write_json(result, OUT / "segments.json")
+    catalogue.SEGMENT_PORTRAITS.write(result)
 
 
 def _portraits(
@@ -223,10 +222,10 @@ class Reviews(NamedTuple):
 
 def read_reviews(customers: pd.DataFrame) -> Reviews:
     """What the stage `reviews` left of the customers; topics are empty where it found none."""
-    content = storage.read_json(REVIEWS / "topics.json")
+    content = catalogue.TOPICS.read()
     names = {kind: [str(row["name"]) for row in content[kind]["topics"]] for kind in ("baskets", "reviews")}
-    baskets = storage.read_table(REVIEWS / "baskets.parquet").to_pandas()
-    reviews = storage.read_table(REVIEWS / "reviews.parquet", ["customer_id", "topic", "probability"]).to_pandas()
+    baskets = catalogue.BASKET_TOPICS.read().to_pandas()
+    reviews = catalogue.REVIEW_SENTIMENT.read(["customer_id", "topic", "probability"]).to_pandas()
     reviews = reviews.merge(customers[["customer_id", "customer"]], on="customer_id", validate="many_to_one")
     rows = {"baskets": baskets, "reviews": reviews.assign(num_baskets=1)}
     counted = {}

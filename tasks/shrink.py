@@ -21,14 +21,14 @@ from pydantic import Field
 
 from nightmarket.contracts import InputError
 from nightmarket.encoding import PACKAGED, fingerprint, resolve_model
-from tasks.files import manifest, storage
+from tasks.files import catalogue, manifest, storage
 from tasks.pipeline.settings import StageSettings
 
 if TYPE_CHECKING:
     from nightmarket.encoding import Encoder
     from nightmarket.encoding.loading import AnyEncoder
 
-TEXTS = storage.ARTIFACTS / "prepare" / "texts.parquet"
+TEXTS = catalogue.TEXTS.path
 SAMPLE = 500
 """Texts that the choice of layers looks at."""
 FEWEST = 50
@@ -76,7 +76,7 @@ def run(settings: Settings) -> None:
     if target.exists():
         raise InputError(f"exports/encoder/{settings.name} is there already; remove it or choose another shrink.name")
     model = source(settings.source)
-    texts = storage.read_table(TEXTS, ["text"])["text"].to_pylist()
+    texts = catalogue.TEXTS.read(["text"])["text"].to_pylist()
     if len(texts) < FEWEST:
         raise InputError(f"{TEXTS} holds {len(texts)} texts; a student needs {FEWEST} or more to learn from")
     fast = load_encoder(model)
@@ -104,8 +104,8 @@ def source(name: str) -> str:
     """The model that a source means; a champion is checked against its manifest first."""
     if name == "champion":
         manifest.verify(storage.CHAMPION)
-        return str(storage.CHAMPION / "finetune" / "encoder")
-    return resolve_model(str(storage.ARTIFACTS / "finetune" / "encoder") if name == "finetune" else name)
+        return str(catalogue.CHAMPION_ENCODER.path)
+    return resolve_model(str(catalogue.ENCODER.path) if name == "finetune" else name)
 
 
 def students(teacher: "Encoder", lesson: Lesson, settings: Settings) -> "Iterator[tuple[Kind, AnyEncoder]]":

@@ -21,7 +21,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from nightmarket.contracts import InputError
-from tasks.files import manifest
+from tasks.files import catalogue, manifest
 from tasks.files.storage import RAW, home, swap, unswap, write_json
 from tasks.intake import Source
 from tasks.intake.arrivals import write
@@ -167,7 +167,7 @@ def _fingerprint(
 def _old() -> dict[str, Any]:
     """snapshot.json of the present snapshot; {} where there is none that can be read."""
     try:
-        found = json.loads((RAW / "snapshot.json").read_text(encoding="utf-8"))
+        found = json.loads((catalogue.SNAPSHOT.path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -31,14 +31,14 @@ from nightmarket.contracts.suites import COPY, REPEAT, suite
 from nightmarket.contracts.verdicts import Positions, Verdict, find, sort_out
 from nightmarket.contracts.volumes import account, called, check_arrived, check_volume, files, sources
 from tasks.files import catalogue, manifest
-from tasks.files.storage import ARTIFACTS, RAW, read_json, swap, write_json
+from tasks.files.storage import RAW, swap, write_json
 from tasks.files.streams import batches, writer
 from tasks.intake.expectations import Expectations
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
 LOG = logging.getLogger("nightmarket")
-OUT = ARTIFACTS / "validate"
+OUT = catalogue.VALIDATE.path
 STAGE = Stage(
     "check the snapshot against the contracts; set bad rows aside",
     reads=(catalogue.RAW_FOLDER,),
@@ -59,7 +59,7 @@ class Settings(StageSettings):
 
 def run(settings: Settings) -> None:
     """Judge every table of the snapshot, then write all of artifacts/validate at once."""
-    about = read_json(RAW / "snapshot.json")
+    about = catalogue.SNAPSHOT.read()
     tables = [with_source(table, sources(about)) for table in TABLES if table.name in about["tables"]]
     _check_whole(about, tables)
     check_volume(about, settings.max_volume_drop)
@@ -262,7 +262,7 @@ def _write(about: dict[str, Any], verdicts: list[Verdict], judge: Judge) -> None
     try:
         for verdict in verdicts:
             _sort_out(verdict, fresh)
-        shutil.copyfile(RAW / "snapshot.json", fresh / "clean" / "snapshot.json")
+        shutil.copyfile(catalogue.SNAPSHOT.path, fresh / "clean" / "snapshot.json")
         judge.expectations.write_docs(verdicts, fresh / "docs", about)
         report = _report(about, verdicts, judge)
         for warning in report["warnings"]:

@@ -11,9 +11,9 @@ from nightmarket.contracts import InputError
 from nightmarket.delivery.campaign import Rules
 from nightmarket.delivery.days import WEEK, room
 from nightmarket.response import Market
-from tasks.files import storage
+from tasks.files import catalogue
 
-SEGMENTS = storage.ARTIFACTS / "segment" / "segments.parquet"
+SEGMENTS = catalogue.SEGMENTS.path
 
 
 class Audience(BaseModel):
@@ -32,7 +32,7 @@ def segments(customers: pd.DataFrame, wanted: tuple[str, ...]) -> NDArray[np.obj
     """
     out = np.full(len(customers), None, object)
     if SEGMENTS.exists():
-        table = storage.read_table(SEGMENTS, columns=["customer_id", "segment"]).to_pandas()
+        table = catalogue.SEGMENTS.read(["customer_id", "segment"]).to_pandas()
         found = customers["customer_id"].map(table.set_index("customer_id")["segment"]).astype(object)
         out = found.where(found.notna(), None).to_numpy(object)
     known = {name for name in out.tolist() if name is not None}

@@ -11,11 +11,11 @@ import pandas as pd
 from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.copywriting.facts import Angle, Facts, Kind, Locale, Offer, Product, spoken
 from nightmarket.copywriting.writers import Brief
-from tasks.files import storage
+from tasks.files import catalogue, storage
 
-PLAN = storage.ARTIFACTS / "plan"
-SEGMENTS = storage.ARTIFACTS / "segment" / "segments.json"
-PRAISE = storage.ARTIFACTS / "reviews" / "praise.parquet"
+PLAN = catalogue.PLAN.path
+SEGMENTS = catalogue.SEGMENT_PORTRAITS.path
+PRAISE = catalogue.PRAISE.path
 _TRAITS: dict[tuple[str, bool], Angle] = {
     ("discount", True): "saving",
     ("discounted", True): "saving",
@@ -70,10 +70,10 @@ class Readers:
 def read(products: pd.DataFrame, buyers: np.ndarray) -> Planned:
     """The plan; `buyers` (I,) is how many customers bought each product in the last four weeks."""
     table = table_of(products, buyers)
-    offers = storage.read_table(PLAN / "offers.parquet").to_pandas()
+    offers = catalogue.PLAN_OFFERS.read().to_pandas()
     offered = {str(name): table.loc[group["product_id"]] for name, group in offers.groupby("offer", sort=True)}
     rows = storage.read_table(PLAN / "plan.parquet").to_pandas().fillna({"segment": "other"})
-    return Planned(rows, storage.read_json(PLAN / "summary.json"), offered, table, praise(), readers())
+    return Planned(rows, catalogue.PLAN_SUMMARY.read(), offered, table, praise(), readers())
 
 
 def table_of(products: pd.DataFrame, buyers: np.ndarray) -> pd.DataFrame:
@@ -141,7 +141,7 @@ def praise() -> dict[tuple[str, str], tuple[str, ...]]:
     """(product_id, locale) → what reviews measurably praise, most mentioned first; empty without reviews."""
     if not PRAISE.exists():
         return {}
-    table = storage.read_table(PRAISE).to_pandas().sort_values(["num_mentions", "aspect"], ascending=[False, True])
+    table = catalogue.PRAISE.read().to_pandas().sort_values(["num_mentions", "aspect"], ascending=[False, True])
     return {
         (str(product), locale): tuple(dict.fromkeys(words))
         for locale in ("en", "zh")
@@ -171,7 +171,7 @@ def readers() -> dict[str, Readers]:
     if not SEGMENTS.exists():
         return {}
     found = {}
-    for segment in storage.read_json(SEGMENTS)["segments"]:
+    for segment in catalogue.SEGMENT_PORTRAITS.read()["segments"]:
         traits = segment.get("traits", [])
         angles = [_TRAITS.get((trait["feature"], trait["difference"] > 0)) for trait in traits]
         marks = {

@@ -8,20 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from nightmarket.delivery.campaign import Contacts
 from nightmarket.delivery.holdout import HOLDOUT, SEND
-from tasks.files import storage
-
-PLAN = pa.schema(
-    [(name, pa.string()) for name in ("customer_id", "segment", "offer", "offer_kind", "channel")]
-    + [("day", pa.date32()), ("slot", pa.string())]
-    + [(name, pa.float32()) for name in ("probability", "expected_value", "cost", "expected_profit")]
-    + [("propensity", pa.float64()), ("arm", pa.string())]
-)
-ELIGIBLE = pa.schema([("customer_id", pa.string()), ("arm", pa.string()), ("propensity", pa.float64())])
+from tasks.files import catalogue
 
 
 @dataclass(frozen=True)
@@ -69,7 +60,7 @@ def write(folder: Path, plan: pd.DataFrame, ids: NDArray[Any], held: NDArray[np.
 
     ids, held  (E,)  customer_id, and who is kept back
     """
-    storage.write_table(pa.Table.from_pandas(plan, PLAN, preserve_index=False), folder / "plan.parquet")
+    catalogue.CONTACTS.at(folder).write(plan)
     arms = {"customer_id": ids.tolist(), "arm": np.where(held, HOLDOUT, SEND).tolist()}
     propensity = np.where(held, holdout, 1 - holdout)
-    storage.write_table(pa.table(arms | {"propensity": propensity}, schema=ELIGIBLE), folder / "eligible.parquet")
+    catalogue.ELIGIBLE.at(folder).write(arms | {"propensity": propensity})

@@ -5,16 +5,15 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from nightmarket.contracts import InputError
 from nightmarket.delivery.offers import Terms
 from nightmarket.response import Market
-from tasks.files import storage
+from tasks.files import catalogue
 
-OFFERS = storage.ARTIFACTS / "validate" / "clean" / "offers.parquet"
+OFFERS = catalogue.CLEAN_OFFERS.path
 LEVELS = ("department", "category", "type")
 Positive = Annotated[float, Field(gt=0)]
 
@@ -125,7 +124,7 @@ def _costs(names: list[str]) -> dict[str, float]:
     """offer_id → mean cost of one redemption, where there is one on file."""
     if not names or not OFFERS.exists():
         return {}
-    table = storage.read_table(OFFERS, columns=["offer_id", "cost"]).to_pandas()
+    table = catalogue.CLEAN_OFFERS.read(["offer_id", "cost"]).to_pandas()
     known = table[table["cost"].notna() & table["offer_id"].isin(names)]
     return {str(name): float(cost) for name, cost in known.groupby("offer_id")["cost"].mean().items()}
 
@@ -157,11 +156,10 @@ def _told(offer: OfferSettings | None) -> dict[str, Any]:
     return {name: value for name, value in terms.items() if value is not None}
 
 
-def products_of(offers: list[Terms], products: pd.DataFrame) -> pa.Table:
+def products_of(offers: list[Terms], products: pd.DataFrame) -> dict[str, Any]:
     """Which products each offer applies to: offer, product_id."""
     ids = products["product_id"].to_numpy()
     owner = np.repeat(np.arange(len(offers)), [offer.items.size for offer in offers])
     items = np.concatenate([offer.items for offer in offers]) if offers else np.zeros(0, np.int32)
     names = np.array([offer.name for offer in offers], object)
-    found = {"offer": names[owner].tolist(), "product_id": ids[items].tolist()}
-    return pa.table(found, schema=pa.schema([("offer", pa.string()), ("product_id", pa.string())]))
+    return {"offer": names[owner].tolist(), "product_id": ids[items].tolist()}

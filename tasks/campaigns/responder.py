@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from nightmarket.contracts.clock import local_day
 from nightmarket.response import Answers, Campaign, Contacts, CouponLines, Market, Offer, Record, Responder
-from tasks.files import storage
+from tasks.files import catalogue, storage
 from tasks.models import recommender
 
-CLEAN = storage.ARTIFACTS / "validate" / "clean"
+CLEAN = catalogue.CLEAN.path
 NEEDED = ("campaigns", "exposures", "responses")
 EPOCH = date(1970, 1, 1)
 log = logging.getLogger("nightmarket")
@@ -85,7 +85,7 @@ def load(folder: Path) -> Responder | None:
 
 
 def _offers(data: recommender.Prepared) -> dict[str, tuple[Offer, ...]]:
-    path = CLEAN / "offers.parquet"
+    path = catalogue.CLEAN_OFFERS.path
     if not path.exists():
         return {}
     table = storage.read_table(path, columns=["offer_id", "campaign_id", "product_id"]).to_pandas()
@@ -104,7 +104,7 @@ def _coupons(customer: dict[str, int], zone: str) -> CouponLines:
         "select customer_id, timestamp, basket_id, coupon from read_parquet(?) where coupon > 0 and kind = 'purchase'"
     )
     with duckdb.connect() as engine:
-        table = engine.execute(query, [str(CLEAN / "events.parquet")]).df()
+        table = engine.execute(query, [str(catalogue.CLEAN_EVENTS.path)]).df()
     code = table["customer_id"].map(customer)
     table = table[code.notna()].assign(customer=code.dropna().astype(np.int32))
     table = table.assign(day=_days(table["timestamp"], zone)).sort_values(["customer", "day"], kind="stable")

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from nightmarket.histories import Histories
 from tasks.campaigns import briefs
-from tasks.files import storage
+from tasks.files import catalogue, storage
 from tasks.models import recommender
 
 RECENT = 26
@@ -53,7 +53,7 @@ class Taste:
 
     def vectors(self) -> dict[str, NDArray[np.float32]]:
         """segment → mean text vector of what it bought of late, unit norm."""
-        texts = recommender.text_vectors(storage.CHAMPION / "finetune", self.data)
+        texts = recommender.text_vectors(catalogue.CHAMPION_FINETUNE.path, self.data)
         text_id = self.data.products["text_id"].to_numpy()
         found = {}
         for segment, members in self.segment.items():

@@ -12,9 +12,9 @@ from nightmarket.contracts import midnight
 from nightmarket.contracts.fusion import SOURCE, zones
 from nightmarket.delivery.timing import Preference, Slot, damping, slot_of_hour
 from nightmarket.histories import offsets
-from tasks.files import storage
+from tasks.files import catalogue, storage
 
-EVENTS = storage.ARTIFACTS / "validate" / "clean" / "events.parquet"
+EVENTS = catalogue.CLEAN_EVENTS.path
 HOURS = 24
 _SQL = """
 with local as (

@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from nightmarket.contracts import InputError
@@ -24,21 +23,11 @@ from nightmarket.copywriting.variety import distinct, self_bleu
 from nightmarket.copywriting.writers import Brief, TemplateWriter, Writer
 from nightmarket.copywriting.writers.prompt import as_data
 from tasks.campaigns.tastes import Taste
-from tasks.files import storage
+from tasks.files import catalogue
 from tasks.pipeline.settings import StageSettings
 
 KEY = "NIGHTMARKET_WRITER_KEY"
 """Environment variable with the key of the writer's server."""
-COPY = pa.schema(
-    [(name, pa.string()) for name in ("brief", "segment", "offer", "channel", "locale")]
-    + [("place", pa.int32())]
-    + [(name, pa.string()) for name in ("form", "text", "writer")]
-    + [("nearness", pa.float32())]
-)
-DECISIONS = pa.schema(
-    [("brief", pa.string()), ("writer", pa.string()), ("number", pa.int32()), ("fate", pa.string())]
-    + [(name, pa.string()) for name in ("form", "rule", "what")]
-)
 log = logging.getLogger("nightmarket")
 Wanted = tuple[Brief, str, str]
 """A brief, and the segment and offer that it is for."""
@@ -91,8 +80,8 @@ class Texts:
 
     def save(self, out: Path) -> None:
         """Write copy.parquet and decisions.parquet."""
-        storage.write_table(pa.Table.from_pylist(self.rows, COPY), out / "copy.parquet")
-        storage.write_table(pa.Table.from_pylist(_recorded(self.record), DECISIONS), out / "decisions.parquet")
+        catalogue.COPY.at(out).write(self.rows)
+        catalogue.COPY_DECISIONS.at(out).write(_recorded(self.record))
 
     def summary(self, manner: Manner, notes: Iterable[str] = ()) -> dict[str, Any]:
         """Counts, variety, the facts of each brief, and what could not be written."""
@@ -159,7 +148,7 @@ def _ordered(wanted: Sequence[Wanted], composed: list[Composed], taste: Taste, n
     if not any(one.messages for one in composed):
         return []
     texts = list(dict.fromkeys(whole(message) for one in composed for message in one.messages))
-    encoder = load_encoder(str(storage.CHAMPION / "finetune" / "encoder"), "auto")
+    encoder = load_encoder(str(catalogue.CHAMPION_ENCODER.path), "auto")
     vector = dict(zip(texts, encoder.encode(texts), strict=True))
     tastes = taste.vectors()
     rows = []

@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
 from tasks.files import storage
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RAW, CHAMPION, ARTIFACTS = storage.RAW, storage.CHAMPION, storage.ARTIFACTS
 TYPES = {
@@ -72,10 +75,14 @@ class Table(Artifact):
         """The rows; InputError where the file is missing or damaged."""
         return storage.read_table(self.path, columns)
 
-    def write(self, content: pa.Table | Mapping[str, Any] | list[dict[str, Any]]) -> None:
-        """Write a table, columns, or rows, with the catalogue's types in the catalogue's order."""
+    def write(self, content: "pa.Table | pd.DataFrame | Mapping[str, Any] | list[dict[str, Any]]") -> None:
+        """Write a table, a frame, columns, or rows, with the catalogue's types in the catalogue's order."""
         if isinstance(content, list):
             content = pa.Table.from_pylist(content, self.schema)
+        elif hasattr(content, "itertuples"):
+            schema = self.schema if self.columns else None
+            frame = content[schema.names] if schema else content
+            content = pa.Table.from_pandas(frame, schema, preserve_index=False).replace_schema_metadata(None)
         elif not isinstance(content, pa.Table):
             content = pa.table(dict(content), schema=self.schema)
         if self.columns and not content.schema.equals(self.schema):

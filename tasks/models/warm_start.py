@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nightmarket.contracts import InputError
-from tasks.files import storage
+from tasks.files import catalogue, storage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nightmarket.encoding.encoder import Encoder
     from nightmarket.retrieval.tower import Tower, TowerConfig
 
-FOLDER = storage.RAW / "warm"
+FOLDER = catalogue.WARM.path
 ABOUT = "start.json"
 _SAME = ("pooling", "max_length", "prompt", "query_prompt", "cut")  # of two encoders, beside their weights
 log = logging.getLogger("nightmarket")
@@ -39,9 +39,9 @@ def pin(folder: Path, *, wanted: bool) -> None:
             if not storage.CHAMPION.exists():
                 raise InputError("there was no champion when the snapshot was taken")
             manifest.verify(storage.CHAMPION)
-            receipt = storage.read_json(storage.CHAMPION / "receipt.json")
-            history = storage.read_json(storage.CHAMPION / "finetune" / "history.json")
-            shutil.copytree(storage.CHAMPION / "finetune", folder, dirs_exist_ok=True)
+            receipt = catalogue.CHAMPION_RECEIPT.read()
+            history = storage.read_json(catalogue.CHAMPION_FINETUNE.path / "history.json")
+            shutil.copytree(catalogue.CHAMPION_FINETUNE.path, folder, dirs_exist_ok=True)
             about = {"version": int(receipt["version"]), "run_id": receipt["run_id"], "fit_until": history["fit_until"]}
         except InputError as error:
             about["why"] = str(error)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from nightmarket.contracts import InputError
 from nightmarket.serving import set_environment
-from tasks.files import manifest, storage
+from tasks.files import catalogue, manifest, storage
 
-PAGE = storage.ARTIFACTS / "report" / "index.html"
+PAGE = catalogue.PAGE.path
 FOLDER = "report"
 MOST_BYTES = 3_000_000
 """A page is bounded; what is larger does not belong into a registry."""

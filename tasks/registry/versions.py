@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from nightmarket.contracts import InputError
-from tasks.files import storage
+from tasks.files import catalogue, storage
 
-FILE = storage.RAW / "versions.json"
+FILE = catalogue.VERSIONS.path
 log = logging.getLogger("nightmarket")
 
 
@@ -87,7 +87,7 @@ def main() -> int:
     from nightmarket.evaluation.experiments import Lift, ledger, trust
 
     try:
-        found = storage.read_json(storage.ARTIFACTS / "readout" / "readout.json")
+        found = catalogue.READOUT.read()
     except InputError as error:
         print(f"nightmarket: {error}", file=sys.stderr)
         return 2

@@ -9,13 +9,13 @@ import pyarrow.compute as pc
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 
 from tasks.campaigns import export
-from tasks.files import storage
+from tasks.files import catalogue, storage
 
 GROUPS = {"by_segment": "segment", "by_offer": "offer", "by_channel": "channel", "by_slot": "time slot"}
 LISTS = {"products": "The new products", "audiences": "Audiences by size, the likeliest customers first"}
 FIRST_LINES = 10
 FIRST_TEXTS = 12
-SEGMENTS = storage.ARTIFACTS / "segment" / "segments.json"
+SEGMENTS = catalogue.SEGMENT_PORTRAITS.path
 
 
 def facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:

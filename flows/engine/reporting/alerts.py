@@ -15,11 +15,11 @@ from prefect.artifacts import acreate_table_artifact
 from flows.engine.reporting import diary, webhook
 from flows.engine.reporting.outcome import Outcome
 from nightmarket.contracts import InputError
-from tasks.files import storage
+from tasks.files import catalogue, storage
 from tasks.pipeline import settings
 
-DRIFT = Path("artifacts/drift/drift.json")
-DECISION = storage.CHAMPION / "decision.json"
+DRIFT = catalogue.DRIFT.path
+DECISION = catalogue.CHAMPION_DECISION.path
 RETRAIN = "retrain/retrain"
 ONE_DAY = datetime.timedelta(days=1)
 NAMED = 3

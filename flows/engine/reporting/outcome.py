@@ -16,11 +16,11 @@ from prefect.states import Crashed, Failed
 from flows.engine.reporting import page, webhook
 from flows.engine.run.stage import StageError
 from nightmarket.contracts import InputError
-from tasks.files import storage
+from tasks.files import catalogue, storage
 from tasks.privacy import redaction
 
-METRICS = Path("artifacts/evaluate/metrics.json")
-REPORT = Path("artifacts/report/index.html")
+METRICS = catalogue.METRICS.path
+REPORT = catalogue.PAGE.path
 HEADLINE = "ndcg@10"
 OURS = "nightmarket"
 
