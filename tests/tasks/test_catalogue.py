@@ -34,7 +34,8 @@ def test_what_a_night_leaves_has_the_columns_of_the_catalogue(whole_night):
     for name, table in tables.items():
         assert table.read().schema.equals(table.schema), name
     read = {name: artifact.read() for name, artifact in there.items() if isinstance(artifact, Json)}
-    assert read["WINDOWS"]["test"] and read["METRICS"]["all"]
+    assert read["WINDOWS"]["test"]
+    assert read["METRICS"]["all"]
 
 
 def test_a_table_takes_rows_columns_and_frames_and_refuses_other_columns(tmp_path):
