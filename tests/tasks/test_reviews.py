@@ -11,16 +11,16 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from tasks import reviews
 from tasks.__main__ import main
+from tasks.files import catalogue
 
 OUT = Path("artifacts/reviews")
 TABLES = {
-    "reviews": reviews.REVIEW,
-    "aspects": reviews.ASPECT,
-    "products": reviews.PRODUCT,
-    "praise": reviews.PRAISE,
-    "baskets": reviews.BASKETS,
+    "reviews": catalogue.REVIEW_SENTIMENT.schema,
+    "aspects": catalogue.REVIEW_ASPECTS.schema,
+    "products": catalogue.REVIEWED_PRODUCTS.schema,
+    "praise": catalogue.PRAISE.schema,
+    "baskets": catalogue.BASKET_TOPICS.schema,
 }
 
 
