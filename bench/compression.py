@@ -31,7 +31,7 @@ from nightmarket.encoding.encoder import log_progress
 from nightmarket.evaluation import Interval, bootstrap, paired
 from nightmarket.histories import Window
 from nightmarket.retrieval.quality import TASKS, Judge
-from nightmarket.retrieval.search import Shelf, held_out, judged
+from nightmarket.retrieval.search import ItemsByText, held_out, quality_of
 from nightmarket.retrieval.search.index import similarity
 from tasks.models import recommender
 from tasks.shrink import SAMPLE, save
@@ -50,7 +50,7 @@ class Search:
         allowed = pd.read_parquet("artifacts/prepare/products.parquet")["recommendable"].to_numpy(bool)
         sold = np.bincount(pd.read_parquet("artifacts/prepare/purchases.parquet")["item"], minlength=len(products))
         self.asked = held_out(products, "type", dropped, allowed)
-        self.shelf = Shelf.of(self.asked.text_id, sold, len(self.asked.texts), allowed)
+        self.shelf = ItemsByText.of(self.asked.text_id, sold, len(self.asked.texts), allowed)
 
     def quality(self, encoder: Any, texts: list[str], vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """NDCG@10 per query; `vectors` are the encoder's of `texts`, whatever else is searched is encoded now."""
@@ -60,7 +60,7 @@ class Search:
         every = np.concatenate([vectors, encoder.encode(others, log_progress(log, "texts of the search"))])
         searched = every[[row[text] for text in self.asked.texts]]
         queries = encoder.encode(self.asked.queries, role="query")
-        return judged(lambda rows: similarity(queries[rows], searched), self.shelf, self.asked.relevant)["ndcg@10"]
+        return quality_of(lambda rows: similarity(queries[rows], searched), self.shelf, self.asked.relevant)["ndcg@10"]
 
 
 def students(teacher: Encoder, texts: list[str], vectors: NDArray, steps: int) -> Iterator[tuple[str, Any]]:

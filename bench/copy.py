@@ -33,7 +33,7 @@ from bench.guarding.blind_true import patterns, say, signature
 from bench.guarding.catalogue import draw_facts, names
 from bench.machine import machine
 from nightmarket.copywriting.composing import compose
-from nightmarket.copywriting.facts import CHANNELS, LIMITS, Facts, Form
+from nightmarket.copywriting.facts import CHANNELS, LIMITS, CopyFacts, Form
 from nightmarket.copywriting.guard import Lexicon
 from nightmarket.copywriting.phrases import vocabulary
 from nightmarket.copywriting.variety import distinct, self_bleu, tokens
@@ -45,7 +45,7 @@ LEARNT = 8
 log = logging.getLogger(__name__)
 
 
-Told = dict[str, Facts]
+Told = dict[str, CopyFacts]
 """What a writer is told of each brief, by its key."""
 STATED = ("amount", "code", "gift", "last day", "least spend", "percentage")
 """Terms that every text has to state: what is said of a wrong one is false."""
@@ -93,7 +93,7 @@ def misinformed(briefs: Sequence[Brief], seed: int) -> Told:
     return facts
 
 
-def free_text(facts: Facts, form: Form, draw: Random) -> str:
+def free_text(facts: CopyFacts, form: Form, draw: Random) -> str:
     """A sentence of `bench.guarding.blind_true` in this form; "" where none fits."""
     plain = "new" if facts.product.is_new else "plain"
     need = signature(facts) if facts.offer is not None else plain
@@ -258,7 +258,7 @@ def measured(
 ) -> dict[str, dict[str, Any]]:
     """Figures by writer."""
     from nightmarket.copywriting.writers.local import LocalWriter
-    from nightmarket.copywriting.writers.server import Server, ServerWriter
+    from nightmarket.copywriting.writers.server import ServerSettings, ServerWriter
 
     briefs = made_briefs(num_briefs, seed)
     rows = {}
@@ -273,11 +273,11 @@ def measured(
             path = small_model(folder, few, known, num, seed)
             rows["transformers"] = figures(LocalWriter(path, seed), few, known, num, seed)
         if url:
-            writer = ServerWriter(Server(url, name), seed)
+            writer = ServerWriter(ServerSettings(url, name), seed)
             rows["openai"] = figures(writer, briefs, None, num, seed)
         else:
             address = stack.enter_context(local_server(known))
-            writer = ServerWriter(Server(address, "local", per_minute=10**9), seed)
+            writer = ServerWriter(ServerSettings(address, "local", per_minute=10**9), seed)
             rows["openai"] = figures(writer, briefs, known, num, seed)
     return rows
 

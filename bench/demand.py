@@ -87,7 +87,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|---|---|")
     for back in range(args.windows):
         part = history.until(history.units.shape[1] - 4 * back)
-        judged = demand.judge(part, SEED)
+        judged = demand.evaluate(part, SEED)
         if judged is None:
             break
         end = monday(part.last_week).isoformat()

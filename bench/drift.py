@@ -27,10 +27,9 @@ from scipy.stats import chi2
 
 from bench.machine import machine
 from nightmarket.drift import predictions
-from nightmarket.drift.nights import MIN_NIGHTS, REFERENCE_DAYS, WEEK, Nights, nights
+from nightmarket.drift.daily import vectors
+from nightmarket.drift.nights import MIN_NIGHTS, REFERENCE_DAYS, WEEK, Nights, max_t, nights
 from nightmarket.drift.summaries import Summary, comparable, every_distance
-from nightmarket.drift.texts import vectors
-from nightmarket.drift.verdict import judge
 from tasks import drift as stage
 from tasks.files import storage
 
@@ -59,7 +58,7 @@ class Judged:
         """(column, kind) of what drifted on the night whose last full day is `stop` - 1."""
         past = np.flatnonzero(self.stops <= stop - WEEK - GAP)
         tonight = np.flatnonzero(self.stops == stop)
-        verdict = judge(self.values[:, np.append(past, tonight)], self.alpha if alpha is None else alpha)
+        verdict = max_t(self.values[:, np.append(past, tonight)], self.alpha if alpha is None else alpha)
         return [(self.names[row][0].name, self.names[row][0].kind) for row in np.flatnonzero(verdict.drifted)]
 
 

@@ -20,10 +20,10 @@ from scipy.stats import chi2, norm
 from bench.machine import machine
 from nightmarket.contracts import InputError
 from nightmarket.evaluation.experiments import (
+    ControlOutcome,
     Covariate,
     Experiment,
     Metric,
-    Outcome,
     Rule,
     compare,
     power,
@@ -31,7 +31,7 @@ from nightmarket.evaluation.experiments import (
     sequence,
 )
 from nightmarket.evaluation.experiments.effects import MIN_CUSTOMERS, MIN_NONZERO
-from nightmarket.evaluation.experiments.sample_ratio import LEVEL
+from nightmarket.evaluation.experiments.readout import LEVEL
 
 LOOKS = 100
 ALPHA = 0.05
@@ -209,7 +209,7 @@ def main() -> None:
         one = found[name] = scene()
         shares = [f"{one[key]:.1%}" for key in ("sequence", "fixed_once", "fixed_peeked", "share_of_customers")]
         print(f"| {name} | {' | '.join(shares)} |", flush=True)
-    response, rise = Outcome(0.05, proportion=True), 0.005
+    response, rise = ControlOutcome(0.05, proportion=True), 0.005
     told = {
         "tests": num,
         "looks": LOOKS,

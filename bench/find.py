@@ -27,9 +27,8 @@ from numpy.typing import NDArray
 from bench.machine import machine
 from nightmarket.encoding import PACKAGED
 from nightmarket.evaluation import bootstrap, paired
-from nightmarket.retrieval.search import Questions, Shelf, held_out, judged
-from nightmarket.retrieval.search.fusion import fused
-from nightmarket.retrieval.search.index import similarity
+from nightmarket.retrieval.search import ItemsByText, Questions, held_out, quality_of
+from nightmarket.retrieval.search.index import fused, similarity
 from nightmarket.retrieval.search.lexical import BM25, pieces, whole
 
 SEED = 17
@@ -116,8 +115,10 @@ def main() -> None:
     vectors = {name: encoded(where, name, texts, queries, args.keep) for name, where in named.items()}
     results: dict[tuple[str, str], dict[str, dict[str, NDArray]]] = {}
     for case, one in asked.items():
-        shelf = Shelf.of(one.text_id, sold, len(one.texts), allowed)
-        results[case] = {name: judged(scores, shelf, one.relevant) for name, scores in methods(one, vectors).items()}
+        shelf = ItemsByText.of(one.text_id, sold, len(one.texts), allowed)
+        results[case] = {
+            name: quality_of(scores, shelf, one.relevant) for name, scores in methods(one, vectors).items()
+        }
     names = list(next(iter(results.values())))
     choice = {
         name: float(np.mean([np.nanmean(results[case][name][HEADLINE][asked[case].chosen_on]) for case in asked]))

@@ -24,10 +24,10 @@ from bench.guarding.faults import KINDS, draw_true, plant
 from bench.guarding.true_texts import Message
 from bench.machine import machine
 from nightmarket.copywriting.composing import compose
-from nightmarket.copywriting.facts import CHANNELS, Facts, Locale
+from nightmarket.copywriting.facts import CHANNELS, CopyFacts, Locale
 from nightmarket.copywriting.guard import Lexicon, message_violations
 from nightmarket.copywriting.phrases import vocabulary
-from nightmarket.copywriting.writers.brief import Brief
+from nightmarket.copywriting.writers.prompt import Brief
 from nightmarket.copywriting.writers.template import TemplateWriter
 
 LOCALES: tuple[Locale, ...] = ("en", "zh")
@@ -40,7 +40,7 @@ class Case:
 
     kind: str
     fault: str
-    facts: Facts
+    facts: CopyFacts
     texts: Message
 
     @property

@@ -20,7 +20,7 @@ import pandas as pd
 
 from bench.machine import machine
 from nightmarket.delivery.policies import Rates, Softmax, choose, learn, mixed
-from nightmarket.evaluation.offpolicy import Log, Verdict, evaluate
+from nightmarket.evaluation.offpolicy import Log, PolicyEvaluation, evaluate
 from nightmarket.evaluation.offpolicy.diagnostics import propensity_test
 
 NUM_ACTIONS, NUM_FEATURES = 10, 5
@@ -174,7 +174,7 @@ def open_bandit_log(path: Path) -> Log:
     )
 
 
-def open_bandit_verdicts(log: Log, seed: int) -> dict[str, Verdict]:
+def open_bandit_verdicts(log: Log, seed: int) -> dict[str, PolicyEvaluation]:
     """Policies learned on one half and judged on the other: softmaxes of three kinds, the item with the best rate, and
     what a careless analyst would do, the items that were clicked in the very rows that judge."""
     learning, judging = log.halves(seed)
@@ -195,7 +195,7 @@ def open_bandit_verdicts(log: Log, seed: int) -> dict[str, Verdict]:
     return found
 
 
-def overfitted(log: Log, seed: int) -> dict[str, Verdict]:
+def overfitted(log: Log, seed: int) -> dict[str, PolicyEvaluation]:
     """Policies made from all clicks of the log, judged on the same rows and declared as fixed beforehand."""
     rates = Rates.empty(1, log.num_actions).updated(np.zeros(len(log), np.int64), log.action, log.reward)
     clicked, share = rates.clicks[0] > 0, rates.clicks[0] / np.maximum(rates.tries[0], 1)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from bench.machine import machine
 from nightmarket.encoding import lookup, text_hashes
-from nightmarket.response import Record, Rows, coupons, models, rows
+from nightmarket.response import CampaignRows, Records, coupons, models, rows
 from nightmarket.response.evaluation import figures, mean_figure, ndcg
 from nightmarket.response.features import campaign_rows
 from nightmarket.response.responder import (
@@ -57,7 +57,7 @@ def item_vectors(data: recommender.Prepared, path: Path) -> NDArray[np.float32]:
     return found.astype(np.float32)
 
 
-def calibrated(log_odds: Chances, parts: Sequence[Rows]) -> Chances:
+def calibrated(log_odds: Chances, parts: Sequence[CampaignRows]) -> Chances:
     """Each campaign's log-odds as probabilities, by the campaigns that ended before it began."""
     found = {}
     for part in parts:
@@ -67,24 +67,24 @@ def calibrated(log_odds: Chances, parts: Sequence[Rows]) -> Chances:
     return found
 
 
-def with_text(record: Record, part: Rows) -> Rows:
+def with_text(record: Records, part: CampaignRows) -> CampaignRows:
     """The same rows with the features of text that the record's vectors allow."""
     market = record.on(part.campaign.start_day)
     names, values = campaign_rows(market, part.campaign, part.customer)
     return replace(part, names=names, values=values)
 
 
-def past_rate(parts: Sequence[Rows]) -> Chances:
+def past_rate(parts: Sequence[CampaignRows]) -> Chances:
     """Baseline: the share of campaigns that a customer answered, shrunk."""
     column = parts[0].names.index("answer_rate")
     rate = {part.campaign.campaign_id: np.clip(part.values[:, column], 0.005, 0.995) for part in parts}
     return {name: np.log(value / (1 - value)).astype(np.float64) for name, value in rate.items()}
 
 
-def network(parts: Sequence[Rows], vectors: NDArray[np.float32] | None) -> Chances:
+def network(parts: Sequence[CampaignRows], vectors: NDArray[np.float32] | None) -> Chances:
     """Text + behaviour + context: two layers over all features and the mean text vector of the products on offer."""
 
-    def inputs(part: Rows) -> NDArray[np.float32]:
+    def inputs(part: CampaignRows) -> NDArray[np.float32]:
         if vectors is None:
             return part.values
         items = part.campaign.items
@@ -134,7 +134,7 @@ def _trained(values: NDArray[np.float32], label: NDArray[np.bool_]) -> Callable:
     return log_odds
 
 
-def judged(chances: Chances, parts: Sequence[Rows], num: int = 300) -> dict[str, Any]:
+def judged(chances: Chances, parts: Sequence[CampaignRows], num: int = 300) -> dict[str, Any]:
     """Metrics over the campaigns `parts`, and how well each customer's campaigns are ordered."""
     probability_ = np.concatenate([chances[part.campaign.campaign_id] for part in parts])
     label, customer = (np.concatenate([getattr(part, name) for part in parts]) for name in ("label", "customer"))
@@ -154,7 +154,7 @@ def recommended(chance: NDArray, label: NDArray, customer: NDArray) -> dict[str,
     return mean_figure(np.array(values), np.array(owners, np.int32), SEED)
 
 
-def offer_orders(parts: Sequence[Rows], asked: Sequence[Rows]) -> dict[str, dict[str, float]]:
+def offer_orders(parts: Sequence[CampaignRows], asked: Sequence[CampaignRows]) -> dict[str, dict[str, float]]:
     """NDCG@5 of the offers of each campaign in `asked`, for customers who responded."""
     place = {name: coupons.NAMES.index(name) for name in ("items", "kinds", "buyers")}
     orders: dict[str, list[NDArray]] = {"trees": [], **{f"own {name}": [] for name in place}}
@@ -175,7 +175,7 @@ def line(name: str, found: dict[str, Any]) -> str:
     return f"| {name} | " + " | ".join(cells) + f" | {order['value']:.3f} [{order['low']:.3f}, {order['high']:.3f}] |"
 
 
-def head(title: str, parts: Sequence[Rows]) -> None:
+def head(title: str, parts: Sequence[CampaignRows]) -> None:
     """The head of a table."""
     pairs, yes = sum(part.label.size for part in parts), sum(int(part.label.sum()) for part in parts)
     print(
@@ -198,7 +198,7 @@ def main() -> None:
     }
     vectors = {"": None} | {f" + {name}": item_vectors(data, path) for name, path in texts.items() if path.exists()}
     raw: dict[str, Chances] = {}
-    plain: list[Rows] = []
+    plain: list[CampaignRows] = []
     for suffix, known in vectors.items():
         record = responder.record(data, known)
         if not suffix:

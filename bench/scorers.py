@@ -29,7 +29,7 @@ from nightmarket.evaluation import bootstrap, paired, rank_metrics
 from nightmarket.ranking import Budget, CandidateSet
 from nightmarket.ranking.baseline_lists import baselines
 from nightmarket.ranking.lists import mask_entries, top_items
-from nightmarket.retrieval.scorers import SCORERS, Material, config_of, fit
+from nightmarket.retrieval.scorers import SCORERS, ScorerData, config_of, fit
 from tasks.files import storage
 from tasks.models import recommender
 
@@ -71,7 +71,7 @@ def measure(end: str, name: str, changed: dict[str, Any]) -> tuple[Lists, dict[s
     window = window_before(end, data.histories)
     vectors = storage.read_tensors(storage.ARTIFACTS / "embed" / "vectors.safetensors")["vectors"].astype(np.float32)
     text_id = data.products["text_id"].to_numpy(np.int32)
-    material = Material(data.histories, vectors, text_id, data.catalogue.recommendable)
+    material = ScorerData(data.histories, vectors, text_id, data.catalogue.recommendable)
     clock = [(time.perf_counter(), time.process_time())]
     scorer = fit(name, material, window["fit_until"], config_of(name, **changed), SEED)
     clock.append((time.perf_counter(), time.process_time()))

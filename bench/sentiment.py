@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from bench.machine import machine
 from nightmarket.evaluation import bootstrap, paired
 from nightmarket.evaluation.calibration import calibration_figures
-from nightmarket.reviews.cleaning import normalised
-from nightmarket.reviews.sentiment import fit, grams
+from nightmarket.reviews.documents import normalised
+from nightmarket.reviews.sentiment import fit, kinds
 from nightmarket.reviews.sentiment.choosing import BASELINE, candidates
 
 HELD_OUT = 0.2
@@ -60,7 +60,7 @@ def split(positive: Bools, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int
 
 def near_copies(texts: Texts) -> sp.coo_matrix:
     """Pairs of rows that are near copies, each once (row < column)."""
-    counts = grams.counts([text.lower() for text in normalised(list(texts))], 5)
+    counts = kinds.counts([text.lower() for text in normalised(list(texts))], 5)
     counts.data[:] = 1
     texts_with = np.bincount(counts.indices, minlength=counts.shape[1])
     # A 5-gram of a near copy is rare; frequent columns would only make the product dense.

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from bench.machine import machine
-from nightmarket.evaluation.uplift import Effect, Estimate, campaigns_of, case, observational, randomised
+from nightmarket.evaluation.uplift import Effect, Estimate, campaigns_of, case, observational, randomized
 from tasks.files import storage
 from tasks.models.recommender import PREPARED, Prepared, prepared
 
@@ -55,7 +55,7 @@ def simulated(replications: int, seed: int) -> dict[str, dict[str, float]]:
     for number in range(replications):
         covariates, _, outcome, _, _ = world(seed + number, 0.0, 1.0)
         drawn = np.random.default_rng([seed, number]).random(outcome.size) < 0.3
-        lots.append(randomised(covariates, drawn, 0.3, outcome + EFFECT * drawn, NAMES, number))
+        lots.append(randomized(covariates, drawn, 0.3, outcome + EFFECT * drawn, NAMES, number))
     found["effect, drawn by lot"] = _summary(lots, EFFECT)
     return found
 

@@ -36,7 +36,7 @@ class Reproduced:
 
     version: int
     commit: str
-    verdict: comparison.Verdict
+    verdict: comparison.Reproduction
     seconds: dict[str, float]
 
     @property

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from nightmarket.copywriting.composing import Decision, compose
+from nightmarket.copywriting.composing import GuardDecision, compose
 from nightmarket.copywriting.guard import Lexicon
 from nightmarket.copywriting.writers import Brief, Writer
 from tasks.campaigns import briefs, writing
@@ -72,7 +72,7 @@ def run(settings: Settings) -> None:
 
 def _of_customers(
     planned: briefs.Planned, shop: briefs.Shop, taste: Taste, lexicon: Lexicon, writer: Writer, seed: int
-) -> tuple[list[dict[str, Any]], list[Decision]]:
+) -> tuple[list[dict[str, Any]], list[GuardDecision]]:
     """One message for each contact that is sent, about the product of its offer that the customer bought most often."""
     offers = {offer["name"]: offer for offer in planned.summary["offers"]}
     sent = planned.rows[planned.rows["arm"] == "send"]

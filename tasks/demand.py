@@ -15,7 +15,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from nightmarket import demand
-from nightmarket.demand import Judged, Weekly
+from nightmarket.demand import Evaluation, Weekly
 from nightmarket.histories import Histories, monday
 from tasks.files import catalogue
 from tasks.pipeline.declaration import Stage
@@ -50,7 +50,7 @@ def run(settings: Settings) -> None:
     history = demand.weekly(lines, code, list(names), last_week)
     weeks = history.units.shape[1]
     log.info("demand: %s product types, %s complete weeks", f"{len(history.kinds):,}", weeks)
-    judged = demand.judge(history, settings.seed)
+    judged = demand.evaluate(history, settings.seed)
     metrics: dict[str, Any] = {"last_complete_week": monday(history.last_week).isoformat()}
     if judged is None:
         metrics["forecast"] = {"reason": f"{weeks} complete weeks; a forecast that can be judged needs 7"}
@@ -64,8 +64,8 @@ def run(settings: Settings) -> None:
     catalogue.DEMAND_METRICS.write(metrics)
 
 
-def _forecast(history: Weekly, judged: Judged) -> pa.Table:
-    units, bounds = demand.foretell(history, judged)
+def _forecast(history: Weekly, judged: Evaluation) -> pa.Table:
+    units, bounds = demand.forecast_units(history, judged)
     ahead = judged.horizon
     weeks = [monday(history.last_week + 1 + h) for h in range(ahead)]
     columns = {"units": units} | bounds

@@ -19,12 +19,11 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import Field
 
-from nightmarket.contracts.fusion import SOURCE
-from nightmarket.drift import daily, predictions, texts
+from nightmarket.contracts.sources import SOURCE
+from nightmarket.drift import daily, predictions
 from nightmarket.drift.changes import changes, moved, sentence
-from nightmarket.drift.nights import REFERENCE_DAYS, WEEK, Nights, nights
+from nightmarket.drift.nights import REFERENCE_DAYS, WEEK, Nights, max_t, nights
 from nightmarket.drift.summaries import Summary, comparable, every_distance
-from nightmarket.drift.verdict import judge
 from nightmarket.encoding import lookup, text_hashes
 from nightmarket.histories import local_days, monday, offsets
 from tasks.files import catalogue
@@ -116,7 +115,7 @@ def run(settings: Settings) -> None:
         engine.disconnect()
     when = nights(span.days, span.trained, span.gap)
     names, distance = every_distance(summaries, when)
-    verdict = judge(comparable(names, distance), settings.alpha if when.testable else 0.0)
+    verdict = max_t(comparable(names, distance), settings.alpha if when.testable else 0.0)
     lists = _predictions(receipt, settings)
     columns = [*lists["columns"], *changes(names, distance, verdict, when, span.first)]
     content = {
@@ -233,7 +232,7 @@ def _of_texts(inside: ir.Table, new: ir.Table, span: Span, seed: int) -> Iterato
         sentence = rows.group_by(["day", "text_id"]).agg(num=rows.count()).order_by(["day", "text_id"]).to_pandas()
         sentence = sentence[sentence["day"].between(*span.all)]
         day, text = sentence["day"].to_numpy(np.int64) - span.first, sentence["text_id"].to_numpy(np.int64)
-        yield from _there(texts.vectors(name, text, day, sentence["num"].to_numpy(), vectors, span.days, seed))
+        yield from _there(daily.vectors(name, text, day, sentence["num"].to_numpy(), vectors, span.days, seed))
 
 
 def _predictions(receipt: dict[str, Any], settings: Settings) -> dict[str, Any]:

@@ -113,10 +113,10 @@ def run(settings: Settings) -> None:
 
 def _scorer(name: str, data: recommender.Prepared, candidate_set: CandidateSet, settings: Settings) -> Lists:
     """The lists of a scoring scorer, fitted at the test window's origin."""
-    from nightmarket.retrieval.scorers import Material, config_of, fit
+    from nightmarket.retrieval.scorers import ScorerData, config_of, fit
 
     steps = {} if settings.scorer_steps is None else {"max_steps": settings.scorer_steps}
-    material = Material(
+    material = ScorerData(
         candidate_set.statistics.histories,
         recommender.text_vectors(FINETUNE, data).astype(np.float32),
         data.products["text_id"].to_numpy(np.int32),

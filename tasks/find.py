@@ -21,7 +21,7 @@ from pydantic import Field
 
 from nightmarket.contracts import InputError
 from nightmarket.encoding import lookup, text_hashes
-from nightmarket.retrieval.search import Filters, Hit, Index, Method, Shelf
+from nightmarket.retrieval.search import Filters, Hit, Index, ItemsByText, Method
 from tasks.campaigns import export
 from tasks.files import manifest, storage
 from tasks.pipeline.settings import StageSettings
@@ -109,7 +109,7 @@ def answer(home: Path, given: Settings, root: Path | None = None) -> Answer:
     allowed = filters.allowed(products, last_sold, int(week.max()))
     texts = storage.read_table(prepared / "texts.parquet", ["text"])["text"].to_pylist()
     sold = np.bincount(item, minlength=len(products))
-    shelf = Shelf.of(products["text_id"].to_numpy(), sold, len(texts), allowed)
+    shelf = ItemsByText.of(products["text_id"].to_numpy(), sold, len(texts), allowed)
     vectors, asked = (None, None) if given.method == "words" else _meaning(root, texts, given.query)
     hits = Index.of(texts, vectors).find(given.query, asked, shelf, given.num, given.method)
     found = _answer(hits, products, texts, sold)

@@ -20,8 +20,7 @@ from pydantic import Field
 
 from nightmarket.contracts import InputError
 from nightmarket.delivery import launches
-from nightmarket.delivery.campaign import Channel, Goal, Options, Outlook, Plan, Rules, plan
-from nightmarket.delivery.holdout import kept_back
+from nightmarket.delivery.campaign import CampaignPlan, Channel, Goal, Options, Outlook, Rules, kept_back, plan
 from nightmarket.delivery.summary import summarise
 from nightmarket.delivery.timing import Slot, slots
 from nightmarket.ranking import Batch, CandidateSet, Ranker
@@ -192,11 +191,11 @@ def _shop(given: Settings, found: Newcomers) -> Shop:
 
 def _planned(
     shop: Shop, chance: Doubles, some: NDArray[np.int64], held: NDArray[np.bool_]
-) -> tuple[Plan, str | None, list[str]]:
+) -> tuple[CampaignPlan, str | None, list[str]]:
     """The plan, why it is empty, and what else there is to say."""
     reason = _reason(shop, some)
     if reason is not None:
-        return Plan.empty(), reason, []
+        return CampaignPlan.empty(), reason, []
     zone = shop.found.data.windows["time_zone"]
     timing, notes = slot_factors(shop.customers, zone, shop.start, shop.slots, shop.plan.slot_effect)
     worth = np.broadcast_to(shop.found.price * shop.plan.margin, chance.shape).astype(np.float32)

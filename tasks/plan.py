@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from nightmarket.contracts import InputError
-from nightmarket.delivery.campaign import Channel, Goal, Options, Outlook, Plan, Rules, plan
-from nightmarket.delivery.holdout import kept_back
-from nightmarket.delivery.offers import Terms, redemption_values
+from nightmarket.delivery.campaign import CampaignPlan, Channel, Goal, Options, Outlook, Rules, kept_back, plan
+from nightmarket.delivery.offers import OfferTerms, redemption_values
 from nightmarket.delivery.summary import summarise, words
 from nightmarket.delivery.timing import Slot, slots
 from nightmarket.response import Campaign, Market, Offer, Responder
@@ -131,7 +130,7 @@ def run(settings: Settings) -> None:
     terms = named or offers.past(market, scene.kind, settings.max_offers, settings.assumed_discount)
     answer = responder.load(RESPOND)
     reason = _reason(scene, terms, eligible, answer is not None)
-    found = Plan.empty()
+    found = CampaignPlan.empty()
     if answer is not None and reason is None:
         log.info("plan: %s eligible customers, %d offers", f"{eligible.size:,}", len(terms))
         found = plan(_options(scene, terms, rules, answer), eligible, held)
@@ -154,7 +153,7 @@ def _kind(settings: Settings, market: Market) -> str:
     return settings.kind or min(kinds, key=lambda kind: (-kinds[kind], kind), default="")
 
 
-def _reason(scene: Scene, terms: list[Terms], eligible: NDArray[np.int64], fitted: bool) -> str | None:
+def _reason(scene: Scene, terms: list[OfferTerms], eligible: NDArray[np.int64], fitted: bool) -> str | None:
     """Why nothing can be sent at all; None where something may be."""
     if not fitted:
         return str(catalogue.RESPONDER.read()["reason"])
@@ -167,7 +166,7 @@ def _reason(scene: Scene, terms: list[Terms], eligible: NDArray[np.int64], fitte
     return "the budget is 0" if scene.settings.budget == 0 else None
 
 
-def _options(scene: Scene, terms: list[Terms], rules: Rules, answer: Responder) -> Options:
+def _options(scene: Scene, terms: list[OfferTerms], rules: Rules, answer: Responder) -> Options:
     """What every offer on every channel in every slot promises."""
     settings, market = scene.settings, scene.market
     first = market.day
@@ -185,7 +184,12 @@ def _options(scene: Scene, terms: list[Terms], rules: Rules, answer: Responder) 
 
 
 def _write(
-    scene: Scene, terms: list[Terms], found: Plan, ids: NDArray, held: NDArray[np.bool_], reason: str | None
+    scene: Scene,
+    terms: list[OfferTerms],
+    found: CampaignPlan,
+    ids: NDArray,
+    held: NDArray[np.bool_],
+    reason: str | None,
 ) -> None:
     """The four files."""
     settings = scene.settings
@@ -224,7 +228,7 @@ def _write(
     log.info("plan: %s", summary["words"])
 
 
-def _notes(terms: list[Terms], settings: Settings) -> Sequence[str]:
+def _notes(terms: list[OfferTerms], settings: Settings) -> Sequence[str]:
     """What the figures rest on."""
     notes = ["No response is on file by channel or hour, so channels differ in cost and capacity alone."]
     if any(offer.kind == "coupon" and offer.cost is None for offer in terms) and not settings.offers:

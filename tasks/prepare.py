@@ -15,7 +15,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from nightmarket.contracts import InputError
-from nightmarket.contracts.fusion import SOURCE, zones
+from nightmarket.contracts.sources import SOURCE, zones
 from nightmarket.histories import (
     NEVER,
     last_complete_week,

@@ -138,7 +138,7 @@ class Exam:
     """
 
     def __init__(self) -> None:
-        from nightmarket.retrieval.search.held_out import held_out
+        from nightmarket.retrieval.search.quality import held_out
         from tasks.models.shop import Shop
 
         self.shop = Shop()

@@ -26,7 +26,7 @@ from tasks.pipeline.settings import StageSettings
 if TYPE_CHECKING:
     import pandas as pd
 
-    from nightmarket.evaluation.offpolicy import Verdict
+    from nightmarket.evaluation.offpolicy import PolicyEvaluation
 
 CLEAN = catalogue.CLEAN.path
 PREPARED = catalogue.PREPARE.path
@@ -140,7 +140,7 @@ def _experiments(
                 known_until=known_until,
                 outcome_days=settings.outcome_days,
                 planned=settings.planned_customers,
-                plan=experiment_cases.Plan(plan.control, plan.shares, plan.customers),
+                plan=experiment_cases.ExperimentPlan(plan.control, plan.shares, plan.customers),
             )
             levels = attributes.reindex(one.customers)
             segments = {by: levels[by].to_numpy(object) for by in levels}
@@ -234,7 +234,7 @@ def _off_policy(settings: Settings, tables: dict[str, "pd.DataFrame"]) -> list[d
     return found
 
 
-def _judged(verdict: "Verdict") -> dict[str, Any]:
+def _judged(verdict: "PolicyEvaluation") -> dict[str, Any]:
     """A verdict without the weights of single rows; figures only where they were not refused."""
     said = {"verdict": verdict.verdict, "words": verdict.words, "logging": verdict.logging.value}
     if verdict.refusals:

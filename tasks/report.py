@@ -18,7 +18,7 @@ import yaml
 from nightmarket.contracts import InputError
 from nightmarket.evaluation.calibration import reliability
 from nightmarket.reporting import Night, Person, Pick, Purchase, choose, graph, render, shelf
-from nightmarket.reporting.people import KINDS
+from nightmarket.reporting.night import KINDS
 from tasks.files import catalogue, storage
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings

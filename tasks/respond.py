@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from nightmarket.response import Responder, Rows, rows
+from nightmarket.response import CampaignRows, Responder, rows
 from nightmarket.response.drivers import contributions, shares, summary
 from nightmarket.response.evaluation import figures, mean_figure, ndcg
 from nightmarket.response.responder import (
@@ -84,7 +84,9 @@ def _empty(reason: str) -> None:
     catalogue.RESPONSE_PREDICTIONS.write_empty()
 
 
-def _judge(settings: Settings, parts: Sequence[Rows], tests: Sequence[Rows], log_odds: dict[str, Any]) -> None:
+def _judge(
+    settings: Settings, parts: Sequence[CampaignRows], tests: Sequence[CampaignRows], log_odds: dict[str, Any]
+) -> None:
     """metrics.json and predictions.parquet: every test campaign by a model of the campaigns before it."""
     if not tests:
         reason = "no finished campaign began after three others with responses had ended: nothing to judge on"
@@ -139,7 +141,7 @@ def _judge(settings: Settings, parts: Sequence[Rows], tests: Sequence[Rows], log
         log.info("respond: on campaigns %s: %s", ", ".join(chances), ", ".join(told))
 
 
-def _drivers(fitted: Responder, parts: Sequence[Rows]) -> dict[str, Any]:
+def _drivers(fitted: Responder, parts: Sequence[CampaignRows]) -> dict[str, Any]:
     """What sets likely responders apart, over the test campaigns and in each of them."""
     found = contributions(fitted.model, fitted.names, np.concatenate([part.values for part in parts]))
     owner = np.repeat(np.arange(len(parts)), [part.label.size for part in parts])

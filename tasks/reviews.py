@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from nightmarket.histories import Histories, offsets
-from nightmarket.reviews import aspects, cleaning, documents, overview, praise, sentiment
+from nightmarket.reviews import aspects, documents, overview, praise, sentiment
 from tasks.files import catalogue
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
@@ -126,7 +126,7 @@ def read_reviews(time_zone: str) -> pd.DataFrame | None:
     labels = sentiment.labels(rows["rating"].to_numpy(np.float64, na_value=np.nan))
     seconds = table["timestamp"].cast(pa.int64()).to_numpy() // 1_000_000
     rows = rows.assign(review=np.arange(len(rows)), rated=labels.rated, praise=labels.positive, day=0)
-    rows["text"] = cleaning.normalised(rows["text"].fillna("").tolist())
+    rows["text"] = documents.normalised(rows["text"].fillna("").tolist())
     if len(rows):
         steps = np.array(offsets(time_zone, *(pd.Timestamp(int(s), unit="s") for s in (min(seconds), max(seconds)))))
         shift = steps[np.maximum(np.searchsorted(steps[:, 0], seconds, side="right") - 1, 0), 1]

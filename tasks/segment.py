@@ -20,11 +20,11 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from nightmarket import segments
-from nightmarket.contracts.fusion import SOURCE, zones
 from nightmarket.contracts.privacy import MIN_GROUP
-from nightmarket.evaluation.shares import clustered
+from nightmarket.contracts.sources import SOURCE, zones
+from nightmarket.evaluation.intervals import clustered
 from nightmarket.histories import Histories, offsets
-from nightmarket.segments import OTHER, Grouping, Shelf, Visits, Worth, naming, partition
+from nightmarket.segments import OTHER, Assortment, Grouping, Visits, Worth, naming, partition
 from tasks.files import catalogue, storage
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
@@ -145,7 +145,7 @@ def _write_customers(customers: pd.DataFrame, features: pd.DataFrame, found: Gro
 def _write_empty(customers: pd.DataFrame, windows: dict[str, Any], reason: str) -> None:
     """No groups, and why."""
     log.info("segment: %s", reason)
-    space, classifier = segments.Space((), (), (), (), ()), segments.Classifier(np.zeros((0, 0)), np.zeros(0))
+    space, classifier = segments.FeatureSpace((), (), (), (), ()), segments.Classifier(np.zeros((0, 0)), np.zeros(0))
     nobody = Grouping(space, np.zeros((0, 0)), np.zeros((0, 0)), np.zeros(0, object), np.zeros(0), [])
     _write_customers(customers, pd.DataFrame(index=pd.RangeIndex(0)), nobody, np.zeros(0))
     catalogue.SEGMENT_ASSIGNER.write(segments.Assigner(space, (), classifier, classifier).to_json())
@@ -173,7 +173,7 @@ def _portraits(
     features: pd.DataFrame,
     lines: Histories,
     seen: Visits,
-    shelf: Shelf,
+    shelf: Assortment,
     value: Worth | None,
     pairs: pd.DataFrame,
     reviews: "Reviews",
@@ -274,7 +274,7 @@ def _reached(customers: pd.DataFrame, first_day: int, today: int) -> tuple[pd.Da
 
 
 def _week_before(
-    found: Grouping, features: pd.DataFrame, recent: Histories, seen: Visits, shelf: Shelf, seed: int
+    found: Grouping, features: pd.DataFrame, recent: Histories, seen: Visits, shelf: Assortment, seed: int
 ) -> dict[str, float]:
     """The same number of groups, made from what was known a week ago, beside tonight's."""
     day = int(recent.day.max()) - 7

@@ -25,11 +25,19 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from nightmarket.contracts import ATTRIBUTE_PREFIX, TABLES, InputError, Table, arrow_schema, local_day, midnight
-from nightmarket.contracts.folding import Block, fold, judged_frame
-from nightmarket.contracts.fusion import SOURCE, with_source
+from nightmarket.contracts.folding import Block, distinct_frame, fold
+from nightmarket.contracts.refusals import Positions, Refusals, find, sort_out
+from nightmarket.contracts.sources import (
+    SOURCE,
+    account,
+    called,
+    check_arrived,
+    check_volume,
+    files,
+    sources,
+    with_source,
+)
 from nightmarket.contracts.suites import COPY, REPEAT, suite
-from nightmarket.contracts.verdicts import Positions, Verdict, find, sort_out
-from nightmarket.contracts.volumes import account, called, check_arrived, check_volume, files, sources
 from tasks.files import catalogue, manifest
 from tasks.files.storage import RAW, swap, write_json
 from tasks.files.streams import batches, writer
@@ -111,13 +119,13 @@ class Judge:
         self.known: dict[str, pa.Array] = {}
         self.last_event: dict[str, datetime] = {}
 
-    def __call__(self, table: Table) -> Verdict:
+    def __call__(self, table: Table) -> Refusals:
         """Raises InputError for a broken table."""
         path = RAW / f"{table.name}.parquet"
         arrived = self.about["tables"][table.name]
         parts = arrived.get("sources", {})
         rows = {source: parts[source]["rows"] for source in sources(self.about) if source in parts}
-        verdict = Verdict(table, arrived["rows"], sources=rows, files=files(self.about, table.name))
+        verdict = Refusals(table, arrived["rows"], sources=rows, files=files(self.about, table.name))
         schema = _schema(path, table)
         content = self._suite(table, schema)
         if not verdict.num_rows:
@@ -125,7 +133,7 @@ class Judge:
         repeats = _repeats(path, table, schema.names)
         broken: list[set[str]] = []
         for block in fold(_counted(batches(path), verdict), table):
-            frame = judged_frame(block, table, self.known, {name: len(rows) > 0 for name, rows in repeats.items()})
+            frame = distinct_frame(block, table, self.known, {name: len(rows) > 0 for name, rows in repeats.items()})
             outcomes = self.expectations.judge(content, frame)
             broken.append({meta["reason"] for meta, holds, _ in outcomes if not holds and meta["scope"] == "table"})
             self._collect(verdict, outcomes, block, repeats)
@@ -148,7 +156,7 @@ class Judge:
             hint = "bring its rows" if table.needed else "bring its rows, or leave it out"
             raise InputError(f"{called(self.about, table.name)} is empty (0 rows before {self.about['as_of']}); {hint}")
 
-    def _collect(self, verdict: Verdict, outcomes: list[Any], block: Block, repeats: dict[str, Positions]) -> None:
+    def _collect(self, verdict: Refusals, outcomes: list[Any], block: Block, repeats: dict[str, Positions]) -> None:
         """Find the rows behind the refused values of one block."""
         wanted: dict[str, tuple[str, pa.Array]] = {}
         for meta, holds, rows in outcomes:
@@ -167,7 +175,7 @@ class Judge:
             for reason, rows in find(batches(path), verdict.table, block, wanted).items():
                 verdict.refuse(reason, rows)
 
-    def remember(self, verdict: Verdict) -> None:
+    def remember(self, verdict: Refusals) -> None:
         """Keep the ids that other tables may refer to: those of rows that stay."""
         for name in {column.refers_to for other in TABLES for column in other.columns if column.refers_to}:
             table, _, column = name.partition(".")
@@ -197,7 +205,7 @@ class Judge:
         return {one["name"]: one for one in self.about.get("sources", ())} or {"": self.about}
 
 
-def _counted(chunks: Iterator[pa.RecordBatch], verdict: Verdict) -> Iterator[pa.RecordBatch]:
+def _counted(chunks: Iterator[pa.RecordBatch], verdict: Refusals) -> Iterator[pa.RecordBatch]:
     """The same chunks, with a line every few seconds."""
     rows, told = 0, time.perf_counter()
     for chunk in chunks:
@@ -255,7 +263,7 @@ def _repeats(path: Path, table: Table, columns: list[str]) -> dict[str, Position
     return {COPY: rows[copy], REPEAT: rows[~copy]}
 
 
-def _write(about: dict[str, Any], verdicts: list[Verdict], judge: Judge) -> None:
+def _write(about: dict[str, Any], verdicts: list[Refusals], judge: Judge) -> None:
     """Write everything beside artifacts/validate, then put it there."""
     fresh = OUT.with_name(f".{OUT.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
@@ -273,7 +281,7 @@ def _write(about: dict[str, Any], verdicts: list[Verdict], judge: Judge) -> None
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _sort_out(verdict: Verdict, folder: Path) -> None:
+def _sort_out(verdict: Refusals, folder: Path) -> None:
     """Write a table's clean rows and, where there are any, those set aside; a spotless table is copied as it is."""
     source = RAW / f"{verdict.table.name}.parquet"
     clean, quarantine = (folder / place / source.name for place in ("clean", "quarantine"))
@@ -293,7 +301,7 @@ def _sort_out(verdict: Verdict, folder: Path) -> None:
                 writers[path].write_batch(rows)
 
 
-def _report(about: dict[str, Any], verdicts: list[Verdict], judge: Judge) -> dict[str, Any]:
+def _report(about: dict[str, Any], verdicts: list[Refusals], judge: Judge) -> dict[str, Any]:
     report = {
         "as_of": about["as_of"],
         "tables": {verdict.table.name: account(about, verdict) for verdict in verdicts},

@@ -26,9 +26,9 @@ import mlflow.store.model_registry.sqlalchemy_store  # noqa: E402
 import mlflow.store.tracking.sqlalchemy_store  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402
 
-from nightmarket.serving import package, plots, registry  # noqa: E402
+from nightmarket.serving import figures, package, registry  # noqa: E402
 
-IMPORTED = (lightgbm, matplotlib.pyplot, package, plots, registry)
+IMPORTED = (lightgbm, matplotlib.pyplot, package, figures, registry)
 
 CALLS = (
     "create_model_version",

@@ -12,7 +12,7 @@ from bench.guarding.blind_inside import inside
 from bench.guarding.blind_last import last
 from bench.guarding.blind_true import SETS, draw_blind
 from bench.guarding.faults import draw_true
-from nightmarket.copywriting.facts import Facts, Locale
+from nightmarket.copywriting.facts import CopyFacts, Locale
 from nightmarket.copywriting.guard import Lexicon, message_violations
 
 SEED = 61
@@ -49,7 +49,7 @@ def measure(lexicon: Lexicon, times: int, show: int = 0, seed: int = SEED) -> di
     reasons: Counter[str] = Counter()
     missed: list[str] = []
 
-    def judge(kind: str, pattern: str, facts: Facts, texts: dict, *, is_true: bool) -> bool:  # type: ignore[type-arg]
+    def judge(kind: str, pattern: str, facts: CopyFacts, texts: dict, *, is_true: bool) -> bool:  # type: ignore[type-arg]
         found = [one for violations in message_violations(texts, facts, lexicon).values() for one in violations]
         right = bool(found) != is_true
         held = held_out(pattern)

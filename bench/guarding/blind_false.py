@@ -12,7 +12,7 @@ from random import Random
 from bench.guarding.blind_true import draw_blind, say, signature
 from bench.guarding.catalogue import CODES, GIFTS, products
 from bench.guarding.true_texts import Drawn, Message, chinese_day, english_day
-from nightmarket.copywriting.facts import LIMITS, Facts, Form, Locale
+from nightmarket.copywriting.facts import LIMITS, CopyFacts, Form, Locale
 
 EN: dict[str, tuple[str, ...]] = {
     "price": (
@@ -128,7 +128,7 @@ ZH: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 SENTENCES: dict[Locale, dict[str, tuple[str, ...]]] = {"en": EN, "zh": ZH}
-Planted = tuple[str, Facts, Message, str]
+Planted = tuple[str, CopyFacts, Message, str]
 
 
 def invented(locale: Locale, carriers: list[Drawn], times: int, seed: int) -> list[Planted]:
@@ -157,7 +157,7 @@ def misstated(locale: Locale, times: int, seed: int) -> list[Planted]:
     return found
 
 
-def changed(facts: Facts, draw: Random) -> dict[str, Facts]:
+def changed(facts: CopyFacts, draw: Random) -> dict[str, CopyFacts]:
     """The facts with one term changed each, by what it is."""
     offer = facts.offer
     assert offer is not None
@@ -186,7 +186,7 @@ def changed(facts: Facts, draw: Random) -> dict[str, Facts]:
     return {kind: one for kind, one in found.items() if signature(one) == signature(facts)}
 
 
-def _wrong(facts: Facts, draw: Random) -> dict[str, str]:
+def _wrong(facts: CopyFacts, draw: Random) -> dict[str, str]:
     offer, english = facts.offer, facts.locale == "en"
     assert offer is not None
     own = {offer.percent, offer.amount, offer.threshold, facts.product.price, offer.start.day, offer.end.day}
@@ -199,13 +199,13 @@ def _wrong(facts: Facts, draw: Random) -> dict[str, str]:
     return {"w": str(number), "m": money, "d": told, "g": gift, "k": facts.product.category, "o": other.name}
 
 
-def _alike(name: str, facts: Facts) -> bool:
+def _alike(name: str, facts: CopyFacts) -> bool:
     known = " ".join(facts.names)
     words = name.lower().split() if facts.locale == "en" else [name[at : at + 2] for at in range(len(name) - 1)]
     return any(word in known.lower() for word in words)
 
 
-def _after(texts: Message, sentence: str, facts: Facts) -> Message:
+def _after(texts: Message, sentence: str, facts: CopyFacts) -> Message:
     form = list(texts)[-1]
     text = texts[form].rstrip() + (" " if facts.locale == "en" else "") + sentence
     if len(text) <= LIMITS[form]:

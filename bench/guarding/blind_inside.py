@@ -4,7 +4,7 @@
 from random import Random
 
 from bench.guarding.blind_true import facts_for, fields
-from nightmarket.copywriting.facts import Facts, Locale
+from nightmarket.copywriting.facts import CopyFacts, Locale
 
 PATTERNS: dict[Locale, tuple[str, ...]] = {
     "en": (
@@ -27,7 +27,7 @@ PATTERNS: dict[Locale, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def inside(locale: Locale, times: int, seed: int) -> list[tuple[str, Facts, str]]:
+def inside(locale: Locale, times: int, seed: int) -> list[tuple[str, CopyFacts, str]]:
     """(pattern, facts, text), every pattern `times` times."""
     found = []
     for pattern in PATTERNS[locale]:

@@ -4,7 +4,7 @@
 from random import Random
 
 from bench.guarding.blind_true import facts_for, fields
-from nightmarket.copywriting.facts import Facts, Locale
+from nightmarket.copywriting.facts import CopyFacts, Locale
 
 FALSE: dict[Locale, tuple[str, ...]] = {
     "en": (
@@ -35,7 +35,7 @@ TRUE: dict[Locale, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def last(locale: Locale, times: int, seed: int) -> list[tuple[bool, str, Facts, str]]:
+def last(locale: Locale, times: int, seed: int) -> list[tuple[bool, str, CopyFacts, str]]:
     """(whether it is true, pattern, facts, text), every pattern `times` times."""
     found = []
     for is_true, patterns in ((True, TRUE[locale]), (False, FALSE[locale])):

@@ -20,7 +20,7 @@ from bench.guarding.true_texts import (
     english_day,
     money,
 )
-from nightmarket.copywriting.facts import LIMITS, Facts, Form, Locale
+from nightmarket.copywriting.facts import LIMITS, CopyFacts, Form, Locale
 
 EN: dict[str, tuple[str, ...]] = {
     "percent": (
@@ -176,7 +176,7 @@ def patterns(locale: Locale) -> list[tuple[str, int]]:
     return [(need, at) for need, found in SETS[locale].items() for at in range(len(found))]
 
 
-def facts_for(need: str, locale: Locale, draw: Random) -> Facts:
+def facts_for(need: str, locale: Locale, draw: Random) -> CopyFacts:
     """Made-up facts that a pattern can be said of."""
     if need in ("plain", "new"):
         facts = draw_facts(locale, draw, offer=False)
@@ -191,7 +191,7 @@ def facts_for(need: str, locale: Locale, draw: Random) -> Facts:
     return replace(facts, reason=reason)
 
 
-def signature(facts: Facts) -> str:
+def signature(facts: CopyFacts) -> str:
     """Which patterns an offer takes."""
     offer = facts.offer
     assert offer is not None
@@ -202,7 +202,7 @@ def signature(facts: Facts) -> str:
     return "spend" if offer.threshold else ("percent" if offer.percent else "amount")
 
 
-def say(facts: Facts, need: str, at: int, wording: str) -> Message:
+def say(facts: CopyFacts, need: str, at: int, wording: str) -> Message:
     """A pattern's text in the shortest form that holds it; an e-mail gets a plain subject."""
     english = facts.locale == "en"
     text = SETS[facts.locale][need][at].format(**fields(facts, wording))
@@ -215,7 +215,7 @@ def say(facts: Facts, need: str, at: int, wording: str) -> Message:
     return {"subject": f"News from {facts.shop}" if english else f"{facts.shop}的来信", "body": text}
 
 
-def fields(facts: Facts, wording: str) -> dict[str, str]:
+def fields(facts: CopyFacts, wording: str) -> dict[str, str]:
     """What a pattern is filled with."""
     draw, product, offer = Random(wording), facts.product, facts.offer
     english = facts.locale == "en"
@@ -239,7 +239,7 @@ def fields(facts: Facts, wording: str) -> dict[str, str]:
     return slots
 
 
-def _benefit(facts: Facts, draw: Random) -> tuple[str, str, str]:
+def _benefit(facts: CopyFacts, draw: Random) -> tuple[str, str, str]:
     offer = facts.offer
     if offer is None or offer.gift is not None:
         return "", "", ""

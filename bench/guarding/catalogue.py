@@ -4,7 +4,7 @@
 from datetime import date, timedelta
 from random import Random
 
-from nightmarket.copywriting.facts import Facts, Kind, Locale, Offer, Product
+from nightmarket.copywriting.facts import CopyFacts, CopyOffer, Kind, Locale, Product
 
 EN_BRANDS = (
     "Larkfield", "Bluefin", "Harrow & Pine", "Tavisham", "Ostrava Mills", "Café Lumen", "Wrenhouse", "Pebbleby",
@@ -114,7 +114,7 @@ def names() -> list[str]:
     return sorted({name for product in both for name in (product.name, product.brand, product.category)})
 
 
-def draw_facts(locale: Locale, draw: Random, *, offer: bool = True) -> Facts:
+def draw_facts(locale: Locale, draw: Random, *, offer: bool = True) -> CopyFacts:
     """Facts of one product, with an offer of three to thirty days in 2024 or 2025."""
     found = draw.choice(products(locale))
     price = draw.choice((draw.randint(3, 300) - 0.01, draw.randint(3, 300) + 0.5, float(draw.randint(3, 300))))
@@ -135,8 +135,8 @@ def draw_facts(locale: Locale, draw: Random, *, offer: bool = True) -> Facts:
         if kind == "threshold" or (kind in ("gift", "coupon") and draw.random() < 0.4):
             threshold = float(draw.choice((40, 45, 49, 60, 75, 99, 100, 120, 199, 300)))
         code = draw.choice(CODES) if kind == "coupon" else None
-        terms = Offer(kind, scope, start, end, percent, amount, threshold, gift, code)
-    return Facts(locale, draw.choice(SHOPS[locale]), currency, product, terms)
+        terms = CopyOffer(kind, scope, start, end, percent, amount, threshold, gift, code)
+    return CopyFacts(locale, draw.choice(SHOPS[locale]), currency, product, terms)
 
 
 def _days(draw: Random) -> tuple[date, date]:

@@ -10,7 +10,7 @@ from random import Random
 from bench.guarding.catalogue import products
 from bench.guarding.faults import draw_true
 from bench.guarding.true_texts import Message
-from nightmarket.copywriting.facts import LIMITS, Facts, Form, Locale
+from nightmarket.copywriting.facts import LIMITS, CopyFacts, Form, Locale
 
 PRAISED = {
     "en": ("freshness", "taste", "softness", "sound", "fit", "scent", "crunch", "texture"),
@@ -40,7 +40,7 @@ FALSE = {
         "人人都夸{p}。", "{p}五星好评。", "{p}比谁都{a}。", "没有谁比{p}更{a}。",
     ),
 }  # fmt: skip
-Case = tuple[str, Facts, Message]
+Case = tuple[str, CopyFacts, Message]
 
 
 def cases(locale: Locale, times: int, seed: int) -> tuple[list[Case], list[Case]]:

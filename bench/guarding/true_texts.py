@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from random import Random
 
-from nightmarket.copywriting.facts import LIMITS, Facts, Form, Offer
+from nightmarket.copywriting.facts import LIMITS, CopyFacts, CopyOffer, Form
 
 MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
@@ -76,7 +76,7 @@ class Drawn:
     frame  which frame it came from
     """
 
-    facts: Facts
+    facts: CopyFacts
     texts: Message
     frame: int
     wording: str
@@ -89,7 +89,7 @@ def frames(locale: str, *, offer: bool) -> tuple[str, ...]:
     return ZH_OFFERS if offer else ZH_PLAIN
 
 
-def write(facts: Facts, frame: int, wording: str, drop: str = "") -> Message:
+def write(facts: CopyFacts, frame: int, wording: str, drop: str = "") -> Message:
     """The message of a frame: SMS, push or banner where it fits, else an e-mail; `drop` leaves a condition out."""
     slots = slots_of(facts, wording, drop)
     text = _tidy(frames(facts.locale, offer=facts.offer is not None)[frame].format(**slots), facts.locale)
@@ -106,7 +106,7 @@ def write(facts: Facts, frame: int, wording: str, drop: str = "") -> Message:
     return {"subject": subject.rstrip("。."), "body": text}
 
 
-def slots_of(facts: Facts, wording: str, drop: str = "") -> dict[str, str]:
+def slots_of(facts: CopyFacts, wording: str, drop: str = "") -> dict[str, str]:
     """Every slot of a frame in one wording."""
     draw, product, offer = Random(wording), facts.product, facts.offer
     english = facts.locale == "en"
@@ -134,7 +134,7 @@ def slots_of(facts: Facts, wording: str, drop: str = "") -> dict[str, str]:
     return slots | {"b": noun, "v": order, "u": until, "U": sentence, "c": clause, "C": own}
 
 
-def money(value: float, facts: Facts, draw: Random) -> str:
+def money(value: float, facts: CopyFacts, draw: Random) -> str:
     """An amount in one of the manners of its language."""
     whole = int(value) if value == int(value) else None
     plain = str(whole) if whole is not None else f"{value:.2f}"
@@ -163,7 +163,7 @@ def chinese_number(value: int) -> str:
     return f"{HAN[value // 100]}百{last}"
 
 
-def _english_benefit(offer: Offer, facts: Facts, draw: Random, drop: str) -> tuple[str, str]:
+def _english_benefit(offer: CopyOffer, facts: CopyFacts, draw: Random, drop: str) -> tuple[str, str]:
     scope = offer.scope
     tail = ""
     if offer.threshold is not None and drop != "threshold":
@@ -193,7 +193,7 @@ def _english_benefit(offer: Offer, facts: Facts, draw: Random, drop: str) -> tup
     return draw.choice(nouns) + tail, draw.choice(orders) + tail
 
 
-def _chinese_benefit(offer: Offer, facts: Facts, draw: Random, drop: str) -> tuple[str, str]:
+def _chinese_benefit(offer: CopyOffer, facts: CopyFacts, draw: Random, drop: str) -> tuple[str, str]:
     scope, head = offer.scope, ""
     spend = ""
     if offer.threshold is not None and drop != "threshold":
@@ -220,7 +220,7 @@ def _chinese_benefit(offer: Offer, facts: Facts, draw: Random, drop: str) -> tup
     return text, text
 
 
-def _english_days(offer: Offer, draw: Random) -> tuple[str, str]:
+def _english_days(offer: CopyOffer, draw: Random) -> tuple[str, str]:
     end, start = english_day(offer.end, draw), english_day(offer.start, draw, weekday=False)
     until = draw.choice((f"until {end}", f"through {end}", f"till {end}", f"from {start} to {end}", f"until {end}",
                          f"between {start} and {end}"))  # fmt: skip
@@ -242,7 +242,7 @@ def english_day(day: date, draw: Random, *, weekday: bool = True, name: str = ""
     return text
 
 
-def _chinese_days(offer: Offer, draw: Random) -> tuple[str, str]:
+def _chinese_days(offer: CopyOffer, draw: Random) -> tuple[str, str]:
     end, start = chinese_day(offer.end, draw), chinese_day(offer.start, draw, weekday=False)
     until = draw.choice((f"截至{end}", f"{start}至{end}", f"有效期至{end}", f"{start}到{end}", f"活动到{end}"))
     sentence = draw.choice(

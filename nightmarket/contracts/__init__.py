@@ -1,9 +1,17 @@
 """The data contract: tables that cross a stage, and the error for input that breaks it."""
 
 from nightmarket.contracts.clock import local_day, local_to_utc, midnight, naive_utc
-from nightmarket.contracts.errors import InputError, NoRoomError
-from nightmarket.contracts.schema import ATTRIBUTE_PREFIX, arrow_schema, arrow_type
-from nightmarket.contracts.tables import BY_NAME, TABLES, Column, Table
+from nightmarket.contracts.tables import (
+    ATTRIBUTE_PREFIX,
+    BY_NAME,
+    TABLES,
+    Column,
+    InputError,
+    NoRoomError,
+    Table,
+    arrow_schema,
+    arrow_type,
+)
 
 __all__ = [
     "ATTRIBUTE_PREFIX",

@@ -55,7 +55,7 @@ def looked_at(batch: pa.RecordBatch, table: Table) -> dict[str, pa.Array]:
     return columns
 
 
-def judged_frame(block: Block, table: Table, known: dict[str, pa.Array], repeats: dict[str, bool]) -> pd.DataFrame:
+def distinct_frame(block: Block, table: Table, known: dict[str, pa.Array], repeats: dict[str, bool]) -> pd.DataFrame:
     """One column per contract column and facet, each distinct value at least once.
 
     known    "table.column" → values that a reference may take
@@ -66,9 +66,9 @@ def judged_frame(block: Block, table: Table, known: dict[str, pa.Array], repeats
     columns = dict(block.values)
     for column in table.columns:
         if column.refers_to:
-            found = pc.is_in(columns[column.name], value_set=known[column.refers_to])
+            holds = pc.is_in(columns[column.name], value_set=known[column.refers_to])
             missing = columns[column.name].is_null()
-            columns[reference(column)] = pc.if_else(missing, pa.scalar(None, pa.bool_()), found)
+            columns[reference(column)] = pc.if_else(missing, pa.scalar(None, pa.bool_()), holds)
     between = span(table)
     if between:
         columns[between.name] = columns.pop(between.name)

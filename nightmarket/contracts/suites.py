@@ -36,7 +36,7 @@ COPIED = "an exact copy of an earlier row"
 
 
 @dataclass(frozen=True)
-class Span:
+class TimeSpan:
     """Facet of a table with a first and a last moment: their distance, which must not be negative."""
 
     start: str
@@ -53,10 +53,10 @@ def reference(column: Column) -> str:
     return f"{column.name} is in {column.refers_to.partition('.')[0]}"
 
 
-def span(table: Table) -> Span | None:
+def span(table: Table) -> TimeSpan | None:
     """The span of a table that has both `start` and `end`."""
     names = {column.name for column in table.columns}
-    return Span("start", "end") if {"start", "end"} <= names else None
+    return TimeSpan("start", "end") if {"start", "end"} <= names else None
 
 
 def facets(table: Table) -> list[str]:

@@ -1,4 +1,4 @@
-"""The tables that a retailer brings: columns, types, units, meaning.
+"""The data contract: every table's columns, their Arrow types, and the error for input that breaks it.
 
 Everything that speaks about these tables (the snapshot's mapping, Great Expectations suites, documentation, the error
 a user sees) is derived from here.
@@ -6,6 +6,20 @@ a user sees) is derived from here.
 
 from dataclasses import dataclass
 from typing import Literal
+
+import pyarrow as pa
+
+
+class InputError(ValueError):
+    """A mistake in data or settings that its owner can mend.
+
+    The message is one line: what is wrong, how many, where first, what to do. It never quotes a customer's data.
+    """
+
+
+class NoRoomError(InputError):
+    """The disk is full."""
+
 
 Kind = Literal["id", "text", "number", "count", "time", "date", "category"]
 """How a column is stored. id, text, category: string; number: float64; count: int64; time: timestamp[us] in UTC
@@ -186,3 +200,27 @@ PROMOTIONS = Table(
 
 TABLES = (CUSTOMERS, PRODUCTS, EVENTS, CAMPAIGNS, OFFERS, EXPOSURES, RESPONSES, REVIEWS, PROMOTIONS)
 BY_NAME = {table.name: table for table in TABLES}
+
+
+TYPES: dict[str, pa.DataType] = {
+    "id": pa.string(),
+    "text": pa.string(),
+    "category": pa.string(),
+    "number": pa.float64(),
+    "count": pa.int64(),
+    "time": pa.timestamp("us"),
+    "date": pa.date32(),
+}
+
+ATTRIBUTE_PREFIX = "attr_"
+
+
+def arrow_type(column: Column) -> pa.DataType:
+    """How the column is stored."""
+    return TYPES[column.kind]
+
+
+def arrow_schema(table: Table, attributes: tuple[str, ...] = ()) -> pa.Schema:
+    """The table as it lies in a snapshot: every contract column in its order, then attributes as text."""
+    fields = [pa.field(column.name, arrow_type(column)) for column in table.columns]
+    return pa.schema(fields + [pa.field(name, pa.string()) for name in attributes])

@@ -8,6 +8,15 @@ from typing import Literal
 
 from nightmarket.copywriting.orders import ORDERS
 
+
+@dataclass(frozen=True)
+class Violation:
+    """A rule that a text breaks, and what in it; `what` quotes the text, never a customer's data."""
+
+    rule: str
+    what: str
+
+
 Locale = Literal["en", "zh"]
 Form = Literal["push", "sms", "subject", "body", "banner"]
 Angle = Literal["saving", "quality", "routine", "plain"]
@@ -44,7 +53,7 @@ class Product:
 
 
 @dataclass(frozen=True)
-class Offer:
+class CopyOffer:
     """The terms of an offer; a term that is None is not known, and no text may state one.
 
     scope      what it applies to, as people call it
@@ -67,7 +76,7 @@ class Offer:
 
 
 @dataclass(frozen=True)
-class Facts:
+class CopyFacts:
     """All that a writer is told.
 
     currency    ISO code
@@ -82,7 +91,7 @@ class Facts:
     shop: str
     currency: str
     product: Product
-    offer: Offer | None = None
+    offer: CopyOffer | None = None
     reason: str = ""
     praise: tuple[str, ...] = ()
     angle: Angle = "plain"
@@ -91,10 +100,10 @@ class Facts:
 
     def __post_init__(self) -> None:
         offer, product = self.offer, self.product
-        found = [product.name, product.brand, product.category, self.shop, self.reason, *self.praise]
+        texts = [product.name, product.brand, product.category, self.shop, self.reason, *self.praise]
         if offer is not None:
-            found += [offer.scope, offer.gift or "", offer.code or ""]
-        names = {folded(name) for name in found if name and name.strip()}
+            texts += [offer.scope, offer.gift or "", offer.code or ""]
+        names = {folded(name) for name in texts if name and name.strip()}
         object.__setattr__(self, "names", tuple(sorted(names, key=lambda name: (-len(name), name))))
 
     @property

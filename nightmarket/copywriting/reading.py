@@ -218,13 +218,13 @@ def _role(before: str, after: str) -> Role:
     return role
 
 
-def _day(found: dict[str, str | None], before: str, after: str) -> Day:
-    month = found.get("m1") or found.get("m2") or found.get("m") or ""
-    day = found.get("d1") or found.get("d2") or found.get("d") or ""
+def _day(groups: dict[str, str | None], before: str, after: str) -> Day:
+    month = groups.get("m1") or groups.get("m2") or groups.get("m") or ""
+    day = groups.get("d1") or groups.get("d2") or groups.get("d") or ""
     number = MONTHS.index(month[:3].lower()) + 1 if month[:3].lower() in MONTHS else int(_number(month))
     named = _WEEKDAY_BEFORE.search(before[-12:]) or _WEEKDAY_AFTER.search(after)
     role = _day_role(before[-40:], after[:12])
-    return Day(int(found.get("y") or 0), number, int(_number(day)), _weekday_number(named[1]) if named else -1, role)
+    return Day(int(groups.get("y") or 0), number, int(_number(day)), _weekday_number(named[1]) if named else -1, role)
 
 
 def _day_role(before: str, after: str) -> str:

@@ -50,12 +50,12 @@ def _grams(words: Sequence[str], n: int) -> list[tuple[str, ...]]:
 
 def _two_highest(counts: list[list[Counter[tuple[str, ...]]]], n: int) -> dict[tuple[str, ...], list[tuple[int, int]]]:
     """Per n-gram the two texts that hold most of it: all that is needed to leave one text out."""
-    found: dict[tuple[str, ...], list[tuple[int, int]]] = {}
+    highest: dict[tuple[str, ...], list[tuple[int, int]]] = {}
     for place, own in enumerate(counts):
         for gram, num in own[n].items():
-            best = [*found.get(gram, []), (num, place)]
-            found[gram] = sorted(best, key=lambda one: (-one[0], one[1]))[:2]
-    return found
+            best = [*highest.get(gram, []), (num, place)]
+            highest[gram] = sorted(best, key=lambda pair: (-pair[0], pair[1]))[:2]
+    return highest
 
 
 def _best(highest: list[tuple[int, int]], place: int) -> int:

@@ -4,6 +4,7 @@ Shapes: C customers, E of them eligible, O offers, H channels, S slots, N rows o
 x slot.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
@@ -13,8 +14,24 @@ from numpy.typing import NDArray
 
 from nightmarket.contracts.arrays import Bools, Float32s, Int64s
 from nightmarket.delivery.allocation import Certificate, allocate, at_prices
-from nightmarket.delivery.days import room, schedule
 from nightmarket.delivery.problem import NOTHING, Block, Problem, Rows
+from nightmarket.delivery.timing import room, schedule
+
+SEND, HOLDOUT = "send", "holdout"
+
+
+def kept_back(customer_ids: Sequence[str], plan: str, share: float, key: bytes = b"") -> Bools:
+    """(C,) true for about `share` of the customers: the same ones on every run of the plan of that name, and for any
+    other name an independent draw.
+
+    A keyed BLAKE2b of plan and customer, read as a number in [0, 1), lies below the share; so a larger share keeps back
+    everyone that a smaller one did. `key` is up to 64 bytes; without it whoever knows an id can work out its arm.
+    """
+    bound = int(share * 2**64)
+    prefix = plan.encode() + b"\x00"
+    hashes = (hashlib.blake2b(prefix + name.encode(), digest_size=8, key=key).digest() for name in customer_ids)
+    return np.fromiter((int.from_bytes(digest, "big") < bound for digest in hashes), bool, count=len(customer_ids))
+
 
 Goal = Literal["profit", "responses"]
 
@@ -66,7 +83,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Contacts:
+class ContactRows:
     """Rows of a plan.
 
     customer, offer, channel, slot (N,)  codes
@@ -91,26 +108,28 @@ class Contacts:
         """(N,) value net of cost, currency."""
         return self.value - self.cost
 
-    def where(self, mask: NDArray) -> "Contacts":
+    def where(self, mask: NDArray) -> "ContactRows":
         """The rows where the mask (N,) is true, or the rows of an index."""
-        return Contacts(*(getattr(self, field.name)[mask] for field in fields(self)))
+        return ContactRows(*(getattr(self, field.name)[mask] for field in fields(self)))
 
     def __len__(self) -> int:
         return int(self.customer.size)
 
 
 @dataclass(frozen=True)
-class Plan:
+class CampaignPlan:
     """contacts: sorted by customer, then day."""
 
-    contacts: Contacts
+    contacts: ContactRows
     certificate: Certificate
 
     @classmethod
-    def empty(cls) -> "Plan":
+    def empty(cls) -> "CampaignPlan":
         """Nobody is sent anything, and nothing could have been earned."""
         none, ints = np.zeros(0, np.float32), np.zeros(0, np.int64)
-        return cls(Contacts(ints, ints, ints, ints, ints, np.zeros(0, bool), none, none, none), Certificate(0.0, 0.0))
+        return cls(
+            ContactRows(ints, ints, ints, ints, ints, np.zeros(0, bool), none, none, none), Certificate(0.0, 0.0)
+        )
 
 
 @dataclass(frozen=True)
@@ -135,7 +154,7 @@ class Options:
     def terms(self, customer: NDArray, option: Int64s) -> tuple[Float32s, Float32s, Float32s]:
         """Probability, expected value and cost of options for customers; shapes broadcast."""
         offer, channel, slot = self.split(option)
-        contact = np.array([one.cost for one in self.channels], np.float32)[channel]
+        contact = np.array([way.cost for way in self.channels], np.float32)[channel]
         chance = self.outlook.chance[customer, offer] * self.outlook.timing[customer, slot]
         return (
             chance,
@@ -148,7 +167,7 @@ class Options:
         num_offers, num_channels, num_slots = self.shape
         every = np.arange(num_offers * num_channels * num_slots)
         offer, channel, slot = self.split(every)
-        limited = [(h, s) for h, one in enumerate(self.channels) if one.capacity is not None for s in range(num_slots)]
+        limited = [(h, s) for h, way in enumerate(self.channels) if way.capacity is not None for s in range(num_slots)]
         uses = np.array([(channel == h) & (slot == s) for h, s in limited], bool).reshape(len(limited), every.size)
         daily = np.array([self.channels[h].capacity for h, _ in limited], np.float64)
         left = [
@@ -170,21 +189,21 @@ class Options:
 
         return block
 
-    def contacts(self, customers: Int64s, picks: NDArray[np.int16], sent: bool) -> Contacts:
+    def contacts(self, customers: Int64s, picks: NDArray[np.int16], sent: bool) -> ContactRows:
         """The rows of picks (E, K), the most profitable first, all on day 0 so far."""
         row, k = np.nonzero(picks != NOTHING)
         option = picks[row, k].astype(np.int64)
         customer = customers[row]
         chance, value, cost = self.terms(customer, option)
         nothing = np.zeros(row.size, np.int64)
-        found = Contacts(customer, *self.split(option), nothing, np.full(row.size, sent), chance, value, cost)
-        return found.where(np.argsort(-found.profit, kind="stable"))
+        rows = ContactRows(customer, *self.split(option), nothing, np.full(row.size, sent), chance, value, cost)
+        return rows.where(np.argsort(-rows.profit, kind="stable"))
 
-    def dated(self, contacts: Contacts) -> Contacts:
+    def dated(self, contacts: ContactRows) -> ContactRows:
         """The rows with their days, without those for which no day is left. Customers kept back use no capacity."""
         num_slots = self.shape[2]
         held = not contacts.sent.any()
-        daily = [np.inf if one.capacity is None or held else one.capacity for one in self.channels]
+        daily = [np.inf if channel.capacity is None or held else channel.capacity for channel in self.channels]
         day = schedule(
             contacts.customer,
             contacts.channel * num_slots + contacts.slot,
@@ -194,10 +213,10 @@ class Options:
             self.rules.before,
         )
         arrays = {field.name: getattr(contacts, field.name) for field in fields(contacts)} | {"day": day}
-        return Contacts(**arrays).where(day >= 0)
+        return ContactRows(**arrays).where(day >= 0)
 
 
-def plan(options: Options, eligible: Int64s, held: Bools, seed: int = 0) -> Plan:
+def plan(options: Options, eligible: Int64s, held: Bools, seed: int = 0) -> CampaignPlan:
     """The plan of a campaign.
 
     eligible  (E,)  customers who may be contacted
@@ -208,13 +227,15 @@ def plan(options: Options, eligible: Int64s, held: Bools, seed: int = 0) -> Plan
     """
     some = eligible[~held]
     problem = options.problem(some)
-    found = allocate(problem, seed)
-    sent = options.dated(options.contacts(some, found.picks, sent=True))
+    allocation = allocate(problem, seed)
+    sent = options.dated(options.contacts(some, allocation.picks, sent=True))
     rest = eligible[held]
     empty = options.rules.budget <= 0 or not len(sent)
-    picks = at_prices(options.problem(rest), found.prices) if not empty else np.zeros((rest.size, 0), np.int16)
+    picks = at_prices(options.problem(rest), allocation.prices) if not empty else np.zeros((rest.size, 0), np.int16)
     kept = options.dated(options.contacts(rest, picks, sent=False))
     value = float((sent.profit if options.goal == "profit" else sent.probability).sum(dtype=np.float64))
-    both = Contacts(*(np.concatenate([getattr(part, field.name) for part in (sent, kept)]) for field in fields(sent)))
+    both = ContactRows(
+        *(np.concatenate([getattr(part, field.name) for part in (sent, kept)]) for field in fields(sent))
+    )
     order = np.lexsort((both.day, both.customer))
-    return Plan(both.where(order), Certificate(value, max(found.certificate.bound, value)))
+    return CampaignPlan(both.where(order), Certificate(value, max(allocation.certificate.bound, value)))

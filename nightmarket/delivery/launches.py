@@ -11,7 +11,7 @@ import numpy as np
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.arrays import Bools, Float64s, Int32s, Int64s
-from nightmarket.evaluation.experiments import Outcome, Rule, minimum_detectable_effect, sample_size
+from nightmarket.evaluation.experiments import ControlOutcome, Rule, minimum_detectable_effect, sample_size
 
 STEPS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 """Shares of the customers that the table of audiences shows."""
@@ -40,15 +40,15 @@ def standing(score: Float64s, bought: Bools, weight: Float64s, launch: Int32s) -
     Buyers do not stand in each other's way: only pairs not bought are counted. A launch without any is left out.
     """
     order = np.lexsort((score, launch))
-    found = []
+    shares = []
     for rows in np.split(order, np.flatnonzero(np.diff(launch[order])) + 1):
         others = rows[~bought[rows]]
         below = np.concatenate([[0.0], np.cumsum(weight[others])])
         if below[-1] > 0:
             mine = score[rows[bought[rows]]]
             low, high = (np.searchsorted(score[others], mine, side=side) for side in ("left", "right"))
-            found.append(1 - (below[low] + below[high]) / (2 * below[-1]))
-    return np.concatenate(found) if found else np.zeros(0)
+            shares.append(1 - (below[low] + below[high]) / (2 * below[-1]))
+    return np.concatenate(shares) if shares else np.zeros(0)
 
 
 def sizes(chance: Float64s, standings: Float64s) -> list[dict[str, float | int | None]]:
@@ -92,7 +92,7 @@ class Design:
         """The design of a test with `num` customers of whom the share `holdout` is kept back."""
         if not 0 < rate < 1:
             return cls(num, holdout, rate, None, None)
-        outcome, rule = Outcome(mean=rate, proportion=True), Rule(share=1 - holdout)
+        outcome, rule = ControlOutcome(mean=rate, proportion=True), Rule(share=1 - holdout)
         try:
             smallest = minimum_detectable_effect(outcome, num, rule=rule)
         except InputError:
@@ -109,8 +109,8 @@ class Design:
         if self.smallest is None:
             return f"{base} So few can show no effect at all (power 80%).{more}"
         times = (self.rate + self.smallest) / self.rate
-        found = f"a rise to {self.rate + self.smallest:.2%} ({times:.1f} times)"
-        return f"{base} The smallest effect that this finds with power 80% is {found}.{more}"
+        smallest = f"a rise to {self.rate + self.smallest:.2%} ({times:.1f} times)"
+        return f"{base} The smallest effect that this finds with power 80% is {smallest}.{more}"
 
 
 def words(summary: dict[str, Any], design: Design, facts: dict[str, Any], notes: Sequence[str]) -> list[str]:
@@ -123,31 +123,31 @@ def words(summary: dict[str, Any], design: Design, facts: dict[str, Any], notes:
     """
     if summary["empty_because"]:
         return [f"Nothing is sent: {summary['empty_because']}.", *notes]
-    told = [
+    sentences = [
         f"{summary['num_contacts']:,} contacts to {summary['num_sent']:,} of an audience of "
-        f"{summary['num_eligible']:,}; {summary['num_holdout']:,} are kept back at random.",
+        f"{summary['num_eligible']:,}; {summary['num_holdout']:,} are kept back at random."
     ]
     if summary["expected_profit"] < 0:
-        told.append(
+        sentences.append(
             "The contacts cost more than the margin on what this audience is expected to buy; whether they make up for "
             "it only the test can show."
         )
     if facts.get("launches"):
         seen = "" if facts["unseen"] else ", which the model had learned from"
-        told.append(
+        sentences.append(
             f"Calibrated: the chance to buy within {facts['weeks']} weeks of coming on sale, on the "
             f"{facts['launches']:,} launches of the last {facts['weeks']} weeks{seen} "
             f"(expected {facts['expected']:,.0f} buyers before calibration, {facts['buyers']:,} bought)."
         )
-        told.append(
+        sentences.append(
             f"Not calibrated: how many buyers one product finds. Of 100 earlier launches, 80 found {facts['low']:.0f} "
             f"to {facts['high']:.0f}; a product that nobody bought at all is not among them."
         )
     else:
-        told.append(
+        sentences.append(
             "Nothing is calibrated: there is no earlier launch to hold the chances against. Trust the order alone."
         )
     if facts.get("promotion_plan"):
-        told.append("The chances rest on the displays and mailers planned for the weeks ahead as well.")
-    told.append("Not known: what a contact adds. The chances are those of customers whom nobody contacts.")
-    return [*told, design.words(), *notes]
+        sentences.append("The chances rest on the displays and mailers planned for the weeks ahead as well.")
+    sentences.append("Not known: what a contact adds. The chances are those of customers whom nobody contacts.")
+    return [*sentences, design.words(), *notes]

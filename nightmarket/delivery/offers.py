@@ -15,7 +15,7 @@ Kind = Literal["discount", "threshold", "gift", "coupon"]
 
 
 @dataclass(frozen=True)
-class Terms:
+class OfferTerms:
     """One offer.
 
     items      codes of the products that it applies to
@@ -38,7 +38,7 @@ class Terms:
         return np.asarray(value * (self.discount or 0.0), np.float32)
 
 
-def redemption_values(histories: Histories, offers: list[Terms]) -> Float32s:
+def redemption_values(histories: Histories, offers: list[OfferTerms]) -> Float32s:
     """(C, O) spend on the products of an offer in a basket that holds some of them, currency: measured, and shrunk to
     the mean of all customers. With a threshold, at least that."""
     values = np.zeros((histories.num_customers, len(offers)), np.float32)
@@ -50,8 +50,8 @@ def redemption_values(histories: Histories, offers: list[Terms]) -> Float32s:
         inside[offer.items] = True
         lines = np.flatnonzero(inside[histories.item])
         spent = np.bincount(histories.basket[lines], histories.value[lines], baskets)
-        found = spent > 0
-        mean = credible_means(owner[found], spent[found].astype(np.float64), histories.num_customers)
+        redeemed = spent > 0
+        mean = credible_means(owner[redeemed], spent[redeemed].astype(np.float64), histories.num_customers)
         values[:, at] = np.maximum(mean, offer.threshold or 0.0)
     return values
 

@@ -61,9 +61,9 @@ def solve(problem: Problem, seed: int = 0, max_walks: int = 60) -> Float64s:
     """
     limits = problem.limits
     priced = np.isfinite(limits) & (limits > 0)
-    found = np.zeros(limits.size)
+    prices = np.zeros(limits.size)
     if not priced.any() or problem.num_customers == 0:
-        return found
+        return prices
     scale = limits[priced]  # in units of profit per whole limit, so that one box fits all prices
 
     def oracle(rows: Int64s | None) -> Callable[[NDArray], tuple[float, NDArray]]:
@@ -83,8 +83,8 @@ def solve(problem: Problem, seed: int = 0, max_walks: int = 60) -> Float64s:
         rows = np.sort(rng.choice(problem.num_customers, SAMPLE, replace=False))
         start = _descend(oracle(rows), start, None, 200, close)
         radius = 0.02
-    found[priced] = _descend(oracle(None), start, radius, max_walks, CLOSE) / scale
-    return found
+    prices[priced] = _descend(oracle(None), start, radius, max_walks, CLOSE) / scale
+    return prices
 
 
 def _descend(
@@ -113,14 +113,14 @@ def _descend(
                 break  # the best of the whole model, since it is convex
             half *= 4.0
             continue
-        found, slope = oracle(trial)
+        height, slope = oracle(trial)
         calls += 1
         cuts.append(slope)
-        levels.append(found - float(slope @ trial))
-        if found < value:
-            half *= 2.0 if value - found > 0.5 * hope else 1.0
-            point, value = trial, found
-        elif found - value > hope:
+        levels.append(height - float(slope @ trial))
+        if height < value:
+            half *= 2.0 if value - height > 0.5 * hope else 1.0
+            point, value = trial, height
+        elif height - value > hope:
             half *= 0.5
     return point
 

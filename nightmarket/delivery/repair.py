@@ -24,7 +24,7 @@ WHOLE = 1 - 1e-6
 
 
 @dataclass(frozen=True)
-class Pairs:
+class ClosePairs:
     """Close calls: pairs of a customer and an option.
 
     customer, option (N,)  int64
@@ -38,15 +38,15 @@ class Pairs:
     cost: Float64s
     worth: Float64s
 
-    def at(self, rows: NDArray) -> "Pairs":
+    def at(self, rows: NDArray) -> "ClosePairs":
         """The pairs of the given rows."""
-        return Pairs(self.customer[rows], self.option[rows], self.profit[rows], self.cost[rows], self.worth[rows])
+        return ClosePairs(self.customer[rows], self.option[rows], self.profit[rows], self.cost[rows], self.worth[rows])
 
 
-def picks_and_core(problem: Problem, prices: Float64s, size: int) -> tuple[NDArray[np.int16], Pairs]:
+def picks_and_core(problem: Problem, prices: Float64s, size: int) -> tuple[NDArray[np.int16], ClosePairs]:
     """(C, K) each customer's choice at the prices, and the `size` pairs whose decision was closest."""
     chosen = np.full((problem.num_customers, problem.most), NOTHING, np.int16)
-    kept: list[tuple[NDArray, Pairs]] = []
+    kept: list[tuple[NDArray, ClosePairs]] = []
     cutoff, num, options = np.full(problem.offer.size, np.inf), 0, problem.offer.size
     for some, profit, cost in problem.blocks():
         reduced = net(problem, profit, cost, prices)
@@ -56,7 +56,7 @@ def picks_and_core(problem: Problem, prices: Float64s, size: int) -> tuple[NDArr
         row, option = np.nonzero(close < cutoff)
         values = (profit[row, option], cost[row, option], reduced[row, option])
         first = some.start if isinstance(some, slice) else 0
-        kept.append((close[row, option], Pairs(row + first, option, *(v.astype(np.float64) for v in values))))
+        kept.append((close[row, option], ClosePairs(row + first, option, *(v.astype(np.float64) for v in values))))
         num += row.size
         if num > 4 * size:
             kept = [_closest(kept, -(-size // options))]
@@ -89,25 +89,25 @@ def _regret(
     return np.maximum(regret, 0.0)
 
 
-def _closest(kept: list[tuple[NDArray, Pairs]], each: int) -> tuple[NDArray, Pairs]:
+def _closest(kept: list[tuple[NDArray, ClosePairs]], each: int) -> tuple[NDArray, ClosePairs]:
     """The `each` closest pairs of every option."""
     regret = np.concatenate([close for close, _ in kept])
     names = ("customer", "option", "profit", "cost", "worth")
-    pairs = Pairs(*(np.concatenate([getattr(part, name) for _, part in kept]) for name in names))
+    pairs = ClosePairs(*(np.concatenate([getattr(part, name) for _, part in kept]) for name in names))
     order = np.lexsort((regret, pairs.option))
     first = np.searchsorted(pairs.option[order], pairs.option[order])
     rows = np.sort(order[np.arange(order.size) - first < each])
     return regret[rows], pairs.at(rows)
 
 
-def _cutoffs(regret: NDArray, pairs: Pairs, each: int, options: int) -> NDArray:
+def _cutoffs(regret: NDArray, pairs: ClosePairs, each: int, options: int) -> NDArray:
     """(J,) regret from which a pair of an option is no longer among its closest."""
     worst = np.zeros(options)
     np.maximum.at(worst, pairs.option, regret)
     return np.where(np.bincount(pairs.option, minlength=options) < each, np.inf, worst)
 
 
-def settle(problem: Problem, chosen: NDArray[np.int16], core: Pairs, fixed_use: Float64s) -> bool:
+def settle(problem: Problem, chosen: NDArray[np.int16], core: ClosePairs, fixed_use: Float64s) -> bool:
     """Decide the core anew and write it into `chosen` (C, K), which holds the fixed choices alone.
 
     fixed_use  (1 + G,)  what the fixed choices draw on budget and capacities
@@ -116,7 +116,7 @@ def settle(problem: Problem, chosen: NDArray[np.int16], core: Pairs, fixed_use: 
     left = problem.limits - fixed_use
     if (left < -1e-9 * np.maximum(1.0, np.abs(fixed_use))).any():
         return False
-    plan = _Plan(problem, chosen, core, np.maximum(left, 0.0))
+    plan = _Greedy(problem, chosen, core, np.maximum(left, 0.0))
     share, regret = _relaxed(problem, chosen, core, plan.left)
     order = np.argsort(np.where((share > WHOLE) | (share < 1 - WHOLE), regret, -1.0), kind="stable")
     for pair in order[DIVE:][share[order[DIVE:]] > WHOLE].tolist():
@@ -136,7 +136,7 @@ def settle(problem: Problem, chosen: NDArray[np.int16], core: Pairs, fixed_use: 
     return True
 
 
-def _relaxed(problem: Problem, chosen: NDArray[np.int16], core: Pairs, left: Float64s) -> tuple[NDArray, NDArray]:
+def _relaxed(problem: Problem, chosen: NDArray[np.int16], core: ClosePairs, left: Float64s) -> tuple[NDArray, NDArray]:
     """(N,) how much of each pair the linear programme takes, in [0, 1], and what it would cost to decide otherwise."""
     num = core.customer.size
     if num == 0:
@@ -166,10 +166,10 @@ def _relaxed(problem: Problem, chosen: NDArray[np.int16], core: Pairs, left: Flo
     return done.x, np.abs(done.lower.marginals + done.upper.marginals)
 
 
-class _Plan:
+class _Greedy:
     """Pairs taken one by one, while every limit holds."""
 
-    def __init__(self, problem: Problem, chosen: NDArray[np.int16], core: Pairs, left: Float64s) -> None:
+    def __init__(self, problem: Problem, chosen: NDArray[np.int16], core: ClosePairs, left: Float64s) -> None:
         self._problem, self._chosen, self._core = problem, chosen, core
         self.left = left.copy()
 
@@ -193,7 +193,7 @@ class _Plan:
         return True
 
 
-def without_core(problem: Problem, chosen: NDArray[np.int16], core: Pairs) -> tuple[NDArray[np.int16], Pairs]:
+def without_core(problem: Problem, chosen: NDArray[np.int16], core: ClosePairs) -> tuple[NDArray[np.int16], ClosePairs]:
     """The choices with those of the core taken out, and the core without options that a fixed choice rules out."""
     fixed = chosen.copy()
     for k in range(fixed.shape[1]):

@@ -8,7 +8,7 @@ import pandas as pd
 
 from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.delivery.allocation import Certificate
-from nightmarket.delivery.holdout import HOLDOUT, SEND
+from nightmarket.delivery.campaign import HOLDOUT, SEND
 
 OTHER = "other"
 FIGURES = {"spend": "cost", "expected_responses": "probability", "expected_profit": "expected_profit"}
@@ -69,7 +69,7 @@ def words(summary: dict[str, Any], campaign: dict[str, Any], notes: Sequence[str
     gap = max(summary["certificate"]["gap"], 1e-4)
     what = "profit" if campaign["goal"] == "profit" else "responses"
     share = summary["spend"] / summary["budget"] if summary["budget"] else 0.0
-    found = [
+    sentences = [
         f"{summary['num_contacts']:,} contacts to {summary['num_sent']:,} of {summary['num_eligible']:,} eligible "
         f"customers from {campaign['start']}, over {campaign['days']} days.",
         f"Expected: {summary['expected_responses']:,.0f} responses and a profit of {summary['expected_profit']:,.2f} "
@@ -79,4 +79,4 @@ def words(summary: dict[str, Any], campaign: dict[str, Any], notes: Sequence[str
         "effect can be measured afterwards.",
         "Expected responses would in part have bought anyway; they are no effect of the campaign.",
     ]
-    return " ".join([*found, *notes])
+    return " ".join([*sentences, *notes])

@@ -1,9 +1,12 @@
-"""When in the day is a customer at the shop? Day parts, quiet hours, and each customer's preference, shrunk.
+"""When a contact goes out: the day part in which a customer shops, and the day, within frequency caps.
 
 Shapes: C customers, S slots (day parts).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,17 +39,19 @@ class Slot:
 
 def slots(names: tuple[str, ...], key: str) -> list[Slot]:
     """Slots from names like "18-21"; InputError, naming `key`, where one is no part of a day or two overlap."""
-    found = []
+    parts = []
     for name in names:
         first, dash, last = name.partition("-")
         hours = [int(part) if part.strip().isdigit() else -1 for part in (first, last)]
         if not dash or not 0 <= hours[0] < hours[1] <= HOURS:
             raise InputError(f'params.yaml: {key}: "{name}" is no slot; write hours of one day, like "18-21"')
-        found.append(Slot(*hours))
-    for one, other in zip(sorted(found, key=lambda s: s.first), sorted(found, key=lambda s: s.first)[1:], strict=False):
-        if other.first < one.last:
-            raise InputError(f"params.yaml: {key}: {one.name} and {other.name} overlap; every hour belongs to one slot")
-    return found
+        parts.append(Slot(*hours))
+    for earlier, later in pairwise(sorted(parts, key=lambda slot: slot.first)):
+        if later.first < earlier.last:
+            raise InputError(
+                f"params.yaml: {key}: {earlier.name} and {later.name} overlap; every hour belongs to one slot"
+            )
+    return parts
 
 
 def slot_of_hour(parts: list[Slot]) -> Int64s:
@@ -109,3 +114,71 @@ def damping(shares: Float64s, effect: float) -> Float32s:
     """(C, S) factor on the chance of a response: 1 in the customer's best slot, 1 - effect in one never visited."""
     best = shares.max(axis=1, keepdims=True)
     return np.asarray(1 - effect * (1 - shares / best), np.float32)
+
+
+WEEK = 7
+
+
+@lru_cache(maxsize=1 << 16)
+def room(taken: tuple[int, ...], num_days: int, per_week: int) -> int:
+    """Contacts that still fit on days 0 .. num_days - 1: at most one a day and `per_week` in any seven days.
+
+    taken  days of contacts that stand, ascending; those before the campaign are negative
+    The earliest day that fits is taken each time, which leaves the most room (an exchange argument).
+    """
+    days = list(taken)
+    for day in range(num_days):
+        if fits(tuple(days), day, per_week):
+            days = sorted([*days, day])
+    return len(days) - len(taken)
+
+
+def fits(taken: tuple[int, ...], day: int, per_week: int) -> bool:
+    """Whether a contact on `day` keeps to one a day and `per_week` in any seven days."""
+    if day in taken:
+        return False
+    near = [other for other in taken if abs(other - day) < WEEK]
+    return all(
+        sum(first <= other < first + WEEK for other in near) < per_week for first in range(day - WEEK + 1, day + 1)
+    )
+
+
+def schedule(
+    customer: Int64s, cell: Int64s, capacity: Float64s, num_days: int, per_week: int, before: dict[int, tuple[int, ...]]
+) -> Int64s:
+    """(N,) day of each contact, from 0; -1 where no day is left.
+
+    customer  (N,)  whose contact it is
+    cell      (N,)  channel x slot
+    capacity  (cells,)  contacts a day
+    before    customer → days of earlier contacts, negative, ascending; who has none may be missing
+
+    Contacts are placed in order, each on the emptiest day of its cell that leaves room for the customer's others.
+    """
+    load = np.zeros((capacity.size, num_days))
+    waiting = np.bincount(customer, minlength=int(customer.max(initial=-1)) + 1)
+    placed: dict[int, tuple[int, ...]] = {}
+    out = np.full(customer.size, -1, np.int64)
+    for at, (who, where) in enumerate(zip(customer.tolist(), cell.tolist(), strict=True)):
+        waiting[who] -= 1
+        days = placed.get(who, before.get(who, ()))
+        day = _emptiest(load[where], capacity[where], days, int(waiting[who]), num_days, per_week)
+        if day >= 0:
+            out[at] = day
+            load[where, day] += 1
+            placed[who] = tuple(sorted((*days, day)))
+    return out
+
+
+def _emptiest(load: NDArray, capacity: float, days: tuple[int, ...], others: int, num_days: int, per_week: int) -> int:
+    open_days = [day for day in _choices(days, others, num_days, per_week) if load[day] + 1 <= capacity]
+    return min(open_days, key=lambda day: (load[day], day), default=-1)
+
+
+@lru_cache(maxsize=1 << 16)
+def _choices(days: tuple[int, ...], others: int, num_days: int, per_week: int) -> Sequence[int]:
+    """Days on which a contact fits and leaves room for `others` more, or for as many as there is room for at all."""
+    fitting = [day for day in range(num_days) if fits(days, day, per_week)]
+    left = {day: min(room(tuple(sorted((*days, day))), num_days, per_week), others) for day in fitting}
+    most = max(left.values(), default=0)
+    return tuple(day for day in fitting if left[day] == most)

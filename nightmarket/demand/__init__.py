@@ -1,6 +1,6 @@
 """How much will be sold? Units per product type and week, and how they answer to price."""
 
-from nightmarket.demand.forecast import Judged, foretell, horizon, judge
+from nightmarket.demand.forecast import Evaluation, evaluate, forecast_units, horizon
 from nightmarket.demand.methods import METHODS
 from nightmarket.demand.panel import Panel, clustered, panel, within
 from nightmarket.demand.response import Response, response, words
@@ -9,15 +9,15 @@ from nightmarket.demand.series import CLASSES, Weekly, classes, kind_paths, week
 __all__ = [
     "CLASSES",
     "METHODS",
-    "Judged",
+    "Evaluation",
     "Panel",
     "Response",
     "Weekly",
     "classes",
     "clustered",
-    "foretell",
+    "evaluate",
+    "forecast_units",
     "horizon",
-    "judge",
     "kind_paths",
     "panel",
     "response",

@@ -20,7 +20,7 @@ LEVELS = {"low95": 0.025, "low80": 0.1, "high80": 0.9, "high95": 0.975}
 
 
 @dataclass(frozen=True)
-class Judged:
+class Evaluation:
     """How the last `horizon` complete weeks came out.
 
     metrics  figures per class and over all, for JSON
@@ -38,7 +38,7 @@ def horizon(weeks: int) -> int:
     return ahead if ahead >= 2 else 0
 
 
-def judge(history: Weekly, seed: int) -> Judged | None:
+def evaluate(history: Weekly, seed: int) -> Evaluation | None:
     """Choose methods and intervals on origins before the last weeks, then test them there; None: history too short."""
     width = history.units.shape[1]
     ahead = horizon(width)
@@ -70,13 +70,13 @@ def judge(history: Weekly, seed: int) -> Judged | None:
         "calibration_origins": len(before),
         "classes": figures,
     }
-    return Judged(ahead, methods, metrics)
+    return Evaluation(ahead, methods, metrics)
 
 
 def origins(width: int, ahead: int) -> list[int]:
     """Weeks known at each origin whose `ahead` target weeks end by week `width`; latest first."""
-    found = range(width - ahead, LEAST_FIT - 1, -max(ahead // 2, 1))
-    return list(found)[:CALIBRATIONS]
+    weeks = range(width - ahead, LEAST_FIT - 1, -max(ahead // 2, 1))
+    return list(weeks)[:CALIBRATIONS]
 
 
 def choose(history: Weekly, before: list[int], ahead: int) -> dict[str, str]:
@@ -121,9 +121,7 @@ def residuals(
 
 
 def intervals(
-    past: Weekly,
-    methods: dict[str, str],
-    seen: tuple[Int64s, Float64s, Float64s],
+    past: Weekly, methods: dict[str, str], seen: tuple[Int64s, Float64s, Float64s]
 ) -> tuple[dict[str, Float64s], Float64s]:
     """Split-conformal bounds (K,) per level (Papadopoulos et al., 2002; Lei et al., 2018), and the forecast (K,).
 
@@ -176,25 +174,20 @@ def _squared_scale(past: Weekly) -> Float64s:
 
 
 def _figures(
-    truth: Float64s,
-    said: dict[str, Float64s],
-    bounds: dict[str, Float64s],
-    past: Weekly,
-    rows: Bools,
-    seed: int,
+    truth: Float64s, said: dict[str, Float64s], bounds: dict[str, Float64s], past: Weekly, rows: Bools, seed: int
 ) -> dict[str, Any]:
     """WAPE and MASE (Hyndman & Koehler, 2006) per forecast; coverage; intervals by bootstrap over types."""
     steps = np.abs(np.diff(past.units, axis=1))
     counted = np.arange(1, past.units.shape[1])[None] > past.start[:, None]
     scale = (steps * counted).sum(axis=1) / np.maximum(counted.sum(axis=1), 1)
-    told = rows & (scale > 0)
+    scaled = rows & (scale > 0)
     out: dict[str, Any] = {"kinds": int(rows.sum()), "units": float(truth[rows].sum())}
     error = {name: np.abs(truth - values).mean(axis=1) for name, values in said.items()}
     total = max(float(truth[rows].mean(axis=1).sum()), 1e-9)
     for name, values in error.items():
         out[name] = {
             "wape": float(values[rows].sum() / total),
-            "mase": bootstrap(values[told] / scale[told], seed)._asdict(),
+            "mase": bootstrap(values[scaled] / scale[scaled], seed)._asdict(),
         }
     for name in ("naive", "seasonal naive"):
         gain = bootstrap((error["ours"] - error[name])[rows], seed)
@@ -208,10 +201,10 @@ def _figures(
     return out
 
 
-def foretell(history: Weekly, judged: Judged) -> tuple[Float64s, dict[str, Float64s]]:
+def forecast_units(history: Weekly, evaluation: Evaluation) -> tuple[Float64s, dict[str, Float64s]]:
     """(K,) units of each week to come, and bounds per level, by the methods that were judged; errors up to the last
     complete week set the intervals."""
-    before = origins(history.units.shape[1], judged.horizon)
-    seen = residuals(history, before, judged.horizon, judged.methods)
-    bounds, said = intervals(history, judged.methods, seen)
+    before = origins(history.units.shape[1], evaluation.horizon)
+    seen = residuals(history, before, evaluation.horizon, evaluation.methods)
+    bounds, said = intervals(history, evaluation.methods, seen)
     return said, bounds

@@ -42,7 +42,7 @@ def smoothed(units: Float64s, start: Int64s) -> Float64s:
 def aggregated(units: Float64s, start: Int64s) -> Float64s:
     """IMAPA (Petropoulos & Kourentzes, 2015): smoothing of sums over 1, 2, 4, 8 weeks, per week, averaged."""
     width = units.shape[1]
-    found = []
+    levels = []
     for step in AGGREGATIONS:
         blocks = width // step
         if blocks < 3 and step > 1:
@@ -50,8 +50,8 @@ def aggregated(units: Float64s, start: Int64s) -> Float64s:
         sums = units[:, width - blocks * step :].reshape(len(units), blocks, step).sum(axis=2)
         # a block that holds weeks before the first sale would count them as zeros
         first = np.maximum(-(-(start - (width - blocks * step)) // step), 0)
-        found.append(smoothed(sums, np.minimum(first, blocks - 1)) / step)
-    return np.asarray(np.mean(found, axis=0))
+        levels.append(smoothed(sums, np.minimum(first, blocks - 1)) / step)
+    return np.asarray(np.mean(levels, axis=0))
 
 
 def tsb(units: Float64s, start: Int64s, rate: float = 0.1) -> Float64s:

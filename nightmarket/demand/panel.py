@@ -64,8 +64,8 @@ def panel(lines: Histories, first_week: int, last_week: int) -> Panel:
     np.minimum.at(low, where, week)
     np.maximum.at(high, where, week)
     steady = (weeks >= LEAST_WEEKS) & (weeks >= LEAST_SHARE * (high - low + 1))
-    found = Panel(product, week, np.log(units), np.log(middle), np.minimum(reduced, 0.99))
-    return found.where(steady[where])
+    observed = Panel(product, week, np.log(units), np.log(middle), np.minimum(reduced, 0.99))
+    return observed.where(steady[where])
 
 
 def within(columns: Float64s, product: Int64s, week: Int64s, tolerance: float = 1e-6, most: int = 200) -> Float64s:

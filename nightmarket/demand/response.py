@@ -58,7 +58,7 @@ def response(rows: Panel, kind: Int64s, names: list[str]) -> Response | None:
         table[f"{name}_measured"], table[f"{name}_error"] = own["value"][:, i], own["error"][:, i]
         for field, column in shrunk[name].items():
             table[name if field == "value" else f"{name}_{field}"] = column
-    return Response(_told(value, covariance), _placebo(rows, kind), table, between)
+    return Response(_with_bounds(value, covariance), _placebo(rows, kind), table, between)
 
 
 def _season(rows: Panel, kind: Int64s) -> Int64s:
@@ -66,7 +66,7 @@ def _season(rows: Panel, kind: Int64s) -> Int64s:
     return np.asarray(kind[rows.product] * (int(rows.week.max(initial=0)) + 1) + rows.week)
 
 
-def _told(value: Float64s, covariance: Float64s) -> dict[str, dict[str, float]]:
+def _with_bounds(value: Float64s, covariance: Float64s) -> dict[str, dict[str, float]]:
     half = Z * np.sqrt(np.diag(covariance))
     return {
         name: {"value": float(value[i]), "low": float(value[i] - half[i]), "high": float(value[i] + half[i])}
@@ -83,7 +83,7 @@ def _placebo(rows: Panel, kind: Int64s) -> dict[str, dict[str, float]]:
         return {}
     left = within(columns, here.product, _season(here, kind))
     value, covariance = _measure(left, here.product)
-    return _told(value[:2], covariance[:2, :2])
+    return _with_bounds(value[:2], covariance[:2, :2])
 
 
 def _measure(left: Float64s, product: Int64s) -> tuple[Float64s, Float64s]:
@@ -117,7 +117,7 @@ def _shrunk(
 ) -> tuple[dict[str, dict[str, Float64s]], dict[str, float]]:
     """Empirical Bayes, normal about a mean of the types (DerSimonian & Laird, 1986); a type without a figure
     of its own gets that mean, and the spread between types as its uncertainty."""
-    found, between = {}, {}
+    figures, between = {}, {}
     for i, name in enumerate(NAMES):
         mine, error = own["value"][:, i], own["error"][:, i]
         known = ~np.isnan(mine) & (error > 0)
@@ -133,14 +133,14 @@ def _shrunk(
         share = np.where(known, variance / (variance + np.where(known, error, 1.0) ** 2), 0.0)
         centre = np.where(known, share * np.where(known, mine, 0.0) + (1 - share) * mean, mean)
         half = Z * np.sqrt(variance * (1 - share) + (1 - share) ** 2 * spread)
-        found[name] = {"value": centre, "low": centre - half, "high": centre + half}
+        figures[name] = {"value": centre, "low": centre - half, "high": centre + half}
         between[name] = float(np.sqrt(variance))
-    return found, between
+    return figures, between
 
 
-def words(found: Response) -> dict[str, str]:
+def words(measured: Response) -> dict[str, str]:
     """What was measured, in a sentence, with the placebo beside it."""
-    price, discount = found.pooled.get("price"), found.pooled.get("discount")
+    price, discount = measured.pooled.get("price"), measured.pooled.get("discount")
     english, chinese = [], []
     if price:
         english.append(f"weeks with a 10% higher shelf price went with {_percent(price, 1.1)} units")
@@ -148,16 +148,16 @@ def words(found: Response) -> dict[str, str]:
     if discount:
         english.append(f"weeks with 10 points more discount went with {_points(discount)} units")
         chinese.append(f"折扣多10个百分点的周，销量变动{_points(discount)}")
-    told = f"In the past, {', and '.join(english)}. This is observational: what else changed then is in it."
+    summary = f"In the past, {', and '.join(english)}. This is observational: what else changed then is in it."
     said = f"历史上，{'；'.join(chinese)}。这是观察所得，同周的其他变动也在其中。"
-    tests = [_tested(name, found) for name in NAMES if name in found.pooled]
-    return {"en": " ".join([told, *(english for english, _ in tests)]), "zh": said + "".join(zh for _, zh in tests)}
+    tests = [_tested(name, measured) for name in NAMES if name in measured.pooled]
+    return {"en": " ".join([summary, *(english for english, _ in tests)]), "zh": said + "".join(zh for _, zh in tests)}
 
 
-def _tested(name: str, found: Response) -> tuple[str, str]:
+def _tested(name: str, measured: Response) -> tuple[str, str]:
     """What next week's price or discount shows, in English and Chinese."""
-    word, value = {"price": "价格", "discount": "折扣"}[name], found.pooled[name]["value"]
-    after = found.placebo.get(name)
+    word, value = {"price": "价格", "discount": "折扣"}[name], measured.pooled[name]["value"]
+    after = measured.placebo.get(name)
     if after is None:
         return f"No placebo on {name} could be computed.", f"{word}的安慰剂检验无法计算。"
     figures = f"{after['value']:+.2f} [{after['low']:+.2f}, {after['high']:+.2f}]"

@@ -7,16 +7,15 @@ from typing import Any
 import numpy as np
 
 from nightmarket.contracts.arrays import Float64s
-from nightmarket.drift.nights import MIN_NIGHTS, REFERENCE_DAYS, WEEK, Nights
+from nightmarket.drift.nights import MIN_NIGHTS, REFERENCE_DAYS, WEEK, MaxT, Nights
 from nightmarket.drift.summaries import Summary
-from nightmarket.drift.verdict import Verdict
 
 NAMED = 3
 """Columns that the sentence names."""
 
 
 def changes(
-    names: Sequence[tuple[Summary, str]], distance: Float64s, verdict: Verdict, nights: Nights, first_day: int
+    names: Sequence[tuple[Summary, str]], distance: Float64s, verdict: MaxT, nights: Nights, first_day: int
 ) -> list[dict[str, Any]]:
     """One entry per column, furthest off first: the statistic that is furthest off, its size, and what it means.
 
@@ -29,12 +28,12 @@ def changes(
         key = summary.table, summary.name, summary.kind
         if key not in best or score[row] > score[best[key]]:
             best[key] = row
-    found = []
+    entries = []
     for (table, name, kind), row in best.items():
         summary, statistic = names[row]
         measured = np.isfinite(score[row])
         past = distance[row, :-1]
-        found.append(
+        entries.append(
             {
                 "table": table,
                 "name": name,
@@ -49,7 +48,9 @@ def changes(
                 else _unsaid(summary, row, verdict),
             }
         )
-    return sorted(found, key=lambda one: (-(one["score"] if one["score"] is not None else -np.inf), one["name"]))
+    return sorted(
+        entries, key=lambda entry: (-(entry["score"] if entry["score"] is not None else -np.inf), entry["name"])
+    )
 
 
 def sentence(columns: Sequence[Mapping[str, Any]], num_nights: int, testable: bool) -> str:
@@ -60,11 +61,11 @@ def sentence(columns: Sequence[Mapping[str, Any]], num_nights: int, testable: bo
             f"nothing was tested: the training window holds {max(num_nights, 0)} nights to compare with, "
             f"{MIN_NIGHTS} are needed (about {need} weeks of history before its end)"
         )
-    drifted = [one for one in columns if one["drifted"]]
+    drifted = [column for column in columns if column["drifted"]]
     if not drifted:
         return f"no drift: tonight’s week lies within what {num_nights} nights of the training window showed"
     num = f"{len(drifted)} of {len(columns)} columns"
-    return f"{num} drifted: " + "; ".join(one["words"] for one in drifted[:NAMED])
+    return f"{num} drifted: " + "; ".join(column["words"] for column in drifted[:NAMED])
 
 
 def moved(summary: Summary, nights: Nights) -> list[tuple[str, float, float]]:
@@ -95,7 +96,7 @@ def _words(summary: Summary, statistic: str, distance: Float64s, nights: Nights,
     return f"{summary.name}: “{label}” {_percent(before)} before, {_percent(now)} now"
 
 
-def _unsaid(summary: Summary, row: int, verdict: Verdict) -> str:
+def _unsaid(summary: Summary, row: int, verdict: MaxT) -> str:
     if verdict.unsettled[row]:
         return f"{summary.name}: not judged, too unsettled over the past nights"
     return f"{summary.name}: not judged, too few rows"

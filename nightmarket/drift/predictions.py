@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nightmarket.contracts.arrays import Bools, Float64s
 from nightmarket.contracts.privacy import MIN_GROUP
-from nightmarket.drift.distances import stability_index
+from nightmarket.drift.summaries import stability_index
 
 FIRST = 10
 """Places of each list that count."""
@@ -47,7 +47,7 @@ def profile(
     bounds = ["0", *(f"{edge:g}" for edge in EDGES), "1"]
     bins = [f"{low} to {high}" for low, high in pairwise(bounds)]
     place = np.where(np.isnan(chance), len(bins), np.searchsorted(EDGES, np.nan_to_num(chance)))
-    names, codes = np.unique(np.array([str(one) for one in department], object).astype(str), return_inverse=True)
+    names, codes = np.unique(np.array([str(name) for name in department], object).astype(str), return_inverse=True)
     often = np.argsort(-np.bincount(codes, minlength=names.size), kind="stable")[:NUM_DEPARTMENTS]
     kept = np.full(names.size, len(often))
     kept[often] = np.arange(len(often))
@@ -83,13 +83,13 @@ def compare(reference: Mapping[str, Any], tonight: Mapping[str, Any], alpha: flo
         moved = swaps.astype(np.float64) @ (before - now)
         swapped = stability_index(now.sum(axis=0) + moved, before.sum(axis=0) - moved)
         chance = np.maximum(chance, swapped)
-    found = []
+    columns = []
     for name, (labels, before, now) in pairs.items():
         p = (1 + int((chance >= index[name]).sum())) / (1 + NUM_SWAPS)
         shares = before.sum(axis=0) / max(before.sum(), 1), now.sum(axis=0) / max(now.sum(), 1)
         most = int(np.abs(shares[1] - shares[0]).argmax())
         words = f"{NAMES[name]}: “{labels[most]}” {100 * shares[0][most]:.1f}% before, {100 * shares[1][most]:.1f}% now"
-        found.append(
+        columns.append(
             {
                 "table": "predictions",
                 "name": name,
@@ -103,18 +103,18 @@ def compare(reference: Mapping[str, Any], tonight: Mapping[str, Any], alpha: flo
                 "words": words,
             }
         )
-    return {"columns": found, "words": _words(found)}
+    return {"columns": columns, "words": _words(columns)}
 
 
-def _words(found: Sequence[Mapping[str, Any]]) -> str:
-    drifted = [one for one in found if one["drifted"]]
+def _words(columns: Sequence[Mapping[str, Any]]) -> str:
+    drifted = [column for column in columns if column["drifted"]]
     if drifted:
-        return "predictions drifted: " + "; ".join(one["words"] for one in drifted)
-    largest = max(found, key=lambda one: one["distance"])
-    told = (
+        return "predictions drifted: " + "; ".join(column["words"] for column in drifted)
+    largest = max(columns, key=lambda column: column["distance"])
+    largest_index = (
         f"the largest stability index is {largest['distance']:.3f} ({largest['name']}), {MODERATE:g} counts as a shift"
     )
-    return f"predictions are as they were when the champion was evaluated: {told}"
+    return f"predictions are as they were when the champion was evaluated: {largest_index}"
 
 
 def _aligned(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[list[str], Float64s, Float64s]:

@@ -7,7 +7,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 
-class _Gathered(torch.autograd.Function):
+class _AllGather(torch.autograd.Function):
     """Forward: every rank's rows. Backward: the sum of all ranks' gradients, cut to the own rows."""
 
     @staticmethod
@@ -24,6 +24,6 @@ class _Gathered(torch.autograd.Function):
         return total[ctx.own], None, None
 
 
-def gathered(rows: Tensor, rank: int, size: int) -> Tensor:
+def all_gather(rows: Tensor, rank: int, size: int) -> Tensor:
     """[R * N, D] of each rank's rows [N, D]; see `Ranks.all_gather`."""
-    return _Gathered.apply(rows, rank, size)  # type: ignore[no-untyped-call]
+    return _AllGather.apply(rows, rank, size)  # type: ignore[no-untyped-call]

@@ -82,10 +82,10 @@ class Encoder:
         int8 = precision == "int8"
         dtype = choose_dtype("auto" if int8 else precision, device)
         network, tokenizer = load_parts(where, model)
-        found = read_settings(where, tokenizer, network.config)
+        settings = read_settings(where, tokenizer, network.config)
         network = network.to(device=device, dtype=dtype)
-        prompts = (found.prompt, found.query_prompt)
-        return cls(network, tokenizer, found.pooling, found.max_length, *prompts, cut=found.cut, int8=int8)
+        prompts = (settings.prompt, settings.query_prompt)
+        return cls(network, tokenizer, settings.pooling, settings.max_length, *prompts, cut=settings.cut, int8=int8)
 
     @property
     def device(self) -> torch.device:
@@ -130,8 +130,8 @@ class Encoder:
         def work(batch: Batch) -> Tensor:
             return pool(forward(executors.uploaded(batch[1], self.device)), self.pooling, cut=self.cut)
 
-        for (rows, _), found in self._lane(forward, back=True)(work, self._batches(texts, role)):
-            vectors[rows] = found.numpy()
+        for (rows, _), encoded in self._lane(forward, back=True)(work, self._batches(texts, role)):
+            vectors[rows] = encoded.numpy()
             ticker.add(len(rows))
         return vectors
 
@@ -181,13 +181,13 @@ class Encoder:
 
     def _token_ids(self, texts: list[str]) -> list[list[int]]:
         def usual(some: list[str]) -> list[list[int]]:
-            found = self.tokenizer(some, truncation=True, max_length=self.max_length, padding=False)
-            return [list(row) for row in found["input_ids"]]
+            tokenized = self.tokenizer(some, truncation=True, max_length=self.max_length, padding=False)
+            return [list(row) for row in tokenized["input_ids"]]
 
         if not getattr(self.tokenizer, "is_fast", False) or len(texts) < 2:
             return usual(texts)
         usual(texts[:1])  # sets truncation and padding; ids without offsets and masks then take half the time
-        return [found.ids for found in self.tokenizer.backend_tokenizer.encode_batch_fast(texts)]
+        return [encoding.ids for encoding in self.tokenizer.backend_tokenizer.encode_batch_fast(texts)]
 
     def save(self, folder: Path) -> None:
         """Write a Hugging Face folder (safetensors, tokenizer) that `load` and sentence-transformers read."""

@@ -167,8 +167,8 @@ def find_file(where: str, name: str) -> Path | None:
         return path if path.is_file() else None
     from transformers.utils.hub import cached_file
 
-    found = cached_file(where, name, _raise_exceptions_for_missing_entries=False)
-    return None if found is None else Path(found)
+    cached = cached_file(where, name, _raise_exceptions_for_missing_entries=False)
+    return None if cached is None else Path(cached)
 
 
 def read_json(where: str, name: str) -> Any:

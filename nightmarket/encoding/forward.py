@@ -68,12 +68,12 @@ def quickest(model: Any, int8: bool) -> Forward:
 def _least_cosine(fast: Forward, usual: Forward, model: Any) -> float:
     """Between the two forward passes, over mean vectors of random tokens."""
     draw = torch.Generator().manual_seed(0)
-    found = []
+    cosines = []
     for size in _PROBE:
         ids = torch.randint(model.config.vocab_size, size, generator=draw).to(model.device)
         ours, theirs = (forward(ids).float().mean(dim=1) for forward in (fast, usual))
-        found.append(functional.cosine_similarity(ours, theirs).min())
-    return float(torch.stack(found).min())
+        cosines.append(functional.cosine_similarity(ours, theirs).min())
+    return float(torch.stack(cosines).min())
 
 
 def _state(model: Any) -> object:

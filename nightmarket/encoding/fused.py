@@ -58,7 +58,7 @@ class Norm:
 
 
 @dataclass
-class Layer:
+class FusedLayer:
     """A transformer layer with its norms after the sums."""
 
     qkv: Linear  # [N, D] -> [N, 3D]
@@ -92,7 +92,7 @@ class PackedLinear:
 class Fused:
     """ids [B, L] -> last hidden states [B, L, D] of a BERT, RoBERTa or XLM-R, from a copy of its weights.
 
-    linear  makes a linear layer from its layer's number, its name in `Layer` and its weights
+    linear  makes a linear layer from its layer's number, its name in `FusedLayer` and its weights
 
     Raises UnsupportedError for any other network.
     """
@@ -120,7 +120,7 @@ class Fused:
             }
             made = {name: linear(number, name, affine) for name, affine in parts.items()}
             norms = Norm.of(layer.attention.output.LayerNorm), Norm.of(layer.output.LayerNorm)
-            self.layers.append(Layer(**made, norm_out=norms[0], norm_down=norms[1]))
+            self.layers.append(FusedLayer(**made, norm_out=norms[0], norm_down=norms[1]))
 
     def __call__(self, ids_BL: Tensor) -> Tensor:
         """Last hidden states [B, L, D]."""

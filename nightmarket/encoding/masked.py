@@ -60,7 +60,7 @@ class MaskingConfig:
 
 
 @dataclass(frozen=True)
-class Record:
+class PretrainStep:
     """One step: its number from 1 (the head's first), mean loss per masked token in nats, rate of the body."""
 
     step: int
@@ -69,7 +69,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Part:
+class MaskedPart:
     """A padded part of a batch.
 
     tokens, attention  int64 [B, L]  what the model sees; attention is 0 on padding
@@ -144,7 +144,7 @@ class Pretrainer:
         """Steps of the head alone, and then of both."""
         return self.config.head_steps + self.config.steps
 
-    def parts(self, rows: Int64s, rng: np.random.Generator) -> Iterator[Part]:
+    def parts(self, rows: Int64s, rng: np.random.Generator) -> Iterator[MaskedPart]:
         """Texts of similar length together, masked; the draw depends on the texts and the generator alone."""
         rows = rows[np.argsort([len(self.ids[row]) for row in rows], kind="stable")[::-1]]
         start = 0
@@ -153,7 +153,7 @@ class Pretrainer:
             yield self._mask([self.ids[row] for row in rows[start : start + most]], rng)
             start += most
 
-    def _mask(self, ids: list[list[int]], rng: np.random.Generator) -> Part:
+    def _mask(self, ids: list[list[int]], rng: np.random.Generator) -> MaskedPart:
         lengths = np.array([len(row) for row in ids])
         attention = np.arange(lengths.max())[None, :] < lengths[:, None]
         tokens = np.full(attention.shape, self.encoder.tokenizer.pad_token_id or 0, dtype=np.int64)
@@ -165,7 +165,7 @@ class Pretrainer:
         shown = np.where(way >= 0.9, rng.choice(self.ordinary, len(words)), shown)
         tokens[chosen] = shown
         arrays = (tokens, attention.astype(np.int64), np.flatnonzero(chosen), words)
-        return Part(*(torch.from_numpy(array).to(self.device) for array in arrays))
+        return MaskedPart(*(torch.from_numpy(array).to(self.device) for array in arrays))
 
     def rows_of(self, step: int) -> Int64s:
         """Texts of a step (from 0): pass after pass over all that are not held out, each in an order of its own."""
@@ -174,7 +174,7 @@ class Pretrainer:
         orders = {r: np.random.default_rng([self.config.seed, 0, r]).permutation(self.rows) for r in np.unique(rounds)}
         return np.array([orders[r][place % len(self.rows)] for r, place in zip(rounds, places, strict=True)])
 
-    def _guess(self, part: Part, *, learn: bool) -> tuple[Tensor, Tensor]:
+    def _guess(self, part: MaskedPart, *, learn: bool) -> tuple[Tensor, Tensor]:
         """Sum of the masked tokens' losses, and the logits [M, V]; the body gets a gradient if `learn`."""
         # On the CPU, attention by plain matrix products: its fused kernel takes half of the time in the backward pass.
         plain = sdpa_kernel(SDPBackend.MATH) if self.device.type == "cpu" else nullcontext()
@@ -191,12 +191,12 @@ class Pretrainer:
         loss, right, num = 0.0, 0, 0
         with torch.no_grad():
             for part in self.parts(self.held_out, np.random.default_rng([self.config.seed, 2])):
-                found, logits = self._guess(part, learn=False)
+                part_loss, logits = self._guess(part, learn=False)
                 right += int((logits.argmax(dim=-1) == part.words).sum())
-                loss, num = loss + float(found), num + len(part.words)
+                loss, num = loss + float(part_loss), num + len(part.words)
         return {"loss": round(loss / max(num, 1), 4), "right": round(right / max(num, 1), 4), "num_masked": num}
 
-    def step(self, step: int) -> Record:
+    def step(self, step: int) -> PretrainStep:
         """One update; `step` counts from 0, and the first `head_steps` move the head alone.
 
         Raises InputError when the loss or a gradient is not finite; the weights are then those of the step before.
@@ -211,7 +211,7 @@ class Pretrainer:
         parts = list(self.parts(self.rows_of(step), np.random.default_rng([config.seed, 1, step])))
         num = sum(len(part.words) for part in parts)
         if not num:
-            return Record(step + 1, 0.0, 0.0)
+            return PretrainStep(step + 1, 0.0, 0.0)
         self.optimizer.zero_grad(set_to_none=True)
         total = 0.0
         for part in parts:
@@ -228,7 +228,7 @@ class Pretrainer:
                 f"(learning rate {config.learning_rate:g}); lower it; nothing was written"
             )
         self.optimizer.step()
-        return Record(step + 1, total, config.learning_rate * share if learn else 0.0)
+        return PretrainStep(step + 1, total, config.learning_rate * share if learn else 0.0)
 
     def trained(self) -> Encoder:
         """The encoder with the body as it is now, in float32; its pooling and settings are the old one's."""
@@ -272,19 +272,19 @@ def pretrain(trainer: Pretrainer, *, checkpoint_every: int, save: Save, resumed:
         log.info("pretrain: going on after step %s of %s", len(history["records"]), trainer.total_steps)
     for done in range(len(history["records"]), trainer.total_steps):
         if done == trainer.config.head_steps:
-            history["held_out"]["head"] = _told(trainer, "the head alone fitted")
+            history["held_out"]["head"] = _evaluated(trainer, "the head alone fitted")
         record = trainer.step(done)
         history["records"].append(asdict(record))
         if record.step % 10 == 0:
             log.info("pretrain: step %s of %s, loss %.3f", record.step, trainer.total_steps, record.loss)
         if record.step % checkpoint_every == 0:
             save(trainer.state(), history)
-    history["held_out"]["after"] = _told(trainer, "at the end")
+    history["held_out"]["after"] = _evaluated(trainer, "at the end")
     sizes = {"num_trained": len(trainer.rows), "num_held_out": len(trainer.held_out)}
     return history | {"num_steps": len(history["records"])} | sizes
 
 
-def _told(trainer: Pretrainer, when: str) -> dict[str, float]:
-    found = trainer.held_out_loss()
-    log.info("pretrain: %s: held-out loss %.3f, %.1f%% right", when, found["loss"], 100 * found["right"])
-    return found
+def _evaluated(trainer: Pretrainer, when: str) -> dict[str, float]:
+    held_out = trainer.held_out_loss()
+    log.info("pretrain: %s: held-out loss %.3f, %.1f%% right", when, held_out["loss"], 100 * held_out["right"])
+    return held_out

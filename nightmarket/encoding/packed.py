@@ -24,7 +24,7 @@ _SHORT = 128
 """Longest text, in tokens, whose attention keeps its [L, L] shares for the backward pass on a CPU."""
 
 
-class Group(NamedTuple):
+class LengthGroup(NamedTuple):
     """Texts of equal length that stand behind one another: how many, their length, where their tokens start and end."""
 
     texts: int
@@ -66,12 +66,12 @@ def bert_of(model: Any) -> Any | None:
     return network if known and not getattr(adapter, "is_prompt_learning", False) else None
 
 
-def groups_of(ids: Sequence[Sequence[int]]) -> list[Group]:
+def groups_of(ids: Sequence[Sequence[int]]) -> list[LengthGroup]:
     """Runs of texts of equal length."""
     groups, start = [], 0
     for length, run in itertools.groupby(len(row) for row in ids):
         texts = len(list(run))
-        groups.append(Group(texts, length, start, start + texts * length))
+        groups.append(LengthGroup(texts, length, start, start + texts * length))
         start += texts * length
     return groups
 
@@ -97,7 +97,7 @@ def token_states(network: Any, ids: Sequence[Sequence[int]]) -> Tensor:
     return states
 
 
-def _layer(layer: Any, states: Tensor, groups: list[Group]) -> Tensor:
+def _layer(layer: Any, states: Tensor, groups: list[LengthGroup]) -> Tensor:
     own, mixing, narrowing = layer.attention.self, layer.attention.output, layer.output
     mixed = _attention(_projected(own, states), own.num_attention_heads, groups)
     states = mixing.LayerNorm(_linear(mixing.dense, mixed) + states)
@@ -121,10 +121,10 @@ def _projected(attention: Any, states: Tensor) -> Tensor:
     return functional.linear(states, weight.to(states.dtype), bias.to(states.dtype))
 
 
-def _attention(qkv: Tensor, num_heads: int, groups: list[Group]) -> Tensor:
+def _attention(qkv: Tensor, num_heads: int, groups: list[LengthGroup]) -> Tensor:
     """Softmax(Q K' / sqrt(d)) V within each text, [T, D] from [T, 3 D]."""
 
-    def kind(group: Group) -> int:
+    def kind(group: LengthGroup) -> int:
         plain = qkv.device.type == "cpu" and group.length <= _SHORT
         return 0 if plain else group.length.bit_length()  # so that padding less than doubles a part
 
@@ -141,7 +141,7 @@ def _attention(qkv: Tensor, num_heads: int, groups: list[Group]) -> Tensor:
     return torch.cat(parts)
 
 
-def _padded_attention(qkv: Tensor, num_heads: int, groups: list[Group]) -> Tensor:
+def _padded_attention(qkv: Tensor, num_heads: int, groups: list[LengthGroup]) -> Tensor:
     """[t, D] from [t, 3 D] by torch's fused kernels, padded to the longest text."""
     lengths = torch.tensor([g.length for g in groups for _ in range(g.texts)], device=qkv.device)
     longest = max(g.length for g in groups)
@@ -162,7 +162,7 @@ class _Attention(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, qkv: Tensor, num_heads: int, groups: list[Group]) -> Tensor:
+    def forward(ctx: Any, qkv: Tensor, num_heads: int, groups: list[LengthGroup]) -> Tensor:
         mixed = qkv.new_empty(len(qkv), qkv.shape[1] // 3)
         scale = (mixed.shape[1] // num_heads) ** -0.5
         kept = []
@@ -192,14 +192,14 @@ class _Attention(torch.autograd.Function):
         return grad_qkv, None, None
 
 
-def _by_head(rows: Tensor, group: Group, num: int, num_heads: int) -> Tensor:
+def _by_head(rows: Tensor, group: LengthGroup, num: int, num_heads: int) -> Tensor:
     """Float32 [num, n H, L, d] from [n L, num D]."""
     x = rows.view(group.texts, group.length, num, num_heads, -1).permute(2, 0, 3, 1, 4)
     copy = torch.empty(x.shape, dtype=torch.float32).copy_(x)
     return copy.view(num, group.texts * num_heads, group.length, -1)
 
 
-def _by_token(x: Tensor, rows: Tensor, group: Group, num: int, num_heads: int) -> None:
+def _by_token(x: Tensor, rows: Tensor, group: LengthGroup, num: int, num_heads: int) -> None:
     """Write [num, n H, L, d] into rows [n L, num D]."""
     by_head = x.view(num, group.texts, num_heads, group.length, -1).permute(1, 3, 0, 2, 4)
     rows.view(by_head.shape).copy_(by_head)

@@ -118,9 +118,9 @@ class Ranks:
         import torch
         import torch.distributed as dist
 
-        found = [torch.zeros(1, dtype=torch.int64) for _ in range(self.size)]
-        dist.all_gather(found, torch.tensor([number], dtype=torch.int64))
-        return [int(one) for one in found]
+        numbers = [torch.zeros(1, dtype=torch.int64) for _ in range(self.size)]
+        dist.all_gather(numbers, torch.tensor([number], dtype=torch.int64))
+        return [int(count) for count in numbers]
 
     def all_gather(self, rows: "Tensor") -> "Tensor":
         """[R * N, D] of each rank's rows [N, D] in rank order, on every rank; N must be the same on all.
@@ -129,9 +129,9 @@ class Ranks:
         """
         if self.size == 1:
             return rows
-        from nightmarket.encoding.all_gather import gathered
+        from nightmarket.encoding.all_gather import all_gather
 
-        return gathered(rows, self.rank, self.size)
+        return all_gather(rows, self.rank, self.size)
 
     def average_gradients(self, parameters: Iterable["Tensor"]) -> None:
         """Replace each gradient by its mean over the ranks, the same bits on every rank.
@@ -203,11 +203,11 @@ def encode_shared(
         if progress is not None and ranks.first:
             progress(min(done * ranks.size, len(texts)), len(texts), seconds)
 
-    found = ranks.gather(encoder.encode([texts[row] for row in order[ranks.rank :: ranks.size]], tell))
-    if found is None:
+    encoded = ranks.gather(encoder.encode([texts[row] for row in order[ranks.rank :: ranks.size]], tell))
+    if encoded is None:
         return None
-    vectors = np.empty_like(found)
-    vectors[np.concatenate([order[rank :: ranks.size] for rank in range(ranks.size)])] = found
+    vectors = np.empty_like(encoded)
+    vectors[np.concatenate([order[rank :: ranks.size] for rank in range(ranks.size)])] = encoded
     return vectors
 
 

@@ -96,8 +96,8 @@ class StaticEncoder:
     def tokenize(self, texts: Sequence[str], role: Role = "document") -> list[list[int]]:
         """Token ids of each text, without special tokens, of any length; an empty text has none."""
         prompt = self.query_prompt if role == "query" else self.prompt
-        found = self.tokenizer.encode_batch([prompt + text for text in texts], add_special_tokens=False)
-        return [encoding.ids for encoding in found]
+        encodings = self.tokenizer.encode_batch([prompt + text for text in texts], add_special_tokens=False)
+        return [encoding.ids for encoding in encodings]
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None, role: Role = "document") -> Float32s:
         """Unit vectors float32 [T, D], in the order of the texts; zero for a text without a token."""

@@ -41,13 +41,13 @@ def reliability(probability: Float64s, label: Bools, customer: Int32s, num_bins:
     unit: the share is a ratio of sums over customers, with the linearised variance (Cochran, 1977, chapter 6).
     """
     place = bins(probability, num_bins)
-    found = []
+    shown = []
     for number in range(int(place.max(initial=-1)) + 1):
         inside = place == number
         num, observed = int(inside.sum()), float(label[inside].mean())
         off = np.bincount(customer[inside], label[inside] - observed)
         reach = 1.96 * float(np.sqrt((off**2).sum())) / num
-        found.append(
+        shown.append(
             {
                 "predicted": float(probability[inside].mean()),
                 "value": observed,
@@ -56,7 +56,7 @@ def reliability(probability: Float64s, label: Bools, customer: Int32s, num_bins:
                 "num_pairs": num,
             }
         )
-    return found
+    return shown
 
 
 def calibration_figures(probability: Float64s, label: Bools, customer: Int32s, num_bins: int = 15) -> dict[str, Any]:

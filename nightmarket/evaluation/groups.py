@@ -101,8 +101,8 @@ def _cuts(customers: pd.DataFrame, histories: Histories, known: Bools) -> Iterat
     for name, labels in columns.items():
         if labels is None:
             continue
-        found, counts = np.unique(labels[known], return_counts=True)
-        large = set(found[counts >= MIN_CUSTOMERS].tolist())
+        names, counts = np.unique(labels[known], return_counts=True)
+        large = set(names[counts >= MIN_CUSTOMERS].tolist())
         labels = np.where([label in large for label in labels], labels, "other")
         levels = {str(level): known & (labels == level) for level in dict.fromkeys(labels[known].tolist())}
         levels = {level: member for level, member in levels.items() if member.sum() >= MIN_CUSTOMERS}

@@ -36,15 +36,15 @@ class ChancesView:
 
 def chances(night: Night) -> ChancesView | None:
     """From metrics["calibration"], what `evaluation.calibration_figures` gives; None when it was not measured."""
-    found: Mapping[str, Any] = (night.metrics or {}).get("calibration") or {}
-    bins = [part for part in found.get("bins", ()) if words.known(part)]
+    totals: Mapping[str, Any] = (night.metrics or {}).get("calibration") or {}
+    bins = [part for part in totals.get("bins", ()) if words.known(part)]
     if not bins:
         return None
     verdict = (
-        f"Over {words.count(found['num_pairs'])} pairs of customer and product the model expected "
-        f"{words.percent(found['predicted'])} to be bought; {words.percent(found['observed'])} were. Between what it "
-        f"said and what happened lie {100 * found['ece']:.2f} percentage points on average (ECE, {len(bins)} groups of "
-        "equal size)."
+        f"Over {words.count(totals['num_pairs'])} pairs of customer and product the model expected "
+        f"{words.percent(totals['predicted'])} to be bought; {words.percent(totals['observed'])} were. Between what it "
+        f"said and what happened lie {100 * totals['ece']:.2f} percentage points on average (ECE, {len(bins)} groups "
+        "of equal size)."
     )
     rows = tuple(
         (
@@ -69,16 +69,16 @@ class ReasonsView:
 
 def reasons(night: Night) -> ReasonsView | None:
     """From summary["reasons"], {family: share}, "generic" for those that say nothing of the customer; None without."""
-    found = (night.summary or {}).get("reasons") or {}
-    shares = {name: float(share) for name, share in found.items() if name != "generic" and share > 0}
+    shares_by_family = (night.summary or {}).get("reasons") or {}
+    shares = {name: float(share) for name, share in shares_by_family.items() if name != "generic" and share > 0}
     if not shares:
         return None
     most = max(shares.values())
     rows = []
     for name, share in sorted(shares.items(), key=lambda pair: (-pair[1], pair[0])):
-        told = REASONS.get(name, name.replace("_", " "))
-        rows.append((told, charts.bar(share / most, f"{told}: {words.share(share, 1)}"), words.share(share, 1)))
-    generic = words.share(found.get("generic", 0.0), 1)
+        title = REASONS.get(name, name.replace("_", " "))
+        rows.append((title, charts.bar(share / most, f"{title}: {words.share(share, 1)}"), words.share(share, 1)))
+    generic = words.share(shares_by_family.get("generic", 0.0), 1)
     verdict = (
         f"{generic} of tonight’s recommendations give a reason that speaks of the product alone, not of the customer."
     )

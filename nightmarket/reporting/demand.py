@@ -53,13 +53,13 @@ def view(night: Night) -> DemandView | None:
     metrics: Content = content.get("metrics") or {}
     forecast, response = metrics.get("forecast") or {}, metrics.get("response") or {}
     largest: Sequence[Content] = content.get("largest") or ()
-    names = _names([str(one["kind"]) for one in largest])
+    names = _names([str(series["kind"]) for series in largest])
     axis, rows = _prices(response, content.get("prices") or ())
     return DemandView(
         reason=str(forecast.get("reason") or ("" if largest else "no product type was sold")),
         verdict=_verdict(forecast),
         coverage=_coverage(forecast),
-        forecasts=tuple(_forecast(one, name) for one, name in zip(largest, names, strict=True)),
+        forecasts=tuple(_forecast(series, name) for series, name in zip(largest, names, strict=True)),
         weeks=words.things(forecast.get("horizon") or 0, "week"),
         price_reason=str(response.get("reason") or ""),
         price=str((response.get("words") or {}).get("en") or ""),
@@ -96,25 +96,25 @@ def _verdict(forecast: Content) -> str:
 def _coverage(forecast: Content) -> str:
     """How often the intervals held, beside what they promise."""
     whole = (forecast.get("classes") or {}).get("all") or {}
-    told = [
+    clauses = [
         f"the {level}% interval held {words.percents(whole[f'coverage{level}'])} of the time"
         for level in ("80", "95")
         if words.known(whole.get(f"coverage{level}"))
     ]
-    return f"Measured on the same weeks, {words.listed(told)}." if told else ""
+    return f"Measured on the same weeks, {words.listed(clauses)}." if clauses else ""
 
 
-def _forecast(one: Content, name: str) -> Forecast:
-    middle, low, high = (list(one[part]) for part in ("units", "low80", "high80"))
+def _forecast(series: Content, name: str) -> Forecast:
+    middle, low, high = (list(series[part]) for part in ("units", "low80", "high80"))
     said, reach = words.whole(middle[0]), f"[{words.whole(low[0])}, {words.whole(high[0])}]"
-    last = f"; last week {words.whole(one['past'][-1])}" if one["past"] else ""
-    chart = fan(one["past"] or middle[:1], middle, low, high, f"{name}: {said} {reach} units next week{last}")
+    last = f"; last week {words.whole(series['past'][-1])}" if series["past"] else ""
+    chart = fan(series["past"] or middle[:1], middle, low, high, f"{name}: {said} {reach} units next week{last}")
     return Forecast(name, chart, said, reach)
 
 
 def _prices(response: Content, kinds: Sequence[Mapping[str, Any]]) -> tuple[Markup, tuple[ModelRow, ...]]:
     """Change in units in weeks with a price 10% higher: all products, the placebo, and the largest types."""
-    found: list[tuple[str, str, Any]] = [
+    measured: list[tuple[str, str, Any]] = [
         (title, note, (response.get(key) or {}).get("price"))
         for title, note, key in (
             ("All products", "", "pooled"), ("Placebo: next week’s price", "should be zero", "placebo_next_week"),
@@ -123,11 +123,11 @@ def _prices(response: Content, kinds: Sequence[Mapping[str, Any]]) -> tuple[Mark
     names = _names([str(row["kind"]) for row in kinds])
     for row, name in zip(kinds, names, strict=True):
         figure = {"value": row["price"], "low": row["price_low"], "high": row["price_high"]}
-        found.append((name, words.things(row["products"], "product"), figure))
+        measured.append((name, words.things(row["products"], "product"), figure))
     drawn = [
-        (name, note, {part: _change(one[part]) for part in ("value", "low", "high")})
-        for name, note, one in found
-        if words.known(one)
+        (name, note, {part: _change(change[part]) for part in ("value", "low", "high")})
+        for name, note, change in measured
+        if words.known(change)
     ]
     axis = charts.scale([figure for _, _, figure in drawn])
     rows = []

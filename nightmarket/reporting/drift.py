@@ -17,7 +17,7 @@ TABLES = {"events": "Events", "products": "Products", "customers": "Customers", 
 
 
 @dataclass(frozen=True)
-class Row:
+class DriftRow:
     """One column: how far off it is, in steps above its median night, and what that means."""
 
     table: str
@@ -34,7 +34,7 @@ class Drift:
     compared: str
     fresh: str
     picture: Markup | None
-    rows: tuple[Row, ...]
+    rows: tuple[DriftRow, ...]
     num_left: int
     shares: tuple[tuple[str, list[tuple[str, str, str]]], ...]
     predictions: str
@@ -42,27 +42,27 @@ class Drift:
 
 def view(night: Night) -> Drift | None:
     """The section, or None where the stage left nothing."""
-    told = night.drift
-    if told is None:
+    content = night.drift
+    if content is None:
         return None
-    columns: Sequence[Mapping[str, Any]] = told["columns"]
-    drifted = [one for one in columns if one["drifted"]]
-    first = drifted + [one for one in columns if not one["drifted"] and one["score"] is not None]
+    columns: Sequence[Mapping[str, Any]] = content["columns"]
+    drifted = [column for column in columns if column["drifted"]]
+    first = drifted + [column for column in columns if not column["drifted"] and column["score"] is not None]
     shown = first[: max(SHOWN, len(drifted))]
     compared = (
-        f"The week {words.short_day(told['week'][0])} to {words.short_day(told['week'][1])} beside "
-        f"{words.short_day(told['reference'][0])} to {words.short_day(told['reference'][1])}, the last weeks that "
-        f"version {told['champion']} was trained on."
+        f"The week {words.short_day(content['week'][0])} to {words.short_day(content['week'][1])} beside "
+        f"{words.short_day(content['reference'][0])} to {words.short_day(content['reference'][1])}, the last weeks "
+        f"that version {content['champion']} was trained on."
     )
     return Drift(
-        words.sentence(told["words"]),
+        words.sentence(content["words"]),
         compared,
-        _fresh(told.get("fresh") or {}),
-        _picture(told.get("nights") or (), told["limit"]),
-        tuple(_row(one) for one in shown),
+        _fresh(content.get("fresh") or {}),
+        _picture(content.get("nights") or (), content["limit"]),
+        tuple(_row(column) for column in shown),
         len(columns) - len(shown),
-        tuple((name, _moved(rows)) for name, rows in (told.get("shares") or {}).items()),
-        (told.get("predictions") or {}).get("words", ""),
+        tuple((name, _moved(rows)) for name, rows in (content.get("shares") or {}).items()),
+        (content.get("predictions") or {}).get("words", ""),
     )
 
 
@@ -78,9 +78,9 @@ def silence(night: Night) -> str:
     return _fresh((night.drift or {}).get("fresh") or {})
 
 
-def _row(one: Mapping[str, Any]) -> Row:
-    score = "" if one["score"] is None else f"{one['score']:.1f}".replace("-", "−")
-    return Row(TABLES.get(one["table"], one["table"]), one["words"], score, one["drifted"])
+def _row(column: Mapping[str, Any]) -> DriftRow:
+    score = "" if column["score"] is None else f"{column['score']:.1f}".replace("-", "−")
+    return DriftRow(TABLES.get(column["table"], column["table"]), column["words"], score, column["drifted"])
 
 
 def _fresh(fresh: Mapping[str, Any]) -> str:

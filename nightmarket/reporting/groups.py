@@ -37,11 +37,13 @@ def view(night: Night) -> GroupsView | None:
 
     The content is metrics["groups"], {task: what `evaluation.groups` gives}; warnings are told for every task.
     """
-    found: Mapping[str, Any] = (night.metrics or {}).get("groups") or {}
-    shown = found.get("all")
+    groups: Mapping[str, Any] = (night.metrics or {}).get("groups") or {}
+    shown = groups.get("all")
     if not shown or not shown.get("by"):
         return None
-    warnings = tuple(_warning(warning, task, of["against"]) for task, of in found.items() for warning in of["warnings"])
+    warnings = tuple(
+        _warning(warning, task, of["against"]) for task, of in groups.items() for warning in of["warnings"]
+    )
     against = words.model(shown["against"]) if shown.get("against") else ""
     number = len(warnings)
     if not against:

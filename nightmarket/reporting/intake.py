@@ -50,19 +50,21 @@ def intake(night: Night) -> Intake | None:
     reasons = [
         (name, reason, int(number)) for name, table in tables.items() for reason, number in table["reasons"].items()
     ]
-    told = tuple((name, reason, words.count(n)) for name, reason, n in sorted(reasons, key=lambda row: (-row[2], row)))
-    return Intake(_summary(night, tables), rows, tuple(_sources(tables)), told, tuple(_warnings(night)))
+    set_aside = tuple(
+        (name, reason, words.count(n)) for name, reason, n in sorted(reasons, key=lambda row: (-row[2], row))
+    )
+    return Intake(_summary(night, tables), rows, tuple(_sources(tables)), set_aside, tuple(_warnings(night)))
 
 
 def _sources(tables: Mapping[str, Any]) -> list[SourceRow]:
     """A row per source and table, tables in their order."""
-    found = []
+    rows = []
     for name, table in sorted(tables.items(), key=lambda item: -item[1]["rows"]):
         for source, part in (table.get("sources") or {}).items():
             row = _row(name, part)
             merged = words.count(part["merged"]) if part.get("merged") else "none"
-            found.append(SourceRow(str(source), name, row.rows, row.change, row.set_aside, merged))
-    return found
+            rows.append(SourceRow(str(source), name, row.rows, row.change, row.set_aside, merged))
+    return rows
 
 
 def _row(name: str, table: Mapping[str, Any]) -> TableRow:
@@ -94,22 +96,24 @@ def _summary(night: Night, tables: Mapping[str, Any]) -> str:
 
 def _warnings(night: Night) -> list[str]:
     validation, snapshot = night.validation or {}, night.snapshot or {}
-    told = [str(warning) for warning in validation.get("warnings", ())]
+    warnings = [str(warning) for warning in validation.get("warnings", ())]
     for table, columns in sorted((validation.get("dropped_columns") or {}).items()):
         names = words.listed([str(column) for column in columns])
-        told.append(f"{table}: {names} {'is' if len(columns) == 1 else 'are'} not in the contract and stayed behind.")
+        warnings.append(
+            f"{table}: {names} {'is' if len(columns) == 1 else 'are'} not in the contract and stayed behind."
+        )
     for table, counts in sorted(validation["tables"].items()):
         for source, part in (counts.get("sources") or {}).items():
             if part.get("never_filled"):
                 empty = words.listed([str(column) for column in part["never_filled"]])
-                told.append(f"{table} of {source}: {empty} never has a value, as other sources have.")
-    for table, found in sorted((validation.get("conflicts") or {}).items()):
-        if found.get("rows"):
-            columns = words.listed([f"{name} {words.count(num)}" for name, num in found["columns"].items()])
-            told.append(
-                f"{table}: sources disagree in {words.things(found['rows'], 'row')} ({columns}); the first holds."
+                warnings.append(f"{table} of {source}: {empty} never has a value, as other sources have.")
+    for table, conflict in sorted((validation.get("conflicts") or {}).items()):
+        if conflict.get("rows"):
+            columns = words.listed([f"{name} {words.count(num)}" for name, num in conflict["columns"].items()])
+            warnings.append(
+                f"{table}: sources disagree in {words.things(conflict['rows'], 'row')} ({columns}); the first holds."
             )
     for table, number in sorted((snapshot.get("after_business_date") or {}).items()):
         if number:
-            told.append(f"{table}: {words.count(number)} rows lie after the business date, left for another night.")
-    return told
+            warnings.append(f"{table}: {words.count(number)} rows lie after the business date, left for another night.")
+    return warnings

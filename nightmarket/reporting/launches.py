@@ -118,7 +118,7 @@ def view(night: Night) -> LaunchView | None:
         verdict=_verdict(spans),
         sentences=tuple(_sentences(shop, night)) if shop else (),
         spans=_picture(spans) if len(spans) > 1 else None,
-        rows=tuple(_row(one, int((shop or {})["last_week"])) for one in (shop or {}).get("new", ())),
+        rows=tuple(_row(product, int((shop or {})["last_week"])) for product in (shop or {}).get("new", ())),
         figures=tuple(figures),
         quality=_quality(night),
     )
@@ -130,16 +130,16 @@ def line(night: Night) -> str:
     if not spans or not spans[-1]["launched"]:
         return ""
     now, before = spans[-1], _before(spans)
-    found = f"{words.count(now['found'])} of {words.things(now['launched'], 'new product')} found five buyers"
-    return f"{found} in four weeks{f'; before, {before}' if before else ''}."
+    counted = f"{words.count(now['found'])} of {words.things(now['launched'], 'new product')} found five buyers"
+    return f"{counted} in four weeks{f'; before, {before}' if before else ''}."
 
 
 def _before(spans: list[dict[str, int]]) -> str:
     """How many launches found their buyers in the spans before the latest: "35 to 59"; "" where it is the first."""
-    found = [span["found"] for span in spans[:-1]]
-    if not found:
+    counts = [span["found"] for span in spans[:-1]]
+    if not counts:
         return ""
-    return str(found[0]) if min(found) == max(found) else f"{min(found)} to {max(found)}"
+    return str(counts[0]) if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
 
 
 def _verdict(spans: list[dict[str, int]]) -> str:
@@ -172,48 +172,48 @@ def _sentences(shop: Content, night: Night) -> list[str]:
 
 def _picture(spans: list[dict[str, int]]) -> Markup:
     rows = [
-        pictures.Column(words.brief_day(words.sunday(span["last_week"])), span["found"], str(span["found"]))
+        pictures.Bar(words.brief_day(words.sunday(span["last_week"])), span["found"], str(span["found"]))
         for span in spans
     ]
-    told = ", ".join(f"{row.shown} to {row.name}" for row in rows)
-    return pictures.columns(rows, f"Launches that found five buyers, by four weeks: {told}")
+    label = ", ".join(f"{row.shown} to {row.name}" for row in rows)
+    return pictures.columns(rows, f"Launches that found five buyers, by four weeks: {label}")
 
 
-def _row(one: Mapping[str, Any], last_week: int) -> NewRow:
-    weeks = [int(number) for number in one["baskets"]]
-    told = f"Baskets in the last four weeks, week by week: {words.listed([str(number) for number in weeks])}"
-    since = words.monday(one["first_week"])
+def _row(product: Mapping[str, Any], last_week: int) -> NewRow:
+    weeks = [int(number) for number in product["baskets"]]
+    label = f"Baskets in the last four weeks, week by week: {words.listed([str(number) for number in weeks])}"
+    since = words.monday(product["first_week"])
     return NewRow(
-        title=one["title"],
+        title=product["title"],
         since=f"week of {words.brief_day(since)}",
-        weeks=charts.steps(weeks, told),
+        weeks=charts.steps(weeks, label),
         baskets=words.count(sum(weeks)),
-        lists=words.count(one["lists"]) if one["lists"] else "–",
+        lists=words.count(product["lists"]) if product["lists"] else "–",
     )
 
 
 def _figures(metrics: Content) -> list[KeyFigure]:
     """What the launch model reached on launches that it had not seen."""
     ours: Content = metrics.get(OURS, {})
-    found = []
+    figures = []
     auc, ndcg = ours.get("audience_auc") or {}, ours.get(METRIC) or {}
     if words.known(auc):
         meaning = (
             "chance that a launch’s buyer stands above another customer in its audience; by chance alone .5; mean over "
             f"{words.things(auc['num_launches'], 'launch')} with five buyers or more"
         )
-        found.append(KeyFigure("Who will want it: AUC", words.fraction(auc["value"]), words.reach(auc), meaning))
+        figures.append(KeyFigure("Who will want it: AUC", words.fraction(auc["value"]), words.reach(auc), meaning))
     if words.known(ndcg):
         meaning = "how near the top of a customer’s ten stood the launches that they then bought"
-        found.append(KeyFigure("Which launch: NDCG@10", words.fraction(ndcg["value"]), words.reach(ndcg), meaning))
-    return found
+        figures.append(KeyFigure("Which launch: NDCG@10", words.fraction(ndcg["value"]), words.reach(ndcg), meaning))
+    return figures
 
 
 def _quality(night: Night) -> str:
     """How the launch model compares with the best simple rule."""
     metrics = night.metrics or {}
-    told = {name: figures.get(METRIC) for name, figures in metrics.get("launch", {}).items()}
-    best = best_baseline({name: figure for name, figure in told.items() if words.known(figure)})
+    by_model = {name: figures.get(METRIC) for name, figures in metrics.get("launch", {}).items()}
+    best = best_baseline({name: figure for name, figure in by_model.items() if words.known(figure)})
     paired: Content = metrics.get("paired", {}).get("launch", {})
     difference: Mapping[str, float] = paired.get(best or "", {}).get(METRIC) or {}
     if best is None or not words.known(difference):

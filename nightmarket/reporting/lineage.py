@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from nightmarket.reporting import courses, words
+from nightmarket.reporting import pictures, words
 from nightmarket.reporting.night import Content, Night
 
 METRIC = "ndcg@10"
@@ -23,7 +23,7 @@ ENVIRONMENT = {
 
 
 @dataclass(frozen=True)
-class Row:
+class CardRow:
     """One line of a card; a code is meant to be copied."""
 
     label: str
@@ -32,7 +32,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class TableRow:
+class LineageTable:
     """One source table behind the version: rows, what was set aside, SHA-256; "–" where it is not on record."""
 
     name: str
@@ -50,11 +50,11 @@ class LineageView:
 
     title: str
     again: str
-    card: tuple[Row, ...]
-    made_on: tuple[Row, ...]
+    card: tuple[CardRow, ...]
+    made_on: tuple[CardRow, ...]
     packages: tuple[tuple[str, str], ...]
-    tables: tuple[TableRow, ...]
-    tonight: tuple[Row, ...]
+    tables: tuple[LineageTable, ...]
+    tonight: tuple[CardRow, ...]
     stages: tuple[tuple[str, str], ...]
     arcs: Markup | None
 
@@ -72,7 +72,7 @@ def view(night: Night) -> LineageView:
         again=f"make reproduce VERSION={version}" if receipt else "",
         card=tuple(_card(receipt)),
         made_on=tuple(
-            Row(label, str(made_on[name]), name.endswith("sha256"))
+            CardRow(label, str(made_on[name]), name.endswith("sha256"))
             for name, label in ENVIRONMENT.items()
             if made_on.get(name) not in (None, "")
         ),
@@ -80,28 +80,28 @@ def view(night: Night) -> LineageView:
         tables=tuple(_tables(receipt)),
         tonight=tuple(_tonight(night)),
         stages=tuple((stage["name"], stage["desc"]) for stage in night.stages),
-        arcs=courses.arcs(pairs, len(number), _said(edges)) if pairs else None,
+        arcs=pictures.arcs(pairs, len(number), _said(edges)) if pairs else None,
     )
 
 
-def _card(receipt: Content) -> list[Row]:
+def _card(receipt: Content) -> list[CardRow]:
     """The facts of the version, in the order in which somebody asks for them."""
     if not receipt:
         return []
     gate: Content = receipt.get("gate") or {}
-    rows = [Row("Data up to", words.day(receipt["as_of"]))]
+    rows = [CardRow("Data up to", words.day(receipt["as_of"]))]
     if receipt.get("registered_at"):
-        rows.append(Row("Registered", f"{str(receipt['registered_at'])[:16].replace('T', ' ')} UTC"))
+        rows.append(CardRow("Registered", f"{str(receipt['registered_at'])[:16].replace('T', ' ')} UTC"))
     for task, (title, _) in words.TASKS.items():
         figure = (receipt.get("metrics") or {}).get(task, {}).get(METRIC)
         if words.known(figure):
-            rows.append(Row(f"{title}, NDCG@10", words.interval(figure)))
+            rows.append(CardRow(f"{title}, NDCG@10", words.interval(figure)))
     if gate.get("reasons"):
-        rows.append(Row("Why the gate opened", words.reason(gate["reasons"][0])))
+        rows.append(CardRow("Why the gate opened", words.reason(gate["reasons"][0])))
     return rows + _codes(receipt)
 
 
-def _codes(told: Content) -> list[Row]:
+def _codes(content: Content) -> list[CardRow]:
     names = {
         "run": "Kept as",
         "commit": "Commit",
@@ -110,10 +110,10 @@ def _codes(told: Content) -> list[Row]:
         "data_fingerprint": "Data, fingerprint",
         "run_id": "MLflow run",
     }
-    return [Row(label, str(told[name]), True) for name, label in names.items() if told.get(name)]
+    return [CardRow(label, str(content[name]), True) for name, label in names.items() if content.get(name)]
 
 
-def _tables(receipt: Content) -> list[TableRow]:
+def _tables(receipt: Content) -> list[LineageTable]:
     data: Mapping[str, Any] = receipt.get("data") or {}
     checked: Mapping[str, Any] = receipt.get("validation") or {}
     rows = []
@@ -122,7 +122,7 @@ def _tables(receipt: Content) -> list[TableRow]:
         number = table.get("rows", seen.get("rows"))
         aside = seen.get("set_aside")
         rows.append(
-            TableRow(
+            LineageTable(
                 name=name,
                 rows="–" if number is None else words.count(number),
                 set_aside="–" if aside is None else words.count(aside),
@@ -132,22 +132,22 @@ def _tables(receipt: Content) -> list[TableRow]:
     return rows
 
 
-def _tonight(night: Night) -> list[Row]:
+def _tonight(night: Night) -> list[CardRow]:
     """What this page was made from, where it is not the delivering version's."""
     rows = []
     decision, receipt = night.decision, night.receipt
     if decision and decision["version"] != (receipt or {}).get("version"):
-        rows += [Row("Tonight’s version", str(decision["version"])), *_codes(decision)]
+        rows += [CardRow("Tonight’s version", str(decision["version"])), *_codes(decision)]
     elif night.snapshot and night.snapshot.get("fingerprint"):
-        rows.append(Row("Data, fingerprint", night.snapshot["fingerprint"], True))
+        rows.append(CardRow("Data, fingerprint", night.snapshot["fingerprint"], True))
     if night.window:
         span = words.week_span(night.window["first_target"], night.window["last_target"])
-        rows.append(Row("Judged on purchases of", span))
+        rows.append(CardRow("Judged on purchases of", span))
     if night.summary:
         scored = words.things(night.summary.get("num_customers", 0), "customer")
         products = night.summary.get("num_products")
         more = f", out of {words.things(products, 'product')}" if products else ""
-        rows.append(Row("Recommended for", scored + more))
+        rows.append(CardRow("Recommended for", scored + more))
     return rows
 
 
@@ -157,14 +157,14 @@ def graph(dag: Mapping[str, Any]) -> list[dict[str, Any]]:
     dag   dvc.yaml's `stages`, in their order: desc, deps, outs, metrics, plots, meta.phase
     """
     made = {path: name for name, stage in dag.items() for path in _outs(stage)} | STEPS
-    found = [{"name": "snapshot", "desc": "fetch the source tables", "after": []}]
+    stages = [{"name": "snapshot", "desc": "fetch the source tables", "after": []}]
     trained = [name for name, stage in dag.items() if (stage.get("meta") or {}).get("phase") != "deliver"]
     for name, stage in dag.items():
         takes = {made[path] for path in made for dep in stage.get("deps", ()) if _meet(path, dep)} - {name}
-        found.append({"name": name, "desc": stage.get("desc", ""), "after": sorted(takes)})
+        stages.append({"name": name, "desc": stage.get("desc", ""), "after": sorted(takes)})
     register = {"name": "register", "desc": "let the gate decide which model delivers", "after": trained[-1:]}
-    found.insert(1 + len(trained), register)
-    return found
+    stages.insert(1 + len(trained), register)
+    return stages
 
 
 def _outs(stage: Mapping[str, Any]) -> list[str]:
@@ -189,5 +189,5 @@ def reduced(stages: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
 
 
 def _said(edges: Mapping[str, Sequence[str]]) -> str:
-    told = [f"{name} takes from {words.listed(list(takes))}" for name, takes in edges.items() if takes]
-    return f"How the stages hang together: {'; '.join(told)}"
+    clauses = [f"{name} takes from {words.listed(list(takes))}" for name, takes in edges.items() if takes]
+    return f"How the stages hang together: {'; '.join(clauses)}"

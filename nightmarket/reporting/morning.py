@@ -29,9 +29,9 @@ class Item(NamedTuple):
 
 def view(night: Night) -> list[Item]:
     """The list, what waits for a person first."""
-    found = [*_to_do(night), *_to_look_at(night), *_to_know(night)]
+    items = [*_to_do(night), *_to_look_at(night), *_to_know(night)]
     order = list(KINDS)
-    return sorted(found, key=lambda item: order.index(item.kind))
+    return sorted(items, key=lambda item: order.index(item.kind))
 
 
 def _to_do(night: Night) -> Iterator[Item]:
@@ -40,9 +40,9 @@ def _to_do(night: Night) -> Iterator[Item]:
         yield Item("do" if sends else "know", "plan", f"Campaign plan: {plan.line(night)}")
     if night.copy is not None and night.copy["texts"]:
         yield Item("do", "copy", f"Texts to approve: {night.copy['summary']['words']}.")
-    for one in (night.readout or {}).get("experiments") or ():
-        if one["verdict"]["word"] in ("ship", "stop", "blocked"):
-            yield Item("do", "readouts", f"Experiment “{one['name']}”: {one['verdict']['word']}.")
+    for experiment in (night.readout or {}).get("experiments") or ():
+        if experiment["verdict"]["word"] in ("ship", "stop", "blocked"):
+            yield Item("do", "readouts", f"Experiment “{experiment['name']}”: {experiment['verdict']['word']}.")
 
 
 def _to_look_at(night: Night) -> Iterator[Item]:
@@ -53,9 +53,9 @@ def _to_look_at(night: Night) -> Iterator[Item]:
         yield Item("look", "intake", "The validation report was not there.")
     else:
         yield from _tables(night.validation["tables"])
-    for told in (drift.silence(night), drift.line(night)):
-        if told:
-            yield Item("look", "drift", told)
+    for line in (drift.silence(night), drift.line(night)):
+        if line:
+            yield Item("look", "drift", line)
     if night.metrics is None:
         yield Item("look", "quality", "Tonight’s model was not evaluated.")
     behind = groups.view(night)

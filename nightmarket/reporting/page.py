@@ -12,7 +12,6 @@ from nightmarket.reporting import (
     delivery,
     demand,
     drift,
-    estimates,
     groups,
     intake,
     launches,
@@ -43,12 +42,7 @@ PARTS = {
         "demand": "Demand",
         "people": "A few of them",
     },
-    "How it goes": {
-        "readouts": "What came of it",
-        "quality": "Quality",
-        "text": "Text",
-        "moves": "What moves a score",
-    },
+    "How it goes": {"readouts": "What came of it", "quality": "Quality", "text": "Text", "moves": "What moves a score"},
     "On record": {"lineage": "Where this comes from"},
 }
 """Each section's template and its line in the contents, in the order of the page: what happened and whether it
@@ -85,8 +79,8 @@ def render(night: Night) -> str:
             reviews=reviews.view(night),
             demand=demand.view(night),
             readouts=readouts.view(night),
-            logs=estimates.logs(night),
-            ledger=estimates.ledger(night),
+            logs=readouts.logs(night),
+            ledger=readouts.ledger(night),
             tasks=quality.tasks(night),
             slices=quality.slices(night),
             groups=groups.view(night),
@@ -95,12 +89,12 @@ def render(night: Night) -> str:
             text=quality.text(night),
             importance=delivery.importance(night),
             lineage=lineage.view(night),
-            judged=_judged(night),
+            judged=_evaluated_on(night),
         )
     )
 
 
-def _judged(night: Night) -> str:
+def _evaluated_on(night: Night) -> str:
     if not night.window:
         return "purchases after the cut"
     return "purchases of " + words.week_span(night.window["first_target"], night.window["last_target"])

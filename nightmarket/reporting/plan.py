@@ -10,7 +10,7 @@ from markupsafe import Markup
 from nightmarket.reporting import charts, words
 from nightmarket.reporting.delivery import KeyFigure
 from nightmarket.reporting.night import Content, Night
-from nightmarket.reporting.pictures import Column, columns
+from nightmarket.reporting.pictures import Bar, columns
 
 NUM_OFFERS = 8
 """Offers that are shown one by one; the others are summed."""
@@ -124,13 +124,13 @@ def _figures(plan: Content, currency: str) -> tuple[KeyFigure, ...]:
 
 def _certificate(plan: Content, currency: str) -> str:
     """How far from the best possible plan this one can be."""
-    found = plan["certificate"]
+    limits = plan["certificate"]
     most, here = (
-        f"{found[part]:,.1f} responses" if found.get("unit") == "responses" else words.money(found[part], currency)
+        f"{limits[part]:,.1f} responses" if limits.get("unit") == "responses" else words.money(limits[part], currency)
         for part in ("bound", "value")
     )
-    gap = words.share(found["gap"], 1)
-    below = "exactly that" if found["gap"] <= 0 else f"{here}, {gap} less"
+    gap = words.share(limits["gap"], 1)
+    below = "exactly that" if limits["gap"] <= 0 else f"{here}, {gap} less"
     return f"At these chances no plan within the same limits can promise more than {most}; this one promises {below}."
 
 
@@ -154,11 +154,11 @@ def _hours(rows: Sequence[Mapping[str, Any]]) -> Markup | None:
         return None
     ordered = sorted(rows, key=lambda row: (_first_hour(str(row["name"])), str(row["name"])))
     drawn = [
-        Column(str(row["name"]).replace("-", "–"), row["expected_responses"], f"{row['expected_responses']:,.0f}")
+        Bar(str(row["name"]).replace("-", "–"), row["expected_responses"], f"{row['expected_responses']:,.0f}")
         for row in ordered
     ]
-    told = "; ".join(f"{one.name}: {one.shown}" for one in drawn)
-    return columns(drawn, f"Expected responses by hour of the day: {told}")
+    label = "; ".join(f"{column.name}: {column.shown}" for column in drawn)
+    return columns(drawn, f"Expected responses by hour of the day: {label}")
 
 
 def _first_hour(slot: str) -> int:
@@ -173,13 +173,15 @@ def _days(rows: Sequence[Mapping[str, Any]], currency: str) -> Markup | None:
     drawn = []
     for row in sorted(rows, key=lambda row: str(row["name"])):
         moment = date.fromisoformat(str(row["name"]))
-        drawn.append(Column(f"{moment:%a} {moment.day}", row["spend"], f"{row['spend']:,.0f}"))
-    told = "; ".join(f"{one.name}: {one.shown}" for one in drawn)
-    return columns(drawn, f"Spend by day, {currency}: {told}")
+        drawn.append(Bar(f"{moment:%a} {moment.day}", row["spend"], f"{row['spend']:,.0f}"))
+    label = "; ".join(f"{column.name}: {column.shown}" for column in drawn)
+    return columns(drawn, f"Spend by day, {currency}: {label}")
 
 
 def _groups(plan: Content, night: Night) -> tuple[tuple[str, tuple[GroupRow, ...]], ...]:
-    named = {str(one["segment"]): str(one["name"]["en"]) for one in (night.segments or {}).get("segments") or ()}
+    named = {
+        str(segment["segment"]): str(segment["name"]["en"]) for segment in (night.segments or {}).get("segments") or ()
+    }
     segments = [{**row, "shown": _segment(str(row["name"]), named)} for row in plan["by_segment"]]
     about = {str(offer["name"]): _terms(offer) for offer in plan.get("offers") or ()}
     offers = [{**row, "note": about.get(str(row["name"]), "")} for row in plan["by_offer"]]
@@ -216,21 +218,21 @@ def _terms(offer: Mapping[str, Any]) -> str:
 
 def _rows(rows: Sequence[Mapping[str, Any]]) -> tuple[GroupRow, ...]:
     most = max([row["expected_responses"] for row in rows] + [1e-12])
-    found = []
+    shown = []
     for row in rows:
-        name, told = str(row.get("shown", row["name"])), f"{row['expected_responses']:,.1f}"
-        found.append(
+        name, responses = str(row.get("shown", row["name"])), f"{row['expected_responses']:,.1f}"
+        shown.append(
             GroupRow(
                 name,
                 str(row.get("note", "")),
-                charts.bar(row["expected_responses"] / most, f"{name}: {told} expected responses"),
-                told,
+                charts.bar(row["expected_responses"] / most, f"{name}: {responses} expected responses"),
+                responses,
                 words.count(row["num"]),
                 words.money(row["spend"]),
                 words.money(row["expected_profit"]),
             )
         )
-    return tuple(found)
+    return tuple(shown)
 
 
 def _notes(plan: Content) -> tuple[str, ...]:

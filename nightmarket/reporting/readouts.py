@@ -1,4 +1,4 @@
-"""What came of the campaigns: experiments, campaigns without one, and how strategies did beside each other."""
+"""What came of the campaigns: experiments, campaigns without one, off-policy estimates, and how well estimates held."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -70,27 +70,27 @@ def view(night: Night) -> ReadoutsView | None:
         return None
     return ReadoutsView(
         sentence=str(content.get("sentence") or ""),
-        experiments=tuple(_experiment(one) for one in content.get("experiments") or ()),
+        experiments=tuple(_experiment(experiment) for experiment in content.get("experiments") or ()),
         observed=_observed(content.get("observed") or ()),
         index=_index(content.get("effect_index") or {}),
     )
 
 
-def _experiment(one: Content) -> ExperimentView:
-    word, said = one["verdict"]["word"], one["verdict"]["reason"]
-    told, kind = VERDICTS.get(word, (str(word).capitalize(), ""))
-    arm = one["verdict"].get("arm")
-    axis, rows = _comparisons(one["comparisons"])
+def _experiment(experiment: Content) -> ExperimentView:
+    word, said = experiment["verdict"]["word"], experiment["verdict"]["reason"]
+    title, kind = VERDICTS.get(word, (str(word).capitalize(), ""))
+    arm = experiment["verdict"].get("arm")
+    axis, rows = _comparisons(experiment["comparisons"])
     return ExperimentView(
-        name=str(one["name"]),
-        verdict=f"{told} {arm}" if word == "ship" and arm else told,
+        name=str(experiment["name"]),
+        verdict=f"{title} {arm}" if word == "ship" and arm else title,
         kind=kind,
         reason=f"{said[:1].upper()}{said[1:].rstrip('.')}.",
-        arms=_arms(one.get("sample_ratio")),
+        arms=_arms(experiment.get("sample_ratio")),
         axis=axis,
         rows=rows,
-        unjudged=tuple(f"{name}: {why}." for name, why in one.get("not_judged", {}).items()),
-        groups=tuple(_group(row) for row in one.get("segments") or ()),
+        unjudged=tuple(f"{name}: {why}." for name, why in experiment.get("not_judged", {}).items()),
+        groups=tuple(_group(row) for row in experiment.get("segments") or ()),
     )
 
 
@@ -103,18 +103,18 @@ def _arms(ratio: Content | None) -> str:
     return f"Customers: {split}; {planned if ratio['passed'] else 'not split as planned'}."
 
 
-def _comparisons(found: Sequence[Mapping[str, Any]]) -> tuple[Markup, tuple[ModelRow, ...]]:
+def _comparisons(comparisons: Sequence[Mapping[str, Any]]) -> tuple[Markup, tuple[ModelRow, ...]]:
     """Relative differences to the control with the interval for any number of looks; the control's level is taken as
     known. A control at zero has no relative difference and is left out."""
     drawn = []
-    for one in found:
-        if one["control"]:
-            part = {"value": one["effect"], **one["sequence"]}
-            drawn.append((one, {key: number / abs(one["control"]) for key, number in part.items()}))
+    for comparison in comparisons:
+        if comparison["control"]:
+            part = {"value": comparison["effect"], **comparison["sequence"]}
+            drawn.append((comparison, {key: number / abs(comparison["control"]) for key, number in part.items()}))
     axis = charts.scale([figure for _, figure in drawn])
     rows = []
-    for one, figure in drawn:
-        name = f"{METRICS.get(one['metric'], one['metric'])}, {one['arm']}"
+    for comparison, figure in drawn:
+        name = f"{METRICS.get(comparison['metric'], comparison['metric'])}, {comparison['arm']}"
         row = _relative(name, figure, axis)
         rows.append(row)
     return (charts.axis_labels(axis, percent=True) if rows else Markup("")), tuple(rows)
@@ -134,34 +134,34 @@ def _group(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
 
 def _observed(campaigns: Sequence[Content]) -> ObservedView | None:
     """Adjusted differences beside the plain ones, latest first; without a claim a figure has its reasons beside it."""
-    found = list(reversed(campaigns))
-    if not found:
+    latest = list(reversed(campaigns))
+    if not latest:
         return None
-    claims = [one for one in found if one["verdict"] != "no claim"]
-    named = words.listed([f"“{one['campaign_id']}”" for one in claims]) if claims else ""
-    verdict = f"{words.things(len(found), 'finished campaign')} reached people whom nobody drew by lot. " + (
+    claims = [campaign for campaign in latest if campaign["verdict"] != "no claim"]
+    named = words.listed([f"“{campaign['campaign_id']}”" for campaign in claims]) if claims else ""
+    verdict = f"{words.things(len(latest), 'finished campaign')} reached people whom nobody drew by lot. " + (
         f"A claim stands for {named}; for the others there is none." if claims else "For none of them is there a claim."
     )
-    known = [one for one in found if words.known(one.get("on_exposed"))]
-    axis = charts.scale([one["on_exposed"] for one in known])
+    known = [campaign for campaign in latest if words.known(campaign.get("on_exposed"))]
+    axis = charts.scale([campaign["on_exposed"] for campaign in known])
     places = 0 if max(abs(axis.low), abs(axis.high)) >= 20 else 2
-    rows = tuple(_adjusted(one, axis, places) for one in known)
-    reasons = tuple((str(one["campaign_id"]), _plain_names(str(one["words"]))) for one in found)
+    rows = tuple(_adjusted(campaign, axis, places) for campaign in known)
+    reasons = tuple((str(campaign["campaign_id"]), _plain_names(str(campaign["words"]))) for campaign in latest)
     return ObservedView(verdict, charts.axis_labels(axis), rows, reasons)
 
 
 def _plain_names(said: str) -> str:
     """ "attr_home_ownership Renter" → "home ownership Renter"."""
-    return re.sub(r"\battr_(\w+)", lambda found: found[1].replace("_", " "), said)
+    return re.sub(r"\battr_(\w+)", lambda match: match[1].replace("_", " "), said)
 
 
-def _adjusted(one: Content, axis: charts.Scale, places: int) -> ModelRow:
-    figure, name = one["on_exposed"], f"Campaign {one['campaign_id']}"
+def _adjusted(campaign: Content, axis: charts.Scale, places: int) -> ModelRow:
+    figure, name = campaign["on_exposed"], f"Campaign {campaign['campaign_id']}"
     value, low, high = (_amount(figure[part], places) for part in ("value", "low", "high"))
-    claim = one["verdict"] != "no claim"
-    chart = charts.whisker(figure, axis, f"{name}: {value} [{low}, {high}], {one['verdict']}", ours=claim)
-    plain = _amount(one["naive"]["value"], places) if one.get("naive") else ""
-    note = f"{one['kind']}, {words.count(one['num_exposed'])} reached, {one['verdict']}"
+    claim = campaign["verdict"] != "no claim"
+    chart = charts.whisker(figure, axis, f"{name}: {value} [{low}, {high}], {campaign['verdict']}", ours=claim)
+    plain = _amount(campaign["naive"]["value"], places) if campaign.get("naive") else ""
+    note = f"{campaign['kind']}, {words.count(campaign['num_exposed'])} reached, {campaign['verdict']}"
     return ModelRow(name, claim, chart, value, f"[{low}, {high}]", plain, "", "level", note)
 
 
@@ -175,22 +175,96 @@ def _index(content: Content) -> IndexView | None:
     """Clicks (or responses) over impressions, 100 for all strategies together."""
     tables = []
     for title, key in (("By kind of campaign", "by_kind"), ("By campaign and arm", "by_arm")):
-        rows = [one for one in content.get(key) or () if words.known(one.get("index"))]
+        rows = [strategy for strategy in content.get(key) or () if words.known(strategy.get("index"))]
         if not rows:
             continue
-        axis = charts.scale([one["index"] for one in rows])
-        drawn = tuple(_strategy(one, axis) for one in sorted(rows, key=lambda one: -one["index"]["value"]))
+        axis = charts.scale([strategy["index"] for strategy in rows])
+        drawn = tuple(
+            _strategy(strategy, axis) for strategy in sorted(rows, key=lambda strategy: -strategy["index"]["value"])
+        )
         tables.append((title, charts.axis_labels(axis), drawn))
     return IndexView(str(content.get("of") or "responses"), tuple(tables)) if tables else None
 
 
-def _strategy(one: Content, axis: charts.Scale) -> ModelRow:
-    figure, name = one["index"], str(one["name"])
+def _strategy(strategy: Content, axis: charts.Scale) -> ModelRow:
+    figure, name = strategy["index"], str(strategy["name"])
     value, reach = f"{figure['value']:.0f}", f"[{figure['low']:.0f}, {figure['high']:.0f}]"
     rates = [
-        f"{words.percent(one[key]['value'])} {told}"
-        for key, told in (("click_through", "clicked"), ("response", "responded"))
-        if one.get(key)
+        f"{words.percent(strategy[key]['value'])} {verb}"
+        for key, verb in (("click_through", "clicked"), ("response", "responded"))
+        if strategy.get(key)
     ]
     chart = charts.whisker(figure, axis, f"{name}: {value} {reach}", ours=True, mark=100.0)
     return ModelRow(name, False, chart, value, reach, "", "", "", ", ".join(rates))
+
+
+CHIPS = {"certified better": "good", "refused": "bad"}
+
+
+@dataclass(frozen=True)
+class PolicyRow:
+    """What a log says of one policy; figures only where nothing was refused."""
+
+    name: str
+    verdict: str
+    chip: str
+    said: str
+
+
+@dataclass(frozen=True)
+class LogView:
+    """One campaign whose exposures carry propensities."""
+
+    name: str
+    decisions: str
+    reason: str
+    policies: tuple[PolicyRow, ...]
+
+
+@dataclass(frozen=True)
+class LedgerView:
+    """A row per version or policy: what was promised offline and off-policy, and what the test found."""
+
+    rows: tuple[tuple[str, str, str, str, str], ...]
+    sentences: tuple[str, ...]
+
+
+def logs(night: Night) -> tuple[LogView, ...]:
+    """From readout["off_policy"]; empty where no exposure carries a propensity."""
+    return tuple(_log(log) for log in (night.readout or {}).get("off_policy") or ())
+
+
+def _log(log: Content) -> LogView:
+    policies = tuple(_policy(str(name), said) for name, said in log["policies"].items())
+    return LogView(str(log["campaign_id"]), words.count(log["decisions"]), str(log.get("reason") or ""), policies)
+
+
+def _policy(name: str, said: Content) -> PolicyRow:
+    return PolicyRow(name, str(said["verdict"]), CHIPS.get(said["verdict"], ""), str(said["words"]))
+
+
+def ledger(night: Night) -> LedgerView | None:
+    """From readout["ledger"]; None where nothing was read."""
+    content: Content = (night.readout or {}).get("ledger") or {}
+    if not content:
+        return None
+    rows = tuple(_row(row) for row in content.get("rows") or ())
+    sentences = tuple(
+        words.sentence(str(content[kind]["sentence"])) for kind in ("offline", "ope") if content.get(kind)
+    )
+    return LedgerView(rows, sentences)
+
+
+def _row(row: Content) -> tuple[str, str, str, str, str]:
+    against = f"{row['experiment']}, against {row['control']}" if row.get("experiment") else "not tested"
+    offline, ope, measured = (_lift(row.get(kind)) for kind in ("offline", "ope", "ab"))
+    return str(row["name"]), against, offline, ope, measured
+
+
+def _lift(lift: Mapping[str, Any] | None) -> str:
+    if not lift:
+        return "–"
+    said = words.change(lift["value"])
+    if lift.get("low") is None or lift.get("high") is None:
+        return said
+    return f"{said} [{words.change(lift['low'])}, {words.change(lift['high'])}]"

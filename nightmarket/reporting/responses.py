@@ -61,25 +61,25 @@ def view(night: Night) -> ResponsesView | None:
     if not words.known(whole.get("auc")):
         reason = str(metrics.get("reason") or "nobody responded to the campaigns that it could be judged on")
         return ResponsesView(reason, drivers=drivers)
-    told = sorted((metrics.get("campaigns") or {}).items(), key=lambda pair: _by_number(pair[0]))
-    campaigns = {name: one for name, one in told if words.known(one.get("auc"))}
-    axis = charts.Scale(min([0.5, *(one["auc"]["low"] for one in campaigns.values())]), 1.0)
+    by_name = sorted((metrics.get("campaigns") or {}).items(), key=lambda pair: _by_number(pair[0]))
+    campaigns = {name: campaign for name, campaign in by_name if words.known(campaign.get("auc"))}
+    axis = charts.Scale(min([0.5, *(campaign["auc"]["low"] for campaign in campaigns.values())]), 1.0)
     rows = tuple(
         replace(
-            model_row(f"Campaign {name}", one["auc"], axis, None, False, whole["auc"]["value"]),
-            note=f"{one['kind']}, {words.count(one['num_pairs'])} reached",
+            model_row(f"Campaign {name}", campaign["auc"], axis, None, False, whole["auc"]["value"]),
+            note=f"{campaign['kind']}, {words.count(campaign['num_pairs'])} reached",
         )
-        for name, one in campaigns.items()
+        for name, campaign in campaigns.items()
     )
     offers_axis, offers, offers_verdict = _offers(metrics.get("offers") or {})
     bins = [part for part in content.get("calibration") or () if words.known(part)]
     return ResponsesView(
         reason="",
-        verdict=_verdict(whole, len(told)),
+        verdict=_verdict(whole, len(by_name)),
         figures=_figures(whole),
         axis=charts.axis_labels(axis),
         rows=rows,
-        details=tuple(_detail(name, one) for name, one in campaigns.items()),
+        details=tuple(_detail(name, campaign) for name, campaign in campaigns.items()),
         chart=_reliability(bins),
         held=_held(whole),
         bins=tuple(_bin(part) for part in bins),
@@ -104,26 +104,28 @@ def _verdict(whole: Content, num: int) -> str:
 
 
 def _figures(whole: Content) -> tuple[KeyFigure, ...]:
-    told = {
+    titles = {
         "auc": ("AUC", "chance that a customer who responded stands above one who did not"),
         "average_precision": ("Average precision", f"sorting at random would give {words.fraction(whole['observed'])}"),
         "ece": ("ECE", "mean gap between what was said and what happened; 0 is best"),
     }
-    found = [
+    figures = [
         KeyFigure(title, words.fraction(whole[key]["value"]), words.reach(whole[key]), meaning)
-        for key, (title, meaning) in told.items()
+        for key, (title, meaning) in titles.items()
         if words.known(whole.get(key))
     ]
-    return tuple(found)
+    return tuple(figures)
 
 
-def _detail(name: str, one: Content) -> tuple[str, str, tuple[str, str], tuple[str, str]]:
+def _detail(name: str, campaign: Content) -> tuple[str, str, tuple[str, str], tuple[str, str]]:
     """Name, responses, and average precision and ECE as value and interval."""
     ap, error = (
-        (words.fraction(one[key]["value"]), words.reach(one[key])) if words.known(one.get(key)) else ("–", "")
+        (words.fraction(campaign[key]["value"]), words.reach(campaign[key]))
+        if words.known(campaign.get(key))
+        else ("–", "")
         for key in ("average_precision", "ece")
     )
-    return name, words.count(one["num_responses"]), ap, error
+    return name, words.count(campaign["num_responses"]), ap, error
 
 
 def _held(whole: Content) -> str:
@@ -157,21 +159,22 @@ def _drivers(overall: Any) -> tuple[tuple[str, Markup, str], ...]:
         return ()
     rows = []
     for name, part in kept:
-        told, share = DRIVERS.get(name, name.replace("_", " ")), words.share(round(part, 2), 1)
-        rows.append((told, charts.bar(part / kept[0][1], f"{told}: {share}"), share))
+        title, share = DRIVERS.get(name, name.replace("_", " ")), words.share(round(part, 2), 1)
+        rows.append((title, charts.bar(part / kept[0][1], f"{title}: {share}"), share))
     return tuple(rows)
 
 
 def _offers(content: Mapping[str, Any]) -> tuple[Markup, tuple[ModelRow, ...], str]:
     """The order of the offers within a campaign, against each customer's own purchases."""
-    found = {name: one["ndcg@5"] for name, one in content.items() if words.known(one.get("ndcg@5"))}
-    if "nightmarket" not in found or not found["nightmarket"].get("num_groups"):
+    models = {name: figure["ndcg@5"] for name, figure in content.items() if words.known(figure.get("ndcg@5"))}
+    if "nightmarket" not in models or not models["nightmarket"].get("num_groups"):
         return Markup(""), (), ""
-    axis = charts.scale(list(found.values()))
-    ours = found["nightmarket"]["value"]
+    axis = charts.scale(list(models.values()))
+    ours = models["nightmarket"]["value"]
     rows = tuple(
-        model_row(MODELS.get(name, name), one, axis, None, name == "nightmarket", ours) for name, one in found.items()
+        model_row(MODELS.get(name, name), figure, axis, None, name == "nightmarket", ours)
+        for name, figure in models.items()
     )
-    num = words.things(found["nightmarket"]["num_groups"], "customer and campaign pair")
+    num = words.things(models["nightmarket"]["num_groups"], "customer and campaign pair")
     verdict = f"Over {num} with a known redemption: how near the top the offers stood that were taken up (NDCG@5)."
     return charts.axis_labels(axis), rows, verdict

@@ -18,7 +18,7 @@ NUM_TOPICS = 9
 
 
 @dataclass(frozen=True)
-class Topic:
+class TopicView:
     """One topic: its name, share with interval, where it goes, and how it sounds where that is known."""
 
     name: str
@@ -32,13 +32,13 @@ class Topic:
 
 
 @dataclass(frozen=True)
-class Topics:
+class TopicsView:
     """The topics of reviews or of baskets; `reason` says why there is none."""
 
     reason: str
     chosen: str = ""
     span: str = ""
-    tiles: tuple[Topic, ...] = ()
+    tiles: tuple[TopicView, ...] = ()
     others: tuple[tuple[str, str], ...] = ()
 
 
@@ -47,12 +47,12 @@ class ReviewsView:
     """The section; without reviews `missing` says so, and only the baskets are told."""
 
     missing: str
-    baskets: Topics
+    baskets: TopicsView
     verdict: str = ""
     sentiment: str = ""
     candidates_axis: Markup = charts.BLANK
     candidates: tuple[ModelRow, ...] = ()
-    reviews: Topics | None = None
+    reviews: TopicsView | None = None
     aspects_axis: Markup = charts.BLANK
     aspects: tuple[ModelRow, ...] = ()
     products_axis: Markup = charts.BLANK
@@ -73,9 +73,9 @@ def view(night: Night) -> ReviewsView | None:
     baskets = _topics(topics["baskets"], "basket")
     if not metrics["num_reviews"]:
         return ReviewsView(f"There are no reviews to read: {topics['words']}.", baskets)
-    found = metrics["sentiment"]["candidates"]
-    axis = charts.scale([_accuracy(one) for one in found.values()], zero=False)
-    spoken = [(key, one) for key, one in metrics["aspects"].items() if one["positive"] is not None]
+    candidates = metrics["sentiment"]["candidates"]
+    axis = charts.scale([_accuracy(entry) for entry in candidates.values()], zero=False)
+    spoken = [(key, entry) for key, entry in metrics["aspects"].items() if entry["positive"] is not None]
     spoken.sort(key=lambda pair: (-pair[1]["people"], pair[0]))
     whole = metrics["positive"]
     return ReviewsView(
@@ -83,16 +83,16 @@ def view(night: Night) -> ReviewsView | None:
         baskets=baskets,
         verdict=_verdict(metrics, whole),
         sentiment=_sentiment(metrics["sentiment"]),
-        candidates_axis=charts.axis_labels(axis, percent=True) if found else charts.BLANK,
+        candidates_axis=charts.axis_labels(axis, percent=True) if candidates else charts.BLANK,
         candidates=tuple(
-            _row(name.capitalize(), _accuracy(one), axis, "", ours=name == metrics["sentiment"]["chosen"])
-            for name, one in sorted(found.items(), key=lambda pair: -pair[1]["accuracy"])
+            _row(name.capitalize(), _accuracy(entry), axis, "", ours=name == metrics["sentiment"]["chosen"])
+            for name, entry in sorted(candidates.items(), key=lambda pair: -pair[1]["accuracy"])
         ),
         reviews=_topics(topics["reviews"], "review"),
         aspects_axis=charts.axis_labels(Scale(0.0, 1.0), percent=True),
         aspects=tuple(
-            _row(ASPECTS.get(key, key).capitalize(), _positive(one), Scale(0.0, 1.0), _people(one))
-            for key, one in spoken
+            _row(ASPECTS.get(key, key).capitalize(), _positive(entry), Scale(0.0, 1.0), _people(entry))
+            for key, entry in spoken
         ),
         products_axis=charts.axis_labels(Scale(0.0, 1.0), percent=True),
         praised=_products(content["products"].get("above") or (), whole),
@@ -107,14 +107,14 @@ def _verdict(metrics: Content, whole: Mapping[str, Any] | None) -> str:
     return f"{said} {words.percents(whole)} of them praise, over {words.things(whole['people'], 'customer')}."
 
 
-def _sentiment(found: Content) -> str:
+def _sentiment(content: Content) -> str:
     """Which candidate reads the reviews, and why."""
-    if not found["chosen"]:
-        return str(found["words"])
-    chosen = found["candidates"][found["chosen"]]
-    rated = words.things(found["num_rated"], "rated text")
+    if not content["chosen"]:
+        return str(content["words"])
+    chosen = content["candidates"][content["chosen"]]
+    rated = words.things(content["num_rated"], "rated text")
     of = list(chosen.get("of") or ())
-    name = f"the average of {words.listed([f'“{one}”' for one in of])}" if of else f"“{found['chosen']}”"
+    name = f"the average of {words.listed([f'“{member}”' for member in of])}" if of else f"“{content['chosen']}”"
     return (
         f"Praise is told from complaint by {name}, learnt from {rated} of this shop. On texts that it had "
         f"not seen it was right in {words.percents(_accuracy(chosen))}. It was chosen among these for the least "
@@ -122,16 +122,16 @@ def _sentiment(found: Content) -> str:
     )
 
 
-def _accuracy(one: Mapping[str, float]) -> dict[str, float]:
-    return {"value": one["accuracy"], "low": one["low"], "high": one["high"]}
+def _accuracy(entry: Mapping[str, float]) -> dict[str, float]:
+    return {"value": entry["accuracy"], "low": entry["low"], "high": entry["high"]}
 
 
-def _positive(one: Mapping[str, float]) -> dict[str, float]:
-    return {"value": one["positive"], "low": one["low"], "high": one["high"]}
+def _positive(entry: Mapping[str, float]) -> dict[str, float]:
+    return {"value": entry["positive"], "low": entry["low"], "high": entry["high"]}
 
 
-def _people(one: Mapping[str, Any]) -> str:
-    return words.things(one["people"], "customer")
+def _people(entry: Mapping[str, Any]) -> str:
+    return words.things(entry["people"], "customer")
 
 
 def _row(
@@ -146,14 +146,20 @@ def _products(rows: Sequence[Mapping[str, Any]], whole: Mapping[str, Any] | None
     """Products beside the shop's share of praise."""
     mark = whole["value"] if whole else None
     return tuple(
-        _row(str(one["title"]), _positive(one), Scale(0.0, 1.0), words.things(one["num_reviews"], "review"), mark=mark)
-        for one in rows
+        _row(
+            str(product["title"]),
+            _positive(product),
+            Scale(0.0, 1.0),
+            words.things(product["num_reviews"], "review"),
+            mark=mark,
+        )
+        for product in rows
     )
 
 
-def _topics(content: Content, of: str) -> Topics:
+def _topics(content: Content, of: str) -> TopicsView:
     if not content["topics"]:
-        return Topics(str(content["reason"] or "no topic was found"))
+        return TopicsView(str(content["reason"] or "no topic was found"))
     candidates = len(content["candidates"])
     how = {"nmf": "NMF", "lda": "LDA"}.get(content["method"], content["method"])
     num, size = words.things(content["num_documents"], of), words.things(len(content["topics"]), "topic")
@@ -162,26 +168,28 @@ def _topics(content: Content, of: str) -> Topics:
         f"other {of}s confirm. A {of} counts for the topic that it holds most of against what is usual."
     )
     span = content.get("span")
-    told = (
+    summary = (
         f"From {words.day(span[0])} to {words.day(span[1])}. “Rising” and “falling” allow for so many topics being "
         "watched; they are not adjusted for the season."
         if span
         else f"There are too few {of}s to say where a topic goes."
     )
-    rows = [_topic(one) for one in content["topics"]]
-    return Topics("", chosen, told, tuple(rows[:NUM_TOPICS]), tuple((one.name, one.share) for one in rows[NUM_TOPICS:]))
+    rows = [_topic(topic) for topic in content["topics"]]
+    return TopicsView(
+        "", chosen, summary, tuple(rows[:NUM_TOPICS]), tuple((topic.name, topic.share) for topic in rows[NUM_TOPICS:])
+    )
 
 
-def _topic(one: Content) -> Topic:
-    trend, praise = one.get("trend"), one.get("positive")
-    share = words.percent(one["share"])
+def _topic(topic: Content) -> TopicView:
+    trend, praise = topic.get("trend"), topic.get("positive")
+    share = words.percent(topic["share"])
     verdict = trend["verdict"] if trend else ""
-    return Topic(
-        name=str(one["name"]),
-        more=", ".join(map(str, one["words"][3:6])),
+    return TopicView(
+        name=str(topic["name"]),
+        more=", ".join(map(str, topic["words"][3:6])),
         share=share,
-        reach=f"[{words.percent(one['low'])}, {words.percent(one['high'])}]",
-        chart=pictures.trail(trend["points"], f"{one['name']}: {verdict}") if trend else charts.BLANK,
+        reach=f"[{words.percent(topic['low'])}, {words.percent(topic['high'])}]",
+        chart=pictures.trail(trend["points"], f"{topic['name']}: {verdict}") if trend else charts.BLANK,
         verdict=verdict,
         change=_change(trend["change"]) if trend else "",
         praise=f"{words.percents(praise)} praise" if praise else "",

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from nightmarket.reporting import charts, words
 from nightmarket.reporting.night import Content, Night
-from nightmarket.reporting.pictures import Column, columns
+from nightmarket.reporting.pictures import Bar, columns
 from nightmarket.reporting.quality import ModelRow
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -56,9 +56,9 @@ def view(night: Night) -> SegmentsView | None:
         return None
     if not content.get("segments"):
         return SegmentsView(str(content.get("reason") or "no segments were formed"))
-    found: Sequence[Content] = content["segments"]
-    axis = charts.scale([row for one in found for row in one["responses"]])
-    worth_axis, worth = _worth(found)
+    segments: Sequence[Content] = content["segments"]
+    axis = charts.scale([row for segment in segments for row in segment["responses"]])
+    worth_axis, worth = _worth(segments)
     responses = str(content.get("responses") or "")
     return SegmentsView(
         reason="",
@@ -68,7 +68,7 @@ def view(night: Night) -> SegmentsView | None:
         worth_axis=worth_axis,
         worth=worth,
         worth_title=_worth_title(content),
-        portraits=tuple(_portrait(one, axis) for one in found),
+        portraits=tuple(_portrait(segment, axis) for segment in segments),
     )
 
 
@@ -96,61 +96,61 @@ def _stability(content: Content) -> str:
     silhouette = [row["silhouette"] for row in content.get("stability") or () if row.get("silhouette") is not None]
     if silhouette:
         parts.append(f"The best silhouette is {words.fraction(max(silhouette))}, so there are no separate clusters.")
-    judged = content.get("classifier") or {}
-    if judged.get("first_weeks") is not None:
+    stated = content.get("classifier") or {}
+    if stated.get("first_weeks") is not None:
         parts.append(
-            f"From their first weeks {words.share(judged['first_weeks'], 1)} of the customers are put into the segment "
-            f"that they end up in (always naming the largest: {words.share(judged['largest_group'], 1)})."
+            f"From their first weeks {words.share(stated['first_weeks'], 1)} of the customers are put into the segment "
+            f"that they end up in (always naming the largest: {words.share(stated['largest_group'], 1)})."
         )
     return " ".join(parts)
 
 
 def _worth_title(content: Content) -> str:
-    weeks = next((one["value"]["weeks"] for one in content["segments"] if one.get("value")), None)
+    weeks = next((segment["value"]["weeks"] for segment in content["segments"] if segment.get("value")), None)
     return f"Expected spend of a customer over the next {weeks} weeks" if weeks else ""
 
 
-def _worth(found: Sequence[Content]) -> tuple[Markup, tuple[ModelRow, ...]]:
+def _worth(segments: Sequence[Content]) -> tuple[Markup, tuple[ModelRow, ...]]:
     """Expected spend per customer and segment, on one axis."""
-    known = [one for one in found if one.get("value") and words.known(one["value"])]
+    known = [segment for segment in segments if segment.get("value") and words.known(segment["value"])]
     if not known:
         return Markup(""), ()
-    axis = charts.scale([one["value"] for one in known])
+    axis = charts.scale([segment["value"] for segment in known])
     write = words.whole if axis.high >= 20 else words.money
     rows = []
-    for one in known:
-        figure, name = one["value"], _name(one)
+    for segment in known:
+        figure, name = segment["value"], _name(segment)
         said, reach = write(figure["value"]), f"[{write(figure['low'])}, {write(figure['high'])}]"
         drawn = charts.whisker(figure, axis, f"{name}: {said} {reach}", ours=True)
-        rows.append(ModelRow(name, False, drawn, said, reach, "", "", "", f"{words.count(one['size'])} customers"))
+        rows.append(ModelRow(name, False, drawn, said, reach, "", "", "", f"{words.count(segment['size'])} customers"))
     return charts.axis_labels(axis), tuple(rows)
 
 
-def _name(one: Content) -> str:
-    return f"{one['segment']} · {one['name']['en']}"
+def _name(segment: Content) -> str:
+    return f"{segment['segment']} · {segment['name']['en']}"
 
 
-def _portrait(one: Content, axis: charts.Scale) -> Portrait:
-    shares = (("of customers", one["share_customers"]), ("of spend", one["share_value"]))
+def _portrait(segment: Content, axis: charts.Scale) -> Portrait:
+    shares = (("of customers", segment["share_customers"]), ("of spend", segment["share_value"]))
     bars = tuple(
-        (told, charts.bar(part, f"{words.share(part, 1)} {told}"), words.share(part, 1)) for told, part in shares
+        (label, charts.bar(part, f"{words.share(part, 1)} {label}"), words.share(part, 1)) for label, part in shares
     )
-    answers = tuple(_answer(row, axis) for row in one["responses"])
+    answers = tuple(_answer(row, axis) for row in segment["responses"])
     return Portrait(
-        key=str(one["segment"]),
-        name=str(one["name"]["en"]),
-        size=words.count(one["size"]),
+        key=str(segment["segment"]),
+        name=str(segment["name"]["en"]),
+        size=words.count(segment["size"]),
         bars=bars,
-        traits=tuple(str(trait["en"]) for trait in one["traits"]),
-        habits=_habits(one["rfm"]),
-        categories=tuple(_category(row) for row in one["categories"][:NUM_CATEGORIES]),
-        topics=_topics(one.get("reviews") or {}),
-        praise=_praise((one.get("reviews") or {}).get("praise")),
-        parts=_parts((one.get("when") or {}).get("parts")),
-        weekdays=_weekdays((one.get("when") or {}).get("weekdays")),
+        traits=tuple(str(trait["en"]) for trait in segment["traits"]),
+        habits=_habits(segment["rfm"]),
+        categories=tuple(_category(row) for row in segment["categories"][:NUM_CATEGORIES]),
+        topics=_topics(segment.get("reviews") or {}),
+        praise=_praise((segment.get("reviews") or {}).get("praise")),
+        parts=_parts((segment.get("when") or {}).get("parts")),
+        weekdays=_weekdays((segment.get("when") or {}).get("weekdays")),
         answers=answers,
         answers_axis=charts.axis_labels(axis, percent=True) if answers else charts.BLANK,
-        strategy=str(one["strategy"]["en"]),
+        strategy=str(segment["strategy"]["en"]),
     )
 
 
@@ -196,9 +196,9 @@ def _when(rows: Sequence[tuple[str, Mapping[str, float]]], by: str) -> Markup:
     drawn = []
     for name, row in rows:
         usual = row["share"] / row["lift"] if row["lift"] else None
-        drawn.append(Column(name, row["share"], f"{100 * row['share']:.0f}%", usual))
-    told = "; ".join(f"{one.name}: {one.shown}" for one in drawn)
-    return columns(drawn, f"Visits by {by}: {told}")
+        drawn.append(Bar(name, row["share"], f"{100 * row['share']:.0f}%", usual))
+    label = "; ".join(f"{column.name}: {column.shown}" for column in drawn)
+    return columns(drawn, f"Visits by {by}: {label}")
 
 
 def _answer(row: Mapping[str, Any], axis: charts.Scale) -> tuple[str, Markup, str]:

@@ -11,13 +11,7 @@ NUM_BRIEFS = 12
 """Briefs that are shown; the others are in the file."""
 NUM_OPEN = 4
 """Briefs that are seen without unfolding anything."""
-FORMS = {
-    "push": "Push",
-    "sms": "Text message",
-    "subject": "Subject",
-    "body": "E-mail",
-    "banner": "Banner",
-}
+FORMS = {"push": "Push", "sms": "Text message", "subject": "Subject", "body": "E-mail", "banner": "Banner"}
 
 
 @dataclass(frozen=True)
@@ -72,7 +66,7 @@ def view(night: Night) -> CopyView | None:
         num_open=NUM_OPEN,
         num_more=max(0, len(by_brief) - NUM_BRIEFS),
         rules=tuple(
-            (rule, words.count(num)) for rule, num in sorted(summary["rules"].items(), key=lambda one: -one[1])
+            (rule, words.count(num)) for rule, num in sorted(summary["rules"].items(), key=lambda pair: -pair[1])
         ),
         notes=tuple(summary["notes"]),
     )
@@ -80,8 +74,8 @@ def view(night: Night) -> CopyView | None:
 
 def _sentences(summary: Content) -> list[str]:
     said = []
-    stopped = sum(one["num"] for one in summary["fates"] if one["fate"] == "stopped")
-    written = sum(one["num"] for one in summary["fates"])
+    stopped = sum(fate["num"] for fate in summary["fates"] if fate["fate"] == "stopped")
+    written = sum(fate["num"] for fate in summary["fates"])
     if written:
         said.append(
             f"{words.things(written, 'message')} were written by the {summary['writer']} writer; the guard stopped "
@@ -95,7 +89,7 @@ def _sentences(summary: Content) -> list[str]:
 
 def _brief(rows: list[Mapping[str, Any]], facts: Mapping[str, Any], night: Night) -> BriefView:
     first = rows[0]
-    segments = {str(one["segment"]): one["name"]["en"] for one in (night.segments or {}).get("segments", [])}
+    segments = {str(known["segment"]): known["name"]["en"] for known in (night.segments or {}).get("segments", [])}
     messages: dict[int, list[Text]] = {}
     for row in rows:
         text = Text(FORMS.get(row["form"], row["form"]), row["text"], len(row["text"]))
@@ -114,13 +108,13 @@ def _brief(rows: list[Mapping[str, Any]], facts: Mapping[str, Any], night: Night
 
 def _flat(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Facts as a reader compares them with a text, those of the offer first; nothing is said twice."""
-    found = [(name, _said(value)) for name, value in (facts.get("offer") or {}).items()]
-    found += [(f"product, {name}", _said(value)) for name, value in (facts.get("product") or {}).items()]
-    found += [
+    pairs = [(name, _said(value)) for name, value in (facts.get("offer") or {}).items()]
+    pairs += [(f"product, {name}", _said(value)) for name, value in (facts.get("product") or {}).items()]
+    pairs += [
         (name.replace("_", " "), _said(facts[name])) for name in ("why", "praised_for", "currency") if facts.get(name)
     ]
     once: dict[str, tuple[str, str]] = {}
-    for name, value in found:
+    for name, value in pairs:
         once.setdefault(value.casefold(), (name, value))
     return list(once.values())
 
@@ -128,4 +122,4 @@ def _flat(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _said(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
-    return ", ".join(str(one) for one in value) if isinstance(value, list | tuple) else str(value)
+    return ", ".join(str(part) for part in value) if isinstance(value, list | tuple) else str(value)

@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from nightmarket.reporting import courses, words
+from nightmarket.reporting import pictures, words
 from nightmarket.reporting.night import Content, Night
 
 METRIC = "ndcg@10"
@@ -53,27 +53,27 @@ def view(night: Night) -> VersionsView | None:
     if not rows:
         return None
     delivers = (night.receipt or {}).get("version")
-    pictures = []
+    drawn = []
     for task in TASKS:
         points = [point for row in rows[-NUM_VERSIONS:] if (point := _point(row, task)) is not None]
         if len(points) > 1:
             title = words.TASKS[task][0]
-            pictures.append((title, courses.course(points, _said(title, points))))
+            drawn.append((title, pictures.course(points, _said(title, points))))
     shown = tuple(_shown(row, delivers) for row in reversed(rows[-NUM_ROWS:]))
     titles = tuple(words.TASKS[task][0] for task in TASKS)
-    return VersionsView(_verdict(rows, delivers), tuple(pictures), titles, shown)
+    return VersionsView(_verdict(rows, delivers), tuple(drawn), titles, shown)
 
 
 def _rows(night: Night) -> list[dict[str, Any]]:
     """Every known version once, by number."""
-    found = {int(row["version"]): dict(row) for row in night.versions or ()}
+    by_number = {int(row["version"]): dict(row) for row in night.versions or ()}
     for said in (night.receipt, night.decision):
         if said and said.get("metrics"):
             gate = said.get("gate", said)
             number = int(said["version"])
             row = {"version": number, "as_of": said["as_of"], "gate": "opened" if gate.get("opened") else "refused"}
-            found[number] = {**found.get(number, {}), **row, "figures": _figures(said["metrics"])}
-    return [found[number] for number in sorted(found)]
+            by_number[number] = {**by_number.get(number, {}), **row, "figures": _figures(said["metrics"])}
+    return [by_number[number] for number in sorted(by_number)]
 
 
 def _figures(metrics: Content) -> dict[str, Any]:
@@ -91,12 +91,12 @@ def _figure(row: Mapping[str, Any], task: str) -> Mapping[str, float] | None:
     return None
 
 
-def _point(row: Mapping[str, Any], task: str) -> courses.Point | None:
+def _point(row: Mapping[str, Any], task: str) -> pictures.Point | None:
     figure = _figure(row, task)
     if figure is None:
         return None
     name = words.short_day(row["as_of"]) if row.get("as_of") else f"version {row['version']}"
-    return courses.Point(name, figure["value"], figure["low"], figure["high"], _champion(row))
+    return pictures.Point(name, figure["value"], figure["low"], figure["high"], _champion(row))
 
 
 def _champion(row: Mapping[str, Any]) -> bool:
@@ -116,16 +116,16 @@ def _spans(row: Mapping[str, Any]) -> str:
 
 def _shown(row: Mapping[str, Any], delivers: Any) -> VersionRow:
     figures = [_figure(row, task) for task in TASKS]
-    told = [
+    shown = [
         "–" if f is None else words.interval(f) if f["high"] > f["low"] else words.fraction(f["value"]) for f in figures
     ]
     decision = "let through" if row["gate"] == "opened" else "refused"
     night = words.short_day(row["as_of"]) if row.get("as_of") else "unknown"
     now = row["version"] == delivers
-    return VersionRow(str(row["version"]), night, tuple(told), decision, _spans(row) or ("now" if now else "–"), now)
+    return VersionRow(str(row["version"]), night, tuple(shown), decision, _spans(row) or ("now" if now else "–"), now)
 
 
-def _said(title: str, points: list[courses.Point]) -> str:
+def _said(title: str, points: list[pictures.Point]) -> str:
     first, last = points[0], points[-1]
     champions = sum(point.champion for point in points)
     went = f"from {words.fraction(first.value)} on {first.name} to {words.fraction(last.value)} on {last.name}"

@@ -152,10 +152,10 @@ def money(amount: float, currency: str = "") -> str:
     return f"{sign}{text} {currency}".rstrip()
 
 
-def things(number: float, one: str) -> str:
+def things(number: float, noun: str) -> str:
     """3, "offer" → "3 offers"; 1, "offer" → "1 offer"; 2, "launch" → "2 launches"."""
-    plural = "es" if one.endswith(("ch", "sh", "s", "x")) else "s"
-    return f"{count(number)} {one}{'' if number == 1 else plural}"
+    plural = "es" if noun.endswith(("ch", "sh", "s", "x")) else "s"
+    return f"{count(number)} {noun}{'' if number == 1 else plural}"
 
 
 def share(part: float, whole: float) -> str:

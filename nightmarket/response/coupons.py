@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from nightmarket.contracts.arrays import Float32s, Int32s
-from nightmarket.response.affinity import affinity, membership, shares_of
+from nightmarket.response.features import affinity, membership, shares_of
 from nightmarket.response.market import Campaign, Market
 
 NAMES = (
@@ -38,12 +38,12 @@ def offer_rows(market: Market, campaign: Campaign, customers: Int32s) -> Iterato
     shares = shares_of(membership(campaign, market.catalogue.num_items), market.catalogue.kind)
     for start in range(0, customers.size, _STEP):
         rows = slice(start, min(start + _STEP, customers.size))
-        found = affinity(market.of(customers[rows]), market.catalogue, campaign, market.day)
+        levels_of = affinity(market.of(customers[rows]), market.catalogue, campaign, market.day)
         own = np.asarray((taken[customers[rows]] @ shares).todense(), np.float32)
-        levels = (found.items, found.lines, found.kinds)
+        levels = (levels_of.items, levels_of.lines, levels_of.kinds)
         columns = [np.log1p(level) for level in levels]
         columns += [level / np.maximum(level.sum(axis=1, keepdims=True), 1e-6) for level in levels]
-        columns += [_rank(found.items), _rank(found.kinds), np.log1p(found.last)]
+        columns += [_rank(levels_of.items), _rank(levels_of.kinds), np.log1p(levels_of.last)]
         columns += [np.broadcast_to(column, own.shape) for column in common] + [np.log1p(own)]
         yield rows, np.stack(columns, axis=2).astype(np.float32)
 
@@ -81,8 +81,8 @@ def _redemptions(market: Market) -> dict[tuple[int, int], int]:
     """How often each (campaign, place of the offer) was taken so far."""
     known = market.answers.offer >= 0
     pairs = np.column_stack([market.answers.campaign[known], market.answers.offer[known]])
-    found, num = np.unique(pairs, axis=0, return_counts=True)
-    return {(int(k), int(place)): int(n) for (k, place), n in zip(found, num, strict=True)}
+    taken, num = np.unique(pairs, axis=0, return_counts=True)
+    return {(int(k), int(place)): int(n) for (k, place), n in zip(taken, num, strict=True)}
 
 
 def _taken_kinds(market: Market) -> sparse.csr_matrix:

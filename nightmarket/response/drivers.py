@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from nightmarket.contracts.arrays import Bools, Float32s, Float64s
-from nightmarket.response.models import Model
+from nightmarket.response.models import ResponseModel
 
 Language = Literal["en", "zh"]
 FAMILIES: dict[str, tuple[str, ...]] = {
@@ -95,7 +95,7 @@ class Contributions:
     constant: Float64s
 
 
-def contributions(model: Model, names: list[str], values: Float32s) -> Contributions:
+def contributions(model: ResponseModel, names: list[str], values: Float32s) -> Contributions:
     """A model's terms on rows (N, F) with features `names`, summed by family."""
     terms = model.terms(values)
     of = {name: family for family, members in FAMILIES.items() for name in members}
@@ -107,13 +107,13 @@ def contributions(model: Model, names: list[str], values: Float32s) -> Contribut
     return Contributions(families, effects, terms[:, -1])
 
 
-def shares(found: Contributions, rows: Bools | None = None) -> dict[str, float]:
+def shares(terms: Contributions, rows: Bools | None = None) -> dict[str, float]:
     """family → share of what sets rows apart: mean |effect - mean effect|, over all families 1; largest first."""
-    effects = found.effects if rows is None else found.effects[rows]
+    effects = terms.effects if rows is None else terms.effects[rows]
     spread = np.abs(effects - effects.mean(axis=0)).mean(axis=0)
     part = spread / max(float(spread.sum()), 1e-12)
     order = np.argsort(-part)
-    return {found.families[at]: float(part[at]) for at in order if part[at] > 0}
+    return {terms.families[at]: float(part[at]) for at in order if part[at] > 0}
 
 
 def words(effect: dict[str, float], language: Language = "en", num: int = 2) -> list[str]:
@@ -127,10 +127,10 @@ def summary(part: dict[str, float], language: Language = "en", num: int = 3) -> 
     named = [(family, share) for family, share in part.items() if family in WORDS][:num]
     if not named:
         return {"en": "Nothing sets customers apart here.", "zh": "没有明显的区分因素。"}[language]
-    told = [f"{TITLES[family][language]} ({share:.0%})" for family, share in named]
+    drivers = [f"{TITLES[family][language]} ({share:.0%})" for family, share in named]
     if language == "zh":
-        return "客户响应与否的主要区别:" + "、".join(told) + "。"
-    return "What sets likely responders apart: " + ", ".join(told) + "."
+        return "客户响应与否的主要区别:" + "、".join(drivers) + "。"
+    return "What sets likely responders apart: " + ", ".join(drivers) + "."
 
 
 TITLES: dict[str, dict[Language, str]] = {

@@ -35,12 +35,12 @@ def figures(probability: Float64s, label: Bools, customer: Int32s, seed: int, nu
         "ece": calibration_error(probability, label, weights),
         "lift": lift(probability, label, weights),
     }
-    found: dict[str, Any] = {"num_pairs": int(label.size), "num_responses": int(label.sum())}
+    content: dict[str, Any] = {"num_pairs": int(label.size), "num_responses": int(label.sum())}
     for name, values in measured.items():
         low, high = np.nanquantile(values[1:], [0.025, 0.975])
-        found[name] = {"value": float(values[0]), "low": float(low), "high": float(high)}
-    found["predicted"], found["observed"] = float(probability.mean()), float(label.mean())
-    return found
+        content[name] = {"value": float(values[0]), "low": float(low), "high": float(high)}
+    content["predicted"], content["observed"] = float(probability.mean()), float(label.mean())
+    return content
 
 
 def auc(probability: Float64s, label: Bools, weights_RN: Float64s) -> Float64s:
@@ -115,8 +115,8 @@ def mean_figure(values: Float64s, customer: Int32s, seed: int) -> dict[str, floa
     owner = np.unique(customer[known], return_inverse=True)[1]
     total, count = np.bincount(owner, values[known]).astype(np.float64), np.bincount(owner)
     if (count == 1).all():
-        found = bootstrap(total, seed)
-        return {"value": found.value, "low": found.low, "high": found.high, "num_groups": int(known.sum())}
+        interval = bootstrap(total, seed)
+        return {"value": interval.value, "low": interval.low, "high": interval.high, "num_groups": int(known.sum())}
     draws = np.random.default_rng(seed).multinomial(count.size, np.full(count.size, 1 / count.size), size=1000)
     low, high = np.quantile((draws @ total) / (draws @ count), [0.025, 0.975])
     return {

@@ -39,8 +39,8 @@ class Campaign:
     @property
     def items(self) -> Int32s:
         """Distinct items on offer."""
-        found = [offer.items for offer in self.offers]
-        return np.unique(np.concatenate(found)).astype(np.int32) if found else np.zeros(0, np.int32)
+        items = [offer.items for offer in self.offers]
+        return np.unique(np.concatenate(items)).astype(np.int32) if items else np.zeros(0, np.int32)
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class CouponLines:
 
 
 @dataclass(frozen=True)
-class Record:
+class Records:
     """Everything on file, of all days; `on` cuts it.
 
     known    (C,)    share of the shop's attributes of customers that are known of each; 0 where it has none
@@ -113,15 +113,7 @@ class Record:
         lines = self.histories.where(self.histories.day < day)
         coupons = self.coupons.where(self.coupons.day < day)
         return Market(
-            lines,
-            self.catalogue,
-            self.campaigns[:begun],
-            contacts,
-            answers,
-            coupons,
-            self.known,
-            self.vectors,
-            day,
+            lines, self.catalogue, self.campaigns[:begun], contacts, answers, coupons, self.known, self.vectors, day
         )
 
     def finished(self, day: int) -> list[int]:
@@ -143,16 +135,16 @@ class Record:
 
     def redeemed(self, campaign: int, customers: Int32s) -> Bools:
         """(N, O) which offers of a campaign each of the customers took before its end."""
-        found = self.answers.where((self.answers.campaign == campaign) & (self.answers.offer >= 0))
-        found = found.where(found.day <= self.campaigns[campaign].end_day)
-        found = found.where(np.isin(found.customer, customers))
+        redeemed = self.answers.where((self.answers.campaign == campaign) & (self.answers.offer >= 0))
+        redeemed = redeemed.where(redeemed.day <= self.campaigns[campaign].end_day)
+        redeemed = redeemed.where(np.isin(redeemed.customer, customers))
         taken = np.zeros((customers.size, len(self.campaigns[campaign].offers)), bool)
-        taken[np.searchsorted(customers, found.customer), found.offer] = True
+        taken[np.searchsorted(customers, redeemed.customer), redeemed.offer] = True
         return taken
 
 
 @dataclass(frozen=True)
-class Market(Record):
+class Market(Records):
     """A record cut at the start of `day`."""
 
     day: int = 0

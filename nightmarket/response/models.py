@@ -16,7 +16,7 @@ REACH = 4.0
 """Standard deviations at which a logistic model cuts a feature, so that one odd customer moves nothing."""
 
 
-class Model(Protocol):
+class ResponseModel(Protocol):
     """A fitted model of log-odds."""
 
     def log_odds(self, values: Float32s) -> Float64s:
@@ -54,8 +54,8 @@ class Logistic:
             return float(value), np.append(scaled.T @ gap + penalty / num * weight, gap.sum())
 
         start = np.append(np.zeros(values.shape[1]), np.log(share / (1 - share)))
-        found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500}).x
-        return cls(mean, scale, found[:-1], float(found[-1]))
+        weights = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500}).x
+        return cls(mean, scale, weights[:-1], float(weights[-1]))
 
     def log_odds(self, values: Float32s) -> Float64s:
         """(N,)."""
@@ -73,13 +73,15 @@ class Logistic:
 
 
 @dataclass(frozen=True)
-class Trees:
+class BoostedTrees:
     """Gradient-boosted trees by LightGBM (Ke et al., 2017)."""
 
     booster: lgb.Booster
 
     @classmethod
-    def fit(cls, values: Float32s, label: Bools, seed: int, num_trees: int = 200, num_leaves: int = 4) -> "Trees":
+    def fit(
+        cls, values: Float32s, label: Bools, seed: int, num_trees: int = 200, num_leaves: int = 4
+    ) -> "BoostedTrees":
         """Small trees with a strong penalty: there are few responders."""
         params = {
             "objective": "binary",
@@ -133,13 +135,13 @@ class Forest:
 
     def terms(self, values: Float32s) -> Float64s:
         """(N, F + 1) SHAP values of the share, stretched so that a row sums to the log-odds."""
-        found = np.asarray(self.booster.predict(values, pred_contrib=True, num_threads=1), np.float64)
-        found /= self.booster.num_trees()  # LightGBM sums over the trees of a random forest
-        base = np.clip(found[:, -1], 0.005, 0.995)
+        terms = np.asarray(self.booster.predict(values, pred_contrib=True, num_threads=1), np.float64)
+        terms /= self.booster.num_trees()  # LightGBM sums over the trees of a random forest
+        base = np.clip(terms[:, -1], 0.005, 0.995)
         base_odds = np.log(base / (1 - base))
-        moved = found[:, :-1].sum(axis=1)
+        moved = terms[:, :-1].sum(axis=1)
         stretch = np.where(np.abs(moved) > 1e-9, (self.log_odds(values) - base_odds) / np.where(moved, moved, 1), 0)
-        return np.column_stack([found[:, :-1] * stretch[:, None], base_odds])
+        return np.column_stack([terms[:, :-1] * stretch[:, None], base_odds])
 
     def to_json(self) -> dict[str, Any]:
         """LightGBM's text form."""
@@ -150,7 +152,7 @@ class Forest:
 class Blend:
     """The mean of several models' log-odds."""
 
-    members: tuple[Model, ...]
+    members: tuple[ResponseModel, ...]
 
     def log_odds(self, values: Float32s) -> Float64s:
         """(N,)."""
@@ -165,23 +167,23 @@ class Blend:
         return {"model": "blend", "members": [member.to_json() for member in self.members]}
 
 
-def fit(name: str, values: Float32s, label: Bools, seed: int) -> Model:
+def fit(name: str, values: Float32s, label: Bools, seed: int) -> ResponseModel:
     """A model by its name in CANDIDATES."""
     if name == "logistic":
         return Logistic.fit(values, label, penalty=200.0)
     if name == "trees":
-        return Trees.fit(values, label, seed)
+        return BoostedTrees.fit(values, label, seed)
     if name == "forest":
         return Forest.fit(values, label, seed)
     # trees of one seed move with it: three of them move less
-    trees = Blend(tuple(Trees.fit(values, label, seed + number) for number in range(3)))
+    trees = Blend(tuple(BoostedTrees.fit(values, label, seed + number) for number in range(3)))
     return Blend((fit("logistic", values, label, seed), trees))
 
 
 CANDIDATES = ("logistic", "trees", "forest", "blend")
 
 
-def from_json(content: dict[str, Any]) -> Model:
+def from_json(content: dict[str, Any]) -> ResponseModel:
     """The reverse of `to_json`."""
     if content["model"] == "logistic":
         arrays = [np.asarray(content[name], np.float64) for name in ("mean", "scale", "weight")]
@@ -189,7 +191,7 @@ def from_json(content: dict[str, Any]) -> Model:
     if content["model"] == "blend":
         return Blend(tuple(from_json(member) for member in content["members"]))
     booster = lgb.Booster(model_str=content["text"])
-    return Trees(booster) if content["model"] == "trees" else Forest(booster)
+    return BoostedTrees(booster) if content["model"] == "trees" else Forest(booster)
 
 
 def sigmoid(log_odds: Float64s) -> Float64s:

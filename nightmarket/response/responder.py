@@ -12,8 +12,8 @@ from nightmarket.contracts.arrays import Bools, Float32s, Float64s, Int32s
 from nightmarket.ranking.calibration import OTHER, OWN, Calibration
 from nightmarket.response import coupons, models
 from nightmarket.response.features import campaign_rows
-from nightmarket.response.market import Campaign, Market, Record
-from nightmarket.response.models import Model
+from nightmarket.response.market import Campaign, Market, Records
+from nightmarket.response.models import ResponseModel
 
 MIN_CAMPAIGNS = 3
 """Finished campaigns with responses that a fit needs."""
@@ -25,7 +25,7 @@ _STEP = 8192
 
 
 @dataclass(frozen=True)
-class Rows:
+class CampaignRows:
     """One finished campaign as it looked on its first day; N customers who were shown it, ascending.
 
     label   (N,)       responded before its end
@@ -43,41 +43,41 @@ class Rows:
     offers: Float32s
 
 
-def rows(record: Record, campaign: int) -> Rows:
+def rows(record: Records, campaign: int) -> CampaignRows:
     """The rows of a finished campaign, features as known at the start of its first day."""
-    found = record.campaigns[campaign]
-    market = record.on(found.start_day)
+    terms = record.campaigns[campaign]
+    market = record.on(terms.start_day)
     customer, label = record.outcome(campaign)
-    names, values = campaign_rows(market, found, customer)
+    names, values = campaign_rows(market, terms, customer)
     taken = record.redeemed(campaign, customer[label])
-    parts = [part for _, part in coupons.offer_rows(market, found, customer[label])]
-    empty = np.zeros((0, len(found.offers), len(coupons.NAMES)), np.float32)
-    return Rows(found, customer, names, label, values, taken, np.concatenate([empty, *parts]))
+    parts = [part for _, part in coupons.offer_rows(market, terms, customer[label])]
+    empty = np.zeros((0, len(terms.offers), len(coupons.NAMES)), np.float32)
+    return CampaignRows(terms, customer, names, label, values, taken, np.concatenate([empty, *parts]))
 
 
-def enough(parts: Sequence[Rows]) -> bool:
+def enough(parts: Sequence[CampaignRows]) -> bool:
     """Whether there is something to learn from."""
     return sum(bool(part.label.any()) for part in parts) >= MIN_CAMPAIGNS
 
 
-def fit(name: str, parts: Sequence[Rows], seed: int) -> Model:
+def fit(name: str, parts: Sequence[CampaignRows], seed: int) -> ResponseModel:
     """A candidate (models.CANDIDATES) on the rows of finished campaigns."""
     values, label = np.concatenate([part.values for part in parts]), np.concatenate([part.label for part in parts])
     return models.fit(name, values, label, seed)
 
 
-def ended_before(parts: Sequence[Rows], day: int) -> list[Rows]:
+def ended_before(parts: Sequence[CampaignRows], day: int) -> list[CampaignRows]:
     """The campaigns that ended before a day."""
     return [part for part in parts if part.campaign.end_day < day]
 
 
-def rolling(name: str, parts: Sequence[Rows], seed: int) -> dict[str, Float64s]:
+def rolling(name: str, parts: Sequence[CampaignRows], seed: int) -> dict[str, Float64s]:
     """campaign_id → (N,) log-odds by a model fitted on the campaigns that ended before that one began.
 
     Campaigns with too little before them are left out.
     """
-    found: dict[str, Float64s] = {}
-    fitted: dict[tuple[str, ...], Model] = {}
+    log_odds: dict[str, Float64s] = {}
+    fitted: dict[tuple[str, ...], ResponseModel] = {}
     for part in parts:
         before = ended_before(parts, part.campaign.start_day)
         if not enough(before):
@@ -85,11 +85,11 @@ def rolling(name: str, parts: Sequence[Rows], seed: int) -> dict[str, Float64s]:
         key = tuple(other.campaign.campaign_id for other in before)
         if key not in fitted:
             fitted[key] = fit(name, before, seed)
-        found[part.campaign.campaign_id] = fitted[key].log_odds(part.values)
-    return found
+        log_odds[part.campaign.campaign_id] = fitted[key].log_odds(part.values)
+    return log_odds
 
 
-def calibrate(log_odds: dict[str, Float64s], parts: Sequence[Rows]) -> Calibration | None:
+def calibrate(log_odds: dict[str, Float64s], parts: Sequence[CampaignRows]) -> Calibration | None:
     """A sigmoid on the rolling log-odds of the campaigns `parts`, maximum likelihood with SHRINKAGE / 2 x the squared
     distance of slope and offset from (1, 0); None where they hold too few responses.
     """
@@ -117,18 +117,18 @@ def probability(log_odds: Float64s, calibration: Calibration | None) -> Float64s
     return calibration.probability(log_odds, np.ones(log_odds.shape, bool))
 
 
-def fit_offers(parts: Sequence[Rows], seed: int) -> models.Trees | None:
+def fit_offers(parts: Sequence[CampaignRows], seed: int) -> models.BoostedTrees | None:
     """P(takes the offer | responds) on all offers of those who responded; None where no taken offer is known."""
     some = [part for part in parts if part.taken.any() and part.taken.shape[1] > 1]
     if not some:
         return None
     values = np.concatenate([part.offers.reshape(-1, len(coupons.NAMES)) for part in some])
-    return models.Trees.fit(
+    return models.BoostedTrees.fit(
         values, np.concatenate([part.taken.ravel() for part in some]), seed, num_trees=100, num_leaves=7
     )
 
 
-def offer_scores(model: models.Trees | None, offers: Float32s) -> Float64s:
+def offer_scores(model: models.BoostedTrees | None, offers: Float32s) -> Float64s:
     """(N, O) P(takes the offer | responds) of feature rows (N, O, G)."""
     num, width = offers.shape[:2]
     if num * width == 0:
@@ -148,13 +148,13 @@ class Responder:
     """
 
     names: list[str]
-    model: Model
+    model: ResponseModel
     calibration: Calibration | None
-    offers: models.Trees | None
+    offers: models.BoostedTrees | None
     trained_until: int
 
     @classmethod
-    def fit(cls, name: str, parts: Sequence[Rows], log_odds: dict[str, Float64s], seed: int) -> "Responder":
+    def fit(cls, name: str, parts: Sequence[CampaignRows], log_odds: dict[str, Float64s], seed: int) -> "Responder":
         """On finished campaigns and their `rolling` log-odds."""
         until = max(part.campaign.end_day for part in parts)
         model, offers = fit(name, parts, seed), fit_offers(parts, seed)
@@ -162,7 +162,7 @@ class Responder:
 
     def chances(self, market: Market, campaign: Campaign) -> Float32s:
         """(C,) calibrated P(customer responds to the campaign at all | shown it), as known on the market's day."""
-        found = np.zeros(market.histories.num_customers, np.float32)
+        chances = np.zeros(market.histories.num_customers, np.float32)
         for customers in self._slices(market):
             names, values = campaign_rows(market, campaign, customers)
             if names != self.names:
@@ -170,16 +170,16 @@ class Responder:
                     f"the responder was fitted on {len(self.names)} features, {len(names)} others are made here; "
                     "run the stage `respond` again with this code"
                 )
-            found[customers] = probability(self.model.log_odds(values), self.calibration)
-        return found
+            chances[customers] = probability(self.model.log_odds(values), self.calibration)
+        return chances
 
     def offer_chances(self, market: Market, campaign: Campaign) -> Float32s:
         """(C, O) P(customer takes the offer | shown the campaign): P(responds) x P(takes the offer | responds)."""
-        found = np.zeros((market.histories.num_customers, len(campaign.offers)), np.float32)
+        chances = np.zeros((market.histories.num_customers, len(campaign.offers)), np.float32)
         for customers in self._slices(market):
             for rows, values in coupons.offer_rows(market, campaign, customers):
-                found[customers[rows]] = offer_scores(self.offers, values)
-        return np.asarray(found * self.chances(market, campaign)[:, None], np.float32)
+                chances[customers[rows]] = offer_scores(self.offers, values)
+        return np.asarray(chances * self.chances(market, campaign)[:, None], np.float32)
 
     def _slices(self, market: Market) -> list[Int32s]:
         everyone = np.arange(market.histories.num_customers, dtype=np.int32)
@@ -199,7 +199,7 @@ class Responder:
     def from_json(cls, content: dict[str, Any]) -> "Responder":
         """The reverse of `to_json`."""
         offers = models.from_json(content["offers"]) if content["offers"] else None
-        assert offers is None or isinstance(offers, models.Trees)
+        assert offers is None or isinstance(offers, models.BoostedTrees)
         return cls(
             list(content["names"]),
             models.from_json(content["model"]),

@@ -106,8 +106,8 @@ def _validate(history: History, trainer: Trainer, judge: Judge, rows: np.ndarray
     """Append a validation."""
     ndcg = mean_ndcg(judge.towers(trainer.tower, trainer.bank.cpu().numpy(), rows))
     history["validation"].append({"step": step, "ndcg@10": round(criterion(ndcg), 6)} | ndcg)
-    told = ", ".join(f"{task} {ndcg[task]:.4f}" for task in TASKS)
-    log.info("finetune: step %s, validation ndcg@10: %s", step, told)
+    figures = ", ".join(f"{task} {ndcg[task]:.4f}" for task in TASKS)
+    log.info("finetune: step %s, validation ndcg@10: %s", step, figures)
 
 
 def _tell(record: dict[str, float], max_steps: int) -> None:

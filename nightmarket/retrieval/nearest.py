@@ -39,10 +39,10 @@ def best_items(
     popularity  (I,)  purchases before the cut; breaks ties between items of one text
     exclude     (indptr, items) of the items per customer that are left out, mostly those bought before
     """
-    found = np.full((len(customers_CE), k), -1, dtype=np.int32)
+    lists = np.full((len(customers_CE), k), -1, dtype=np.int32)
     allowed = np.flatnonzero(candidates)
     if not len(allowed) or not len(rows):
-        return found
+        return lists
     order = allowed[np.lexsort((allowed, -popularity[allowed], text_id[allowed]))]
     texts, first, size = np.unique(text_id[order], return_index=True, return_counts=True)
     for start, scores in score(customers_CE[rows], texts_TE[texts]):
@@ -50,8 +50,8 @@ def best_items(
             customer = int(rows[start + i])
             banned = exclude[1][exclude[0][customer] : exclude[0][customer + 1]] if exclude is not None else None
             best = _walk(row_scores, order, first, size, k, banned)
-            found[customer, : len(best)] = best
-    return found
+            lists[customer, : len(best)] = best
+    return lists
 
 
 def _walk(scores: NDArray, order: NDArray, first: NDArray, size: NDArray, k: int, banned: NDArray | None) -> Int32s:

@@ -31,7 +31,7 @@ class Positives:
 
 
 @dataclass(frozen=True)
-class Batch:
+class TowerBatch:
     """customer, origin (B,); lines of their histories as (row in the table of texts, owner, age in weeks)."""
 
     customer: Int64s
@@ -94,7 +94,7 @@ class Sampler:
         items = self.recommendable & (self.item_first <= origin)
         return np.bincount(self.text_id[items], minlength=self.num_texts).astype(np.float32)
 
-    def batch(self, seed: int, step: int, size: int, repeat_weight: float) -> Batch:
+    def batch(self, seed: int, step: int, size: int, repeat_weight: float) -> TowerBatch:
         """A batch of (customer, origin) pairs; `repeat_weight` is the weight of products bought before."""
         rng = np.random.default_rng([seed, step])
         customer = rng.choice(self.buyers, size)
@@ -108,7 +108,7 @@ class Sampler:
         after, row = after[has_history], row[has_history]
         weight = np.where(self.is_new[after], 1.0, repeat_weight)
         launch = self.is_new[after] & (self.line_first[after] > origin[row])
-        return Batch(
+        return TowerBatch(
             customer,
             origin,
             self.text[past],
@@ -118,7 +118,7 @@ class Sampler:
             _weighted(row, self.text[after], weight * launch, size),
         )
 
-    def candidates(self, batch: Batch, seed: int, step: int, num_random: int) -> tuple[Int64s, Float32s]:
+    def candidates(self, batch: TowerBatch, seed: int, step: int, num_random: int) -> tuple[Int64s, Float32s]:
         """Texts that a batch is trained on, ascending (S,), and log probability (S,) that each came into the sample.
 
         The sample is the batch's positives and `num_random` texts drawn evenly.

@@ -148,8 +148,8 @@ class Tower(nn.Module):
         tower = cls(TowerConfig(**{**config, "half_lives": tuple(config["half_lives"])}))
         wanted = tower.state_dict()
         for name, value in wanted.items():
-            found = tensors.get(name)
-            if found is None or found.shape != tuple(value.shape) or not np.isfinite(found).all():
+            tensor = tensors.get(name)
+            if tensor is None or tensor.shape != tuple(value.shape) or not np.isfinite(tensor).all():
                 raise InputError(f"tower: tensor '{name}' is missing or damaged; restore the model's folder")
         tower.load_state_dict({name: torch.from_numpy(np.array(tensors[name])) for name in wanted})
         return tower.eval()

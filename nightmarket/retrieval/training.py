@@ -22,7 +22,7 @@ from nightmarket.encoding.layers import Hidden, TopLayers, re_encode
 from nightmarket.encoding.schedule import rate, restore, state_of
 from nightmarket.retrieval.loss import contrastive_loss
 from nightmarket.retrieval.recency import pooled
-from nightmarket.retrieval.samples import Batch, Positives, Sampler
+from nightmarket.retrieval.samples import Positives, Sampler, TowerBatch
 from nightmarket.retrieval.tower import INTENTS, Tower
 
 Tensors = dict[str, NDArray]
@@ -49,7 +49,7 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
-class Record:
+class TowerStep:
     """One step: its number from 1, loss per intent (0 where the batch had no such target), learning rate."""
 
     step: int
@@ -124,7 +124,7 @@ class Trainer:
         vectors = re_encode(self.top.merged(), self.hidden, self.top.num_frozen, progress)
         self.bank = torch.from_numpy(vectors.astype(np.float16).astype(np.float32)).to(self.device)
 
-    def step(self, step: int) -> Record:
+    def step(self, step: int) -> TowerStep:
         """One update; `step` counts from 0.
 
         Raises InputError when the loss or a gradient is not finite; the weights are then those of the step before.
@@ -138,7 +138,7 @@ class Trainer:
         losses = self._losses(batch, texts, torch.from_numpy(log_q).to(self.device), step)
         loss = losses[0] + config.launch_weight * losses[1]
         if not loss.requires_grad:
-            return Record(step + 1, 0.0, 0.0, config.learning_rate * share)
+            return TowerStep(step + 1, 0.0, 0.0, config.learning_rate * share)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         weights = [p for group in self.optimizer.param_groups for p in group["params"]]
@@ -150,9 +150,9 @@ class Trainer:
                 "finetune.encoder_learning_rate; nothing was written"
             )
         self.optimizer.step()
-        return Record(step + 1, float(losses[0].detach()), float(losses[1].detach()), config.learning_rate * share)
+        return TowerStep(step + 1, float(losses[0].detach()), float(losses[1].detach()), config.learning_rate * share)
 
-    def _losses(self, batch: Batch, texts: Int64s, log_q: Tensor, step: int) -> list[Tensor]:
+    def _losses(self, batch: TowerBatch, texts: Int64s, log_q: Tensor, step: int) -> list[Tensor]:
         chosen = self._live(len(texts), step)
         if chosen is not None:
             texts, log_q = texts[chosen], log_q[torch.from_numpy(chosen).to(self.device)]
@@ -207,10 +207,10 @@ class Trainer:
 
     def weights(self) -> Tensors:
         """The tower's and the top layers' tensors."""
-        found = {f"tower.{name}": value for name, value in self.tower.state_dict().items()}
+        tensors = {f"tower.{name}": value for name, value in self.tower.state_dict().items()}
         if self.top is not None:
-            found |= {f"top.{name}": value for name, value in self.top.state_dict().items()}
-        return {name: value.detach().cpu().numpy().copy() for name, value in found.items()}
+            tensors |= {f"top.{name}": value for name, value in self.top.state_dict().items()}
+        return {name: value.detach().cpu().numpy().copy() for name, value in tensors.items()}
 
     def load_weights(self, tensors: Mapping[str, NDArray]) -> None:
         """Put back what `weights` gave."""

@@ -96,22 +96,22 @@ def mentions(texts: Sequence[str]) -> Mentions:
     """The clauses in which texts speak of an aspect, joined per text and aspect."""
     review: list[int] = []
     aspect: list[int] = []
-    told: list[str] = []
+    clauses_told: list[str] = []
     for row, text in enumerate(texts):
-        found: dict[int, list[str]] = {}
+        by_aspect: dict[int, list[str]] = {}
         for clause, spoken in _clauses(text):
             for number in spoken:
-                found.setdefault(number, []).append(clause)
-        for number, clauses in found.items():
+                by_aspect.setdefault(number, []).append(clause)
+        for number, clauses in by_aspect.items():
             review.append(row)
             aspect.append(number)
-            told.append(", ".join(clauses))
-    return Mentions(np.array(review, np.int64), np.array(aspect, np.int64), told)
+            clauses_told.append(", ".join(clauses))
+    return Mentions(np.array(review, np.int64), np.array(aspect, np.int64), clauses_told)
 
 
 def _clauses(text: str) -> list[tuple[str, list[int]]]:
     """Clauses with the aspects they speak of; one that only names its aspect is read with the next."""
-    found: list[tuple[str, list[int]]] = []
+    clauses: list[tuple[str, list[int]]] = []
     waiting = ""
     for part in BREAKS.split(text):
         clause = f"{waiting} {part.strip()}".strip()
@@ -122,10 +122,10 @@ def _clauses(text: str) -> list[tuple[str, list[int]]]:
         if spoken and not _says_more(clause, spoken):
             waiting = clause
             continue
-        found.append((clause, spoken))
+        clauses.append((clause, spoken))
     if waiting:
-        found.append((waiting, [n for n, pattern in enumerate(_patterns()) if pattern.search(waiting)]))
-    return found
+        clauses.append((waiting, [n for n, pattern in enumerate(_patterns()) if pattern.search(waiting)]))
+    return clauses
 
 
 def _says_more(clause: str, spoken: list[int]) -> bool:
@@ -139,4 +139,4 @@ def _says_more(clause: str, spoken: list[int]) -> bool:
 
 @cache
 def _patterns() -> tuple[re.Pattern[str], ...]:
-    return tuple(re.compile(rf"\b(?:{one.english})\b|{one.chinese}", re.IGNORECASE) for one in ASPECTS)
+    return tuple(re.compile(rf"\b(?:{aspect.english})\b|{aspect.chinese}", re.IGNORECASE) for aspect in ASPECTS)

@@ -1,5 +1,6 @@
-"""Reviews and baskets as documents that topics are found in: bags of words with an author and a day."""
+"""Reviews and baskets as documents that topics are found in: clean texts, bags of words, with an author and a day."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,34 @@ from nightmarket.contracts.arrays import Int32s, Int64s
 from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.histories import Histories
 from nightmarket.reviews import words
+
+_DROPPED = {"Cf", "Cs"}
+"""Categories of Unicode without a shape of their own: marks of format (zero width, direction) and lone surrogates."""
+
+
+def normalised(texts: Sequence[str]) -> list[str]:
+    """Each text in Unicode's form NFKC, without invisible characters, with single spaces; "" if nothing is left.
+
+    NFKC makes one of full and half width ("ＡＢＣ！" is "ABC!"). Other control characters, line ends among them, count
+    as white space. Time is linear in the characters.
+    """
+    joined = [unicodedata.normalize("NFKC", text) for text in texts]
+    used = {character: unicodedata.category(character) for character in set().union(*joined)}
+    table = {ord(c): None if kind in _DROPPED else " " for c, kind in used.items() if kind in _DROPPED | {"Cc"}}
+    return [" ".join(text.translate(table).split()) for text in joined]
+
+
+def distinct(texts: Sequence[str]) -> Int64s:
+    """Rows of the first of each text, in order; rows with the empty text are left out.
+
+    Takes what `normalised` gives. Shops repeat reviews (imports, copied praise); a copy is no second opinion.
+    """
+    first: dict[str, int] = {}
+    for row, text in enumerate(texts):
+        if text:
+            first.setdefault(text, row)
+    return np.fromiter(first.values(), np.int64, len(first))
+
 
 RAREST, COMMONEST = 0.001, 0.3
 """Shares of the reviews between which a word's must lie: a rarer one marks no topic, a commoner one no less."""
@@ -79,24 +108,24 @@ def baskets(lines: Histories, kind: Int64s, names: Sequence[str], seed: int) -> 
     counts = counts[:, kept]
     rich = np.random.default_rng(seed).permutation(np.flatnonzero(counts.getnnz(1) >= 2))[:MOST_BASKETS]
     rich.sort()
-    told = tuple(names[int(i)] for i in kept)
-    return Documents(counts[rich], who[rich], day[rich], drawn[rich].astype(np.int64), told)
+    kept_names = tuple(names[int(i)] for i in kept)
+    return Documents(counts[rich], who[rich], day[rich], drawn[rich].astype(np.int64), kept_names)
 
 
 def kinds(products: pd.DataFrame) -> tuple[Int64s, list[str]]:
     """(I,) codes of the products' types, -1 for none, and the types' names: the last level of the category path, with
     the level before it in brackets where the last is one word or stands under several."""
-    told = products["type"].fillna("") != ""
+    named_rows = products["type"].fillna("") != ""
     path = products["department"] + "\n" + products["category"] + "\n" + products["type"]
-    code, paths = pd.factorize(path.where(told))
+    code, paths = pd.factorize(path.where(named_rows))
     rows = pd.DataFrame([path.split("\n") for path in paths], columns=["department", "category", "type"])
-    last, before = rows["type"].map(_told), rows["category"].map(_told)
+    last, before = rows["type"].map(_sentence_case), rows["category"].map(_sentence_case)
     alone = ~last.duplicated(keep=False) & last.str.contains(" ")
     named = last.where(alone | (last == before), last + " (" + before + ")")
     return code.astype(np.int64), named.tolist()
 
 
-def _told(name: str) -> str:
+def _sentence_case(name: str) -> str:
     """ "FLUID MILK" → "Fluid milk"."""
     name = name.strip()
     return name.capitalize() if name.isupper() else name

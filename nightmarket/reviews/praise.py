@@ -7,8 +7,8 @@ from scipy import stats
 
 from nightmarket.contracts.arrays import Float64s, Int64s
 from nightmarket.contracts.privacy import MIN_GROUP
-from nightmarket.evaluation.experiments.multiplicity import benjamini_hochberg
-from nightmarket.evaluation.shares import wilson
+from nightmarket.evaluation.experiments.readout import benjamini_hochberg
+from nightmarket.evaluation.intervals import wilson
 from nightmarket.reviews.aspects import ASPECTS
 
 FALSE_SHARE = 0.05
@@ -56,8 +56,8 @@ def by_aspect(mentions: pd.DataFrame) -> pd.DataFrame:
     known = mentions.dropna(subset=["positive"])
     figures = _figures(known.drop(columns="product_id"), ["aspect"])
     counted = known.groupby("aspect").size().rename("num_mentions").reset_index()
-    found = counted.merge(figures, on="aspect", validate="one_to_one")
-    return found.sort_values(["num_mentions", "aspect"], ascending=[False, True], ignore_index=True)
+    table = counted.merge(figures, on="aspect", validate="one_to_one")
+    return table.sort_values(["num_mentions", "aspect"], ascending=[False, True], ignore_index=True)
 
 
 def praised(mentions: pd.DataFrame) -> pd.DataFrame:
@@ -76,8 +76,8 @@ def praised(mentions: pd.DataFrame) -> pd.DataFrame:
     hits = np.round(rows["positive"] * rows["people"])
     p = benjamini_hochberg(stats.binom.sf(hits - 1, rows["people"], usual))
     rows = rows[(rows["low"].to_numpy() > usual) & (p <= FALSE_SHARE)]
-    told = {one.key: one for one in ASPECTS}
-    rows = rows.assign(en=[told[key].en for key in rows["aspect"]], zh=[told[key].zh for key in rows["aspect"]])
+    by_key = {aspect.key: aspect for aspect in ASPECTS}
+    rows = rows.assign(en=[by_key[key].en for key in rows["aspect"]], zh=[by_key[key].zh for key in rows["aspect"]])
     return rows.rename(columns={"people": "num_mentions"})[list(PRAISE)].reset_index(drop=True)
 
 
@@ -89,11 +89,11 @@ def _once(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 def _figures(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Per group: people, and the share of them who praise with its interval; missing below 20 people."""
-    found = _once(rows, by).groupby(by, sort=True)["praise"].agg(people="size", positive="mean").reset_index()
-    found["people"] = found["people"].astype("int64")
-    enough = found["people"] >= MIN_GROUP
-    bounds = [wilson(share, num) for share, num in zip(found["positive"], found["people"], strict=True)]
-    found["low"] = [bound.low for bound in bounds]
-    found["high"] = [bound.high for bound in bounds]
-    found[["positive", "low", "high"]] = found[["positive", "low", "high"]].where(enough)
-    return found
+    table = _once(rows, by).groupby(by, sort=True)["praise"].agg(people="size", positive="mean").reset_index()
+    table["people"] = table["people"].astype("int64")
+    enough = table["people"] >= MIN_GROUP
+    bounds = [wilson(share, num) for share, num in zip(table["positive"], table["people"], strict=True)]
+    table["low"] = [bound.low for bound in bounds]
+    table["high"] = [bound.high for bound in bounds]
+    table[["positive", "low", "high"]] = table[["positive", "low", "high"]].where(enough)
+    return table

@@ -34,7 +34,7 @@ log = logging.getLogger("nightmarket")
 
 
 @dataclass(frozen=True)
-class Candidate:
+class TopicCandidate:
     """A method and a number of topics, as judged on half-samples.
 
     coherence  mean NPMI of the pairs among a topic's ten strongest words, in [-1, 1]
@@ -64,20 +64,20 @@ class Topics:
 
     method: Method
     num: int
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[TopicCandidate, ...]
     usual: Float64s
     idf: Float32s
     model: Any
 
     def assign(self, counts_DV: sparse.csr_matrix) -> Int32s:
         """(D,) the topic that weighs most in each document against what is usual; -1 where no word of it is known."""
-        found = np.full(counts_DV.shape[0], -1, np.int32)
+        topics = np.full(counts_DV.shape[0], -1, np.int32)
         for first in range(0, counts_DV.shape[0], _BLOCK):
             block = counts_DV[first : first + _BLOCK]
             weight = self.model.transform(_input(self.method, block, self.idf)) / self.usual
             known = (np.diff(block.indptr) > 0) & (weight.max(1) > 0)
-            found[first : first + _BLOCK] = np.where(known, weight.argmax(1), -1)
-        return found
+            topics[first : first + _BLOCK] = np.where(known, weight.argmax(1), -1)
+        return topics
 
 
 def fit(counts_DV: sparse.csr_matrix, seed: int, nums: Sequence[int] = NUMS) -> Topics | None:
@@ -104,13 +104,13 @@ def fit(counts_DV: sparse.csr_matrix, seed: int, nums: Sequence[int] = NUMS) -> 
         for num in [num for num in nums if num <= size // 25 and num * 2 <= counts_DV.shape[1]]:
             both = [_fitted(method, num, half, idf, seed).components_ for half in halves]
             telling = idf if method == "lda" else 1.0  # NMF's weights hold it already
-            tops = [_top(found * telling, min(TOP, counts_DV.shape[1] // 3)) for found in both]
-            coherence = float(np.mean([npmi(present, top) for found in tops for top in found]))
-            diversity = float(np.mean([np.unique(found).size / found.size for found in tops]))
-            candidates.append(Candidate(method, num, coherence, diversity, agreement(*both)))
+            tops = [_top(topics * telling, min(TOP, counts_DV.shape[1] // 3)) for topics in both]
+            coherence = float(np.mean([npmi(present, top) for topics in tops for top in topics]))
+            diversity = float(np.mean([np.unique(topics).size / topics.size for topics in tops]))
+            candidates.append(TopicCandidate(method, num, coherence, diversity, agreement(*both)))
         log.info("reviews: %s judged", method)
-    stable = [one for one in candidates if one.stability >= STABLE]
-    best = max(stable, key=lambda one: one.quality) if stable else max(candidates, key=lambda one: one.stability)
+    stable = [fitted for fitted in candidates if fitted.stability >= STABLE]
+    best = max(stable or candidates, key=lambda fitted: fitted.quality if stable else fitted.stability)
     model = _fitted(best.method, best.num, sample, idf, seed)
     usual = np.maximum(model.transform(_input(best.method, sample, idf)).mean(0), 1e-9)
     return Topics(best.method, best.num, tuple(candidates), usual, idf, model)
@@ -125,13 +125,15 @@ def npmi(present_DV: sparse.csc_matrix, words: Int64s) -> float:
     first, second = np.triu_indices(len(words), 1)
     joint, apart = both[first, second], alone[first] * alone[second]
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = np.log(joint / apart) / -np.log(joint)
-    return float(np.where(joint <= 0, -1.0, np.where(joint >= 1, 1.0, found)).mean())
+        normed = np.log(joint / apart) / -np.log(joint)
+    return float(np.where(joint <= 0, -1.0, np.where(joint >= 1, 1.0, normed)).mean())
 
 
 def agreement(one_KV: NDArray, other_KV: NDArray) -> float:
     """Mean cosine of the weights of two fits, topics matched one to one so that it is highest."""
-    units = [found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12) for found in (one_KV, other_KV)]
+    units = [
+        weights / np.maximum(np.linalg.norm(weights, axis=1, keepdims=True), 1e-12) for weights in (one_KV, other_KV)
+    ]
     cosine = units[0] @ units[1].T
     return float(cosine[linear_sum_assignment(-cosine)].mean())
 

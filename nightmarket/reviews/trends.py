@@ -10,9 +10,8 @@ from scipy import stats
 
 from nightmarket.contracts.arrays import Bools, Float64s, Int32s, Int64s
 from nightmarket.contracts.privacy import MIN_GROUP
-from nightmarket.evaluation.experiments.multiplicity import benjamini_hochberg
-from nightmarket.evaluation.intervals import Interval
-from nightmarket.evaluation.shares import clustered
+from nightmarket.evaluation.experiments.readout import benjamini_hochberg
+from nightmarket.evaluation.intervals import Interval, clustered
 from nightmarket.histories import monday
 
 LEAST_PERIODS = {"week": 8, "month": 6}
@@ -46,9 +45,9 @@ def periods(day: Int32s, who: Int64s, weeks: int) -> Periods | None:
     week = (day.astype(np.int64) - _MONDAY) // 7
     complete = (week >= -(-(first - _MONDAY) // 7)) & (week <= (last + 1 - _MONDAY) // 7 - 1)
     newest = week[complete].max(initial=-1)
-    found = _periods("week", np.where(complete & (week > newest - weeks), week, -1), who)
-    if found is not None:
-        return found
+    weeks_of = _periods("week", np.where(complete & (week > newest - weeks), week, -1), who)
+    if weeks_of is not None:
+        return weeks_of
     calendar = day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
     ends = np.array([first - 1, last + 1], "datetime64[D]").astype("datetime64[M]").astype(np.int64)
     complete = (calendar > ends[0]) & (calendar < ends[1]) & (calendar > ends[1] - 1 - weeks)
@@ -110,13 +109,13 @@ def trends(when: Periods, who: Int64s, topic: Int32s, numbers: Sequence[int]) ->
     code, person, label = when.code[inside], who[inside], topic[inside]
     changes = [change(when.place[code], person, label == number) for number in numbers]
     adjusted = benjamini_hochberg([p for _, p in changes])
-    found = []
+    courses = []
     for number, (interval, p), safe in zip(numbers, changes, adjusted, strict=True):
         points = [clustered(person[code == t], label[code == t] == number) for t in range(len(when.starts))]
         verdict: Verdict = "no change"
         if safe <= FALSE_SHARE:
             verdict = "rising" if interval.value > 0 else "falling"
-        found.append(
+        courses.append(
             {
                 "by": when.by,
                 "verdict": verdict,
@@ -129,7 +128,7 @@ def trends(when: Periods, who: Int64s, topic: Int32s, numbers: Sequence[int]) ->
                 ],
             }
         )
-    return found
+    return courses
 
 
 def span(when: Periods) -> tuple[date, date]:

@@ -47,13 +47,13 @@ class Words:
 
     def split(self, text: str) -> list[str]:
         """Words of a text, lower case; Chinese by the likeliest path through found words (unigram model, Viterbi)."""
-        found: list[str] = []
+        words: list[str] = []
         for run in RUNS.findall(text.lower()):
             if "\u4e00" <= run[0] <= "\u9fff":
-                found += self._path(run)
+                words += self._path(run)
             else:
-                found.append(run.replace("’", "'"))
-        return found
+                words.append(run.replace("’", "'"))
+        return words
 
     def telling(self, text: str) -> list[str]:
         """The words of a text without those that say nothing about what it is about."""
@@ -114,13 +114,13 @@ def _counts(runs: list[str]) -> Counter[str]:
     """Counts of runs up to five letters, of those with a frequent part."""
     counts: Counter[str] = Counter()
     for size in range(1, LONGEST + 2):
-        found: Counter[str] = Counter()
+        in_run: Counter[str] = Counter()
         for run in runs:
             for first in range(len(run) - size + 1):
                 word = run[first : first + size]
                 if size < 3 or counts[word[:-1]] >= LEAST_COUNT or counts[word[1:]] >= LEAST_COUNT:
-                    found[word] += 1
-        counts.update(found)
+                    in_run[word] += 1
+        counts.update(in_run)
     return counts
 
 

@@ -2,12 +2,12 @@
 
 from nightmarket.segments.answers import answers, rate, reached, strategy
 from nightmarket.segments.assigner import Assigner, Classifier
-from nightmarket.segments.behaviour import PARTS, Shelf, Visits, behaviour, shelf, visits
+from nightmarket.segments.behaviour import PARTS, Assortment, Visits, behaviour, shelf, visits
 from nightmarket.segments.grouping import OTHER, Grouping, agreement, beginners, classifier, group, held_out_accuracy
 from nightmarket.segments.naming import Trait, names, traits
 from nightmarket.segments.partition import STABLE, Stability, choose, density_methods, stability
 from nightmarket.segments.portraits import bought, more_often, rfm, when
-from nightmarket.segments.space import Space
+from nightmarket.segments.space import FeatureSpace
 from nightmarket.segments.worth import Worth, group_worth, worth
 
 __all__ = [
@@ -15,10 +15,10 @@ __all__ = [
     "PARTS",
     "STABLE",
     "Assigner",
+    "Assortment",
     "Classifier",
+    "FeatureSpace",
     "Grouping",
-    "Shelf",
-    "Space",
     "Stability",
     "Trait",
     "Visits",

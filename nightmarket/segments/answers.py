@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from nightmarket.contracts.arrays import Bools
 from nightmarket.contracts.privacy import MIN_GROUP
-from nightmarket.evaluation.shares import clustered
+from nightmarket.evaluation.intervals import clustered
 
 
 def reached(
@@ -30,8 +30,8 @@ def reached(
 
 def rate(customer: NDArray, answered: Bools) -> dict[str, float]:
     """Share of pairs answered with a 95% interval that counts customers, not pairs (`shares.clustered`)."""
-    found = clustered(customer, answered)
-    return {"rate": found.value, "low": found.low, "high": found.high}
+    interval = clustered(customer, answered)
+    return {"rate": interval.value, "low": interval.low, "high": interval.high}
 
 
 def answers(pairs: pd.DataFrame) -> list[dict[str, Any]]:

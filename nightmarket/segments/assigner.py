@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nightmarket.contracts.arrays import Float64s
-from nightmarket.segments.space import Space
+from nightmarket.segments.space import FeatureSpace
 
 STRENGTH = 0.3
 """scikit-learn's C: the inverse of the penalty."""
@@ -34,10 +34,13 @@ class Classifier:
             intercept[rows] = 0.0
             return cls(weights, intercept)
         model = LogisticRegression(C=STRENGTH, max_iter=300).fit(points_NF, segment)
-        found, constant = np.asarray(model.coef_), np.asarray(model.intercept_)
+        coefficients, constant = np.asarray(model.coef_), np.asarray(model.intercept_)
         if len(there) == 2:  # scikit-learn keeps one row for two classes
-            found, constant = np.vstack([-found, found]) / 2, np.concatenate([-constant, constant]) / 2
-        weights[rows], intercept[rows] = found, constant
+            coefficients, constant = (
+                np.vstack([-coefficients, coefficients]) / 2,
+                np.concatenate([-constant, constant]) / 2,
+            )
+        weights[rows], intercept[rows] = coefficients, constant
         return cls(weights, intercept)
 
     def chances(self, points_NF: Float64s) -> Float64s:
@@ -54,7 +57,7 @@ class Assigner:
     segments  (K,)  names, in the order of the classifiers' rows
     """
 
-    space: Space
+    space: FeatureSpace
     segments: tuple[str, ...]
     whole: Classifier
     beginner: Classifier
@@ -90,7 +93,7 @@ class Assigner:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Assigner":
         """The inverse of `to_json`."""
-        space = Space.from_json(content["space"])
+        space = FeatureSpace.from_json(content["space"])
         classifiers = {
             name: Classifier(
                 np.array(classifier["weights"], np.float64).reshape(len(content["segments"]), len(space.columns)),

@@ -28,7 +28,7 @@ _CLIP = 10.0
 
 
 @dataclass(frozen=True)
-class Shelf:
+class Assortment:
     """What grouping knows of I products.
 
     category  (I,)  code of department and category, into `names`
@@ -72,7 +72,7 @@ class Visits:
         return (self.day.astype(np.int64) - 4) % 7
 
 
-def shelf(products: pd.DataFrame, lines: Histories, categories: tuple[str, ...] | None = None) -> Shelf:
+def shelf(products: pd.DataFrame, lines: Histories, categories: tuple[str, ...] | None = None) -> Assortment:
     """Codes and usual prices from the products that `prepare` writes; row i is item i.
 
     categories  names of those whose shares are features; None: the 24 on which most was spent
@@ -86,10 +86,10 @@ def shelf(products: pd.DataFrame, lines: Histories, categories: tuple[str, ...] 
     usual = unit.groupby(kind[lines.item[paid]]).median().reindex(range(len(kinds))).to_numpy(np.float64)
     if categories is None:
         spent = np.bincount(category[lines.item], weights=lines.value, minlength=len(names))
-        told = tuple(int(i) for i in np.argsort(-spent, kind="stable")[:CATEGORIES] if spent[i] > 0)
+        featured = tuple(int(i) for i in np.argsort(-spent, kind="stable")[:CATEGORIES] if spent[i] > 0)
     else:
-        told = tuple(list(names).index(name) for name in categories if name in names)
-    return Shelf(category.astype(np.int32), kind.astype(np.int32), tuple(names), usual, told)
+        featured = tuple(list(names).index(name) for name in categories if name in names)
+    return Assortment(category.astype(np.int32), kind.astype(np.int32), tuple(names), usual, featured)
 
 
 def visits(customer: Int32s, local_seconds: Int64s) -> Visits:
@@ -110,7 +110,7 @@ def visits(customer: Int32s, local_seconds: Int64s) -> Visits:
     return Visits(who.astype(np.int32), (hour // 24).astype(np.int32), part.astype(np.int8))
 
 
-def behaviour(lines: Histories, seen: Visits, shelf: Shelf, today: Int32s | int) -> pd.DataFrame:
+def behaviour(lines: Histories, seen: Visits, shelf: Assortment, today: Int32s | int) -> pd.DataFrame:
     """One row per customer code (C), columns of BLOCKS and one share per category; NaN for customers without lines.
 
     today  the last day that counts, days since 1970-01-01; (C,) where it differs between customers
@@ -159,7 +159,7 @@ def _when(seen: Visits, num: int) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.RangeIndex(num, name="customer"))
 
 
-def _shares(who: Int64s, value: Float64s, category: Int32s, shelf: Shelf, num: int) -> pd.DataFrame:
+def _shares(who: Int64s, value: Float64s, category: Int32s, shelf: Assortment, num: int) -> pd.DataFrame:
     spent = np.maximum(_sum(who, value, num), 1e-9)
     shares = {}
     for code in shelf.told:

@@ -11,9 +11,9 @@ from nightmarket.contracts.arrays import Bools, Float64s
 from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.histories import Histories
 from nightmarket.segments.assigner import Assigner, Classifier
-from nightmarket.segments.behaviour import Shelf, Visits, behaviour
+from nightmarket.segments.behaviour import Assortment, Visits, behaviour
 from nightmarket.segments.partition import Stability, by_spend, choose, kmeans, nearest
-from nightmarket.segments.space import Space
+from nightmarket.segments.space import FeatureSpace
 
 OTHER = "other"
 FIRST_DAYS = 28
@@ -30,7 +30,7 @@ class Grouping:
     table     stability per number of groups tried; empty where the number was given
     """
 
-    space: Space
+    space: FeatureSpace
     points: Float64s
     centres: Float64s
     segment: NDArray
@@ -45,7 +45,7 @@ class Grouping:
 
 def group(features: pd.DataFrame, most: int, seed: int, num: int | None = None) -> Grouping:
     """Group rows of behaviour without NaN; `num` groups where given, else as many as are stable, up to `most`."""
-    space = Space.fit(features)
+    space = FeatureSpace.fit(features)
     points = space.transform(features)
     k, table = (num, []) if num is not None else choose(points, most, seed)
     centres = kmeans(points, k, seed)
@@ -59,18 +59,18 @@ def group(features: pd.DataFrame, most: int, seed: int, num: int | None = None) 
     return Grouping(space, points, ordered, segment, distance, table)
 
 
-def beginners(lines: Histories, seen: Visits, shelf: Shelf, today: int) -> pd.DataFrame:
+def beginners(lines: Histories, seen: Visits, shelf: Assortment, today: int) -> pd.DataFrame:
     """Behaviour of each customer in her first four weeks, as it stood at their end; NaN for those who began later."""
     first = np.full(lines.num_customers, 2**31 - 1, np.int64)
     np.minimum.at(first, lines.customer, lines.day)
     until = first + FIRST_DAYS - 1
     early = lines.where(lines.day <= until[lines.customer])
     seen = seen.where((seen.day >= first[seen.customer]) & (seen.day <= until[seen.customer]))
-    found = behaviour(early, seen, shelf, np.minimum(until, 2**31 - 1).astype(np.int32))
-    return found[until + FIRST_DAYS <= today].reindex(found.index)
+    features = behaviour(early, seen, shelf, np.minimum(until, 2**31 - 1).astype(np.int32))
+    return features[until + FIRST_DAYS <= today].reindex(features.index)
 
 
-def classifier(space: Space, segment: NDArray, features: pd.DataFrame, early: pd.DataFrame) -> Assigner:
+def classifier(space: FeatureSpace, segment: NDArray, features: pd.DataFrame, early: pd.DataFrame) -> Assigner:
     """Learn to tell groups from all that is known of customers, and from their first four weeks.
 
     segment   (N,) as in Grouping; features (N, ·) the rows that were grouped

@@ -46,7 +46,7 @@ def traits(features: pd.DataFrame, members: Bools, num: int = 6) -> list[Trait]:
 
     features  rows of `behaviour` for the customers grouped; members (N,) who is in the group
     """
-    found = []
+    candidates = []
     for name in features:
         values = features[name].to_numpy(np.float64)
         spread = values.std()
@@ -55,11 +55,11 @@ def traits(features: pd.DataFrame, members: Bools, num: int = 6) -> list[Trait]:
         difference = float((values[members].mean() - values.mean()) / spread)
         words = _words(str(name), difference)
         if words and abs(difference) >= MARKED:
-            found.append(Trait(str(name), difference, *words))
+            candidates.append(Trait(str(name), difference, *words))
     block_of = {name: block for block, names in BLOCKS.items() for name in names}
     left = dict.fromkeys(BLOCKS, 1) | {"category": 2}
     kept = []
-    for trait in sorted(found, key=lambda trait: -abs(trait.difference)):
+    for trait in sorted(candidates, key=lambda trait: -abs(trait.difference)):
         block = block_of.get(trait.feature, "category")
         if left[block]:
             left[block] -= 1

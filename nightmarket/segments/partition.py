@@ -68,13 +68,13 @@ def stability(points_NF: Float64s, k: int, seed: int, resamples: int = 10) -> St
     points = _sample(points_NF, _SAMPLE, seed)
     whole, _ = nearest(points, kmeans(points, k, seed))
     rng = np.random.default_rng(seed)
-    found, jaccard = [], np.zeros(k)
+    agreements, jaccard = [], np.zeros(k)
     for i in range(resamples):
         rows = rng.permutation(len(points))[: int(0.8 * len(points))]
         again, _ = nearest(points, kmeans(points[rows], k, seed + i + 1, starts=5))
-        found.append(adjusted_rand_score(whole, again))
+        agreements.append(adjusted_rand_score(whole, again))
         jaccard += _jaccard(whole, again, k) / resamples
-    lasting = np.mean(found) >= STABLE and jaccard.min() >= DISSOLVED
+    lasting = np.mean(agreements) >= STABLE and jaccard.min() >= DISSOLVED
     halves = []
     for i in range(resamples // 2 if lasting else 0):
         sides = np.array_split(rng.permutation(len(points)), 2)
@@ -82,8 +82,8 @@ def stability(points_NF: Float64s, k: int, seed: int, resamples: int = 10) -> St
         halves.append(adjusted_rand_score(*both))
     return Stability(
         k=k,
-        ari=float(np.mean(found)),
-        worst=float(np.min(found)),
+        ari=float(np.mean(agreements)),
+        worst=float(np.min(agreements)),
         weakest_group=float(jaccard.min()),
         halves=float(np.mean(halves)) if halves else None,
         silhouette=_silhouette(silhouette_score, points, whole, seed),

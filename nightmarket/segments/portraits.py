@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from nightmarket.contracts.arrays import Bools
 from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.histories import Histories
-from nightmarket.segments.behaviour import PARTS, Shelf, Visits
+from nightmarket.segments.behaviour import PARTS, Assortment, Visits
 
 LEAST_SHARE = 0.005
 """A category counts in a portrait from this share of the group's spend."""
 
 
-def bought(lines: Histories, shelf: Shelf, member_C: Bools, num: int = 5) -> list[dict[str, Any]]:
+def bought(lines: Histories, shelf: Assortment, member_C: Bools, num: int = 5) -> list[dict[str, Any]]:
     """Categories that the group buys more than all customers: lift of the share of spend, highest first.
 
     member_C  (C,) who is in the group; a category counts from .5% of the group's spend and 20 of its people
@@ -84,8 +84,8 @@ def when(seen: Visits, member_C: Bools) -> dict[str, Any]:
     inside = member_C[seen.customer]
     out: dict[str, Any] = {"parts": None, "weekdays": _against(seen.weekday, inside, 7)}
     if seen.timed:
-        found = _against(seen.part, inside, len(PARTS))
-        out["parts"] = [{"part": part} | row for part, row in zip(PARTS, found, strict=True)]
+        parts = _against(seen.part, inside, len(PARTS))
+        out["parts"] = [{"part": part} | row for part, row in zip(PARTS, parts, strict=True)]
     return out
 
 

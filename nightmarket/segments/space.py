@@ -13,7 +13,7 @@ LIMIT = 3.0
 
 
 @dataclass(frozen=True)
-class Space:
+class FeatureSpace:
     """A fitted transform of F columns.
 
     centre, scale  medians, and tenth-to-ninetieth percentile ranges in standard deviations of a normal
@@ -27,7 +27,7 @@ class Space:
     weight: tuple[float, ...]
 
     @classmethod
-    def fit(cls, features: pd.DataFrame) -> "Space":
+    def fit(cls, features: pd.DataFrame) -> "FeatureSpace":
         """Learn the scales from rows without NaN; a column that does not vary is left out."""
         blocks = [*BLOCKS.values(), tuple(name for name in features if name.startswith(SHARE))]
         kept: list[list[Any]] = []
@@ -67,6 +67,6 @@ class Space:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> "Space":
+    def from_json(cls, content: dict[str, Any]) -> "FeatureSpace":
         """The inverse of `to_json`."""
         return cls(**{name: tuple(value) for name, value in content.items()})

@@ -64,12 +64,12 @@ def worth(lines: Histories, first_week: int, last_week: int, seed: int) -> Worth
     )
 
 
-def group_worth(found: Worth, members: Bools) -> Interval | None:
+def group_worth(worth: Worth, members: Bools) -> Interval | None:
     """Mean value of a group with a 95% interval: the held-out errors of its members, their bias and their spread.
 
     None for groups with fewer than two members who were there in the held-out weeks.
     """
-    value, error = found.value[members], found.error[members]
+    value, error = worth.value[members], worth.error[members]
     value, error = value[~np.isnan(value)], error[~np.isnan(error)]
     if error.size < 2 or not value.size:
         return None

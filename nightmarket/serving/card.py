@@ -9,7 +9,7 @@ from typing import Any
 from nightmarket.evaluation import Interval
 from nightmarket.serving import gate
 
-Facts = Sequence[tuple[str, str]]
+Pairs = Sequence[tuple[str, str]]
 Table = Sequence[Sequence[str]]
 """Rows of cells, the first row the header."""
 
@@ -24,7 +24,7 @@ class Card:
     """What a card shows, in the order of its sections."""
 
     title: str
-    sections: tuple[tuple[str, Facts | None, Table], ...]
+    sections: tuple[tuple[str, Pairs | None, Table], ...]
 
     def text(self) -> str:
         """For a terminal."""
@@ -55,7 +55,7 @@ def card(record: Mapping[str, Any]) -> Card:
              last brought it, where a person made it)
     """
     made, tags = record["lineage"], record["tags"]
-    sections: list[tuple[str, Facts | None, Table]] = [
+    sections: list[tuple[str, Pairs | None, Table]] = [
         ("Standing", _standing(record), ()),
         ("Made from", _made_from(record), ()),
         ("Figures", None, _figures(record.get("decision") or {})),
@@ -64,7 +64,7 @@ def card(record: Mapping[str, Any]) -> Card:
         ("Package", [("SHA-256", tags.get("package_sha256", "not on record"))], ()),
     ]
     title = f"nightmarket version {record['number']}: {_role(record['aliases'], tags)}"
-    return Card(title, tuple(one for one in sections if one[1] or one[2]))
+    return Card(title, tuple(section for section in sections if section[1] or section[2]))
 
 
 def parameters(params: Mapping[str, str]) -> list[str]:
@@ -85,7 +85,7 @@ def _role(aliases: Sequence[str], tags: Mapping[str, str]) -> str:
     return "once champion" if "delivered" in tags else known.get(tags.get("gate", ""), "not decided")
 
 
-def _standing(record: Mapping[str, Any]) -> Facts:
+def _standing(record: Mapping[str, Any]) -> Pairs:
     tags, by_hand = record["tags"], record.get("by_hand")
     rows = [("registered", record["registered"])]
     rows.append(("gate", f"{tags.get('gate', 'pending')}: {tags.get('reason', 'no reason on record')}"))
@@ -99,7 +99,7 @@ def _standing(record: Mapping[str, Any]) -> Facts:
     return rows
 
 
-def _made_from(record: Mapping[str, Any]) -> Facts:
+def _made_from(record: Mapping[str, Any]) -> Pairs:
     made, tags = record["lineage"], record["tags"]
     run, decision = made["tags"], record.get("decision") or {}
     changed = ", with changes that are not in it" if run.get("dirty") == "true" else ""
@@ -150,7 +150,7 @@ def _data(tables: Mapping[str, Mapping[str, Any]], checked: Mapping[str, Mapping
     return [("table", "rows", "kept", "set aside", "SHA-256"), *rows] if rows else ()
 
 
-def _environment(tags: Mapping[str, str]) -> Facts:
+def _environment(tags: Mapping[str, str]) -> Pairs:
     rows = [(shown, tags[name]) for name, shown in SHOWN.items() if name in tags]
     return [*rows, ("constraints.txt", tags["constraints_sha256"])] if "constraints_sha256" in tags else rows
 

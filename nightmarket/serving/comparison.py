@@ -27,7 +27,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Reproduction:
     """What came out: every difference, how much was compared, and the likely cause in a sentence."""
 
     differences: tuple[Difference, ...]
@@ -37,7 +37,7 @@ class Verdict:
     @property
     def identical(self) -> bool:
         """Whether outputs, weights and figures all equal those on record; another environment alone is no fault."""
-        return all(one.kind == "environment" for one in self.differences)
+        return all(difference.kind == "environment" for difference in self.differences)
 
     @property
     def sentence(self) -> str:
@@ -45,15 +45,25 @@ class Verdict:
         counted = ", ".join(f"{number} {kind}" for kind, number in self.compared.items())
         if self.identical:
             return f"identical: {counted}"
-        kinds = {kind: sum(one.kind == kind for one in self.differences) for kind in ("output", "weights", "figure")}
-        told = ", ".join(f"{number} {kind}{'s' * (number > 1 and kind != 'weights')}" for kind, number in kinds.items())
-        return f"differs: {told} of {counted}; {self.cause}"
+        kinds = {
+            kind: sum(difference.kind == kind for difference in self.differences)
+            for kind in ("output", "weights", "figure")
+        }
+        listed = ", ".join(
+            f"{number} {kind}{'s' * (number > 1 and kind != 'weights')}" for kind, number in kinds.items()
+        )
+        return f"differs: {listed} of {counted}; {self.cause}"
 
     def rows(self) -> list[dict[str, str]]:
         """The differences as a table."""
         return [
-            {"what": one.kind, "name": one.name, "on record": one.recorded, "rebuilt": one.rebuilt}
-            for one in self.differences
+            {
+                "what": difference.kind,
+                "name": difference.name,
+                "on record": difference.recorded,
+                "rebuilt": difference.rebuilt,
+            }
+            for difference in self.differences
         ]
 
 
@@ -62,7 +72,7 @@ def compare(
     weights: tuple[Mapping[str, str], Mapping[str, str]],
     metrics: tuple[Any, Any],
     environments: tuple[Mapping[str, Any], Mapping[str, Any]],
-) -> Verdict:
+) -> Reproduction:
     """Hold the rebuilt version against the record; each pair is (on record, rebuilt).
 
     stages        {stage: entry of dvc.lock}, each stage after those it depends on
@@ -70,23 +80,25 @@ def compare(
     metrics       metrics.json
     environments  as `tasks.registry.lineage.environment`; a key that one side lacks is not compared
     """
-    figures = tuple(dict(_figures(one)) for one in metrics)
-    outs = tuple({path: md5 for entry in one.values() for path, md5 in hashes(entry, "outs").items()} for one in stages)
+    figures = tuple(dict(_figures(side)) for side in metrics)
+    outs = tuple(
+        {path: md5 for entry in side.values() for path, md5 in hashes(entry, "outs").items()} for side in stages
+    )
     surroundings = list(_environment(*environments))
-    found = [
+    differences = [
         *surroundings,
         *_unequal("output", *outs),
         *_unequal("weights", *weights),
         *_unequal("figure", *figures),
     ]
     compared = {"outputs": len(outs[0]), "files of the package": len(weights[0]), "figures": len(figures[0])}
-    same = all(one.kind == "environment" for one in found)
-    return Verdict(tuple(found), compared, "" if same else _cause(*stages, surroundings))
+    same = all(side.kind == "environment" for side in differences)
+    return Reproduction(tuple(differences), compared, "" if same else _cause(*stages, surroundings))
 
 
 def hashes(entry: Entry, kind: str) -> dict[str, str]:
     """{path: MD5} of a stage's deps or outs."""
-    return {str(one["path"]): str(one.get("md5")) for one in entry.get(kind) or ()}
+    return {str(file["path"]): str(file.get("md5")) for file in entry.get(kind) or ()}
 
 
 def _cause(recorded: Mapping[str, Entry], rebuilt: Mapping[str, Entry], surroundings: Sequence[Difference]) -> str:
@@ -104,7 +116,7 @@ def _cause(recorded: Mapping[str, Entry], rebuilt: Mapping[str, Entry], surround
             return f"{name} worked with other parameters than the record says"
         if hashes(before, "outs") != hashes(now, "outs"):
             if surroundings:
-                names = ", ".join(one.name for one in surroundings)
+                names = ", ".join(difference.name for difference in surroundings)
                 return f"{name} is the first to differ, on the same inputs, and the environment is another: {names}"
             return (
                 f"{name} is the first to differ, on the same inputs, code, parameters and environment, so the stage is "
@@ -128,7 +140,7 @@ def _environment(recorded: Mapping[str, Any], rebuilt: Mapping[str, Any]) -> Ite
 
 def _unequal(kind: str, recorded: Mapping[str, Any], rebuilt: Mapping[str, Any]) -> Iterator[Difference]:
     for name in sorted(recorded.keys() | rebuilt.keys()):
-        before, now = (_said(one.get(name, "missing")) for one in (recorded, rebuilt))
+        before, now = (_said(side.get(name, "missing")) for side in (recorded, rebuilt))
         if before != now:
             yield Difference(kind, name, before, now)
 

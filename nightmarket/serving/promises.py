@@ -30,9 +30,9 @@ def promises(uri: str, known: Iterable[Mapping[str, Any]] = ()) -> list[dict[str
     mlflow.set_tracking_uri(uri)
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
     rows = {int(row["version"]): dict(row) for row in known}
-    found = sorted(client.search_model_versions(f"name = '{MODEL}'"), key=lambda version: int(version.version))
-    reigns = delivered([_reign(version) for version in found])
-    for version in found:
+    versions = sorted(client.search_model_versions(f"name = '{MODEL}'"), key=lambda version: int(version.version))
+    reigns = delivered([_reign(version) for version in versions])
+    for version in versions:
         number = int(version.version)
         gate = version.tags.get("gate", "pending")
         if gate == "pending":
@@ -72,15 +72,15 @@ def delivered(versions: Sequence[Reign]) -> dict[int, list[dict[str, Any]]]:
     A version that older code promoted has no spans on record: it delivered from its registration until the next one
     began.
     """
-    found: dict[int, list[dict[str, Any]]] = {}
-    begins = [_begin(one) for one in versions]
+    spans_by_version: dict[int, list[dict[str, Any]]] = {}
+    begins = [_begin(version) for version in versions]
     for place, (number, registered, gate, spans) in enumerate(versions):
         if spans is not None:
-            found[number] = spans
+            spans_by_version[number] = spans
         elif gate == "opened":
             later = [begin for begin in begins[place + 1 :] if begin]
-            found[number] = [{"since": registered, "until": min(later, default=None), "by": "gate"}]
-    return found
+            spans_by_version[number] = [{"since": registered, "until": min(later, default=None), "by": "gate"}]
+    return spans_by_version
 
 
 def _begin(version: Reign) -> str | None:

@@ -32,7 +32,7 @@ HEADLINE = {f"{task}.nightmarket.ndcg_at_10" for task in ("all", "new", "launch"
 
 
 @dataclass(frozen=True)
-class Record:
+class VersionRecord:
     """What the registry learns about one training.
 
     files     (local path, folder among the run's artifacts)
@@ -73,8 +73,10 @@ class Registry:
     @cached_property
     def experiment(self) -> str:
         """Id of the experiment that trainings are logged in; created on first use, so that reading writes nothing."""
-        found = self.client.get_experiment_by_name(self._experiment)
-        return str(found.experiment_id if found else self.client.create_experiment(self._experiment, self._where))
+        experiment = self.client.get_experiment_by_name(self._experiment)
+        return str(
+            experiment.experiment_id if experiment else self.client.create_experiment(self._experiment, self._where)
+        )
 
     def reap(self) -> int:
         """Close the runs and models of registrations that died; returns how many runs. Only under the lock."""
@@ -90,13 +92,13 @@ class Registry:
 
     def find(self, lock_hash: str) -> ModelVersion | None:
         """The version of this training, or None."""
-        found = self.client.search_model_versions(f"name = '{MODEL}' and tag.lock_hash = '{lock_hash}'")
-        return max(found, key=lambda version: int(version.version), default=None)
+        versions = self.client.search_model_versions(f"name = '{MODEL}' and tag.lock_hash = '{lock_hash}'")
+        return max(versions, key=lambda version: int(version.version), default=None)
 
     def versions(self) -> list[ModelVersion]:
         """Every version, by number."""
-        found = self.client.search_model_versions(f"name = '{MODEL}'")
-        return sorted(found, key=lambda version: int(version.version))
+        versions = self.client.search_model_versions(f"name = '{MODEL}'")
+        return sorted(versions, key=lambda version: int(version.version))
 
     def aliases(self) -> dict[str, int]:
         """{alias: version that holds it}."""
@@ -110,7 +112,7 @@ class Registry:
         except MlflowException:
             return None
 
-    def record(self, record: Record, package: str, features: Sequence[str]) -> ModelVersion:
+    def record(self, record: VersionRecord, package: str, features: Sequence[str]) -> ModelVersion:
         """Log one run with its model and register the model as a version whose gate is pending.
 
         package   folder with rank/, finetune/ and manifest.json
@@ -128,7 +130,7 @@ class Registry:
             MODEL, model.model_uri, run.info.run_id, tags=tags, model_id=model.model_id
         )
 
-    def _log(self, run_id: str, record: Record) -> None:
+    def _log(self, run_id: str, record: VersionRecord) -> None:
         params = [Param(*item) for item in record.params.items()]
         for start in range(0, len(params), PARAMS_A_CALL):
             self.client.log_batch(run_id, params=params[start : start + PARAMS_A_CALL])
@@ -163,11 +165,11 @@ class Registry:
             "params": dict(run.data.params),
             "metrics": dict(run.data.metrics),
             "data": {
-                one.name: {
-                    "rows": json.loads(str(one.profile))["num_rows"],
-                    "sha256": json.loads(str(one.source))["sha256"],
+                dataset.name: {
+                    "rows": json.loads(str(dataset.profile))["num_rows"],
+                    "sha256": json.loads(str(dataset.source))["sha256"],
                 }
-                for one in sorted(given, key=lambda one: one.name)
+                for dataset in sorted(given, key=lambda dataset: dataset.name)
             },
         }
 

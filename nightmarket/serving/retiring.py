@@ -13,13 +13,13 @@ from mlflow.exceptions import MlflowException
 
 def versions(client: MlflowClient) -> list[ModelVersion]:
     """Every version of every registered model."""
-    found: list[ModelVersion] = []
+    collected: list[ModelVersion] = []
     token: str | None = None
     while token != "":
         page = client.search_model_versions(page_token=token)
-        found += page
+        collected += page
         token = page.token or ""
-    return found
+    return collected
 
 
 def hide_run(client: MlflowClient, run: str) -> str | None:

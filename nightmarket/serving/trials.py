@@ -26,8 +26,8 @@ class Trials:
             logging.getLogger(noisy).setLevel(logging.WARNING)
         mlflow.set_tracking_uri(uri)
         self.client = MlflowClient(tracking_uri=uri)
-        found = self.client.get_experiment_by_name(experiment)
-        self.experiment = found.experiment_id if found else self.client.create_experiment(experiment, artifacts)
+        known = self.client.get_experiment_by_name(experiment)
+        self.experiment = known.experiment_id if known else self.client.create_experiment(experiment, artifacts)
         if parent is not None and any(run.info.run_id == parent for run in self._runs("")):
             self.parent = parent
             self.client.update_run(parent, status="RUNNING")

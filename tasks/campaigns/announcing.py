@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pandas as pd
 
-from nightmarket.copywriting.facts import Facts, Product, spoken
+from nightmarket.copywriting.facts import CopyFacts, Product, spoken
 from nightmarket.copywriting.writers import Brief
 from tasks.campaigns import writing
 from tasks.campaigns.briefs import Readers, Shop, kind_of, readers, table_of
@@ -55,7 +55,7 @@ def wanted(rows: pd.DataFrame, found: Newcomers, shop: Shop) -> Iterator[tuple[B
         new = Product(title, category=kind, price=float(found.price[at[name]]), is_new=True)
         for channel in shop.channels or tuple(sorted(group["channel"].unique())):
             for locale in shop.locales:
-                facts = Facts(
+                facts = CopyFacts(
                     locale, shop.name, shop.currency, new, angle=whose.angle, readers=whose.marks.get(locale, ())
                 )
                 yield Brief(f"{segment}|{name}|{channel}|{locale}", channel, facts), str(segment), str(name)

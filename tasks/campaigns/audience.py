@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from nightmarket.contracts import InputError
 from nightmarket.delivery.campaign import Rules
-from nightmarket.delivery.days import WEEK, room
+from nightmarket.delivery.timing import WEEK, room
 from nightmarket.response import Market
 from tasks.files import catalogue
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nightmarket.contracts.privacy import MIN_GROUP
-from nightmarket.copywriting.facts import Angle, Facts, Kind, Locale, Offer, Product, spoken
+from nightmarket.copywriting.facts import Angle, CopyFacts, CopyOffer, Kind, Locale, Product, spoken
 from nightmarket.copywriting.writers import Brief
 from tasks.files import catalogue, storage
 
@@ -107,12 +107,12 @@ def of_segments(
 
 def facts_of(
     planned: Planned, offer: dict[str, Any], product: pd.Series, shop: Shop, locale: Locale, segment: str = ""
-) -> Facts:
+) -> CopyFacts:
     """What a text about an offer may say, with one of its products in the foreground; segment: "" for one customer."""
     told, start = offer["told"], date.fromisoformat(planned.summary["campaign"]["start"])
     kind: Kind = offer["kind"]
     name = str(product["name"])
-    terms = Offer(
+    terms = CopyOffer(
         kind,
         kind_of(told["scope"]) if "scope" in told else name,
         start,
@@ -124,7 +124,7 @@ def facts_of(
         code=told.get("code"),
     )
     num, whose = int(product["num_buyers"]), planned.readers.get(segment, Readers())
-    return Facts(
+    return CopyFacts(
         locale,
         shop.name,
         shop.currency,

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nightmarket.delivery.campaign import Contacts
-from nightmarket.delivery.holdout import HOLDOUT, SEND
+from nightmarket.delivery.campaign import HOLDOUT, SEND, ContactRows
 from tasks.files import catalogue
 
 
@@ -32,7 +31,7 @@ class Names:
     start: date
 
 
-def rows(contacts: Contacts, names: Names, holdout: float) -> pd.DataFrame:
+def rows(contacts: ContactRows, names: Names, holdout: float) -> pd.DataFrame:
     """plan.parquet. holdout: the share that was kept back."""
     offer = np.array([name for name, _ in names.offers], object)
     kind = np.array([kind for _, kind in names.offers], object)

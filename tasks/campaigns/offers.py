@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from nightmarket.contracts import InputError
-from nightmarket.delivery.offers import Terms
+from nightmarket.delivery.offers import OfferTerms
 from nightmarket.response import Market
 from tasks.files import catalogue
 
@@ -59,17 +59,17 @@ class OfferSettings(BaseModel):
         return self.cost or self.amount
 
 
-def named(offers: tuple[OfferSettings, ...], products: pd.DataFrame) -> list[Terms]:
+def named(offers: tuple[OfferSettings, ...], products: pd.DataFrame) -> list[OfferTerms]:
     """The offers of params.yaml with their items; InputError, naming the key, for a name given twice, and for an
     unknown category or product."""
-    found: list[Terms] = []
+    found: list[OfferTerms] = []
     for at, offer in enumerate(offers):
         key = f"params.yaml: plan.offers.{at}"
         if offer.name in {other.name for other in found}:
             raise InputError(f"{key}.name: '{offer.name}' is given twice; every offer needs a name of its own")
         items = _of_products(offer.products, products, key) if offer.products else _under(offer.category, products, key)
         cost = offer.gift_cost or offer.fixed
-        found.append(Terms(offer.name, offer.kind, items, None if cost else offer.discount, offer.threshold, cost))
+        found.append(OfferTerms(offer.name, offer.kind, items, None if cost else offer.discount, offer.threshold, cost))
     return found
 
 
@@ -99,7 +99,7 @@ def _under(path: str | None, products: pd.DataFrame, key: str) -> NDArray[np.int
     return products.loc[inside, "item"].to_numpy(np.int32)
 
 
-def past(market: Market, kind: str, most: int, discount: float) -> list[Terms]:
+def past(market: Market, kind: str, most: int, discount: float) -> list[OfferTerms]:
     """The offers of past campaigns with most responses; where none is on file by offer, those of the last campaign of
     the kind. An offer without a cost on file waives `discount`."""
     taken: Counter[str] = Counter()
@@ -115,7 +115,7 @@ def past(market: Market, kind: str, most: int, discount: float) -> list[Terms]:
         names = [offer.offer_id for offer in last.offers if offer.items.size] if last else []
     costs = _costs(names[:most])
     return [
-        Terms(name, "coupon", items[name], None if name in costs else discount, None, costs.get(name))
+        OfferTerms(name, "coupon", items[name], None if name in costs else discount, None, costs.get(name))
         for name in names[:most]
     ]
 
@@ -129,7 +129,7 @@ def _costs(names: list[str]) -> dict[str, float]:
     return {str(name): float(cost) for name, cost in known.groupby("offer_id")["cost"].mean().items()}
 
 
-def described(terms: Terms, products: pd.DataFrame, named: OfferSettings | None = None) -> dict[str, Any]:
+def described(terms: OfferTerms, products: pd.DataFrame, named: OfferSettings | None = None) -> dict[str, Any]:
     """An offer for the summary; `mostly` is the type that most of its products have, `told` what a customer may be
     told of it. Terms that are assumed, those of past offers without any on file, are not told."""
     usual = Counter(products["type"].to_numpy()[terms.items].tolist()).most_common(1)
@@ -156,7 +156,7 @@ def _told(offer: OfferSettings | None) -> dict[str, Any]:
     return {name: value for name, value in terms.items() if value is not None}
 
 
-def products_of(offers: list[Terms], products: pd.DataFrame) -> dict[str, Any]:
+def products_of(offers: list[OfferTerms], products: pd.DataFrame) -> dict[str, Any]:
     """Which products each offer applies to: offer, product_id."""
     ids = products["product_id"].to_numpy()
     owner = np.repeat(np.arange(len(offers)), [offer.items.size for offer in offers])

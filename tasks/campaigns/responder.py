@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nightmarket.contracts.clock import local_day
-from nightmarket.response import Answers, Campaign, Contacts, CouponLines, Market, Offer, Record, Responder
+from nightmarket.response import Answers, Campaign, Contacts, CouponLines, Market, Offer, Records, Responder
 from tasks.files import catalogue, storage
 from tasks.models import recommender
 
@@ -24,7 +24,7 @@ EPOCH = date(1970, 1, 1)
 log = logging.getLogger("nightmarket")
 
 
-def record(data: recommender.Prepared, vectors: NDArray[np.float32] | None = None) -> Record:
+def record(data: recommender.Prepared, vectors: NDArray[np.float32] | None = None) -> Records:
     """Everything on file: purchases, campaigns, exposures, responses. Tables that a shop does not bring are empty.
 
     vectors  (I, D)  text vector of each item, for features of text
@@ -41,7 +41,7 @@ def record(data: recommender.Prepared, vectors: NDArray[np.float32] | None = Non
     shown = shown.assign(day=day).sort_values("day", kind="stable").drop_duplicates(["customer", "campaign"])
     place = {(k, offer.offer_id): at for k, campaign in enumerate(found) for at, offer in enumerate(campaign.offers)}
     offer = [place.get(pair, -1) for pair in zip(said["campaign"], said["offer_id"], strict=True)]
-    return Record(
+    return Records(
         data.histories,
         data.catalogue,
         tuple(found),

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nightmarket.contracts import midnight
-from nightmarket.contracts.fusion import SOURCE, zones
+from nightmarket.contracts.sources import SOURCE, zones
 from nightmarket.delivery.timing import Preference, Slot, damping, slot_of_hour
 from nightmarket.histories import offsets
 from tasks.files import catalogue, storage

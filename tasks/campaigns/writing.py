@@ -14,8 +14,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from nightmarket.contracts import InputError
-from nightmarket.copywriting.choosing import best_distinct, whole
-from nightmarket.copywriting.composing import Composed, Decision, compose
+from nightmarket.copywriting.composing import Composed, GuardDecision, best_distinct, compose, whole
 from nightmarket.copywriting.facts import Locale
 from nightmarket.copywriting.guard import Lexicon
 from nightmarket.copywriting.phrases import vocabulary
@@ -75,7 +74,7 @@ class Texts:
 
     wanted: list[Wanted]
     composed: list[Composed]
-    record: list[Decision]
+    record: list[GuardDecision]
     rows: list[dict[str, Any]]
 
     def save(self, out: Path) -> None:
@@ -127,11 +126,11 @@ def writer(manner: Manner) -> Writer:
             raise InputError("params.yaml: compose.model: name the folder or hub id of a causal language model")
         return LocalWriter(manner.model, manner.seed)
     if manner.writer == "openai":
-        from nightmarket.copywriting.writers.server import Server, ServerWriter
+        from nightmarket.copywriting.writers.server import ServerSettings, ServerWriter
 
         if manner.server is None:
             raise InputError("params.yaml: compose.server: give the url and the model of an OpenAI-compatible server")
-        return ServerWriter(Server(**manner.server.model_dump(), key=os.environ.get(KEY, "")), manner.seed)
+        return ServerWriter(ServerSettings(**manner.server.model_dump(), key=os.environ.get(KEY, "")), manner.seed)
     return TemplateWriter(manner.seed)
 
 
@@ -165,7 +164,7 @@ def _ordered(wanted: Sequence[Wanted], composed: list[Composed], taste: Taste, n
     return rows
 
 
-def _recorded(record: list[Decision]) -> list[dict[str, Any]]:
+def _recorded(record: list[GuardDecision]) -> list[dict[str, Any]]:
     """Rows of decisions.parquet; a message that passed as it was has one row without a rule."""
     rows = []
     for one in record:

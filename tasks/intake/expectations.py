@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from nightmarket.contracts.verdicts import Verdict
-from nightmarket.contracts.volumes import never_filled
+from nightmarket.contracts.refusals import Refusals
+from nightmarket.contracts.sources import never_filled
 
 LOGO = r"https://great-expectations-web-assets[^\"]*logo-long\.png[^\"]*"
 STYLE = """
@@ -73,7 +73,7 @@ class Expectations:
             raise RuntimeError(f"{name}: {config.type} could not be judged: {outcome.exception_info}")
         return config.meta, bool(outcome.success), list(outcome.result.get("unexpected_index_list") or ())
 
-    def write_docs(self, verdicts: list[Verdict], folder: Path, about: dict[str, Any]) -> None:
+    def write_docs(self, verdicts: list[Refusals], folder: Path, about: dict[str, Any]) -> None:
         """Data Docs as HTML, one page per table. They count rows of the table and quote no value.
 
         Dated with the business date, so that the same snapshot gives the same pages.
@@ -131,7 +131,7 @@ def _still(html: str, page: Path) -> str:
     return re.sub(UUID, lambda found: numbers.setdefault(found[0], f"id-{len(numbers)}"), html)
 
 
-def _index(verdicts: list[Verdict], pages: dict[str, Path], about: dict[str, Any]) -> str:
+def _index(verdicts: list[Refusals], pages: dict[str, Path], about: dict[str, Any]) -> str:
     """The first page: what came in, from whom, and what was set aside, with a link to each table's checks."""
     as_of = about["as_of"]
     rows = []
@@ -148,13 +148,13 @@ def _index(verdicts: list[Verdict], pages: dict[str, Path], about: dict[str, Any
     )
 
 
-def _row(verdict: Verdict, name: str, blank: Sequence[str] = ()) -> str:
+def _row(verdict: Refusals, name: str, blank: Sequence[str] = ()) -> str:
     why = [f"{escape(reason)}: {len(found):,}" for reason, found in verdict.refused.items()]
     why += [f"never filled: {', '.join(blank)}"] if blank else []
     return f"<tr><td>{name}<td>{verdict.num_rows:,}<td>{len(verdict.bad()):,}<td>{'; '.join(why)}</tr>"
 
 
-def _count(result: Any, verdict: Verdict) -> None:
+def _count(result: Any, verdict: Refusals) -> None:
     """Replace counts of distinct values by counts of the table's rows, and drop every value."""
     for outcome in result.results:
         meta = outcome.expectation_config.meta

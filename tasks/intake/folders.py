@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from pydantic import Field, field_validator, model_validator
 
 from nightmarket.contracts import TABLES, InputError, Table, arrow_schema
-from nightmarket.contracts.fusion import SOURCE, fuse, with_source
+from nightmarket.contracts.sources import SOURCE, fuse, with_source
 from tasks.intake import BATCH_ROWS, Feed, Origin
 from tasks.intake.folder import Folder, Mapping
 from tasks.pipeline.settings import StageSettings

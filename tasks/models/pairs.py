@@ -15,9 +15,8 @@ from nightmarket.encoding.encoder import Encoder, log_progress
 from nightmarket.encoding.ranks import Ranks
 from nightmarket.retrieval.pairs.adapters import Learner, Method
 from nightmarket.retrieval.pairs.fitting import History, fit
-from nightmarket.retrieval.pairs.mining import bought_together
-from nightmarket.retrieval.pairs.sampling import PairSampler
-from nightmarket.retrieval.pairs.training import Material, PairConfig, PairTrainer, encode_all
+from nightmarket.retrieval.pairs.sampling import PairSampler, bought_together
+from nightmarket.retrieval.pairs.training import PairConfig, PairData, PairTrainer, encode_all
 from tasks.files.checkpoints import Checkpoint
 from tasks.models.shop import Shop, horizon
 
@@ -113,13 +112,13 @@ def load(checkpoint: Checkpoint) -> State | None:
     return parts["state"], parts["best"], found[1]
 
 
-def _material(settings: Any, encoder: Encoder, shop: Shop) -> Material:
+def _material(settings: Any, encoder: Encoder, shop: Shop) -> PairData:
     """Pairs until the finetune window's cut; nothing later is learned from."""
     window = shop.window("finetune")
     weeks = horizon(window)
     past = shop.histories.until(window.fit_until)
     first = int(past.week.min(initial=window.fit_until)) + settings.min_history
-    return Material(
+    return PairData(
         encoder.tokenize(shop.texts),
         shop.kind,
         bought_together(past, shop.text_id, weeks),

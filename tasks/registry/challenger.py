@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from mlflow.entities.model_registry import ModelVersion
 
-    from nightmarket.serving.registry import Record
+    from nightmarket.serving.registry import VersionRecord
 
 TASKS = (gate.FIRST, *gate.GUARDED)
 HISTORY = ("customer", "item", "week", "day")
@@ -107,10 +107,10 @@ def git_commit() -> tuple[str, bool]:
     return head.strip(), bool(status.strip())
 
 
-def record(tonight: Challenger, package_sha256: str, rival: gate.Rival) -> "Record":
+def record(tonight: Challenger, package_sha256: str, rival: gate.Rival) -> "VersionRecord":
     """What the registry learns about tonight's training, and how the groups that were strong before fare with it."""
-    from nightmarket.serving.plots import ndcg_bars
-    from nightmarket.serving.registry import Record
+    from nightmarket.serving.figures import ndcg_bars
+    from nightmarket.serving.registry import VersionRecord
 
     content = {name: part for name, part in tonight.metrics.items() if name != "slices"}
     groups = {f"forgetting {name}": kept.content() for name, kept in rival.groups.items()}
@@ -123,7 +123,7 @@ def record(tonight: Challenger, package_sha256: str, rival: gate.Rival) -> "Reco
         files.append((evaluate / "ndcg.csv", "evaluate"))
         figures.append((ndcg_bars(pc.read_csv(evaluate / "ndcg.csv").to_pylist()), "evaluate/ndcg.png"))
     as_of = tonight.snapshot["as_of"]
-    return Record(
+    return VersionRecord(
         run_name=os.environ.get("NIGHTMARKET_RUN", f"night-{as_of}"),
         tags={**_tags(tonight), "figures_left_out": str(len(left_out))},
         params=flatten_params(tonight.params),

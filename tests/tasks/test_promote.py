@@ -251,7 +251,7 @@ from pathlib import Path
 from nightmarket.serving import set_environment
 set_environment()
 from tasks import promote, promotion, register, soundness
-from nightmarket.serving import package, plots, registry
+from nightmarket.serving import figures, package, registry
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)

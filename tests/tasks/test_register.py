@@ -406,7 +406,7 @@ from tasks import champion, register
 from nightmarket.serving import set_environment
 set_environment()
 import lightgbm
-from nightmarket.serving import package, plots, registry
+from nightmarket.serving import figures, package, registry
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)

@@ -7,9 +7,8 @@ Articles 16 to 18 (health), and of Annex I of Directive 2005/29/EC (free, scarci
 
 import re
 
-from nightmarket.copywriting.facts import Facts, folded
+from nightmarket.copywriting.facts import CopyFacts, Violation, folded
 from nightmarket.copywriting.guard.names import without
-from nightmarket.copywriting.guard.violation import Violation
 from nightmarket.copywriting.orders import ORDERS
 from nightmarket.copywriting.reading import MASK, SENTENCE
 
@@ -83,54 +82,60 @@ _NEW = _words(
 )
 
 
-def gifts(text: str, masked: str, facts: Facts) -> list[Violation]:
+def gifts(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     """Something free, or a gift, where the offer has none; beside the gift of an offer, a sentence that names another."""
     if facts.offer is None or not facts.offer.gift:
         return _all("invented gift", _GIFT, masked)
     name = folded(facts.offer.gift).lower()
-    sentences = [one for one in SENTENCE.split(text.lower()) if name not in one]
+    sentences = [sentence for sentence in SENTENCE.split(text.lower()) if name not in sentence]
     known = facts.names
-    found = [violation for one in sentences for violation in _all("invented gift", _GIFT, without(one, known))]
-    return found + _all("invented gift", _OTHER_GIFT, masked)
+    broken = [
+        violation for sentence in sentences for violation in _all("invented gift", _GIFT, without(sentence, known))
+    ]
+    return broken + _all("invented gift", _OTHER_GIFT, masked)
 
 
-def benefits(text: str, masked: str, facts: Facts) -> list[Violation]:
+def benefits(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     """Delivery, points, refunds and the like, of which the facts know nothing; a reduction or coupon without one."""
-    found = _all("invented benefit", _BENEFIT, masked)
-    found += [Violation("wrong code", match[1]) for match in _CODE.finditer(masked)]
+    broken = _all("invented benefit", _BENEFIT, masked)
+    broken += [Violation("wrong code", match[1]) for match in _CODE.finditer(masked)]
     offer = facts.offer
     if offer is None or (offer.kind != "coupon" and not offer.code):
-        found += _all("invented coupon", _COUPON, masked)
+        broken += _all("invented coupon", _COUPON, masked)
     if offer is None or (offer.percent is None and offer.amount is None and offer.kind != "coupon"):
         known = r"\boffers?\b" if offer is not None else r"(?!)"
-        found += [
-            one for one in _all("invented reduction", _REDUCED, masked) if not re.fullmatch(known, one.what, re.I)
+        broken += [
+            violation
+            for violation in _all("invented reduction", _REDUCED, masked)
+            if not re.fullmatch(known, violation.what, re.I)
         ]
-    return found
+    return broken
 
 
-def superlatives(text: str, masked: str, facts: Facts) -> list[Violation]:
+def superlatives(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     """Superlatives and absolute claims."""
     return _all("forbidden superlative", _SUPERLATIVE, masked)
 
 
-def health(text: str, masked: str, facts: Facts) -> list[Violation]:
+def health(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     """Effects on health."""
     return _all("health claim", _HEALTH, masked)
 
 
-def scarcity(text: str, masked: str, facts: Facts) -> list[Violation]:
+def scarcity(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     """Scarcity and hurry, and days relative to a day of sending that nobody knows."""
-    found = _all("unsupported urgency", _SCARCITY, masked)
-    return found if facts.offer is not None else [one for one in found if one.what.lower() != "today"]
+    broken = _all("unsupported urgency", _SCARCITY, masked)
+    return (
+        broken if facts.offer is not None else [violation for violation in broken if violation.what.lower() != "today"]
+    )
 
 
-def novelty(text: str, masked: str, facts: Facts) -> list[Violation]:
+def novelty(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     """News of a product that is none."""
     return [] if facts.product.is_new else _all("not new", _NEW, masked)
 
 
-def instructions(text: str, masked: str, facts: Facts) -> list[Violation]:
+def instructions(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     """Traces of a prompt: what a model was told, or says of itself; in a name too, for a name may have come in raw."""
     return _all("trace of a prompt", ORDERS, text)
 

@@ -1,10 +1,9 @@
-"""Every number in a text must be one of the facts, in its role."""
+"""Figures and terms of a text: every number is a fact in its role, and the conditions of the offer are stated."""
 
 import re
 from datetime import date
 
-from nightmarket.copywriting.facts import Facts, Offer
-from nightmarket.copywriting.guard.violation import Violation
+from nightmarket.copywriting.facts import CopyFacts, CopyOffer, Violation, folded
 from nightmarket.copywriting.reading import WEEKDAYS, Amount, read
 
 UNITS = {
@@ -25,35 +24,35 @@ _AGAIN = re.compile(
 """An offer holds once, from its first to its last day."""
 
 
-def amounts(text: str, masked: str, facts: Facts) -> list[Violation]:
+def amounts(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     """Prices, reductions and thresholds, each against the fact of its role, in the shop's currency."""
     return [
-        Violation(f"wrong {_name(one)}", f"{one.value:g} {one.unit}")
-        for one in read(masked).amounts
-        if not _holds(one, facts)
+        Violation(f"wrong {_name(amount)}", f"{amount.value:g} {amount.unit}")
+        for amount in read(masked).amounts
+        if not _holds(amount, facts)
     ]
 
 
-def _name(one: Amount) -> str:
-    return {"waived": "reduction", "threshold": "threshold", "price": "price"}[one.role]
+def _name(amount: Amount) -> str:
+    return {"waived": "reduction", "threshold": "threshold", "price": "price"}[amount.role]
 
 
-def _holds(one: Amount, facts: Facts) -> bool:
+def _holds(amount: Amount, facts: CopyFacts) -> bool:
     offer, product = facts.offer, facts.product
     known: list[float] = []
-    if one.role == "price" and product.price is not None:
+    if amount.role == "price" and product.price is not None:
         known = [product.price]
         if offer is not None and offer.percent is not None and offer.threshold is None:
             known.append(round(product.price * (1 - offer.percent / 100), 2))
-    elif one.role == "waived" and offer is not None:
+    elif amount.role == "waived" and offer is not None:
         known = [offer.amount] if offer.amount is not None else []
-    elif one.role == "threshold" and offer is not None:
+    elif amount.role == "threshold" and offer is not None:
         known = [offer.threshold] if offer.threshold is not None else []
     units = UNITS.get(facts.currency, {facts.currency.lower()})
-    return one.unit in units and any(abs(one.value - value) < 0.005 for value in known)
+    return amount.unit in units and any(abs(amount.value - value) < 0.005 for value in known)
 
 
-def percents(text: str, masked: str, facts: Facts) -> list[Violation]:
+def percents(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     """Shares of the price, 20% and 八折 alike."""
     right = facts.offer.percent if facts.offer is not None else None
     return [
@@ -63,28 +62,71 @@ def percents(text: str, masked: str, facts: Facts) -> list[Violation]:
     ]
 
 
-def dates(text: str, masked: str, facts: Facts) -> list[Violation]:
+def dates(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     """Days and weekdays must be the first or the last day of the offer."""
-    found = read(masked)
+    figures = read(masked)
     offer = facts.offer
     known = [] if offer is None else [offer.start, offer.end]
-    wrong = [one for one in found.days if not any(one.is_same(day) for day in _meant(one.role, offer))]
+    wrong = [day for day in figures.days if not any(day.is_same(meant) for meant in _meant(day.role, offer))]
     days = {day.weekday() for day in known}
     wrong_again = [Violation("wrong date", match[0]) for match in _AGAIN.finditer(masked)]
     return (
         wrong_again
-        + [Violation("wrong date", f"{one.day}/{one.month}/{one.year or '-'}") for one in wrong]
-        + [Violation("wrong date", WEEKDAYS[number]) for number in found.weekdays if number not in days]
+        + [Violation("wrong date", f"{day.day}/{day.month}/{day.year or '-'}") for day in wrong]
+        + [Violation("wrong date", WEEKDAYS[number]) for number in figures.weekdays if number not in days]
     )
 
 
-def _meant(role: str, offer: Offer | None) -> list[date]:
+def _meant(role: str, offer: CopyOffer | None) -> list[date]:
     """Days of the offer that a day in this role may be."""
     if offer is None:
         return []
     return {"first": [offer.start], "last": [offer.end]}.get(role, [offer.start, offer.end])
 
 
-def numbers(text: str, masked: str, facts: Facts) -> list[Violation]:
+def numbers(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     """A number without a known sense is a claim that nothing supports."""
-    return [Violation("number without a fact", one) for one in read(masked).others]
+    return [Violation("number without a fact", number) for number in read(masked).others]
+
+
+_COUPON = re.compile(r"\b(?:coupon|voucher|code)s?\b|券|优惠码", re.IGNORECASE)
+_BENEFIT = re.compile(r"\boff\b|\bsave\b|\bfree\b|\bgift\b|\bdiscount\b|折|减|省|送|赠|优惠", re.IGNORECASE)
+
+
+def subject(text: str, facts: CopyFacts) -> list[Violation]:
+    """The product, or what the offer applies to, by its name."""
+    lower = text.lower()
+    wanted = [facts.product.name, *([facts.offer.scope] if facts.offer else [])]
+    if any(name and folded(name).lower() in lower for name in wanted):
+        return []
+    return [Violation("product not named", "neither the product nor what the offer applies to is named")]
+
+
+def conditions(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
+    """The last day, what it applies to, the least spend, the coupon or code: whatever the offer has."""
+    offer = facts.offer
+    if offer is None:
+        return []
+    broken = threshold(masked, facts, always=True)
+    lower = text.lower()
+    if folded(offer.scope).lower() not in lower and folded(facts.product.name).lower() not in lower:
+        broken.append(Violation("missing condition", "what the offer applies to"))
+    if not any(day.is_same(offer.end) for day in read(masked).days):
+        broken.append(Violation("missing condition", "last day"))
+    if offer.code and folded(offer.code).lower() not in lower:
+        broken.append(Violation("missing condition", "code"))
+    if offer.kind == "coupon" and not offer.code and not _COUPON.search(masked):
+        broken.append(Violation("missing condition", "coupon"))
+    if offer.gift and folded(offer.gift).lower() not in lower:
+        broken.append(Violation("missing condition", "what the gift is"))
+    return broken
+
+
+def threshold(masked: str, facts: CopyFacts, *, always: bool = False) -> list[Violation]:
+    """The least spend, wherever a benefit is told (`always`: in any case)."""
+    offer = facts.offer
+    if offer is None or offer.threshold is None or not (always or _BENEFIT.search(masked)):
+        return []
+    if any(amount.role == "threshold" for amount in read(masked).amounts):
+        return []
+    return [Violation("missing condition", "least spend")]

@@ -4,8 +4,7 @@
 import re
 import unicodedata
 
-from nightmarket.copywriting.facts import LIMITS, Facts, Form
-from nightmarket.copywriting.guard.violation import Violation
+from nightmarket.copywriting.facts import LIMITS, CopyFacts, Form, Violation
 from nightmarket.copywriting.reading import ISO_DAY, MASK
 
 _MARKUP = re.compile(
@@ -30,7 +29,7 @@ _PEOPLE = re.compile(
     r"\b(?i:mr|mrs|ms|dr)\b\.? ?[A-Z]|"
     r"\b(?i:dear|hi|hello|hey) [A-Z][a-z]+|尊敬的[^顾会客用]|亲爱的[^顾会客用朋]|先生|女士|"
     r"^(?!(?:Hello|Hi|Hey|Today|Now|Yes|Finally|Also|Meanwhile|Still|So|Psst|Thanks|Welcome|Remember|Simply|Again|Relax)"
-    r"\b)[A-Z][a-z]+, (?!and\b|or\b)",
+    r"\b)[A-Z][a-z]+, (?!and\b|or\b)"
 )
 _SHOUT = re.compile(r"\b[A-Z]{3,}(?:\W+[A-Z]{2,})+\b")
 _RUDE = re.compile(
@@ -43,41 +42,41 @@ def length(text: str, kind: Form) -> list[Violation]:
     """At most the form's characters, and not empty; a body alone may have lines."""
     if not text.strip():
         return [Violation("length", "empty")]
-    found = (
+    broken = (
         [] if len(text) <= LIMITS[kind] else [Violation("length", f"{len(text)} characters of at most {LIMITS[kind]}")]
     )
-    return found + ([Violation("length", "several lines")] if kind != "body" and "\n" in text.strip() else [])
+    return broken + ([Violation("length", "several lines")] if kind != "body" and "\n" in text.strip() else [])
 
 
-def characters(text: str, masked: str, facts: Facts) -> list[Violation]:
+def characters(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     """Control and invisible characters, and words that mix alphabets to look like others."""
-    found = [
+    broken = [
         Violation("hidden character", f"U+{ord(c):04X}")
         for c in text
         if unicodedata.category(c) in ("Cc", "Cf", "Co", "Cn", "Cs") or 0xFE00 <= ord(c) <= 0xFE0F
     ]
     for word in re.findall(r"\w+", text):
         if re.search("[a-zA-Z]", word) and re.search("[\u0370-\u03ff\u0400-\u04ff]", word):
-            found.append(Violation("hidden character", "a word of two alphabets"))
-    return found
+            broken.append(Violation("hidden character", "a word of two alphabets"))
+    return broken
 
 
-def markup(text: str, masked: str, facts: Facts) -> list[Violation]:
+def markup(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     """HTML and Markdown."""
     return [Violation("mark-up", match[0][:20]) for match in _MARKUP.finditer(masked)]
 
 
-def placeholders(text: str, masked: str, facts: Facts) -> list[Violation]:
+def placeholders(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     """What should have been filled in."""
     return [Violation("placeholder", match[0][:20]) for match in _PLACEHOLDER.finditer(masked)]
 
 
-def links(text: str, masked: str, facts: Facts) -> list[Violation]:
+def links(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     """Addresses; the shop adds its own where a text is sent."""
     return [Violation("link", match[0][:20]) for match in _LINK.finditer(masked)]
 
 
-def people(text: str, masked: str, facts: Facts) -> list[Violation]:
+def people(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     """Ids, addresses, telephone numbers, names of people; not quoted."""
     return [
         Violation("personal data", f"{len(match[0])} characters")
@@ -85,7 +84,7 @@ def people(text: str, masked: str, facts: Facts) -> list[Violation]:
     ]
 
 
-def language(text: str, masked: str, facts: Facts) -> list[Violation]:
+def language(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     """The words around the names are in the language of the facts."""
     plain = masked.replace(MASK, " ")
     han = sum("\u4e00" <= c <= "\u9fff" for c in plain)
@@ -98,9 +97,9 @@ def language(text: str, masked: str, facts: Facts) -> list[Violation]:
     return []
 
 
-def tone(text: str, masked: str, facts: Facts) -> list[Violation]:
+def tone(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     """Shouting and rudeness."""
-    found = [Violation("tone", match[0][:20]) for match in _RUDE.finditer(masked)]
+    broken = [Violation("tone", match[0][:20]) for match in _RUDE.finditer(masked)]
     if masked.count("!") > 1 or masked.count("?") > 2:
-        found.append(Violation("tone", "several exclamation or question marks"))
-    return found + [Violation("tone", "capitals") for _ in _SHOUT.finditer(masked)]
+        broken.append(Violation("tone", "several exclamation or question marks"))
+    return broken + [Violation("tone", "capitals") for _ in _SHOUT.finditer(masked)]

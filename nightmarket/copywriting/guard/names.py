@@ -3,8 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from nightmarket.copywriting.facts import Facts, folded
-from nightmarket.copywriting.guard.violation import Violation
+from nightmarket.copywriting.facts import CopyFacts, Violation, folded
 from nightmarket.copywriting.reading import MASK
 
 _TOKEN = re.compile(r"[a-z0-9]+(?:['&-][a-z0-9]+)*")
@@ -62,7 +61,7 @@ class Lexicon:
         return names
 
 
-def mask(text: str, facts: Facts) -> str:
+def mask(text: str, facts: CopyFacts) -> str:
     """The text with the facts' names replaced by a sign, so that rules read only the words around them."""
     return without(text, facts.names)
 
@@ -76,14 +75,14 @@ def without(text: str, names: Iterable[str]) -> str:
     return text
 
 
-def others(masked: str, lexicon: Lexicon, facts: Facts) -> list[Violation]:
+def others(masked: str, lexicon: Lexicon, facts: CopyFacts) -> list[Violation]:
     """Products, brands and kinds of the catalogue that are not among the facts."""
     return [Violation("wrong product", name) for name in lexicon.found(masked.replace(MASK, " / "))]
 
 
-def strangers(text: str, masked: str, facts: Facts) -> list[Violation]:
+def strangers(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     """Names that no fact knows: words with a capital inside a sentence, and what stands in quotation marks."""
     capitals = [m[0] for m in _CAPITAL.finditer(masked) if not _CALENDAR.match(m[0])]
     quoted = [m[1] for m in _QUOTED.finditer(masked) if m[1].strip() != MASK]
     latin = re.findall("(?<![A-Za-z])[A-Z][a-z]{2,}", masked) if facts.locale == "zh" else []
-    return [Violation("unknown name", one[:20]) for one in [*capitals, *quoted, *latin]]
+    return [Violation("unknown name", name[:20]) for name in [*capitals, *quoted, *latin]]

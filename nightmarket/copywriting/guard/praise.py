@@ -3,9 +3,8 @@
 
 import re
 
-from nightmarket.copywriting.facts import Facts, folded
+from nightmarket.copywriting.facts import CopyFacts, Violation, folded
 from nightmarket.copywriting.guard.names import without
-from nightmarket.copywriting.guard.violation import Violation
 from nightmarket.copywriting.reading import SENTENCE
 
 _PRAISED, _PRODUCT, _OTHER = "\u25b3", "\u25c7", "\u25a2"
@@ -29,7 +28,7 @@ _SAID = re.compile(
 )
 
 
-def praise(text: str, masked: str, facts: Facts) -> list[Violation]:
+def praise(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     """Praise that was not measured, in words that were not measured, or of something else than the product.
 
     What was measured of the product (its reason too) stands in one sentence with its name, unless the offer is on the
@@ -40,26 +39,26 @@ def praise(text: str, masked: str, facts: Facts) -> list[Violation]:
     # One way to name the product: with its brand before or after it.
     clean = without(text, [folded(name) for name in own]).replace(_OTHER, _PRODUCT)
     if facts.reason and offer is not None:
-        found = [
+        broken = [
             Violation("unsupported statement", facts.reason[:20])
             for sentence in SENTENCE.split(clean)
             if folded(facts.reason).lower() in sentence.lower() and _PRODUCT not in sentence
         ]
     else:
-        found = []
-    said = sorted((folded(one) for one in facts.praise), key=len, reverse=True)
+        broken = []
+    said = sorted((folded(words) for words in facts.praise), key=len, reverse=True)
     clean = without(clean, said).replace(_OTHER, _PRAISED)
     if not _CUE.search(clean) and _PRAISED not in clean:
-        return found
+        return broken
     rest = [name for name in facts.names if name not in own and name not in said]
     if product.brand:
         brand = re.escape(folded(product.brand))
         clean = re.sub(rf"{brand} ?{_PRODUCT}|{_PRODUCT} (?:by|from) {brand}", _PRODUCT, clean, flags=re.IGNORECASE)
     for sentence in SENTENCE.split(without(clean, rest)):
         left = _SAID.sub(" ", sentence.strip()) if _PRODUCT in sentence else sentence
-        found += [Violation("invented praise", match[0][:20]) for match in _CUE.finditer(left)]
+        broken += [Violation("invented praise", match[0][:20]) for match in _CUE.finditer(left)]
         if left != sentence.strip():
-            found += [Violation("invented praise", match[0]) for match in _HOW_MUCH.finditer(left)]
+            broken += [Violation("invented praise", match[0]) for match in _HOW_MUCH.finditer(left)]
         if _PRAISED in left:
-            found.append(Violation("invented praise", "what is praised, without who says so"))
-    return found
+            broken.append(Violation("invented praise", "what is praised, without who says so"))
+    return broken

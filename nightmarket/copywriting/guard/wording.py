@@ -1,5 +1,8 @@
 # ruff: noqa: E501  (a Chinese character counts twice)
-"""The words that a text may use around the names and figures of its facts: a closed list per language.
+"""The words and the sentences that a text may use around its facts: closed lists per language.
+
+Ordinary words make claims too ("it also holds for your friends"). A sentence with a name or a figure of the facts is read by the
+other rules; one without can only be small talk, whose shapes are few.
 
 False claims are endless, so a list of them is never complete. What a promotion has to say is not: where, what, how much, when,
 an invitation. A word that is not listed states something that nobody measured or wrote down, and the text is stopped.
@@ -7,10 +10,65 @@ an invitation. A word that is not listed states something that nobody measured o
 
 import re
 
-from nightmarket.copywriting.facts import Facts
-from nightmarket.copywriting.guard.violation import Violation
-from nightmarket.copywriting.phrases import runs, vocabulary
-from nightmarket.copywriting.reading import MASK, MONTHS, WEEKDAYS
+from nightmarket.copywriting.facts import CopyFacts, Violation, folded
+from nightmarket.copywriting.guard.names import without
+from nightmarket.copywriting.phrases import LANGUAGES, runs, vocabulary
+from nightmarket.copywriting.reading import MASK, MONTHS, SENTENCE, WEEKDAYS, read
+
+_TALK_EN = re.compile(
+    r"(?:(?:so|and|well|psst|now|simply|just|please|oh)[,:]? )?(?:hello|hi|hey|dear|good (?:morning|evening|day|news|to know|afternoon)|thanks?|"
+    r"see you|we (?:hope|look forward|would like to (?:see|welcome)|wish|thought|picked|are (?:glad|happy|pleased)|have something)|welcome|"
+    r"news|enjoy|visit|come|drop|pop|stop by|swing|have a|treat yourself|let us|here(?:'s| is)|that'?s (?:it|all)|no (?:rush|hurry)|time (?:to|for)|"
+    r"something|a (?:little|small|thought|note|gentle|reminder|good|nice)|plan|stock up|add|put|pick up|try|find|look|shop|ready|simple|small|"
+    r"your (?:basket|shelf|table|kitchen|list)|for your|bring it|how about|happy|yours|until (?:then|soon)|we(?:'d| would) like to|"
+    r"(?:enter|use|type|add|show) (?:it|(?:the|this|your) code) )",
+    re.IGNORECASE,
+)
+_MORE_EN = re.compile(
+    r"\b(?:also|too|again|another|more|lower|next (?!visit|basket|order|shop|time|trip)\w+|prices?(?!, big)|friends?|sav(?:e|es|ing|ings)|later|free|"
+    r"coupons?|vouchers?|offers?|discounts?|gifts?|extra|same|both|any|every|kids|costs?|works?|holds?|before (?!you)|after|else|half|works|helps?)\b",
+    re.IGNORECASE,
+)
+_TALK_ZH = re.compile(
+    r"(?:亲爱的|尊敬的|您好|你好|大家好|亲|各位|小主|欢迎|期待|祝|感谢|谢谢|我们(?:店里)?见|我们等|店里见|再见|记得|别忘了|慢慢|不着急|随时|有空|来看看|看看|逛逛|来逛|"
+    r"为您|想到您|家里|厨房|冰箱|餐桌|好好|该补货|温馨|小贴士|省心|下次购物|想试试|换个口味|常买的|过日子|这一单|给餐桌|给家里|给自己|犒劳|用心|好消息|一点|就等您|等您|结算时填|下单时填|付款前填|见$|给您写信|的?来信|上架)"
+)
+_MORE_ZH = re.compile(
+    r"价格|减|也|还|都|再|可用|付|顾客(?![，,。！])|朋友也|送|免|下次(?!购物|见)|换别|别的|一年|券|礼|便宜|够用|适用|换(?!个口味)"
+)
+_KNOWN = {
+    locale: frozenset(
+        folded(text).strip(" .!?。！？").lower()
+        for texts in (*language.openers.values(), language.closers)
+        for text in texts
+    )
+    for locale, language in LANGUAGES.items()
+}
+
+
+def free_standing(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
+    """Statements about nothing that the facts hold."""
+    shop = folded(facts.shop)
+    names = [name for name in facts.names if name != shop]
+    talk, more, known = (
+        (_TALK_EN, _MORE_EN, _KNOWN["en"]) if facts.locale == "en" else (_TALK_ZH, _MORE_ZH, _KNOWN["zh"])
+    )
+    broken = []
+    for sentence in SENTENCE.split(without(text, names)):
+        bare = re.sub(re.escape(shop), "", sentence, flags=re.IGNORECASE).strip(" .!。！【】-—,，:：")
+        if not bare or MASK in bare or bare.lower().rstrip("?？") in known or bare.endswith(("?", "？")):
+            continue
+        if any(c.isdigit() for c in bare) or _has_figures(bare):
+            continue
+        if not talk.match(bare) or more.search(bare):
+            broken.append(Violation("unsupported statement", bare[:20]))
+    return broken
+
+
+def _has_figures(text: str) -> bool:
+    figures = read(text)
+    return bool(figures.amounts or figures.percents or figures.days or figures.weekdays)
+
 
 _EN = """
 a about across add adding adds ahead aisle along am among amount an and answer applies apply are around as aside ask
@@ -95,36 +153,36 @@ PRAISE_EN = frozenset(("praise", "praised", "praises", "review", "reviews", "rev
 PRAISE_ZH = frozenset(("好评", "评价", "评价里", "评价中", "称赞", "夸", "买家", "得到", "受到", "因", "因为", "而"))
 
 
-def unlisted(text: str, masked: str, facts: Facts) -> list[Violation]:
+def unlisted(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     """Words that no list holds and that are not part of a name of the facts."""
     find = _english if facts.locale == "en" else _chinese
-    return [Violation("unsupported wording", one) for one in dict.fromkeys(find(masked, facts))]
+    return [Violation("unsupported wording", word) for word in dict.fromkeys(find(masked, facts))]
 
 
-def _english(masked: str, facts: Facts) -> list[str]:
-    found = [match[0].lower() for match in EN_CLAIMS.finditer(masked)]
+def _english(masked: str, facts: CopyFacts) -> list[str]:
+    claims = [match[0].lower() for match in EN_CLAIMS.finditer(masked)]
     own = set(_LATIN.findall(" ".join(_named(facts)).lower()))
     news = EN_NEWS if facts.product.is_new else frozenset[str]()
     praise = PRAISE_EN if facts.praise else frozenset[str]()
     words = _LATIN.findall(EN_TURNS.sub(" ", masked.replace("\u2019", "'")).lower())
-    return found + [one for one in words if not (one in EN or one in own or one in news or one in praise)]
+    return claims + [word for word in words if not (word in EN or word in own or word in news or word in praise)]
 
 
-def _named(facts: Facts) -> list[str]:
+def _named(facts: CopyFacts) -> list[str]:
     """Names whose words may stand alone too: the last word of a product's name is what it is."""
     product, offer = facts.product, facts.offer
-    found = [facts.shop, product.name, product.brand, product.category]
-    return found if offer is None else [*found, offer.scope, offer.gift or ""]
+    names = [facts.shop, product.name, product.brand, product.category]
+    return names if offer is None else [*names, offer.scope, offer.gift or ""]
 
 
-def _chinese(masked: str, facts: Facts) -> list[str]:
-    found = [match[0] for match in ZH_CLAIMS.finditer(masked)]
+def _chinese(masked: str, facts: CopyFacts) -> list[str]:
+    claims = [match[0] for match in ZH_CLAIMS.finditer(masked)]
     news = ZH_NEWS if facts.product.is_new else frozenset[str]()
     praise = PRAISE_ZH if facts.praise else frozenset[str]()
     listed = ZH | news | praise if news or praise else ZH
     for run in _HAN.findall(masked.replace(MASK, " ")):
-        found += _left_over(run, listed)
-    return found
+        claims += _left_over(run, listed)
+    return claims
 
 
 def _left_over(run: str, listed: frozenset[str]) -> list[str]:
@@ -136,9 +194,9 @@ def _left_over(run: str, listed: frozenset[str]) -> list[str]:
         for length in range(1, min(_LONGEST, len(run) - at) + 1):
             if run[at : at + length] in listed and length + most[at + length] > most[at]:
                 most[at], step[at] = length + most[at + length], length
-    found, at = [], 0
+    characters, at = [], 0
     while at < len(run):
         if step[at] == 1 and run[at] not in listed:
-            found.append(run[at])
+            characters.append(run[at])
         at += step[at]
-    return found
+    return characters

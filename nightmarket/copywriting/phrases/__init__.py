@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from nightmarket.copywriting.facts import Locale
 from nightmarket.copywriting.phrases.chinese import CHINESE
 from nightmarket.copywriting.phrases.english import ENGLISH
-from nightmarket.copywriting.phrases.language import Benefit, Language
+from nightmarket.copywriting.phrases.language import Benefit, Phrasebook
 
-__all__ = ["LANGUAGES", "Benefit", "Language", "runs", "vocabulary"]
+__all__ = ["LANGUAGES", "Benefit", "Phrasebook", "runs", "vocabulary"]
 
-LANGUAGES: dict[Locale, Language] = {"en": ENGLISH, "zh": CHINESE}
+LANGUAGES: dict[Locale, Phrasebook] = {"en": ENGLISH, "zh": CHINESE}
 
 
 def vocabulary() -> set[str]:
@@ -21,13 +21,13 @@ def vocabulary() -> set[str]:
 def runs(locale: Locale, pattern: str) -> set[str]:
     """What matches in the phrases of a language, but for those that only some facts allow (new, praise)."""
     return {
-        found
+        match
         for text in _phrases(LANGUAGES[locale])
-        for found in re.findall(pattern, re.sub("{[a-z]+}", " ", text).lower())
+        for match in re.findall(pattern, re.sub("{[a-z]+}", " ", text).lower())
     }
 
 
-def _phrases(language: Language) -> Iterator[str]:
+def _phrases(language: Phrasebook) -> Iterator[str]:
     for benefit in language.benefits.values():
         yield from (*benefit.noun, *benefit.order, *benefit.clause)
     for texts in (*language.frames.values(), *language.plain.values(), *language.openers.values()):

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from nightmarket.copywriting.phrases.language import Benefit, Language, plain
+from nightmarket.copywriting.phrases.language import Benefit, Phrasebook, plain
 
 _CURRENCIES = {"CNY": "元", "USD": "美元", "EUR": "欧元", "GBP": "英镑", "JPY": "日元"}
 
@@ -24,7 +24,7 @@ def _coupon(of: str, much: str) -> Benefit:
     )
 
 
-CHINESE = Language(
+CHINESE = Phrasebook(
     benefits={
         "percent": Benefit(
             ("{thing}{percent}", "{thing}享{percent}优惠", "{thing}{percent}优惠"),

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from nightmarket.copywriting.phrases.language import Benefit, Language, plain
+from nightmarket.copywriting.phrases.language import Benefit, Phrasebook, plain
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -47,7 +47,7 @@ def _coupon(much: str) -> Benefit:
     )
 
 
-ENGLISH = Language(
+ENGLISH = Phrasebook(
     benefits={
         "percent": _reduction("{percent}"),
         "amount": _reduction("{amount}"),

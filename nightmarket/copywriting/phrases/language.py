@@ -26,7 +26,7 @@ class Benefit:
 
 
 @dataclass(frozen=True)
-class Language:
+class Phrasebook:
     """Phrases of one language.
 
     benefits    per kind of benefit

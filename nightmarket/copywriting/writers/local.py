@@ -8,7 +8,7 @@ from typing import Any
 from nightmarket.contracts import InputError
 from nightmarket.copywriting.facts import CHANNELS, Form
 from nightmarket.copywriting.writers import prompt
-from nightmarket.copywriting.writers.brief import Brief, Message
+from nightmarket.copywriting.writers.prompt import Brief, Message
 
 log = logging.getLogger("nightmarket")
 _MOST_TOKENS: dict[Form, int] = {"push": 48, "sms": 96, "subject": 48, "body": 320, "banner": 32}
@@ -57,7 +57,7 @@ class LocalWriter:
         """
         wanted = [(brief, form) for brief in briefs for form in CHANNELS.get(brief.channel, ("push",))]
         texts: dict[tuple[str, Form], list[str]] = {}
-        started = told = time.monotonic()
+        started = logged = time.monotonic()
         too_long = 0
         for form in dict.fromkeys(form for _, form in wanted):
             of_form = [(brief, self._asked(brief, form)) for brief, other in wanted if other == form]
@@ -66,12 +66,12 @@ class LocalWriter:
             texts |= {(brief.key, form): [] for brief, _ in of_form}
             for start in range(0, len(fitting), self.batch):
                 some = fitting[start : start + self.batch]
-                found_some = self._texts([asked for _, asked in some], form, num, start)
-                for (brief, _), found in zip(some, found_some, strict=True):
-                    texts[brief.key, form] = found
-                if time.monotonic() - told > 5:
-                    told = time.monotonic()
-                    log.info("compose: %d of %d texts, %.0f s", len(texts), len(wanted), told - started)
+                written = self._texts([asked for _, asked in some], form, num, start)
+                for (brief, _), drafts in zip(some, written, strict=True):
+                    texts[brief.key, form] = drafts
+                if time.monotonic() - logged > 5:
+                    logged = time.monotonic()
+                    log.info("compose: %d of %d texts, %.0f s", len(texts), len(wanted), logged - started)
         if too_long:
             log.warning(
                 "compose: %d of %d prompts are longer than the model reads (%d tokens with the answer); the template "

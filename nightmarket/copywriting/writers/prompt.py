@@ -1,10 +1,35 @@
-"""One prompt for every language model: the facts as data, and what is wanted of them."""
+"""What a writer is asked for, and one prompt for every language model."""
 
 import json
 import re
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from nightmarket.copywriting.facts import LIMITS, Facts, Form
+from nightmarket.copywriting.facts import LIMITS, CopyFacts, Form
+
+Message = dict[Form, str]
+"""The texts of one message by form: one for a push message, subject and body for an e-mail."""
+
+
+@dataclass(frozen=True)
+class Brief:
+    """A message that is wanted: its channel, its facts, and a key that names it in every file."""
+
+    key: str
+    channel: str
+    facts: CopyFacts
+
+
+class Writer(Protocol):
+    """Anything that writes: a template, a local language model, a server."""
+
+    name: str
+
+    def write(self, briefs: Sequence[Brief], num: int) -> list[list[Message]]:
+        """Up to `num` messages per brief, in the briefs' order; an empty list where none came."""
+        ...
+
 
 _LANGUAGE = {"en": "English", "zh": "Simplified Chinese"}
 FORMS: dict[Form, str] = {
@@ -24,7 +49,7 @@ _READERS = "What marks the readers is for your tone alone: never state it."
 _PRAISE = "Say of praise only what the product is praised for, in those words and by its name."
 
 
-def chat(facts: Facts, form: Form) -> list[dict[str, str]]:
+def chat(facts: CopyFacts, form: Form) -> list[dict[str, str]]:
     """Messages of a chat: instructions, then the facts as JSON.
 
     A name in the facts may read like an instruction; it is inside a JSON string, and the guard reads the answer as if
@@ -44,16 +69,16 @@ def chat(facts: Facts, form: Form) -> list[dict[str, str]]:
     ]
 
 
-def plain(facts: Facts, form: Form) -> str:
+def plain(facts: CopyFacts, form: Form) -> str:
     """The same for a model without a chat template; what follows is the text."""
     system, user = (message["content"] for message in chat(facts, form))
     return f"{system}\n\n{user}\n\nText: "
 
 
-def as_data(facts: Facts) -> dict[str, Any]:
+def as_data(facts: CopyFacts) -> dict[str, Any]:
     """The facts as JSON; what is not known is left out."""
     product, offer = facts.product, facts.offer
-    found: dict[str, Any] = {
+    content: dict[str, Any] = {
         "shop": facts.shop,
         "currency": facts.currency,
         "product": _known(
@@ -62,7 +87,7 @@ def as_data(facts: Facts) -> dict[str, Any]:
         **_known(why=facts.reason, praised_for=list(facts.praise), readers=list(facts.readers)),
     }
     if offer is not None:
-        found["offer"] = {"kind": offer.kind, "applies to": offer.scope} | _known(
+        content["offer"] = {"kind": offer.kind, "applies to": offer.scope} | _known(
             **{
                 "percent off": offer.percent,
                 "amount off": offer.amount,
@@ -73,7 +98,7 @@ def as_data(facts: Facts) -> dict[str, Any]:
                 "last day": offer.end.isoformat(),
             }
         )
-    return found
+    return content
 
 
 _LABEL = re.compile(

@@ -15,7 +15,7 @@ import httpx
 from nightmarket.contracts import InputError
 from nightmarket.copywriting.facts import CHANNELS, Form, folded
 from nightmarket.copywriting.writers import prompt
-from nightmarket.copywriting.writers.brief import Brief, Message
+from nightmarket.copywriting.writers.prompt import Brief, Message
 
 log = logging.getLogger("nightmarket")
 _MOST_BYTES = 1 << 20
@@ -26,7 +26,7 @@ _SECRET = 8
 
 
 @dataclass(frozen=True)
-class Server:
+class ServerSettings:
     """Where and how a server is asked.
 
     url          up to and with `/v1`
@@ -58,7 +58,7 @@ class ServerWriter:
     name = "openai"
 
     def __init__(
-        self, server: Server, seed: int = 0, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+        self, server: ServerSettings, seed: int = 0, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     ) -> None:
         try:
             url = httpx.URL(server.url)
@@ -69,7 +69,7 @@ class ServerWriter:
             raise InputError("compose.server.url is no address; give one like http://localhost:8000/v1")
         if url.userinfo or url.query or url.fragment:
             raise InputError("compose.server.url holds more than an address; the key belongs in NIGHTMARKET_WRITER_KEY")
-        if not all("!" <= one <= "~" for one in server.key):
+        if not all("!" <= letter <= "~" for letter in server.key):
             raise InputError("NIGHTMARKET_WRITER_KEY has a space, a line end or a sign that no key has; set it anew")
         self.server, self.seed, self.sleep = server, seed, sleep
         self._next = 0.0
@@ -88,7 +88,7 @@ class ServerWriter:
                 len(wanted),
                 ", ".join(f"{count} {why}" for why, count in self._why.most_common()),
             )
-        by_key = {(brief.key, form): found for (brief, form), found in zip(wanted, texts, strict=True)}
+        by_key = {(brief.key, form): drafts for (brief, form), drafts in zip(wanted, texts, strict=True)}
         return [_joined(brief, by_key) for brief in briefs]
 
     async def _all(self, wanted: list[tuple[Brief, Form]], num: int) -> list[list[str]]:
@@ -98,15 +98,15 @@ class ServerWriter:
             headers["Authorization"] = f"Bearer {self.server.key}"
         texts: list[list[str]] = [[] for _ in wanted]
         queue = iter(enumerate(wanted))
-        started = told = time.monotonic()
+        started = logged = time.monotonic()
 
         async def work(client: httpx.AsyncClient) -> None:
-            nonlocal told
+            nonlocal logged
             for place, (brief, form) in queue:
                 texts[place] = await self._texts(client, brief, form, num)
-                if time.monotonic() - told > 5:
-                    told = time.monotonic()
-                    log.info("compose: %d of %d requests, %.0f s", place + 1, len(wanted), told - started)
+                if time.monotonic() - logged > 5:
+                    logged = time.monotonic()
+                    log.info("compose: %d of %d requests, %.0f s", place + 1, len(wanted), logged - started)
 
         async with httpx.AsyncClient(timeout=self.server.timeout, headers=headers, follow_redirects=False) as client:
             await asyncio.gather(*(work(client) for _ in range(self.server.at_once)))
@@ -118,27 +118,27 @@ class ServerWriter:
             self._why["not asked for any more"] += 1
             return []
         draw = random.Random(f"{self.seed}|{brief.key}|{form}")
-        found: list[str] = []
+        drafts: list[str] = []
         why = ""
         for turn in range(num):
             body = {
                 "model": self.server.model,
                 "messages": prompt.chat(brief.facts, form),
-                "n": num - len(found),
+                "n": num - len(drafts),
                 "seed": self.seed + turn,
                 "temperature": 0.8,
                 "max_tokens": 400,
             }
             choices, why = await self._ask(client, body, draw)
-            found += choices
-            if not choices or len(found) >= num:
+            drafts += choices
+            if not choices or len(drafts) >= num:
                 break
-        if found:
+        if drafts:
             self._in_a_row = 0
         else:
             self._in_a_row += 1
             self._why[why or "without a text"] += 1
-        texts = [prompt.answer(text, form) for text in found]
+        texts = [prompt.answer(text, form) for text in drafts]
         return [text for text in dict.fromkeys(texts) if text][:num]
 
     async def _ask(self, client: httpx.AsyncClient, body: dict[str, Any], draw: random.Random) -> tuple[list[str], str]:
@@ -193,16 +193,16 @@ class ServerWriter:
         except (ValueError, RecursionError):
             return [], "no JSON"
         choices = answer.get("choices") if isinstance(answer, dict) else None
-        found = []
+        contents = []
         for choice in choices if isinstance(choices, list) else []:
             message = choice.get("message") if isinstance(choice, dict) else None
             content = message.get("content") if isinstance(message, dict) else None
             if isinstance(content, str) and _is_unicode(content):
-                found.append(content[:_MOST_CHARACTERS])
+                contents.append(content[:_MOST_CHARACTERS])
         secret = _bare(self.server.key)
-        if len(secret) >= _SECRET and any(secret in _bare(text) for text in found):
+        if len(secret) >= _SECRET and any(secret in _bare(text) for text in contents):
             return [], "with the key in the answer"
-        return found, "" if found else "without a text"
+        return contents, "" if contents else "without a text"
 
 
 async def _body(response: httpx.Response) -> bytes | None:

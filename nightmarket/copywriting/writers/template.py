@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator, Sequence
 from random import Random
 
-from nightmarket.copywriting.facts import CHANNELS, LIMITS, Angle, Facts, Form, Offer
-from nightmarket.copywriting.phrases import LANGUAGES, Language
-from nightmarket.copywriting.writers.brief import Brief, Message
+from nightmarket.copywriting.facts import CHANNELS, LIMITS, Angle, CopyFacts, CopyOffer, Form
+from nightmarket.copywriting.phrases import LANGUAGES, Phrasebook
+from nightmarket.copywriting.writers.prompt import Brief, Message
 
 _TRIES = 4
 """Draws per text that is wanted; a form that is too short for most phrases is gone through in full after that."""
@@ -36,13 +36,13 @@ def _messages(brief: Brief, num: int, seed: int) -> list[Message]:
     columns = [list(itertools.islice(_texts(brief.facts, form, draw, num), num)) for form in forms]
     if not all(columns):
         return []
-    found: dict[tuple[str, ...], None] = {}
+    combinations: dict[tuple[str, ...], None] = {}
     for turn in range(num):
-        found.setdefault(tuple(column[turn % len(column)] for column in columns))
-    return [dict(zip(forms, texts, strict=True)) for texts in found]
+        combinations.setdefault(tuple(column[turn % len(column)] for column in columns))
+    return [dict(zip(forms, texts, strict=True)) for texts in combinations]
 
 
-def _texts(facts: Facts, form: Form, draw: Random, num: int) -> Iterator[str]:
+def _texts(facts: CopyFacts, form: Form, draw: Random, num: int) -> Iterator[str]:
     """Distinct texts of one form that fit its length: the sentence plans in turn, everything else drawn."""
     language = LANGUAGES[facts.locale]
     frames = list(_frames(facts, language)[form])
@@ -61,13 +61,13 @@ def _texts(facts: Facts, form: Form, draw: Random, num: int) -> Iterator[str]:
                 yield text
 
 
-def _frames(facts: Facts, language: Language) -> dict[Form, tuple[str, ...]]:
+def _frames(facts: CopyFacts, language: Phrasebook) -> dict[Form, tuple[str, ...]]:
     if facts.offer is not None:
         return language.frames
     return language.new if facts.product.is_new else language.plain
 
 
-def _every(offer: Offer, language: Language, frames: Sequence[str]) -> Iterator[tuple[str, tuple[str, str, str]]]:
+def _every(offer: CopyOffer, language: Phrasebook, frames: Sequence[str]) -> Iterator[tuple[str, tuple[str, str, str]]]:
     """Every plan with every benefit and its shortest conditions and days."""
     benefit = language.benefits[_benefit(offer)]
     condition = language.conditions[-1] if offer.threshold is not None else ""
@@ -79,8 +79,8 @@ def _every(offer: Offer, language: Language, frames: Sequence[str]) -> Iterator[
 
 
 def _fields(
-    facts: Facts,
-    language: Language,
+    facts: CopyFacts,
+    language: Phrasebook,
     form: Form,
     frame: str,
     draw: Random,
@@ -115,13 +115,13 @@ def _fields(
     for name in _MANNERS.findall(frame):
         phrases = getattr(benefit, name)
         if re.search(rf"[:：] ?\{{{name}", frame):  # no second colon
-            phrases = [one for one in phrases if ":" not in one]
+            phrases = [variant for variant in phrases if ":" not in variant]
         phrase = manner[0] if manner else draw.choice(phrases) + tail
         fields[name] = phrase.format(**terms)
     return fields
 
 
-def _angle(facts: Facts) -> Angle:
+def _angle(facts: CopyFacts) -> Angle:
     """The readers' angle, but for saving where nothing is known to be saved."""
     offer = facts.offer
     if facts.angle == "saving" and (offer is None or (offer.percent is None and offer.amount is None)):
@@ -129,7 +129,7 @@ def _angle(facts: Facts) -> Angle:
     return facts.angle
 
 
-def _benefit(offer: Offer) -> str:
+def _benefit(offer: CopyOffer) -> str:
     """Which phrases tell what the offer gives; a code tells by itself that it is a coupon."""
     if offer.gift:
         return "gift"
@@ -139,7 +139,7 @@ def _benefit(offer: Offer) -> str:
     return known or "coupon"
 
 
-def _terms(facts: Facts, offer: Offer, language: Language, form: Form) -> dict[str, str]:
+def _terms(facts: CopyFacts, offer: CopyOffer, language: Phrasebook, form: Form) -> dict[str, str]:
     year = offer.start.year != offer.end.year and form == "body"
     money = {"amount": offer.amount, "threshold": offer.threshold}
     return {
@@ -152,7 +152,7 @@ def _terms(facts: Facts, offer: Offer, language: Language, form: Form) -> dict[s
     }
 
 
-def _why(facts: Facts, language: Language, draw: Random) -> str:
+def _why(facts: CopyFacts, language: Phrasebook, draw: Random) -> str:
     """What reviews praise and a measured reason, each as a sentence that names the product."""
     parts = []
     if facts.praise:
@@ -165,7 +165,7 @@ def _why(facts: Facts, language: Language, draw: Random) -> str:
     return "".join(part + _gap(facts) for part in parts)
 
 
-def _gap(facts: Facts) -> str:
+def _gap(facts: CopyFacts) -> str:
     return " " if facts.locale == "en" else ""
 
 

@@ -21,10 +21,10 @@ def compare(
     The encoders take turns, so that a machine that others use slows all alike; texts_per_second is the median of the
     rounds, and speed the median of each round's ratio to the first encoder.
     """
-    found: dict[str, dict[str, float]] = {}
+    figures: dict[str, dict[str, float]] = {}
     for name, encoder in encoders.items():  # the first time through also warms up
         cosine = (encoder.encode(texts) * vectors).sum(axis=1)
-        found[name] = {"mean_cosine": float(cosine.mean()), "least_cosine": float(cosine.min())}
+        figures[name] = {"mean_cosine": float(cosine.mean()), "least_cosine": float(cosine.min())}
     seconds: dict[str, list[float]] = {name: [] for name in encoders}
     for _ in range(rounds):
         for name, encoder in encoders.items():
@@ -33,6 +33,6 @@ def compare(
             seconds[name].append(time.perf_counter() - began)
     first = seconds[next(iter(encoders))]
     for name, taken in seconds.items():
-        found[name]["texts_per_second"] = len(texts) / statistics.median(taken)
-        found[name]["speed"] = statistics.median(a / b for a, b in zip(first, taken, strict=True))
-    return found
+        figures[name]["texts_per_second"] = len(texts) / statistics.median(taken)
+        figures[name]["speed"] = statistics.median(a / b for a, b in zip(first, taken, strict=True))
+    return figures

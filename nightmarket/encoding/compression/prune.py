@@ -14,7 +14,7 @@ from nightmarket.encoding.device import choose_dtype
 from nightmarket.encoding.encoder import Encoder
 
 _CHUNK = 256
-Told = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 def num_layers(encoder: Encoder) -> int:
@@ -58,7 +58,7 @@ def evenly(have: int, keep: int) -> list[int]:
 
 
 def greedy(
-    encoder: Encoder, ids: Sequence[Sequence[int]], vectors: Float32s, keep: int, tell: Told | None = None
+    encoder: Encoder, ids: Sequence[Sequence[int]], vectors: Float32s, keep: int, tell: Report | None = None
 ) -> list[int]:
     """Which `keep` layers to keep: one after another, the layer goes whose loss costs the least mean cosine.
 

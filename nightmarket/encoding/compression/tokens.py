@@ -59,17 +59,19 @@ def static(
 
 def alone(encoder: Encoder, num_tokens: int, progress: Progress | None = None) -> Float32s:
     """[V, D] unit vectors of each token as a text of its own, special tokens around it."""
-    empty, one = (encoder.tokenizer(encoder.prompt + text)["input_ids"] for text in ("", "a"))
-    before = next((place for place, pair in enumerate(zip(empty, one, strict=False)) if pair[0] != pair[1]), len(empty))
-    found = np.zeros((num_tokens, encoder.dim), dtype=np.float32)
+    empty, letter = (encoder.tokenizer(encoder.prompt + text)["input_ids"] for text in ("", "a"))
+    before = next(
+        (place for place, pair in enumerate(zip(empty, letter, strict=False)) if pair[0] != pair[1]), len(empty)
+    )
+    vectors = np.zeros((num_tokens, encoder.dim), dtype=np.float32)
     ticker = Ticker(num_tokens, progress)
     for start in range(0, num_tokens, _CHUNK):
         tokens = range(start, min(num_tokens, start + _CHUNK))
-        found[start : start + len(tokens)] = vectors_of(
+        vectors[start : start + len(tokens)] = vectors_of(
             encoder, [[*empty[:before], token, *empty[before:]] for token in tokens]
         )
         ticker.add(len(tokens))
-    return found
+    return vectors
 
 
 def bags(ids: Sequence[Sequence[int]], num_tokens: int) -> Any:
@@ -77,9 +79,9 @@ def bags(ids: Sequence[Sequence[int]], num_tokens: int) -> Any:
     indptr = np.concatenate([[0], np.cumsum([len(row) for row in ids])])
     tokens = np.array([token for row in ids for token in row], dtype=np.int64)
     share = np.repeat(1 / np.maximum(np.diff(indptr), 1), np.diff(indptr)).astype(np.float32)
-    found = sparse.csr_array((share, tokens, indptr), shape=(len(ids), num_tokens))
-    found.sum_duplicates()
-    return found
+    table = sparse.csr_array((share, tokens, indptr), shape=(len(ids), num_tokens))
+    table.sum_duplicates()
+    return table
 
 
 def mapped(of_tokens: Float32s, shares: Any, vectors: Float32s) -> Float32s:
@@ -103,17 +105,17 @@ def solve(
     used = np.unique(shares.indices)
     shares = shares[:, used]
     begin = start[used]
-    found = begin
+    token_vectors = begin
     for number in range(1, passes + 1):
-        length = np.linalg.norm(shares @ found, axis=1)
+        length = np.linalg.norm(shares @ token_vectors, axis=1)
         rows = sparse.diags_array((1 / np.maximum(length, 1e-3)).astype(np.float32)) @ shares
-        found = begin + _conjugate(rows.tocsr(), vectors - rows @ begin, ridge, found - begin)
+        token_vectors = begin + _conjugate(rows.tocsr(), vectors - rows @ begin, ridge, token_vectors - begin)
         if tell is not None:
-            mean = shares @ found
+            mean = shares @ token_vectors
             cosine = (mean * vectors).sum(axis=1) / np.maximum(np.linalg.norm(mean, axis=1), 1e-9)
             tell(f"pass {number} of {passes}: mean cosine {cosine.mean():.4f}")
     whole = start.copy()
-    whole[used] = found
+    whole[used] = token_vectors
     return whole
 
 
@@ -121,19 +123,19 @@ def _conjugate(rows: Any, wanted: Float32s, ridge: float, begin: Float32s) -> Fl
     """min over X of |rows X - wanted|^2 + ridge |X|^2, from `begin` on, each column by itself."""
     across = rows.T.tocsr()
     diagonal = (rows.multiply(rows).sum(axis=0) + ridge)[:, None].astype(np.float32)
-    found = begin.copy()
-    left = across @ (wanted - rows @ found) - ridge * found
+    solution = begin.copy()
+    left = across @ (wanted - rows @ solution) - ridge * solution
     scaled = left / diagonal
     way, size = scaled.copy(), (left * scaled).sum(axis=0)
     for _ in range(_ITERATIONS):
         pushed = across @ (rows @ way) + ridge * way
         step = size / np.maximum((way * pushed).sum(axis=0), 1e-30)
-        found += step * way
+        solution += step * way
         left -= step * pushed
         scaled = left / diagonal
         before, size = size, (left * scaled).sum(axis=0)
         way = scaled + (size / np.maximum(before, 1e-30)) * way
-    return found
+    return solution
 
 
 def _tokenizer(encoder: Encoder) -> Any:

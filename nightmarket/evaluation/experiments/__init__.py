@@ -9,7 +9,7 @@ ledger, trust                                                                   
 
 from nightmarket.evaluation.experiments.assignment import Arms, Assignment, assign, check_layer
 from nightmarket.evaluation.experiments.design import (
-    Outcome,
+    ControlOutcome,
     Rule,
     expected_days,
     minimum_detectable_effect,
@@ -18,27 +18,35 @@ from nightmarket.evaluation.experiments.design import (
 )
 from nightmarket.evaluation.experiments.effect_index import Strategy, effect_index, rate
 from nightmarket.evaluation.experiments.effects import Comparison, Covariate, Metric, compare
-from nightmarket.evaluation.experiments.ledger import Lift, Row, Trust, ledger, trust
-from nightmarket.evaluation.experiments.multiplicity import benjamini_hochberg, holm
-from nightmarket.evaluation.experiments.readout import Experiment, ReadOut, Verdict, blocked, read_out
-from nightmarket.evaluation.experiments.sample_ratio import SampleRatio, sample_ratio
+from nightmarket.evaluation.experiments.ledger import LedgerRow, Lift, Trust, ledger, trust
+from nightmarket.evaluation.experiments.readout import (
+    Experiment,
+    ReadOut,
+    Recommendation,
+    SampleRatio,
+    benjamini_hochberg,
+    blocked,
+    holm,
+    read_out,
+    sample_ratio,
+)
 
 __all__ = [
     "Arms",
     "Assignment",
     "Comparison",
+    "ControlOutcome",
     "Covariate",
     "Experiment",
+    "LedgerRow",
     "Lift",
     "Metric",
-    "Outcome",
     "ReadOut",
-    "Row",
+    "Recommendation",
     "Rule",
     "SampleRatio",
     "Strategy",
     "Trust",
-    "Verdict",
     "assign",
     "benjamini_hochberg",
     "blocked",

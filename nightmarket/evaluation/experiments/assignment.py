@@ -83,7 +83,7 @@ def check_layer(experiments: Iterable[Arms]) -> None:
     for experiment in experiments:
         by_layer.setdefault(experiment.layer or experiment.name, []).append(experiment)
     for layer, members in by_layer.items():
-        members.sort(key=lambda one: one.part)
+        members.sort(key=lambda member: member.part)
         for first, second in pairwise(members):
             if second.part[0] < first.part[1]:
                 raise InputError(f"layer {layer}: {first.name} and {second.name} overlap; give each a part of its own")
@@ -93,9 +93,9 @@ def places(ids: Iterable[bytes], salt: str, key: bytes) -> Float64s:
     """A place in [0, 1) per id: 53 bits of BLAKE2b, keyed and salted by name (Kohavi, Tang, Xu, 2020, chapter 12)."""
     digest_key = hashlib.blake2b(salt.encode(), key=key[:64], digest_size=32).digest()
     start = hashlib.blake2b(key=digest_key, digest_size=8)
-    found = bytearray()
-    for one in ids:
+    digests = bytearray()
+    for identifier in ids:
         state = start.copy()
-        state.update(one)
-        found += state.digest()
-    return (np.frombuffer(bytes(found), "<u8") >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        state.update(identifier)
+        digests += state.digest()
+    return (np.frombuffer(bytes(digests), "<u8") >> np.uint64(11)).astype(np.float64) * 2.0**-53

@@ -26,7 +26,7 @@ RESPONSE, RESPONSE_VALUE, PURCHASES = "response rate", "value of responses", "pu
 
 
 @dataclass(frozen=True)
-class Plan:
+class ExperimentPlan:
     """What was decided before the start; None where it was not written down.
 
     control    the arm to compare with
@@ -40,7 +40,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Case:
+class ExperimentData:
     """An experiment out of the tables.
 
     customers  (U,) ids, row = customer of `experiment`
@@ -60,8 +60,8 @@ def without_holdouts(exposures: pd.DataFrame) -> pd.DataFrame:
 def arms_of(exposures: pd.DataFrame) -> dict[str, list[str]]:
     """{campaign: arms in alphabetical order} of the campaigns with at least two arms."""
     named = exposures.loc[exposures["arm"].notna(), ["campaign_id", "arm"]].drop_duplicates()
-    found = {str(name): sorted(rows["arm"]) for name, rows in named.groupby("campaign_id")}
-    return {name: arms for name, arms in found.items() if len(arms) > 1}
+    by_campaign = {str(name): sorted(rows["arm"]) for name, rows in named.groupby("campaign_id")}
+    return {name: arms for name, arms in by_campaign.items() if len(arms) > 1}
 
 
 def case(
@@ -73,8 +73,8 @@ def case(
     known_until: pd.Timestamp,
     outcome_days: int,
     planned: int,
-    plan: Plan,
-) -> Case:
+    plan: ExperimentPlan,
+) -> ExperimentData:
     """One experiment.
 
     campaign     row of the contract's table;  exposures, responses  its rows
@@ -104,7 +104,7 @@ def case(
         metrics = first + metrics
     counted = (units["until"] <= known_until).to_numpy()
     over = bool(counted.all()) and campaign["end"] < known_until
-    return Case(
+    return ExperimentData(
         Experiment(
             name=str(campaign["campaign_id"]),
             arm=units["arm"].to_numpy(object),
@@ -147,7 +147,7 @@ def _total(
     return np.bincount(place[inside], values[inside], len(units)).astype(np.float64)
 
 
-def _control(arms: Sequence[str], plan: Plan, campaign: str) -> str:
+def _control(arms: Sequence[str], plan: ExperimentPlan, campaign: str) -> str:
     """The planned control, an arm with a control's name, the oldest version, or the first by the alphabet."""
     if plan.control is not None:
         if plan.control not in arms:
@@ -165,7 +165,7 @@ def _control(arms: Sequence[str], plan: Plan, campaign: str) -> str:
     return arms[0]
 
 
-def _shares(arms: Sequence[str], exposures: pd.DataFrame, plan: Plan) -> dict[str, float]:
+def _shares(arms: Sequence[str], exposures: pd.DataFrame, plan: ExperimentPlan) -> dict[str, float]:
     """The planned shares; else the logged propensities, where each arm has one and they sum to 1; else equal ones."""
     return dict(plan.shares or logged_shares(exposures) or dict.fromkeys(arms, 1 / len(arms)))
 

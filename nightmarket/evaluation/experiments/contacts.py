@@ -99,6 +99,8 @@ def decisions(exposures: pd.DataFrame, responses: pd.DataFrame, end: pd.Timestam
 
 def fixed_policies(actions: Sequence[str], num: int) -> dict[str, np.ndarray]:
     """Policies that were fixed before any log: each action always, and all of them equally; (N, A) probabilities."""
-    one = np.eye(len(actions))
-    found = {f"always {name}": np.broadcast_to(one[place], (num, len(actions))) for place, name in enumerate(actions)}
-    return {"uniform": np.full((num, len(actions)), 1 / len(actions)), **found}
+    identity = np.eye(len(actions))
+    always = {
+        f"always {name}": np.broadcast_to(identity[place], (num, len(actions))) for place, name in enumerate(actions)
+    }
+    return {"uniform": np.full((num, len(actions)), 1 / len(actions)), **always}

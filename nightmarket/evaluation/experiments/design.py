@@ -17,7 +17,7 @@ from nightmarket.evaluation.experiments.sequence import critical
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ControlOutcome:
     """What one customer of the control arm yields.
 
     mean                expected value of the control arm
@@ -72,14 +72,14 @@ class Rule:
 DEFAULT = Rule()
 
 
-def power(outcome: Outcome, effect: float, num: float, rule: Rule = DEFAULT) -> float:
+def power(outcome: ControlOutcome, effect: float, num: float, rule: Rule = DEFAULT) -> float:
     """Chance to find a difference of `effect` (absolute, in the outcome's unit) with `num` customers in two arms."""
     error = math.sqrt(outcome.variance(effect) / (num * rule.share) + outcome.variance(0.0) / (num * (1 - rule.share)))
     z, edge = effect / error, rule.critical(num)
     return float(norm.sf(edge - z) + norm.cdf(-edge - z))
 
 
-def sample_size(outcome: Outcome, effect: float, wanted: float = 0.8, rule: Rule = DEFAULT) -> int:
+def sample_size(outcome: ControlOutcome, effect: float, wanted: float = 0.8, rule: Rule = DEFAULT) -> int:
     """Customers of both arms together that find `effect` with the wanted power."""
     _check(outcome, effect, wanted)
     error = math.sqrt(outcome.variance(effect) / rule.share + outcome.variance(0.0) / (1 - rule.share))
@@ -88,7 +88,7 @@ def sample_size(outcome: Outcome, effect: float, wanted: float = 0.8, rule: Rule
     return math.ceil((reached * error / effect) ** 2)
 
 
-def minimum_detectable_effect(outcome: Outcome, num: int, wanted: float = 0.8, rule: Rule = DEFAULT) -> float:
+def minimum_detectable_effect(outcome: ControlOutcome, num: int, wanted: float = 0.8, rule: Rule = DEFAULT) -> float:
     """Smallest increase (absolute) that `num` customers in two arms find with the wanted power.
 
     Raises InputError where a proportion could not rise that far.
@@ -120,7 +120,7 @@ def expected_days(num: int, arrivals: float | Sequence[float], traffic: float = 
     return len(days) + math.ceil(left / days[-1])
 
 
-def _check(outcome: Outcome, effect: float, wanted: float) -> None:
+def _check(outcome: ControlOutcome, effect: float, wanted: float) -> None:
     if effect == 0 or not 0 < wanted < 1:
         raise InputError(f"an effect of {effect:g} with power {wanted:g} needs no end of customers; name others")
     if outcome.proportion and not 0 < outcome.mean + effect < 1:

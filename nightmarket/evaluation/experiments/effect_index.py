@@ -50,8 +50,8 @@ class Strategy:
     def content(self) -> dict[str, Any]:
         """As JSON keeps it."""
         rates = ("click_through", "conversion", "response", "index")
-        told = {name: one.content() if (one := getattr(self, name)) else None for name in rates}
-        return asdict(self) | told
+        rates_content = {name: figure.content() if (figure := getattr(self, name)) else None for name in rates}
+        return asdict(self) | rates_content
 
 
 def effect_index(
@@ -64,14 +64,14 @@ def effect_index(
     """
     by_click = bool(clicks.sum() > 0)
     overall = rate(clicks if by_click else responses, impressions)
-    found = []
-    for name in sorted({str(one) for one in strategy}):
+    strategies = []
+    for name in sorted({str(name_of) for name_of in strategy}):
         rows = strategy == name
         if rows.sum() < MIN_GROUP:
             continue
         shown, clicked, responded = impressions[rows], clicks[rows], responses[rows]
         click_through, response = rate(clicked, shown), rate(responded, shown)
-        found.append(
+        strategies.append(
             Strategy(
                 name=name,
                 customers=int(rows.sum()),
@@ -84,7 +84,7 @@ def effect_index(
                 index=_index(click_through if by_click else response, overall),
             )
         )
-    return found
+    return strategies
 
 
 def rate(numerator: Float64s, denominator: Float64s) -> Rate | None:

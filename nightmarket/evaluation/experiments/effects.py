@@ -116,16 +116,16 @@ def check_covariate(covariate: Covariate, assigned_at: NDArray[np.datetime64]) -
 
 def too_few(metric: Metric, arm: Bools, control: Bools) -> str | None:
     """Why this comparison cannot be judged yet, or None."""
-    smaller = min(int(arm.sum()), int(control.sum()))
-    if smaller < MIN_CUSTOMERS:
-        return f"an arm has {smaller} customers; at least {MIN_CUSTOMERS} are needed"
+    fewest = min(int(arm.sum()), int(control.sum()))
+    if fewest < MIN_CUSTOMERS:
+        return f"an arm has {fewest} customers; at least {MIN_CUSTOMERS} are needed"
     both = arm | control
     nonzero = int(np.count_nonzero(metric.numerator[both]))
     if nonzero < MIN_NONZERO:
         return f"{nonzero} customers have an outcome; at least {MIN_NONZERO} are needed"
     if metric.denominator is not None and min(metric.denominator[arm].sum(), metric.denominator[control].sum()) <= 0:
         return "an arm has a denominator of 0"
-    if all(np.ptp(metric.numerator[one]) == 0 for one in (arm, control)) and metric.denominator is None:
+    if all(np.ptp(metric.numerator[group]) == 0 for group in (arm, control)) and metric.denominator is None:
         return "every customer of an arm has the same outcome"
     return None
 

@@ -26,7 +26,7 @@ class Lift(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Row:
+class LedgerRow:
     """One version or policy, one experiment or none.
 
     offline  what the offline evaluation promised;  ope  what the off-policy estimate promised;  ab  what the test found
@@ -51,28 +51,26 @@ class Row:
 
 def version_of(arm: str) -> int | None:
     """7 for an arm called v7, V7, version 7 or version-7; None for another name."""
-    found = VERSION.match(arm.strip())
-    return int(found.group(1)) if found else None
+    match = VERSION.match(arm.strip())
+    return int(match.group(1)) if match else None
 
 
 def ledger(
-    versions: Sequence[Mapping[str, Any]],
-    policies: Mapping[str, Lift],
-    experiments: Iterable[Mapping[str, Any]],
-) -> list[Row]:
+    versions: Sequence[Mapping[str, Any]], policies: Mapping[str, Lift], experiments: Iterable[Mapping[str, Any]]
+) -> list[LedgerRow]:
     """One table of all that was promised and found.
 
     versions     rows of versions.json: version, metric, value, against, difference ({value, low, high} or None)
     policies     off-policy lift over the logged policy, by policy (a version's policy is called like its arm)
     experiments  `ReadOut.content()` of each experiment; a blocked one finds nothing
     """
-    by_version = {int(one["version"]): one for one in versions}
+    by_version = {int(row["version"]): row for row in versions}
     by_policy = {_key(name): lift for name, lift in policies.items()}
-    rows: list[Row] = []
+    rows: list[LedgerRow] = []
     for experiment in experiments:
         if not experiment["sample_ratio"]:
             continue
-        metric = next((one["metric"] for one in experiment["comparisons"]), "")
+        metric = next((compared["metric"] for compared in experiment["comparisons"]), "")
         for arm in experiment["sample_ratio"]["found"]:
             if arm == experiment["control"]:
                 continue
@@ -82,25 +80,25 @@ def ledger(
                 continue
             offline, note = _offline(by_version, version, experiment["control"])
             rows.append(
-                Row(
+                LedgerRow(
                     name=_label(arm),
                     experiment=experiment["name"],
                     control=experiment["control"],
                     offline=offline,
                     offline_metric=str(by_version[version]["metric"]) if version in by_version else "",
                     ope=by_policy.get(_key(arm)),
-                    ab=_found(experiment, arm, metric),
+                    ab=_measured(experiment, arm, metric),
                     ab_metric=metric,
                     verdict=experiment["verdict"]["word"],
                     note=note,
                 )
             )
     tested = {row.name for row in rows}
-    for version, one in sorted(by_version.items()):
+    for version, decided in sorted(by_version.items()):
         if f"v{version}" not in tested:
-            rows.append(_untested(version, one, by_policy))
+            rows.append(_untested(version, decided, by_policy))
     named = {_key(row.name) for row in rows}
-    rows += [Row(name, ope=lift) for name, lift in sorted(policies.items()) if _key(name) not in named]
+    rows += [LedgerRow(name, ope=lift) for name, lift in sorted(policies.items()) if _key(name) not in named]
     return rows
 
 
@@ -113,23 +111,23 @@ def _key(name: str) -> str:
     return _label(name).casefold()
 
 
-def _untested(version: int, one: Mapping[str, Any], by_policy: Mapping[str, Lift]) -> Row:
-    against = str(one["against"] or "")
-    return Row(
+def _untested(version: int, row: Mapping[str, Any], by_policy: Mapping[str, Lift]) -> LedgerRow:
+    against = str(row["against"] or "")
+    return LedgerRow(
         name=f"v{version}",
         control=against,
-        offline=_promised(one),
-        offline_metric=str(one["metric"]),
+        offline=_promised(row),
+        offline_metric=str(row["metric"]),
         ope=by_policy.get(f"v{version}"),
     )
 
 
-def _promised(one: Mapping[str, Any]) -> Lift | None:
+def _promised(row: Mapping[str, Any]) -> Lift | None:
     """The paired difference against the rival over the rival's own figure, which is taken as known."""
-    difference = one["difference"]
-    if not difference or not one["value"] - difference["value"] > 0:
+    difference = row["difference"]
+    if not difference or not row["value"] - difference["value"] > 0:
         return None
-    rival = one["value"] - difference["value"]
+    rival = row["value"] - difference["value"]
     return Lift(*(difference[part] / rival for part in ("value", "low", "high")))
 
 
@@ -137,22 +135,26 @@ def _offline(by_version: Mapping[int, Mapping[str, Any]], version: int | None, c
     """What the offline evaluation promised of a version over the experiment's control, and what to know about it."""
     if version is None or version not in by_version:
         return None, ""
-    one, other = by_version[version], version_of(control)
+    row, other = by_version[version], version_of(control)
     if other is None:
         return None, f"the control '{control}' has no offline figure"
-    if version_of(str(one["against"])) == other:
-        return _promised(one), ""
+    if version_of(str(row["against"])) == other:
+        return _promised(row), ""
     if other not in by_version or not by_version[other]["value"] > 0:
         return None, f"v{other} has no offline figure"
-    return Lift(one["value"] / by_version[other]["value"] - 1), f"v{version} and v{other} were judged on other windows"
+    return Lift(row["value"] / by_version[other]["value"] - 1), f"v{version} and v{other} were judged on other windows"
 
 
-def _found(experiment: Mapping[str, Any], arm: str, metric: str) -> Lift | None:
+def _measured(experiment: Mapping[str, Any], arm: str, metric: str) -> Lift | None:
     """The effect over the control's level, which is taken as known; with the always-valid interval."""
-    for one in experiment["comparisons"]:
-        if one["arm"] == arm and one["metric"] == metric and one["control"]:
-            bounds = one["sequence"]
-            return Lift(one["effect"] / one["control"], bounds["low"] / one["control"], bounds["high"] / one["control"])
+    for result in experiment["comparisons"]:
+        if result["arm"] == arm and result["metric"] == metric and result["control"]:
+            bounds = result["sequence"]
+            return Lift(
+                result["effect"] / result["control"],
+                bounds["low"] / result["control"],
+                bounds["high"] / result["control"],
+            )
     return None
 
 
@@ -180,7 +182,7 @@ class Trust:
         }
 
 
-def trust(rows: Iterable[Row], kind: str) -> Trust:
+def trust(rows: Iterable[LedgerRow], kind: str) -> Trust:
     """How estimates of one kind ("offline" or "ope") compared with the A/B results; not told from fewer than 3 rows."""
     said = {"offline": "offline", "ope": "off-policy"}[kind]
     pairs = [(getattr(row, kind).value, row.ab.value) for row in rows if getattr(row, kind) and row.ab]
@@ -190,12 +192,12 @@ def trust(rows: Iterable[Row], kind: str) -> Trust:
             f"{len(pairs)} versions have both an {said} estimate and an A/B result; how far to trust the {said} "
             f"estimates cannot be told before there are {MIN_ROWS}",
         )
-    estimate, found = np.array(pairs).T
+    estimate, measured = np.array(pairs).T
     edge = float(student.ppf(0.975, len(pairs) - 1))
-    gap = estimate - found
+    gap = estimate - measured
     half = edge * float(gap.std(ddof=1)) / math.sqrt(len(pairs))
     bias = Lift(float(gap.mean()), float(gap.mean()) - half, float(gap.mean()) + half)
-    ratio = _fieller(estimate, found, edge)
+    ratio = _fieller(estimate, measured, edge)
     sentence = (
         f"over {len(pairs)} versions the {said} estimate was {bias.value:+.1%} [{bias.low:+.1%}, {bias.high:+.1%}] "
         "above the A/B result"

@@ -6,17 +6,83 @@ every night changes nothing. Segments are shown to have ideas by and never decid
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import chi2
 
 from nightmarket.contracts import InputError
-from nightmarket.contracts.arrays import Bools
+from nightmarket.contracts.arrays import Bools, Float64s
 from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.evaluation.experiments.effects import Comparison, Metric, check_covariate, compare, too_few
-from nightmarket.evaluation.experiments.multiplicity import benjamini_hochberg, holm
-from nightmarket.evaluation.experiments.sample_ratio import SampleRatio, sample_ratio
+
+
+def holm(p: ArrayLike) -> Float64s:
+    """Holm's adjusted p-values (M,): rejecting those up to α keeps the chance of any false rejection at α (Holm, 1979).
+
+    It asks nothing about how the questions hang together, and stays valid at every look for always-valid p-values.
+    """
+    p = np.asarray(p, np.float64)
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1))
+    adjusted = np.empty(p.size)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted
+
+
+def benjamini_hochberg(p: ArrayLike) -> Float64s:
+    """Adjusted p-values (M,): calling those up to q keeps the expected share of false ones at q (1995)."""
+    p = np.asarray(p, np.float64)
+    order = np.argsort(p, kind="stable")[::-1]
+    stepped = np.minimum.accumulate(p[order] * p.size / np.arange(p.size, 0, -1))
+    adjusted = np.empty(p.size)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted
+
+
+LEVEL = 0.001
+"""Below it the split is broken. Strict, because the check is repeated every night and a break stops everything."""
+
+
+class SampleRatio(NamedTuple):
+    """Customers per arm, the numbers that the shares ask for, and the chi-square p-value."""
+
+    found: dict[str, int]
+    expected: dict[str, float]
+    p_value: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the split is what it should be, as far as these customers can tell."""
+        return self.p_value >= LEVEL
+
+
+def sample_ratio(customers: Mapping[str, int], shares: Mapping[str, float]) -> SampleRatio:
+    """Pearson's chi-square of the arms' customers against the planned shares (Fabijan et al., KDD 2019).
+
+    customers  customers per arm; an arm of the plan without any counts as 0
+    shares     planned share per arm, above 0; they are scaled to sum to 1
+
+    Raises InputError for an arm that the plan does not know.
+    """
+    unknown = sorted(set(customers) - set(shares))
+    if unknown:
+        raise InputError(
+            f"{len(unknown)} arms are not in the plan, first '{unknown[0]}'; name every arm with its share"
+        )
+    if any(not share > 0 for share in shares.values()):
+        raise InputError("a share of an arm is not above 0; leave arms without customers out of the plan")
+    arms = list(shares)
+    counts = np.array([customers.get(arm, 0) for arm in arms], np.float64)
+    expected = counts.sum() * np.array(list(shares.values())) / sum(shares.values())
+    statistic = float(((counts - expected) ** 2 / expected).sum()) if counts.sum() else 0.0
+    return SampleRatio(
+        {arm: int(count) for arm, count in zip(arms, counts, strict=True)},
+        {arm: float(count) for arm, count in zip(arms, expected, strict=True)},
+        float(chi2.sf(statistic, len(arms) - 1)),
+    )
+
 
 MAX_MIXED = 0.01
 """Share of customers who were shown more than one arm, above which nothing is read."""
@@ -49,7 +115,7 @@ class Experiment:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Recommendation:
     """What to do and why, in words; `arm` is the one to ship, or ""."""
 
     word: Word
@@ -68,9 +134,14 @@ class Segment:
 
     def content(self) -> dict[str, Any]:
         """As JSON keeps it."""
-        one = self.comparison
-        kept = {"arm": one.arm, "num_arm": one.num_arm, "num_control": one.num_control, "effect": one.effect}
-        return {"by": self.by, "level": self.level, **kept, "low": one.fixed.low, "high": one.fixed.high,
+        result = self.comparison
+        kept = {
+            "arm": result.arm,
+            "num_arm": result.num_arm,
+            "num_control": result.num_control,
+            "effect": result.effect,
+        }
+        return {"by": self.by, "level": self.level, **kept, "low": result.fixed.low, "high": result.fixed.high,
                 "p_adjusted": self.p_adjusted}  # fmt: skip
 
 
@@ -80,7 +151,7 @@ class ReadOut:
 
     name: str
     control: str
-    verdict: Verdict
+    verdict: Recommendation
     sample_ratio: SampleRatio
     comparisons: tuple[Comparison, ...] = ()
     not_judged: Mapping[str, str] = field(default_factory=dict)
@@ -93,9 +164,9 @@ class ReadOut:
             "control": self.control,
             "verdict": {"word": self.verdict.word, "reason": self.verdict.reason, "arm": self.verdict.arm},
             "sample_ratio": {**self.sample_ratio._asdict(), "passed": self.sample_ratio.passed},
-            "comparisons": [one.content() for one in self.comparisons],
+            "comparisons": [part.content() for part in self.comparisons],
             "not_judged": dict(self.not_judged),
-            "segments": [one.content() for one in self.segments],
+            "segments": [part.content() for part in self.segments],
         }
 
 
@@ -124,18 +195,18 @@ def read_out(
         why = (
             f"{experiment.mixed:,} customers were shown more than one arm; give each customer one arm, then start anew"
         )
-        return ReadOut(experiment.name, experiment.control, Verdict("blocked", why), ratio)
+        return ReadOut(experiment.name, experiment.control, Recommendation("blocked", why), ratio)
     if not ratio.passed:
         return ReadOut(experiment.name, experiment.control, _blocked(ratio), ratio)
-    found, missing = _comparisons(experiment, alpha)
-    verdict = _verdict(experiment, found, missing, alpha, final)
+    comparisons, missing = _comparisons(experiment, alpha)
+    verdict = _verdict(experiment, comparisons, missing, alpha, final)
     explored = _segments(experiment, segments or {}, alpha) if experiment.metrics else ()
-    return ReadOut(experiment.name, experiment.control, verdict, ratio, found, missing, explored)
+    return ReadOut(experiment.name, experiment.control, verdict, ratio, comparisons, missing, explored)
 
 
 def blocked(name: str, reason: str) -> dict[str, Any]:
     """The content of an experiment whose plan and data do not fit, so that nothing could be read."""
-    empty = ReadOut(name, "", Verdict("blocked", reason), SampleRatio({}, {}, 1.0)).content()
+    empty = ReadOut(name, "", Recommendation("blocked", reason), SampleRatio({}, {}, 1.0)).content()
     return empty | {"sample_ratio": None, "mixed": 0, "complete": 0, "final": False, "planned": None}
 
 
@@ -155,7 +226,7 @@ def _planned(experiment: Experiment, arm: str) -> float:
 
 
 def _comparisons(experiment: Experiment, alpha: float) -> tuple[tuple[Comparison, ...], dict[str, str]]:
-    found: list[Comparison] = []
+    comparisons: list[Comparison] = []
     missing: dict[str, str] = {}
     control = _members(experiment, experiment.control)
     for metric in experiment.metrics:
@@ -166,55 +237,57 @@ def _comparisons(experiment: Experiment, alpha: float) -> tuple[tuple[Comparison
                 missing[f"{metric.name}, {name}"] = why
                 continue
             planned = _planned(experiment, name)
-            found.append(compare(metric, name, arm, control, planned=planned, alpha=alpha))
+            comparisons.append(compare(metric, name, arm, control, planned=planned, alpha=alpha))
     # A comparison that cannot be judged yet keeps its place: the family is fixed by the plan, not by the data.
-    adjusted = holm([one.p_always for one in found] + [1.0] * len(missing))
-    return tuple(replace(one, p_holm=float(p)) for one, p in zip(found, adjusted, strict=False)), missing
+    adjusted = holm([result.p_always for result in comparisons] + [1.0] * len(missing))
+    return tuple(replace(result, p_holm=float(p)) for result, p in zip(comparisons, adjusted, strict=False)), missing
 
 
-def _blocked(ratio: SampleRatio) -> Verdict:
+def _blocked(ratio: SampleRatio) -> Recommendation:
     parts = [f"{arm} {ratio.found[arm]:,} (planned {ratio.expected[arm]:,.0f})" for arm in ratio.found]
-    told = f"p = {ratio.p_value:.1e}" if ratio.p_value > 0 else "p < 1e-300"
-    return Verdict(
+    p_value = f"p = {ratio.p_value:.1e}" if ratio.p_value > 0 else "p < 1e-300"
+    return Recommendation(
         "blocked",
-        f"sample ratio: {', '.join(parts)}, {told}; the arms are not what was planned, so no figure of theirs "
+        f"sample ratio: {', '.join(parts)}, {p_value}; the arms are not what was planned, so no figure of theirs "
         "is shown; find out where customers are lost, or name the planned shares",
     )
 
 
 def _verdict(
-    experiment: Experiment, found: tuple[Comparison, ...], missing: Mapping[str, str], alpha: float, final: bool
-) -> Verdict:
+    experiment: Experiment, comparisons: tuple[Comparison, ...], missing: Mapping[str, str], alpha: float, final: bool
+) -> Recommendation:
     """The rule, see the module's docstring."""
     if not experiment.metrics:
-        return Verdict("continue", "there is no outcome to compare yet")
+        return Recommendation("continue", "there is no outcome to compare yet")
     first = experiment.metrics[0].name
-    clear = [one for one in found if one.p_holm <= alpha]
-    harmed = {one.arm: one for one in clear if one.gain < 0}
-    winners = [one for one in clear if one.metric == first and one.gain > 0 and one.arm not in harmed]
+    clear = [result for result in comparisons if result.p_holm <= alpha]
+    harmed = {result.arm: result for result in clear if result.gain < 0}
+    winners = [result for result in clear if result.metric == first and result.gain > 0 and result.arm not in harmed]
     if winners:
-        best = max(winners, key=lambda one: one.gain)
-        return Verdict(
-            "ship", f"{told(best)}; it holds at every look, and no other metric is shown to be worse", best.arm
+        best = max(winners, key=lambda result: result.gain)
+        return Recommendation(
+            "ship", f"{described(best)}; it holds at every look, and no other metric is shown to be worse", best.arm
         )
     if harmed and set(harmed) == set(_treated(experiment)):
-        return Verdict("stop", f"every arm harms: {'; '.join(told(one) for one in harmed.values())}")
-    decisive = [one for one in found if one.metric == first]
-    harm = f"; {', '.join(harmed)} harms: {'; '.join(told(one) for one in harmed.values())}" if harmed else ""
+        return Recommendation("stop", f"every arm harms: {'; '.join(described(result) for result in harmed.values())}")
+    decisive = [result for result in comparisons if result.metric == first]
+    harm = (
+        f"; {', '.join(harmed)} harms: {'; '.join(described(result) for result in harmed.values())}" if harmed else ""
+    )
     if final:
-        bounds = "; ".join(f"{one.arm}: {_signed(one.sequence)}" for one in decisive)
+        bounds = "; ".join(f"{result.arm}: {_signed(result.sequence)}" for result in decisive)
         left = bounds or f"too few to judge ({next(iter(missing.values()), 'no arm')})"
-        return Verdict("stop", f"the experiment is over and no gain in {first} is shown ({left}){harm}")
+        return Recommendation("stop", f"the experiment is over and no gain in {first} is shown ({left}){harm}")
     if not decisive:
-        return Verdict("continue", f"too early: {next(iter(missing.values()))}{harm}")
-    bounds = "; ".join(told(one) for one in decisive)
-    return Verdict("continue", f"nothing is certain yet: {bounds}{harm}")
+        return Recommendation("continue", f"too early: {next(iter(missing.values()))}{harm}")
+    bounds = "; ".join(described(result) for result in decisive)
+    return Recommendation("continue", f"nothing is certain yet: {bounds}{harm}")
 
 
-def told(one: Comparison) -> str:
+def described(result: Comparison) -> str:
     """A comparison in words."""
-    relative = f" ({one.relative:+.1%})" if one.relative is not None else ""
-    return f"{one.metric} of {one.arm} {one.effect:+.4g}{relative} against control, {_signed(one.sequence)}"
+    relative = f" ({result.relative:+.1%})" if result.relative is not None else ""
+    return f"{result.metric} of {result.arm} {result.effect:+.4g}{relative} against control, {_signed(result.sequence)}"
 
 
 def _signed(bounds: tuple[float, float]) -> str:
@@ -228,7 +301,7 @@ def _segments(experiment: Experiment, segments: Mapping[str, NDArray[np.object_]
     treated = {name: _members(experiment, name) for name in _treated(experiment)}
     made: list[tuple[str, str, Comparison]] = []
     for by, level in segments.items():
-        known = np.array([one is not None for one in level], bool)
+        known = np.array([result is not None for result in level], bool)
         values, code = np.unique(level[known].astype(str), return_inverse=True)
         for number, value in enumerate(values.tolist()):
             inside = known.copy()
@@ -239,7 +312,7 @@ def _segments(experiment: Experiment, segments: Mapping[str, NDArray[np.object_]
                     continue
                 if metric.denominator is not None and min(metric.denominator[m].sum() for m in (here, base)) <= 0:
                     continue
-                one = compare(metric, name, here, base, planned=_planned(experiment, name), alpha=alpha)
-                made.append((by, value, one))
-    adjusted = benjamini_hochberg([one.p_fixed for _, _, one in made])
-    return tuple(Segment(by, value, one, float(p)) for (by, value, one), p in zip(made, adjusted, strict=True))
+                result = compare(metric, name, here, base, planned=_planned(experiment, name), alpha=alpha)
+                made.append((by, value, result))
+    adjusted = benjamini_hochberg([result.p_fixed for _, _, result in made])
+    return tuple(Segment(by, value, result, float(p)) for (by, value, result), p in zip(made, adjusted, strict=True))

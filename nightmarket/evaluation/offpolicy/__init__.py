@@ -2,23 +2,23 @@
 
 from nightmarket.evaluation.offpolicy.diagnostics import Diagnostics, Refusal, diagnose
 from nightmarket.evaluation.offpolicy.estimators import (
-    Estimate,
+    ValueEstimate,
+    cross_fitted,
     direct,
     doubly_robust,
     importance,
     self_normalised,
     switch_doubly_robust,
 )
+from nightmarket.evaluation.offpolicy.evaluation import PolicyEvaluation, evaluate
 from nightmarket.evaluation.offpolicy.logs import Log
-from nightmarket.evaluation.offpolicy.rewards import cross_fitted
-from nightmarket.evaluation.offpolicy.verdict import Verdict, evaluate
 
 __all__ = [
     "Diagnostics",
-    "Estimate",
     "Log",
+    "PolicyEvaluation",
     "Refusal",
-    "Verdict",
+    "ValueEstimate",
     "cross_fitted",
     "diagnose",
     "direct",

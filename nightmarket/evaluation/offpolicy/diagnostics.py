@@ -9,9 +9,8 @@ import numpy as np
 from scipy import stats
 
 from nightmarket.contracts.arrays import Float64s
-from nightmarket.evaluation.offpolicy.estimators import effective_clicks, standard_error
+from nightmarket.evaluation.offpolicy.estimators import effective_clicks, folds, scaled, standard_error
 from nightmarket.evaluation.offpolicy.logs import Log, weights
-from nightmarket.evaluation.offpolicy.rewards import folds, scaled
 
 WEIGHT_OFF = 0.1
 LEAST_ESS = 500.0
@@ -63,7 +62,7 @@ class Diagnostics:
 
     def refusals(self) -> tuple[Refusal, ...]:
         """Why there is no verdict; empty where there may be one."""
-        found = [
+        checks = [
             (
                 "propensities", self.propensity_z, self.propensity_limit, self.propensity_z > self.propensity_limit,
                 "the propensities do not agree with the actions taken: {0:.1f} standard errors (more than {1:.1f})",
@@ -89,7 +88,7 @@ class Diagnostics:
         ]  # fmt: skip
         return tuple(
             Refusal(check, float(figure), float(limit), words.format(figure, limit))
-            for check, figure, limit, refuse, words in found
+            for check, figure, limit, refuse, words in checks
             if refuse
         )
 

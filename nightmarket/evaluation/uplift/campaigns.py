@@ -22,7 +22,7 @@ _SPANS = (28, 84)
 
 
 @dataclass(frozen=True)
-class Campaign:
+class PastCampaign:
     """Who was exposed to what, and when.
 
     first, last  shop-local days since 1970-01-01, both inside the campaign
@@ -43,7 +43,7 @@ class Campaign:
 
 
 @dataclass(frozen=True)
-class Case:
+class UpliftData:
     """Arguments of `observational`, for the customers who bought before the placebo's days.
 
     customers  (C',)  their codes
@@ -63,10 +63,10 @@ class Case:
 def case(
     histories: Histories,
     category: Int32s,
-    campaign: Campaign,
-    others: Sequence[Campaign],
+    campaign: PastCampaign,
+    others: Sequence[PastCampaign],
     attributes: pd.DataFrame | None = None,
-) -> Case:
+) -> UpliftData:
     """The campaign's arrays; spend is in currency per customer over the campaign's days.
 
     category    (I,)    code of each product's category; spend in categories with no product on offer is the negative
@@ -92,7 +92,7 @@ def case(
         if not touched[category[histories.item]].all():
             untouched = _spend(histories, campaign.first, campaign.last, ~touched[category])[known]
     names = tuple(covariates)
-    return Case(
+    return UpliftData(
         customers=np.flatnonzero(known).astype(np.int32),
         covariates=np.column_stack([covariates[name] for name in names])[known],
         names=names,
@@ -112,7 +112,7 @@ def campaigns_of(
     customer_ids: pd.Series,
     product_ids: pd.Series,
     time_zone: str,
-) -> list[Campaign]:
+) -> list[PastCampaign]:
     """The contract's tables as campaigns, by start; customers and products are coded by their place in the two series.
 
     Exposures and offers that name nobody and nothing among these are not counted.
@@ -128,8 +128,8 @@ def campaigns_of(
     answers = dict(list(answered.groupby("campaign_id")))
     first, last = (_local_days(campaigns[name], time_zone) for name in ("start", "end"))
     none = pd.Series([], dtype="int32")
-    found = [
-        Campaign(
+    coded = [
+        PastCampaign(
             name=str(name),
             kind=str(kind),
             first=int(begin),
@@ -141,7 +141,7 @@ def campaigns_of(
         )
         for name, kind, begin, end in zip(campaigns["campaign_id"], campaigns["kind"], first, last, strict=True)
     ]
-    return sorted(found, key=lambda campaign: (campaign.first, campaign.name))
+    return sorted(coded, key=lambda campaign: (campaign.first, campaign.name))
 
 
 def _codes(table: pd.DataFrame, column: str, ids: pd.Index) -> pd.DataFrame:
@@ -201,7 +201,7 @@ def _behaviour(histories: Histories, cut: int, offered: Int32s) -> tuple[dict[st
     return columns, known
 
 
-def _contacts(num_customers: int, cut: int, others: Sequence[Campaign]) -> dict[str, Float64s]:
+def _contacts(num_customers: int, cut: int, others: Sequence[PastCampaign]) -> dict[str, Float64s]:
     """Columns of exposures by kind of campaign, and of responses, before day `cut`."""
     earlier = [campaign for campaign in others if campaign.first < cut]
     columns = {f"campaigns of {kind}": np.zeros(num_customers) for kind in sorted({c.kind for c in earlier})}

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from nightmarket.contracts.arrays import Bools
+from nightmarket.evaluation.uplift.checks import Overlap
 from nightmarket.evaluation.uplift.doubly_robust import Estimate
-from nightmarket.evaluation.uplift.overlap import Overlap
 
 
 @dataclass(frozen=True)

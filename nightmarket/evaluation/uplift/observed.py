@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nightmarket.contracts.arrays import Bools, Float64s, Int64s
+from nightmarket.evaluation.uplift.checks import LEAST_GROUP, check, overlap, too_few
 from nightmarket.evaluation.uplift.doubly_robust import (
     TRIM,
     Estimate,
@@ -31,8 +32,6 @@ from nightmarket.evaluation.uplift.doubly_robust import (
     propensities,
 )
 from nightmarket.evaluation.uplift.effect import Effect, around_zero, figure, refused
-from nightmarket.evaluation.uplift.inputs import check, too_few
-from nightmarket.evaluation.uplift.overlap import LEAST_GROUP, overlap
 
 
 def observational(
@@ -131,20 +130,20 @@ def _spread(influence: Float64s, kept: Bools) -> Float64s:
 
 
 def _doubts(effect: Estimate, placebo: Estimate | None, control: Estimate | None, beyond: Estimate | None) -> list[str]:
-    found = []
+    doubts = []
     if placebo is None:
-        found.append("no weeks before the exposure to try the adjustment on")
+        doubts.append("no weeks before the exposure to try the adjustment on")
     elif placebo.error == 0:
-        found.append("nothing happened in the weeks before the exposure, so the placebo shows nothing")
+        doubts.append("nothing happened in the weeks before the exposure, so the placebo shows nothing")
     elif not placebo.covers(0):
-        found.append(f"placebo: the weeks before already differ by {figure(placebo)}")
+        doubts.append(f"placebo: the weeks before already differ by {figure(placebo)}")
     if control is not None and not control.covers(0):
-        found.append(f"negative control: what it cannot have moved differs by {figure(control)}")
+        doubts.append(f"negative control: what it cannot have moved differs by {figure(control)}")
     if effect.low <= 0:
-        found.append(around_zero("the adjusted effect", effect))
+        doubts.append(around_zero("the adjusted effect", effect))
     elif beyond is not None and beyond.low <= 0:
-        found.append(around_zero("the effect beyond the placebo", beyond))
-    return found
+        doubts.append(around_zero("the effect beyond the placebo", beyond))
+    return doubts
 
 
 def _words(effect: Estimate, reasons: Sequence[str]) -> str:

@@ -8,15 +8,15 @@ from scipy import stats
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.arrays import Bools, Float64s
+from nightmarket.evaluation.uplift.checks import check, too_few
 from nightmarket.evaluation.uplift.doubly_robust import design, effect_on_all, estimate, folds, naive, outcomes
 from nightmarket.evaluation.uplift.effect import Effect, around_zero, figure, refused
-from nightmarket.evaluation.uplift.inputs import check, too_few
 
 _MISMATCH = 0.001
 """p-value below which the sample ratio is refused."""
 
 
-def randomised(
+def randomized(
     covariates: Float64s,
     assigned: Bools,
     chance: float | Float64s,

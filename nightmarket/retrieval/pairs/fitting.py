@@ -58,11 +58,11 @@ def fit(
         if done % 10 == 0 or done == steps:
             _tell(history["records"][-1], steps)
         if done % epoch == 0 or done == steps:
-            found = trainer.vectors()
-            _validate(history, judge, found, done)
+            vectors = trainer.vectors()
+            _validate(history, judge, vectors, done)
             if best_validation(history["validation"])["step"] == done:
                 best = trainer.weights()
-            trainer.mine(found)
+            trainer.mine(vectors)
         if done < steps and (done % checkpoint_every == 0 or done % epoch == 0):
             save(trainer.state(), best, history)
     history["num_steps"] = len(history["records"])
@@ -74,8 +74,8 @@ def fit(
 def _validate(history: History, judge: Judge, vectors: np.ndarray, step: int) -> None:
     ndcg = mean_ndcg(judge.plain(vectors))
     history["validation"].append({"step": step, "ndcg@10": round(criterion(ndcg), 6)} | ndcg)
-    told = ", ".join(f"{task} {ndcg[task]:.4f}" for task in TASKS)
-    log.info("finetune: pairs: step %s, plain ndcg@10: %s", step, told)
+    figures = ", ".join(f"{task} {ndcg[task]:.4f}" for task in TASKS)
+    log.info("finetune: pairs: step %s, plain ndcg@10: %s", step, figures)
 
 
 def _tell(record: dict[str, float], steps: int) -> None:

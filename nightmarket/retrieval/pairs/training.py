@@ -1,5 +1,11 @@
 """Contrastive training of an encoder on pairs of texts, step by step, in a form that can be kept and resumed.
 
+Shapes: U texts, D width of a vector.
+A contrastive loss joins all texts of a batch, but reaches the encoder through their vectors alone. So the vectors are
+made first, without a graph; the loss gives one gradient per vector; then each chunk of texts goes through the encoder
+once more and takes its part back (Gao et al., 2021, "Scaling deep contrastive learning batch size under memory limited
+setup", gradient caching). The gradients are those of the plain step, at the cost of a second forward pass.
+
 Shapes: T texts, U distinct texts of a batch, B pairs, S candidates of a side, D width of a vector.
 The loss is taken both ways, from anchors to positives and back, among the batch's texts of the other side (multiple
 negatives: Henderson et al., 2017, "Efficient natural language response suggestion") and the hard negatives of each
@@ -7,7 +13,7 @@ anchor, every one corrected by the log of its chance to be there.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +30,85 @@ from nightmarket.encoding.ranks import Ranks, encode_shared
 from nightmarket.encoding.schedule import rate, restore, state_of
 from nightmarket.retrieval.loss import contrastive_loss
 from nightmarket.retrieval.pairs.adapters import Learner
-from nightmarket.retrieval.pairs.averaging import Average
-from nightmarket.retrieval.pairs.caching import backward
-from nightmarket.retrieval.pairs.mining import hard_negatives
-from nightmarket.retrieval.pairs.sampling import PairBatch, PairSampler
+from nightmarket.retrieval.pairs.sampling import PairBatch, PairSampler, hard_negatives
+
+
+class Average:
+    """Moving average of parameters: kept = decay * kept + (1 - decay) * now, after each step.
+
+    The decay of the first steps is smaller, min(decay, (1 + n) / (10 + n)) after n steps, so that the start is soon
+    forgotten.
+    """
+
+    def __init__(self, parameters: Mapping[str, Tensor], decay: float) -> None:
+        self.parameters, self.decay = parameters, decay
+        self.kept = {name: value.detach().clone() for name, value in parameters.items()}
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Take in the weights after step `step`, from 1."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for name, value in self.parameters.items():
+            self.kept[name].lerp_(value, 1 - decay)
+
+    def weights(self) -> dict[str, NDArray]:
+        """Copies of the averages."""
+        return {name: value.cpu().numpy().copy() for name, value in self.kept.items()}
+
+    def load(self, weights: Mapping[str, NDArray]) -> None:
+        """Put back what `weights` gave."""
+        for name, value in self.kept.items():
+            value.copy_(torch.from_numpy(np.array(weights[name])))
+
+
+Ids = Sequence[Sequence[int]]
+
+
+def backward(
+    embed: Callable[[Ids], Tensor],
+    ids: Ids,
+    loss_of: Callable[[Tensor], Tensor],
+    chunk: int,
+    parameters: Iterable[Tensor],
+    ranks: Ranks | None = None,
+) -> Tensor:
+    """The loss, its gradient added to the parameters behind `embed`.
+
+    embed    vectors [U, D] of texts, differentiable, and up to rounding the same however texts are grouped
+    loss_of  the loss of all vectors [U, D], a number
+    chunk    texts that go through `embed` at once, at least 1; what lies within it needs no second pass
+    ranks    every rank encodes its share of the texts, sees all vectors, and ends with the gradient of them all
+    """
+    ranks = ranks or Ranks()
+    own = ranks.share(len(ids))
+    mine = ids[own]
+    parts = [mine[start : start + chunk] for start in range(0, len(mine), chunk)]
+    kept = [embed(mine)] if len(parts) == 1 else None
+    with torch.no_grad():
+        done = [part.detach() for part in kept] if kept else [embed(part) for part in parts]
+        vectors = everybody(torch.cat(done) if done else embed(mine), len(ids), ranks)
+    vectors.requires_grad_()
+    loss = loss_of(vectors)
+    # Each rank holds the whole gradient of its own texts, so that the sum over ranks is wanted, not the mean.
+    gradient = torch.autograd.grad(loss, vectors)[0][own] * ranks.size
+    for number, part in enumerate(parts):
+        again = kept[0] if kept else embed(part)
+        again.backward(gradient[number * chunk : number * chunk + len(part)])  # type: ignore[no-untyped-call]
+    ranks.average_gradients(parameters)
+    return loss.detach()
+
+
+def everybody(rows: Tensor, total: int, ranks: Ranks) -> Tensor:
+    """[total, D] the rows of all ranks, each of which has made its share, on every rank."""
+    if ranks.size == 1:
+        return rows
+    shares = [Ranks(rank, ranks.size).share(total) for rank in range(ranks.size)]
+    sizes = [share.stop - share.start for share in shares]
+    filler = rows.new_zeros(sizes[0] - len(rows), *rows.shape[1:])
+    whole = ranks.all_gather(torch.cat([rows, filler])).detach()
+    blocks = torch.split(whole, sizes[0])
+    return torch.cat([block[:size] for block, size in zip(blocks, sizes, strict=True)])
+
 
 log = logging.getLogger("nightmarket")
 
@@ -55,7 +136,7 @@ class PairConfig:
 
 
 @dataclass(frozen=True)
-class Material:
+class PairData:
     """What is learned from.
 
     ids       token ids of each text (T)
@@ -74,7 +155,7 @@ class PairTrainer:
     """Weights, optimiser, moving average and hard negatives of one run; all that the next step depends on."""
 
     def __init__(
-        self, config: PairConfig, learner: Learner, material: Material, texts: Sequence[str], ranks: Ranks | None = None
+        self, config: PairConfig, learner: Learner, material: PairData, texts: Sequence[str], ranks: Ranks | None = None
     ) -> None:
         self.config, self.learner, self.material, self.texts = config, learner, material, texts
         self.ranks = ranks or Ranks()
@@ -159,13 +240,7 @@ class PairTrainer:
         return (there + self._side(vectors_UD, batch, batch.positive, batch.anchor, as_anchor, none)) / 2
 
     def _side(
-        self,
-        vectors_UD: Tensor,
-        batch: PairBatch,
-        rows: Int64s,
-        wanted: Int64s,
-        log_chance: Float32s,
-        hard: Int64s,
+        self, vectors_UD: Tensor, batch: PairBatch, rows: Int64s, wanted: Int64s, log_chance: Float32s, hard: Int64s
     ) -> Tensor:
         """One direction: `rows` (B,) look for `wanted` (B,), each among all wanted texts and its own hard ones."""
         columns, log_q, offset = candidates(
@@ -215,15 +290,15 @@ def known(batch: PairBatch, columns: Int64s) -> Bools:
     place = np.searchsorted(columns, batch.positive)
     table = anchors[:, None] == columns[None, :]
     table[which, place] = True
-    found: Bools = table[which]
-    found[np.arange(len(place)), place] = False
-    return found
+    mask: Bools = table[which]
+    mask[np.arange(len(place)), place] = False
+    return mask
 
 
 def encode_all(encoder: Encoder, texts: Sequence[str], ranks: Ranks, progress: Progress | None = None) -> Float32s:
     """Unit vectors [T, D] of texts; every rank encodes its share and has them all."""
-    found = encode_shared(encoder, texts, ranks, progress)
-    return ranks.agree(np.zeros((0, encoder.dim), np.float32) if found is None else found)
+    encoded = encode_shared(encoder, texts, ranks, progress)
+    return ranks.agree(np.zeros((0, encoder.dim), np.float32) if encoded is None else encoded)
 
 
 def _under(prefix: str, tensors: Mapping[str, NDArray]) -> Tensors:

@@ -6,7 +6,7 @@ _HOMES = {
     "SCORERS": "names",
     "Scorer": "scorer",
     "ScorerConfig": "config",
-    "Material": "material",
+    "ScorerData": "material",
     "config_of": "names",
     "fit": "training",
     "load": "scorer",
@@ -14,12 +14,11 @@ _HOMES = {
 
 if TYPE_CHECKING:
     from nightmarket.retrieval.scorers.config import ScorerConfig
-    from nightmarket.retrieval.scorers.material import Material
-    from nightmarket.retrieval.scorers.names import SCORERS, config_of
-    from nightmarket.retrieval.scorers.scorer import Scorer, load
+    from nightmarket.retrieval.scorers.material import ScorerData
+    from nightmarket.retrieval.scorers.scorer import SCORERS, Scorer, config_of, load
     from nightmarket.retrieval.scorers.training import fit
 
-__all__ = ["SCORERS", "Material", "Scorer", "ScorerConfig", "config_of", "fit", "load"]
+__all__ = ["SCORERS", "Scorer", "ScorerConfig", "ScorerData", "config_of", "fit", "load"]
 
 
 def __getattr__(name: str) -> Any:

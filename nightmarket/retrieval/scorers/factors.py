@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nightmarket.retrieval.scorers.config import ScorerConfig
-from nightmarket.retrieval.scorers.past import NUM_FEATURES, Pairs, Past, tensor
-from nightmarket.retrieval.scorers.space import ItemTable, Sizes, Space, with_one
+from nightmarket.retrieval.scorers.past import NUM_FEATURES, Past, SeenPairs, tensor
+from nightmarket.retrieval.scorers.space import ItemSpace, ItemTable, Sizes, with_one
 
 
 class _Weight(nn.Module):
@@ -24,7 +24,7 @@ class _Weight(nn.Module):
         return functional.softplus(self.linear(features_PF).squeeze(-1))
 
 
-class MatrixFactorisation(Space):
+class MatrixFactorisation(ItemSpace):
     """score(c, i) = s <p_c, q_i> + b_i, with implicit feedback (Hu, Koren & Volinsky, 2008).
 
     Item factors q are learned. A customer's factor is the ridge solution of her own purchases, over all items,
@@ -67,7 +67,7 @@ class MatrixFactorisation(Space):
         return torch.cat([self.table(rows, texts, None), self.table.bias(rows)], dim=1)
 
 
-def _freshest(pairs: Pairs, num: int, most: int) -> tuple[np.ndarray, np.ndarray, int]:
+def _freshest(pairs: SeenPairs, num: int, most: int) -> tuple[np.ndarray, np.ndarray, int]:
     """Places of each customer's `most` freshest pairs, their number among hers, and the width that holds them."""
     order = np.lexsort((pairs.item, -pairs.fresh, pairs.row))
     start = np.searchsorted(pairs.row, np.arange(num))
@@ -82,7 +82,7 @@ def _padded(values_PE: Tensor, at: Tensor, num: int, width: int) -> Tensor:
     return out.index_copy(0, at, values_PE).view(num, width, -1)
 
 
-class DeepMatrixFactorisation(Space):
+class DeepMatrixFactorisation(ItemSpace):
     """cos(f(row of the matrix), g(item)) / temperature + b_i (after Xue et al., 2017).
 
     The customer's row is the weighted sum of first-layer vectors of what she bought, of unit length; the item's side

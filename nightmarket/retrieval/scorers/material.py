@@ -18,7 +18,7 @@ NUM_PRICES = 16
 
 
 @dataclass(frozen=True)
-class Material:
+class ScorerData:
     """Raw material of a scorer.
 
     histories      lines after the origin are never looked at
@@ -96,7 +96,7 @@ class Vocabulary:
         return replace(self, item_row=np.where(codes >= 0, self.item_row[np.maximum(codes, 0)], 0))
 
 
-class Ledger:
+class EventTable:
     """Events up to the end of week `origin`, sorted by customer and day, with rows of the learned tables.
 
     customer, item, day, week  (N,)   channel, price  (N,) rows of their tables
@@ -106,7 +106,7 @@ class Ledger:
     first_week                 (I,)   week of the item's first event, 2147483647 where there is none
     """
 
-    def __init__(self, material: Material, vocabulary: Vocabulary, origin: int) -> None:
+    def __init__(self, material: ScorerData, vocabulary: Vocabulary, origin: int) -> None:
         past = material.histories.until(origin)
         self.origin, self.material, self.vocabulary = origin, material, vocabulary
         self.num_customers, self.num_items = past.num_customers, past.num_items

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nightmarket.contracts.arrays import Bools, Float32s, Float64s, Int64s
 from nightmarket.retrieval.recency import ranges
-from nightmarket.retrieval.scorers.material import Ledger, last_day
+from nightmarket.retrieval.scorers.material import EventTable, last_day
 
 HALF_LIVES = (14.0, 45.0, 120.0, 365.0)
 """Days; how fast a purchase fades, one feature of a pair for each."""
@@ -26,7 +26,7 @@ NUM_AGES = len(_AGES) + 2
 
 
 @dataclass(frozen=True)
-class Pairs:
+class SeenPairs:
     """Distinct items per customer, sorted by customer, then item.
 
     row       (P,)    customer of the slice, 0..B-1
@@ -62,7 +62,7 @@ class Past:
     hidden  keys `row * num_items + item`, ascending, of what is left out, as if it had not been bought; None: nothing
     """
 
-    def __init__(self, ledger: Ledger, customers: Int64s, origin: int, hidden: Int64s | None = None) -> None:
+    def __init__(self, ledger: EventTable, customers: Int64s, origin: int, hidden: Int64s | None = None) -> None:
         self.ledger, self.customers, self.origin, self.hidden = ledger, customers, origin, hidden
         self.begin = ledger.indptr[customers]
         self.end = ledger.cut(customers, origin)
@@ -83,7 +83,7 @@ class Past:
         return ~np.isin(owner * self.ledger.num_items + self.ledger.item[event], self.hidden)
 
     @cached_property
-    def pairs(self) -> Pairs:
+    def pairs(self) -> SeenPairs:
         """What each customer has bought."""
         event, owner = self.events
         ledger = self.ledger
@@ -92,7 +92,7 @@ class Past:
         age = (last_day(self.origin) - ledger.day[event]).astype(np.float32)
         faded = [np.bincount(place, np.exp2(-age / half), minlength=len(key)) for half in HALF_LIVES]
         features = self._features(key, place, row, age, faded)
-        return Pairs(row, item, features, faded[2].astype(np.float32))
+        return SeenPairs(row, item, features, faded[2].astype(np.float32))
 
     def _features(self, key: Int64s, place: Int64s, row: Int64s, age: Float32s, faded: list[NDArray]) -> Float32s:
         """(P, F) logarithms, divided by 3: faded baskets per half-life; baskets; days since the last one; mean days

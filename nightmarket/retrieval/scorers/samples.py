@@ -12,7 +12,7 @@ from nightmarket.contracts.arrays import Bools, Float32s, Int64s
 from nightmarket.retrieval.recency import ranges
 from nightmarket.retrieval.samples import log_inclusion
 from nightmarket.retrieval.scorers.config import ScorerConfig
-from nightmarket.retrieval.scorers.material import Ledger
+from nightmarket.retrieval.scorers.material import EventTable
 from nightmarket.retrieval.scorers.past import Past
 
 
@@ -43,10 +43,10 @@ class Draw:
     launched: Int64s
 
 
-class Sampler:
+class ScorerSampler:
     """Draws from a ledger; its last target week is the ledger's origin."""
 
-    def __init__(self, ledger: Ledger, config: ScorerConfig, recommendable: Bools | None) -> None:
+    def __init__(self, ledger: EventTable, config: ScorerConfig, recommendable: Bools | None) -> None:
         self.ledger, self.config = ledger, config
         self.recommendable = np.ones(ledger.num_items, bool) if recommendable is None else recommendable
         first = int(ledger.week.min()) if len(ledger.week) else ledger.origin

@@ -1,4 +1,4 @@
-"""A fitted scorer: scores of any items for any slice of customers, from their histories alone.
+"""A fitted scorer, by name: scores of any items for any slice of customers, from their histories alone.
 
 Shapes: B customers of a slice, A items asked for, I items, E width of the space, K places.
 """
@@ -16,12 +16,50 @@ from torch import Tensor
 from nightmarket.contracts import InputError
 from nightmarket.contracts.arrays import Float32s, Int32s, Int64s
 from nightmarket.encoding.device import choose_device
-from nightmarket.retrieval.scorers.config import ScorerConfig
-from nightmarket.retrieval.scorers.material import Ledger, Material, Vocabulary
-from nightmarket.retrieval.scorers.names import config_of, kind_of
+from nightmarket.retrieval.scorers.attention import SelfAttentive
+from nightmarket.retrieval.scorers.config import ScorerConfig, known_fields
+from nightmarket.retrieval.scorers.factors import DeepMatrixFactorisation, MatrixFactorisation
+from nightmarket.retrieval.scorers.loss import Loss, negative_sampling, sampled_softmax
+from nightmarket.retrieval.scorers.material import EventTable, ScorerData, Vocabulary
 from nightmarket.retrieval.scorers.past import Past, tensor
-from nightmarket.retrieval.scorers.space import Sizes, Space
-from nightmarket.retrieval.scorers.terms import Terms, Trend
+from nightmarket.retrieval.scorers.space import ItemSpace, Sizes
+from nightmarket.retrieval.scorers.terms import SideTerms, Trend
+from nightmarket.retrieval.scorers.text import Cosine, Linear
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A scorer's model, its loss, and where its defaults differ from those of ScorerConfig."""
+
+    space: type[ItemSpace]
+    loss: Loss
+    defaults: dict[str, Any]
+
+
+SCORERS: dict[str, Kind] = {
+    "cosine": Kind(Cosine, sampled_softmax, {}),
+    "linear": Kind(
+        Linear,
+        negative_sampling,
+        {"repeats": False, "trend": False, "launch_weight": 0.0, "hidden_share": 0.0, "learning_rate": 0.03},
+    ),
+    "matrix_factorisation": Kind(MatrixFactorisation, sampled_softmax, {"dim": 32, "table_decay": 3e-2}),
+    "deep_matrix_factorisation": Kind(DeepMatrixFactorisation, sampled_softmax, {"dim": 32, "hidden": 64}),
+    "self_attentive": Kind(SelfAttentive, sampled_softmax, {}),
+}
+
+
+def kind_of(name: str) -> Kind:
+    """Raises InputError that lists the names when there is no such scorer."""
+    if name not in SCORERS:
+        raise InputError(f"scorers: '{name}' is no scorer; choose from {', '.join(SCORERS)}")
+    return SCORERS[name]
+
+
+def config_of(name: str, **changed: Any) -> ScorerConfig:
+    """The scorer's defaults with some fields changed. Raises InputError at an unknown scorer or field."""
+    return ScorerConfig(**{**kind_of(name).defaults, **known_fields(changed)})
+
 
 _CHUNK = 256
 _BLOCK = 16384
@@ -33,11 +71,11 @@ class Scorer:
 
     name: str
     config: ScorerConfig
-    space: Space
-    terms: Terms
-    ledger: Ledger
+    space: ItemSpace
+    terms: SideTerms
+    ledger: EventTable
 
-    def at(self, material: Material, origin: int, codes: NDArray | None = None) -> "Scorer":
+    def at(self, material: ScorerData, origin: int, codes: NDArray | None = None) -> "Scorer":
         """The same weights on other histories, or at another origin: nothing is trained.
 
         codes  (I,) the code that each item had when the scorer was fitted, -1 for new ones; None: the same codes
@@ -46,12 +84,12 @@ class Scorer:
         scored by its text and by how it sells, where the scorer reads them.
         """
         vocabulary = self.ledger.vocabulary if codes is None else self.ledger.vocabulary.renumbered(codes)
-        if self.space.sizes != (found := sizes_of(self.name, material, vocabulary)):
+        if self.space.sizes != (sizes := sizes_of(self.name, material, vocabulary)):
             raise InputError(
                 f"scorers: {self.name} was fitted on text vectors of {self.space.sizes.text_dim} dimensions and is "
-                f"given {found.text_dim}; use the same encoder, or fit again"
+                f"given {sizes.text_dim}; use the same encoder, or fit again"
             )
-        return Scorer(self.name, self.config, self.space, self.terms, Ledger(material, vocabulary, origin))
+        return Scorer(self.name, self.config, self.space, self.terms, EventTable(material, vocabulary, origin))
 
     @torch.no_grad()
     def scores(self, rows: slice, items: NDArray) -> Float32s:
@@ -91,7 +129,7 @@ class Scorer:
             allowed = allowed & material.recommendable
         items = np.flatnonzero(allowed)
         customers = np.arange(ledger.num_customers, dtype=np.int64)[rows]
-        found = np.full((len(customers), k), -1, np.int32)
+        lists = np.full((len(customers), k), -1, np.int32)
         for start in range(0, len(customers), _CHUNK):
             some = customers[start : start + _CHUNK]
             scores = self.scores(slice(int(some[0]), int(some[-1]) + 1), items)
@@ -100,8 +138,8 @@ class Scorer:
                     own = ledger.item[ledger.indptr[customer] : ledger.indptr[customer + 1]]
                     scores[i, np.searchsorted(items, own[allowed[own]])] = -np.inf
                 best = _best(scores[i], k)
-                found[start + i, : len(best)] = items[best]
-        return found
+                lists[start + i, : len(best)] = items[best]
+        return lists
 
     def save(self) -> tuple[dict[str, NDArray], dict[str, Any]]:
         """Tensors and a JSON-able configuration, from which `load` rebuilds the scorer; no customer's data in them."""
@@ -138,7 +176,7 @@ class Scorer:
             return torch.cat(blocks), self.terms.of_items(self._trend)
 
 
-def load(tensors: Mapping[str, NDArray], config: Mapping[str, Any], material: Material, origin: int) -> Scorer:
+def load(tensors: Mapping[str, NDArray], config: Mapping[str, Any], material: ScorerData, origin: int) -> Scorer:
     """The scorer that `save` gave, on histories up to the end of week `origin`.
 
     For a catalogue whose codes have moved, load it with the material of the fit's codes and use `at`. Raises InputError
@@ -146,12 +184,12 @@ def load(tensors: Mapping[str, NDArray], config: Mapping[str, Any], material: Ma
     """
     name = config["name"]
     settings, sizes = config_of(name, **config["scorer"]), Sizes(**config["sizes"])
-    space, terms = kind_of(name).space(settings, sizes), Terms(settings.repeats, settings.trend)
+    space, terms = kind_of(name).space(settings, sizes), SideTerms(settings.repeats, settings.trend)
     wanted = _state(space, terms)
     for key in (*wanted, "item_row", "price_edges"):
-        found = tensors.get(key)
-        shape = tuple(wanted[key].shape) if key in wanted else None if found is None else found.shape
-        if found is None or found.shape != shape or not np.isfinite(found).all():
+        tensor_of = tensors.get(key)
+        shape = tuple(wanted[key].shape) if key in wanted else None if tensor_of is None else tensor_of.shape
+        if tensor_of is None or tensor_of.shape != shape or not np.isfinite(tensor_of).all():
             raise InputError(f"scorers: tensor '{key}' of {name} is missing or damaged; restore the model's folder")
     for prefix, module in (("space.", space), ("terms.", terms)):
         own = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
@@ -163,10 +201,10 @@ def load(tensors: Mapping[str, NDArray], config: Mapping[str, Any], material: Ma
             f"scorers: {name} was fitted on text vectors of {sizes.text_dim} dimensions and is given "
             f"{found_sizes.text_dim}; use the same encoder, or fit again"
         )
-    return Scorer(name, settings, space, terms, Ledger(material, vocabulary, origin))
+    return Scorer(name, settings, space, terms, EventTable(material, vocabulary, origin))
 
 
-def sizes_of(name: str, material: Material, vocabulary: Vocabulary) -> Sizes:
+def sizes_of(name: str, material: ScorerData, vocabulary: Vocabulary) -> Sizes:
     """Raises InputError when the scorer needs text and there is none."""
     space = kind_of(name).space
     if material.text_vectors is None and space.needs_text:
@@ -175,14 +213,14 @@ def sizes_of(name: str, material: Material, vocabulary: Vocabulary) -> Sizes:
     return Sizes(vocabulary.num_rows, vocabulary.num_channels, dim)
 
 
-def bank_of(material: Material, device: torch.device) -> Tensor | None:
+def bank_of(material: ScorerData, device: torch.device) -> Tensor | None:
     """(T, D) text vectors on the device."""
     if material.text_vectors is None:
         return None
     return tensor(material.text_vectors.astype(np.float32), device)
 
 
-def _state(space: Space, terms: Terms) -> dict[str, Tensor]:
+def _state(space: ItemSpace, terms: SideTerms) -> dict[str, Tensor]:
     return {f"space.{k}": v for k, v in space.state_dict().items()} | {
         f"terms.{k}": v for k, v in terms.state_dict().items()
     }

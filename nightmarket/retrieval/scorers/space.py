@@ -21,7 +21,7 @@ class Sizes:
     text_dim: int
 
 
-class Space(nn.Module):
+class ItemSpace(nn.Module):
     """A model of customers and items.
 
     needs_text  whether it cannot do without text vectors
@@ -77,11 +77,11 @@ class ItemTable(nn.Module):
 
     def forward(self, rows: Tensor, texts: Tensor, bank: Tensor | None) -> Tensor:
         """(A, dim)"""
-        found: Tensor = self.own(rows)
+        vectors: Tensor = self.own(rows)
         if self.text is not None and bank is not None:
             distinct, place = torch.unique(texts, return_inverse=True)
-            found = found + self.text(bank[distinct]).index_select(0, place)
-        return found
+            vectors = vectors + self.text(bank[distinct]).index_select(0, place)
+        return vectors
 
 
 def with_one(u_BE: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nightmarket.contracts.arrays import Float32s, Int64s
-from nightmarket.retrieval.scorers.material import Ledger
+from nightmarket.retrieval.scorers.material import EventTable
 from nightmarket.retrieval.scorers.past import NUM_FEATURES, NUM_PACE
 
 SPANS = (1, 2, 4, 13, 1000)
@@ -28,7 +28,7 @@ _MEMORY = 60  # weeks; older sales count as if they were this old
 class Trend:
     """How each item sells at any origin up to the ledger's."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: EventTable) -> None:
         self.ledger = ledger
         self.last = ledger.origin
         first = int(ledger.week.min()) if len(ledger.week) else self.last
@@ -64,14 +64,14 @@ class Trend:
         return (np.stack(columns, axis=1) / 3 * known).astype(np.float32)
 
 
-class Terms(nn.Module):
+class SideTerms(nn.Module):
     """Scores from the features of a pair and of an item; either term may be left out."""
 
     def __init__(self, repeats: bool, trend: bool, hidden: int = 32) -> None:
         super().__init__()
-        self.trend = _Small(NUM_TREND, hidden) if trend else None
-        self.repeats = _Small(NUM_FEATURES + NUM_TREND, hidden) if repeats else None
-        self.hidden = _Small(NUM_TREND, hidden) if trend else None
+        self.trend = _SmallNetwork(NUM_TREND, hidden) if trend else None
+        self.repeats = _SmallNetwork(NUM_FEATURES + NUM_TREND, hidden) if repeats else None
+        self.hidden = _SmallNetwork(NUM_TREND, hidden) if trend else None
         self.leaning = nn.Linear(NUM_PACE, NUM_TREND) if trend else None
 
     def start(self, generator: torch.Generator) -> None:
@@ -113,7 +113,7 @@ class Terms(nn.Module):
         return self.repeats(torch.cat([features_PF, trend_PG], dim=1))
 
 
-class _Small(nn.Module):
+class _SmallNetwork(nn.Module):
     """A linear map and, beside it, one hidden layer."""
 
     def __init__(self, num: int, hidden: int) -> None:

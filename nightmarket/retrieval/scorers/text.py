@@ -11,7 +11,7 @@ from torch.nn import functional
 from nightmarket.retrieval.recency import AGES, pooled
 from nightmarket.retrieval.scorers.config import ScorerConfig
 from nightmarket.retrieval.scorers.past import Past
-from nightmarket.retrieval.scorers.space import Sizes, Space, with_one
+from nightmarket.retrieval.scorers.space import ItemSpace, Sizes, with_one
 from nightmarket.retrieval.tower import Tower, TowerConfig
 
 HALF_LIVES = (4.0, 26.0)
@@ -25,7 +25,7 @@ def bins(past: Past, bank: Tensor) -> tuple[Tensor, Tensor]:
     return pooled(bank, past.ledger.text[past.ledger.item[event]], owner, age, len(past))
 
 
-class Cosine(Space):
+class Cosine(ItemSpace):
     """cos(f(profile), g(text)) / temperature: the two towers of `nightmarket.retrieval.tower`."""
 
     needs_text = True
@@ -56,7 +56,7 @@ class Cosine(Space):
         return self.tower.embed_items(bank[distinct]).index_select(0, place)
 
 
-class Linear(Space):
+class Linear(ItemSpace):
     """a^T u + b^T v + c, whose sigmoid is the chance of a purchase within the horizon.
 
     u  mean text vectors of what the customer bought, for two half-lives, and the logarithm of how much

@@ -11,13 +11,12 @@ from nightmarket.contracts import InputError
 from nightmarket.encoding.device import choose_device
 from nightmarket.retrieval.scorers.config import ScorerConfig
 from nightmarket.retrieval.scorers.loss import Logits, Wanted, softmax_of_new
-from nightmarket.retrieval.scorers.material import Ledger, Material, Vocabulary
-from nightmarket.retrieval.scorers.names import config_of, kind_of
+from nightmarket.retrieval.scorers.material import EventTable, ScorerData, Vocabulary
 from nightmarket.retrieval.scorers.past import Past, tensor
-from nightmarket.retrieval.scorers.samples import Draw, Sampler
-from nightmarket.retrieval.scorers.scorer import Scorer, bank_of, sizes_of
-from nightmarket.retrieval.scorers.space import Space
-from nightmarket.retrieval.scorers.terms import Terms, Trend
+from nightmarket.retrieval.scorers.samples import Draw, ScorerSampler
+from nightmarket.retrieval.scorers.scorer import Scorer, bank_of, config_of, kind_of, sizes_of
+from nightmarket.retrieval.scorers.space import ItemSpace
+from nightmarket.retrieval.scorers.terms import SideTerms, Trend
 
 Progress = Callable[[int, int, float], None]
 """Called after each step with the step (from 1), the number of steps, and the loss."""
@@ -25,7 +24,7 @@ Progress = Callable[[int, int, float], None]
 
 def fit(
     name: str,
-    material: Material,
+    material: ScorerData,
     origin: int,
     config: ScorerConfig | None = None,
     seed: int = 0,
@@ -43,8 +42,8 @@ def fit(
     config = config_of(name) if config is None else config
     past = material.histories.until(origin)
     vocabulary = Vocabulary.learn(past, config.min_buyers)
-    ledger = Ledger(material, vocabulary, origin)
-    sampler = Sampler(ledger, config, material.recommendable)
+    ledger = EventTable(material, vocabulary, origin)
+    sampler = ScorerSampler(ledger, config, material.recommendable)
     if config.max_steps and not sampler.usable:
         raise InputError(
             f"scorers: no week up to {origin} has purchases after it within {config.horizon} weeks; "
@@ -54,7 +53,7 @@ def fit(
     sizes = sizes_of(name, material, vocabulary)
     generator = torch.Generator().manual_seed(seed)
     space = kind.space(config, sizes)
-    terms = Terms(config.repeats, config.trend)
+    terms = SideTerms(config.repeats, config.trend)
     bank = bank_of(material, device)
     with torch.no_grad():
         space.start(generator, None if bank is None else bank.cpu())
@@ -75,10 +74,10 @@ class _Step:
 
     def __init__(
         self,
-        space: Space,
-        terms: Terms,
+        space: ItemSpace,
+        terms: SideTerms,
         bank: Tensor | None,
-        ledger: Ledger,
+        ledger: EventTable,
         config: ScorerConfig,
         device: torch.device,
     ) -> None:

@@ -15,9 +15,7 @@ with it come from
 """
 
 from nightmarket.retrieval.search.filters import Filters
-from nightmarket.retrieval.search.held_out import Questions, held_out
-from nightmarket.retrieval.search.index import Hit, Index, Method
-from nightmarket.retrieval.search.places import Shelf
-from nightmarket.retrieval.search.quality import judged, search_quality
+from nightmarket.retrieval.search.index import Hit, Index, ItemsByText, Method
+from nightmarket.retrieval.search.quality import Questions, held_out, quality_of, search_quality
 
-__all__ = ["Filters", "Hit", "Index", "Method", "Questions", "Shelf", "held_out", "judged", "search_quality"]
+__all__ = ["Filters", "Hit", "Index", "ItemsByText", "Method", "Questions", "held_out", "quality_of", "search_quality"]

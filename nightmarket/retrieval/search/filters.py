@@ -62,9 +62,9 @@ class Filters:
         wanted = [_folded(part) for part in self.category.split(">") if part.strip()]
         level = {name: _coded(products[name]) for name in LEVELS}
         for first in range(len(LEVELS) - len(wanted) + 1):
-            part = [_equal(level[LEVELS[first + i]], one) for i, one in enumerate(wanted)]
-            if (found := np.logical_and.reduce(part)).any():
-                return found
+            matches = [_equal(level[LEVELS[first + i]], part) for i, part in enumerate(wanted)]
+            if (rows := np.logical_and.reduce(matches)).any():
+                return rows
         names = {name for code, known in level.values() for name in known}
         raise InputError(f"category: the catalogue has no '{self.category.strip()}'{near(wanted[-1], names)}")
 
@@ -73,16 +73,16 @@ def near(word: str, names: set[str]) -> str:
     """`; near it: …` with the names that are spelt most alike, or that hold the word; empty where none does."""
     held = sorted((name for name in names if word and word in name), key=lambda name: (len(name), name))
     alike = difflib.get_close_matches(word, sorted(names), n=_NEAR, cutoff=0.6)
-    found = list(dict.fromkeys([*alike, *held]))[:_NEAR]
-    return f"; near it: {', '.join(found)}" if found else ""
+    names_near = list(dict.fromkeys([*alike, *held]))[:_NEAR]
+    return f"; near it: {', '.join(names_near)}" if names_near else ""
 
 
 def _holds(column: pd.Series, wanted: tuple[str, ...]) -> Bools:
     code, names = _coded(column)
-    for one in wanted:
-        if _folded(one) not in names:
-            raise InputError(f"brand: the catalogue has no '{one}'{near(_folded(one), set(names))}")
-    rows = [names.index(_folded(one)) for one in wanted]
+    for brand in wanted:
+        if _folded(brand) not in names:
+            raise InputError(f"brand: the catalogue has no '{brand}'{near(_folded(brand), set(names))}")
+    rows = [names.index(_folded(brand)) for brand in wanted]
     return np.isin(code, rows)
 
 

@@ -30,13 +30,13 @@ def words(text: str) -> list[str]:
 
     Pairs of neighbouring characters do for Chinese about what words do, and need no dictionary (Nie & Ren, 1999).
     """
-    found: list[str] = []
+    terms: list[str] = []
     for run in _RUNS.findall(unicodedata.normalize("NFKC", text).casefold()):
         if _IS_CJK.match(run):
-            found += [*run, *(run[at : at + 2] for at in range(len(run) - 1))]
+            terms += [*run, *(run[at : at + 2] for at in range(len(run) - 1))]
         else:
-            found.append(run)
-    return found
+            terms.append(run)
+    return terms
 
 
 def pieces(word: str) -> list[str]:
@@ -85,9 +85,9 @@ class BM25:
         asked = _counts(
             ([term for word in words(query) for term in self.terms(word)] for query in queries), self.place, grow=False
         )
-        found = np.asarray((asked @ self.weight_VT).todense(), dtype=np.float32)
-        found[found <= 0] = -np.inf
-        return found
+        scores = np.asarray((asked @ self.weight_VT).todense(), dtype=np.float32)
+        scores[scores <= 0] = -np.inf
+        return scores
 
 
 def _counts(lists: Iterable[list[str]], place: dict[str, int], grow: bool) -> sp.csr_matrix:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from nightmarket.contracts.arrays import Bools, Float64s
-from nightmarket.evaluation.shares import wilson
+from nightmarket.evaluation.intervals import wilson
 
 
 def platt(scores: Float64s, positive: Bools) -> tuple[float, float]:
@@ -15,15 +15,15 @@ def platt(scores: Float64s, positive: Bools) -> tuple[float, float]:
     target = np.where(positive, (num + 1) / (num + 2), 1 / (positive.size - num + 2))
     scale = float(scores.std()) or 1.0
     design = np.column_stack([scores / scale, np.ones(scores.size)])
-    found = np.array([1.0, 0.0])
+    weights = np.array([1.0, 0.0])
     for _ in range(50):
-        chance = 1 / (1 + np.exp(-np.clip(design @ found, -30, 30)))
+        chance = 1 / (1 + np.exp(-np.clip(design @ weights, -30, 30)))
         slack = (design * (chance * (1 - chance))[:, None]).T @ design + 1e-9 * np.eye(2)
         step = np.linalg.solve(slack, design.T @ (target - chance))
-        found = found + np.clip(step, -2, 2)
+        weights = weights + np.clip(step, -2, 2)
         if np.abs(step).max() < 1e-10:
             break
-    return float(found[0] / scale), float(found[1])
+    return float(weights[0] / scale), float(weights[1])
 
 
 def probability(logits: Float64s) -> Float64s:
@@ -31,7 +31,7 @@ def probability(logits: Float64s) -> Float64s:
     return 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
 
 
-def judged(logits: Float64s, positive: Bools) -> dict[str, float]:
+def accuracy_figures(logits: Float64s, positive: Bools) -> dict[str, float]:
     """`accuracy` with its 95% interval `low`, `high`, and `log_loss` in nats, of calibrated logits."""
     chance = probability(logits)
     right = float(((chance > 0.5) == positive).mean())

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightmarket.contracts.arrays import Bools, Float64s, Int64s
-from nightmarket.reviews.cleaning import distinct, normalised
-from nightmarket.reviews.sentiment import grams, learners
-from nightmarket.reviews.sentiment.calibration import judged, platt, probability
+from nightmarket.reviews.documents import distinct, normalised
+from nightmarket.reviews.sentiment import kinds, learners
+from nightmarket.reviews.sentiment.calibration import accuracy_figures, platt, probability
 from nightmarket.reviews.sentiment.learners import Features, Learner, Scorer
 
 FOLDS = 5
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Candidate:
+class SentimentCandidate:
     """A way to see texts (N -> (N, F) features) and a way to learn from what is seen."""
 
     view: View
@@ -63,7 +63,7 @@ class Sentiment:
 
         Time and memory are linear in the characters.
         """
-        found = np.full(len(texts), np.nan)
+        chances = np.full(len(texts), np.nan)
         clean = _folded(texts)
         some = np.flatnonzero([bool(text) for text in clean])
         if self._parts and some.size:
@@ -74,8 +74,8 @@ class Sentiment:
                 for part in self._parts
                 if part.view and part.score
             ]
-            found[some] = probability(self._whole.slope * np.mean(logits, axis=0) + self._whole.level)
-        return found
+            chances[some] = probability(self._whole.slope * np.mean(logits, axis=0) + self._whole.level)
+        return chances
 
 
 def fit(texts: Sequence[str], positive: Bools, *, seed: int, encode: Encode | None = None) -> Sentiment:
@@ -105,12 +105,12 @@ def fit(texts: Sequence[str], positive: Bools, *, seed: int, encode: Encode | No
     for name, candidate in offered.items():
         scores = held_out_scores(candidate.learn, seen[candidate.view], label, seed)
         maps[name], logits[name] = _mapped(scores, label)
-        figures["candidates"][name] = judged(logits[name], label)
+        figures["candidates"][name] = accuracy_figures(logits[name], label)
         log.info("sentiment by %s: %.4f right", name, figures["candidates"][name]["accuracy"])
     losses = {name: figures["candidates"][name]["log_loss"] for name in offered}
     best = sorted(losses, key=losses.__getitem__)[:2]
     whole, together = _mapped(np.mean([logits[name] for name in best], axis=0), label)
-    figures["candidates"][AVERAGE] = judged(together, label) | {"of": best}
+    figures["candidates"][AVERAGE] = accuracy_figures(together, label) | {"of": best}
     if figures["candidates"][AVERAGE]["log_loss"] >= losses[best[0]]:
         best, whole = best[:1], Calibrated(1.0, 0.0)
     figures["chosen"] = AVERAGE if len(best) == 2 else best[0]
@@ -118,18 +118,18 @@ def fit(texts: Sequence[str], positive: Bools, *, seed: int, encode: Encode | No
     return Sentiment(figures, tuple(parts), whole)
 
 
-def candidates(encode: Encode | None = None) -> dict[str, Candidate]:
+def candidates(encode: Encode | None = None) -> dict[str, SentimentCandidate]:
     """Name -> candidate; the first, TF-IDF of characters 1-3, is the baseline."""
-    grams_4 = partial(grams.counts, longest=4)
-    found = {
-        BASELINE: Candidate(partial(grams.counts, longest=3), learners.tf_idf),
-        "ratios": Candidate(grams_4, learners.ratios),
-        "ratios by kind": Candidate(grams_4, partial(learners.ratios, num_kinds=learners.NUM_KINDS)),
-        "network": Candidate(grams_4, learners.network),
+    grams_4 = partial(kinds.counts, longest=4)
+    by_name = {
+        BASELINE: SentimentCandidate(partial(kinds.counts, longest=3), learners.tf_idf),
+        "ratios": SentimentCandidate(grams_4, learners.ratios),
+        "ratios by kind": SentimentCandidate(grams_4, partial(learners.ratios, num_kinds=learners.NUM_KINDS)),
+        "network": SentimentCandidate(grams_4, learners.network),
     }
     if encode is not None:
-        found["encoder"] = Candidate(lambda texts: np.asarray(encode(texts), np.float32), learners.vectors)
-    return found
+        by_name["encoder"] = SentimentCandidate(lambda texts: np.asarray(encode(texts), np.float32), learners.vectors)
+    return by_name
 
 
 def held_out_scores(learn: Learner, features: Features, positive: Bools, seed: int) -> Float64s:
@@ -148,7 +148,9 @@ def _mapped(scores: Float64s, positive: Bools) -> tuple[Calibrated, Float64s]:
     return Calibrated(slope, level), slope * scores + level
 
 
-def _refitted(candidate: Candidate, seen: Features, positive: Bools, seed: int, of_folds: Calibrated) -> Calibrated:
+def _refitted(
+    candidate: SentimentCandidate, seen: Features, positive: Bools, seed: int, of_folds: Calibrated
+) -> Calibrated:
     """The candidate, learnt from all texts, with the map of its cross-validated scores."""
     return Calibrated(of_folds.slope, of_folds.level, candidate.view, candidate.learn(seen, positive, seed))
 

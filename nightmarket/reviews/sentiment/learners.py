@@ -54,10 +54,10 @@ def network(counts: sp.csr_matrix, positive: Bools, seed: int) -> Scorer:
     return lambda given: scores(model, kinds.features(given))
 
 
-def vectors(found: Float32s, positive: Bools, seed: int) -> Scorer:
+def vectors(texts: Float32s, positive: Bools, seed: int) -> Scorer:
     """Logistic regression on a text's vector, each dimension standardised."""
-    centre, spread = found.mean(axis=0), found.std(axis=0) + 1e-6
-    model = _logistic((found - centre) / spread, positive, 0.01, seed)
+    centre, spread = texts.mean(axis=0), texts.std(axis=0) + 1e-6
+    model = _logistic((texts - centre) / spread, positive, 0.01, seed)
     return lambda given: model((given - centre) / spread)
 
 

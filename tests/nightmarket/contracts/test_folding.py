@@ -5,9 +5,9 @@ import pyarrow as pa
 import pytest
 
 from nightmarket.contracts import BY_NAME, Column, InputError, Table, arrow_schema
-from nightmarket.contracts.folding import fold, judged_frame
+from nightmarket.contracts.folding import distinct_frame, fold
+from nightmarket.contracts.refusals import Refusals, find, sort_out
 from nightmarket.contracts.suites import COPY, REPEAT
-from nightmarket.contracts.verdicts import Verdict, find, sort_out
 
 THINGS = Table(
     "things",
@@ -44,7 +44,7 @@ def test_blocks_keep_their_distinct_values_below_the_limit_and_cover_the_table()
 
 def test_the_frame_pads_short_columns_with_values_that_are_there_and_keeps_types():
     (block,) = fold([rows(["a", "b", None], [1.0, None, 1.0])], THINGS)
-    frame = judged_frame(block, THINGS, {"others.name": pa.array(["a"])}, {})
+    frame = distinct_frame(block, THINGS, {"others.name": pa.array(["a"])}, {})
     assert list(frame) == ["name", "size", "name is in others"]
     assert frame["name"].tolist()[:2] == ["a", "b"]
     assert frame["name is in others"].tolist()[:2] == [True, False]
@@ -66,7 +66,7 @@ def test_a_span_is_judged_by_its_distance_and_repeats_by_their_presence():
         }
     )
     (block,) = fold([batch], table)
-    frame = judged_frame(block, table, {}, {COPY: False, REPEAT: True})
+    frame = distinct_frame(block, table, {}, {COPY: False, REPEAT: True})
     assert sorted(frame["end minus start"]) == [-2 * 86400 * 10**6, 2 * 86400 * 10**6]
     assert set(frame[COPY]) == {0}
     assert set(frame[REPEAT]) == {0, 1}
@@ -85,7 +85,7 @@ def test_refused_values_are_found_in_every_row_that_holds_them():
 
 
 def test_rows_are_sorted_out_with_all_their_reasons():
-    verdict = Verdict(THINGS, 6)
+    verdict = Refusals(THINGS, 6)
     verdict.refuse("too big", np.array([1, 4]))
     verdict.refuse("no name", np.array([4]))
     batches = [rows(list("abc"), [1, 2, 3]), rows(list("def"), [4, 5, 6])]
@@ -99,7 +99,7 @@ def test_rows_are_sorted_out_with_all_their_reasons():
 
 
 def test_the_share_of_bad_rows_counts_each_row_once_and_no_exact_copies():
-    verdict = Verdict(THINGS, 100)
+    verdict = Refusals(THINGS, 100)
     verdict.refuse("an exact copy of an earlier row", np.arange(50, 90))
     verdict.refuse("too big", np.array([3, 7]))
     verdict.refuse("no name", np.array([7]))

@@ -2,7 +2,7 @@ import pyarrow as pa
 import pytest
 
 from nightmarket.contracts import BY_NAME, arrow_schema
-from nightmarket.contracts.fusion import fuse, with_source
+from nightmarket.contracts.sources import fuse, with_source
 
 
 def rows(source, **columns):

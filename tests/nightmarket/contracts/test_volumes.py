@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from nightmarket.contracts import BY_NAME, InputError
-from nightmarket.contracts.verdicts import File, Verdict
-from nightmarket.contracts.volumes import account, called, check_arrived, check_volume, files, never_filled
+from nightmarket.contracts.refusals import Refusals, RetailerFile
+from nightmarket.contracts.sources import account, called, check_arrived, check_volume, files, never_filled
 
 EVENTS = BY_NAME["events"]
 
@@ -60,7 +60,7 @@ def test_a_column_counts_as_never_filled_where_another_source_fills_it():
 
 
 def test_what_a_source_brought_was_kept_or_set_aside_or_went_into_another_row():
-    verdict = Verdict(EVENTS, 120, {"too big": np.array([3, 110]), "no name": np.array([110, 119])},
+    verdict = Refusals(EVENTS, 120, {"too big": np.array([3, 110]), "no name": np.array([110, 119])},
                       sources={"big": 100, "small": 20})  # fmt: skip
     told = account(about({"big": 90, "small": 25}, big=part(100), small=part(20, merged=5)), verdict)
     assert (told["rows"], told["kept"], told["set_aside"]) == (120, 117, 3)
@@ -74,7 +74,7 @@ def test_what_a_source_brought_was_kept_or_set_aside_or_went_into_another_row():
 
 
 def test_bad_rows_of_a_small_source_do_not_hide_behind_a_large_one():
-    verdict = Verdict(EVENTS, 10_020, {"no name": np.array([10_001, 10_019])}, sources={"big": 10_000, "small": 20})
+    verdict = Refusals(EVENTS, 10_020, {"no name": np.array([10_001, 10_019])}, sources={"big": 10_000, "small": 20})
     with pytest.raises(InputError, match=r"events of small: 2 of 20 rows are bad \(10.00%; .* first in row 2;"):
         verdict.check_share(0.02)
     verdict.check_share(0.1)
@@ -101,4 +101,4 @@ def test_messages_name_the_file_and_its_row_where_rows_of_it_were_left_out():
         "row 16",
         "row 1,210",
     ]
-    assert File("reviews.csv", None).row(6) == "row 7 of the snapshot"
+    assert RetailerFile("reviews.csv", None).row(6) == "row 7 of the snapshot"

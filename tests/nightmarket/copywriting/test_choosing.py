@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nightmarket.copywriting.choosing import best_distinct, whole
+from nightmarket.copywriting.composing import best_distinct, whole
 
 MESSAGES = [
     {"push": "20% off coffee, until 14 Jan"},

@@ -8,7 +8,7 @@ import pytest
 from bench.made_up_copy import english, offer
 from nightmarket.contracts import InputError
 from nightmarket.copywriting.composing import compose
-from nightmarket.copywriting.facts import Facts
+from nightmarket.copywriting.facts import CopyFacts
 from nightmarket.copywriting.writers import Brief, prompt
 from nightmarket.copywriting.writers.local import LocalWriter
 
@@ -88,7 +88,7 @@ def learned(tmp_path_factory):
     return saved(tmp_path_factory.mktemp("learned"), tokenizer, model)
 
 
-def briefs_of(num, facts: Facts = TENTH, channel="push"):
+def briefs_of(num, facts: CopyFacts = TENTH, channel="push"):
     return [Brief(f"b{number}", channel, facts) for number in range(num)]
 
 

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from nightmarket.delivery.days import fits, room, schedule
+from nightmarket.delivery.timing import fits, room, schedule
 
 
 def allowed(before, some, per_week):

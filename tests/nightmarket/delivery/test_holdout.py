@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nightmarket.delivery.holdout import kept_back
+from nightmarket.delivery.campaign import kept_back
 
 IDS = [f"{number:032x}" for number in range(20_000)]
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nightmarket.delivery.launches import Design, audience, sizes, standing, words
-from nightmarket.evaluation.experiments import Outcome, Rule, power
+from nightmarket.evaluation.experiments import ControlOutcome, Rule, power
 
 
 def test_the_audience_is_the_fewest_customers_who_hold_the_share():
@@ -53,7 +53,7 @@ def test_sizes_count_customers_expected_buyers_and_what_earlier_launches_held():
 
 def test_a_design_finds_what_it_says_with_its_power():
     design = Design.of(4000, 0.5, 0.05)
-    outcome = Outcome(mean=0.05, proportion=True)
+    outcome = ControlOutcome(mean=0.05, proportion=True)
     assert power(outcome, design.smallest, 4000) == pytest.approx(0.8, abs=1e-6)
     assert power(outcome, 0.05, design.doubling) == pytest.approx(0.8, abs=0.01)
     smaller = Design.of(4000, 0.1, 0.05)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nightmarket.delivery.offers import Terms, credible_means, redemption_values
+from nightmarket.delivery.offers import OfferTerms, credible_means, redemption_values
 from nightmarket.histories import Histories
 
 
@@ -35,8 +35,8 @@ def test_spend_counts_baskets_with_the_products_and_a_threshold_lifts_it():
         discount=np.zeros(4, np.float32), basket=column(0, 0, 1, 2), channel=column(0, 0, 0, 0),
         num_customers=2, num_items=3,
     )  # fmt: skip
-    two = Terms("two", "discount", column(0, 1), discount=0.2)
-    least = Terms("least", "threshold", column(0, 1), threshold=40.0, cost=5.0)
+    two = OfferTerms("two", "discount", column(0, 1), discount=0.2)
+    least = OfferTerms("least", "threshold", column(0, 1), threshold=40.0, cost=5.0)
     values = redemption_values(lines, [two, least])
     assert values[:, 0].tolist() == [5, 5], "one basket with both; who never bought them gets the mean"
     assert values[:, 1].tolist() == [40, 40]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nightmarket.demand import CLASSES, METHODS, Weekly, classes, foretell, horizon, judge, kind_paths, weekly
+from nightmarket.demand import CLASSES, METHODS, Weekly, classes, evaluate, forecast_units, horizon, kind_paths, weekly
 from nightmarket.demand.methods import seasonal_naive
 from nightmarket.histories import Histories, week_of
 
@@ -101,7 +101,7 @@ def simulated(seed=0, weeks=52):
 
 
 def test_intervals_hold_about_as_often_as_they_say_and_the_forecast_beats_repeating():
-    found = judge(simulated(), seed=1)
+    found = evaluate(simulated(), seed=1)
     figures = found.metrics["classes"]["all"]
     assert 0.77 <= figures["coverage80"]["value"] <= 0.9
     assert 0.93 <= figures["coverage95"]["value"] <= 0.99
@@ -114,14 +114,14 @@ def test_no_choice_looks_at_the_weeks_that_are_judged():
     changed = one.units.copy()
     changed[:, -4:] = changed[::-1, -4:]
     other = Weekly(one.kinds, changed, one.start, one.first_week)
-    a, b = judge(one, seed=1), judge(other, seed=1)
+    a, b = evaluate(one, seed=1), evaluate(other, seed=1)
     assert a.methods == b.methods
     assert a.metrics["classes"]["all"]["width95"] == b.metrics["classes"]["all"]["width95"]
 
 
 def test_bounds_are_in_order_and_hold_the_forecast():
     past = simulated()
-    units, bounds = foretell(past, judge(past, seed=1))
+    units, bounds = forecast_units(past, evaluate(past, seed=1))
     assert (bounds["low95"] >= 0).all()
     for lower, upper in (("low95", "low80"), ("low80", None), (None, "high80"), ("high80", "high95")):
         assert ((bounds[lower] if lower else units) <= (bounds[upper] if upper else units) + 1e-9).all()
@@ -129,7 +129,7 @@ def test_bounds_are_in_order_and_hold_the_forecast():
 
 def test_twelve_weeks_are_enough_and_six_are_not():
     assert horizon(12) == 4
-    short = judge(simulated(weeks=12), seed=1)
+    short = evaluate(simulated(weeks=12), seed=1)
     assert short.metrics["calibration_origins"] >= 1
-    assert judge(simulated(weeks=6), seed=1) is None
+    assert evaluate(simulated(weeks=6), seed=1) is None
     assert horizon(7) == 2

@@ -6,18 +6,17 @@ import numpy as np
 import pytest
 from scipy.stats import wasserstein_distance
 
-from nightmarket.drift import distances
-from nightmarket.drift.nights import MIN_NIGHTS, REFERENCE_DAYS, nights
+from nightmarket.drift import summaries
+from nightmarket.drift.daily import vectors
+from nightmarket.drift.nights import MIN_NIGHTS, REFERENCE_DAYS, max_t, nights
 from nightmarket.drift.summaries import Summary, comparable, every_distance
-from nightmarket.drift.texts import vectors
-from nightmarket.drift.verdict import judge
 
 
 def test_the_stability_index_by_hand_and_zero_for_the_same_shares():
     current, reference = np.array([[30.0, 70.0], [500.0, 500.0]]), np.array([[60.0, 40.0], [500.0, 500.0]])
     p, q = np.array([30.5, 70.5]) / 101, np.array([60.5, 40.5]) / 101
     by_hand = sum((a - b) * math.log(a / b) for a, b in zip(p, q, strict=True))
-    assert distances.stability_index(current, reference) == pytest.approx([by_hand, 0.0])
+    assert summaries.stability_index(current, reference) == pytest.approx([by_hand, 0.0])
 
 
 def test_earth_mover_of_bins_that_hold_one_value_each_is_scipys():
@@ -25,13 +24,13 @@ def test_earth_mover_of_bins_that_hold_one_value_each_is_scipys():
     here, there = rng.integers(0, 4, 60), rng.integers(1, 5, 80)
     counts = [np.bincount(part, minlength=5)[None].astype(float) for part in (here, there)]
     sums = [count * np.arange(5) for count in counts]
-    found = distances.earth_mover(counts[0], sums[0], counts[1], sums[1], 2.0)
+    found = summaries.earth_mover(counts[0], sums[0], counts[1], sums[1], 2.0)
     assert found[0] == pytest.approx(wasserstein_distance(here, there) / 2.0)
 
 
 def test_a_value_far_outside_the_bins_counts_with_its_size():
     reference, sums = np.array([[50.0, 50.0]]), np.array([[50.0, 100.0]])
-    found = distances.earth_mover(np.array([[50.0, 50.0]]), np.array([[50.0, 10_000.0]]), reference, sums, 1.0)
+    found = summaries.earth_mover(np.array([[50.0, 50.0]]), np.array([[50.0, 10_000.0]]), reference, sums, 1.0)
     assert found[0] == pytest.approx(0.5 * (200 - 2))
 
 
@@ -44,7 +43,7 @@ def test_the_discrepancy_is_unbiased_and_grows_with_a_shift():
 
     def squared(a, b):
         sums, num = (a.sum(axis=0)[None], b.sum(axis=0)[None]), np.array([400.0])
-        return distances.mean_discrepancy(*sums, num, num)[0] ** 2
+        return summaries.mean_discrepancy(*sums, num, num)[0] ** 2
 
     same = [squared(features(0), features(0)) for _ in range(30)]
     assert np.median(same) < 0.001
@@ -96,7 +95,7 @@ def test_stationary_nights_alarm_rarely_where_shuffled_rows_would_alarm_every_ni
         ]
         when = nights(num_days=330, trained=302, gap=21)
         names, distance = every_distance(summaries, when)
-        verdict = judge(comparable(names, distance), 0.03)
+        verdict = max_t(comparable(names, distance), 0.03)
         alarms.append(bool(verdict.drifted.any()))
         here, there = when.sums(columns[0])
         # what shuffling rows comes to: the index times the rows is chi-squared with K - 1 degrees of freedom
@@ -114,7 +113,7 @@ def test_one_column_that_moves_is_found_among_many_that_do_not():
         Summary("events", f"c{i}", "category", daily, labels=tuple("abcde")) for i, daily in enumerate(columns)
     ]
     names, distance = every_distance(summaries, nights(num_days=330, trained=302, gap=21))
-    verdict = judge(comparable(names, distance), 0.03)
+    verdict = max_t(comparable(names, distance), 0.03)
     assert np.flatnonzero(verdict.drifted).tolist() == [3]
     assert verdict.p == pytest.approx(1 / verdict.largest.size)
 
@@ -129,7 +128,7 @@ def test_a_column_without_usual_nights_is_left_out_and_does_not_hide_the_others(
         Summary("events", f"c{i}", "category", daily, labels=tuple("abcde")) for i, daily in enumerate(columns)
     ]
     names, distance = every_distance(summaries, nights(num_days=330, trained=302, gap=21))
-    verdict = judge(comparable(names, distance), 0.03)
+    verdict = max_t(comparable(names, distance), 0.03)
     assert verdict.unsettled.tolist() == [True, False, False]
     assert verdict.drifted[1]
 
@@ -156,5 +155,5 @@ def test_half_the_rows_are_missed_at_once_in_a_shop_with_a_weekly_season():
     rows[-1] /= 2
     summaries = [Summary("events", "rows", "volume", rows[:, None])]
     names, distance = every_distance(summaries, nights(num_days=330, trained=302, gap=21))
-    verdict = judge(comparable(names, distance), 0.03)
+    verdict = max_t(comparable(names, distance), 0.03)
     assert {statistic for (_, statistic), drifted in zip(names, verdict.drifted, strict=True) if drifted} == {"day"}

@@ -22,8 +22,7 @@ from nightmarket.evaluation.offpolicy import (
     switch_doubly_robust,
 )
 from nightmarket.evaluation.offpolicy.diagnostics import propensity_test
-from nightmarket.evaluation.offpolicy.estimators import gamma_interval, standard_error
-from nightmarket.evaluation.offpolicy.rewards import folds
+from nightmarket.evaluation.offpolicy.estimators import folds, gamma_interval, standard_error
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nightmarket.evaluation.shares import clustered, wilson
+from nightmarket.evaluation.intervals import clustered, wilson
 
 
 def test_wilson_agrees_with_a_worked_example():

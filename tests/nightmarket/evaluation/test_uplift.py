@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from nightmarket.contracts import InputError
-from nightmarket.evaluation.uplift import Campaign, campaigns_of, case, observational, randomised
+from nightmarket.evaluation.uplift import PastCampaign, campaigns_of, case, observational, randomized
 from nightmarket.evaluation.uplift.doubly_robust import effect_on_exposed, naive
 from nightmarket.histories import Histories
 
@@ -107,27 +107,27 @@ def test_drawn_by_lot_the_effect_is_incremental_and_its_interval_shorter_than_th
     for seed in range(40):
         covariates, _, outcome, _, _ = world(seed, hidden=1.0)
         drawn = np.random.default_rng(100 + seed).random(outcome.size) < 0.3
-        found = randomised(covariates, drawn, 0.3, outcome + 8.0 * drawn, NAMES, seed)
+        found = randomized(covariates, drawn, 0.3, outcome + 8.0 * drawn, NAMES, seed)
         covered += found.on_exposed.covers(8.0)
         words.append(found.words)
         assert found.on_exposed.error < 0.6 * found.naive.error
     assert covered >= 33
     assert sum(one.startswith("Incremental: +") for one in words) >= 35
-    nothing = randomised(covariates, drawn, 0.3, outcome, NAMES, 0)
+    nothing = randomized(covariates, drawn, 0.3, outcome, NAMES, 0)
     assert (nothing.verdict, nothing.words[:27]) == ("no claim", "No incremental effect shown")
-    harm = randomised(covariates, drawn, 0.3, outcome - 20.0 * drawn, NAMES, 0)
+    harm = randomized(covariates, drawn, 0.3, outcome - 20.0 * drawn, NAMES, 0)
     assert harm.verdict == "negative"
 
 
 def test_a_lot_that_does_not_fit_its_chance_is_refused():
     covariates, _, outcome, _, _ = world(6)
     drawn = np.random.default_rng(0).random(outcome.size) < 0.36
-    found = randomised(covariates, drawn, 0.3, outcome, NAMES, 0)
+    found = randomized(covariates, drawn, 0.3, outcome, NAMES, 0)
     assert found.verdict == "no claim"
     assert found.on_exposed is None
     assert "were expected" in found.reasons[0]
     with pytest.raises(InputError, match="outside"):
-        randomised(covariates, drawn, 1.0, outcome, NAMES, 0)
+        randomized(covariates, drawn, 1.0, outcome, NAMES, 0)
 
 
 def test_the_effect_on_the_exposed_by_hand():
@@ -194,7 +194,7 @@ def shop():
 
 def campaign(name, first, exposed, responded=(), on_day=(), last=None):
     codes = [np.array(x, np.int32) for x in (exposed, responded, on_day, [0])]
-    return Campaign(name, "A", first, last or first + 9, *codes)
+    return PastCampaign(name, "A", first, last or first + 9, *codes)
 
 
 def test_a_case_cuts_time_where_it_says(shop):

@@ -10,7 +10,7 @@ import pytest
 from bench.made_up_campaigns import TYPES, write_campaigns
 from nightmarket.evaluation.calibration import reliability
 from nightmarket.reporting import Night, demand, pictures, plan, render, responses, segments
-from nightmarket.reporting.pictures import Column
+from nightmarket.reporting.pictures import Bar
 from nightmarket.response.drivers import TITLES
 
 BAD = "<img src=x onerror=alert(1)> {{ 7*7 }}"
@@ -204,7 +204,7 @@ def test_a_forecast_that_could_not_be_made_says_why():
 
 
 def test_a_column_is_as_high_as_its_figure_and_the_dash_lies_where_it_is_usual():
-    drawn = pictures.columns([Column("a", 10.0, "10", 5.0), Column("b", 5.0, "5")], "x")
+    drawn = pictures.columns([Bar("a", 10.0, "10", 5.0), Bar("b", 5.0, "5")], "x")
     tall, half = (float(n) for n in re.findall(r'class="fill"[^>]* height="([\d.]+)%"', drawn))
     assert tall == pytest.approx(2 * half, abs=0.01)
     dash = float(re.search(r'class="usual"[^>]* y1="([\d.]+)%"', drawn)[1])
@@ -213,7 +213,7 @@ def test_a_column_is_as_high_as_its_figure_and_the_dash_lies_where_it_is_usual()
 
 
 def test_many_columns_are_named_now_and_then_and_none_stands_outside():
-    drawn = pictures.columns([Column(f"d{i}", float(i), str(i)) for i in range(31)], "x")
+    drawn = pictures.columns([Bar(f"d{i}", float(i), str(i)) for i in range(31)], "x")
     assert 1 < drawn.count('class="name"') <= pictures.MAX_NAMES
     assert pictures.columns([], "x").count("<rect") == 0
     places = [float(n) for n in re.findall(r' (?:x|y|width|height)="([\d.-]+)%"', drawn)]

@@ -1,8 +1,8 @@
 import re
 
 from nightmarket.reporting import Night, graph
-from nightmarket.reporting.courses import ROW, arcs
 from nightmarket.reporting.lineage import reduced, view
+from nightmarket.reporting.pictures import ROW, arcs
 
 DAG = {
     "validate": {"desc": "check", "deps": ["data/raw", "tasks/validate.py"], "outs": ["artifacts/validate"]},

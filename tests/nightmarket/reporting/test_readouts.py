@@ -18,7 +18,7 @@ from nightmarket.evaluation.experiments import (
     trust,
 )
 from nightmarket.evaluation.uplift.effect import refused
-from nightmarket.reporting import Night, estimates, readouts, render
+from nightmarket.reporting import Night, readouts, render
 
 HALF = {"control": 0.5, "v2": 0.5}
 
@@ -99,7 +99,7 @@ def test_a_policy_that_is_refused_shows_why_and_no_figure():
     log = offpolicy.Log(np.zeros((200, 0)), rng.integers(0, 2, 200), rng.random(200).round(), np.full(200, 0.5), 2)
     said = offpolicy.evaluate(log, np.tile([1.0, 0.0], (200, 1)), 0)
     policy = {"verdict": said.verdict, "words": said.words, "logging": said.logging.value}
-    (view,) = estimates.logs(night(off_policy=[{"campaign_id": "x", "decisions": 200, "policies": {"first": policy}}]))
+    (view,) = readouts.logs(night(off_policy=[{"campaign_id": "x", "decisions": 200, "policies": {"first": policy}}]))
     (row,) = view.policies
     assert (row.verdict, row.chip) == ("refused", "bad")
     assert row.said.startswith("No verdict, collect more exploration: ")
@@ -131,7 +131,7 @@ def test_the_ledger_sets_the_promise_beside_the_result():
     told = {"rows": [row.content() for row in rows]} | {
         kind: trust(rows, kind).content() for kind in ("offline", "ope")
     }
-    view = estimates.ledger(night(ledger=told))
+    view = readouts.ledger(night(ledger=told))
     assert view is not None
     named = {row[0]: row[1:] for row in view.rows}
     assert named["v2"][0] == "autumn, against control"
@@ -145,4 +145,4 @@ def test_without_a_readout_the_page_says_so():
     html = render(night())
     for said in ("No experiment is on record", "There is no finished campaign", "No exposure carries a propensity"):
         assert said in html
-    assert estimates.ledger(Night(as_of="2018-01-01")) is None
+    assert readouts.ledger(Night(as_of="2018-01-01")) is None

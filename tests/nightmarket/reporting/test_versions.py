@@ -1,7 +1,7 @@
 import re
 
 from nightmarket.reporting import Night, render
-from nightmarket.reporting.courses import FLOOR, LEFT, RIGHT, TOP, Point, course
+from nightmarket.reporting.pictures import FLOOR, LEFT, RIGHT, TOP, Point, course
 from nightmarket.reporting.versions import view
 
 

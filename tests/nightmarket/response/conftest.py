@@ -5,12 +5,12 @@ import pytest
 
 from nightmarket.histories import Histories
 from nightmarket.ranking import Catalogue
-from nightmarket.response import Answers, Campaign, Contacts, CouponLines, Offer, Record
+from nightmarket.response import Answers, Campaign, Contacts, CouponLines, Offer, Records
 
 NUM_CUSTOMERS, NUM_ITEMS, NUM_CAMPAIGNS, LENGTH = 240, 40, 8, 20
 
 
-def made_record(seed: int = 5) -> Record:
+def made_record(seed: int = 5) -> Records:
     """Customers 0.. buy items of their own two kinds each week; campaign k offers four items of kind k % 4 and more."""
     rng = np.random.default_rng(seed)
     kind = (np.arange(NUM_ITEMS) // 10).astype(np.int32)
@@ -49,9 +49,9 @@ def made_record(seed: int = 5) -> Record:
     answers = Answers(*(np.array(column, np.int32) for column in zip(*said, strict=True)))
     used = rng.random(customer.size) < 0.05
     coupons = CouponLines(customer[used], day[used], basket[used], ones[used])
-    return Record(lines, catalogue, tuple(campaigns), contacts, answers, coupons, np.zeros(NUM_CUSTOMERS, np.float32))
+    return Records(lines, catalogue, tuple(campaigns), contacts, answers, coupons, np.zeros(NUM_CUSTOMERS, np.float32))
 
 
 @pytest.fixture(scope="session")
-def record() -> Record:
+def record() -> Records:
     return made_record()

@@ -9,8 +9,7 @@ import pytest
 from nightmarket.contracts import InputError
 from nightmarket.response import Answers, CouponLines, Responder, models
 from nightmarket.response.evaluation import auc, ndcg
-from nightmarket.response.habits import coupon_use
-from nightmarket.response.likeness import likeness
+from nightmarket.response.features import coupon_use, likeness
 from nightmarket.response.responder import calibrate, ended_before, enough, fit_offers, offer_scores, rolling, rows
 
 

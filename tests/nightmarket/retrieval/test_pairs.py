@@ -16,12 +16,9 @@ from nightmarket.encoding.packed import embed
 from nightmarket.encoding.ranks import Ranks
 from nightmarket.histories import Histories, Window
 from nightmarket.retrieval.pairs.adapters import Learner
-from nightmarket.retrieval.pairs.averaging import Average
-from nightmarket.retrieval.pairs.caching import backward
 from nightmarket.retrieval.pairs.fitting import fit
-from nightmarket.retrieval.pairs.mining import bought_together, hard_negatives
-from nightmarket.retrieval.pairs.sampling import PairBatch, PairSampler
-from nightmarket.retrieval.pairs.training import Material, PairConfig, PairTrainer, candidates
+from nightmarket.retrieval.pairs.sampling import PairBatch, PairSampler, bought_together, hard_negatives
+from nightmarket.retrieval.pairs.training import Average, PairConfig, PairData, PairTrainer, backward, candidates
 from nightmarket.retrieval.quality import Judge
 
 ROOT = Path(__file__).parents[3]
@@ -85,7 +82,7 @@ class Make:
         self.start = encoder.encode(texts)
 
     def __call__(self, method="full", **changes):
-        material = Material(
+        material = PairData(
             self.encoder.tokenize(self.texts),
             self.codes.astype(np.int64),
             bought_together(self.past, self.codes, 3),

@@ -10,7 +10,7 @@ import torch
 from nightmarket.contracts import InputError
 from nightmarket.evaluation import rank_metrics
 from nightmarket.histories import Histories
-from nightmarket.retrieval.scorers import SCORERS, Material, config_of, fit, load
+from nightmarket.retrieval.scorers import SCORERS, ScorerData, config_of, fit, load
 
 ORIGIN = 25
 CUSTOMERS, ITEMS, KINDS = 60, 80, 4
@@ -40,7 +40,7 @@ def shop(seed=3):
     kind = np.where(rng.random(len(week)) < 0.9, customer % KINDS, rng.integers(0, KINDS, len(week)))
     item = rng.integers(0, ITEMS // KINDS, len(week)) * KINDS + kind
     past = histories(customer, item, week, rng.integers(0, 7, len(week)))
-    return Material(past, vectors, np.arange(ITEMS, dtype=np.int32), np.ones(ITEMS, bool))
+    return ScorerData(past, vectors, np.arange(ITEMS, dtype=np.int32), np.ones(ITEMS, bool))
 
 
 def with_lines(material, customer, item, week, num_customers=CUSTOMERS):
@@ -229,7 +229,7 @@ def test_a_product_that_came_after_the_fit_is_scored_and_old_ones_keep_their_sco
     kind = 2
     like = material.text_vectors[kind::KINDS].mean(axis=0, keepdims=True)
     codes = np.append(np.arange(ITEMS), -1)
-    more = Material(
+    more = ScorerData(
         dataclasses.replace(material.histories, num_items=ITEMS + 1),
         np.concatenate([material.text_vectors, like]),
         np.append(material.text_id, ITEMS).astype(np.int32),
@@ -250,7 +250,7 @@ def test_a_catalogue_in_another_order_needs_codes_and_gets_the_same_scores(score
     place = np.argsort(order)
     old = material.histories
     moved = dataclasses.replace(old, item=place[old.item].astype(np.int32))
-    again = Material(moved, material.text_vectors, material.text_id[order])
+    again = ScorerData(moved, material.text_vectors, material.text_id[order])
     np.testing.assert_allclose(
         everything(scorer.at(again, ORIGIN, order)), everything(scorer)[:, order], rtol=1e-3, atol=1e-3
     )

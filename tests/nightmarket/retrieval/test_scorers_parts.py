@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from nightmarket.histories import Histories
-from nightmarket.retrieval.scorers import Material, config_of
+from nightmarket.retrieval.scorers import ScorerData, config_of
 from nightmarket.retrieval.scorers.loss import Logits, Wanted, by_owner, negative_sampling, sampled_softmax
-from nightmarket.retrieval.scorers.material import Ledger, Vocabulary, last_day
+from nightmarket.retrieval.scorers.material import EventTable, Vocabulary, last_day
 from nightmarket.retrieval.scorers.past import Past
-from nightmarket.retrieval.scorers.samples import Sampler
+from nightmarket.retrieval.scorers.samples import ScorerSampler
 from nightmarket.retrieval.scorers.terms import NEW_SPANS, SPANS, Trend
 
 
@@ -25,8 +25,8 @@ def lines(rows, num_customers=3, num_items=6):
 
 
 def ledger_of(histories, origin, min_buyers=1):
-    material = Material(histories)
-    return Ledger(material, Vocabulary.learn(histories.until(origin), min_buyers), origin)
+    material = ScorerData(histories)
+    return EventTable(material, Vocabulary.learn(histories.until(origin), min_buyers), origin)
 
 
 SHOP = lines(
@@ -79,7 +79,7 @@ def test_pair_features_by_hand():
 def test_codes_that_were_unknown_or_rare_at_the_fit_have_row_zero():
     vocabulary = Vocabulary.learn(SHOP.until(2), 2)
     assert vocabulary.item_row.tolist() == [0, 1, 0, 0, 0, 0]
-    ledger = Ledger(Material(SHOP), vocabulary, 3)
+    ledger = EventTable(ScorerData(SHOP), vocabulary, 3)
     assert ledger.channel.tolist() == [1, 1, 2, 1, 0], "store 2 came after the fit"
     assert ledger.rows(np.array([1, 2, 5]), 3).tolist() == [1, 0, 0]
     assert ledger.rows(np.array([1]), -1).tolist() == [0], "not on sale yet"
@@ -155,7 +155,7 @@ def test_log_q_is_the_chance_to_be_sampled():
     ]
     ledger = ledger_of(lines(rows, 40, 60), 11)
     config = config_of("cosine", batch_size=8, random_items=15, min_history=7)
-    sampler = Sampler(ledger, config, None)
+    sampler = ScorerSampler(ledger, config, None)
     assert sampler.origins.tolist() == [7]
     total = np.zeros(60)
     for step in range(1000):
@@ -173,7 +173,7 @@ def test_positives_are_what_was_bought_within_the_horizon_and_not_hidden():
     rng = np.random.default_rng(1)
     rows = [(c, int(rng.integers(30)), w, 0, 1.0, 0) for c in range(20) for w in range(14) for _ in range(2)]
     ledger = ledger_of(lines(rows, 20, 30), 13)
-    sampler = Sampler(ledger, config_of("cosine", batch_size=20, min_history=6, hidden_share=0.3), None)
+    sampler = ScorerSampler(ledger, config_of("cosine", batch_size=20, min_history=6, hidden_share=0.3), None)
     for step in range(20):
         draw = sampler.draw(3, step)
         bought = {(r[0], r[1]) for r in rows if draw.past.origin < r[2] <= draw.past.origin + 4}

@@ -1,4 +1,4 @@
-from nightmarket.reviews.cleaning import distinct, normalised
+from nightmarket.reviews.documents import distinct, normalised
 
 
 def test_width_white_space_and_invisible_characters_make_no_difference():

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from nightmarket.reviews.sentiment import fit, grams, labels
+from nightmarket.reviews.sentiment import fit, labels
 from nightmarket.reviews.sentiment.calibration import platt
 from nightmarket.reviews.sentiment.kinds import Kinds
+from nightmarket.reviews.sentiment.kinds import counts as counts_of
 from nightmarket.reviews.sentiment.learners import ratios
 
 GOOD = {"zh": ["很好", "喜欢", "新鲜", "推荐", "满意"], "en": ["great", "love it", "fresh", "recommend", "happy"]}
@@ -74,7 +75,7 @@ def goods(num: int, seed: int) -> tuple[list[str], np.ndarray, np.ndarray]:
 def test_a_word_may_praise_one_kind_of_product_and_damn_another():
     """One weight per character is right for two kinds out of three at best; per kind, the word says all."""
     texts, positive, _ = goods(900, 0)
-    counts = grams.counts(texts, 1)
+    counts = counts_of(texts, 1)
     right = {}
     for num_kinds in (1, 3):
         score = ratios(counts[:600], positive[:600], 0, num_kinds=num_kinds)
@@ -85,14 +86,14 @@ def test_a_word_may_praise_one_kind_of_product_and_damn_another():
 
 def test_kinds_are_found_without_labels():
     texts, _, kind = goods(400, 1)
-    counts = grams.counts(texts, 2)
+    counts = counts_of(texts, 2)
     found = Kinds.fit(counts, 3, seed=0).of(counts)
     pairs = {(int(one), int(other)) for one, other in zip(kind, found, strict=True)}
     assert len(pairs) == 3
 
 
 def test_a_handful_of_texts_is_one_kind():
-    counts = grams.counts(["很好", "很差", "还行"], 2)
+    counts = counts_of(["很好", "很差", "还行"], 2)
     kinds = Kinds.fit(counts, 3, seed=0)
     assert kinds.of(counts).tolist() == [0, 0, 0]
     assert kinds.features(counts).shape == (3, 2)  # the two ends alone stand in three texts
@@ -141,7 +142,7 @@ def test_an_empty_text_has_no_probability():
 
 def test_grams_are_counted_as_by_hand():
     """ "aab" between its ends s and e: s aab e; single characters s a a b e, then pairs sa aa ab be."""
-    found = grams.counts(["aab", "b"], 2)
+    found = counts_of(["aab", "b"], 2)
     assert sorted(found[0].data.tolist()) == [1, 1, 1, 1, 1, 1, 1, 2]
     assert sorted(found[1].data.tolist()) == [1, 1, 1, 1, 1]  # s b e sb be
     shared = set(found[0].indices) & set(found[1].indices)
@@ -149,7 +150,7 @@ def test_grams_are_counted_as_by_hand():
 
 
 def test_a_text_has_the_same_grams_in_any_company():
-    alone, among = grams.counts(["不错"], 3), grams.counts(["很差", "不错", "好"], 3)
+    alone, among = counts_of(["不错"], 3), counts_of(["很差", "不错", "好"], 3)
     assert (alone[0] != among[1]).nnz == 0
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from nightmarket.reviews import naming, topics, words
+from nightmarket.reviews import topics, words
 from nightmarket.reviews.documents import baskets, kinds, reviews
-from nightmarket.reviews.overview import overview
+from nightmarket.reviews.overview import names, overview
 
 
 def planted(num_topics, num_words=12, num_documents=800, shared=8, seed=0):
@@ -40,7 +40,7 @@ def test_as_many_topics_as_were_planted_are_found_and_told_apart(num):
 def test_names_are_words_of_the_topic_and_not_those_that_all_share():
     counts, topic = planted(4)
     told = [f"word{i // 12}.{i}" if i < 48 else f"shared{i}" for i in range(56)]
-    for number, name in enumerate(naming.names(counts, topic.astype(np.int32), told, 4)):
+    for number, name in enumerate(names(counts, topic.astype(np.int32), told, 4)):
         assert all(word.startswith(f"word{number}.") for word in name[:3])
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from nightmarket.histories import Histories
-from nightmarket.segments import Space, behaviour, shelf, visits
+from nightmarket.segments import FeatureSpace, behaviour, shelf, visits
 
 MONDAY = 4 + 7 * 2500
 
@@ -83,13 +83,13 @@ def test_every_block_of_features_weighs_the_same_and_columns_that_do_not_vary_ar
     frame = pd.DataFrame(rng.normal(size=(400, 4)), columns=["recency", "visits", "kinds", "price"])
     frame["price"] = 1.0
     frame["share: A"], frame["share: B"], frame["share: C"] = rng.random((3, 400))
-    space = Space.fit(frame)
+    space = FeatureSpace.fit(frame)
     assert "price" not in space.columns
     variance = pd.Series(space.transform(frame).var(axis=0), index=space.columns)
     assert variance[["recency", "visits"]].sum() == pytest.approx(1)
     assert variance["kinds"] == pytest.approx(1)
     assert variance[["share: A", "share: B", "share: C"]].sum() == pytest.approx(1)
-    again = Space.from_json(space.to_json())
+    again = FeatureSpace.from_json(space.to_json())
     np.testing.assert_array_equal(again.transform(frame), space.transform(frame))
 
 
@@ -97,5 +97,5 @@ def test_one_wild_value_moves_nobody_else():
     frame = pd.DataFrame({"spend": np.linspace(0, 1, 101), "kinds": np.linspace(1, 2, 101)})
     wild = frame.copy()
     wild.loc[100, "spend"] = 1e9
-    a, b = Space.fit(frame).standard(frame)[:100, 0], Space.fit(wild).standard(wild)[:100, 0]
+    a, b = FeatureSpace.fit(frame).standard(frame)[:100, 0], FeatureSpace.fit(wild).standard(wild)[:100, 0]
     assert np.abs((a - a.mean()) - (b - b.mean())).max() < 0.05

@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 
 from nightmarket.contracts import InputError
-from nightmarket.delivery.policies import LinUCB, Posterior, Rates, Softmax, Thompson, choose, learn, mixed
-from nightmarket.delivery.policies.rates import best_chances
+from nightmarket.delivery.policies import (
+    LinUCB,
+    Posterior,
+    Rates,
+    Softmax,
+    Thompson,
+    best_chances,
+    choose,
+    learn,
+    mixed,
+)
 from nightmarket.evaluation.offpolicy import Log
 
 RATES = np.array([0.02, 0.03, 0.03, 0.04, 0.05, 0.05, 0.06, 0.07, 0.08, 0.12])

@@ -9,7 +9,7 @@ from statsmodels.stats.proportion import power_proportions_2indep, samplesize_pr
 
 from nightmarket.contracts import InputError
 from nightmarket.evaluation.experiments import (
-    Outcome,
+    ControlOutcome,
     Rule,
     expected_days,
     minimum_detectable_effect,
@@ -19,14 +19,14 @@ from nightmarket.evaluation.experiments import (
 from nightmarket.evaluation.experiments.sequence import critical
 
 FIXED = Rule(always_valid=False)
-RESPONSE = Outcome(0.05, proportion=True)
+RESPONSE = ControlOutcome(0.05, proportion=True)
 
 
 @pytest.mark.parametrize(
     ("rate", "effect", "num"), [(0.05, 0.005, 140_000), (0.3, -0.03, 5_000), (0.01, 0.002, 60_000)]
 )
 def test_power_of_proportions_is_that_of_statsmodels(rate, effect, num):
-    ours = power(Outcome(rate, proportion=True), effect, num, FIXED)
+    ours = power(ControlOutcome(rate, proportion=True), effect, num, FIXED)
     theirs = power_proportions_2indep(effect, rate, num / 2, ratio=1, alpha=0.05).power
     assert ours == pytest.approx(theirs, abs=0.002)  # theirs pools the variance under "no effect"
 
@@ -38,7 +38,7 @@ def test_power_of_means_is_that_of_statsmodels_also_with_unequal_arms(share):
     # of two samples, per customer of the treated arm
     spread = math.sqrt(sd**2 + sd**2 * share / (1 - share))
     theirs = normal_power_het(effect, num * share, 0.05, std_null=spread, std_alternative=spread)
-    assert power(Outcome(30.0, sd), effect, num, rule) == pytest.approx(theirs, abs=1e-9)
+    assert power(ControlOutcome(30.0, sd), effect, num, rule) == pytest.approx(theirs, abs=1e-9)
 
 
 def test_sample_size_of_proportions_is_that_of_statsmodels():
@@ -48,7 +48,7 @@ def test_sample_size_of_proportions_is_that_of_statsmodels():
 
 
 @pytest.mark.parametrize("rule", [FIXED, Rule(), Rule(share=0.2, comparisons=6)])
-@pytest.mark.parametrize("outcome", [RESPONSE, Outcome(30.0, 55.0, variance_reduction=0.4)])
+@pytest.mark.parametrize("outcome", [RESPONSE, ControlOutcome(30.0, 55.0, variance_reduction=0.4)])
 def test_size_effect_and_power_undo_one_another(outcome, rule):
     effect = 0.1 * outcome.mean
     num = sample_size(outcome, effect, 0.85, rule)
@@ -57,7 +57,7 @@ def test_size_effect_and_power_undo_one_another(outcome, rule):
 
 
 def test_cuped_needs_as_many_fewer_customers_as_it_takes_variance_away():
-    plain, reduced = Outcome(30.0, 55.0), Outcome(30.0, 55.0, variance_reduction=0.4)
+    plain, reduced = ControlOutcome(30.0, 55.0), ControlOutcome(30.0, 55.0, variance_reduction=0.4)
     assert sample_size(reduced, 1.0) == pytest.approx(0.6 * sample_size(plain, 1.0), abs=2)
 
 
@@ -68,7 +68,7 @@ def test_looking_every_night_costs_customers():
 
 def test_stated_power_of_the_sequence_is_reached_by_simulation():
     num, rng = 20_000, np.random.default_rng(1)
-    effect = minimum_detectable_effect(Outcome(0.0, 1.0), num, 0.8)
+    effect = minimum_detectable_effect(ControlOutcome(0.0, 1.0), num, 0.8)
     z = rng.normal(effect / math.sqrt(4 / num), 1, 20_000)
     assert (np.abs(z) > critical(num, num)).mean() == pytest.approx(0.8, abs=0.01)
 
@@ -85,12 +85,12 @@ def test_days_follow_the_arrivals():
 
 def test_what_no_test_can_find_is_refused():
     with pytest.raises(InputError, match="proportion"):
-        Outcome(1.0, proportion=True)
+        ControlOutcome(1.0, proportion=True)
     with pytest.raises(InputError, match="standard deviation"):
-        Outcome(3.0)
+        ControlOutcome(3.0)
     with pytest.raises(InputError, match="effect of 0"):
         sample_size(RESPONSE, 0.0)
     with pytest.raises(InputError, match="cannot change"):
         sample_size(RESPONSE, 0.96)
     with pytest.raises(InputError, match="no effect"):
-        minimum_detectable_effect(Outcome(0.999, proportion=True), 40)
+        minimum_detectable_effect(ControlOutcome(0.999, proportion=True), 40)

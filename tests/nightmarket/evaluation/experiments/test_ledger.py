@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from nightmarket.evaluation.experiments import Lift, Row, ledger, trust
+from nightmarket.evaluation.experiments import LedgerRow, Lift, ledger, trust
 
 
 def version(number, value, against, difference):
@@ -77,8 +77,8 @@ def test_a_blocked_experiment_finds_nothing():
 
 
 def test_trust_cannot_be_told_from_two_versions():
-    rows = [Row("v1", offline=Lift(0.1), ab=Lift(0.05)), Row("v2", offline=Lift(0.2), ab=Lift(0.1)),
-            Row("v3", offline=Lift(0.2))]  # fmt: skip
+    rows = [LedgerRow("v1", offline=Lift(0.1), ab=Lift(0.05)), LedgerRow("v2", offline=Lift(0.2), ab=Lift(0.1)),
+            LedgerRow("v3", offline=Lift(0.2))]  # fmt: skip
     found = trust(rows, "offline")
     assert (found.num_rows, found.bias, found.ratio) == (2, None, None)
     assert "cannot be told before there are 3" in found.sentence
@@ -89,7 +89,9 @@ def test_bias_is_the_paired_mean_with_its_t_interval():
     from scipy.stats import ttest_rel
 
     promised, arrived = [0.10, 0.20, 0.15, 0.30], [0.04, 0.12, 0.06, 0.14]
-    rows = [Row(f"v{i}", offline=Lift(x), ab=Lift(y)) for i, (x, y) in enumerate(zip(promised, arrived, strict=True))]
+    rows = [
+        LedgerRow(f"v{i}", offline=Lift(x), ab=Lift(y)) for i, (x, y) in enumerate(zip(promised, arrived, strict=True))
+    ]
     found = trust(rows, "offline")
     oracle = ttest_rel(promised, arrived).confidence_interval()
     assert found.bias == pytest.approx((0.0975, oracle.low, oracle.high))
@@ -103,13 +105,16 @@ def test_fieller_covers_the_ratio():
     covered = 0
     for _ in range(500):
         truth = rng.normal(0.2, 0.05, 6)
-        rows = [Row("v", ope=Lift(x), ab=Lift(0.5 * x + e)) for x, e in zip(truth, rng.normal(0, 0.02, 6), strict=True)]
+        rows = [
+            LedgerRow("v", ope=Lift(x), ab=Lift(0.5 * x + e))
+            for x, e in zip(truth, rng.normal(0, 0.02, 6), strict=True)
+        ]
         ratio = trust(rows, "ope").ratio
         covered += ratio.low <= 0.5 <= ratio.high
     assert 0.92 <= covered / 500 <= 0.98
 
 
 def test_promises_around_zero_have_no_ratio():
-    rows = [Row("v", offline=Lift(x), ab=Lift(0.01)) for x in (-0.1, 0.1, 0.02)]
+    rows = [LedgerRow("v", offline=Lift(x), ab=Lift(0.01)) for x in (-0.1, 0.1, 0.02)]
     assert trust(rows, "offline").ratio is None
     assert trust(rows, "offline").bias is not None

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 
 from nightmarket.contracts import InputError
-from nightmarket.retrieval.search import Filters, Index, Shelf
+from nightmarket.retrieval.search import Filters, Index, ItemsByText
 
 TEXTS = ["儿童无乳糖牛奶", "全脂牛奶", "oat milk, GROCERY", "dog toy"]
 VECTORS = np.eye(4, dtype=np.float16)
-SHELF = Shelf.of(np.array([0, 1, 2, 2, 3]), np.array([1, 9, 2, 5, 3]), 4)
+SHELF = ItemsByText.of(np.array([0, 1, 2, 2, 3]), np.array([1, 9, 2, 5, 3]), 4)
 PRODUCTS = pd.DataFrame(
     {
         "brand": ["Alpha", "Beta", None, "alpha", "Gamma Foods"],
@@ -43,7 +43,7 @@ def test_a_search_without_words_or_vectors_is_refused():
 
 
 def test_what_no_product_bears_is_not_found():
-    shelf = Shelf.of(np.array([0, 1, 2, 2, 3]), np.zeros(5), 4, np.array([False, True, False, False, False]))
+    shelf = ItemsByText.of(np.array([0, 1, 2, 2, 3]), np.zeros(5), 4, np.array([False, True, False, False, False]))
     assert [hit.text for hit in Index.of(TEXTS).find("牛奶 milk", None, shelf, 9, "words")] == [1]
 
 

@@ -3,16 +3,15 @@
 import numpy as np
 import pytest
 
-from nightmarket.retrieval.search import Shelf, search_quality
-from nightmarket.retrieval.search.fusion import fused
-from nightmarket.retrieval.search.index import similarity
+from nightmarket.retrieval.search import ItemsByText, search_quality
+from nightmarket.retrieval.search.index import fused, similarity
 
 TEXT_ID = np.array([0, 0, 1, 2, 2, 2])
 SOLD = np.array([1, 5, 3, 3, 9, 3])
 
 
 def test_items_of_one_text_stand_together_and_ties_go_to_what_sells_most():
-    shelf = Shelf.of(TEXT_ID, SOLD, 3)
+    shelf = ItemsByText.of(TEXT_ID, SOLD, 3)
     found = shelf.best(np.array([[0.5, 0.5, 0.9], [-np.inf, 0.1, -np.inf]]), 5)
     assert found.tolist() == [[4, 3, 5, 1, 2], [2, -1, -1, -1, -1]]
     assert shelf.best_texts(np.array([0.5, 0.5, 0.5]), 2).tolist() == [2, 0]
@@ -20,17 +19,17 @@ def test_items_of_one_text_stand_together_and_ties_go_to_what_sells_most():
 
 
 def test_only_allowed_items_are_found():
-    shelf = Shelf.of(TEXT_ID, SOLD, 3, np.array([True, False, False, True, False, True]))
+    shelf = ItemsByText.of(TEXT_ID, SOLD, 3, np.array([True, False, False, True, False, True]))
     assert shelf.stocked.tolist() == [True, False, True]
     assert shelf.best(np.array([[0.5, 0.9, 0.1]]), 3).tolist() == [[0, 3, 5]]
-    assert Shelf.of(TEXT_ID, SOLD, 3, np.zeros(6, bool)).best(np.ones((1, 3)), 2).tolist() == [[-1, -1]]
+    assert ItemsByText.of(TEXT_ID, SOLD, 3, np.zeros(6, bool)).best(np.ones((1, 3)), 2).tolist() == [[-1, -1]]
 
 
 def test_the_best_items_are_those_of_a_full_sort():
     rng = np.random.default_rng(5)
     text_id, sold = rng.integers(0, 40, 300), rng.integers(0, 4, 300)
     scores = rng.integers(0, 6, (20, 40)) / 5  # many ties
-    found = Shelf.of(text_id, sold, 40).best(scores, 25)
+    found = ItemsByText.of(text_id, sold, 40).best(scores, 25)
     for row, one in zip(found, scores, strict=True):
         assert row.tolist() == np.lexsort((np.arange(300), -sold, -one[text_id]))[:25].tolist()
 

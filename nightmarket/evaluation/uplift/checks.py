@@ -1,10 +1,11 @@
-"""Were there others like the exposed? Without counterparts no adjustment can help."""
+"""What an estimate of uplift refuses: arrays that do not fit, groups that are too small, and too little overlap."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from nightmarket.contracts import InputError
 from nightmarket.contracts.arrays import Bools, Float64s
 from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.evaluation.uplift.doubly_robust import TRIM
@@ -45,16 +46,16 @@ class Overlap:
 
     def reasons(self) -> list[str]:
         """Why the overlap does not carry a claim; empty where it does."""
-        found = []
+        reasons = []
         if self.trimmed > MOST_TRIMMED:
-            found.append(f"{self.trimmed:.0%} of the exposed have no counterpart (more than {MOST_TRIMMED:.0%})")
+            reasons.append(f"{self.trimmed:.0%} of the exposed have no counterpart (more than {MOST_TRIMMED:.0%})")
         if self.effective < LEAST_EFFECTIVE:
-            found.append(f"only {self.effective:.1f} effective counterparts (fewer than {LEAST_EFFECTIVE:.0f})")
+            reasons.append(f"only {self.effective:.1f} effective counterparts (fewer than {LEAST_EFFECTIVE:.0f})")
         if self.imbalance > MOST_IMBALANCE:
-            found.append(
+            reasons.append(
                 f"{self.worst} still differs by {self.imbalance:.2f} standard deviations (more than {MOST_IMBALANCE})"
             )
-        return found
+        return reasons
 
 
 def overlap(covariates: Float64s, names: Sequence[str], exposed: Bools, chance: Float64s) -> Overlap:
@@ -87,3 +88,38 @@ def overlap(covariates: Float64s, names: Sequence[str], exposed: Bools, chance: 
         imbalance=imbalance,
         worst=worst,
     )
+
+
+def too_few(exposed: Bools) -> list[str]:
+    """Which of the two groups is too small for any estimate, as reasons."""
+    groups = {"exposed": int(exposed.sum()), "not exposed": int((~exposed).sum())}
+    return [
+        f"fewer than {LEAST_GROUP} customers were {name}" for name, number in groups.items() if number < LEAST_GROUP
+    ]
+
+
+def check(
+    covariates: Float64s, exposed: Bools, outcome: Float64s, placebo: Float64s | None, control: Float64s | None,
+    names: Sequence[str],
+) -> None:  # fmt: skip
+    """Raises InputError on arrays that do not fit, values that are not finite, and a placebo among the covariates."""
+    if covariates.ndim != 2 or covariates.shape[1] != len(names):
+        raise InputError(f"covariates of shape {covariates.shape} do not fit {len(names)} names")
+    if exposed.dtype != np.bool_:
+        raise InputError(f"exposed is {exposed.dtype}, it must be bool")
+    for name, array in {"covariates": covariates, "exposed": exposed, "outcome": outcome, "placebo": placebo,
+                        "negative control": control}.items():  # fmt: skip
+        if array is None:
+            continue
+        if array.shape[0] != exposed.size:
+            raise InputError(f"{name} has {array.shape[0]} rows, exposed has {exposed.size}; they must be the same")
+        bad = ~np.isfinite(array)
+        if bad.any():
+            first = np.argwhere(bad)[0]
+            where = f"column {names[first[1]]}" if name == "covariates" else f"row {first[0]}"
+            raise InputError(f"{name}: {int(bad.sum())} values are not finite, the first in {where}; fill or drop them")
+    if placebo is not None and covariates.shape[1] and placebo.std() > 0:
+        held = np.column_stack([np.ones(exposed.size), covariates])
+        rest = placebo - held @ np.linalg.lstsq(held, placebo, rcond=None)[0]
+        if exposed.size > 2 * held.shape[1] and rest.var() < 1e-6 * placebo.var():
+            raise InputError("the covariates hold the placebo, which is nil by construction then; use earlier weeks")

@@ -10,7 +10,8 @@ from nightmarket.contracts.arrays import Float64s, Int64s
 from nightmarket.evaluation.offpolicy.diagnostics import Diagnostics, Refusal, diagnose
 from nightmarket.evaluation.offpolicy.estimators import (
     FEW_CLICKS,
-    Estimate,
+    ValueEstimate,
+    cross_fitted,
     direct,
     doubly_robust,
     importance,
@@ -21,14 +22,13 @@ from nightmarket.evaluation.offpolicy.estimators import (
     switch_doubly_robust,
 )
 from nightmarket.evaluation.offpolicy.logs import Log, check_target
-from nightmarket.evaluation.offpolicy.rewards import cross_fitted
 
 MODEL_ERRS = 2.576
 """Standard errors between DM and DR beyond which the reward model is said to err: a true one does in 1% of logs."""
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PolicyEvaluation:
     """What a log says about a policy.
 
     estimates    IPS, SNIPS, DM, DR and switch-DR, in the reward's unit per decision
@@ -40,16 +40,16 @@ class Verdict:
     words        one sentence for people
     """
 
-    estimates: tuple[Estimate, ...]
-    logging: Estimate
-    difference: Estimate
+    estimates: tuple[ValueEstimate, ...]
+    logging: ValueEstimate
+    difference: ValueEstimate
     model_errs: bool
     diagnostics: Diagnostics
     refusals: tuple[Refusal, ...]
     verdict: Literal["certified better", "not certified", "refused"]
     words: str
 
-    def of(self, name: str) -> Estimate:
+    def of(self, name: str) -> ValueEstimate:
         """The estimate called `name`; KeyError if there is none."""
         for estimate in self.estimates:
             if estimate.name == name:
@@ -63,7 +63,7 @@ class Verdict:
 
 def evaluate(
     log: Log, target: Float64s, seed: int, chosen_on: Int64s | None = None, q: Float64s | None = None
-) -> Verdict:
+) -> PolicyEvaluation:
     """Estimate the value of a policy and say whether it is certified better than the one that logged.
 
     target     (N, A)  the policy's probabilities in the log's contexts
@@ -92,17 +92,17 @@ def evaluate(
     difference = normal("DR less logging", float(gain.mean()), gain, log.unit)
     apart = score - (target * q).sum(axis=1)
     errs = bool(abs(apart.mean()) > MODEL_ERRS * standard_error(apart, log.unit))
-    found = diagnose(log, target, seed)
-    refusals = (*found.refusals(), *_seen(log, chosen_on))
+    diagnostics = diagnose(log, target, seed)
+    refusals = (*diagnostics.refusals(), *_seen(log, chosen_on))
     better = difference.low is not None and difference.low > 0
-    if better and found.effective_clicks < FEW_CLICKS:
+    if better and diagnostics.effective_clicks < FEW_CLICKS:
         floor = estimates[0].low
         better = floor is not None and floor > logging.value
     verdict: Literal["certified better", "not certified", "refused"] = (
         "refused" if refusals else "certified better" if better else "not certified"
     )
-    return Verdict(
-        estimates, logging, difference, errs, found, refusals, verdict,
+    return PolicyEvaluation(
+        estimates, logging, difference, errs, diagnostics, refusals, verdict,
         _words(verdict, difference, refusals, estimates, errs),
     )  # fmt: skip
 
@@ -116,7 +116,11 @@ def _seen(log: Log, chosen_on: Int64s | None) -> tuple[Refusal, ...]:
 
 
 def _words(
-    verdict: str, difference: Estimate, refusals: tuple[Refusal, ...], estimates: tuple[Estimate, ...], errs: bool
+    verdict: str,
+    difference: ValueEstimate,
+    refusals: tuple[Refusal, ...],
+    estimates: tuple[ValueEstimate, ...],
+    errs: bool,
 ) -> str:
     gain = f"{difference.value:+.4g} [{difference.low:+.4g}, {difference.high:+.4g}] per decision"
     if refusals:

@@ -1,4 +1,4 @@
-"""What validation found in a table, and its rows sorted into those that stay and those set aside."""
+"""Rows that validation refuses: where they stand and why, and the table sorted into what stays and what does not."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,17 +9,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightmarket.contracts.arrays import Int64s
-from nightmarket.contracts.errors import InputError
 from nightmarket.contracts.folding import Block, looked_at, matches
 from nightmarket.contracts.suites import COPIED
-from nightmarket.contracts.tables import Table
+from nightmarket.contracts.tables import InputError, Table
 
 Positions = Int64s
 """Rows of the raw table, from 0."""
 
 
 @dataclass(frozen=True)
-class File:
+class RetailerFile:
     """The retailer's file that a table, or one source's part of it, was read from.
 
     name    as its owner knows it
@@ -38,7 +37,7 @@ class File:
 
 
 @dataclass
-class Verdict:
+class Refusals:
     """Positions of refused rows, sorted, per reason; reasons stand in the suite's order.
 
     sources  rows of each of several sources, which stand one after another
@@ -51,7 +50,7 @@ class Verdict:
     refused: dict[str, Positions] = field(default_factory=dict)
     sources: Mapping[str, int] = field(default_factory=dict)
     source: str = ""
-    files: Mapping[str, File] = field(default_factory=dict)
+    files: Mapping[str, RetailerFile] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -61,20 +60,20 @@ class Verdict:
 
     def first(self, rows: Positions) -> str:
         """Where the first of some rows stands in the file."""
-        return self.files.get(self.source, File("")).row(int(rows[0]))
+        return self.files.get(self.source, RetailerFile("")).row(int(rows[0]))
 
-    def parts(self) -> dict[str, "Verdict"]:
+    def parts(self) -> dict[str, "Refusals"]:
         """The verdict on each source's rows; positions count within them. None where there is one source."""
-        found, start = {}, 0
+        by_source, start = {}, 0
         for source, num in self.sources.items():
             refused = {
                 reason: here
                 for reason, rows in self.refused.items()
                 if len(here := rows[np.searchsorted(rows, start) : np.searchsorted(rows, start + num)] - start)
             }
-            found[source] = Verdict(self.table, num, refused, source=source, files=self.files)
+            by_source[source] = Refusals(self.table, num, refused, source=source, files=self.files)
             start += num
-        return found
+        return by_source
 
     def refuse(self, reason: str, rows: Positions) -> None:
         """Add rows, which must lie after those that the reason already has."""
@@ -122,20 +121,20 @@ def find(
     batches  the whole table
     wanted   reason → column (or span) and the values refused in it
     """
-    found: dict[str, list[Positions]] = {reason: [] for reason in wanted}
+    positions: dict[str, list[Positions]] = {reason: [] for reason in wanted}
     start = 0
     for batch in batches:
         if block.start <= start < block.start + block.num_rows:
             columns = looked_at(batch, table)
             for reason, (column, refused) in wanted.items():
                 hits = matches(columns[column], refused).to_numpy(zero_copy_only=False)
-                found[reason].append(np.flatnonzero(hits).astype(np.int64) + start)
+                positions[reason].append(np.flatnonzero(hits).astype(np.int64) + start)
         start += batch.num_rows
-    return {reason: np.concatenate(rows) for reason, rows in found.items()}
+    return {reason: np.concatenate(rows) for reason, rows in positions.items()}
 
 
 def sort_out(
-    batches: Iterable[pa.RecordBatch], verdict: Verdict
+    batches: Iterable[pa.RecordBatch], verdict: Refusals
 ) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch | None]]:
     """Per batch the rows that stay and, if there are any, those set aside with `row` and `reason` before them."""
     bad = verdict.bad()
@@ -152,7 +151,7 @@ def sort_out(
         start += batch.num_rows
 
 
-def _with_reasons(aside: pa.RecordBatch, rows: Positions, verdict: Verdict) -> pa.RecordBatch:
+def _with_reasons(aside: pa.RecordBatch, rows: Positions, verdict: Refusals) -> pa.RecordBatch:
     reasons = pa.nulls(len(rows), pa.string())
     for reason, positions in verdict.refused.items():
         here = pa.array(np.isin(rows, positions))

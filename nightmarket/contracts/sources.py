@@ -1,16 +1,95 @@
-"""How much came, against the night before, from all sources together and from each: a small one must not hide.
+"""Several sources in one contract: where a row came from, one row out of several, and how much each source brought.
 
 Everything here is said of snapshot.json, `about`: tables → {rows, sources → {rows, merged, after_business_date, blank,
 lacks}}, previous, previous_sources, and sources, a list in whose order a table's rows stand. There are no `sources`
 where one brought everything.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from nightmarket.contracts.errors import InputError
-from nightmarket.contracts.tables import Table
-from nightmarket.contracts.verdicts import File, Verdict
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightmarket.contracts.refusals import Refusals, RetailerFile
+from nightmarket.contracts.tables import Column, InputError, Table
+
+SOURCE = "source"
+
+
+def with_source(table: Table, sources: Sequence[str]) -> Table:
+    """The table with `source` after its own columns, as it lies in a snapshot of several sources.
+
+    Without sources the table as it is: a single source needs no such column.
+    """
+    if not sources:
+        return table
+    column = Column(SOURCE, "category", "the source that the row came from", required=False, allowed=tuple(sources))
+    return replace(table, columns=(*table.columns, column))
+
+
+def zones(about: Mapping[str, Any]) -> dict[str, str]:
+    """Source → time zone, from snapshot.json; empty where the shop's `time_zone` holds for every row."""
+    by_source = {str(origin["name"]): str(origin["time_zone"]) for origin in about.get("sources", ())}
+    return by_source if set(by_source.values()) - {about["time_zone"]} else {}
+
+
+@dataclass(frozen=True)
+class MergedRows:
+    """Tables of one key as one.
+
+    rows       in the order of the tables; a row keeps the place and the `source` of the first table that has its key
+    merged     per table, its rows that went into rows of earlier tables
+    conflicts  column → rows in which a later table has another value than the one that stays
+    differing  rows with at least one conflict
+    """
+
+    rows: pa.Table
+    merged: tuple[int, ...]
+    conflicts: dict[str, int]
+    differing: int
+
+
+def fuse(tables: Sequence[pa.Table], key: str) -> MergedRows:
+    """One row per key: the first table that has it fills the row, later ones fill its gaps in their order.
+
+    tables  of one schema, with the columns `key` and `source`
+
+    Rows without a key, and repeats of a key within one table, stay as they are: validation sets them aside.
+    """
+    whole = tables[0]
+    merged = [0]
+    conflicts: dict[str, int] = {}
+    differing = 0
+    for table in tables[1:]:
+        filler = table.take(pc.index_in(whole[key], value_set=table[key].combine_chunks(), skip_nulls=True))
+        columns, differs = {}, pa.chunked_array([pa.repeat(False, whole.num_rows)])
+        for name in whole.column_names:
+            mine, theirs = whole[name], filler[name]
+            if name in (key, SOURCE):
+                columns[name] = mine
+                continue
+            other = pc.fill_null(pc.not_equal(mine, theirs), False)
+            count = pc.sum(other).as_py() or 0
+            conflicts |= {name: conflicts.get(name, 0) + count} if count else {}
+            differs = pc.or_(differs, other)
+            columns[name] = pc.coalesce(mine, theirs)
+        differing += pc.sum(differs).as_py() or 0
+        stays = pc.invert(_met(table[key].combine_chunks(), whole[key].combine_chunks()))
+        rest = table.filter(stays)
+        merged.append(table.num_rows - rest.num_rows)
+        whole = pa.concat_tables([pa.table(columns, schema=whole.schema), rest])
+    return MergedRows(whole, tuple(merged), conflicts, differing)
+
+
+def _met(keys: pa.Array, known: pa.Array) -> pa.Array:
+    """Where a key that is known stands for the first time; bool, never null."""
+    here = pa.array(np.arange(len(keys), dtype=np.int32))
+    first = pc.fill_null(pc.equal(pc.index_in(keys, value_set=keys, skip_nulls=True), here), False)
+    return pc.and_(first, pc.is_in(keys, value_set=known, skip_nulls=True))
+
 
 MIN_ROWS = 30
 """Rows of the previous snapshot from which on a drop is no chance."""
@@ -21,11 +100,13 @@ def sources(about: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(origin["name"] for origin in about.get("sources", ()))
 
 
-def files(about: Mapping[str, Any], table: str) -> dict[str, File]:
+def files(about: Mapping[str, Any], table: str) -> dict[str, RetailerFile]:
     """The files that a table was read from, by source, or under "" where one brought everything."""
     here = about["tables"].get(table, {})
     parts = {"": here, **here.get("sources", {})}
-    return {source: File(one["file"], one.get("shifts", ())) for source, one in parts.items() if "file" in one}
+    return {
+        source: RetailerFile(part["file"], part.get("shifts", ())) for source, part in parts.items() if "file" in part
+    }
 
 
 def called(about: Mapping[str, Any], table: str, source: str = "") -> str:
@@ -96,10 +177,10 @@ def never_filled(about: Mapping[str, Any], table: str) -> dict[str, list[str]]:
     return {source: [name for name in part["blank"] if name not in nobody] for source, part in parts.items()}
 
 
-def account(about: Mapping[str, Any], verdict: Verdict) -> dict[str, Any]:
+def account(about: Mapping[str, Any], verdict: Refusals) -> dict[str, Any]:
     """One table's counts for the report, and each source's: what it brought was kept, set aside or merged."""
     name = verdict.table.name
-    told = verdict.counts() | {"previous_rows": about["previous"].get(name)}
+    counts = verdict.counts() | {"previous_rows": about["previous"].get(name)}
     blank = never_filled(about, name)
     each = {}
     for source, part in verdict.parts().items():
@@ -110,4 +191,4 @@ def account(about: Mapping[str, Any], verdict: Verdict) -> dict[str, Any]:
             "previous_rows": about["previous_sources"].get(name, {}).get(source),
             "never_filled": blank[source],
         }
-    return told | ({"sources": each} if each else {})
+    return counts | ({"sources": each} if each else {})
