@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
-    "SCORERS": "names",
+    "SCORERS": "scorer",
     "Scorer": "scorer",
     "ScorerConfig": "config",
     "ScorerData": "material",
-    "config_of": "names",
+    "config_of": "scorer",
     "fit": "training",
     "load": "scorer",
 }
