@@ -62,7 +62,7 @@ check-pipeline:
 	@test ! -f tasks/pipeline/generate.py || $(BIN)/python -m tasks.pipeline.generate --check
 
 check-reference:
-	@:
+	@$(BIN)/python -m tasks.pipeline.reference --check
 
 test-fast: setup  ## the tests that take no more than moments each
 	@$(BIN)/python -m pytest -m "not slow and not browser and not prefect and not distributed"
@@ -70,6 +70,10 @@ test-fast: setup  ## the tests that take no more than moments each
 coverage: setup  ## every test, and which lines of the three packages ran; below 90% is an error
 	@rm -f .coverage .coverage.*
 	@$(BIN)/coverage run -m pytest && $(BIN)/coverage combine -q && $(BIN)/coverage report --skip-covered
+
+docs: setup  ## these pages as a site, in site/index.html; a broken link is an error
+	@$(BIN)/python -m tasks.pipeline.reference --check
+	@$(BIN)/python -m sphinx -W -n --keep-going -q -b html docs site && echo "open site/index.html"
 
 mutants: setup  ## small faults put into what every figure rests on: at least nine in ten must fail a test
 	@$(BIN)/python -m bench.mutants
