@@ -1,6 +1,6 @@
 """Texts per second of our encoding in bf16 and int8 beside sentence-transformers' `encode()` with its defaults.
 
-python -m bench.encode --texts artifacts/prepare/texts.parquet
+python -m bench.encode --texts artifacts/prepare/texts.parquet [--openvino PYTHON]
 
 All read the same folder and texts, in turn, round after round, on every core; figures are medians over rounds. Each
 round of sentence-transformers takes another share of the texts, so that in the end its vectors stand beside ours for
@@ -11,6 +11,7 @@ the best bf16 product of [N, in] x [in, out] at the model's shapes in the same p
 import argparse
 import json
 import logging
+import subprocess
 import time
 import warnings
 from collections.abc import Callable
@@ -26,6 +27,18 @@ from numpy.typing import NDArray
 from bench.machine import gpu_peak, machine
 from nightmarket.encoding import PACKAGED, Encoder, resolve_model
 
+OPENVINO_NEEDS = "sentence-transformers[openvino]==6.2.0, which wants an older transformers than ours"
+OPENVINO = """
+import json, sys, time
+from sentence_transformers import SentenceTransformer
+folder, texts = sys.argv[1], json.load(sys.stdin)
+model = SentenceTransformer(folder, backend="openvino", device="cpu")
+model.encode(texts[:64])
+started = time.perf_counter()
+model.encode(texts, batch_size=32)
+print(len(texts) / (time.perf_counter() - started))
+"""
+"""What a user would pick on a CPU; in another environment, since the two cannot live in one."""
 Vectors = NDArray[np.float32]
 log = logging.getLogger("bench.encode")
 
@@ -38,12 +51,17 @@ def main() -> None:
     parser.add_argument("--model", default=PACKAGED)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--seed", type=int, default=20260101)
+    parser.add_argument("--openvino", metavar="PYTHON", help=f"an interpreter that has {OPENVINO_NEEDS}")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     warnings.filterwarnings("ignore")
     texts = read_texts(arguments.texts, arguments.num_texts, arguments.seed)
     folder = resolve_model(arguments.model)
-    print(json.dumps(measure(folder, texts, arguments.rounds) | {"seed": arguments.seed}))
+    found = measure(folder, texts, arguments.rounds) | {"seed": arguments.seed}
+    if arguments.openvino:
+        speeds = [openvino(arguments.openvino, folder, texts) for _ in range(arguments.rounds)]
+        found["texts_per_second"]["openvino"] = round(median(speeds))
+    print(json.dumps(found))
 
 
 def read_texts(path: Path, number: int | None, seed: int) -> list[str]:
@@ -124,6 +142,16 @@ def sentence_transformers(folder: str) -> Callable[[list[str]], Vectors]:
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
     return encode
+
+
+def openvino(python: str, folder: str, texts: list[str]) -> float:
+    """Texts per second of sentence-transformers' OpenVINO backend, in an environment of its own, loading left out."""
+    command = [python, "-c", OPENVINO, folder]
+    done = subprocess.run(command, input=json.dumps(texts), capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise SystemExit(f"bench.encode: {python} needs {OPENVINO_NEEDS}: {last}")
+    return float(done.stdout.splitlines()[-1])
 
 
 def operations_per_token(model: Any, tokens: float) -> float:
