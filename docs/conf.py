@@ -8,6 +8,7 @@ html_theme = "furo"
 html_title = "nightmarket"
 html_baseurl = ""
 html_show_sphinx = False
+html_show_copyright = False
 html_copy_source = False
 html_theme_options = {"source_repository": "", "top_of_page_buttons": []}
 myst_enable_extensions = ["colon_fence"]
