@@ -42,7 +42,7 @@ STAGE = Stage(
 class Settings(writing.Manner):
     """Who writes, in which languages, and how much."""
 
-    per_customer: bool = Field(False, description="also one message for each contact, about her own favourite product")
+    per_customer: bool = Field(False, description="also one message per contact, about their own favourite product")
 
 
 def run(settings: Settings) -> None:
@@ -62,7 +62,7 @@ def run(settings: Settings) -> None:
         texts = dataclasses.replace(texts, record=texts.record + more)
     texts.save(OUT)
     catalogue.MESSAGES.write(theirs)
-    notes = [note for offer in planned.summary["offers"] if (note := briefs.tellable(offer)) is not None]
+    notes = [note for offer in planned.summary["offers"] if (note := briefs.unwritable(offer)) is not None]
     summary = texts.summary(settings, notes)
     if planned.summary["empty_because"] and not wanted:
         summary["words"] = f"nothing to write: {planned.summary['empty_because']}"
@@ -82,7 +82,7 @@ def _of_customers(
         bought = np.bincount(own.item, minlength=len(planned.products))
         for offer in group["offer"].unique():
             items = taste.items(planned, offer)
-            if items.size and briefs.tellable(offers[offer]) is None:
+            if items.size and briefs.unwritable(offers[offer]) is None:
                 favourite[customer_id, offer] = planned.products.index[items[np.argmax(bought[items])]]
     for contact in sent.itertuples():
         product = favourite.get((contact.customer_id, contact.offer))
@@ -94,7 +94,7 @@ def _of_customers(
                 asked.setdefault(key, Brief(key, channel, facts))
                 rows.append((contact, key, locale, channel))
     composed, record = compose(list(asked.values()), writer, lexicon, 1, seed)
-    texts = {one.brief.key: one.messages[0] for one in composed if one.messages}
+    texts = {written.brief.key: written.messages[0] for written in composed if written.messages}
     return [
         {
             "customer_id": contact.customer_id,

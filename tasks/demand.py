@@ -1,4 +1,4 @@
-"""Foretell units per product type and week, for stock; measure how units went with price and discount.
+"""Forecast units per product type and week, for stock; measure how units depended on price and discount.
 
 reads   artifacts/prepare   purchases, products, windows
 writes  artifacts/demand    forecast.parquet   kind, week (its Monday), units, low80, high80, low95, high95
@@ -33,7 +33,7 @@ STAGE = Stage(
 
 
 class Settings(StageSettings):
-    """How demand is foretold."""
+    """How demand is forecast."""
 
     seed: int = Field(17, ge=0, description="seed of the bootstrap")
 
@@ -81,19 +81,19 @@ def _forecast(history: Weekly, judged: Evaluation) -> pa.Table:
 
 def _response(lines: Histories, code: np.ndarray, names: list[str], history: Weekly) -> dict[str, Any]:
     rows = demand.panel(lines, history.first_week, max(history.last_week, history.first_week))
-    found = demand.response(rows, code, names)
-    if found is None:
+    measured = demand.response(rows, code, names)
+    if measured is None:
         catalogue.PRICE_RESPONSE.write_empty()
         return {"reason": "fewer than 10 products sold steadily at prices or discounts that changed"}
-    catalogue.PRICE_RESPONSE.write(found.kinds)
+    catalogue.PRICE_RESPONSE.write(measured.kinds)
     return {
         "reason": None,
         "products": int(np.unique(rows.product).size),
         "product_weeks": int(rows.units.size),
-        "kinds": len(found.kinds),
-        "kinds_measured": int(found.kinds["price_measured"].notna().sum()),
-        "pooled": found.pooled,
-        "between_kinds": found.between,
-        "placebo_next_week": found.placebo,
-        "words": demand.words(found),
+        "kinds": len(measured.kinds),
+        "kinds_measured": int(measured.kinds["price_measured"].notna().sum()),
+        "pooled": measured.pooled,
+        "between_kinds": measured.between,
+        "placebo_next_week": measured.placebo,
+        "words": demand.words(measured),
     }

@@ -126,7 +126,7 @@ def run(settings: Settings) -> None:
         "alpha": settings.alpha,
         "num_nights": len(when) - 1,
         "tested": when.testable,
-        "drifted": any(one["drifted"] for one in columns),
+        "drifted": any(column["drifted"] for column in columns),
         "p": round(verdict.p, 6) if when.testable else None,
         "limit": _finite(verdict.limit),
         "score": _finite(verdict.largest[-1]),
@@ -197,14 +197,14 @@ def _summaries(engine: ibis.BaseBackend, events: ir.Table, span: Span, seed: int
             yield daily.volume(inside.filter(inside[SOURCE] == source), "events", f"rows of {source}", span.all)
     yield from daily.missing(inside, "events", MAY_MISS, span.all)
     for name in NUMBERS:
-        yield from _there(daily.number(inside, "events", name, span.reference, span.all))
+        yield from _present(daily.number(inside, "events", name, span.reference, span.all))
     for name in CATEGORIES:
-        yield from _there(daily.category(inside, "events", name, span.reference, span.all))
+        yield from _present(daily.category(inside, "events", name, span.reference, span.all))
     log.info("drift: %s events by day", f"{int(inside.count().to_pandas()):,}")
     yield from _of_customers(engine, inside, span)
     yield daily.volume(new, "products", "new products", span.all)
-    yield from _there(daily.number(new, "products", "price", span.reference, span.all))
-    yield from _there(daily.category(new, "products", "department", span.reference, span.all))
+    yield from _present(daily.number(new, "products", "price", span.reference, span.all))
+    yield from _present(daily.category(new, "products", "department", span.reference, span.all))
     yield from _of_texts(inside, new, span, seed)
 
 
@@ -217,7 +217,7 @@ def _of_customers(engine: ibis.BaseBackend, inside: ir.Table, span: Span) -> Ite
     seen = engine.create_table("seen", seen, temp=True)
     attributes = [name for name in customers.columns if name.startswith("attr_")]
     for name in ("with the shop", *attributes):
-        yield from _there(daily.category(seen, "customers", name, span.reference, span.all, per="customer_id"))
+        yield from _present(daily.category(seen, "customers", name, span.reference, span.all, per="customer_id"))
     if attributes:
         yield from daily.missing(seen, "customers", attributes, span.all)
 
@@ -232,7 +232,7 @@ def _of_texts(inside: ir.Table, new: ir.Table, span: Span, seed: int) -> Iterato
         sentence = rows.group_by(["day", "text_id"]).agg(num=rows.count()).order_by(["day", "text_id"]).to_pandas()
         sentence = sentence[sentence["day"].between(*span.all)]
         day, text = sentence["day"].to_numpy(np.int64) - span.first, sentence["text_id"].to_numpy(np.int64)
-        yield from _there(daily.vectors(name, text, day, sentence["num"].to_numpy(), vectors, span.days, seed))
+        yield from _present(daily.vectors(name, text, day, sentence["num"].to_numpy(), vectors, span.days, seed))
 
 
 def _predictions(receipt: dict[str, Any], settings: Settings) -> dict[str, Any]:
@@ -240,10 +240,10 @@ def _predictions(receipt: dict[str, Any], settings: Settings) -> dict[str, Any]:
     if not receipt.get("predictions"):
         why = "the champion's receipt does not say what it recommended when it was evaluated"
         return {"columns": [], "words": f"predictions are not compared: {why}"}
-    found = _lists()
-    if found is None:
+    tonight = _lists()
+    if tonight is None:
         return {"columns": [], "words": "predictions are not compared: the shop has too few customers"}
-    return predictions.compare(receipt["predictions"], found, settings.alpha, settings.seed)
+    return predictions.compare(receipt["predictions"], tonight, settings.alpha, settings.seed)
 
 
 def _lists() -> Any:
@@ -277,13 +277,15 @@ def _fresh(rows: Summary, when: Nights, span: Span, last_full_day: str) -> dict[
     return {"last_events": _date(span.last), "last_full_day": last_full_day, "silent_days": len(silent)}
 
 
-def _there(summary: Summary | None) -> list[Summary]:
+def _present(summary: Summary | None) -> list[Summary]:
     return [] if summary is None else [summary]
 
 
 def _shares(summaries: list[Summary], when: Nights) -> dict[str, Any]:
     """Share of each bin and value, in the reference and in tonight's week."""
-    rows: list[tuple[Any, ...]] = [(one.table, one.name, *row) for one in summaries for row in moved(one, when)]
+    rows: list[tuple[Any, ...]] = [
+        (summary.table, summary.name, *row) for summary in summaries for row in moved(summary, when)
+    ]
     return {name: [row[i] for row in rows] for i, name in enumerate(catalogue.DRIFT_SHARES.schema.names)}
 
 

@@ -1,4 +1,4 @@
-"""Encode each distinct text with the frozen language model; texts that a former night encoded are not encoded again.
+"""Encode each distinct text with the frozen language model; texts that an earlier night encoded are not encoded again.
 
 reads   artifacts/prepare/texts.parquet   one row per distinct text
         artifacts/pretrain                which model to take: a pre-trained one where the gate kept it
@@ -98,8 +98,8 @@ def run(settings: Settings) -> None:
 
 def chosen(model: str) -> str:
     """The model to take: the pre-trained folder where stage `pretrain` kept one, else the one of the settings."""
-    found = catalogue.PRETRAINED.read() if PRETRAINED.exists() else {"kept": False}
-    return found["model"] if found["kept"] else model
+    decision: dict[str, Any] = catalogue.PRETRAINED.read() if PRETRAINED.exists() else {"kept": False}
+    return decision["model"] if decision["kept"] else model
 
 
 def encode(texts: list[str], settings: Settings) -> np.ndarray | None:

@@ -59,7 +59,7 @@ class Settings(StageSettings):
 
 @dataclass(frozen=True)
 class Answer:
-    """What was found.
+    """The texts that match a query.
 
     rows   one per text, best first: place, product_id of its best seller, text, products, brand, price, why
     table  one row per product: the same with place, similarity and words
@@ -73,12 +73,12 @@ class Answer:
         """For a terminal."""
         if not self.rows:
             return ["nothing was found: no product passes the filters, or no word of the query is known"]
-        told = [
+        lines = [
             f"{row['place']:3}  {row['product_id']:>12}  {_money(row['price']):>9}  {_cut(row['text']):{WIDTH}}  "
             f"{row['products']:4} {'product ' if row['products'] == 1 else 'products'}  {row['why']}"
             for row in self.rows
         ]
-        return [*told, f"files  {self.folder}"] if self.folder else told
+        return [*lines, f"files  {self.folder}"] if self.folder else lines
 
 
 def run(given: Settings) -> None:
@@ -112,11 +112,11 @@ def answer(home: Path, given: Settings, root: Path | None = None) -> Answer:
     shelf = ItemsByText.of(products["text_id"].to_numpy(), sold, len(texts), allowed)
     vectors, asked = (None, None) if given.method == "words" else _meaning(root, texts, given.query)
     hits = Index.of(texts, vectors).find(given.query, asked, shelf, given.num, given.method)
-    found = _answer(hits, products, texts, sold)
+    result = _answer(hits, products, texts, sold)
     if target is None:
-        return found
-    _write(found.table, target, given.excel)
-    return Answer(found.rows, found.table, target)
+        return result
+    _write(result.table, target, given.excel)
+    return Answer(result.rows, result.table, target)
 
 
 def _meaning(root: Path, texts: list[str], query: str) -> tuple[NDArray, NDArray]:
@@ -152,7 +152,7 @@ def _answer(hits: list[Hit], products: pd.DataFrame, texts: list[str], sold: NDA
         parts.append(part.assign(**shared, purchases=sold[hit.items]))
         first = part.iloc[0]
         shown = {"place": place, "product_id": str(first["product_id"]), "text": texts[hit.text]}
-        shown |= {"products": len(part), "brand": _said(first["brand"]), "price": _number(first["price"])}
+        shown |= {"products": len(part), "brand": _text(first["brand"]), "price": _number(first["price"])}
         rows.append(shown | {"why": _why(hit)})
     table = pd.concat(parts) if parts else products.iloc[:0]
     made = pa.Table.from_pandas(table.reindex(columns=SCHEMA.names), preserve_index=False)
@@ -160,9 +160,9 @@ def _answer(hits: list[Hit], products: pd.DataFrame, texts: list[str], sold: NDA
 
 
 def _why(hit: Hit) -> str:
-    told = [f"words: {', '.join(hit.words)}"] if hit.words else []
-    told += [f"similarity {hit.similarity:.2f}"] if hit.similarity is not None else []
-    return "; ".join(told) or "parts of words"
+    reasons = [f"words: {', '.join(hit.words)}"] if hit.words else []
+    reasons += [f"similarity {hit.similarity:.2f}"] if hit.similarity is not None else []
+    return "; ".join(reasons) or "parts of words"
 
 
 def _target(home: Path, name: str) -> Path:
@@ -179,7 +179,7 @@ def _write(table: pa.Table, target: Path, excel: bool) -> None:
         export.write_csv(table, draft / "products.csv", excel)
 
 
-def _said(value: Any) -> str:
+def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 

@@ -1,4 +1,4 @@
-"""Plan the launch of products that nobody has bought: who may want them, when, and what a test could find.
+"""Plan the launch of products that nobody has bought: who may want them, when, and what a test could detect.
 
 A step: it runs by hand alone, from the champion and what the last night left; nothing is trained.
 
@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Float64s
 from nightmarket.delivery import launches
 from nightmarket.delivery.campaign import CampaignPlan, Channel, Goal, Options, Outlook, Rules, kept_back, plan
+from nightmarket.delivery.eligibility import earlier_contacts, eligible
 from nightmarket.delivery.summary import summarise
 from nightmarket.delivery.timing import Slot, slots
 from nightmarket.ranking import Batch, CandidateSet, Ranker
@@ -37,9 +39,8 @@ from tasks.pipeline.settings import StageSettings
 OUT = catalogue.LAUNCH.path
 PAIRS = 300_000
 """Pairs of a customer and an earlier launch that chances are calibrated on, and all that were bought."""
-Doubles = NDArray[np.float64]
-SceneOf = Callable[[int, NDArray[np.int32]], CandidateSet]
-"""(origin, launching products) → scene."""
+CandidatesOf = Callable[[int, NDArray[np.int32]], CandidateSet]
+"""(origin, launching products) → candidate set."""
 log = logging.getLogger("nightmarket")
 STEP = Step("plan and write the launch of products that nobody has bought")
 
@@ -64,30 +65,30 @@ def run(given: Settings) -> None:
         raise InputError("launch.products: name the new products: a product_id, or title, category and price")
     manifest.verify(storage.CHAMPION)
     champion = recommender.load(catalogue.CHAMPION_RANK.path)
-    found = newcomers.listed(recommender.prepared(), given.products)
-    log.info("launch: %d new products", found.items.size)
-    planned = _told_of_promotions(champion, found)
+    new = newcomers.listed(recommender.prepared(), given.products)
+    log.info("launch: %d new products", new.items.size)
+    planned = _knows_promotions(champion, new)
     forest = champion.forests.get("launch_plan" if planned else "launch")
     if forest is None:
         raise InputError("the champion has learned from no launch; it can say nothing about products without sales")
-    scene_of = partial(_candidate_set, champion, found.data, planned)
-    past, calibration, standings = _earlier(champion, forest, found.data, scene_of)
-    chance = _chances(forest, calibration, found, scene_of)
-    _write(_shop(given, found), chance, past | {"promotion_plan": planned}, standings)
+    candidates_of = partial(_candidate_set, champion, new.data, planned)
+    past, calibration, standings = _earlier(champion, forest, new.data, candidates_of)
+    chance = _chances(forest, calibration, new, candidates_of)
+    _write(_shop(given, new), chance, past | {"promotion_plan": planned}, standings)
 
 
-def _told_of_promotions(champion: recommender.Model, found: Newcomers) -> bool:
+def _knows_promotions(champion: recommender.Model, new: Newcomers) -> bool:
     """Whether the displays and mailers of the weeks ahead are in the tables, for each of the products, and were for
     the launches that chances are calibrated on.
 
     A product that the plan does not name would pass for one that nobody will see.
     """
-    test, deliver = (found.data.windows[name]["fit_until"] for name in ("test", "deliver"))
-    if "launch_plan" not in champion.forests or not all(champion.knows_plan(found.data, at) for at in (test, deliver)):
+    test, deliver = (new.data.windows[name]["fit_until"] for name in ("test", "deliver"))
+    if "launch_plan" not in champion.forests or not all(champion.knows_plan(new.data, at) for at in (test, deliver)):
         return False
-    promotions = found.data.promotions
+    promotions = new.data.promotions
     ahead = (promotions.week > deliver) & (promotions.week <= deliver + champion.target_weeks)
-    return bool(np.isin(found.items, promotions.item[ahead]).all())
+    return bool(np.isin(new.items, promotions.item[ahead]).all())
 
 
 def _candidate_set(
@@ -97,25 +98,25 @@ def _candidate_set(
     return CandidateSet(data.statistics(origin), champion.budget, text, np.sort(items), champion.target_weeks, planned)
 
 
-def _chances(forest: Ranker, calibration: Calibration | None, found: Newcomers, scene_of: SceneOf) -> Doubles:
+def _chances(forest: Ranker, calibration: Calibration | None, new: Newcomers, candidates_of: CandidatesOf) -> Float64s:
     """(C, P) chance that a customer whom nobody contacts buys within the target weeks."""
-    candidate_set = scene_of(found.data.windows["deliver"]["fit_until"], found.items)
-    out = np.zeros((found.data.histories.num_customers, found.items.size))
-    place = np.argsort(found.items)
-    for batch in _told(candidate_set.audience(np.sort(found.items)), "scored"):
+    candidate_set = candidates_of(new.data.windows["deliver"]["fit_until"], new.items)
+    out = np.zeros((new.data.histories.num_customers, new.items.size))
+    place = np.argsort(new.items)
+    for batch in _logged(candidate_set.audience(np.sort(new.items)), "scored"):
         score = forest.score(batch.features, candidate_set.launch_features)
-        at = np.searchsorted(found.items[place], batch.item)
+        at = np.searchsorted(new.items[place], batch.item)
         out[batch.customer, place[at]] = _probability(calibration, score)
     return out
 
 
-def _probability(calibration: Calibration | None, score: Doubles) -> Doubles:
+def _probability(calibration: Calibration | None, score: Float64s) -> Float64s:
     if calibration is None:
         return np.exp(-np.logaddexp(0.0, -score))
     return calibration.probability(score, np.zeros(score.size, bool))
 
 
-def _told(batches: Iterator[Batch], done: str) -> Iterator[Batch]:
+def _logged(batches: Iterator[Batch], done: str) -> Iterator[Batch]:
     for number, batch in enumerate(batches, start=1):
         yield batch
         if number % 16 == 0:
@@ -123,19 +124,19 @@ def _told(batches: Iterator[Batch], done: str) -> Iterator[Batch]:
 
 
 def _earlier(
-    champion: recommender.Model, forest: Ranker, data: recommender.Prepared, scene_of: SceneOf
-) -> tuple[dict[str, Any], Calibration | None, Doubles]:
+    champion: recommender.Model, forest: Ranker, data: recommender.Prepared, candidates_of: CandidatesOf
+) -> tuple[dict[str, Any], Calibration | None, Float64s]:
     """What the test window's launches say of the forest: facts for the words, calibration, the buyers' standings."""
     window = data.windows["test"]
     items = data.launching(window)
     bought = data.histories.between(window["first_target"], window["last_target"]).matrix()
     if items.size == 0:
         return {}, None, np.zeros(0)
-    candidate_set = scene_of(window["fit_until"], items)
+    candidate_set = candidates_of(window["fit_until"], items)
     share = min(1.0, PAIRS / (items.size * data.histories.num_customers))
     rng = np.random.default_rng([17, window["fit_until"]])
     parts = []
-    for batch in _told(candidate_set.sampled_launches(bought, share, rng), "looked at earlier launches of"):
+    for batch in _logged(candidate_set.sampled_launches(bought, share, rng), "looked at earlier launches of"):
         score = forest.score(batch.features, candidate_set.launch_features)
         parts.append((score, batch.label(bought), batch.item))
     score, label, item = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -166,7 +167,7 @@ class Shop:
     """
 
     given: Settings
-    found: Newcomers
+    new: Newcomers
     plan: Any
     start: date
     customers: pd.DataFrame
@@ -176,64 +177,64 @@ class Shop:
     slots: list[Slot]
 
 
-def _shop(given: Settings, found: Newcomers) -> Shop:
+def _shop(given: Settings, new: Newcomers) -> Shop:
     shop = settings.load("plan")
-    start = given.start or date.fromisoformat(found.data.windows["as_of"])
-    market = responder.market(found.data, (start - responder.EPOCH).days)
+    start = given.start or date.fromisoformat(new.data.windows["as_of"])
+    market = responder.market(new.data, (start - responder.EPOCH).days)
     customers = storage.read_table(recommender.PREPARED / "customers.parquet", ["customer", "customer_id"]).to_pandas()
     segment = audience.segments(customers, given.segments)
-    rules = Rules(given.days, given.budget, 1, shop.max_per_week, audience.earlier_contacts(market))
-    may = audience.eligible(market, audience.Audience(segments=given.segments), segment, rules)
+    rules = Rules(given.days, given.budget, 1, shop.max_per_week, earlier_contacts(market))
+    may = eligible(market, segment, rules, given.segments)
     quiet = shop.quiet_hours
-    parts = [one for one in slots(shop.slots, "plan.slots") if not one.quiet(quiet.begin, quiet.end)]
-    return Shop(given, found, shop, start, customers, segment, rules, may, parts)
+    parts = [slot for slot in slots(shop.slots, "plan.slots") if not slot.quiet(quiet.begin, quiet.end)]
+    return Shop(given, new, shop, start, customers, segment, rules, may, parts)
 
 
 def _planned(
-    shop: Shop, chance: Doubles, some: NDArray[np.int64], held: NDArray[np.bool_]
+    shop: Shop, chance: Float64s, some: NDArray[np.int64], held: NDArray[np.bool_]
 ) -> tuple[CampaignPlan, str | None, list[str]]:
     """The plan, why it is empty, and what else there is to say."""
     reason = _reason(shop, some)
     if reason is not None:
         return CampaignPlan.empty(), reason, []
-    zone = shop.found.data.windows["time_zone"]
+    zone = shop.new.data.windows["time_zone"]
     timing, notes = slot_factors(shop.customers, zone, shop.start, shop.slots, shop.plan.slot_effect)
-    worth = np.broadcast_to(shop.found.price * shop.plan.margin, chance.shape).astype(np.float32)
+    worth = np.broadcast_to(shop.new.price * shop.plan.margin, chance.shape).astype(np.float32)
     outlook = Outlook(chance.astype(np.float32), worth, np.zeros_like(worth), timing)
-    channels = [Channel(name, one.cost, one.capacity) for name, one in shop.plan.channels.items()]
+    channels = [Channel(name, channel.cost, channel.capacity) for name, channel in shop.plan.channels.items()]
     made = plan(Options(outlook, channels, shop.rules, shop.given.goal), some, held)
     return made, None if made.contacts.sent.any() else "no contact is expected to earn more than it costs", notes
 
 
-def _write(shop: Shop, chance: Doubles, past: dict[str, Any], standings: Doubles) -> None:
+def _write(shop: Shop, chance: Float64s, past: dict[str, Any], standings: Float64s) -> None:
     given, wanted = shop.given, chance.sum(axis=1)
     some = shop.may[launches.audience(wanted[shop.may], given.reach)]
     every = shop.customers["customer_id"].to_numpy()
     ids = every[some]
     held = kept_back(ids.tolist(), given.name, given.holdout)
     made, reason, notes = _planned(shop, chance, some, held)
-    offers = [(name, "launch") for name in shop.found.names]
+    offers = [(name, "launch") for name in shop.new.names]
     parts = [slot.name for slot in shop.slots]
     names = contacts.Names(every, shop.segment, offers, list(shop.plan.channels), parts, shop.start)
     rows = contacts.rows(made.contacts, names, given.holdout)
     contacts.write(OUT, rows, ids, held, given.holdout)
     summary = {
         "campaign": given.model_dump(mode="json")
-        | {"products": [one.model_dump(exclude_defaults=True) for one in given.products]}
+        | {"products": [product.model_dump(exclude_defaults=True) for product in given.products]}
         | {"start": shop.start.isoformat()},
         "num_customers": len(shop.customers),
         "num_eligible": int(some.size),
         "empty_because": reason,
         **summarise(rows, given.budget, made.certificate, given.goal),
         "audiences": launches.sizes(wanted[shop.may], standings),
-        "products": _intent(shop.found, chance),
+        "products": _intent(shop.new, chance),
         "earlier_launches": past,
     }
     sent = made.contacts.where(made.contacts.sent)
     rate = float(sent.probability.mean()) if len(sent) else 0.0
     design = launches.Design.of(summary["num_sent"] + summary["num_holdout"], given.holdout, rate)
     summary["test"] = asdict(design)
-    summary["texts"] = announcing.write(shop.found, rows, shop.plan.currency, OUT)
+    summary["texts"] = announcing.write(shop.new, rows, shop.plan.currency, OUT)
     summary["words"] = [*launches.words(summary, design, past, notes), f"Texts: {summary['texts']['words']}."]
     storage.write_json(summary, OUT / "summary.json")
     for line in summary["words"]:
@@ -249,18 +250,18 @@ def _reason(shop: Shop, some: NDArray[np.int64]) -> str | None:
     return "the budget is 0" if shop.given.budget == 0 else None
 
 
-def _intent(found: Newcomers, chance: Doubles) -> list[dict[str, Any]]:
+def _intent(new: Newcomers, chance: Float64s) -> list[dict[str, Any]]:
     """Per product: who wants it, and how well its surroundings are known."""
-    products, lines = found.data.products, found.data.histories
+    products, lines = new.data.products, new.data.histories
     rows = []
-    for at, item in enumerate(found.items.tolist()):
+    for at, item in enumerate(new.items.tolist()):
         same = (products["type"] == products["type"].iloc[item]).to_numpy() & (products["recommendable"]).to_numpy()
         buyers = np.unique(lines.customer[same[lines.item]]).size
         rows.append(
             {
-                "name": found.names[at],
+                "name": new.names[at],
                 "type": str(products["type"].iloc[item]),
-                "price": float(found.price[at]),
+                "price": float(new.price[at]),
                 "products_of_its_type_sold": int(np.unique(lines.item[same[lines.item]]).size),
                 "customers_of_its_type": int(buyers),
                 "expected_buyers": float(chance[:, at].sum()),

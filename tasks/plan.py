@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from nightmarket.contracts import InputError
 from nightmarket.delivery.campaign import CampaignPlan, Channel, Goal, Options, Outlook, Rules, kept_back, plan
+from nightmarket.delivery.eligibility import earlier_contacts, eligible
 from nightmarket.delivery.offers import OfferTerms, redemption_values
 from nightmarket.delivery.summary import summarise, words
 from nightmarket.delivery.timing import Slot, slots
@@ -121,21 +122,22 @@ def run(settings: Settings) -> None:
         settings.budget,
         settings.max_per_customer,
         settings.max_per_week,
-        audience.earlier_contacts(market),
+        earlier_contacts(market),
     )
-    eligible = audience.eligible(market, settings.audience, segment, rules)
+    wanted = settings.audience
+    reachable = eligible(market, segment, rules, wanted.segments, wanted.min_baskets)
     # Ids are keyed hashes already: nobody outside can work out an arm.
-    ids = customers["customer_id"].to_numpy()[eligible]
+    ids = customers["customer_id"].to_numpy()[reachable]
     held = kept_back(ids.tolist(), settings.name, settings.holdout)
     terms = named or offers.past(market, scene.kind, settings.max_offers, settings.assumed_discount)
-    answer = responder.load(RESPOND)
-    reason = _reason(scene, terms, eligible, answer is not None)
-    found = CampaignPlan.empty()
-    if answer is not None and reason is None:
-        log.info("plan: %s eligible customers, %d offers", f"{eligible.size:,}", len(terms))
-        found = plan(_options(scene, terms, rules, answer), eligible, held)
-        reason = None if found.contacts.sent.any() else "no contact is expected to earn more than it costs"
-    _write(scene, terms, found, ids, held, reason)
+    model = responder.load(RESPOND)
+    reason = _reason(scene, terms, reachable, model is not None)
+    made = CampaignPlan.empty()
+    if model is not None and reason is None:
+        log.info("plan: %s eligible customers, %d offers", f"{reachable.size:,}", len(terms))
+        made = plan(_options(scene, terms, rules, model), reachable, held)
+        reason = None if made.contacts.sent.any() else "no contact is expected to earn more than it costs"
+    _write(scene, terms, made, ids, held, reason)
 
 
 def _slots(settings: Settings) -> list[Slot]:
@@ -153,7 +155,7 @@ def _kind(settings: Settings, market: Market) -> str:
     return settings.kind or min(kinds, key=lambda kind: (-kinds[kind], kind), default="")
 
 
-def _reason(scene: Scene, terms: list[OfferTerms], eligible: NDArray[np.int64], fitted: bool) -> str | None:
+def _reason(scene: Scene, terms: list[OfferTerms], reachable: NDArray[np.int64], fitted: bool) -> str | None:
     """Why nothing can be sent at all; None where something may be."""
     if not fitted:
         return str(catalogue.RESPONDER.read()["reason"])
@@ -161,21 +163,21 @@ def _reason(scene: Scene, terms: list[OfferTerms], eligible: NDArray[np.int64], 
         return "there are no past offers; name some in params.yaml: plan.offers"
     if not scene.slots:
         return "every slot touches the quiet hours (params.yaml: plan.slots, plan.quiet_hours)"
-    if not eligible.size:
+    if not reachable.size:
         return "nobody is eligible (params.yaml: plan.audience, plan.max_per_week)"
     return "the budget is 0" if scene.settings.budget == 0 else None
 
 
-def _options(scene: Scene, terms: list[OfferTerms], rules: Rules, answer: Responder) -> Options:
+def _options(scene: Scene, terms: list[OfferTerms], rules: Rules, model: Responder) -> Options:
     """What every offer on every channel in every slot promises."""
     settings, market = scene.settings, scene.market
     first = market.day
     goods = tuple(Offer(offer.name, offer.items) for offer in terms)
     campaign = Campaign(settings.name, scene.kind, first, first + settings.days - 1, goods)
-    chance = answer.offer_chances(market, campaign)
+    chance = model.offer_chances(market, campaign)
     spend = redemption_values(market.histories, terms)
     reward = np.stack([offer.redemption_cost(spend[:, at]) for at, offer in enumerate(terms)], axis=1)
-    channels = [Channel(name, one.cost, one.capacity) for name, one in settings.channels.items()]
+    channels = [Channel(name, channel.cost, channel.capacity) for name, channel in settings.channels.items()]
     value = spend * np.float32(settings.margin)
     zone = scene.data.windows["time_zone"]
     timing, notes = slot_factors(scene.customers, zone, scene.start, scene.slots, settings.slot_effect)
@@ -184,12 +186,7 @@ def _options(scene: Scene, terms: list[OfferTerms], rules: Rules, answer: Respon
 
 
 def _write(
-    scene: Scene,
-    terms: list[OfferTerms],
-    found: CampaignPlan,
-    ids: NDArray,
-    held: NDArray[np.bool_],
-    reason: str | None,
+    scene: Scene, terms: list[OfferTerms], made: CampaignPlan, ids: NDArray, held: NDArray[np.bool_], reason: str | None
 ) -> None:
     """The four files."""
     settings = scene.settings
@@ -201,13 +198,13 @@ def _write(
         [slot.name for slot in scene.slots],
         scene.start,
     )
-    rows = contacts.rows(found.contacts, names, settings.holdout)
+    rows = contacts.rows(made.contacts, names, settings.holdout)
     contacts.write(OUT, rows, ids, held, settings.holdout)
     campaign = {
         "name": settings.name, "goal": settings.goal, "kind": scene.kind or None, "start": scene.start.isoformat(),
         "days": settings.days, "budget": settings.budget, "currency": settings.currency, "margin": settings.margin,
         "holdout": settings.holdout, "slots": [slot.name for slot in scene.slots],
-        "channels": {name: one.model_dump() for name, one in settings.channels.items()},
+        "channels": {name: channel.model_dump() for name, channel in settings.channels.items()},
     }  # fmt: skip
     summary = {
         "campaign": campaign,
@@ -215,10 +212,10 @@ def _write(
         "num_eligible": len(ids),
         "num_kept_back": int(held.sum()),
         "empty_because": reason,
-        **summarise(rows, settings.budget, found.certificate, settings.goal),
+        **summarise(rows, settings.budget, made.certificate, settings.goal),
         "offers": [
-            offers.described(offer, scene.data.products, one)
-            for offer, one in zip(terms, settings.offers or [None] * len(terms), strict=True)
+            offers.described(offer, scene.data.products, named)
+            for offer, named in zip(terms, settings.offers or [None] * len(terms), strict=True)
         ],
     }
     summary["notes"] = [*_notes(terms, settings), *scene.notes]

@@ -1,4 +1,4 @@
-"""Let the encoder read on, on the retailer's own texts, and keep it only where that pays. Off in the default profile.
+"""Continue the encoder's pre-training on the retailer's own texts; keep it only where that pays. Off by default.
 
 reads   artifacts/prepare          texts, products, histories, windows
         artifacts/validate/clean   products, for search queries about names that are held out of their texts
@@ -46,16 +46,16 @@ STAGE = Stage(
 
 
 class Settings(StageSettings):
-    """How long and how fast to read; the budget is counted in steps, so that a result can be reproduced."""
+    """How long and how fast to train; the budget is counted in steps, so that a result can be reproduced."""
 
     seed: int = Field(17, ge=0, description="seed of the order, of the masks and of the intervals")
-    steps: int = Field(0, ge=0, le=10_000_000, description="steps that the encoder reads on; 0: it stays as it is")
-    head_steps: int = Field(40, ge=0, le=1_000_000, description="steps before these that fit the guessing head alone")
+    steps: int = Field(0, ge=0, le=10_000_000, description="further training steps; 0: the encoder stays as it is")
+    head_steps: int = Field(40, ge=0, le=1_000_000, description="steps before these, of the masked-token head alone")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="of matrix products in training; weights are float32"
     )
     batch_size: int = Field(128, ge=1, le=65536, description="texts per step")
-    masked_share: float = Field(0.15, gt=0, lt=1, description="share of the tokens that are to be guessed")
+    masked_share: float = Field(0.15, gt=0, lt=1, description="share of the tokens that are masked")
     learning_rate: float = Field(1e-4, gt=0, description="of the encoder")
     head_learning_rate: float = Field(3e-3, gt=0, description="of the head")
     weight_decay: float = Field(1e-2, ge=0, description="of AdamW")
@@ -150,8 +150,8 @@ class Exam:
     def figures(self, encoder: "Encoder", progress: Any = None) -> dict[str, Values]:
         """NDCG@10 per window: per task by customer (C,), and `search` by query (Q,), NaN where not concerned."""
         vectors = encoder.encode(self.shop.texts, progress)
-        found = {window: self.shop.judge(window).plain(vectors) for window in ("finetune", "test")}
-        return searched(found, self.searches(encoder, progress), self.questions.chosen_on)
+        by_window = {window: self.shop.judge(window).plain(vectors) for window in ("finetune", "test")}
+        return searched(by_window, self.searches(encoder, progress), self.questions.chosen_on)
 
     def searches(self, encoder: "Encoder", progress: Any = None) -> np.ndarray:
         """NDCG@10 of each search query, by cosine over all texts; of equal products the popular one first."""
@@ -165,11 +165,11 @@ class Exam:
         return search_quality(texts, queries, asked.relevant, asked.text_id, popularity)["ndcg@10"]
 
 
-def searched(found: dict[str, Values], values: np.ndarray, chosen_on: np.ndarray) -> dict[str, Values]:
+def searched(by_window: dict[str, Values], values: np.ndarray, chosen_on: np.ndarray) -> dict[str, Values]:
     """The windows' figures with those of the search queries: one half beside either window."""
     chosen_on = np.asarray(chosen_on, dtype=bool)
     halves = {"finetune": chosen_on, "test": ~chosen_on}
-    return {window: tasks | {"search": np.where(halves[window], values, np.nan)} for window, tasks in found.items()}
+    return {window: tasks | {"search": np.where(halves[window], values, np.nan)} for window, tasks in by_window.items()}
 
 
 def compared(before: Values, after: Values, seed: int) -> dict[str, Any]:
@@ -194,12 +194,12 @@ def gate(figures: dict[str, Any]) -> tuple[bool, str]:
     """Whether the trained encoder is kept, and why, in one sentence."""
     worse = [name for name in FIGURES if figures[name]["paired"]["high"] < 0]
     gain = figures[CRITERION]["paired"]
-    told = f"{CRITERION} {gain['value']:+.4f} [{gain['low']:+.4f}, {gain['high']:+.4f}]"
+    interval = f"{CRITERION} {gain['value']:+.4f} [{gain['low']:+.4f}, {gain['high']:+.4f}]"
     if gain["low"] <= 0:
-        return False, f"on the finetune window the interval does not lie above zero: {told}"
+        return False, f"on the finetune window the interval does not lie above zero: {interval}"
     if worse:
-        return False, f"it is worse on {', '.join(worse)}, though better on {told}"
-    return True, f"on the finetune window the interval lies above zero: {told}"
+        return False, f"it is worse on {', '.join(worse)}, though better on {interval}"
+    return True, f"on the finetune window the interval lies above zero: {interval}"
 
 
 def _write(manifest: dict[str, Any], encoder: "Encoder | None", report: dict[str, Any] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What came of the campaigns: experiments, campaigns without one, logs with propensities, and the ledger of estimates.
+"""Read out the campaigns: experiments, campaigns without one, logs with propensities, and the ledger of estimates.
 
 reads   artifacts/validate/clean   campaigns, exposures, responses, offers, events
         artifacts/prepare          histories of the customers
@@ -34,7 +34,7 @@ OUT = catalogue.READOUT_FOLDER.path
 VERSIONS = catalogue.VERSIONS.path
 MAX_LEVELS = 12
 NEVER_INCREMENTAL = (
-    "exposure was not drawn by lot; adjusted figures are no effect of the campaign unless every check holds"
+    "exposure was not randomized; adjusted figures are no effect of the campaign unless every check holds"
 )
 log = logging.getLogger("nightmarket")
 
@@ -127,12 +127,12 @@ def _experiments(
     attributes = _attributes()
     known_until = pd.Timestamp(midnight(date.fromisoformat(snapshot["as_of"]), snapshot["time_zone"]))
     campaigns = tables["campaigns"].set_index("campaign_id", drop=False)
-    found = []
+    read_outs = []
     for name in arms:
         rows = exposures[exposures["campaign_id"] == name]
         plan = settings.experiments.get(name, Plan())
         try:
-            one = experiment_cases.case(
+            case = experiment_cases.case(
                 campaigns.loc[name],
                 rows,
                 tables["responses"][tables["responses"]["campaign_id"] == name],
@@ -142,18 +142,18 @@ def _experiments(
                 planned=settings.planned_customers,
                 plan=experiment_cases.ExperimentPlan(plan.control, plan.shares, plan.customers),
             )
-            levels = attributes.reindex(one.customers)
+            levels = attributes.reindex(case.customers)
             segments = {by: levels[by].to_numpy(object) for by in levels}
-            read = read_out(one.experiment, alpha=settings.alpha, final=one.final, segments=segments)
+            read = read_out(case.experiment, alpha=settings.alpha, final=case.final, segments=segments)
         except InputError as error:
             # One experiment whose plan does not fit its data must not keep a night from being delivered.
             log.warning("readout: %s: blocked: %s", name, error)
-            found.append(blocked(name, str(error)))
+            read_outs.append(blocked(name, str(error)))
             continue
         log.info("readout: %s: %s: %s", name, read.verdict.word, read.verdict.reason)
-        counts = {"mixed": one.experiment.mixed, "complete": int(one.experiment.counted.sum()), "final": one.final}
-        found.append(read.content() | counts | {"planned": one.experiment.planned})
-    return found
+        counts = {"mixed": case.experiment.mixed, "complete": int(case.experiment.counted.sum()), "final": case.final}
+        read_outs.append(read.content() | counts | {"planned": case.experiment.planned})
+    return read_outs
 
 
 def _attributes() -> "pd.DataFrame":
@@ -166,7 +166,7 @@ def _attributes() -> "pd.DataFrame":
 def _observed(
     settings: Settings, tables: dict[str, "pd.DataFrame"], arms: dict[str, list[str]], snapshot: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """Finished campaigns whose exposure nobody drew by lot."""
+    """Finished campaigns whose exposure was not randomized."""
     import pandas as pd
 
     from nightmarket.evaluation.uplift import campaigns_of, case, observational
@@ -188,25 +188,26 @@ def _observed(
     category = pd.factorize(products["category"].fillna(""))[0].astype(np.int32)
     attributes = customers[[name for name in customers if name.startswith("attr_")]]
     today = (date.fromisoformat(snapshot["as_of"]) - date(1970, 1, 1)).days
-    done = [one for one in known if one.last < today and one.exposed.size >= MIN_GROUP and one.name not in arms]
-    found = []
-    for number, one in enumerate(done, start=1):
-        made = case(histories, category, one, known, attributes)
-        if made.exposed.sum() < MIN_GROUP:
+    ended = [campaign for campaign in known if campaign.last < today and campaign.name not in arms]
+    finished = [campaign for campaign in ended if campaign.exposed.size >= MIN_GROUP]
+    effects = []
+    for number, campaign in enumerate(finished, start=1):
+        data = case(histories, category, campaign, known, attributes)
+        if data.exposed.sum() < MIN_GROUP:
             continue
         effect = observational(
-            made.covariates, made.exposed, made.outcome, made.placebo, made.negative_control, made.names,
-            settings.seed, len(done),
+            data.covariates, data.exposed, data.outcome, data.placebo, data.negative_control, data.names,
+            settings.seed, len(finished),
         )  # fmt: skip
         about = {
-            "campaign_id": one.name,
-            "kind": one.kind,
-            "left_out": made.left_out if made.left_out >= MIN_GROUP else None,
+            "campaign_id": campaign.name,
+            "kind": campaign.kind,
+            "left_out": data.left_out if data.left_out >= MIN_GROUP else None,
         }
-        found.append(about | effect.to_json())
+        effects.append(about | effect.to_json())
         if number % 10 == 0:
-            log.info("readout: %d of %d campaigns without an experiment", number, len(done))
-    return found
+            log.info("readout: %d of %d campaigns without an experiment", number, len(finished))
+    return effects
 
 
 def _off_policy(settings: Settings, tables: dict[str, "pd.DataFrame"]) -> list[dict[str, Any]]:
@@ -218,29 +219,29 @@ def _off_policy(settings: Settings, tables: dict[str, "pd.DataFrame"]) -> list[d
     from nightmarket.evaluation.experiments.contacts import decisions, fixed_policies
 
     ends = tables["campaigns"].set_index("campaign_id")["end"]
-    found: list[dict[str, Any]] = []
-    for name, rows in sorted(logged.groupby("campaign_id"), key=lambda one: ends[one[0]]):
+    estimates: list[dict[str, Any]] = []
+    for name, rows in sorted(logged.groupby("campaign_id"), key=lambda group: ends[group[0]]):
         if experiment_cases.logged_shares(rows):
             continue  # an experiment's propensities, not those of its offers
         about = {"campaign_id": name, "decisions": len(rows), "policies": {}, "reason": ""}
         try:
-            made = decisions(rows, tables["responses"][tables["responses"]["campaign_id"] == name], ends[name])
-            q = offpolicy.cross_fitted(made.log, settings.seed)
-            for policy, target in fixed_policies(made.actions, len(made.log)).items():
-                about["policies"][policy] = _judged(offpolicy.evaluate(made.log, target, settings.seed, q=q))
+            logs = decisions(rows, tables["responses"][tables["responses"]["campaign_id"] == name], ends[name])
+            q = offpolicy.cross_fitted(logs.log, settings.seed)
+            for policy, target in fixed_policies(logs.actions, len(logs.log)).items():
+                about["policies"][policy] = _policy_content(offpolicy.evaluate(logs.log, target, settings.seed, q=q))
         except InputError as error:
             about["reason"] = str(error)
-        found.append(about)
-    return found
+        estimates.append(about)
+    return estimates
 
 
-def _judged(verdict: "PolicyEvaluation") -> dict[str, Any]:
+def _policy_content(verdict: "PolicyEvaluation") -> dict[str, Any]:
     """A verdict without the weights of single rows; figures only where they were not refused."""
-    said = {"verdict": verdict.verdict, "words": verdict.words, "logging": verdict.logging.value}
+    content = {"verdict": verdict.verdict, "words": verdict.words, "logging": verdict.logging.value}
     if verdict.refusals:
-        return said | {"reasons": [refusal.words for refusal in verdict.refusals]}
+        return content | {"reasons": [refusal.words for refusal in verdict.refusals]}
     best, gain = verdict.of("DR"), verdict.difference
-    return said | {
+    return content | {
         "value": best.value, "low": best.low, "high": best.high,
         "difference": {"value": gain.value, "low": gain.low, "high": gain.high},
     }  # fmt: skip
@@ -258,24 +259,24 @@ def _index(tables: dict[str, "pd.DataFrame"]) -> dict[str, Any]:
         "by_campaign": (rows, rows["campaign_id"]),
         "by_arm": (arms, arms["campaign_id"].astype(str) + ": " + arms["arm"].astype(str)),
     }
-    found: dict[str, Any] = {"of": "clicks" if len(clicks) else "responses"}
+    index: dict[str, Any] = {"of": "clicks" if len(clicks) else "responses"}
     for by, (part, name) in groups.items():
         counts = part.groupby([name.rename("strategy"), "customer_id"])[["impressions", "clicks", "responses"]].sum()
         strategy = counts.index.get_level_values("strategy").to_numpy(object)
         columns = (counts[column].to_numpy(np.float64) for column in counts)
-        found[by] = [one.content() for one in effect_index(strategy, *columns)] if len(counts) else []
-    return found
+        index[by] = [row.content() for row in effect_index(strategy, *columns)] if len(counts) else []
+    return index
 
 
 def _policies(off_policy: list[dict[str, Any]]) -> dict[str, Lift]:
     """Relative lifts over the logged policy, of the policies that no check refused; the latest campaign's stands."""
-    found = {}
-    for one in off_policy:
-        for name, policy in one["policies"].items():
+    lifts = {}
+    for row in off_policy:
+        for name, policy in row["policies"].items():
             if "difference" in policy and policy["logging"] > 0:
-                lift = Lift(*(policy["difference"][part] / policy["logging"] for part in ("value", "low", "high")))
-                found[name] = lift
-    return found
+                difference, level = policy["difference"], policy["logging"]
+                lifts[name] = Lift(*(difference[part] / level for part in ("value", "low", "high")))
+    return lifts
 
 
 def _write(

@@ -123,13 +123,12 @@ def _responses(folder: Path) -> Any:
     metrics = _optional(folder / "metrics.json")
     if metrics is None:
         return None
-    found = {"metrics": metrics, "drivers": _optional(folder / "drivers.json"), "calibration": []}
+    responses = {"metrics": metrics, "drivers": _optional(folder / "drivers.json"), "calibration": []}
     if (folder / "predictions.parquet").exists():
-        told = storage.read_table(folder / "predictions.parquet", ["probability", "responded", "customer"]).to_pandas()
-        found["calibration"] = reliability(
-            told["probability"].to_numpy(), told["responded"].to_numpy(bool), told["customer"].to_numpy(), NUM_BINS
-        )
-    return found
+        table = storage.read_table(folder / "predictions.parquet")
+        columns = (table[name].to_numpy() for name in ("probability", "responded", "customer"))
+        responses["calibration"] = reliability(*columns, NUM_BINS)
+    return responses
 
 
 def _reviews(folder: Path, prepare: Path) -> Any:
@@ -137,33 +136,33 @@ def _reviews(folder: Path, prepare: Path) -> Any:
     topics, metrics = _optional(folder / "topics.json"), _optional(folder / "metrics.json")
     if topics is None or metrics is None:
         return None
-    found: dict[str, Any] = {"topics": topics, "metrics": metrics, "products": {}}
+    reviews: dict[str, Any] = {"topics": topics, "metrics": metrics, "products": {}}
     if (folder / "products.parquet").exists():
         rows = storage.read_table(folder / "products.parquet").to_pandas().set_index("product_id")
         titles = storage.read_table(prepare / "products.parquet", ["product_id", "title"]).to_pandas()
         titles = titles.set_index("product_id")["title"].fillna("")
-        found["products"] = {
-            side: [{"title": _title(titles.get(one))} | rows.loc[one].to_dict() for one in ids]
+        reviews["products"] = {
+            side: [{"title": _title(titles.get(product_id))} | rows.loc[product_id].to_dict() for product_id in ids]
             for side, ids in topics["products"].items()
         }
-    return found
+    return reviews
 
 
 def _drift(folder: Path) -> Any:
     """The verdict, the scores of the last nights, and the shares of what drifted, most moved first."""
-    told = _optional(folder / "drift.json")
-    if told is None:
+    drift = _optional(folder / "drift.json")
+    if drift is None:
         return None
     nights = storage.read_table(folder / "nights.parquet", ["score"])["score"].to_pylist()
     shares: dict[str, list[Any]] = {}
-    drifted = {(one["table"], one["name"]) for one in told["columns"] if one["drifted"]}
+    drifted = {(column["table"], column["name"]) for column in drift["columns"] if column["drifted"]}
     for row in storage.read_table(folder / "shares.parquet").to_pylist() if drifted else ():
         if (row["table"], row["column"]) in drifted:
             shares.setdefault(row["column"], []).append(row)
     for rows in shares.values():
         rows.sort(key=lambda row: -abs(row["week"] - row["reference"]))
         del rows[NUM_SHARES:]
-    return told | {"nights": nights[-NUM_NIGHTS:], "shares": shares}
+    return drift | {"nights": nights[-NUM_NIGHTS:], "shares": shares}
 
 
 def _demand(folder: Path, prepare: Path, windows: dict[str, Any]) -> Any:
@@ -179,12 +178,12 @@ def _demand(folder: Path, prepare: Path, windows: dict[str, Any]) -> Any:
         | {name: rows[name].tolist() for name in ("units", "low80", "high80")}
         for kind, rows in ((kind, forecast[forecast["kind"] == kind].sort_values("week")) for kind in kinds)
     ]
-    found: dict[str, Any] = {"metrics": metrics, "largest": largest, "prices": []}
+    demand: dict[str, Any] = {"metrics": metrics, "largest": largest, "prices": []}
     if (folder / "response.parquet").exists():
         prices = storage.read_table(folder / "response.parquet").to_pandas().set_index("kind", drop=False)
         there = prices.loc[[kind for kind in kinds if kind in prices.index]]
-        found["prices"] = there[there["price_measured"].notna()].to_dict("records")
-    return found
+        demand["prices"] = there[there["price_measured"].notna()].to_dict("records")
+    return demand
 
 
 def _past(prepare: Path, kinds: list[str], last_week: int) -> dict[str, list[float]]:

@@ -1,4 +1,4 @@
-"""Learn who responds to which campaign and offer, and judge it on the last finished campaigns.
+"""Learn who responds to which campaign and offer, and evaluate the model on the last finished campaigns.
 
 reads   artifacts/validate/clean   campaigns, offers, exposures, responses; a shop without them gets an empty result
         artifacts/prepare
@@ -14,17 +14,9 @@ import pyarrow as pa
 from pydantic import Field
 
 from nightmarket.response import CampaignRows, Responder, rows
+from nightmarket.response.backtest import backtest
 from nightmarket.response.drivers import contributions, shares, summary
-from nightmarket.response.evaluation import figures, mean_figure, ndcg
-from nightmarket.response.responder import (
-    calibrate,
-    ended_before,
-    enough,
-    fit_offers,
-    offer_scores,
-    probability,
-    rolling,
-)
+from nightmarket.response.responder import enough, rolling
 from tasks.campaigns import responder
 from tasks.files import catalogue, storage
 from tasks.models import recommender
@@ -48,7 +40,7 @@ class Settings(StageSettings):
     candidate: Literal["logistic", "trees", "forest", "blend"] = Field(
         "blend", description="the model; chosen on earlier campaigns of the demo: docs/explanation/campaign-response.md"
     )
-    test_campaigns: int = Field(5, ge=1, le=100, description="last finished campaigns that the model is judged on")
+    test_campaigns: int = Field(5, ge=1, le=100, description="last finished campaigns that the model is evaluated on")
     num_resamples: int = Field(1000, ge=100, le=100_000, description="bootstrap resamples of an interval")
 
 
@@ -71,7 +63,7 @@ def run(settings: Settings) -> None:
     fitted = Responder.fit(settings.candidate, parts, log_odds, settings.seed)
     catalogue.RESPONDER.write({"fitted": True, **fitted.to_json()})
     tests = [part for part in parts if part.campaign.campaign_id in log_odds][-settings.test_campaigns :]
-    _judge(settings, parts, tests, log_odds)
+    _evaluate(settings, parts, tests, log_odds)
     catalogue.DRIVERS.write(_drivers(fitted, tests or parts))
 
 
@@ -84,70 +76,33 @@ def _empty(reason: str) -> None:
     catalogue.RESPONSE_PREDICTIONS.write_empty()
 
 
-def _judge(
+def _evaluate(
     settings: Settings, parts: Sequence[CampaignRows], tests: Sequence[CampaignRows], log_odds: dict[str, Any]
 ) -> None:
     """metrics.json and predictions.parquet: every test campaign by a model of the campaigns before it."""
     if not tests:
-        reason = "no finished campaign began after three others with responses had ended: nothing to judge on"
+        reason = "no finished campaign began after three others with responses had ended: nothing to evaluate on"
         catalogue.RESPONSE_METRICS.write({"reason": reason})
         catalogue.RESPONSE_PREDICTIONS.write_empty()
         return
-    chances, orders = {}, {"nightmarket": [], "own purchases": []}
-    forests: dict[int, Any] = {}
-    for part in tests:
-        before = ended_before(parts, part.campaign.start_day)
-        chances[part.campaign.campaign_id] = probability(
-            log_odds[part.campaign.campaign_id], calibrate(log_odds, before)
-        )
-        if len(before) not in forests:
-            forests[len(before)] = fit_offers(before, settings.seed)
-        orders["nightmarket"].append(ndcg(offer_scores(forests[len(before)], part.offers), part.taken))
-        orders["own purchases"].append(ndcg(part.offers[:, :, 0].astype(float), part.taken))
-    owner = np.concatenate([part.customer[part.label] for part in tests])
-    table = pa.table(
-        {
-            "customer": np.concatenate([part.customer for part in tests]),
-            "campaign_id": np.repeat([part.campaign.campaign_id for part in tests], [p.label.size for p in tests]),
-            "probability": np.concatenate(list(chances.values())),
-            "responded": np.concatenate([part.label for part in tests]),
-        }
-    ).cast(catalogue.RESPONSE_PREDICTIONS.schema)
-    catalogue.RESPONSE_PREDICTIONS.write(table)
-    judged = (settings.seed, settings.num_resamples)
-    whole = figures(*(table[name].to_numpy() for name in ("probability", "responded", "customer")), *judged)
-    metrics = {
-        "candidate": settings.candidate,
-        "test": whole,
-        "campaigns": {
-            part.campaign.campaign_id: {
-                "kind": part.campaign.kind,
-                **figures(chances[part.campaign.campaign_id], part.label, part.customer, *judged),
-                "offers": {
-                    name: mean_figure(values[at], part.customer[part.label], settings.seed)
-                    for name, values in orders.items()
-                },
-            }
-            for at, part in enumerate(tests)
-        },
-        "offers": {
-            name: {"ndcg@5": mean_figure(np.concatenate(values), owner, settings.seed)}
-            for name, values in orders.items()
-        },
-    }
-    catalogue.RESPONSE_METRICS.write(metrics)
-    if "auc" in whole:
-        told = [f"{name} {whole[name]['value']:.3f}" for name in ("auc", "average_precision", "ece")]
-        log.info("respond: on campaigns %s: %s", ", ".join(chances), ", ".join(told))
+    tested = backtest(parts, tests, log_odds, settings.seed)
+    schema = catalogue.RESPONSE_PREDICTIONS.schema
+    columns = (tested.customer, tested.campaigns, tested.probability, tested.responded)
+    catalogue.RESPONSE_PREDICTIONS.write(pa.table(dict(zip(schema.names, columns, strict=True))).cast(schema))
+    metrics = tested.metrics(settings.seed, settings.num_resamples)
+    catalogue.RESPONSE_METRICS.write({"candidate": settings.candidate, **metrics})
+    if "auc" in metrics["test"]:
+        stated = [f"{name} {metrics['test'][name]['value']:.3f}" for name in ("auc", "average_precision", "ece")]
+        log.info("respond: on campaigns %s: %s", ", ".join(metrics["campaigns"]), ", ".join(stated))
 
 
 def _drivers(fitted: Responder, parts: Sequence[CampaignRows]) -> dict[str, Any]:
     """What sets likely responders apart, over the test campaigns and in each of them."""
-    found = contributions(fitted.model, fitted.names, np.concatenate([part.values for part in parts]))
+    values = contributions(fitted.model, fitted.names, np.concatenate([part.values for part in parts]))
     owner = np.repeat(np.arange(len(parts)), [part.label.size for part in parts])
 
-    def told(part: dict[str, float]) -> dict[str, Any]:
+    def in_words(part: dict[str, float]) -> dict[str, Any]:
         return {"shares": part, "en": summary(part, "en"), "zh": summary(part, "zh")}
 
-    each = {part.campaign.campaign_id: told(shares(found, owner == at)) for at, part in enumerate(parts)}
-    return {"overall": told(shares(found)), "campaigns": each}
+    each = {part.campaign.campaign_id: in_words(shares(values, owner == at)) for at, part in enumerate(parts)}
+    return {"overall": in_words(shares(values)), "campaigns": each}

@@ -1,4 +1,4 @@
-"""What customers say: sentiment, aspects, topics and praise of reviews; and what is bought together.
+"""Reviews and baskets: sentiment, aspects, topics and praise of reviews; topics of what is bought together.
 
 reads   artifacts/validate/clean    reviews, where there are any
         artifacts/prepare           purchases, products, windows
@@ -35,9 +35,9 @@ OUT = catalogue.REVIEWS.path
 LONG = 30
 """Characters from which on the same text under several names is a copy rather than the same opinion."""
 MOST_RATED = 50_000
-"""Rated reviews, drawn at random, that the sentiment learns from."""
+"""Rated reviews, drawn at random, that the sentiment classifier learns from."""
 FIRST_LOOK = 2_000
-"""Rated reviews that the encoder has to win on before it reads all."""
+"""Rated reviews on which the encoder must win before it encodes all."""
 log = logging.getLogger("nightmarket")
 STAGE = Stage(
     "what customers say in reviews, and what they buy together",
@@ -65,52 +65,52 @@ class Settings(StageSettings):
 def run(settings: Settings) -> None:
     """Write artifacts/reviews."""
     windows = catalogue.WINDOWS.read()
-    baskets, tastes = _baskets(settings, windows["last_week"])
-    catalogue.BASKET_TOPICS.write(tastes)
-    found = read_reviews(windows["time_zone"])
-    if found is None or found.empty:
-        words = "there is no table reviews" if found is None else "the table reviews holds no text"
-        log.info("reviews: %s", words)
-        for table in (
-            catalogue.REVIEW_SENTIMENT,
-            catalogue.REVIEW_ASPECTS,
-            catalogue.REVIEWED_PRODUCTS,
-            catalogue.PRAISE,
-        ):
-            table.write_empty()
-        nothing = {"method": None, "topics": [], "candidates": [], "span": None, "reason": words, "num_documents": 0}
-        products: dict[str, list[str]] = {"above": [], "below": []}
-        catalogue.TOPICS.write({"reviews": nothing, "baskets": baskets, "products": products, "words": words})
-        empty = {"chosen": None, "candidates": {}, "num_rated": 0, "words": words}
-        catalogue.REVIEW_METRICS.write({"sentiment": empty, "num_reviews": 0, "positive": None, "aspects": {}})
+    baskets, basket_topics = _baskets(settings, windows["last_week"])
+    catalogue.BASKET_TOPICS.write(basket_topics)
+    rows = read_reviews(windows["time_zone"])
+    if rows is None or rows.empty:
+        _write_empty(baskets, "there is no table reviews" if rows is None else "the table reviews holds no text")
         return
-    log.info("reviews: %s distinct reviews", f"{len(found):,}")
-    reader = learn(found, settings.seed, _encoder())
-    given = np.where(found["rated"], found["praise"].astype(np.float64), np.nan)
-    unknown = np.flatnonzero(~found["rated"])
-    given[unknown] = reader.probability(found["text"].iloc[unknown].tolist())
-    found["probability"] = given
-    texts = found["text"].tolist()
-    told = documents.reviews(texts, found["who"].to_numpy(), found["day"].to_numpy())
-    topics, found["topic"] = overview.overview(told, settings.seed, settings.weeks, given)
+    log.info("reviews: %s distinct reviews", f"{len(rows):,}")
+    classifier = learn(rows, settings.seed, _encoder())
+    positive = np.where(rows["rated"], rows["praise"].astype(np.float64), np.nan)
+    unknown = np.flatnonzero(~rows["rated"])
+    positive[unknown] = classifier.probability(rows["text"].iloc[unknown].tolist())
+    rows["probability"] = positive
+    texts, product, who = rows["text"].tolist(), rows["product_id"].to_numpy(), rows["who"].to_numpy()
+    counted = documents.reviews(texts, who, rows["day"].to_numpy())
+    topics, rows["topic"] = overview.overview(counted, settings.seed, settings.weeks, positive)
     log.info("reviews: %s topics of reviews, %s of baskets", len(topics["topics"]), len(baskets["topics"]))
-    spoken = _aspects(found, texts, reader)
-    catalogue.REVIEW_SENTIMENT.write(found)
-    catalogue.REVIEW_ASPECTS.write(spoken)
-    catalogue.REVIEWED_PRODUCTS.write(praise.by_product(found["product_id"].to_numpy(), found["who"].to_numpy(), given))
-    opinions = spoken.rename(columns={"probability": "positive"})[["aspect", "product_id", "who", "positive"]]
+    by_aspect = _aspects(rows, texts, classifier)
+    catalogue.REVIEW_SENTIMENT.write(rows)
+    catalogue.REVIEW_ASPECTS.write(by_aspect)
+    catalogue.REVIEWED_PRODUCTS.write(praise.by_product(product, who, positive))
+    opinions = by_aspect.rename(columns={"probability": "positive"})[["aspect", "product_id", "who", "positive"]]
     catalogue.PRAISE.write(praise.praised(opinions))
-    above, below = praise.outstanding(found["product_id"].to_numpy(), found["who"].to_numpy(), given)
-    products = {"above": above, "below": below}
+    products = dict(zip(("above", "below"), praise.outstanding(product, who, positive), strict=True))
     catalogue.TOPICS.write({"reviews": topics, "baskets": baskets, "products": products, "words": ""})
     per_aspect = praise.by_aspect(opinions).dropna(subset=["positive"]).set_index("aspect")
     metrics = {
-        "sentiment": reader.figures,
-        "num_reviews": len(found),
-        "positive": overview.praise(found["who"].to_numpy(), given),
-        "aspects": {str(key): row for key, row in per_aspect.to_dict("index").items()},
+        "sentiment": classifier.figures,
+        "num_reviews": len(rows),
+        "positive": overview.praise(who, positive),
+        "aspects": {str(key): figures for key, figures in per_aspect.to_dict("index").items()},
     }
     catalogue.REVIEW_METRICS.write(metrics)
+
+
+def _write_empty(baskets: dict[str, Any], reason: str) -> None:
+    """The files of a shop without reviews, and why."""
+    log.info("reviews: %s", reason)
+    for table in (
+        catalogue.REVIEW_SENTIMENT, catalogue.REVIEW_ASPECTS, catalogue.REVIEWED_PRODUCTS, catalogue.PRAISE
+    ):  # fmt: skip
+        table.write_empty()
+    nothing = {"method": None, "topics": [], "candidates": [], "span": None, "reason": reason, "num_documents": 0}
+    products: dict[str, list[str]] = {"above": [], "below": []}
+    catalogue.TOPICS.write({"reviews": nothing, "baskets": baskets, "products": products, "words": reason})
+    empty = {"chosen": None, "candidates": {}, "num_rated": 0, "words": reason}
+    catalogue.REVIEW_METRICS.write({"sentiment": empty, "num_reviews": 0, "positive": None, "aspects": {}})
 
 
 def read_reviews(time_zone: str) -> pd.DataFrame | None:
@@ -140,13 +140,13 @@ def read_reviews(time_zone: str) -> pd.DataFrame | None:
     return rows
 
 
-def learn(found: pd.DataFrame, seed: int, encode: Callable[[Sequence[str]], np.ndarray] | None) -> sentiment.Sentiment:
-    """The sentiment, learnt from the rated reviews.
+def learn(rows: pd.DataFrame, seed: int, encode: Callable[[Sequence[str]], np.ndarray] | None) -> sentiment.Sentiment:
+    """The sentiment classifier, trained on the rated reviews.
 
-    With more than 2,000 of them the encoder is a candidate for all only if it wins on 2,000: vectors that were learnt
-    elsewhere are ahead, if ever, where texts are few, and encoding is what takes long.
+    With more than 2,000 of them the encoder is a candidate for all only if it wins on 2,000: vectors that were learned
+    elsewhere are ahead, if ever, where texts are few, and encoding takes most of the time.
     """
-    rated = found[found["rated"]]
+    rated = rows[rows["rated"]]
     if len(rated) > MOST_RATED:
         rated = rated.sample(MOST_RATED, random_state=seed)
     lost: dict[str, Any] = {}
@@ -155,10 +155,10 @@ def learn(found: pd.DataFrame, seed: int, encode: Callable[[Sequence[str]], np.n
         if "encoder" not in (first["chosen"], *first["candidates"].get(first["chosen"], {}).get("of", ())):
             encode = None
             lost = {f"encoder, on {first['num_rated']} texts": first["candidates"].get("encoder")}
-    reader = _fit(rated, seed, encode)
-    reader.figures["candidates"].update({name: figures for name, figures in lost.items() if figures})
-    log.info("reviews: %s", reader.figures["words"] or f"sentiment by {reader.figures['chosen']}")
-    return reader
+    classifier = _fit(rated, seed, encode)
+    classifier.figures["candidates"].update({name: figures for name, figures in lost.items() if figures})
+    log.info("reviews: %s", classifier.figures["words"] or f"sentiment by {classifier.figures['chosen']}")
+    return classifier
 
 
 def _fit(rated: pd.DataFrame, seed: int, encode: Callable[[Sequence[str]], np.ndarray] | None) -> sentiment.Sentiment:
@@ -176,13 +176,13 @@ def _encoder() -> Callable[[Sequence[str]], np.ndarray] | None:
     return lambda texts: encoder.encode(list(texts), log_progress(log, "reviews"))
 
 
-def _aspects(found: pd.DataFrame, texts: list[str], reader: sentiment.Sentiment) -> pd.DataFrame:
+def _aspects(rows: pd.DataFrame, texts: list[str], classifier: sentiment.Sentiment) -> pd.DataFrame:
     """One row per review and aspect: review, product_id, who, aspect, probability of the clauses."""
-    spoken = aspects.mentions(texts)
-    rows = found.iloc[spoken.review][["review", "product_id", "who"]].reset_index(drop=True)
-    rows["aspect"] = [aspects.ASPECTS[number].key for number in spoken.aspect]
-    rows["probability"] = reader.probability(spoken.clauses) if spoken.clauses else np.zeros(0)
-    return rows
+    mentions = aspects.mentions(texts)
+    out = rows.iloc[mentions.review][["review", "product_id", "who"]].reset_index(drop=True)
+    out["aspect"] = [aspects.ASPECTS[number].key for number in mentions.aspect]
+    out["probability"] = classifier.probability(mentions.clauses) if mentions.clauses else np.zeros(0)
+    return out
 
 
 def _baskets(settings: Settings, last_week: int) -> tuple[dict[str, Any], pd.DataFrame]:
@@ -194,12 +194,12 @@ def _baskets(settings: Settings, last_week: int) -> tuple[dict[str, Any], pd.Dat
     num_customers = int(arrays["customer"].max(initial=-1)) + 1
     lines = Histories(**arrays, num_customers=num_customers, num_items=len(products))
     kind, names = documents.kinds(products)
-    found = documents.baskets(lines, kind, names, settings.seed)
-    log.info("reviews: %s baskets, %s product types", f"{found.day.size:,}", f"{len(found.words):,}")
-    content, topic = overview.overview(found, settings.seed, settings.weeks)
+    counted = documents.baskets(lines, kind, names, settings.seed)
+    log.info("reviews: %s baskets, %s product types", f"{counted.day.size:,}", f"{len(counted.words):,}")
+    content, topic = overview.overview(counted, settings.seed, settings.weeks)
     if content["reason"]:
         content["reason"] = (
             "fewer than 200 baskets hold two product types or more, or there are fewer than 10 such types"
         )
-    rows = pd.DataFrame({"customer": found.who, "topic": topic}).value_counts(sort=False)
+    rows = pd.DataFrame({"customer": counted.who, "topic": topic}).value_counts(sort=False)
     return content, rows.rename("num_baskets").reset_index().sort_values(["customer", "topic"])

@@ -87,13 +87,13 @@ def deliver(
         list(in_turn)
         return {}
     with catalogue.RECOMMENDATIONS.writer() as write:
-        for found in in_turn:
-            kinds.update(found["reason_kind"].tolist())
-            shown[found["item"]] = True
-            served += int(np.unique(found["customer"]).size)
-            total += found["item"].size
-            write(_table(found, customers, data))
-            done = int(found["customer"][-1]) + 1
+        for part in in_turn:
+            kinds.update(part["reason_kind"].tolist())
+            shown[part["item"]] = True
+            served += int(np.unique(part["customer"]).size)
+            total += part["item"].size
+            write(_table(part, customers, data))
+            done = int(part["customer"][-1]) + 1
             if done % STEP < SLICE or done == len(customers):
                 log.info("score: %s of %s customers", f"{done:,}", f"{len(customers):,}")
     return {
@@ -123,7 +123,7 @@ def _recommend(
         best, rank = _best(batch.customer[near], score, settings.num_recommendations)
         row, score = near[best], score[best]
         features = features[row]
-        told = explain(
+        explanations = explain(
             features,
             list(forest.features),
             paths.contributions(features),
@@ -140,8 +140,8 @@ def _recommend(
             "rank": rank,
             "score": score,
             "probability": chance,
-            "reason": np.array(told.texts, object),
-            "reason_kind": told.family,
+            "reason": np.array(explanations.texts, object),
+            "reason_kind": explanations.family,
         }
 
 
@@ -163,11 +163,11 @@ def _in_turn(scored: Iterator[dict[str, NDArray]], rounds: int, ranks: Ranks) ->
                 yield {name: table[name].to_numpy() for name in table.column_names}
 
 
-def _packed(found: dict[str, NDArray] | None) -> NDArray[np.uint8]:
+def _packed(arrays: dict[str, NDArray] | None) -> NDArray[np.uint8]:
     """Arrays as bytes; none for None."""
-    if found is None:
+    if arrays is None:
         return np.zeros(0, np.uint8)
-    table = pa.table(found)
+    table = pa.table(arrays)
     with pa.BufferOutputStream() as stream:
         with pa.ipc.new_stream(stream, table.schema) as writer:
             writer.write_table(table)
@@ -185,16 +185,16 @@ def _best(
     return lists[lists >= 0], rank[lists >= 0]
 
 
-def _table(found: dict[str, NDArray], customers: pa.ChunkedArray, data: recommender.Prepared) -> pa.Table:
+def _table(part: dict[str, NDArray], customers: pa.ChunkedArray, data: recommender.Prepared) -> pa.Table:
     products = data.products
     columns = {
-        "customer_id": customers.take(pa.array(found["customer"])),
-        "rank": found["rank"],
-        "product_id": products["product_id"].to_numpy()[found["item"]],
-        "title": products["title"].to_numpy()[found["item"]],
-        "score": found["score"].astype(np.float32),
-        "probability": found["probability"].astype(np.float32),
-        "reason": found["reason"],
-        "reason_kind": found["reason_kind"],
+        "customer_id": customers.take(pa.array(part["customer"])),
+        "rank": part["rank"],
+        "product_id": products["product_id"].to_numpy()[part["item"]],
+        "title": products["title"].to_numpy()[part["item"]],
+        "score": part["score"].astype(np.float32),
+        "probability": part["probability"].astype(np.float32),
+        "reason": part["reason"],
+        "reason_kind": part["reason_kind"],
     }
     return pa.table(columns, schema=catalogue.RECOMMENDATIONS.schema)

@@ -10,7 +10,7 @@ writes  artifacts/segment          segments.parquet   customer_id, segment, prob
 
 import logging
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,9 +22,9 @@ from threadpoolctl import threadpool_limits
 from nightmarket import segments
 from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.contracts.sources import SOURCE, zones
-from nightmarket.evaluation.intervals import clustered
 from nightmarket.histories import Histories, offsets
-from nightmarket.segments import OTHER, Assortment, Grouping, Visits, Worth, naming, partition
+from nightmarket.segments import OTHER, Grouping, Visits, partition
+from nightmarket.segments.profiles import Customers, Reviews, profiles, value_figures, week_before
 from tasks.files import catalogue, storage
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
@@ -64,36 +64,37 @@ def run(settings: Settings) -> None:
     seen = visits.where((visits.day > since) & (visits.day <= today))
     shelf = segments.shelf(products, recent)
     features = segments.behaviour(recent, seen, shelf, today).dropna()
-    num = len(features)
+    num, seed = len(features), settings.seed
     most = min(settings.num_segments or settings.max_segments, num // (2 * MIN_GROUP))
     if most < 2:
         _write_empty(customers, windows, f"{num} customers bought; groups need at least {4 * MIN_GROUP}")
         return
     log.info("segment: %s customers, %s figures each", f"{num:,}", features.shape[1])
     fixed = most if settings.num_segments else None
-    found = segments.group(features, most, settings.seed, fixed)
-    log.info("segment: %s groups", len(found.names))
+    grouping = segments.group(features, most, seed, fixed)
+    log.info("segment: %s groups", len(grouping.names))
     early = segments.beginners(lines, visits, shelf, today).reindex(features.index)
-    assigner = segments.classifier(found.space, found.segment, features, early)
+    assigner = segments.classifier(grouping.space, grouping.segment, features, early)
     chance = assigner.assign(features)
     catalogue.SEGMENT_ASSIGNER.write(assigner.to_json())
-    _write_customers(customers, features, found, chance["probability"].to_numpy())
-    value = segments.worth(lines, windows["first_week"] + 1, windows["test"]["last_target"], settings.seed)
+    _write_customers(customers, features, grouping, chance["probability"].to_numpy())
+    value = segments.worth(lines, windows["first_week"] + 1, windows["test"]["last_target"], seed)
     pairs, responses = _reached(customers, int(lines.day.min()), today)
+    described = Customers(features, recent, seen, shelf, pairs, read_reviews(customers))
     result = {
         "as_of": windows["as_of"],
         "reason": None,
         "note": "a partition of customers, not a discovery of kinds of people: see methods and stability",
         "num_customers": num,
-        "num_segments": len(found.names),
-        "other": len(customers) - int((found.segment != OTHER).sum()),
-        "segments": _portraits(found, features, recent, seen, shelf, value, pairs, read_reviews(customers)),
-        "stability": [asdict(row) for row in found.table],
+        "num_segments": len(grouping.names),
+        "other": len(customers) - int((grouping.segment != OTHER).sum()),
+        "segments": profiles(grouping, described, value),
+        "stability": [asdict(row) for row in grouping.table],
         "least_ari": segments.STABLE,
-        "methods": partition.kmeans_rows(found.table, num) + segments.density_methods(found.points, settings.seed),
-        "week_before": _week_before(found, features, recent, seen, shelf, settings.seed),
-        "classifier": segments.held_out_accuracy(found, features, early, settings.seed),
-        "value": _value(value),
+        "methods": partition.kmeans_rows(grouping.table, num) + segments.density_methods(grouping.points, seed),
+        "week_before": week_before(grouping, described, seed),
+        "classifier": segments.held_out_accuracy(grouping, features, early, seed),
+        "value": value_figures(value) if value else None,
         "responses": responses,
     }
     catalogue.SEGMENT_PORTRAITS.write(result)
@@ -125,9 +126,11 @@ def read_visits(customers: pd.DataFrame, time_zone: str) -> Visits:
     return segments.visits(numbers[code[known].astype(np.int64)], local[known])
 
 
-def _write_customers(customers: pd.DataFrame, features: pd.DataFrame, found: Grouping, probability: np.ndarray) -> None:
+def _write_customers(
+    customers: pd.DataFrame, features: pd.DataFrame, grouping: Grouping, probability: np.ndarray
+) -> None:
     rows = pd.DataFrame(
-        {"segment": found.segment.astype(str), "probability": probability, "distance": found.distance},
+        {"segment": grouping.segment.astype(str), "probability": probability, "distance": grouping.distance},
         index=features.index,
     ).reindex(customers["customer"])
     catalogue.SEGMENTS.write(
@@ -143,7 +146,7 @@ def _write_customers(customers: pd.DataFrame, features: pd.DataFrame, found: Gro
 
 
 def _write_empty(customers: pd.DataFrame, windows: dict[str, Any], reason: str) -> None:
-    """No groups, and why."""
+    """The files of a shop with too few customers, and why."""
     log.info("segment: %s", reason)
     space, classifier = segments.FeatureSpace((), (), (), (), ()), segments.Classifier(np.zeros((0, 0)), np.zeros(0))
     nobody = Grouping(space, np.zeros((0, 0)), np.zeros((0, 0)), np.zeros(0, object), np.zeros(0), [])
@@ -168,58 +171,6 @@ def _write_empty(customers: pd.DataFrame, windows: dict[str, Any], reason: str) 
     catalogue.SEGMENT_PORTRAITS.write(result)
 
 
-def _portraits(
-    found: Grouping,
-    features: pd.DataFrame,
-    lines: Histories,
-    seen: Visits,
-    shelf: Assortment,
-    value: Worth | None,
-    pairs: pd.DataFrame,
-    reviews: "Reviews",
-) -> list[dict[str, Any]]:
-    """One portrait per group; `pairs` are customers x campaigns, as `reached` gives them, with their customer code."""
-    marks = [segments.traits(features, found.segment == name) for name in found.names]
-    spend = np.bincount(lines.customer, weights=lines.value, minlength=lines.num_customers)
-    today = int(lines.day.max())
-    out = []
-    for name, mark, words in zip(found.names, marks, segments.names(marks), strict=True):
-        inside = found.segment == name
-        member = np.zeros(lines.num_customers, bool)
-        member[features.index[inside]] = True
-        mine = member[pairs["customer"]]
-        answered = segments.answers(pairs[mine])
-        others = {row["kind"]: row for row in segments.answers(pairs[~mine])}
-        worth = segments.group_worth(value, member) if value else None
-        out.append(
-            {
-                "segment": name,
-                "name": words,
-                "size": int(inside.sum()),
-                "share_customers": float(inside.mean()),
-                "share_value": float(spend[member].sum() / max(spend.sum(), 1e-9)),
-                "traits": naming.to_json(mark),
-                "rfm": segments.rfm(lines, member, today),
-                "value": {"weeks": value.weeks, **worth._asdict()} if value and worth else None,
-                "categories": segments.bought(lines, shelf, member),
-                "when": segments.when(seen, member),
-                "responses": answered,
-                "strategy": segments.strategy(answered, others),
-                "reviews": _reviews(reviews, member, len(found.names)),
-            }
-        )
-    return out
-
-
-class Reviews(NamedTuple):
-    """What customers buy together and say: per kind of document the topics' names and counts (C, T + 1), those without
-    a topic last; and per review with a known customer who wrote it and whether it is praise."""
-
-    topics: dict[str, tuple[list[str], np.ndarray]]
-    writer: np.ndarray
-    praise: np.ndarray
-
-
 def read_reviews(customers: pd.DataFrame) -> Reviews:
     """What the stage `reviews` left of the customers; topics are empty where it found none."""
     content = catalogue.TOPICS.read()
@@ -228,29 +179,14 @@ def read_reviews(customers: pd.DataFrame) -> Reviews:
     reviews = catalogue.REVIEW_SENTIMENT.read(["customer_id", "topic", "probability"]).to_pandas()
     reviews = reviews.merge(customers[["customer_id", "customer"]], on="customer_id", validate="many_to_one")
     rows = {"baskets": baskets, "reviews": reviews.assign(num_baskets=1)}
-    counted = {}
-    for kind, told in names.items():
-        counts = np.zeros((len(customers), len(told) + 1), np.float32)
-        found = rows[kind]
-        np.add.at(counts, (found["customer"].to_numpy(), found["topic"].to_numpy()), found["num_baskets"].to_numpy())
-        counted[kind] = (told, counts)
+    topics = {}
+    for kind, topic_names in names.items():
+        counts = np.zeros((len(customers), len(topic_names) + 1), np.float32)
+        customer, topic, num = (rows[kind][name].to_numpy() for name in ("customer", "topic", "num_baskets"))
+        np.add.at(counts, (customer, topic), num)
+        topics[kind] = (topic_names, counts)
     known = reviews["probability"].notna().to_numpy()
-    return Reviews(counted, reviews["customer"].to_numpy()[known], (reviews["probability"] > 0.5).to_numpy()[known])
-
-
-def _reviews(reviews: Reviews, member: np.ndarray, num_groups: int) -> dict[str, Any]:
-    """Topics that the group has more of than the others, and its share of praise; nothing of fewer than 20 people."""
-    told: dict[str, Any] = {}
-    for kind, (names, counts) in reviews.topics.items():
-        rows = segments.more_often(counts[:, :-1], counts.sum(1), member, num_groups * max(len(names), 1))
-        told[kind] = [{"name": names[row["topic"]]} | row for row in rows]
-    mine = member[reviews.writer]
-    people = int(np.unique(reviews.writer[mine]).size)
-    enough = people >= MIN_GROUP
-    told["praise"] = (
-        clustered(reviews.writer[mine], reviews.praise[mine])._asdict() | {"people": people} if enough else None
-    )
-    return told
+    return Reviews(topics, reviews["customer"].to_numpy()[known], (reviews["probability"] > 0.5).to_numpy()[known])
 
 
 def _reached(customers: pd.DataFrame, first_day: int, today: int) -> tuple[pd.DataFrame, str]:
@@ -271,21 +207,3 @@ def _reached(customers: pd.DataFrame, first_day: int, today: int) -> tuple[pd.Da
         "began before the data or end after them are left out. Nobody was reached at random, so a difference between "
         "kinds or groups need not be an effect of the campaign"
     )
-
-
-def _week_before(
-    found: Grouping, features: pd.DataFrame, recent: Histories, seen: Visits, shelf: Assortment, seed: int
-) -> dict[str, float]:
-    """The same number of groups, made from what was known a week ago, beside tonight's."""
-    day = int(recent.day.max()) - 7
-    earlier = segments.behaviour(recent.where(recent.day <= day), seen.where(seen.day <= day), shelf, day).dropna()
-    before = segments.group(earlier, 0, seed, len(found.centres))
-    return segments.agreement(pd.Series(found.segment, features.index), pd.Series(before.segment, earlier.index))
-
-
-def _value(value: Worth | None) -> dict[str, Any] | None:
-    """How the value was judged: mean absolute error per customer, against as much as in the weeks before."""
-    if value is None:
-        return None
-    judged = {name: getattr(value, name)._asdict() for name in ("model", "naive", "paired")}
-    return {"weeks": value.weeks, "weights": list(value.weights), "mean": float(np.nanmean(value.value))} | judged

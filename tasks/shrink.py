@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 TEXTS = catalogue.TEXTS.path
 SAMPLE = 500
 """Texts that the choice of layers looks at."""
-FEWEST = 50
+MIN_TEXTS = 50
 Kind = Literal["int8", "pruned", "distilled", "static"]
 log = logging.getLogger("nightmarket")
 
@@ -75,10 +75,10 @@ def run(settings: Settings) -> None:
     target = storage.home() / "exports" / "encoder" / settings.name
     if target.exists():
         raise InputError(f"exports/encoder/{settings.name} is there already; remove it or choose another shrink.name")
-    model = source(settings.source)
+    model = teacher_model(settings.source)
     texts = catalogue.TEXTS.read(["text"])["text"].to_pylist()
-    if len(texts) < FEWEST:
-        raise InputError(f"{TEXTS} holds {len(texts)} texts; a student needs {FEWEST} or more to learn from")
+    if len(texts) < MIN_TEXTS:
+        raise InputError(f"{TEXTS} holds {len(texts)} texts; a student needs {MIN_TEXTS} or more to learn from")
     fast = load_encoder(model)
     if not isinstance(fast, Encoder):
         raise InputError(f"shrink.source '{settings.source}' is a static encoder already; nothing is smaller")
@@ -89,19 +89,19 @@ def run(settings: Settings) -> None:
         for kind, student in students(teacher, lesson, settings):
             save(student, draft / kind)
             encoders[kind] = load_encoder(str(draft / kind))
-        found = compare(encoders, lesson.held_texts, lesson.held_vectors)
+        comparison = compare(encoders, lesson.held_texts, lesson.held_vectors)
         origin = {"source": settings.source, "fingerprint": fingerprint(resolve_model(model))}
         for kind in settings.kinds:
             size = (draft / kind / "model.safetensors").stat().st_size
-            measured: dict[str, Any] = {**found[kind], "num_held_out": len(lesson.held_texts), "bytes": size}
+            measured: dict[str, Any] = {**comparison[kind], "num_held_out": len(lesson.held_texts), "bytes": size}
             line = f"cosine {measured['mean_cosine']:.4f}, {measured['speed']:.1f} times as fast, {size / 1e6:.0f} MB"
             log.info("shrink: %s: %s", kind, line)
             about = {"kind": kind, "from": origin, "settings": settings.model_dump(mode="json"), "measured": measured}
             storage.write_json(about | {"files": manifest.build(draft / kind)}, draft / kind / manifest.NAME)
 
 
-def source(name: str) -> str:
-    """The model that a source means; a champion is checked against its manifest first."""
+def teacher_model(name: str) -> str:
+    """The model that shrink.source names; a champion is checked against its manifest first."""
     if name == "champion":
         manifest.verify(storage.CHAMPION)
         return str(catalogue.CHAMPION_ENCODER.path)
@@ -117,11 +117,11 @@ def students(teacher: "Encoder", lesson: Lesson, settings: Settings) -> "Iterato
         yield "int8", grid.on_grid(teacher)
     if "static" in settings.kinds:
         seen = log_progress(log, "shrink: tokens encoded")
-        yield "static", tokens.static(teacher, lesson.texts, lesson.vectors, progress=seen, tell=_tell)
+        yield "static", tokens.static(teacher, lesson.texts, lesson.vectors, progress=seen, tell=_log_line)
     if "pruned" in settings.kinds or "distilled" in settings.kinds:
         ids = teacher.tokenize(lesson.texts)
         few = slice(SAMPLE)  # the lesson is in random order
-        layers = prune.greedy(teacher, ids[few], lesson.vectors[few], settings.layers, _tell)
+        layers = prune.greedy(teacher, ids[few], lesson.vectors[few], settings.layers, _log_line)
         start = prune.pruned(teacher, layers)
         if "pruned" in settings.kinds:
             yield "pruned", start
@@ -152,5 +152,5 @@ def _lesson(texts: Sequence[str], vectors: NDArray[np.float32], settings: Settin
     return Lesson(*parts[0], *parts[1])
 
 
-def _tell(line: str) -> None:
+def _log_line(line: str) -> None:
     log.info("shrink: %s", line)

@@ -167,10 +167,10 @@ def _fingerprint(
 def _old() -> dict[str, Any]:
     """snapshot.json of the present snapshot; {} where there is none that can be read."""
     try:
-        found = json.loads((catalogue.SNAPSHOT.path).read_text(encoding="utf-8"))
+        about = json.loads(catalogue.SNAPSHOT.path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return about if isinstance(about, dict) else {}
 
 
 def _whole(about: dict[str, Any]) -> bool:
@@ -209,7 +209,7 @@ def _fetch(source: Source, pseudonyms: Pseudonyms, folder: Path, settings: Setti
         arrivals = write(list(feeds), path, pseudonyms, cut, settings.time_zone)
         about["tables"][name] = {"rows": sum(part.rows for part in arrivals), "sha256": manifest.digest(path)}
         if arrivals[0].feed.origin is None:
-            about["tables"][name] |= arrivals[0].of_file()
+            about["tables"][name] |= arrivals[0].file_facts()
         dropped = [part.name(column) for part in arrivals for column in part.feed.dropped]
         filled = [column for column in arrivals[0].feed.filled if all(column in part.feed.filled for part in arrivals)]
         about["dropped_columns"] |= {name: dropped} if dropped else {}
@@ -218,5 +218,5 @@ def _fetch(source: Source, pseudonyms: Pseudonyms, folder: Path, settings: Setti
         for part in arrivals:
             LOG.info("snapshot: %s", part.words(cut))
             if part.feed.origin:
-                about["tables"][name].setdefault("sources", {})[part.feed.origin.name] = part.of_source()
+                about["tables"][name].setdefault("sources", {})[part.feed.origin.name] = part.source_facts()
     return about

@@ -6,7 +6,7 @@ writes  clean/       the snapshot without bad rows
         docs/        Great Expectations' Data Docs; they count and never quote
         report.json  how many rows came, stayed and were set aside, and why
 
-The only user of Great Expectations. What it judges, and why that is exact: nightmarket/contracts/folding.py.
+The only user of Great Expectations. What it is shown, and why that is exact: nightmarket/contracts/folding.py.
 """
 
 import contextlib
@@ -39,8 +39,7 @@ from nightmarket.contracts.sources import (
 )
 from nightmarket.contracts.suites import COPY, REPEAT, suite
 from tasks.files import catalogue, manifest
-from tasks.files.storage import RAW, swap, write_json
-from tasks.files.streams import batches, writer
+from tasks.files.storage import RAW, stream_table, stream_writer, swap, write_json
 from tasks.intake.expectations import Expectations
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
@@ -66,7 +65,7 @@ class Settings(StageSettings):
 
 
 def run(settings: Settings) -> None:
-    """Judge every table of the snapshot, then write all of artifacts/validate at once."""
+    """Validate every table of the snapshot, then write all of artifacts/validate at once."""
     about = catalogue.SNAPSHOT.read()
     tables = [with_source(table, sources(about)) for table in TABLES if table.name in about["tables"]]
     _check_whole(about, tables)
@@ -81,11 +80,11 @@ def run(settings: Settings) -> None:
         verdict.check_share(settings.max_bad_share)
         judge.remember(verdict)
         verdicts.append(verdict)
-        for one in (verdict, *verdict.parts().values()):
-            LOG.info("validate: %s %s rows, %s set aside", one.name, f"{one.num_rows:,}", f"{len(one.bad()):,}")
-        for one in verdict.parts().values() or (verdict,):
-            for reason, rows in one.refused.items():
-                LOG.info("validate: %s: %s: %s, first in %s", one.name, reason, f"{len(rows):,}", one.first(rows))
+        for part in (verdict, *verdict.parts().values()):
+            LOG.info("validate: %s %s rows, %s set aside", part.name, f"{part.num_rows:,}", f"{len(part.bad()):,}")
+        for part in verdict.parts().values() or (verdict,):
+            for reason, rows in part.refused.items():
+                LOG.info("validate: %s: %s: %s, first in %s", part.name, reason, f"{len(rows):,}", part.first(rows))
     _write(about, verdicts, judge)
 
 
@@ -115,7 +114,7 @@ class Judge:
         self.about = about
         self.expectations = expectations
         as_of = date.fromisoformat(about["as_of"])
-        self.horizon = max(midnight(as_of, one["time_zone"]) for one in self._origins().values())
+        self.horizon = max(midnight(as_of, origin["time_zone"]) for origin in self._origins().values())
         self.known: dict[str, pa.Array] = {}
         self.last_event: dict[str, datetime] = {}
 
@@ -132,9 +131,9 @@ class Judge:
             self._check_empty(table)
         repeats = _repeats(path, table, schema.names)
         broken: list[set[str]] = []
-        for block in fold(_counted(batches(path), verdict), table):
+        for block in fold(_counted(stream_table(path), verdict), table):
             frame = distinct_frame(block, table, self.known, {name: len(rows) > 0 for name, rows in repeats.items()})
-            outcomes = self.expectations.judge(content, frame)
+            outcomes = self.expectations.validate(content, frame)
             broken.append({meta["reason"] for meta, holds, _ in outcomes if not holds and meta["scope"] == "table"})
             self._collect(verdict, outcomes, block, repeats)
         if table.name == "events":
@@ -172,7 +171,7 @@ class Judge:
             wanted[meta["reason"]] = (column, values.take(pa.array(index)))
         if wanted:
             path = RAW / f"{verdict.table.name}.parquet"
-            for reason, rows in find(batches(path), verdict.table, block, wanted).items():
+            for reason, rows in find(stream_table(path), verdict.table, block, wanted).items():
                 verdict.refuse(reason, rows)
 
     def remember(self, verdict: Refusals) -> None:
@@ -187,7 +186,7 @@ class Judge:
 
     def warnings(self) -> list[str]:
         """What a person should know and no run stops for: a source whose last full day has no events."""
-        said = []
+        warnings = []
         for source, origin in self._origins().items():
             day, zone, last = (
                 date.fromisoformat(origin["last_full_day"]),
@@ -197,22 +196,22 @@ class Judge:
             if last is None or last < midnight(day, zone):
                 name = f"events of {source}" if source else "events"
                 seen = local_day(last, zone) if last else "never"
-                said.append(f"{name}: none on {day}, the last full day; the latest are of {seen}")
-        return said
+                warnings.append(f"{name}: none on {day}, the last full day; the latest are of {seen}")
+        return warnings
 
     def _origins(self) -> dict[str, Any]:
         """Zone and last full day of each source; of the only one under ""."""
-        return {one["name"]: one for one in self.about.get("sources", ())} or {"": self.about}
+        return {source["name"]: source for source in self.about.get("sources", ())} or {"": self.about}
 
 
 def _counted(chunks: Iterator[pa.RecordBatch], verdict: Refusals) -> Iterator[pa.RecordBatch]:
     """The same chunks, with a line every few seconds."""
-    rows, told = 0, time.perf_counter()
+    rows, last_logged = 0, time.perf_counter()
     for chunk in chunks:
         yield chunk
         rows += chunk.num_rows
-        if time.perf_counter() - told > 3:
-            told = time.perf_counter()
+        if time.perf_counter() - last_logged > 3:
+            last_logged = time.perf_counter()
             LOG.info("validate: %s, %s of %s rows read", verdict.table.name, f"{rows:,}", f"{verdict.num_rows:,}")
 
 
@@ -220,28 +219,28 @@ def _latest(path: Path, horizon: datetime, sourced: bool) -> dict[str, datetime]
     """The last moment before the horizon, by source."""
     source = f'"{SOURCE}"' if sourced else "''"
     with duckdb.connect(config={"memory_limit": "2GB"}) as database:
-        found = database.execute(
+        latest = database.execute(
             f"select {source}, max(timestamp) from read_parquet(?) where timestamp < ? group by all",
             [str(path), horizon],
         ).fetchall()
-    return dict(found)
+    return dict(latest)
 
 
 def _schema(path: Path, table: Table) -> pa.Schema:
     """The file's schema; InputError where it is not the contract's, exactly."""
-    found = pq.read_schema(path).remove_metadata()
-    attributes = tuple(name for name in found.names if table.attributes and name.startswith(ATTRIBUTE_PREFIX))
+    schema = pq.read_schema(path).remove_metadata()
+    attributes = tuple(name for name in schema.names if table.attributes and name.startswith(ATTRIBUTE_PREFIX))
     wanted = arrow_schema(table, attributes)
-    if set(found.names) != set(wanted.names):
-        odd = sorted(set(found.names) ^ set(wanted.names))
+    if set(schema.names) != set(wanted.names):
+        odd = sorted(set(schema.names) ^ set(wanted.names))
         raise InputError(f"{path}: the columns differ from the contract's in {', '.join(odd)}; run the snapshot again")
-    for one in wanted:
-        if found.field(one.name).type != one.type:
+    for field in wanted:
+        if schema.field(field.name).type != field.type:
             raise InputError(
-                f"{path}: column {one.name} is {found.field(one.name).type} and must be {one.type}; "
+                f"{path}: column {field.name} is {schema.field(field.name).type} and must be {field.type}; "
                 "run the snapshot again"
             )
-    return found
+    return schema
 
 
 def _repeats(path: Path, table: Table, columns: list[str]) -> dict[str, Positions]:
@@ -252,14 +251,14 @@ def _repeats(path: Path, table: Table, columns: list[str]) -> dict[str, Position
     whole = ", ".join(f'"{name}"' for name in columns)
     known = " and ".join(f'"{name}" is not null' for name in table.key)
     with duckdb.connect(config={"memory_limit": "2GB"}) as database:
-        found = database.execute(
+        repeated = database.execute(
             f"select row, copy > 1 as copied from (select file_row_number as row, "
             f"row_number() over (partition by {key} order by file_row_number) as nth, "
             f"row_number() over (partition by {whole} order by file_row_number) as copy "
             f"from read_parquet(?, file_row_number = true) where {known}) where nth > 1 order by row",
             [str(path)],
         ).fetchnumpy()
-    rows, copy = np.asarray(found["row"], np.int64), np.asarray(found["copied"], bool)
+    rows, copy = np.asarray(repeated["row"], np.int64), np.asarray(repeated["copied"], bool)
     return {COPY: rows[copy], REPEAT: rows[~copy]}
 
 
@@ -292,12 +291,12 @@ def _sort_out(verdict: Refusals, folder: Path) -> None:
         return
     with contextlib.ExitStack() as stack:
         writers: dict[Path, pq.ParquetWriter] = {}
-        for kept, aside in sort_out(batches(source), verdict):
+        for kept, aside in sort_out(stream_table(source), verdict):
             for path, rows in ((clean, kept), (quarantine, aside)):
                 if rows is None:
                     continue
                 if path not in writers:
-                    writers[path] = stack.enter_context(writer(path, rows.schema))
+                    writers[path] = stack.enter_context(stream_writer(path, rows.schema))
                 writers[path].write_batch(rows)
 
 

@@ -20,7 +20,7 @@ from bench.faults.scenes import _package
 from flows.engine.run import dag, recovery, worktree
 from nightmarket.contracts import InputError
 from nightmarket.encoding import text_hashes
-from tasks.files import manifest, storage, streams
+from tasks.files import manifest, storage
 from tasks.files.checkpoints import Checkpoint
 from tasks.models.vectors import Store
 from tasks.pipeline.inputs import Inputs
@@ -183,7 +183,7 @@ def _pages(folder: Path, draw: random.Random) -> str:
     path = folder / "artifacts/rank/table.parquet"
     good = storage.read_table(path)
     with damaged(path, draw) as said:
-        for read in (storage.read_table, lambda path: pa.Table.from_batches(streams.batches(path))):
+        for read in (storage.read_table, lambda path: pa.Table.from_batches(storage.stream_table(path))):
             try:
                 found = read(path)
             except InputError:

@@ -1,4 +1,4 @@
-"""What is written for a launch: texts about products that nobody has bought."""
+"""The texts of a launch: about products that nobody has bought."""
 
 import logging
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from tasks.pipeline import settings
 log = logging.getLogger("nightmarket")
 
 
-def write(found: Newcomers, rows: pd.DataFrame, currency: str, out: Path) -> dict[str, Any]:
+def write(launched: Newcomers, rows: pd.DataFrame, currency: str, out: Path) -> dict[str, Any]:
     """Write copy.parquet and decisions.parquet for a launch's contacts; returns their summary.
 
     rows  of the launch's plan.parquet
@@ -30,29 +30,29 @@ def write(found: Newcomers, rows: pd.DataFrame, currency: str, out: Path) -> dic
     shop = Shop(manner.shop, currency, manner.locales, manner.channels)
     placed = rows.fillna({"segment": "other"})
     taste.group(placed)
-    lexicon = writing.lexicon(table_of(data.products, buyers(data, 4)), found.names)
-    texts = writing.write(list(wanted(placed, found, shop)), taste, lexicon, manner, writing.writer(manner))
+    lexicon = writing.lexicon(table_of(data.products, buyers(data, 4)), launched.names)
+    texts = writing.write(list(launch_briefs(placed, launched, shop)), taste, lexicon, manner, writing.writer(manner))
     texts.save(out)
     return texts.summary(manner)
 
 
-def wanted(rows: pd.DataFrame, found: Newcomers, shop: Shop) -> Iterator[tuple[Brief, str, str]]:
+def launch_briefs(rows: pd.DataFrame, launched: Newcomers, shop: Shop) -> Iterator[tuple[Brief, str, str]]:
     """(brief, segment, product) for every segment that hears of a new product, and its channels and languages.
 
     There is no offer, no reason by buyers and no praise, for nobody has bought it; that it is new is a fact.
 
-    rows  contacts of the launch, a segment for everybody; `offer` the product's name in `found`
+    rows  contacts of the launch, a segment for everybody; `offer` the product's name in `launched`
     """
-    marked = readers()
-    at = {name: number for number, name in enumerate(found.names)}
+    traits = readers()
+    place = {name: number for number, name in enumerate(launched.names)}
     for (segment, name), group in rows.groupby(["segment", "offer"], sort=True):
-        row = found.data.products.iloc[found.items[at[name]]]
+        row = launched.data.products.iloc[launched.items[place[name]]]
         kind = kind_of(row["type"])
         title = spoken(row["title"], kind)
         if not title:
             continue
-        whose = marked.get(str(segment), Readers())
-        new = Product(title, category=kind, price=float(found.price[at[name]]), is_new=True)
+        whose = traits.get(str(segment), Readers())
+        new = Product(title, category=kind, price=float(launched.price[place[name]]), is_new=True)
         for channel in shop.channels or tuple(sorted(group["channel"].unique())):
             for locale in shop.locales:
                 facts = CopyFacts(

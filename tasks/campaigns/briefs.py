@@ -1,4 +1,4 @@
-"""What is to be written: a brief per group of customers, offer, channel and language, from plan and catalogue."""
+"""Briefs: what is to be written, per group of customers, offer, channel and language, from plan and catalogue."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -109,19 +109,19 @@ def facts_of(
     planned: Planned, offer: dict[str, Any], product: pd.Series, shop: Shop, locale: Locale, segment: str = ""
 ) -> CopyFacts:
     """What a text about an offer may say, with one of its products in the foreground; segment: "" for one customer."""
-    told, start = offer["told"], date.fromisoformat(planned.summary["campaign"]["start"])
+    customer_terms, start = offer["customer_terms"], date.fromisoformat(planned.summary["campaign"]["start"])
     kind: Kind = offer["kind"]
     name = str(product["name"])
     terms = CopyOffer(
         kind,
-        kind_of(told["scope"]) if "scope" in told else name,
+        kind_of(customer_terms["scope"]) if "scope" in customer_terms else name,
         start,
         start + timedelta(planned.summary["campaign"]["days"] - 1),
-        percent=told.get("percent"),
-        amount=told.get("amount"),
-        threshold=told.get("threshold"),
-        gift=told.get("gift"),
-        code=told.get("code"),
+        percent=customer_terms.get("percent"),
+        amount=customer_terms.get("amount"),
+        threshold=customer_terms.get("threshold"),
+        gift=customer_terms.get("gift"),
+        code=customer_terms.get("code"),
     )
     num, whose = int(product["num_buyers"]), planned.readers.get(segment, Readers())
     return CopyFacts(
@@ -149,9 +149,9 @@ def praise() -> dict[tuple[str, str], tuple[str, ...]]:
     }
 
 
-def tellable(offer: dict[str, Any]) -> str | None:
-    """Why nothing can be written about an offer; None where something can."""
-    if offer["kind"] == "gift" and "gift" not in offer["told"]:
+def unwritable(offer: dict[str, Any]) -> str | None:
+    """Why no text can be written about an offer; None where one can."""
+    if offer["kind"] == "gift" and "gift" not in offer["customer_terms"]:
         return f"offer '{offer['name']}': its gift has no name; give one in params.yaml: plan.offers: gift"
     return None
 
@@ -170,7 +170,7 @@ def readers() -> dict[str, Readers]:
     """What marks each segment, and the angle that follows from its strongest trait that has one."""
     if not SEGMENTS.exists():
         return {}
-    found = {}
+    readers_of = {}
     for segment in catalogue.SEGMENT_PORTRAITS.read()["segments"]:
         traits = segment.get("traits", [])
         angles = [_TRAITS.get((trait["feature"], trait["difference"] > 0)) for trait in traits]
@@ -178,5 +178,5 @@ def readers() -> dict[str, Readers]:
             locale: tuple(trait[locale] for trait in traits[:3] if not any(c.isdigit() for c in trait[locale]))
             for locale in ("en", "zh")
         }
-        found[str(segment["segment"])] = Readers(next((one for one in angles if one), "plain"), marks)
-    return found
+        readers_of[str(segment["segment"])] = Readers(next((angle for angle in angles if angle), "plain"), marks)
+    return readers_of

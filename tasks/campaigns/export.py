@@ -31,7 +31,7 @@ FILES = (PLAN, ELIGIBLE, SUMMARY)
 TEXTS = "copy.parquet"
 SEND, HOLDOUT = "send", "holdout"
 NAME = r"^[0-9A-Za-z一-鿿][0-9A-Za-z一-鿿_-]{0,59}$"
-"""Letters, digits, Chinese characters, - and _; the first one is no sign. Nothing that a path could be made of."""
+"""Letters, digits, Chinese characters, - and _; the first one is a letter or digit. No path can be made of it."""
 
 FIRST = ("customer_id", "channel", "day", "slot", "offer", "offer_kind", "segment")
 """What a mail tool asks for comes first in a file."""
@@ -50,7 +50,7 @@ def check_name(name: str) -> None:
 
 
 def folder(home: Path, name: str) -> Path:
-    """Where a name is exported to; InputError for a name that is no plain name, or that was exported before."""
+    """Where a name is exported to; InputError for a name that could be a path, or that was exported before."""
     check_name(name)
     target = home / "exports" / name
     if target.exists():
@@ -60,13 +60,13 @@ def folder(home: Path, name: str) -> Path:
 
 def digest(planned: Path) -> str:
     """SHA-256 over the plan's files and its texts: what was approved is what is exported."""
-    found = hashlib.sha256()
+    whole = hashlib.sha256()
     for name in (*FILES, *([TEXTS] if (planned / TEXTS).exists() else [])):
         try:
-            found.update(hashlib.sha256((planned / name).read_bytes()).digest())
+            whole.update(hashlib.sha256((planned / name).read_bytes()).digest())
         except FileNotFoundError:
             raise InputError(f"{planned / name} is missing; plan again") from None
-    return found.hexdigest()
+    return whole.hexdigest()
 
 
 def read(planned: Path) -> pa.Table:

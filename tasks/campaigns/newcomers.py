@@ -1,4 +1,4 @@
-"""Products without sales: named by id, or told of in a row that joins the catalogue for this run only."""
+"""Products without sales: named by id, or described in a row that joins the catalogue for this run only."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -78,19 +78,19 @@ def listed(data: recommender.Prepared, wanted: tuple[NewProduct, ...]) -> Newcom
     known = {str(name): item for item, name in enumerate(data.products["product_id"])}
     sold = np.zeros(len(data.products), bool)
     sold[data.histories.item] = True
-    rows = [one for one in wanted if not one.product_id]
+    rows = [product for product in wanted if not product.product_id]
     wider = _with_rows(data, rows) if rows else data
     items, names, prices, new = [], [], [], len(data.products)
-    for at, one in enumerate(wanted):
-        key = f"launch.products.{at}"
-        if not one.product_id:
+    for place, product in enumerate(wanted):
+        key = f"launch.products.{place}"
+        if not product.product_id:
             item, new = new, new + 1
         else:
-            item = _unsold(one.product_id, known, sold, data.products, key)
+            item = _unsold(product.product_id, known, sold, data.products, key)
         row = wider.products.iloc[item]
-        price = one.price or float(row["price"])
+        price = product.price or float(row["price"])
         if not price > 0:
-            raise InputError(f"{key}.price: the catalogue has none for product '{one.product_id}'; give one")
+            raise InputError(f"{key}.price: the catalogue has none for product '{product.product_id}'; give one")
         name = f"{row['title']}" if isinstance(row["title"], str) and row["title"].strip() else str(row["product_id"])
         if item in items or name in names:
             raise InputError(f"{key}: '{name}' is named twice; every new product needs a name of its own")

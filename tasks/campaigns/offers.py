@@ -62,15 +62,15 @@ class OfferSettings(BaseModel):
 def named(offers: tuple[OfferSettings, ...], products: pd.DataFrame) -> list[OfferTerms]:
     """The offers of params.yaml with their items; InputError, naming the key, for a name given twice, and for an
     unknown category or product."""
-    found: list[OfferTerms] = []
+    terms: list[OfferTerms] = []
     for at, offer in enumerate(offers):
         key = f"params.yaml: plan.offers.{at}"
-        if offer.name in {other.name for other in found}:
+        if offer.name in {other.name for other in terms}:
             raise InputError(f"{key}.name: '{offer.name}' is given twice; every offer needs a name of its own")
         items = _of_products(offer.products, products, key) if offer.products else _under(offer.category, products, key)
         cost = offer.gift_cost or offer.fixed
-        found.append(OfferTerms(offer.name, offer.kind, items, None if cost else offer.discount, offer.threshold, cost))
-    return found
+        terms.append(OfferTerms(offer.name, offer.kind, items, None if cost else offer.discount, offer.threshold, cost))
+    return terms
 
 
 def _of_products(names: tuple[str, ...], products: pd.DataFrame, key: str) -> NDArray[np.int32]:
@@ -104,14 +104,14 @@ def past(market: Market, kind: str, most: int, discount: float) -> list[OfferTer
     the kind. An offer without a cost on file waives `discount`."""
     taken: Counter[str] = Counter()
     items: dict[str, NDArray[np.int32]] = {}
-    for campaign, place in zip(market.answers.campaign.tolist(), market.answers.offer.tolist(), strict=True):
+    for at, place in zip(market.answers.campaign.tolist(), market.answers.offer.tolist(), strict=True):
         if place >= 0:
-            taken[market.campaigns[campaign].offers[place].offer_id] += 1
-    for campaign_ in market.campaigns:
-        items |= {offer.offer_id: offer.items for offer in campaign_.offers if offer.items.size}
+            taken[market.campaigns[at].offers[place].offer_id] += 1
+    for campaign in market.campaigns:
+        items |= {offer.offer_id: offer.items for offer in campaign.offers if offer.items.size}
     names = [name for name, _ in sorted(taken.items(), key=lambda pair: (-pair[1], pair[0])) if name in items]
     if not names:
-        last = next((one for one in reversed(market.campaigns) if one.kind == kind and one.offers), None)
+        last = next((past for past in reversed(market.campaigns) if past.kind == kind and past.offers), None)
         names = [offer.offer_id for offer in last.offers if offer.items.size] if last else []
     costs = _costs(names[:most])
     return [
@@ -130,8 +130,8 @@ def _costs(names: list[str]) -> dict[str, float]:
 
 
 def described(terms: OfferTerms, products: pd.DataFrame, named: OfferSettings | None = None) -> dict[str, Any]:
-    """An offer for the summary; `mostly` is the type that most of its products have, `told` what a customer may be
-    told of it. Terms that are assumed, those of past offers without any on file, are not told."""
+    """An offer for the summary; `mostly` is the type that most of its products have, `customer_terms` what a text may
+    say of it. Assumed terms, those of past offers without any on file, are not among them."""
     usual = Counter(products["type"].to_numpy()[terms.items].tolist()).most_common(1)
     return {
         "name": terms.name,
@@ -141,11 +141,11 @@ def described(terms: OfferTerms, products: pd.DataFrame, named: OfferSettings | 
         "cost": terms.cost,
         "num_products": int(terms.items.size),
         "mostly": usual[0][0] if usual else None,
-        "told": _told(named),
+        "customer_terms": _customer_terms(named),
     }
 
 
-def _told(offer: OfferSettings | None) -> dict[str, Any]:
+def _customer_terms(offer: OfferSettings | None) -> dict[str, Any]:
     if offer is None:
         return {}
     terms = {

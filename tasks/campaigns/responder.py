@@ -1,7 +1,6 @@
-"""Campaigns, exposures and responses as arrays, and a respond folder brought to life.
+"""Read campaigns, exposures and responses as arrays, and load a fitted response model.
 
-The stages `respond` and `plan` and the flows look at campaigns through here, so that what trains and what delivers
-know the same.
+The stages `respond` and `plan` and the flows read campaigns here, so that what trains and what delivers know the same.
 """
 
 import logging
@@ -29,28 +28,28 @@ def record(data: recommender.Prepared, vectors: NDArray[np.float32] | None = Non
 
     vectors  (I, D)  text vector of each item, for features of text
     """
-    found = campaigns(data)
-    code = {campaign.campaign_id: k for k, campaign in enumerate(found)}
+    past = campaigns(data)
+    code = {campaign.campaign_id: k for k, campaign in enumerate(past)}
     customers = storage.read_table(recommender.PREPARED / "customers.parquet").to_pandas().sort_values("customer")
     customer = dict(zip(customers["customer_id"], customers["customer"], strict=True))
     attributes = customers.filter(like="attr_")
     known = attributes.notna().mean(axis=1) if attributes.shape[1] else np.zeros(len(customers))
-    shown, said = (_table(name, code, customer, data) for name in ("exposures", "responses"))
-    begin = np.array([campaign.start_day for campaign in found], np.int32)
+    shown, answered = (_table(name, code, customer, data) for name in ("exposures", "responses"))
+    begin = np.array([campaign.start_day for campaign in past], np.int32)
     day = shown["day"].fillna(pd.Series(begin[shown["campaign"]], shown.index)).astype(np.int32)
     shown = shown.assign(day=day).sort_values("day", kind="stable").drop_duplicates(["customer", "campaign"])
-    place = {(k, offer.offer_id): at for k, campaign in enumerate(found) for at, offer in enumerate(campaign.offers)}
-    offer = [place.get(pair, -1) for pair in zip(said["campaign"], said["offer_id"], strict=True)]
+    place = {(k, offer.offer_id): at for k, campaign in enumerate(past) for at, offer in enumerate(campaign.offers)}
+    offer = [place.get(pair, -1) for pair in zip(answered["campaign"], answered["offer_id"], strict=True)]
     return Records(
         data.histories,
         data.catalogue,
-        tuple(found),
+        tuple(past),
         Contacts(*(shown[name].to_numpy(np.int32) for name in ("customer", "campaign", "day"))),
         Answers(
-            said["customer"].to_numpy(np.int32),
-            said["campaign"].to_numpy(np.int32),
+            answered["customer"].to_numpy(np.int32),
+            answered["campaign"].to_numpy(np.int32),
             np.array(offer, np.int32),
-            said["day"].to_numpy(np.int32),
+            answered["day"].to_numpy(np.int32),
         ),
         _coupons(customer, data.windows["time_zone"]),
         np.asarray(known, np.float32),
@@ -92,10 +91,10 @@ def _offers(data: recommender.Prepared) -> dict[str, tuple[Offer, ...]]:
     products = data.products
     item = products.loc[products["recommendable"]].set_index("product_id")["item"]
     table["item"] = table["product_id"].map(item)
-    found: dict[str, list[Offer]] = {}
+    offers_of: dict[str, list[Offer]] = {}
     for (campaign, offer), items in table.groupby(["campaign_id", "offer_id"], sort=True)["item"]:
-        found.setdefault(campaign, []).append(Offer(offer, np.unique(items.dropna().to_numpy(np.int32))))
-    return {campaign: tuple(offers) for campaign, offers in found.items()}
+        offers_of.setdefault(campaign, []).append(Offer(offer, np.unique(items.dropna().to_numpy(np.int32))))
+    return {campaign: tuple(offers) for campaign, offers in offers_of.items()}
 
 
 def _coupons(customer: dict[str, int], zone: str) -> CouponLines:

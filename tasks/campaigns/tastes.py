@@ -1,4 +1,4 @@
-"""What groups of customers, and single ones, bought of late."""
+"""What segments, and single customers, bought recently."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from tasks.files import catalogue, storage
 from tasks.models import recommender
 
 RECENT = 26
-"""Weeks of purchases that say what somebody likes."""
+"""Weeks of purchases that count."""
 
 
 class Taste:
@@ -32,8 +32,8 @@ class Taste:
             self.segment[str(segment)] = np.array(members, dtype=np.int64)
 
     def favourites(self, planned: briefs.Planned) -> dict[tuple[str, str], str]:
-        """(segment, offer) → product of the offer that most of the group's customers bought of late."""
-        found = {}
+        """(segment, offer) → product of the offer that most of the group's customers bought recently."""
+        favourites_of = {}
         overall = planned.products["num_buyers"].to_numpy()
         self.group(planned.rows)
         for segment, group in planned.rows.groupby("segment", sort=True):
@@ -43,8 +43,8 @@ class Taste:
                 items = self.items(planned, str(offer))
                 if items.size:
                     best = items[np.lexsort((items, -overall[items], -bought[items]))[0]]
-                    found[str(segment), str(offer)] = self.data.products["product_id"].iloc[best]
-        return found
+                    favourites_of[str(segment), str(offer)] = self.data.products["product_id"].iloc[best]
+        return favourites_of
 
     def items(self, planned: briefs.Planned, offer: str) -> NDArray[np.int64]:
         """Products of an offer as numbers."""
@@ -52,16 +52,16 @@ class Taste:
         return np.array([self.item[product_id] for product_id in ids], dtype=np.int64)
 
     def vectors(self) -> dict[str, NDArray[np.float32]]:
-        """segment → mean text vector of what it bought of late, unit norm."""
+        """segment → mean text vector of what it bought recently, unit norm."""
         texts = recommender.text_vectors(catalogue.CHAMPION_FINETUNE.path, self.data)
         text_id = self.data.products["text_id"].to_numpy()
-        found = {}
+        means = {}
         for segment, members in self.segment.items():
             lines = self.recent.where(np.isin(self.recent.customer, members))
             share = np.bincount(text_id[lines.item], minlength=len(texts)).astype(np.float32)
             mean = share @ texts.astype(np.float32)
-            found[segment] = mean / max(float(np.linalg.norm(mean)), 1e-9)
-        return found
+            means[segment] = mean / max(float(np.linalg.norm(mean)), 1e-9)
+        return means
 
 
 def buyers(data: recommender.Prepared, weeks: int) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""How often each customer is there in each hour of the local day, and what that says of a contact's slot."""
+"""How often each customer visits in each hour of the local day, and what that says of a contact's slot."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -38,15 +38,15 @@ def visits(customers: pd.DataFrame, time_zone: str, until: date, since: date | N
             "select min(timestamp), max(timestamp) from read_parquet(?)", [str(EVENTS)]
         ).fetchall()[0]
         begin = midnight(since, time_zone) if since else first
-        found = database.execute(
+        rows = database.execute(
             _SQL.format(shift=_shift(time_zone, first, last)), [str(EVENTS), begin, midnight(until, time_zone)]
         ).df()
-    if not len(found) or found["at_midnight"].sum() > 0.5 * found["events"].sum():
+    if not len(rows) or rows["at_midnight"].sum() > 0.5 * rows["events"].sum():
         return None
-    code = found["customer_id"].map(customers.set_index("customer_id")["customer"])
+    code = rows["customer_id"].map(customers.set_index("customer_id")["customer"])
     known = code.notna()
     out = np.zeros((len(customers), HOURS), np.int32)
-    np.add.at(out, (code[known].astype(int), found.loc[known, "hour"].astype(int)), found.loc[known, "num"].astype(int))
+    np.add.at(out, (code[known].astype(int), rows.loc[known, "hour"].astype(int)), rows.loc[known, "num"].astype(int))
     return out
 
 
@@ -67,7 +67,7 @@ def slot_factors(
     customers: pd.DataFrame, time_zone: str, until: date, slots: Sequence[Slot], effect: float
 ) -> tuple[NDArray[np.float32], list[str]]:
     """(C, S) factor on the chance of a response in each slot, by the customer's own hours shrunk to everybody's; and
-    what there is to say of it.
+    a note where there are no hours.
 
     effect  share of responses lost at a time never visited
     """

@@ -84,12 +84,12 @@ class Texts:
 
     def summary(self, manner: Manner, notes: Iterable[str] = ()) -> dict[str, Any]:
         """Counts, variety, the facts of each brief, and what could not be written."""
-        fates = Counter((one.writer, one.fate) for one in self.record)
-        rules = Counter(rule for one in self.record for rule in {violation.rule for _, violation in one.rules})
-        silent = [one.brief.key for one in self.composed if not one.messages]
-        told = list(notes)
+        fates = Counter((decision.writer, decision.fate) for decision in self.record)
+        rules = Counter(rule for row in self.record for rule in {violation.rule for _, violation in row.rules})
+        silent = [written.brief.key for written in self.composed if not written.messages]
+        all_notes = list(notes)
         if silent:
-            told.append(f"for {len(silent)} briefs nothing fits the channel's length, first {silent[0]}")
+            all_notes.append(f"for {len(silent)} briefs nothing fits the channel's length, first {silent[0]}")
         texts = [row["text"] for row in self.rows]
         num = len(self.composed)
         return {
@@ -97,13 +97,13 @@ class Texts:
             "shop": manner.shop,
             "num_briefs": num,
             "num_without_text": len(silent),
-            "num_by_template_instead": sum(one.writer != manner.writer and bool(one.messages) for one in self.composed),
+            "num_by_template_instead": sum(bool(w.messages) and w.writer != manner.writer for w in self.composed),
             "num_texts": len(texts),
             "fates": [{"writer": name, "fate": fate, "num": count} for (name, fate), count in sorted(fates.items())],
             "rules": dict(sorted(rules.items())),
             "variety": {"distinct_2": distinct(texts, 2), "self_bleu": self_bleu(texts[:500])},
             "facts": {brief.key: as_data(brief.facts) for brief, _, _ in self.wanted},
-            "notes": told,
+            "notes": all_notes,
             "words": f"{len(texts)} texts for {num - len(silent)} of {num} briefs",
         }
 
@@ -144,22 +144,22 @@ def _ordered(wanted: Sequence[Wanted], composed: list[Composed], taste: Taste, n
     """Rows of copy.parquet: the best distinct messages of each brief, nearest to what the group buys first."""
     from nightmarket.encoding import load_encoder
 
-    if not any(one.messages for one in composed):
+    if not any(written.messages for written in composed):
         return []
-    texts = list(dict.fromkeys(whole(message) for one in composed for message in one.messages))
+    texts = list(dict.fromkeys(whole(message) for written in composed for message in written.messages))
     encoder = load_encoder(str(catalogue.CHAMPION_ENCODER.path), "auto")
     vector = dict(zip(texts, encoder.encode(texts), strict=True))
     tastes = taste.vectors()
     rows = []
-    for (brief, segment, offer), one in zip(wanted, composed, strict=True):
-        near = np.array([vector[whole(message)] @ tastes[segment] for message in one.messages], dtype=np.float32)
-        head = {"brief": brief.key, "segment": segment, "offer": offer, "channel": brief.channel}
-        for place, at in enumerate(best_distinct(one.messages, near, num), 1):
+    for (brief, segment, offer), written in zip(wanted, composed, strict=True):
+        near = np.array([vector[whole(message)] @ tastes[segment] for message in written.messages], dtype=np.float32)
+        brief_columns = {"brief": brief.key, "segment": segment, "offer": offer, "channel": brief.channel}
+        for place, at in enumerate(best_distinct(written.messages, near, num), 1):
             rows += [
-                head
+                brief_columns
                 | {"locale": brief.facts.locale, "place": place, "form": form, "text": text}
-                | {"writer": one.writer, "nearness": float(near[at])}
-                for form, text in one.messages[at].items()
+                | {"writer": written.writer, "nearness": float(near[at])}
+                for form, text in written.messages[at].items()
             ]
     return rows
 
@@ -167,10 +167,10 @@ def _ordered(wanted: Sequence[Wanted], composed: list[Composed], taste: Taste, n
 def _recorded(record: list[GuardDecision]) -> list[dict[str, Any]]:
     """Rows of decisions.parquet; a message that passed as it was has one row without a rule."""
     rows = []
-    for one in record:
-        head = {"brief": one.brief, "writer": one.writer, "number": one.number, "fate": one.fate}
-        found: list[tuple[Any, Any, Any]] = [(form, violation.rule, violation.what) for form, violation in one.rules]
+    for row in record:
+        shared = {"brief": row.brief, "writer": row.writer, "number": row.number, "fate": row.fate}
+        broken: list[tuple[Any, Any, Any]] = [(form, violation.rule, violation.what) for form, violation in row.rules]
         rows += [
-            head | {"form": form, "rule": rule, "what": what} for form, rule, what in found or [(None, None, None)]
+            shared | {"form": form, "rule": rule, "what": what} for form, rule, what in broken or [(None, None, None)]
         ]
     return rows

@@ -1,4 +1,4 @@
-"""The newest checkpoint of a run that may be killed: one file, replaced as a whole, gone when the run has ended."""
+"""The newest checkpoint of a training run: one file, replaced as a whole, deleted when the run has ended."""
 
 import hashlib
 import json

@@ -1,6 +1,6 @@
 """A folder's manifest: the SHA-256 of every file, checked before anything in the folder is loaded.
 
-A flipped bit in safetensors or in a model's text loads without a word; here it stops with the file's name.
+A flipped bit in safetensors or in a model's text loads without an error; here it stops with the file's name.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from tasks.files import storage
 
 NAME = "manifest.json"
 OUTSIDE = (NAME, "decision.json")
-"""Files that the manifest does not list: itself, and the gate's latest word, which changes while the model stays."""
+"""Files that the manifest does not list: itself, and the gate's latest decision: it changes, the model does not."""
 
 
 def digest(path: Path) -> str:

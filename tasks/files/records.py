@@ -1,7 +1,7 @@
-"""Records that only grow: files with a line of JSON for each thing that happened, on disk before anything goes on.
+"""Append-only records: one line of JSON per thing that happened, on disk before anything else goes on.
 
-Who changed the champion, approved a plan or turned a key stands here, so half a line that a kill or a power cut left
-neither stops the next reader nor swallows the next line.
+Who changed the champion, approved a plan or rotated a key stands here, so half a line that a kill or a power cut left
+neither stops the next reader nor spoils the next line.
 """
 
 import fcntl
@@ -18,7 +18,7 @@ def append(path: Path, row: Mapping[str, Any]) -> None:
     line = json.dumps(row, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)  # let go of with the descriptor
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # released with the descriptor
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b"\n":
             line = b"\n" + line
@@ -29,7 +29,7 @@ def append(path: Path, row: Mapping[str, Any]) -> None:
 
 
 def append_once(path: Path, row: Mapping[str, Any]) -> None:
-    """Append one line unless it is there already: what goes on after a kill says it a second time."""
+    """Append one line unless it is there already: a run that resumes after a kill writes it again."""
     if row not in rows(path):
         append(path, row)
 
@@ -40,12 +40,12 @@ def rows(path: Path) -> list[dict[str, Any]]:
         lines = path.read_text(encoding="utf-8", errors="replace").split("\n")  # a note may hold other line ends
     except FileNotFoundError:
         return []
-    found = []
+    records = []
     for line in lines:
         try:
             row = json.loads(line)
         except ValueError:
             continue
         if isinstance(row, dict):
-            found.append(row)
-    return found
+            records.append(row)
+    return records

@@ -25,6 +25,8 @@ RAW = Path("data/raw")
 CHAMPION = Path("data/champion")
 ARTIFACTS = Path("artifacts")
 PARQUET: dict[str, Any] = {"compression": "zstd", "compression_level": 1, "write_page_checksum": True}
+CHUNK = 1 << 20
+"""Rows that are held at a time of a table that is read as a stream."""
 
 FAULT = "NIGHTMARKET_FAULT"
 """NAME:N:KIND, for bench.reliability alone: what happens at the N-th passing of the hook NAME. Unset: nothing."""
@@ -32,7 +34,7 @@ _passed: Counter[str] = Counter()
 
 
 def hook(name: str, path: Path | None = None) -> None:
-    """A named moment; nothing happens here unless NIGHTMARKET_FAULT names it.
+    """A named moment for fault injection; nothing happens here unless NIGHTMARKET_FAULT names it.
 
     Kinds: kill (SIGKILL to this process), half (cut the file at `path` to half its length, then kill), full (the disk
     is full).
@@ -72,12 +74,12 @@ def is_full(error: BaseException) -> bool:
     """Whether an error says that the disk, or our share of it, is full; libraries say so in words of their own."""
     words = ("No space left on device", "File too large", "database or disk is full")
     known = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    return getattr(error, "errno", None) in known or any(one in str(error) for one in words)
+    return getattr(error, "errno", None) in known or any(text in str(error) for text in words)
 
 
 def no_room(path: Path, needed: int) -> NoRoomError:
-    """What to say of a full disk: the file, the bytes that it needs (0: nobody knows), the bytes that are free."""
-    place = next(one for one in (path, *path.absolute().parents) if one.exists())
+    """The error for a full disk: the file, the bytes that it needs (0: unknown), the bytes that are free."""
+    place = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
     free = shutil.disk_usage(place).free
     wanted = f"{needed:,}" if needed > free else f"more than {max(needed, free):,}"
     return NoRoomError(
@@ -167,7 +169,7 @@ def ended(pid: int) -> bool:
 
 
 def swap(fresh: Path, target: Path) -> None:
-    """Put a folder in another's place in one step, so that a reader finds the one or the other, and remove the old.
+    """Put a folder in another's place in one step, so that a reader finds either of them, and remove the old.
 
     The fresh folder is on disk before it moves. Where the system cannot exchange two names, the old one stands aside
     as `.NAME.PID.old` for a moment; `unswap` brings it back after a kill.
@@ -202,13 +204,13 @@ def unswap(target: Path) -> None:
             left.unlink()
 
 
-def _exchange(one: Path, other: Path) -> bool:
+def _exchange(first: Path, second: Path) -> bool:
     """Exchange two names in one step (Linux: renameat2); False where the system or its file system cannot."""
     import ctypes
 
     here, both = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
     rename = getattr(ctypes.CDLL(None), "renameat2", None)
-    return rename is not None and rename(here, os.fsencode(one), here, os.fsencode(other), both) == 0
+    return rename is not None and rename(here, os.fsencode(first), here, os.fsencode(second), both) == 0
 
 
 def flush_all(folder: Path) -> None:
@@ -226,7 +228,7 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_table(table: pa.Table, path: Path, *, row_group_size: int = 1 << 20) -> None:
+def write_table(table: pa.Table, path: Path, *, row_group_size: int = CHUNK) -> None:
     """Write a table as parquet with page checksums."""
     with replacing(path, table.nbytes) as temporary:
         pq.write_table(table, temporary, row_group_size=row_group_size, **PARQUET)
@@ -245,6 +247,26 @@ def table_writer(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table],
             hook("table.part", temporary)
 
         yield write
+
+
+def stream_table(path: Path) -> Iterator[pa.RecordBatch]:
+    """A parquet file of any length in pieces, checksums verified; text comes dictionary-encoded.
+
+    Raises InputError for a file that is missing or damaged.
+    """
+    try:
+        texts = [field.name for field in pq.read_schema(path) if pa.types.is_string(field.type)]
+        with pq.ParquetFile(path, read_dictionary=texts, page_checksum_verification=True) as file:
+            yield from file.iter_batches(CHUNK)
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing; run the snapshot again, or `dvc checkout`") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path} cannot be read ({str(error).splitlines()[0][:80]}); run the snapshot again") from None
+
+
+def stream_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """Parquet with page checksums; dictionary arrays are stored as plain columns of their values."""
+    return pq.ParquetWriter(path, schema, store_schema=False, **PARQUET)
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:

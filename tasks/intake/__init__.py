@@ -1,4 +1,4 @@
-"""Where the tables come from. A source streams each table in contract columns; `snapshot` writes what it streams."""
+"""Intake: a source streams each table in contract columns; `snapshot` writes what it streams."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

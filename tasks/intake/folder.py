@@ -12,15 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nightmarket.contracts import ATTRIBUTE_PREFIX, BY_NAME, TABLES, Column, InputError, Table, arrow_schema
+from nightmarket.contracts.values import EXPECTED, BadValues, WrongType, convert
 from tasks.files import manifest
 from tasks.intake import BATCH_ROWS, Feed
 from tasks.intake.text_files import TextFile, looks_like_a_value
-from tasks.intake.values import EXPECTED, BadValues, WrongType, convert
 
 MAX_ATTRIBUTES = 20
 MIN_LEVELS, MAX_LEVELS = 50, 10_000
 """A column of the customers with more than MIN_LEVELS values, most of them different, or more than MAX_LEVELS, says
-who somebody is rather than what they are like."""
+who a customer is rather than what they are like."""
 
 DEFAULTS = {("events", "kind"): pa.scalar("purchase"), ("events", "quantity"): pa.scalar(1.0)}
 """What an optional column holds when the source lacks it; others hold nulls."""
@@ -52,7 +52,7 @@ class ParquetFile:
         """Raises InputError for a file that is damaged or cut off."""
         self.path = path
         try:
-            self._types = {one.name: one.type for one in pq.read_schema(path)}
+            self._types = {field.name: field.type for field in pq.read_schema(path)}
         except (pa.ArrowException, OSError):
             raise self._damaged() from None
 
@@ -138,14 +138,14 @@ class Folder:
         return {}
 
     def _find(self, table: Table) -> Path | None:
-        found = [path for end in (".csv", ".parquet") if (path := self.folder / f"{table.name}{end}").exists()]
-        if len(found) > 1:
-            raise InputError(f"{self.folder} has both {found[0].name} and {found[1].name}; keep one of them")
-        if found and not found[0].resolve().is_relative_to(self.folder.resolve()):
-            raise InputError(f"{found[0]} is a link that leaves the folder; put the file itself there")
-        if found and not found[0].is_file():
-            raise InputError(f"{found[0]} is no file; put the table itself there, or take it away")
-        return found[0] if found else None
+        paths = [path for end in (".csv", ".parquet") if (path := self.folder / f"{table.name}{end}").exists()]
+        if len(paths) > 1:
+            raise InputError(f"{self.folder} has both {paths[0].name} and {paths[1].name}; keep one of them")
+        if paths and not paths[0].resolve().is_relative_to(self.folder.resolve()):
+            raise InputError(f"{paths[0]} is a link that leaves the folder; put the file itself there")
+        if paths and not paths[0].is_file():
+            raise InputError(f"{paths[0]} is no file; put the table itself there, or take it away")
+        return paths[0] if paths else None
 
 
 def _check_mapping(mapping: Mapping, section: str) -> None:
@@ -249,22 +249,22 @@ class Plan:
         where = f"line {line}" if line else f"row {first + 1}"
         return InputError(
             f"{self.file.path.name}: column '{theirs}' ({self.table.name}.{column.name}) holds {count:,} values that "
-            f"are not {EXPECTED[column.kind]}, first in {where}; mend them, or leave them empty"
+            f"are not {EXPECTED[column.kind]}, first in {where}; fix them, or leave them empty"
         )
 
     def _attributes(self) -> dict[str, str]:
-        """attr_* names for the first columns beyond the contract that do not tell one customer from another."""
+        """attr_* names for the first columns beyond the contract that identify no customer."""
         names: dict[str, str] = {}
-        telling = self._telling(self.extra[:MAX_ATTRIBUTES])
+        identifying = self._identifying(self.extra[:MAX_ATTRIBUTES])
         for theirs in self.extra[:MAX_ATTRIBUTES]:
-            if theirs in telling:
+            if theirs in identifying:
                 continue
             name = self.named.get(theirs) or ATTRIBUTE_PREFIX + re.sub(r"\W+", "_", theirs.strip().lower())
             names[name if name not in names else f"{name}_{len(names)}"] = theirs
         return names
 
-    def _telling(self, names: list[str]) -> set[str]:
-        """Columns whose values are mostly different, like an address or a telephone number: they stay outside."""
+    def _identifying(self, names: list[str]) -> set[str]:
+        """Columns whose values are mostly different, like an address or a telephone number: they are left out."""
         seen: dict[str, set[Any]] = {name: set() for name in names}
         rows = dict.fromkeys(names, 0)
         for batch in self.file.batches(names) if names else ():

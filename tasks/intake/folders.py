@@ -178,15 +178,15 @@ class Folders:
             schema = arrow_schema(part.table, attributes)
             batches = [batch.cast(schema) for batch in part.batches(attributes)]
             tables.append(pa.Table.from_batches(batches, schema).combine_chunks())
-        found = fuse(tables, SHARED[table.name])
-        self.conflicts[table.name] = {"rows": found.differing, "columns": found.conflicts}
-        if found.differing:
-            what = ", ".join(f"{name} {count:,}" for name, count in found.conflicts.items())
+        fused = fuse(tables, SHARED[table.name])
+        self.conflicts[table.name] = {"rows": fused.differing, "columns": fused.conflicts}
+        if fused.differing:
+            what = ", ".join(f"{name} {count:,}" for name, count in fused.conflicts.items())
             LOG.info("snapshot: %s: %s rows differ between shops (%s); the first one's stay", table.name,
-                     f"{found.differing:,}", what)  # fmt: skip
+                     f"{fused.differing:,}", what)  # fmt: skip
         feeds, start = {}, 0
-        for part, brought, merged in zip(parts, tables, found.merged, strict=True):
-            rows = found.rows.slice(start, brought.num_rows - merged)
+        for part, brought, merged in zip(parts, tables, fused.merged, strict=True):
+            rows = fused.rows.slice(start, brought.num_rows - merged)
             start += rows.num_rows
             place = rows.schema.get_field_index(SOURCE)
             rows = rows.set_column(place, SOURCE, _constant(part.shop.name, rows.num_rows))
@@ -257,7 +257,7 @@ def _constant(text: str, num_rows: int) -> pa.DictionaryArray:
 
 @contextmanager
 def _named(name: str) -> Iterator[None]:
-    """Put the shop's name before what is said of its files."""
+    """Put the shop's name before errors about its files."""
     try:
         yield
     except InputError as error:

@@ -44,8 +44,8 @@ def encoding(path: Path) -> str:
             first_other = first_other or number
             if not _decodes(line, "gb18030"):
                 raise InputError(_advice(path, f"line {number} is neither UTF-8 nor GB18030"))
-            found = re.findall(rb"[\x81-\xfe][\x40-\xfe]", line)
-            pairs, far = pairs + len(found), far + sum(pair[1] > 160 for pair in found)
+            two_bytes = re.findall(rb"[\x81-\xfe][\x40-\xfe]", line)
+            pairs, far = pairs + len(two_bytes), far + sum(pair[1] > 160 for pair in two_bytes)
     if not first_other:
         return "utf-8-sig"
     if first_utf8:

@@ -32,14 +32,14 @@ def identify(home: Path, name: str, ids: Path, column: str, excel: bool = False,
     known = _ids(ids, column)
     hashed, prefix = Pseudonyms(customer_keys()), f"{shop}:" if shop else ""
     own = {name: customer for customer in known.to_pylist() for name in hashed.under_each_key(customer, prefix)}
-    found = [own.get(customer) for customer in sent["customer_id"].to_pylist()]
-    missing = len({customer for customer, name in zip(sent["customer_id"].to_pylist(), found, strict=True) if not name})
-    if sent.num_rows and not any(found):
+    names = [own.get(customer) for customer in sent["customer_id"].to_pylist()]
+    missing = len({customer for customer, name in zip(sent["customer_id"].to_pylist(), names, strict=True) if not name})
+    if sent.num_rows and not any(names):
         raise InputError(
             f"{ids}: none of the {len(known):,} ids in column '{column}' is in the export; is it the column that the "
             "snapshot took as customer_id, and was the snapshot taken with this installation's key?"
         )
-    table = sent.set_column(0, "customer_id", pa.array(found, pa.string()))
+    table = sent.set_column(0, "customer_id", pa.array(names, pa.string()))
     target = home / "exports" / name / (f"send.identified.{shop}.csv" if shop else "send.identified.csv")
     with storage.replacing(target) as temporary:
         export.write_csv(table.filter(pc.is_valid(table["customer_id"])), temporary, excel)
@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("name", help="of the campaign, as below exports/")
     parser.add_argument("ids", type=Path, help="CSV with the shop's own customer ids")
     parser.add_argument("--column", required=True, help="which holds them")
-    parser.add_argument("--shop", default="", help="whose customers these are, where snapshot.folders keeps them own")
+    parser.add_argument("--shop", default="", help="whose customers these are, where snapshot.folders keeps them apart")
     parser.add_argument("--excel", action="store_true", help="mark the file as UTF-8 for Excel")
     given = parser.parse_args(arguments)
     try:

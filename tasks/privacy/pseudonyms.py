@@ -1,8 +1,8 @@
-"""Customer ids become keyed hashes: the same customer stays the same, and nobody without the key learns who it is.
+"""Pseudonyms: customer ids become keyed hashes, so that without the key nobody learns who a customer is.
 
-`.nightmarket/customer.key` holds one key a line, oldest first. A customer's name is the keyed hash of her id under the
-first, of that name under the second, and so on: a new key renames everybody, needs nobody's id for it, and who was left
-out under an earlier name still is.
+`.nightmarket/customer.key` holds one key a line, oldest first. A customer's pseudonym is the keyed hash of their id
+under the first key, then of that hash under the second, and so on: a new key renames everybody without needing their
+ids, and who was left out under an earlier pseudonym still is.
 """
 
 import hashlib
@@ -84,18 +84,18 @@ class Pseudonyms:
 
     def under_each_key(self, customer: str, prefix: str = "") -> list[str]:
         """The names that an id had and has, the present one last."""
-        found: list[str] = []
+        names: list[str] = []
         name = prefix + customer
         for key in self._keys:
             name = hmac.digest(key, name.encode(), "sha256").hex()[:HEX_DIGITS]
-            found.append(name)
-        return found
+            names.append(name)
+        return names
 
     def _of(self, customer: str) -> str:
-        found = self._known.get(customer)
-        if found is None:
+        present = self._known.get(customer)
+        if present is None:
             names = self.under_each_key(customer)
-            found = self._known[customer] = names[-1]
+            present = self._known[customer] = names[-1]
             if self._forgotten and any(digest(name) in self._forgotten for name in names):
-                self._gone.add(found)
-        return found
+                self._gone.add(present)
+        return present

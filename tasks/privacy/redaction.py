@@ -1,7 +1,7 @@
-"""What must stand in no log: the secrets that this installation uses, wherever a library repeats them.
+"""Redaction: keep the secrets that this installation uses out of every log, wherever a library repeats them.
 
 They come from the environment and from files that only their owner reads; here they are looked up once per process and
-blotted out of text in the forms in which libraries write them: as they are, quoted for an address, in base64.
+removed from text in the forms in which libraries write them: as they are, quoted for an address, in base64.
 """
 
 import base64
@@ -15,7 +15,7 @@ from urllib.parse import quote, quote_plus, urlsplit
 
 from tasks.files import storage
 
-BLOT = "[redacted]"
+REDACTED = "[redacted]"
 LEAST = 8
 """Characters from which a value is a secret; shorter ones are words like `true`."""
 NAMED = re.compile(
@@ -31,29 +31,29 @@ MOST_BYTES = 1 << 16
 
 
 class Redactor:
-    """Blots secrets out of text."""
+    """Removes secrets from text."""
 
     def __init__(self, secrets: set[str]) -> None:
         """secrets  at least eight characters each; shorter ones are left out"""
         forms = {form for secret in secrets if len(secret) >= LEAST for form in _forms(secret)}
-        longest_first = sorted(forms, key=lambda one: (-len(one), one))
+        longest_first = sorted(forms, key=lambda form: (-len(form), form))
         self._known = re.compile("|".join(map(re.escape, longest_first))) if forms else None
 
     def __call__(self, text: str) -> str:
         """The text without them."""
         if self._known:
-            text = self._known.sub(BLOT, text)
-        return SCHEME.sub(rf"\1 {BLOT}", PERSON.sub(BLOT, text))
+            text = self._known.sub(REDACTED, text)
+        return SCHEME.sub(rf"\1 {REDACTED}", PERSON.sub(REDACTED, text))
 
     def of_error(self, error: Exception) -> Exception:
         """The error itself, or one of its kind that says the same without secrets."""
-        said = str(error)
-        if self(said) == said:
+        message = str(error)
+        if self(message) == message:
             return error
         try:
-            return type(error)(self(said))
+            return type(error)(self(message))
         except TypeError:
-            return RuntimeError(f"{type(error).__name__}: {self(said)}")
+            return RuntimeError(f"{type(error).__name__}: {self(message)}")
 
 
 @functools.cache
@@ -69,18 +69,18 @@ def install() -> None:
         return
 
     def record(*args: object, **kwargs: object) -> logging.LogRecord:
-        made = make(*args, **kwargs)
+        entry = make(*args, **kwargs)
         try:
-            said, clean = made.getMessage(), redactor()
+            message, clean = entry.getMessage(), redactor()
         except (TypeError, ValueError):
-            return made  # a line that does not fit its arguments is the handler's to complain of, not the caller's
-        if (plain_said := clean(said)) != said:
-            made.msg, made.args = plain_said, ()
-        if made.exc_info and made.exc_info[0] is not None:
-            trace = plain.formatException(made.exc_info)
-            if (plain_trace := clean(trace)) != trace:
-                made.exc_info, made.exc_text = None, plain_trace
-        return made
+            return entry  # a line that does not fit its arguments is the handler's to complain of, not the caller's
+        if (clean_message := clean(message)) != message:
+            entry.msg, entry.args = clean_message, ()
+        if entry.exc_info and entry.exc_info[0] is not None:
+            trace = plain.formatException(entry.exc_info)
+            if (clean_trace := clean(trace)) != trace:
+                entry.exc_info, entry.exc_text = None, clean_trace
+        return entry
 
     record.redacts = True  # type: ignore[attr-defined]
     logging.setLogRecordFactory(record)
@@ -114,9 +114,9 @@ def _of_value(value: str) -> Iterator[str]:
 
 def _of_address(value: str) -> Iterator[str]:
     """The password of an address, and its path where that may be a token: of a webhook."""
-    for found in re.findall(r"[a-z][a-z0-9+.-]*://\S+", value, re.I):
+    for address in re.findall(r"[a-z][a-z0-9+.-]*://\S+", value, re.I):
         try:
-            parts = urlsplit(found)
+            parts = urlsplit(address)
             yield parts.password or parts.username or ""
         except ValueError:
             continue
@@ -145,10 +145,10 @@ def _of_file(path: Path) -> Iterator[str]:
 
 def _forms(secret: str) -> set[str]:
     content = secret.encode()
-    found = {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), repr(secret)[1:-1]}
+    forms = {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), repr(secret)[1:-1]}
     if len(content) >= LEAST + 2:
         for offset in range(3):  # inside a longer text base64 writes it in one of three ways
             coded = base64.b64encode(b"\0" * offset + content).decode()
             core = coded[-(-offset * 8 // 6) : (offset + len(content)) * 8 // 6]
-            found |= {core, core.replace("+", "-").replace("/", "_")}
-    return found
+            forms |= {core, core.replace("+", "-").replace("/", "_")}
+    return forms

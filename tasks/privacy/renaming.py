@@ -1,4 +1,4 @@
-"""Exports under today's names: their customers' hashes taken on under the keys that came since."""
+"""Exports after a key rotation: their customers' pseudonyms carried over to the present key."""
 
 import csv
 import hashlib
@@ -27,7 +27,7 @@ def exports(home: Path, keys: Sequence[bytes]) -> int:
     keys  oldest first, the present one last
     """
     number = 0
-    for left in [one for one in (home / "exports").glob(".*") if one.suffix in (".new", ".old")]:
+    for left in [path for path in (home / "exports").glob(".*") if path.suffix in (".new", ".old")]:
         storage.unswap(left.with_name(left.name[1:].rsplit(".", 2)[0]))
     ids = [key_id(keys[: upto + 1]) for upto in range(len(keys))]
     for receipt in sorted((home / "exports").glob(f"[!.]*/{RECEIPT}")):
@@ -56,7 +56,7 @@ def _rewrite(path: Path, rename: Rename) -> None:
         table = storage.read_table(path)
         if OWN in table.column_names:
             coded = table[OWN].cast(pa.string()).combine_chunks().dictionary_encode()
-            names = pa.array([rename(one) for one in coded.dictionary.to_pylist()], pa.string())
+            names = pa.array([rename(name) for name in coded.dictionary.to_pylist()], pa.string())
             place = table.column_names.index(OWN)
             storage.write_table(table.set_column(place, OWN, pc.take(names, coded.indices)), path)
         return

@@ -18,7 +18,7 @@ from bench.shop import as_of, make_shop
 from nightmarket.contracts import folding
 from tasks import validate
 from tasks.__main__ import main
-from tasks.files import streams
+from tasks.files import storage
 
 SHOP = make_shop(num_customers=60, num_products=60, num_weeks=6, seed=3)
 EVENTS = SHOP["events"]
@@ -149,7 +149,7 @@ def test_a_table_judged_in_many_blocks_gives_the_same_verdict(place, monkeypatch
     bring("events", changed(bad, "customer_id", [450], None))
     whole = night()
     rows, kept = quarantine("events"), clean("events")
-    monkeypatch.setattr(streams, "CHUNK", 100)
+    monkeypatch.setattr(storage, "CHUNK", 100)
     monkeypatch.setattr(validate, "fold", functools.partial(folding.fold, max_values=150))
     assert main("validate") == 0
     assert json.loads((OUT / "report.json").read_text()) == whole

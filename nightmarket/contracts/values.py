@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightmarket.contracts import Column, arrow_type, local_to_utc, naive_utc
+from nightmarket.contracts.clock import local_to_utc, naive_utc
+from nightmarket.contracts.tables import Column, arrow_type
 
 EXPECTED = {
     "id": "text or a whole number (1E+05 is what a spreadsheet leaves of a long one)",
