@@ -143,6 +143,7 @@ def _other_calls(node: ast.Call) -> Iterator[ast.AST]:
     """Arguments in the wrong order, and the function's opposite."""
     called = _called(node)
     ordered = len(node.args) >= 2 and called not in KEPT_CALLS | SYMMETRIC
+    ordered = ordered and ast.dump(node.args[0]) != ast.dump(node.args[1])
     if ordered and not any(isinstance(argument, ast.Starred) for argument in node.args[:2]):
         yield ast.Call(node.func, [node.args[1], node.args[0], *node.args[2:]], node.keywords)
     if called in NAMES and isinstance(node.func, ast.Attribute):

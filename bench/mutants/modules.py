@@ -1,8 +1,10 @@
 """Which modules are changed, which tests answer for them, and the changes that are none."""
 
 LIBRARY = "tests/nightmarket"
-METRICS = (f"{LIBRARY}/test_evaluation.py",)
-OFFPOLICY = (f"{LIBRARY}/evaluation/test_offpolicy.py",)
+METRICS = tuple(
+    f"{LIBRARY}/{name}.py" for name in ("test_evaluation", "evaluation/test_metrics", "evaluation/test_intervals")
+)
+OFFPOLICY = (f"{LIBRARY}/evaluation/test_offpolicy_by_hand.py",)
 EXPERIMENTS = (f"{LIBRARY}/evaluation/experiments",)
 RANKING = (f"{LIBRARY}/test_ranking.py", f"{LIBRARY}/ranking")
 MODULES: dict[str, tuple[str, ...]] = {

@@ -1,0 +1,57 @@
+"""Bootstrap intervals against the distribution that they must have."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from nightmarket.evaluation import bootstrap, intervals, paired
+
+
+def test_the_ends_are_the_2_5_and_the_97_5_percent_points_of_the_resampled_mean():
+    """The mean of n draws from evenly spaced values is nearly normal, with a standard error that is known exactly.
+    20,000 resamples place each end to .02 standard errors; the ends of 94% would lie .08 off, those of 90% .32."""
+    values = np.linspace(-1.0, 1.0, 50)
+    error = values.std() / np.sqrt(values.size)
+    value, low, high = bootstrap(values, seed=1, num=20_000)
+    assert value == pytest.approx(0.0, abs=1e-12)
+    assert low / error == pytest.approx(stats.norm.ppf(0.025), abs=0.05)
+    assert high / error == pytest.approx(stats.norm.ppf(0.975), abs=0.05)
+
+
+def test_a_thousand_resamples_unless_told_otherwise():
+    values, others = np.random.default_rng(0).random((2, 30))
+    assert bootstrap(values, 4) == bootstrap(values, 4, 1000) != bootstrap(values, 4, 1001)
+    assert paired(values, others, 4) == bootstrap(values - others, 4, 1000)
+
+
+def test_resamples_made_in_blocks_are_the_same_resamples(monkeypatch):
+    values = np.random.default_rng(1).random(6)
+    whole = bootstrap(values, 9, num=100)
+    for kept in (1, 6, 13, 40, 599):
+        intervals._kept_resamples.cache_clear()
+        monkeypatch.setattr(intervals, "_KEPT", kept)
+        assert bootstrap(values, 9, num=100) == pytest.approx(whole)
+
+
+def test_each_resample_draws_as_many_customers_as_there_are():
+    drawn = np.concatenate(list(intervals._blocks(7, 3, 50)))
+    assert drawn.shape == (50, 7)
+    assert (drawn.sum(axis=1) == 7).all()
+
+
+def test_a_seed_is_a_seed_and_another_one_gives_other_ends():
+    values = np.random.default_rng(2).random(40)
+    assert bootstrap(values, 1) != bootstrap(values, 2)
+
+
+def test_one_customer_has_an_interval_without_width_and_none_at_all_zeros():
+    assert bootstrap(np.array([0.3, np.nan]), 0) == (0.3, 0.3, 0.3)
+    assert bootstrap(np.zeros(0), 0) == (0.0, 0.0, 0.0)
+
+
+def test_a_paired_difference_has_the_sign_of_ours_less_theirs_and_skips_whom_either_does_not_concern():
+    ours, theirs = np.array([0.5, np.nan, 0.7, 0.9]), np.array([0.1, 0.2, np.nan, 0.1])
+    found = paired(ours, theirs, 0)
+    assert found.value == pytest.approx((0.4 + 0.8) / 2)
+    assert found.low == pytest.approx(0.4)
+    assert found.high == pytest.approx(0.8)
