@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from nightmarket.evaluation.offpolicy.rewards import folds, predicted, scaled
 from scipy import stats
 from sklearn.linear_model import Ridge
 
@@ -24,7 +25,6 @@ from nightmarket.evaluation.offpolicy import (
 from nightmarket.evaluation.offpolicy.diagnostics import _guess, _z, propensity_test
 from nightmarket.evaluation.offpolicy.estimators import effective_clicks, gamma_interval, standard_error
 from nightmarket.evaluation.offpolicy.logs import check_target, weights
-from nightmarket.evaluation.offpolicy.rewards import folds, predicted, scaled
 
 Z = stats.norm.ppf(0.975)
 
