@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from nightmarket.evaluation.offpolicy.rewards import folds, predicted, scaled
 from scipy import stats
 from sklearn.linear_model import Ridge
 
@@ -23,7 +22,14 @@ from nightmarket.evaluation.offpolicy import (
     switch_doubly_robust,
 )
 from nightmarket.evaluation.offpolicy.diagnostics import _guess, _z, propensity_test
-from nightmarket.evaluation.offpolicy.estimators import effective_clicks, gamma_interval, standard_error
+from nightmarket.evaluation.offpolicy.estimators import (
+    effective_clicks,
+    folds,
+    gamma_interval,
+    predicted,
+    scaled,
+    standard_error,
+)
 from nightmarket.evaluation.offpolicy.logs import check_target, weights
 
 Z = stats.norm.ppf(0.975)
