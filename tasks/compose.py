@@ -50,7 +50,7 @@ def run(settings: Settings) -> None:
     data = recommender.prepared()
     manifest.verify(storage.CHAMPION)
     planned = briefs.read(data.products, buyers(data, 4))
-    shop = briefs.Shop(settings.shop, planned.summary["campaign"]["currency"], settings.locales, settings.channels)
+    shop = briefs.ShopFacts(settings.shop, planned.summary["campaign"]["currency"], settings.locales, settings.channels)
     taste = Taste(data)
     wanted = list(briefs.of_segments(planned, shop, taste.favourites(planned)))
     lexicon = writing.lexicon(planned.products)
@@ -71,7 +71,7 @@ def run(settings: Settings) -> None:
 
 
 def _of_customers(
-    planned: briefs.Planned, shop: briefs.Shop, taste: Taste, lexicon: Lexicon, writer: Writer, seed: int
+    planned: briefs.Planned, shop: briefs.ShopFacts, taste: Taste, lexicon: Lexicon, writer: Writer, seed: int
 ) -> tuple[list[dict[str, Any]], list[GuardDecision]]:
     """One message for each contact that is sent, about the product of its offer that the customer bought most often."""
     offers = {offer["name"]: offer for offer in planned.summary["offers"]}

@@ -158,8 +158,8 @@ def _earlier(
 
 
 @dataclass(frozen=True)
-class Shop:
-    """What a launch is planned in.
+class LaunchContext:
+    """The shop that a launch is planned in.
 
     plan     section `plan` of params.yaml: margin, channels, caps
     segment  (C,)  name or None
@@ -177,7 +177,7 @@ class Shop:
     slots: list[Slot]
 
 
-def _shop(given: Settings, new: Newcomers) -> Shop:
+def _shop(given: Settings, new: Newcomers) -> LaunchContext:
     shop = settings.load("plan")
     start = given.start or date.fromisoformat(new.data.windows["as_of"])
     market = responder.market(new.data, (start - responder.EPOCH).days)
@@ -187,11 +187,11 @@ def _shop(given: Settings, new: Newcomers) -> Shop:
     may = eligible(market, segment, rules, given.segments)
     quiet = shop.quiet_hours
     parts = [slot for slot in slots(shop.slots, "plan.slots") if not slot.quiet(quiet.begin, quiet.end)]
-    return Shop(given, new, shop, start, customers, segment, rules, may, parts)
+    return LaunchContext(given, new, shop, start, customers, segment, rules, may, parts)
 
 
 def _planned(
-    shop: Shop, chance: Float64s, some: NDArray[np.int64], held: NDArray[np.bool_]
+    shop: LaunchContext, chance: Float64s, some: NDArray[np.int64], held: NDArray[np.bool_]
 ) -> tuple[CampaignPlan, str | None, list[str]]:
     """The plan, why it is empty, and what else there is to say."""
     reason = _reason(shop, some)
@@ -206,7 +206,7 @@ def _planned(
     return made, None if made.contacts.sent.any() else "no contact is expected to earn more than it costs", notes
 
 
-def _write(shop: Shop, chance: Float64s, past: dict[str, Any], standings: Float64s) -> None:
+def _write(shop: LaunchContext, chance: Float64s, past: dict[str, Any], standings: Float64s) -> None:
     given, wanted = shop.given, chance.sum(axis=1)
     some = shop.may[launches.audience(wanted[shop.may], given.reach)]
     every = shop.customers["customer_id"].to_numpy()
@@ -241,7 +241,7 @@ def _write(shop: Shop, chance: Float64s, past: dict[str, Any], standings: Float6
         log.info("launch: %s", line)
 
 
-def _reason(shop: Shop, some: NDArray[np.int64]) -> str | None:
+def _reason(shop: LaunchContext, some: NDArray[np.int64]) -> str | None:
     """Why nothing can be sent; None where something may be."""
     if not shop.slots:
         return "every slot touches the quiet hours (params.yaml: plan.slots, plan.quiet_hours)"

@@ -94,8 +94,8 @@ class Settings(StageSettings):
 
 
 @dataclass
-class Scene:
-    """What the plan looks at, and what it must say of it."""
+class PlanContext:
+    """What a campaign is planned from, and what its summary must mention."""
 
     settings: Settings
     data: recommender.Prepared
@@ -116,7 +116,7 @@ def run(settings: Settings) -> None:
     market = responder.market(data, (start - responder.EPOCH).days)
     customers = storage.read_table(recommender.PREPARED / "customers.parquet", ["customer", "customer_id"]).to_pandas()
     segment = audience.segments(customers, settings.audience.segments)
-    scene = Scene(settings, data, market, start, _slots(settings), customers, segment, _kind(settings, market))
+    context = PlanContext(settings, data, market, start, _slots(settings), customers, segment, _kind(settings, market))
     rules = Rules(
         settings.days,
         settings.budget,
@@ -129,15 +129,15 @@ def run(settings: Settings) -> None:
     # Ids are keyed hashes already: nobody outside can work out an arm.
     ids = customers["customer_id"].to_numpy()[reachable]
     held = kept_back(ids.tolist(), settings.name, settings.holdout)
-    terms = named or offers.past(market, scene.kind, settings.max_offers, settings.assumed_discount)
+    terms = named or offers.past(market, context.kind, settings.max_offers, settings.assumed_discount)
     model = responder.load(RESPOND)
-    reason = _reason(scene, terms, reachable, model is not None)
+    reason = _reason(context, terms, reachable, model is not None)
     made = CampaignPlan.empty()
     if model is not None and reason is None:
         log.info("plan: %s eligible customers, %d offers", f"{reachable.size:,}", len(terms))
-        made = plan(_options(scene, terms, rules, model), reachable, held)
+        made = plan(_options(context, terms, rules, model), reachable, held)
         reason = None if made.contacts.sent.any() else "no contact is expected to earn more than it costs"
-    _write(scene, terms, made, ids, held, reason)
+    _write(context, terms, made, ids, held, reason)
 
 
 def _slots(settings: Settings) -> list[Slot]:
@@ -155,73 +155,78 @@ def _kind(settings: Settings, market: Market) -> str:
     return settings.kind or min(kinds, key=lambda kind: (-kinds[kind], kind), default="")
 
 
-def _reason(scene: Scene, terms: list[OfferTerms], reachable: NDArray[np.int64], fitted: bool) -> str | None:
+def _reason(context: PlanContext, terms: list[OfferTerms], reachable: NDArray[np.int64], fitted: bool) -> str | None:
     """Why nothing can be sent at all; None where something may be."""
     if not fitted:
         return str(catalogue.RESPONDER.read()["reason"])
     if not terms:
         return "there are no past offers; name some in params.yaml: plan.offers"
-    if not scene.slots:
+    if not context.slots:
         return "every slot touches the quiet hours (params.yaml: plan.slots, plan.quiet_hours)"
     if not reachable.size:
         return "nobody is eligible (params.yaml: plan.audience, plan.max_per_week)"
-    return "the budget is 0" if scene.settings.budget == 0 else None
+    return "the budget is 0" if context.settings.budget == 0 else None
 
 
-def _options(scene: Scene, terms: list[OfferTerms], rules: Rules, model: Responder) -> Options:
+def _options(context: PlanContext, terms: list[OfferTerms], rules: Rules, model: Responder) -> Options:
     """What every offer on every channel in every slot promises."""
-    settings, market = scene.settings, scene.market
+    settings, market = context.settings, context.market
     first = market.day
     goods = tuple(Offer(offer.name, offer.items) for offer in terms)
-    campaign = Campaign(settings.name, scene.kind, first, first + settings.days - 1, goods)
+    campaign = Campaign(settings.name, context.kind, first, first + settings.days - 1, goods)
     chance = model.offer_chances(market, campaign)
     spend = redemption_values(market.histories, terms)
     reward = np.stack([offer.redemption_cost(spend[:, at]) for at, offer in enumerate(terms)], axis=1)
     channels = [Channel(name, channel.cost, channel.capacity) for name, channel in settings.channels.items()]
     value = spend * np.float32(settings.margin)
-    zone = scene.data.windows["time_zone"]
-    timing, notes = slot_factors(scene.customers, zone, scene.start, scene.slots, settings.slot_effect)
-    scene.notes.extend(notes)
+    zone = context.data.windows["time_zone"]
+    timing, notes = slot_factors(context.customers, zone, context.start, context.slots, settings.slot_effect)
+    context.notes.extend(notes)
     return Options(Outlook(chance, value, reward, timing), channels, rules, settings.goal)
 
 
 def _write(
-    scene: Scene, terms: list[OfferTerms], made: CampaignPlan, ids: NDArray, held: NDArray[np.bool_], reason: str | None
+    context: PlanContext,
+    terms: list[OfferTerms],
+    made: CampaignPlan,
+    ids: NDArray,
+    held: NDArray[np.bool_],
+    reason: str | None,
 ) -> None:
     """The four files."""
-    settings = scene.settings
+    settings = context.settings
     names = contacts.Names(
-        scene.customers["customer_id"].to_numpy(),
-        scene.segment,
+        context.customers["customer_id"].to_numpy(),
+        context.segment,
         [(offer.name, offer.kind) for offer in terms],
         list(settings.channels),
-        [slot.name for slot in scene.slots],
-        scene.start,
+        [slot.name for slot in context.slots],
+        context.start,
     )
     rows = contacts.rows(made.contacts, names, settings.holdout)
     contacts.write(OUT, rows, ids, held, settings.holdout)
     campaign = {
-        "name": settings.name, "goal": settings.goal, "kind": scene.kind or None, "start": scene.start.isoformat(),
+        "name": settings.name, "goal": settings.goal, "kind": context.kind or None, "start": context.start.isoformat(),
         "days": settings.days, "budget": settings.budget, "currency": settings.currency, "margin": settings.margin,
-        "holdout": settings.holdout, "slots": [slot.name for slot in scene.slots],
+        "holdout": settings.holdout, "slots": [slot.name for slot in context.slots],
         "channels": {name: channel.model_dump() for name, channel in settings.channels.items()},
     }  # fmt: skip
     summary = {
         "campaign": campaign,
-        "num_customers": len(scene.customers),
+        "num_customers": len(context.customers),
         "num_eligible": len(ids),
         "num_kept_back": int(held.sum()),
         "empty_because": reason,
         **summarise(rows, settings.budget, made.certificate, settings.goal),
         "offers": [
-            offers.described(offer, scene.data.products, named)
+            offers.described(offer, context.data.products, named)
             for offer, named in zip(terms, settings.offers or [None] * len(terms), strict=True)
         ],
     }
-    summary["notes"] = [*_notes(terms, settings), *scene.notes]
+    summary["notes"] = [*_notes(terms, settings), *context.notes]
     summary["words"] = words(summary, campaign, summary["notes"])
     catalogue.PLAN_SUMMARY.write(summary)
-    catalogue.PLAN_OFFERS.write(offers.products_of(terms, scene.data.products))
+    catalogue.PLAN_OFFERS.write(offers.products_of(terms, context.data.products))
     log.info("plan: %s", summary["words"])
 
 

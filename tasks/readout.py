@@ -39,7 +39,7 @@ NEVER_INCREMENTAL = (
 log = logging.getLogger("nightmarket")
 
 
-class Plan(BaseModel):
+class ExperimentSettings(BaseModel):
     """What was decided about one experiment before it started."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,7 +68,7 @@ class Settings(StageSettings):
     planned_customers: int = Field(
         10_000, ge=200, description="customers for which the sequence is narrowest, where an experiment names no number"
     )
-    experiments: dict[str, Plan] = Field(
+    experiments: dict[str, ExperimentSettings] = Field(
         default_factory=dict, description="{campaign_id: {control, shares, customers}} as decided before the start"
     )
 
@@ -130,7 +130,7 @@ def _experiments(
     read_outs = []
     for name in arms:
         rows = exposures[exposures["campaign_id"] == name]
-        plan = settings.experiments.get(name, Plan())
+        plan = settings.experiments.get(name, ExperimentSettings())
         try:
             case = experiment_cases.case(
                 campaigns.loc[name],

@@ -24,7 +24,7 @@ from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.contracts.sources import SOURCE, zones
 from nightmarket.histories import Histories, offsets
 from nightmarket.segments import OTHER, Grouping, Visits, partition
-from nightmarket.segments.profiles import Customers, Reviews, profiles, value_figures, week_before
+from nightmarket.segments.profiles import Reviews, SegmentInput, profiles, value_figures, week_before
 from tasks.files import catalogue, storage
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
@@ -80,7 +80,7 @@ def run(settings: Settings) -> None:
     _write_customers(customers, features, grouping, chance["probability"].to_numpy())
     value = segments.worth(lines, windows["first_week"] + 1, windows["test"]["last_target"], seed)
     pairs, responses = _reached(customers, int(lines.day.min()), today)
-    described = Customers(features, recent, seen, shelf, pairs, read_reviews(customers))
+    described = SegmentInput(features, recent, seen, shelf, pairs, read_reviews(customers))
     result = {
         "as_of": windows["as_of"],
         "reason": None,

@@ -25,7 +25,7 @@ from tasks.files import catalogue, manifest
 from tasks.files.storage import RAW, home, swap, unswap, write_json
 from tasks.intake import Source
 from tasks.intake.arrivals import write
-from tasks.intake.folders import Folders, Shop, check, known_zone
+from tasks.intake.folders import Folders, ShopFolder, check, known_zone
 from tasks.models import warm_start
 from tasks.pipeline.declaration import Step
 from tasks.pipeline.settings import StageSettings, sections
@@ -66,7 +66,7 @@ class Settings(StageSettings):
         default_factory=dict, description="per table, {our column: your column}, for source: folder"
     )
 
-    folders: tuple[Shop, ...] = Field(
+    folders: tuple[ShopFolder, ...] = Field(
         (),
         description="for source: folders, one per shop: name, folder, mapping, time_zone, currency, rate, "
         "customers, products",

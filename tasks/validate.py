@@ -73,19 +73,19 @@ def run(settings: Settings) -> None:
     for table in tables:
         check_arrived(about, table)
     LOG.info("validate: %d tables; loading Great Expectations", len(tables))
-    judge = Judge(about, Expectations())
+    validator = Validator(about, Expectations())
     verdicts = []
     for table in tables:
-        verdict = judge(table)
+        verdict = validator(table)
         verdict.check_share(settings.max_bad_share)
-        judge.remember(verdict)
+        validator.remember(verdict)
         verdicts.append(verdict)
         for part in (verdict, *verdict.parts().values()):
             LOG.info("validate: %s %s rows, %s set aside", part.name, f"{part.num_rows:,}", f"{len(part.bad()):,}")
         for part in verdict.parts().values() or (verdict,):
             for reason, rows in part.refused.items():
                 LOG.info("validate: %s: %s: %s, first in %s", part.name, reason, f"{len(rows):,}", part.first(rows))
-    _write(about, verdicts, judge)
+    _write(about, verdicts, validator)
 
 
 def _check_whole(about: dict[str, Any], tables: list[Table]) -> None:
@@ -107,8 +107,8 @@ def _check_whole(about: dict[str, Any], tables: list[Table]) -> None:
             raise InputError(f"{changed}; run the snapshot again, or `dvc checkout`")
 
 
-class Judge:
-    """Judges tables in contract order: a reference is checked against the kept rows of the table it names."""
+class Validator:
+    """Validates tables in contract order: a reference is checked against the kept rows of the table it names."""
 
     def __init__(self, about: dict[str, Any], expectations: Expectations) -> None:
         self.about = about
@@ -262,7 +262,7 @@ def _repeats(path: Path, table: Table, columns: list[str]) -> dict[str, Position
     return {COPY: rows[copy], REPEAT: rows[~copy]}
 
 
-def _write(about: dict[str, Any], verdicts: list[Refusals], judge: Judge) -> None:
+def _write(about: dict[str, Any], verdicts: list[Refusals], validator: Validator) -> None:
     """Write everything beside artifacts/validate, then put it there."""
     fresh = OUT.with_name(f".{OUT.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
@@ -270,8 +270,8 @@ def _write(about: dict[str, Any], verdicts: list[Refusals], judge: Judge) -> Non
         for verdict in verdicts:
             _sort_out(verdict, fresh)
         shutil.copyfile(catalogue.SNAPSHOT.path, fresh / "clean" / "snapshot.json")
-        judge.expectations.write_docs(verdicts, fresh / "docs", about)
-        report = _report(about, verdicts, judge)
+        validator.expectations.write_docs(verdicts, fresh / "docs", about)
+        report = _report(about, verdicts, validator)
         for warning in report["warnings"]:
             LOG.warning("validate: %s", warning)
         write_json(report, fresh / "report.json")
@@ -300,13 +300,13 @@ def _sort_out(verdict: Refusals, folder: Path) -> None:
                 writers[path].write_batch(rows)
 
 
-def _report(about: dict[str, Any], verdicts: list[Refusals], judge: Judge) -> dict[str, Any]:
+def _report(about: dict[str, Any], verdicts: list[Refusals], validator: Validator) -> dict[str, Any]:
     report = {
         "as_of": about["as_of"],
         "tables": {verdict.table.name: account(about, verdict) for verdict in verdicts},
-        "expectations": judge.expectations.num_expectations,
+        "expectations": validator.expectations.num_expectations,
         "success": True,
-        "warnings": judge.warnings(),
+        "warnings": validator.warnings(),
         "dropped_columns": about["dropped_columns"],
         "after_business_date": about["after_business_date"],
     }

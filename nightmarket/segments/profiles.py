@@ -26,7 +26,7 @@ class Reviews(NamedTuple):
     praise: np.ndarray
 
 
-class Customers(NamedTuple):
+class SegmentInput(NamedTuple):
     """What is known of the customers whose segments are described.
 
     features  behaviour, one row per grouped customer
@@ -41,7 +41,7 @@ class Customers(NamedTuple):
     reviews: Reviews
 
 
-def profiles(grouping: Grouping, customers: Customers, value: Worth | None) -> list[dict[str, Any]]:
+def profiles(grouping: Grouping, customers: SegmentInput, value: Worth | None) -> list[dict[str, Any]]:
     """One profile per segment, in the order of the grouping's names."""
     lines, pairs = customers.lines, customers.campaign_answers
     marks = [naming.traits(customers.features, grouping.segment == name) for name in grouping.names]
@@ -89,7 +89,7 @@ def _reviews(reviews: Reviews, member: Bools, num_groups: int) -> dict[str, Any]
     return content
 
 
-def week_before(grouping: Grouping, customers: Customers, seed: int) -> dict[str, float]:
+def week_before(grouping: Grouping, customers: SegmentInput, seed: int) -> dict[str, float]:
     """The same number of groups, made from what was known a week ago, beside tonight's."""
     lines, visits = customers.lines, customers.visits
     day = int(lines.day.max()) - 7

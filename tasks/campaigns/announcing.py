@@ -10,7 +10,7 @@ import pandas as pd
 from nightmarket.copywriting.facts import CopyFacts, Product, spoken
 from nightmarket.copywriting.writers import Brief
 from tasks.campaigns import writing
-from tasks.campaigns.briefs import Readers, Shop, kind_of, readers, table_of
+from tasks.campaigns.briefs import Readers, ShopFacts, kind_of, readers, table_of
 from tasks.campaigns.newcomers import Newcomers
 from tasks.campaigns.tastes import Taste, buyers
 from tasks.models import recommender
@@ -27,7 +27,7 @@ def write(launched: Newcomers, rows: pd.DataFrame, currency: str, out: Path) -> 
     manner = cast(writing.Manner, settings.load("compose"))
     data = recommender.prepared()
     taste = Taste(data)
-    shop = Shop(manner.shop, currency, manner.locales, manner.channels)
+    shop = ShopFacts(manner.shop, currency, manner.locales, manner.channels)
     placed = rows.fillna({"segment": "other"})
     taste.group(placed)
     lexicon = writing.lexicon(table_of(data.products, buyers(data, 4)), launched.names)
@@ -36,7 +36,7 @@ def write(launched: Newcomers, rows: pd.DataFrame, currency: str, out: Path) -> 
     return texts.summary(manner)
 
 
-def launch_briefs(rows: pd.DataFrame, launched: Newcomers, shop: Shop) -> Iterator[tuple[Brief, str, str]]:
+def launch_briefs(rows: pd.DataFrame, launched: Newcomers, shop: ShopFacts) -> Iterator[tuple[Brief, str, str]]:
     """(brief, segment, product) for every segment that hears of a new product, and its channels and languages.
 
     There is no offer, no reason by buyers and no praise, for nobody has bought it; that it is new is a fact.

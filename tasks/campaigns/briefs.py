@@ -27,7 +27,7 @@ _TRAITS: dict[tuple[str, bool], Angle] = {
 
 
 @dataclass(frozen=True)
-class Shop:
+class ShopFacts:
     """What every text knows of the shop."""
 
     name: str
@@ -86,7 +86,7 @@ def table_of(products: pd.DataFrame, buyers: np.ndarray) -> pd.DataFrame:
 
 
 def of_segments(
-    planned: Planned, shop: Shop, favourites: dict[tuple[str, str], str]
+    planned: Planned, shop: ShopFacts, favourites: dict[tuple[str, str], str]
 ) -> Iterator[tuple[Brief, str, str]]:
     """(brief, segment, offer) for every group of at least MIN_GROUP customers in the plan that gets an offer.
 
@@ -106,7 +106,7 @@ def of_segments(
 
 
 def facts_of(
-    planned: Planned, offer: dict[str, Any], product: pd.Series, shop: Shop, locale: Locale, segment: str = ""
+    planned: Planned, offer: dict[str, Any], product: pd.Series, shop: ShopFacts, locale: Locale, segment: str = ""
 ) -> CopyFacts:
     """What a text about an offer may say, with one of its products in the foreground; segment: "" for one customer."""
     customer_terms, start = offer["customer_terms"], date.fromisoformat(planned.summary["campaign"]["start"])

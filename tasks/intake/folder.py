@@ -128,10 +128,10 @@ class Folder:
         """The tables that are there, in contract order; all headers are checked before the first row is read."""
         files = {name: ParquetFile(path) if path.suffix == ".parquet" else TextFile(path)
                  for name, path in self.paths.items()}  # fmt: skip
-        plans = [Plan(BY_NAME[name], file, self.mapping.get(name, {}), self.time_zone, self.section)
+        readers = [TableReader(BY_NAME[name], file, self.mapping.get(name, {}), self.time_zone, self.section)
                  for name, file in files.items()]  # fmt: skip
-        for plan in plans:
-            yield plan.feed()
+        for reader in readers:
+            yield reader.feed()
 
     def about(self, business_date: date | None) -> dict[str, Any]:
         """Nothing more."""
@@ -158,7 +158,7 @@ def _check_mapping(mapping: Mapping, section: str) -> None:
                 raise InputError(f"{section}mapping.{name}: there is no column '{ours}'; there are {', '.join(known)}")
 
 
-class Plan:
+class TableReader:
     """How one file becomes one table."""
 
     def __init__(self, table: Table, file: File, mapping: dict[str, str], time_zone: str, section: str) -> None:

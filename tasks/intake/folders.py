@@ -35,7 +35,7 @@ TAKEN = "attr_source"
 """An attribute of this name would be taken for ours, which `prepare` makes."""
 
 
-class Shop(StageSettings):
+class ShopFolder(StageSettings):
     """One entry of params.yaml: snapshot.folders."""
 
     name: str = Field(description="up to 20 letters or digits; stands in the column `source` and before ids")
@@ -81,7 +81,7 @@ def known_zone(name: str) -> str:
     return name
 
 
-def check(shops: Sequence[Shop], currency: str | None) -> None:
+def check(shops: Sequence[ShopFolder], currency: str | None) -> None:
     """Raises ValueError, naming the shop, where names repeat or a rate is missing or too many."""
     names = [shop.name.casefold() for shop in shops]
     for shop in shops:
@@ -103,7 +103,7 @@ def check(shops: Sequence[Shop], currency: str | None) -> None:
 class Folders:
     """The folders that `snapshot.folders` names."""
 
-    def __init__(self, shops: Sequence[Shop], home: Path, time_zone: str, currency: str | None) -> None:
+    def __init__(self, shops: Sequence[ShopFolder], home: Path, time_zone: str, currency: str | None) -> None:
         """Raises InputError, beginning with the shop's name, for what `Folder` refuses."""
         self.shops = shops
         self.currency = currency
@@ -200,7 +200,7 @@ class Folders:
 class Part:
     """One shop's rows of one table, on their way into the contract of all."""
 
-    def __init__(self, feed: Feed, shop: Shop, time_zone: str, names: Sequence[str]) -> None:
+    def __init__(self, feed: Feed, shop: ShopFolder, time_zone: str, names: Sequence[str]) -> None:
         self.theirs = feed
         self.shop = shop
         self.time_zone = time_zone
