@@ -24,15 +24,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.machine import machine
-from nightmarket.encoding import PACKAGED, Encoder, load_encoder
 from nightmarket.encoding.compression import distil, grid, prune, tokens
 from nightmarket.encoding.compression.measure import compare
-from nightmarket.encoding.encoder import log_progress
+from nightmarket.encoding.encoder import Encoder, log_progress
+from nightmarket.encoding.loading import load_encoder
+from nightmarket.encoding.models import PACKAGED
 from nightmarket.evaluation import Interval, bootstrap, paired
 from nightmarket.histories import Window
 from nightmarket.retrieval.quality import TASKS, Judge
-from nightmarket.retrieval.search import ItemsByText, held_out, quality_of
-from nightmarket.retrieval.search.index import similarity
+from nightmarket.retrieval.search.index import ItemsByText, similarity
+from nightmarket.retrieval.search.quality import held_out, quality_of
 from tasks.models import recommender
 from tasks.shrink import SAMPLE, save
 

@@ -258,7 +258,7 @@ def measured(
 ) -> dict[str, dict[str, Any]]:
     """Figures by writer."""
     from nightmarket.copywriting.writers.local import LocalWriter
-    from nightmarket.copywriting.writers.server import ServerSettings, ServerWriter
+    from nightmarket.copywriting.writers.server import ServerAddress, ServerWriter
 
     briefs = made_briefs(num_briefs, seed)
     rows = {}
@@ -273,11 +273,11 @@ def measured(
             path = small_model(folder, few, known, num, seed)
             rows["transformers"] = figures(LocalWriter(path, seed), few, known, num, seed)
         if url:
-            writer = ServerWriter(ServerSettings(url, name), seed)
+            writer = ServerWriter(ServerAddress(url, name), seed)
             rows["openai"] = figures(writer, briefs, None, num, seed)
         else:
             address = stack.enter_context(local_server(known))
-            writer = ServerWriter(ServerSettings(address, "local", per_minute=10**9), seed)
+            writer = ServerWriter(ServerAddress(address, "local", per_minute=10**9), seed)
             rows["openai"] = figures(writer, briefs, known, num, seed)
     return rows
 

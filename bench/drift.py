@@ -272,7 +272,8 @@ GOODS = ("牛奶", "面包", "苹果汁", "洗发水", "饼干", "鸡胸肉", "�
 
 def _in_chinese(demo: Demo, start: datetime) -> None:
     """Every product that is first sold from the start on has a Chinese text."""
-    from nightmarket.encoding import load_encoder, text_hashes
+    from nightmarket.encoding.hashes import text_hashes
+    from nightmarket.encoding.loading import load_encoder
 
     products, texts = demo.read("prepare/products.parquet"), demo.read("prepare/texts.parquet")
     events = demo.read("validate/clean/events.parquet").select(["product_id", "timestamp"])

@@ -25,7 +25,8 @@ import torch
 from numpy.typing import NDArray
 
 from bench.machine import gpu_peak, machine
-from nightmarket.encoding import PACKAGED, Encoder, resolve_model
+from nightmarket.encoding.encoder import Encoder
+from nightmarket.encoding.models import PACKAGED, resolve_model
 
 OPENVINO_NEEDS = "sentence-transformers[openvino]==6.2.0, which wants an older transformers than ours"
 OPENVINO = """

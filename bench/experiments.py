@@ -19,19 +19,10 @@ from scipy.stats import chi2, norm
 
 from bench.machine import machine
 from nightmarket.contracts import InputError
-from nightmarket.evaluation.experiments import (
-    ControlOutcome,
-    Covariate,
-    Experiment,
-    Metric,
-    Rule,
-    compare,
-    power,
-    read_out,
-    sequence,
-)
-from nightmarket.evaluation.experiments.effects import MIN_CUSTOMERS, MIN_NONZERO
-from nightmarket.evaluation.experiments.readout import LEVEL
+from nightmarket.evaluation.experiments import sequence
+from nightmarket.evaluation.experiments.design import ControlOutcome, Rule, power
+from nightmarket.evaluation.experiments.effects import MIN_CUSTOMERS, MIN_NONZERO, Covariate, Metric, compare
+from nightmarket.evaluation.experiments.readout import LEVEL, Experiment, read_out
 
 LOOKS = 100
 ALPHA = 0.05

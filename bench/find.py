@@ -25,11 +25,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.machine import machine
-from nightmarket.encoding import PACKAGED
+from nightmarket.encoding.models import PACKAGED
 from nightmarket.evaluation import bootstrap, paired
-from nightmarket.retrieval.search import ItemsByText, Questions, held_out, quality_of
-from nightmarket.retrieval.search.index import fused, similarity
+from nightmarket.retrieval.search.index import ItemsByText, fused, similarity
 from nightmarket.retrieval.search.lexical import BM25, pieces, whole
+from nightmarket.retrieval.search.quality import Questions, held_out, quality_of
 
 SEED = 17
 LEVELS = ("category", "type")

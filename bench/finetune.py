@@ -42,8 +42,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from bench.machine import gpu_peak, machine
-from nightmarket.encoding import PACKAGED, Encoder, packed, resolve_model
+from nightmarket.encoding import packed
 from nightmarket.encoding.device import choose_device
+from nightmarket.encoding.encoder import Encoder
+from nightmarket.encoding.models import PACKAGED, resolve_model
 
 SCALE, RATE, CLIP = 20.0, 2e-5, 1.0
 NUM_HELD_OUT = 500

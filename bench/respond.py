@@ -21,11 +21,13 @@ import torch
 from numpy.typing import NDArray
 
 from bench.machine import machine
-from nightmarket.encoding import lookup, text_hashes
-from nightmarket.response import CampaignRows, Records, coupons, models, rows
+from nightmarket.encoding.hashes import lookup, text_hashes
+from nightmarket.response import coupons, models
 from nightmarket.response.evaluation import figures, mean_figure, ndcg
 from nightmarket.response.features import campaign_rows
+from nightmarket.response.market import Records
 from nightmarket.response.responder import (
+    CampaignRows,
     calibrate,
     ended_before,
     enough,
@@ -33,6 +35,7 @@ from nightmarket.response.responder import (
     offer_scores,
     probability,
     rolling,
+    rows,
 )
 from tasks.campaigns import responder
 from tasks.files import storage

@@ -29,7 +29,9 @@ from nightmarket.evaluation import bootstrap, paired, rank_metrics
 from nightmarket.ranking import Budget, CandidateSet
 from nightmarket.ranking.baseline_lists import baselines
 from nightmarket.ranking.lists import mask_entries, top_items
-from nightmarket.retrieval.scorers import SCORERS, ScorerData, config_of, fit
+from nightmarket.retrieval.scorers.material import ScorerData
+from nightmarket.retrieval.scorers.scorer import SCORERS, config_of
+from nightmarket.retrieval.scorers.training import fit
 from tasks.files import storage
 from tasks.models import recommender
 

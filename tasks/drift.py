@@ -24,7 +24,7 @@ from nightmarket.drift import daily, predictions
 from nightmarket.drift.changes import changes, moved, sentence
 from nightmarket.drift.nights import REFERENCE_DAYS, WEEK, Nights, max_t, nights
 from nightmarket.drift.summaries import Summary, comparable, every_distance
-from nightmarket.encoding import lookup, text_hashes
+from nightmarket.encoding.hashes import lookup, text_hashes
 from nightmarket.histories import local_days, monday, offsets
 from tasks.files import catalogue
 from tasks.pipeline.declaration import Stage

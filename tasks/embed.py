@@ -16,7 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from nightmarket.encoding import PACKAGED, cached_folder, fingerprint, lookup, resolve_model, text_hashes
+from nightmarket.encoding.hashes import lookup, text_hashes
+from nightmarket.encoding.models import PACKAGED, cached_folder, fingerprint, resolve_model
 from nightmarket.encoding.ranks import Ranks, encode_shared
 from tasks.files import catalogue, storage
 from tasks.models.vectors import Store, prune
@@ -104,8 +105,8 @@ def chosen(model: str) -> str:
 
 def encode(texts: list[str], settings: Settings) -> np.ndarray | None:
     """Vectors float16 [T, d] by the frozen encoder, with progress in the log; None on all processes but the first."""
-    from nightmarket.encoding import load_encoder
     from nightmarket.encoding.encoder import log_progress
+    from nightmarket.encoding.loading import load_encoder
 
     encoder = load_encoder(**settings.encoder, precision=settings.precision)
     log.info("embed: %s on %s in %s", settings.model, encoder.device.type, str(encoder.dtype).removeprefix("torch."))
@@ -128,7 +129,7 @@ def _content(settings: Settings) -> str:
     """The model's fingerprint; a hub model is fetched first, where that is allowed, to be known by its content."""
     where = resolve_model(settings.model)
     if cached_folder(where) is None:
-        from nightmarket.encoding import load_encoder
+        from nightmarket.encoding.loading import load_encoder
 
         load_encoder(**settings.encoder, precision=settings.precision)
     return fingerprint(where)

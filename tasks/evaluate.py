@@ -113,7 +113,9 @@ def run(settings: Settings) -> None:
 
 def _scorer(name: str, data: recommender.Prepared, candidate_set: CandidateSet, settings: Settings) -> Lists:
     """The lists of a scoring scorer, fitted at the test window's origin."""
-    from nightmarket.retrieval.scorers import ScorerData, config_of, fit
+    from nightmarket.retrieval.scorers.material import ScorerData
+    from nightmarket.retrieval.scorers.scorer import config_of
+    from nightmarket.retrieval.scorers.training import fit
 
     steps = {} if settings.scorer_steps is None else {"max_steps": settings.scorer_steps}
     material = ScorerData(

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from nightmarket.contracts import InputError
-from nightmarket.encoding import lookup, text_hashes
-from nightmarket.retrieval.search import Filters, Hit, Index, ItemsByText, Method
+from nightmarket.encoding.hashes import lookup, text_hashes
+from nightmarket.retrieval.search.filters import Filters
+from nightmarket.retrieval.search.index import Hit, Index, ItemsByText, Method
 from tasks.campaigns import export
 from tasks.files import manifest, storage
 from tasks.pipeline.settings import StageSettings

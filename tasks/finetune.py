@@ -17,10 +17,11 @@ import torch
 from pydantic import Field
 
 from nightmarket.contracts import InputError
-from nightmarket.encoding import load_encoder, lookup, text_hashes
 from nightmarket.encoding.device import Precision, choose_device, choose_dtype
 from nightmarket.encoding.encoder import Encoder, log_progress
+from nightmarket.encoding.hashes import lookup, text_hashes
 from nightmarket.encoding.layers import TopLayers
+from nightmarket.encoding.loading import load_encoder
 from nightmarket.encoding.ranks import Ranks
 from nightmarket.retrieval.fitting import History, fit
 from nightmarket.retrieval.quality import TASKS, Judge, before_after

@@ -22,7 +22,8 @@ from nightmarket.delivery.eligibility import earlier_contacts, eligible
 from nightmarket.delivery.offers import OfferTerms, redemption_values
 from nightmarket.delivery.summary import summarise, words
 from nightmarket.delivery.timing import Slot, slots
-from nightmarket.response import Campaign, Market, Offer, Responder
+from nightmarket.response.market import Campaign, Market, Offer
+from nightmarket.response.responder import Responder
 from tasks.campaigns import audience, contacts, offers, responder
 from tasks.campaigns.audience import Audience
 from tasks.campaigns.offers import OfferSettings

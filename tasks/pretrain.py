@@ -19,7 +19,8 @@ import numpy as np
 from pydantic import Field
 
 from nightmarket.contracts import InputError
-from nightmarket.encoding import PACKAGED, fingerprint, resolve_model, text_hashes
+from nightmarket.encoding.hashes import text_hashes
+from nightmarket.encoding.models import PACKAGED, fingerprint, resolve_model
 from tasks.files import catalogue, storage
 from tasks.files.checkpoints import Checkpoint
 from tasks.pipeline.declaration import Stage
@@ -87,7 +88,8 @@ def run(settings: Settings) -> None:
 
 
 def _load(base: dict[str, Any], precision: str) -> "Encoder":
-    from nightmarket.encoding import Encoder, load_encoder
+    from nightmarket.encoding.encoder import Encoder
+    from nightmarket.encoding.loading import load_encoder
 
     named = {key: base[key] for key in ("document_prompt", "query_prompt", "dim") if key in base}
     encoder = load_encoder(base["model"], precision, **named)
@@ -155,7 +157,7 @@ class Exam:
 
     def searches(self, encoder: "Encoder", progress: Any = None) -> np.ndarray:
         """NDCG@10 of each search query, by cosine over all texts; of equal products the popular one first."""
-        from nightmarket.retrieval.search import search_quality
+        from nightmarket.retrieval.search.quality import search_quality
 
         asked = self.questions
         if not asked.queries:

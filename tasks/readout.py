@@ -17,8 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from nightmarket.contracts import BY_NAME, InputError, arrow_schema, midnight
 from nightmarket.contracts.privacy import MIN_GROUP
-from nightmarket.evaluation.experiments import Lift, blocked, effect_index, ledger, read_out, trust
 from nightmarket.evaluation.experiments import cases as experiment_cases
+from nightmarket.evaluation.experiments.effect_index import effect_index
+from nightmarket.evaluation.experiments.ledger import Lift, ledger, trust
+from nightmarket.evaluation.experiments.readout import blocked, read_out
 from tasks.files import catalogue, storage
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
@@ -169,7 +171,8 @@ def _observed(
     """Finished campaigns whose exposure was not randomized."""
     import pandas as pd
 
-    from nightmarket.evaluation.uplift import campaigns_of, case, observational
+    from nightmarket.evaluation.uplift.campaigns import campaigns_of, case
+    from nightmarket.evaluation.uplift.observed import observational
     from nightmarket.histories import Histories
 
     lines = catalogue.PURCHASES.read()

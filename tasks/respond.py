@@ -13,10 +13,9 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from nightmarket.response import CampaignRows, Responder, rows
 from nightmarket.response.backtest import backtest
 from nightmarket.response.drivers import contributions, shares, summary
-from nightmarket.response.responder import enough, rolling
+from nightmarket.response.responder import CampaignRows, Responder, enough, rolling, rows
 from tasks.campaigns import responder
 from tasks.files import catalogue, storage
 from tasks.models import recommender

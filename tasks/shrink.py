@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from nightmarket.contracts import InputError
-from nightmarket.encoding import PACKAGED, fingerprint, resolve_model
+from nightmarket.encoding.models import PACKAGED, fingerprint, resolve_model
 from tasks.files import catalogue, manifest, storage
 from tasks.pipeline.settings import StageSettings
 
 if TYPE_CHECKING:
-    from nightmarket.encoding import Encoder
+    from nightmarket.encoding.encoder import Encoder
     from nightmarket.encoding.loading import AnyEncoder
 
 TEXTS = catalogue.TEXTS.path
@@ -133,7 +133,7 @@ def students(teacher: "Encoder", lesson: Lesson, settings: Settings) -> "Iterato
 
 def save(student: "AnyEncoder", folder: Path) -> None:
     """Write a student; a network's weights as float16, which every library computes in float32 again."""
-    from nightmarket.encoding import Encoder
+    from nightmarket.encoding.encoder import Encoder
 
     if not isinstance(student, Encoder):
         student.save(folder)

@@ -19,7 +19,7 @@ import pyarrow as pa
 from bench.faults.scenes import _package
 from flows.engine.run import dag, recovery, worktree
 from nightmarket.contracts import InputError
-from nightmarket.encoding import text_hashes
+from nightmarket.encoding.hashes import text_hashes
 from tasks.files import manifest, storage
 from tasks.files.checkpoints import Checkpoint
 from tasks.models.vectors import Store

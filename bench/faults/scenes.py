@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from bench.faults.children import contents
 from flows.engine.run import lock
-from nightmarket.encoding import lookup, text_hashes
+from nightmarket.encoding.hashes import lookup, text_hashes
 from tasks.campaigns import export
 from tasks.files import manifest, storage
 from tasks.files.checkpoints import Checkpoint

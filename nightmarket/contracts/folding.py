@@ -1,8 +1,8 @@
-"""Judge each distinct value once: the frame that stands for a table of any length.
+"""Validate each distinct value once: the frame that stands for a table of any length.
 
 Every expectation about rows in `suites` is a function of one column or facet: whether it holds in a row depends on that
 one value alone. So the verdict on a table follows exactly from the verdicts on its distinct values, and 20.9 million
-promotion rows are judged as 60,000 values. Rows with a refused value are then looked up in the table again.
+promotion rows are validated as 60,000 values. Rows with a refused value are then looked up in the table again.
 
 A block is as many rows as keep the distinct values of every column below a limit; memory is bounded by it.
 """

@@ -109,7 +109,7 @@ class Refusals:
         raise InputError(
             f"{self.name}: {num_bad:,} of {self.num_rows:,} rows are bad ({num_bad / self.num_rows:.2%}; "
             f"validate.max_bad_share allows {max_share:.2%}): {worst} in {len(rows):,}, first in {self.first(rows)}; "
-            "mend the source, or raise the limit"
+            "fix the source, or raise the limit"
         )
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 
 class InputError(ValueError):
-    """A mistake in data or settings that its owner can mend.
+    """A mistake in data or settings that its owner can fix.
 
     The message is one line: what is wrong, how many, where first, what to do. It never quotes a customer's data.
     """

@@ -65,7 +65,7 @@ def compose(
 def passed(
     brief: Brief, messages: Sequence[Message], writer: str, lexicon: Lexicon
 ) -> tuple[list[Message], list[GuardDecision]]:
-    """The distinct messages that pass, mended where that is enough."""
+    """The distinct messages that pass, repaired where that is enough."""
     good: list[Message] = []
     record = []
     for number, message in enumerate(messages):

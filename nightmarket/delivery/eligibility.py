@@ -8,7 +8,7 @@ import numpy as np
 from nightmarket.contracts.arrays import Int64s
 from nightmarket.delivery.campaign import Rules
 from nightmarket.delivery.timing import WEEK, room
-from nightmarket.response import Market
+from nightmarket.response.market import Market
 
 
 def earlier_contacts(market: Market) -> dict[int, tuple[int, ...]]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.arrays import Bools, Float64s, Int32s, Int64s
-from nightmarket.evaluation.experiments import ControlOutcome, Rule, minimum_detectable_effect, sample_size
+from nightmarket.evaluation.experiments.design import ControlOutcome, Rule, minimum_detectable_effect, sample_size
 
 STEPS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 """Shares of the customers that the table of audiences shows."""

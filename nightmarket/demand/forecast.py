@@ -33,7 +33,7 @@ class Evaluation:
 
 
 def horizon(weeks: int) -> int:
-    """Weeks ahead that a history of `weeks` complete weeks lets us foretell and judge; 0 where it is too short."""
+    """Weeks that `weeks` complete weeks are enough to forecast and evaluate; 0 where they are too few."""
     ahead = min(HORIZON, (weeks - LEAST_FIT) // 2)
     return ahead if ahead >= 2 else 0
 
@@ -202,7 +202,7 @@ def _figures(
 
 
 def forecast_units(history: Weekly, evaluation: Evaluation) -> tuple[Float64s, dict[str, Float64s]]:
-    """(K,) units of each week to come, and bounds per level, by the methods that were judged; errors up to the last
+    """(K,) units of each week to come, and bounds per level, by the methods of the evaluation; errors up to the last
     complete week set the intervals."""
     before = origins(history.units.shape[1], evaluation.horizon)
     seen = residuals(history, before, evaluation.horizon, evaluation.methods)

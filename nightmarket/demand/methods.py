@@ -1,4 +1,4 @@
-"""Ways to foretell a level, for all series at once: each gives one figure per series, the units of every coming week.
+"""Forecasts of a level, for all series at once: each gives one figure per series, the units of every coming week.
 
 units (K, W), start (K,) index of each series' first sale; what lies before it does not count.
 """
@@ -30,7 +30,7 @@ def mean_of(weeks: int) -> Callable[[Float64s, Int64s], Float64s]:
 
 
 def smoothed(units: Float64s, start: Int64s) -> Float64s:
-    """Simple exponential smoothing, each series with the rate of GRID that foretold its past weeks best."""
+    """Simple exponential smoothing, each series with the rate of GRID that forecast its past weeks best."""
     best, least = np.zeros(len(units)), np.full(len(units), np.inf)
     for rate in GRID:
         level, errors = _smooth(units, start, rate)

@@ -31,7 +31,7 @@ from nightmarket.contracts.arrays import Int64s
 from nightmarket.encoding.device import choose_device, choose_dtype, fast_bfloat16
 from nightmarket.encoding.encoder import Encoder
 from nightmarket.encoding.hashes import text_hashes
-from nightmarket.encoding.schedule import rate, restore, state_of
+from nightmarket.encoding.training import rate, restore, state_of
 
 log = logging.getLogger("nightmarket")
 

@@ -129,7 +129,7 @@ class Ranks:
         """
         if self.size == 1:
             return rows
-        from nightmarket.encoding.all_gather import all_gather
+        from nightmarket.encoding.training import all_gather
 
         return all_gather(rows, self.rank, self.size)
 

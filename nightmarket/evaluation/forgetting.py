@@ -71,7 +71,7 @@ def strong_groups(
         return []
     lists = frequent_lists(histories, past_until)
     indptr, items = histories.between(past_until + 1, fit_until).targets()
-    found = hits(lists, indptr, items)
+    hit = hits(lists, indptr, items)
     score = rank_metrics(lists, indptr, items, cutoffs=(PLACES,))[f"ndcg@{PLACES}"]
     known = score[~np.isnan(score)]
     groups = []
@@ -80,7 +80,7 @@ def strong_groups(
         groups.append(Group("best served quarter of the customers", strong.astype(np.int32)))
     names, code = np.unique(np.asarray(departments, dtype=str), return_inverse=True)
     wanted = np.bincount(code[items], minlength=names.size)
-    row, place = np.nonzero(found)
+    row, place = np.nonzero(hit)
     department = code[lists[row, place]]
     recall = np.bincount(department, minlength=names.size) / np.maximum(wanted, 1)
     served = {d: np.unique(row[department == d]).astype(np.int32) for d in np.unique(department)}

@@ -1,10 +1,11 @@
-"""Ranking metrics per customer, over the full catalogue, with binary relevance.
+"""Ranking metrics per customer, and how well one product's audience is ranked across customers.
 
 Shapes: C customers, K places, N targets in all.
 """
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 Ids = NDArray[np.int32] | NDArray[np.int64]
 Metrics = dict[str, NDArray[np.float64]]
@@ -23,10 +24,10 @@ def hits(recommended_CK: Ids, indptr: Ids, targets: Ids) -> NDArray[np.bool_]:
     wanted = np.sort(owner * span + targets)
     asked = np.arange(num_customers, dtype=np.int64)[:, None] * span + recommended_CK
     place = np.searchsorted(wanted, asked)
-    found = np.zeros(asked.shape, bool)
+    is_hit = np.zeros(asked.shape, bool)
     inside = place < wanted.size
-    found[inside] = wanted[place[inside]] == asked[inside]
-    return found & (recommended_CK >= 0)
+    is_hit[inside] = wanted[place[inside]] == asked[inside]
+    return is_hit & (recommended_CK >= 0)
 
 
 def rank_metrics(recommended_CK: Ids, indptr: Ids, targets: Ids, cutoffs: tuple[int, ...] = (10, 20)) -> Metrics:
@@ -35,13 +36,13 @@ def rank_metrics(recommended_CK: Ids, indptr: Ids, targets: Ids, cutoffs: tuple[
     NDCG (Järvelin & Kekäläinen, 2002) is ideal-normalised with min(k, number of targets) places. Recall divides by the
     number of targets. Arguments as in `hits`.
     """
-    found = hits(recommended_CK, indptr, targets).astype(np.float64)
+    hit = hits(recommended_CK, indptr, targets).astype(np.float64)
     num_targets = np.diff(indptr).astype(np.float64)
     absent = num_targets == 0
     discount = 1.0 / np.log2(np.arange(2, recommended_CK.shape[1] + 2))
     metrics: Metrics = {}
     for k in cutoffs:
-        at_k = found[:, :k]
+        at_k = hit[:, :k]
         ideal = np.concatenate([[0.0], np.cumsum(1.0 / np.log2(np.arange(2, k + 2)))])
         best = ideal[np.minimum(num_targets, k).astype(int)]
         any_hit = at_k.any(axis=1)
@@ -70,3 +71,19 @@ def novelty(recommended_CK: Ids, num_buyers: Ids, num_customers: int, k: int = 1
     shown = recommended_CK[:, :k]
     share = np.maximum(num_buyers[shown[shown >= 0]], 1) / max(num_customers, 1)
     return float(-np.log2(share).mean()) if share.size else 0.0
+
+
+def audience_auc(scores: NDArray[np.float64], bought: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(L,) area under the ROC curve per product: the chance that a buyer stands above a customer who did not buy.
+
+    scores  (C, L)  comparable across customers; ties count half (Mann & Whitney, 1947)
+    bought  (C, L)
+
+    NaN for a product that nobody, or everybody, bought.
+    """
+    ranks = stats.rankdata(scores, axis=0)
+    buyers = bought.sum(axis=0).astype(np.float64)
+    others = bought.shape[0] - buyers
+    with np.errstate(divide="ignore", invalid="ignore"):
+        area: NDArray[np.float64] = ((ranks * bought).sum(axis=0) - buyers * (buyers + 1) / 2) / (buyers * others)
+    return np.where((buyers > 0) & (others > 0), area, np.nan)

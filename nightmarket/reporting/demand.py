@@ -42,7 +42,7 @@ class DemandView:
 
 
 def view(night: Night) -> DemandView | None:
-    """The section, or None when nothing was foretold.
+    """The section, or None when nothing was forecast.
 
     The content is night.demand: `metrics` as the stage demand writes it; `largest`, per product type its path `kind`,
     `past` units per week, and lists `units`, `low80`, `high80` of the coming weeks; `prices`, rows of response.parquet.

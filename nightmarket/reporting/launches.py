@@ -1,4 +1,4 @@
-"""Launches: what is new on the shelf, how it sells, whom it is recommended to, and how well that can be foretold."""
+"""Launches: what is new on the shelf, how it sells, whom it is recommended to, and how well that is predicted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

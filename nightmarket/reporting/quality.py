@@ -151,13 +151,13 @@ def slices(night: Night) -> list[Slice]:
     The content is {"history ndcg@10": {group: {value, low, high, num_customers}}}, deeper where it pleases. Where there
     are groups, they tell of the length of history, with more.
     """
-    found: dict[str, list[tuple[str, Mapping[str, float]]]] = {}
+    by_title: dict[str, list[tuple[str, Mapping[str, float]]]] = {}
     metrics = night.metrics or {}
     for path, figure in _figures(metrics.get("slices") or {}):
         if metrics.get("groups") and path[0].startswith("history"):
             continue
-        found.setdefault(" · ".join(path[:-1]), []).append((path[-1], figure))
-    return [_slice(title, groups) for title, groups in found.items()]
+        by_title.setdefault(" · ".join(path[:-1]), []).append((path[-1], figure))
+    return [_slice(title, groups) for title, groups in by_title.items()]
 
 
 def _slice(title: str, groups: list[tuple[str, Mapping[str, float]]]) -> Slice:

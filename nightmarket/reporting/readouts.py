@@ -37,7 +37,7 @@ class ExperimentView:
 
 @dataclass(frozen=True)
 class ObservedView:
-    """Campaigns whose exposure nobody drew by lot."""
+    """Campaigns whose exposure was not assigned at random."""
 
     verdict: str
     axis: Markup
@@ -139,7 +139,7 @@ def _observed(campaigns: Sequence[Content]) -> ObservedView | None:
         return None
     claims = [campaign for campaign in latest if campaign["verdict"] != "no claim"]
     named = words.listed([f"“{campaign['campaign_id']}”" for campaign in claims]) if claims else ""
-    verdict = f"{words.things(len(latest), 'finished campaign')} reached people whom nobody drew by lot. " + (
+    verdict = f"{words.things(len(latest), 'finished campaign')} reached people who were not chosen at random. " + (
         f"A claim stands for {named}; for the others there is none." if claims else "For none of them is there a claim."
     )
     known = [campaign for campaign in latest if words.known(campaign.get("on_exposed"))]

@@ -116,7 +116,7 @@ def _sentiment(content: Content) -> str:
     of = list(chosen.get("of") or ())
     name = f"the average of {words.listed([f'“{member}”' for member in of])}" if of else f"“{content['chosen']}”"
     return (
-        f"Praise is told from complaint by {name}, learnt from {rated} of this shop. On texts that it had "
+        f"Praise and complaint are told apart by {name}, learnt from {rated} of this shop. On texts that it had "
         f"not seen it was right in {words.percents(_accuracy(chosen))}. It was chosen among these for the least "
         "log-loss in cross-validation. A rating, where there is one, counts for itself."
     )

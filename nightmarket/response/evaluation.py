@@ -50,8 +50,7 @@ def auc(probability: Float64s, label: Bools, weights_RN: Float64s) -> Float64s:
     yes, no = _sums(weights_RN * label, level, levels), _sums(weights_RN * ~label, level, levels)
     below = np.cumsum(no, axis=1) - no / 2
     with np.errstate(invalid="ignore", divide="ignore"):
-        area: Float64s = (yes * below).sum(axis=1) / (yes.sum(axis=1) * no.sum(axis=1))
-    return area
+        return (yes * below).sum(axis=1) / (yes.sum(axis=1) * no.sum(axis=1))
 
 
 def average_precision(probability: Float64s, label: Bools, weights_RN: Float64s) -> Float64s:
@@ -61,8 +60,7 @@ def average_precision(probability: Float64s, label: Bools, weights_RN: Float64s)
     yes, every = _sums(weights_RN * label, level, levels), _sums(weights_RN, level, levels)
     with np.errstate(invalid="ignore", divide="ignore"):
         precision = np.nan_to_num(np.cumsum(yes, axis=1) / np.cumsum(every, axis=1))
-        found: Float64s = (yes * precision).sum(axis=1) / yes.sum(axis=1)
-    return found
+        return (yes * precision).sum(axis=1) / yes.sum(axis=1)
 
 
 def log_loss(probability: Float64s, label: Bools, weights_RN: Float64s) -> Float64s:
@@ -87,8 +85,7 @@ def lift(probability: Float64s, label: Bools, weights_RN: Float64s) -> Float64s:
     before = np.cumsum(weight, axis=1) - weight
     top = np.clip(total / 10 - before, 0, weight)
     with np.errstate(invalid="ignore", divide="ignore"):
-        found: Float64s = ((top @ label[order]) * 10) / (weight @ label[order])
-    return found
+        return ((top @ label[order]) * 10) / (weight @ label[order])
 
 
 def _sums(weights_RN: Float64s, group: Int64s, num: int) -> Float64s:

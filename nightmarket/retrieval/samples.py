@@ -1,4 +1,4 @@
-"""Training samples: a customer at some past week, what she had bought, and what she bought next.
+"""Training samples: a customer at some past week, what they had bought, and what they bought next.
 
 Shapes: B customers of a batch, N purchase lines, T texts, S sampled candidate texts.
 Everything is drawn from (seed, step) alone, so that a resumed run sees what an uninterrupted one sees.

@@ -19,7 +19,7 @@ from nightmarket.contracts.arrays import Float32s, Int64s
 from nightmarket.encoding.device import fast_bfloat16
 from nightmarket.encoding.encoder import Progress
 from nightmarket.encoding.layers import Hidden, TopLayers, re_encode
-from nightmarket.encoding.schedule import rate, restore, state_of
+from nightmarket.encoding.training import rate, restore, state_of
 from nightmarket.retrieval.loss import contrastive_loss
 from nightmarket.retrieval.recency import pooled
 from nightmarket.retrieval.samples import Positives, Sampler, TowerBatch

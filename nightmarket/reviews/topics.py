@@ -35,7 +35,7 @@ log = logging.getLogger("nightmarket")
 
 @dataclass(frozen=True)
 class TopicCandidate:
-    """A method and a number of topics, as judged on half-samples.
+    """A method and a number of topics, as evaluated on half-samples.
 
     coherence  mean NPMI of the pairs among a topic's ten strongest words, in [-1, 1]
     diversity  share of different ones among these words of all topics, in [0, 1]
@@ -108,7 +108,7 @@ def fit(counts_DV: sparse.csr_matrix, seed: int, nums: Sequence[int] = NUMS) -> 
             coherence = float(np.mean([npmi(present, top) for topics in tops for top in topics]))
             diversity = float(np.mean([np.unique(topics).size / topics.size for topics in tops]))
             candidates.append(TopicCandidate(method, num, coherence, diversity, agreement(*both)))
-        log.info("reviews: %s judged", method)
+        log.info("reviews: %s evaluated", method)
     stable = [fitted for fitted in candidates if fitted.stability >= STABLE]
     best = max(stable or candidates, key=lambda fitted: fitted.quality if stable else fitted.stability)
     model = _fitted(best.method, best.num, sample, idf, seed)

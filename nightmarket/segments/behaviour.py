@@ -12,7 +12,7 @@ from nightmarket.histories import Histories
 PARTS = ("morning", "midday", "evening", "night")
 """Day parts by local hour: morning 5-10, midday 11-16, evening 17-21, night 22-4."""
 LEAST_WEEKS = 4
-"""A customer of one day has a rate as of four weeks, so that her first basket does not make her the best customer."""
+"""A customer of one day has a rate as of four weeks, so that a first basket does not make a best customer."""
 BLOCKS: dict[str, tuple[str, ...]] = {
     "rfm": ("recency", "visits", "spend", "basket"),
     "price": ("price", "discount", "discounted"),

@@ -60,7 +60,7 @@ def group(features: pd.DataFrame, most: int, seed: int, num: int | None = None) 
 
 
 def beginners(lines: Histories, seen: Visits, shelf: Assortment, today: int) -> pd.DataFrame:
-    """Behaviour of each customer in her first four weeks, as it stood at their end; NaN for those who began later."""
+    """Behaviour of each customer in the first four weeks, as it stood at their end; NaN for those who began later."""
     first = np.full(lines.num_customers, 2**31 - 1, np.int64)
     np.minimum.at(first, lines.customer, lines.day)
     until = first + FIRST_DAYS - 1

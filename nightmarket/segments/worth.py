@@ -1,4 +1,4 @@
-"""What a customer will spend in the coming weeks: three views of her spending, shrunk and weighed by least squares."""
+"""What a customer will spend in the coming weeks: three views of the spending, shrunk and weighed by least squares."""
 
 from dataclasses import dataclass
 
@@ -32,13 +32,13 @@ class Worth:
 
 
 def horizon(first_week: int, last_week: int) -> int:
-    """Weeks that can be foretold and judged: 13, fewer where the history is short, 0 where it is too short."""
+    """Weeks that can be forecast and evaluated: 13, fewer where the history is short, 0 where it is too short."""
     weeks = min(HORIZON, (last_week - first_week + 1 - LEAST_BEFORE) // 3)
     return weeks if weeks >= LEAST_BEFORE else 0
 
 
 def worth(lines: Histories, first_week: int, last_week: int, seed: int) -> Worth | None:
-    """Fit on one span, judge on the next, then fit on that and foretell the one to come; None where history is short.
+    """Fit on one span, evaluate on the next, then fit on that and predict the one to come; None where history is short.
 
     first_week, last_week  the complete weeks of the history
     """

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from nightmarket.contracts import InputError
 from nightmarket.delivery.offers import OfferTerms
-from nightmarket.response import Market
+from nightmarket.response.market import Market
 from tasks.files import catalogue
 
 OFFERS = catalogue.CLEAN_OFFERS.path

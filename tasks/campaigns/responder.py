@@ -13,7 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nightmarket.contracts.clock import local_day
-from nightmarket.response import Answers, Campaign, Contacts, CouponLines, Market, Offer, Records, Responder
+from nightmarket.response.market import Answers, Campaign, Contacts, CouponLines, Market, Offer, Records
+from nightmarket.response.responder import Responder
 from tasks.files import catalogue, storage
 from tasks.models import recommender
 

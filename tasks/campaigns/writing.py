@@ -32,7 +32,7 @@ Wanted = tuple[Brief, str, str]
 """A brief, and the segment and offer that it is for."""
 
 
-class ServerSettings(BaseModel):
+class ServerAddress(BaseModel):
     """An OpenAI-compatible server; its key comes from the environment alone."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,7 +57,7 @@ class Manner(StageSettings):
         "template", description="who writes; template: no model"
     )
     model: str | None = Field(None, description="folder or hub id of a causal language model, for writer: transformers")
-    server: ServerSettings | None = Field(None, description="url, model, timeout, retries, per_minute, for openai")
+    server: ServerAddress | None = Field(None, description="url, model, timeout, retries, per_minute, for openai")
     num_written: int = Field(12, ge=1, le=100, description="messages that are written per brief")
     num_kept: int = Field(3, ge=1, le=20, description="best distinct messages that are kept of them")
 
@@ -126,11 +126,11 @@ def writer(manner: Manner) -> Writer:
             raise InputError("params.yaml: compose.model: name the folder or hub id of a causal language model")
         return LocalWriter(manner.model, manner.seed)
     if manner.writer == "openai":
-        from nightmarket.copywriting.writers.server import ServerSettings, ServerWriter
+        from nightmarket.copywriting.writers.server import ServerAddress, ServerWriter
 
         if manner.server is None:
             raise InputError("params.yaml: compose.server: give the url and the model of an OpenAI-compatible server")
-        return ServerWriter(ServerSettings(**manner.server.model_dump(), key=os.environ.get(KEY, "")), manner.seed)
+        return ServerWriter(ServerAddress(**manner.server.model_dump(), key=os.environ.get(KEY, "")), manner.seed)
     return TemplateWriter(manner.seed)
 
 
@@ -142,7 +142,7 @@ def lexicon(products: pd.DataFrame, more: Iterable[str] = ()) -> Lexicon:
 
 def _ordered(wanted: Sequence[Wanted], composed: list[Composed], taste: Taste, num: int) -> list[dict[str, Any]]:
     """Rows of copy.parquet: the best distinct messages of each brief, nearest to what the group buys first."""
-    from nightmarket.encoding import load_encoder
+    from nightmarket.encoding.loading import load_encoder
 
     if not any(written.messages for written in composed):
         return []

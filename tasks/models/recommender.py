@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nightmarket.contracts import InputError
-from nightmarket.encoding import lookup
+from nightmarket.encoding.hashes import lookup
 from nightmarket.evaluation import rank_metrics
 from nightmarket.histories import Histories
 from nightmarket.ranking import (
@@ -33,7 +33,7 @@ from nightmarket.ranking import (
 from nightmarket.ranking import lists as ranked_lists
 from nightmarket.ranking.calibration import Calibration
 from nightmarket.ranking.point_in_time import RARE_BUYERS
-from nightmarket.retrieval import Tower
+from nightmarket.retrieval.tower import Tower
 from tasks.files import storage
 
 PREPARED = storage.ARTIFACTS / "prepare"
@@ -110,7 +110,8 @@ def text_scores(finetune: Path, data: Prepared, origin: int) -> TextScores:
 
 def text_vectors(finetune: Path, data: Prepared) -> NDArray[np.float32]:
     """(T, D) vectors of tonight's texts by the folder's encoder; texts that it has not seen are encoded now."""
-    from nightmarket.encoding import Encoder, text_hashes
+    from nightmarket.encoding.encoder import Encoder
+    from nightmarket.encoding.hashes import text_hashes
 
     stored = storage.read_tensors(finetune / "text_vectors.safetensors")
     vectors, missing = lookup(text_hashes(data.texts), stored["hashes"], stored["vectors"])

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nightmarket.encoding import lookup
+from nightmarket.encoding.hashes import lookup
 from tasks.files import storage
 
 MOST_SHARDS = 8

@@ -66,7 +66,7 @@ class Start:
 
     def bank(self, texts: list[str]) -> "NDArray[np.float32]":
         """float32 [T, D] vectors of tonight's texts by the champion's encoder; new texts are encoded."""
-        from nightmarket.encoding import lookup, text_hashes
+        from nightmarket.encoding.hashes import lookup, text_hashes
 
         found, missing = lookup(text_hashes(texts), self.hashes, self.vectors)
         if missing.size:

@@ -48,7 +48,7 @@ METRICS = (
     ("paired difference", "mean over customers of ours minus theirs, with the same interval", REAL, "high", "",
      "nightmarket.evaluation.intervals.paired"),
     ("audience AUC", "chance that a buyer of a launch stands above another customer, mean over launches of five buyers",
-     RATE, "high", "Hanley & McNeil 1982", "nightmarket.evaluation.audience"),
+     RATE, "high", "Hanley & McNeil 1982", "nightmarket.evaluation.metrics"),
     ("ECE", "mean over pairs of |mean probability − share that came true| in 15 bins of equal mass", RATE, "low",
      "Nguyen & O'Connor 2015", "nightmarket.evaluation.calibration.ece"),
     ("log-loss", "−mean of ln(probability given to what came true), nats", COUNT, "low", "Good 1952",

@@ -33,8 +33,8 @@ def check(package: Path, name: str) -> None:
 def _weights(package: Path) -> None:
     from safetensors.torch import load_file
 
-    from nightmarket.encoding import Encoder
-    from nightmarket.retrieval import Tower
+    from nightmarket.encoding.encoder import Encoder
+    from nightmarket.retrieval.tower import Tower
 
     for path in sorted(package.rglob("*.safetensors")):
         for tensor_name, tensor in load_file(path).items():

@@ -84,7 +84,7 @@ def _lift(lift: dict[str, float | None] | None) -> str:
 
 def main() -> int:
     """Print the ledger with the versions of this moment; nothing is written."""
-    from nightmarket.evaluation.experiments import Lift, ledger, trust
+    from nightmarket.evaluation.experiments.ledger import Lift, ledger, trust
 
     try:
         found = catalogue.READOUT.read()

@@ -2,7 +2,7 @@
 
 from bench.copy import figures, local_server, made_briefs, misinformed
 from nightmarket.copywriting.writers import TemplateWriter
-from nightmarket.copywriting.writers.server import ServerSettings, ServerWriter
+from nightmarket.copywriting.writers.server import ServerAddress, ServerWriter
 
 
 def test_what_a_writer_was_told_wrong_is_not_kept():
@@ -11,7 +11,7 @@ def test_what_a_writer_was_told_wrong_is_not_kept():
     assert sum(known[one.key] != one.facts for one in briefs) >= 5
     rows = [figures(TemplateWriter(2), briefs, known, 3, seed=2)]
     with local_server(known) as url:
-        rows.append(figures(ServerWriter(ServerSettings(url, "m", per_minute=10**9), 2), briefs, known, 3, seed=2))
+        rows.append(figures(ServerWriter(ServerAddress(url, "m", per_minute=10**9), 2), briefs, known, 3, seed=2))
     for row in rows:
         assert row["true_of_written"] < 0.9
         assert row["entailment_precision"] == 1.0

@@ -6,7 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from nightmarket.encoding import PACKAGED, Encoder, StaticEncoder, load_encoder, resolve_model, text_hashes
+from nightmarket.encoding.encoder import Encoder
+from nightmarket.encoding.hashes import text_hashes
+from nightmarket.encoding.loading import load_encoder
+from nightmarket.encoding.models import PACKAGED, resolve_model
+from nightmarket.encoding.static import StaticEncoder
 from tasks import embed
 from tasks.files import storage
 from tasks.models.vectors import MOST_SHARDS

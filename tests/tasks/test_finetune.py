@@ -12,8 +12,8 @@ import pytest
 
 from bench.made_up_encoder import write_bert
 from nightmarket.contracts import InputError
-from nightmarket.encoding import Encoder
-from nightmarket.retrieval import Tower
+from nightmarket.encoding.encoder import Encoder
+from nightmarket.retrieval.tower import Tower
 from tasks import embed, finetune
 from tasks.__main__ import main
 from tasks.files import storage

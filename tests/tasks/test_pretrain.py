@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from bench.made_up_encoder import write_bert
-from nightmarket.encoding import Encoder
+from nightmarket.encoding.encoder import Encoder
 from nightmarket.encoding.models import PACKAGED
 from tasks import embed, pretrain
 from tasks.files import storage

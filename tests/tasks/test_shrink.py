@@ -13,7 +13,9 @@ import pytest
 import yaml
 
 from bench.made_up_encoder import bert
-from nightmarket.encoding import Encoder, StaticEncoder, load_encoder
+from nightmarket.encoding.encoder import Encoder
+from nightmarket.encoding.loading import load_encoder
+from nightmarket.encoding.static import StaticEncoder
 from tasks.__main__ import main
 from tasks.files import manifest, storage
 

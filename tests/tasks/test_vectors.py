@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nightmarket.encoding import lookup, text_hashes
+from nightmarket.encoding.hashes import lookup, text_hashes
 from tasks.files import storage
 from tasks.models import vectors
 from tasks.models.vectors import LAG, MOST_SHARDS, Store, prune

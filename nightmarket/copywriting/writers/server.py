@@ -26,7 +26,7 @@ _SECRET = 8
 
 
 @dataclass(frozen=True)
-class ServerSettings:
+class ServerAddress:
     """Where and how a server is asked.
 
     url          up to and with `/v1`
@@ -58,7 +58,7 @@ class ServerWriter:
     name = "openai"
 
     def __init__(
-        self, server: ServerSettings, seed: int = 0, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+        self, server: ServerAddress, seed: int = 0, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     ) -> None:
         try:
             url = httpx.URL(server.url)

@@ -19,7 +19,7 @@ from nightmarket.encoding import packed
 from nightmarket.encoding.compression.prune import cut_to, renewed
 from nightmarket.encoding.device import choose_dtype
 from nightmarket.encoding.encoder import Encoder, Progress, Ticker
-from nightmarket.encoding.schedule import rate as share_of_rate
+from nightmarket.encoding.training import rate as share_of_rate
 
 _EVERY = 20
 
@@ -61,11 +61,9 @@ def distil(
     network.get_input_embeddings().requires_grad_(False)
     student = renewed(start, network)
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    matrices = [parameter for parameter in trained if parameter.ndim > 1]
-    others = [parameter for parameter in trained if parameter.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": schedule.weight_decay}, {"params": others, "weight_decay": 0.0}], lr=0.0
-    )
+    decayed, others = ([p for p in trained if (p.ndim > 1) == is_matrix] for is_matrix in (True, False))
+    groups = [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=0.0)
     dtype = choose_dtype("auto", student.device)
     size = min(schedule.batch_size, len(ids))
     ticker = Ticker(schedule.steps * size, progress)

@@ -1,7 +1,7 @@
 """Who gets which arm: by a keyed hash, so that the answer is stable and needs no table.
 
-A customer's arm is decided by a hash of her id, keyed by a secret and salted by the experiment's name. The same
-customer always gets the same arm of an experiment, and her arms of two experiments are independent. Experiments that
+A customer's arm is decided by a hash of their id, keyed by a secret and salted by the experiment's name. The same
+customer always gets the same arm of an experiment, and the arms of two experiments are independent. Experiments that
 must not touch the same customer share a layer: the layer's own hash gives each customer one place in [0, 1), and each
 experiment of the layer holds an interval of it.
 """

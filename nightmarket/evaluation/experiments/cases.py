@@ -1,7 +1,7 @@
 """A retailer's tables as experiments: one per campaign with exposures in at least two arms; the customer is the unit.
 
-A customer is assigned at her first exposure of the campaign. Her outcomes are those of a fixed number of days from
-then, or until the campaign ends if that is earlier; she is read when they are over, never before, because a sequence
+A customer is assigned at their first exposure of the campaign. The outcomes are those of a fixed number of days from
+then, or until the campaign ends if that is earlier; they count when they are complete, never before, because a sequence
 that counts customers has no clock for outcomes that still come in.
 """
 
@@ -95,13 +95,7 @@ def case(
     spent = _total(purchases, units, units["assigned_at"], units["until"])
     metrics = [Metric(PURCHASES, spent, covariate=covariate)]
     if control.casefold() not in HOLDOUTS:
-        answers = responses.assign(value=responses["value"].fillna(0.0), one=1.0)
-        answered = _total(answers, units, units["assigned_at"], units["until"], "one") > 0
-        worth = _total(answers, units, units["assigned_at"], units["until"])
-        first = [Metric(RESPONSE, answered.astype(np.float64), covariate=covariate)]
-        if responses["value"].notna().any():
-            first.append(Metric(RESPONSE_VALUE, worth, covariate=covariate))
-        metrics = first + metrics
+        metrics = _response_metrics(responses, units, covariate) + metrics
     counted = (units["until"] <= known_until).to_numpy()
     over = bool(counted.all()) and campaign["end"] < known_until
     return ExperimentData(
@@ -119,6 +113,17 @@ def case(
         units["customer_id"].to_numpy(object),
         over or (plan.customers is not None and int(counted.sum()) >= plan.customers),
     )
+
+
+def _response_metrics(responses: pd.DataFrame, units: pd.DataFrame, covariate: Covariate) -> list[Metric]:
+    """Whether each customer responded and, where responses have a value, its sum."""
+    answers = responses.assign(value=responses["value"].fillna(0.0), num=1.0)
+    answered = _total(answers, units, units["assigned_at"], units["until"], "num") > 0
+    metrics = [Metric(RESPONSE, answered.astype(np.float64), covariate=covariate)]
+    if responses["value"].notna().any():
+        worth = _total(answers, units, units["assigned_at"], units["until"])
+        metrics.append(Metric(RESPONSE_VALUE, worth, covariate=covariate))
+    return metrics
 
 
 def _units(campaign: pd.Series, exposures: pd.DataFrame, days: int) -> tuple[pd.DataFrame, int]:

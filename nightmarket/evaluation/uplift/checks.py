@@ -122,4 +122,4 @@ def check(
         held = np.column_stack([np.ones(exposed.size), covariates])
         rest = placebo - held @ np.linalg.lstsq(held, placebo, rcond=None)[0]
         if exposed.size > 2 * held.shape[1] and rest.var() < 1e-6 * placebo.var():
-            raise InputError("the covariates hold the placebo, which is nil by construction then; use earlier weeks")
+            raise InputError("the covariates hold the placebo, so its effect is 0 by construction; use earlier weeks")

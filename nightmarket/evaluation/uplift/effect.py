@@ -9,11 +9,11 @@ from nightmarket.evaluation.uplift.checks import Overlap
 from nightmarket.evaluation.uplift.doubly_robust import Estimate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Effect:
     """What an exposure did, per customer and in the outcome's unit.
 
-    assignment        "random" where exposure was drawn by lot, "observed" where it was not
+    assignment        "random" where exposure was assigned at random, "observed" where it was not
     naive             exposed less others, unadjusted: what a report without adjustment would say
     on_exposed        the effect on the exposed (ATT); where assignment was random, on all who were assigned
     on_all            the effect on all customers with counterparts (ATE); None where it cannot be estimated
@@ -29,14 +29,14 @@ class Effect:
     num_exposed: int
     num_others: int
     naive: Estimate | None
-    on_exposed: Estimate | None
-    on_all: Estimate | None
-    overlap: Overlap | None
-    placebo: Estimate | None
-    negative_control: Estimate | None
-    beyond_placebo: Estimate | None
+    on_exposed: Estimate | None = None
+    on_all: Estimate | None = None
+    overlap: Overlap | None = None
+    placebo: Estimate | None = None
+    negative_control: Estimate | None = None
+    beyond_placebo: Estimate | None = None
     verdict: Literal["positive", "negative", "no claim"]
-    reasons: tuple[str, ...]
+    reasons: tuple[str, ...] = ()
     words: str
 
     def to_json(self) -> dict[str, Any]:
@@ -45,14 +45,23 @@ class Effect:
 
 
 def refused(
-    assignment: Literal["random", "observed"], exposed: Bools, reasons: Sequence[str],
-    plain: Estimate | None = None, shared: Overlap | None = None,
-) -> Effect:  # fmt: skip
+    assignment: Literal["random", "observed"],
+    exposed: Bools,
+    reasons: Sequence[str],
+    plain: Estimate | None = None,
+    shared: Overlap | None = None,
+) -> Effect:
     """No claim and no adjusted figure, for these reasons."""
     return Effect(
-        assignment, int(exposed.sum()), int((~exposed).sum()), plain, None, None, shared, None, None, None,
-        "no claim", tuple(reasons), f"No claim: {'; '.join(reasons)}.",
-    )  # fmt: skip
+        assignment=assignment,
+        num_exposed=int(exposed.sum()),
+        num_others=int((~exposed).sum()),
+        naive=plain,
+        overlap=shared,
+        verdict="no claim",
+        reasons=tuple(reasons),
+        words=f"No claim: {'; '.join(reasons)}.",
+    )
 
 
 def around_zero(what: str, effect: Estimate) -> str:

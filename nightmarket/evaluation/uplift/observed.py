@@ -1,7 +1,7 @@
 """The effect of a campaign on its audience, its checks, and what may be said of it.
 
-Exposure that nobody drew by lot is adjusted for what is known of the customers. What is not known stays in the figure,
-so a positive effect is claimed only if every check that could have shown it holds:
+Exposure that was not assigned at random is adjusted for what is known of the customers. What is not known stays in the
+figure, so a positive effect is claimed only if every check that could have shown it holds:
 
 overlap           the exposed have counterparts among the others
 placebo           the same adjustment finds nothing in the weeks before the campaign, which it cannot have moved
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nightmarket.contracts.arrays import Bools, Float64s, Int64s
-from nightmarket.evaluation.uplift.checks import LEAST_GROUP, check, overlap, too_few
+from nightmarket.evaluation.uplift.checks import LEAST_GROUP, Overlap, check, overlap, too_few
 from nightmarket.evaluation.uplift.doubly_robust import (
     TRIM,
     Estimate,
@@ -55,59 +55,80 @@ def observational(
 
     The placebo is adjusted for the covariates; the outcome and the negative control for the covariates and the placebo,
     which is the latest that is known. Without a placebo nothing is claimed, nor with fewer than 50 exposed or others,
-    where only counts are given. Raises InputError on arrays that do not fit, values that are not finite, and a placebo
-    that the covariates hold: it would be nil by construction.
+    where only counts are given. Raises InputError as `check` does.
     """
     check(covariates, exposed, outcome, placebo, negative_control, names)
-    small = too_few(exposed)
-    if small:
+    if small := too_few(exposed):
         return refused("observed", exposed, small)
-    fold = folds(exposed, seed)
-    base = design(covariates)
-    whole = base if placebo is None else design(np.column_stack([covariates, placebo]))
+    fold, plain = folds(exposed, seed), naive(exposed, outcome)
+    columns = covariates if placebo is None else np.column_stack([covariates, placebo])
+    whole = design(columns)
     chance = propensities(whole, exposed, fold)
     kept = chance <= 1 - TRIM
-    labels = [*names, *(["placebo"] if placebo is not None else [])]
-    columns = covariates if placebo is None else np.column_stack([covariates, placebo])
-    shared = overlap(columns, labels, exposed, chance)
-    if not (exposed & kept).any() or not (~exposed & kept).any():
-        return refused("observed", exposed, shared.reasons(), naive(exposed, outcome), shared)
+    shared = overlap(columns, [*names, "placebo"][: columns.shape[1]], exposed, chance)
+    if not _both(exposed, kept):
+        return refused("observed", exposed, shared.reasons(), plain, shared)
     late = np.column_stack([outcome] if negative_control is None else [outcome, negative_control])
     expected = outcomes(whole, late, ~exposed, fold)
     freedom = min(shared.num_exposed, shared.effective) - 1
     value, influence = effect_on_exposed(exposed, chance, outcome, expected[:, 0], kept)
     effect = estimate(influence, value, freedom, tests)
-    control = None
+    control = nothing = beyond = None
     if negative_control is not None:
-        found = effect_on_exposed(exposed, chance, negative_control, expected[:, 1], kept)
-        control = estimate(found[1], found[0], freedom)
-    nothing = beyond = None
+        change, of_control = effect_on_exposed(exposed, chance, negative_control, expected[:, 1], kept)
+        control = estimate(of_control, change, freedom)
     if placebo is not None:
-        early = propensities(base, exposed, fold)
-        guess = outcomes(base, placebo[:, None], ~exposed, fold)[:, 0]
-        matched = early <= 1 - TRIM
-        if not (exposed & matched).any() or not (~exposed & matched).any():
-            matched = kept
-        before = effect_on_exposed(exposed, early, placebo, guess, matched)
-        nothing = estimate(before[1], before[0], freedom)
-        apart = _spread(influence, kept) - _spread(before[1], matched)
-        beyond = estimate(apart, value - before[0], freedom, tests)
-    reasons = [*shared.reasons(), *_doubts(effect, nothing, control, beyond)]
+        before, of_placebo, matched = _placebo(covariates, exposed, placebo, fold, kept)
+        nothing = estimate(of_placebo, before, freedom)
+        apart = _spread(influence, kept) - _spread(of_placebo, matched)
+        beyond = estimate(apart, value - before, freedom, tests)
+    on_all = _on_all(whole, exposed, chance, outcome, expected[:, 0], fold, freedom)
+    return _claim(shared, plain, effect, on_all, nothing, control, beyond)
+
+
+def _claim(
+    shared: Overlap,
+    plain: Estimate,
+    effect: Estimate,
+    on_all: Estimate | None,
+    placebo: Estimate | None,
+    control: Estimate | None,
+    beyond: Estimate | None,
+) -> Effect:
+    """The effect, claimed only where no check speaks against it."""
+    reasons = [*shared.reasons(), *_doubts(effect, placebo, control, beyond)]
     return Effect(
         assignment="observed",
         num_exposed=shared.num_exposed,
         num_others=shared.num_others,
-        naive=naive(exposed, outcome),
+        naive=plain,
         on_exposed=effect,
-        on_all=_on_all(whole, exposed, chance, outcome, expected[:, 0], fold, freedom),
+        on_all=on_all,
         overlap=shared,
-        placebo=nothing,
+        placebo=placebo,
         negative_control=control,
         beyond_placebo=beyond,
         verdict="no claim" if reasons else "positive",
         reasons=tuple(reasons),
         words=_words(effect, reasons),
     )
+
+
+def _both(exposed: Bools, kept: Bools) -> bool:
+    """Whether both groups have customers among the kept."""
+    return bool((exposed & kept).any() and (~exposed & kept).any())
+
+
+def _placebo(
+    covariates: Float64s, exposed: Bools, placebo: Float64s, fold: Int64s, kept: Bools
+) -> tuple[float, Float64s, Bools]:
+    """The effect on the placebo, adjusted for what was known before it; its influence, and who was compared."""
+    base = design(covariates)
+    early = propensities(base, exposed, fold)
+    guess = outcomes(base, placebo[:, None], ~exposed, fold)[:, 0]
+    matched = early <= 1 - TRIM
+    matched = matched if _both(exposed, matched) else kept
+    return *effect_on_exposed(exposed, early, placebo, guess, matched), matched
 
 
 def _on_all(
@@ -152,5 +173,5 @@ def _words(effect: Estimate, reasons: Sequence[str]) -> str:
         return said if figure(effect) in said else f"{said} The adjusted difference is {figure(effect)} per customer."
     return (
         f"Positive: {figure(effect)} per customer exposed, after adjustment, with every check passed. Exposure was "
-        "not drawn by lot, so what nobody recorded may still explain it."
+        "not assigned at random, so what nobody recorded may still explain it."
     )

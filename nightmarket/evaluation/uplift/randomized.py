@@ -1,7 +1,6 @@
-"""The effect of an assignment that was drawn by lot."""
+"""The effect of an assignment at random."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from scipy import stats
@@ -46,17 +45,13 @@ def randomized(
     chance_of_it = float(2 * stats.norm.sf(abs(apart)))
     plain = naive(assigned, outcome)
     if chance_of_it < _MISMATCH:
-        reason = (
-            f"{int(assigned.sum()):,} were assigned where {known.sum():,.0f} were expected (p = {chance_of_it:.1g})"
-        )
-        return refused("random", assigned, [reason], plain)
+        counts = f"{int(assigned.sum()):,} were assigned where {known.sum():,.0f} were expected"
+        return refused("random", assigned, [f"{counts} (p = {chance_of_it:.1g})"], plain)
     fold, features = folds(assigned, seed), design(covariates)
     expected = tuple(outcomes(features, outcome[:, None], group, fold)[:, 0] for group in (~assigned, assigned))
-    everybody = np.ones(assigned.size, bool)
-    value, influence = effect_on_all(assigned, known, outcome, (expected[0], expected[1]), everybody)
+    value, influence = effect_on_all(assigned, known, outcome, (expected[0], expected[1]), np.ones(assigned.size, bool))
     effect = estimate(influence, value, min(assigned.sum(), (~assigned).sum()) - 1, tests)
-    above, below = effect.low > 0, effect.high < 0
-    verdict: Literal["positive", "negative", "no claim"] = "positive" if above else "negative" if below else "no claim"
+    shown = effect.low > 0 or effect.high < 0
     return Effect(
         assignment="random",
         num_exposed=int(assigned.sum()),
@@ -64,15 +59,7 @@ def randomized(
         naive=plain,
         on_exposed=effect,
         on_all=effect,
-        overlap=None,
-        placebo=None,
-        negative_control=None,
-        beyond_placebo=None,
-        verdict=verdict,
-        reasons=() if above or below else (around_zero("the effect", effect),),
-        words=(
-            f"Incremental: {figure(effect)} per customer, drawn by lot."
-            if above or below
-            else f"No incremental effect shown: {figure(effect)} per customer, drawn by lot."
-        ),
+        verdict="positive" if effect.low > 0 else "negative" if shown else "no claim",
+        reasons=() if shown else (around_zero("the effect", effect),),
+        words=f"{'Incremental' if shown else 'No incremental effect shown'}: {figure(effect)} per customer, at random.",
     )

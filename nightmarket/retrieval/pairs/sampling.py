@@ -122,7 +122,7 @@ _CHUNK = 512
 def bought_together(histories: Histories, text_id: Int32s, horizon: int) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
     """(T, S) and (S, T): their product is above 0 where somebody bought the second text with or after the first.
 
-    A sitting, of which there are S, is a customer's `horizon` weeks; "after" is her next one.
+    A sitting, of which there are S, is a customer's `horizon` weeks; "after" is the next one.
     """
     num_texts = int(text_id.max(initial=-1)) + 1
     text = text_id[histories.item].astype(np.int64)

@@ -27,7 +27,7 @@ from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Int64s
 from nightmarket.encoding.encoder import Encoder, Progress, log_progress
 from nightmarket.encoding.packed import embed
 from nightmarket.encoding.ranks import Ranks, encode_shared
-from nightmarket.encoding.schedule import rate, restore, state_of
+from nightmarket.encoding.training import rate, restore, state_of
 from nightmarket.retrieval.loss import contrastive_loss
 from nightmarket.retrieval.pairs.adapters import Learner
 from nightmarket.retrieval.pairs.sampling import PairBatch, PairSampler, hard_negatives

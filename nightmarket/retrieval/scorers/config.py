@@ -16,7 +16,7 @@ class ScorerConfig:
     dropout           share of hidden units left out in training
     max_own           distinct products of a customer that matrix factorisation solves for, the freshest
     min_buyers        products with fewer buyers have no vector of their own; their text must do
-    repeats           score what the customer has bought by a learned term, from how often and how long ago she did
+    repeats           score what the customer has bought by a learned term, from how often and how long ago
     trend             add a learned term for how a product sells at the origin, the same for all customers
     max_steps         the budget
     batch_size        B, customers of a step; a step has one origin
@@ -82,7 +82,7 @@ class ScorerConfig:
         if not 0 <= self.dropout < 1 or self.learning_rate <= 0 or self.origin_half_life <= 0 or self.max_steps < 0:
             raise InputError(
                 "scorers: one of dropout (0 to below 1), learning_rate (above 0), origin_half_life (above 0) and "
-                "max_steps (0 or more) is out of range; mend it"
+                "max_steps (0 or more) is out of range; correct it"
             )
 
 

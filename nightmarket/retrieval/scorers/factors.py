@@ -27,7 +27,7 @@ class _Weight(nn.Module):
 class MatrixFactorisation(ItemSpace):
     """score(c, i) = s <p_c, q_i> + b_i, with implicit feedback (Hu, Koren & Volinsky, 2008).
 
-    Item factors q are learned. A customer's factor is the ridge solution of her own purchases, over all items,
+    Item factors q are learned. A customer's factor is the ridge solution of the own purchases, over all items,
 
         p_c = (g G + sum_i w_ci q_i q_i^T + r I)^-1  sum_i w_ci q_i        G = mean of q q^T over the items
 
@@ -68,7 +68,7 @@ class MatrixFactorisation(ItemSpace):
 
 
 def _freshest(pairs: SeenPairs, num: int, most: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """Places of each customer's `most` freshest pairs, their number among hers, and the width that holds them."""
+    """Places of each customer's `most` freshest pairs, their number per customer, and the width that holds them."""
     order = np.lexsort((pairs.item, -pairs.fresh, pairs.row))
     start = np.searchsorted(pairs.row, np.arange(num))
     place = np.arange(len(order)) - start[pairs.row[order]] if len(order) else order
@@ -85,7 +85,7 @@ def _padded(values_PE: Tensor, at: Tensor, num: int, width: int) -> Tensor:
 class DeepMatrixFactorisation(ItemSpace):
     """cos(f(row of the matrix), g(item)) / temperature + b_i (after Xue et al., 2017).
 
-    The customer's row is the weighted sum of first-layer vectors of what she bought, of unit length; the item's side
+    The customer's row is the weighted sum of first-layer vectors of what they bought, of unit length; the item's side
     is its own vector and a projection of its text. In the paper the item's side reads the column of the matrix, whose
     length is the number of customers; a vector of its own spares retraining when a customer comes.
     """

@@ -101,7 +101,7 @@ class EventTable:
 
     customer, item, day, week  (N,)   channel, price  (N,) rows of their tables
     first                      (N,)   whether it is the customer's first event with the item
-    since                      (N,)   days since the customer's shopping day before, -1 on her first
+    since                      (N,)   days since the customer's shopping day before, -1 on the first
     text                       (I,)   row of each item's text vector
     first_week                 (I,)   week of the item's first event, 2147483647 where there is none
     """

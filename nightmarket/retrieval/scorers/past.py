@@ -45,7 +45,7 @@ class SeenPairs:
 class Sequence:
     """The latest events of each customer, oldest first, filled up at the front; (B, L) each.
 
-    event is the place in the ledger; age and gap are buckets of days: before the origin, since she shopped before.
+    event is the place in the ledger; age and gap are buckets of days: before the origin, since the last visit.
     Which events of one day come first has no meaning.
     """
 
@@ -97,7 +97,7 @@ class Past:
     def _features(self, key: Int64s, place: Int64s, row: Int64s, age: Float32s, faded: list[NDArray]) -> Float32s:
         """(P, F) logarithms, divided by 3: faded baskets per half-life; baskets; days since the last one; mean days
         between two; overdue, that is days since the last one by the mean (0 after one basket); whether there were
-        more baskets than one; the customer's shopping days in all and in the last 8 weeks; share of her shopping days.
+        more baskets than one; the customer's shopping days in all and in the last 8 weeks; share of all these.
         """
         num = np.bincount(place, minlength=len(key)).astype(np.float64)
         oldest, newest = np.zeros(len(key)), np.full(len(key), np.inf)

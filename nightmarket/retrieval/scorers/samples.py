@@ -21,7 +21,7 @@ class Draw:
     """One step's sample.
 
     again (R,)                 places among `past.pairs`
-    new_row, new_item (N,)     customer of the batch, item on sale that she had not bought
+    new_row, new_item (N,)     customer of the batch, item on sale not bought before
     hidden_row, hidden_item    items that were bought before and are hidden from `past`
     launch_row, launch_item    items that came on sale within the horizon
     sampled (S,), log_q (S,)   items, ascending, with log chance to be in the sample

@@ -123,5 +123,5 @@ class _SmallNetwork(nn.Module):
         self.out = nn.Linear(hidden, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        found: Tensor = self.direct(x) + self.out(functional.gelu(self.inside(x)))
-        return found.squeeze(-1)
+        score: Tensor = self.direct(x) + self.out(functional.gelu(self.inside(x)))
+        return score.squeeze(-1)

@@ -58,7 +58,7 @@ def fit(
     with torch.no_grad():
         space.start(generator, None if bank is None else bank.cpu())
         terms.start(generator)
-    step = _Step(space.to(device), terms.to(device), bank, ledger, config, device)
+    step = _Update(space.to(device), terms.to(device), bank, ledger, config, device)
     space.noise = torch.Generator(device).manual_seed(seed)
     space.train()
     for number in range(config.max_steps):
@@ -69,7 +69,7 @@ def fit(
     return Scorer(name, config, space, terms, ledger)
 
 
-class _Step:
+class _Update:
     """One update of the weights."""
 
     def __init__(

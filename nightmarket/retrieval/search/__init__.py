@@ -13,9 +13,3 @@ with it come from
 
     held_out(products, level, dropped, allowed) -> Questions(texts, text_id, queries, relevant, .chosen_on)
 """
-
-from nightmarket.retrieval.search.filters import Filters
-from nightmarket.retrieval.search.index import Hit, Index, ItemsByText, Method
-from nightmarket.retrieval.search.quality import Questions, held_out, quality_of, search_quality
-
-__all__ = ["Filters", "Hit", "Index", "ItemsByText", "Method", "Questions", "held_out", "quality_of", "search_quality"]

@@ -1,4 +1,4 @@
-"""Which products a search may find at all: brand, category, price, what was sold lately.
+"""Which products a search may find at all: brand, category, price, what was sold recently.
 
 Shapes: I items.
 """

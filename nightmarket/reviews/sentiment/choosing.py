@@ -1,4 +1,4 @@
-"""Which way to read reviews is right most often on this retailer's own? Chosen by cross-validation, then calibrated.
+"""A model of sentiment, learnt from the shop's own ratings: labels, candidates, calibration and the choice by log-loss.
 
 Shapes: N texts, F features.
 """
@@ -13,10 +13,81 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightmarket.contracts.arrays import Bools, Float64s, Int64s
+from nightmarket.evaluation.intervals import wilson
 from nightmarket.reviews.documents import distinct, normalised
 from nightmarket.reviews.sentiment import kinds, learners
-from nightmarket.reviews.sentiment.calibration import accuracy_figures, platt, probability
 from nightmarket.reviews.sentiment.learners import Features, Learner, Scorer
+
+SCALES = ((0.0, 1.0), (-1.0, 1.0), (1.0, 5.0), (0.0, 5.0), (1.0, 10.0), (0.0, 10.0), (0.0, 100.0))
+"""Scales in use, the narrower first: thumbs, stars, points, per cent."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """rated (N,): whether the rating says something; positive (N,): whether it is above the middle (False where not
+    rated); lowest and highest: ends of the scale, NaN without ratings; num_middle: ratings exactly in the middle."""
+
+    rated: Bools
+    positive: Bools
+    lowest: float
+    highest: float
+    num_middle: int
+
+
+def labels(rating: Float64s) -> Labels:
+    """Above or below the middle of the scale; a rating in the middle (3 of 1-5 stars) takes no side and is no label.
+
+    rating  (N,)  NaN where the customer gave none
+
+    The scale is the first of SCALES that holds all ratings, else their own least and largest: a shop whose ratings are
+    all 4 and 5 has five stars, and no complaints, rather than a scale of two. A shop that writes 0 for "not rated"
+    must leave these empty, or they are complaints.
+    """
+    known = rating[np.isfinite(rating)]
+    if not known.size:
+        nothing = np.zeros(rating.size, np.bool_)
+        return Labels(nothing, nothing, np.nan, np.nan, 0)
+    least, largest = float(known.min()), float(known.max())
+    fitting = ((low, high) for low, high in SCALES if low <= least and largest <= high)
+    lowest, highest = next(fitting, (least, largest))
+    middle = (lowest + highest) / 2
+    rated = np.isfinite(rating) & (rating != middle)
+    return Labels(rated, rated & (rating > middle), lowest, highest, int((known == middle).sum()))
+
+
+def platt(scores: Float64s, positive: Bools) -> tuple[float, float]:
+    """Slope and level of P = 1 / (1 + exp(-(slope x score + level))), by Newton's steps (Platt, 1999).
+
+    His targets are a little inside 0 and 1, so that scores which part the classes still give finite figures.
+    """
+    num = int(positive.sum())
+    target = np.where(positive, (num + 1) / (num + 2), 1 / (positive.size - num + 2))
+    scale = float(scores.std()) or 1.0
+    design = np.column_stack([scores / scale, np.ones(scores.size)])
+    weights = np.array([1.0, 0.0])
+    for _ in range(50):
+        chance = 1 / (1 + np.exp(-np.clip(design @ weights, -30, 30)))
+        slack = (design * (chance * (1 - chance))[:, None]).T @ design + 1e-9 * np.eye(2)
+        step = np.linalg.solve(slack, design.T @ (target - chance))
+        weights = weights + np.clip(step, -2, 2)
+        if np.abs(step).max() < 1e-10:
+            break
+    return float(weights[0] / scale), float(weights[1])
+
+
+def probability(logits: Float64s) -> Float64s:
+    """1 / (1 + exp(-logit)), never quite 0 or 1."""
+    return 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
+
+
+def accuracy_figures(logits: Float64s, positive: Bools) -> dict[str, float]:
+    """`accuracy` with its 95% interval `low`, `high`, and `log_loss` in nats, of calibrated logits."""
+    chance = probability(logits)
+    right = float(((chance > 0.5) == positive).mean())
+    bounds = wilson(right, positive.size)
+    loss = float(-np.where(positive, np.log(chance), np.log1p(-chance)).mean())
+    return {"accuracy": right, "low": bounds.low, "high": bounds.high, "log_loss": loss}
+
 
 FOLDS = 5
 LEAST = 20

@@ -17,7 +17,7 @@ from bench.made_up_copy import english, offer
 from nightmarket.contracts import InputError
 from nightmarket.copywriting.composing import compose
 from nightmarket.copywriting.writers import Brief
-from nightmarket.copywriting.writers.server import ServerSettings, ServerWriter
+from nightmarket.copywriting.writers.server import ServerAddress, ServerWriter
 
 KEY = "sk-larkspur-quietly-blooming"
 TENTH = english(offer(percent=20.0))
@@ -101,7 +101,7 @@ def sleeper():
 
 def writer_of(local, sleeper, **settings):
     server = {"url": local.url, "model": "small", "key": KEY, "per_minute": 10**9, "timeout": 60.0} | settings
-    return ServerWriter(ServerSettings(**server), seed=3, sleep=sleeper)
+    return ServerWriter(ServerAddress(**server), seed=3, sleep=sleeper)
 
 
 def briefs_of(num, channel="push"):
@@ -303,7 +303,7 @@ def test_a_server_that_is_not_there_costs_no_exception(sleeper, lexicon, caplog)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-    writer = ServerWriter(ServerSettings(url, "small", retries=1, per_minute=10**9), sleep=sleeper)
+    writer = ServerWriter(ServerAddress(url, "small", retries=1, per_minute=10**9), sleep=sleeper)
     with caplog.at_level(logging.WARNING, "nightmarket"):
         found, _ = compose(briefs_of(30), writer, lexicon, 1, seed=3)
     assert all(one.writer == "template" and one.messages for one in found)
@@ -343,7 +343,7 @@ def test_a_wrong_key_or_model_is_told_in_one_line_at_once(local, sleeper, status
 )
 def test_an_address_or_a_key_that_cannot_be_used_is_told_without_it(settings, said):
     with pytest.raises(InputError, match=said) as told:
-        ServerWriter(ServerSettings(model="small", **settings))
+        ServerWriter(ServerAddress(model="small", **settings))
     assert "secret" not in str(told.value)
     assert "\n" not in str(told.value)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nightmarket.delivery.launches import Design, audience, sizes, standing, words
-from nightmarket.evaluation.experiments import ControlOutcome, Rule, power
+from nightmarket.evaluation.experiments.design import ControlOutcome, Rule, power
 
 
 def test_the_audience_is_the_fewest_customers_who_hold_the_share():

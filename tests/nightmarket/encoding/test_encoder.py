@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from nightmarket.contracts import InputError
-from nightmarket.encoding import PACKAGED, Encoder, resolve_model
-from nightmarket.encoding.encoder import equal_length_batches
+from nightmarket.encoding.encoder import Encoder, equal_length_batches
 from nightmarket.encoding.layers import TopLayers, re_encode
+from nightmarket.encoding.models import PACKAGED, resolve_model
 
 TEXTS = ["whole milk", "rye bread of the dark chocolate", "green tea", "dark chocolate", "milk", "rye bread"]
 

@@ -3,7 +3,8 @@ import threading
 import pytest
 import torch
 
-from nightmarket.encoding import Encoder, executors
+from nightmarket.encoding import executors
+from nightmarket.encoding.encoder import Encoder
 
 LANES = [executors.on_threads, executors.one_by_one]
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from nightmarket.contracts import InputError
-from nightmarket.encoding import Encoder, load_encoder
-from nightmarket.encoding.encoder import pool
+from nightmarket.encoding.encoder import Encoder, pool
+from nightmarket.encoding.loading import load_encoder
 
 TEXTS = ["whole milk", "rye bread of the dark chocolate", "green tea", "dark chocolate", "milk", "", "the rye bread"]
 WORDS = ["whole", "milk", "rye", "bread", "green", "tea", "dark", "chocolate", "of", "the"]

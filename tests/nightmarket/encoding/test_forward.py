@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from nightmarket.encoding import Encoder
+from nightmarket.encoding.encoder import Encoder
 from nightmarket.encoding.forward import Quickest, quickest
 from nightmarket.encoding.fused import Fused
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from nightmarket.contracts import InputError
-from nightmarket.encoding import PACKAGED, fingerprint, lookup, resolve_model, text_hashes
+from nightmarket.encoding.hashes import lookup, text_hashes
+from nightmarket.encoding.models import PACKAGED, fingerprint, resolve_model
 
 
 def test_a_hash_is_blake2b_of_the_utf8_bytes():

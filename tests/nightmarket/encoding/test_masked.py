@@ -4,7 +4,7 @@ import torch
 
 from bench.made_up_encoder import write_bert
 from nightmarket.contracts import InputError
-from nightmarket.encoding import Encoder
+from nightmarket.encoding.encoder import Encoder
 from nightmarket.encoding.masked import LanguageModelHead, MaskingConfig, Pretrainer, pretrain
 
 KINDS = ("whole milk", "rye bread", "green tea", "dark chocolate")

@@ -15,8 +15,8 @@ from transformers import (
     XLMRobertaModel,
 )
 
-from nightmarket.encoding import Encoder, packed
-from nightmarket.encoding.encoder import pool
+from nightmarket.encoding import packed
+from nightmarket.encoding.encoder import Encoder, pool
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48, "vocab_size": 60}
 MODELS = {

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from nightmarket.encoding import PACKAGED, Encoder
+from nightmarket.encoding.encoder import Encoder
 from nightmarket.encoding.fused import Affine, Fused, PackedLinear
+from nightmarket.encoding.models import PACKAGED
 from nightmarket.encoding.quantised import QuantisedLinear, Seen, quantised
 
 TEXTS = ["whole milk", "rye bread of the dark chocolate", "green tea", "lactose free milk for toddlers", "batteries"]

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from nightmarket.contracts import InputError
-from nightmarket.encoding import StaticEncoder, load_encoder
+from nightmarket.encoding.loading import load_encoder
+from nightmarket.encoding.static import StaticEncoder
 
 TEXTS = ["milk", "tea milk", "", "milk milk tea", "unknown"]
 

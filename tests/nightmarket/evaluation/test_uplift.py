@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 
 from nightmarket.contracts import InputError
-from nightmarket.evaluation.uplift import PastCampaign, campaigns_of, case, observational, randomized
+from nightmarket.evaluation.uplift.campaigns import PastCampaign, campaigns_of, case
 from nightmarket.evaluation.uplift.doubly_robust import effect_on_exposed, naive
+from nightmarket.evaluation.uplift.observed import observational
+from nightmarket.evaluation.uplift.randomized import randomized
 from nightmarket.histories import Histories
 
 NAMES = tuple("abcd")

@@ -7,16 +7,10 @@ import numpy as np
 import pytest
 
 from nightmarket.evaluation import offpolicy
-from nightmarket.evaluation.experiments import (
-    Experiment,
-    Lift,
-    Metric,
-    blocked,
-    effect_index,
-    ledger,
-    read_out,
-    trust,
-)
+from nightmarket.evaluation.experiments.effect_index import effect_index
+from nightmarket.evaluation.experiments.effects import Metric
+from nightmarket.evaluation.experiments.ledger import Lift, ledger, trust
+from nightmarket.evaluation.experiments.readout import Experiment, blocked, read_out
 from nightmarket.evaluation.uplift.effect import refused
 from nightmarket.reporting import Night, readouts, render
 

@@ -5,7 +5,7 @@ import pytest
 
 from nightmarket.histories import Histories
 from nightmarket.ranking import Catalogue
-from nightmarket.response import Answers, Campaign, Contacts, CouponLines, Offer, Records
+from nightmarket.response.market import Answers, Campaign, Contacts, CouponLines, Offer, Records
 
 NUM_CUSTOMERS, NUM_ITEMS, NUM_CAMPAIGNS, LENGTH = 240, 40, 8, 20
 

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from nightmarket.response import models, rows
+from nightmarket.response import models
 from nightmarket.response.drivers import FAMILIES, contributions, shares, summary, words
+from nightmarket.response.responder import rows
 
 
 def test_every_feature_belongs_to_one_family(record):

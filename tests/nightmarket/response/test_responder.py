@@ -7,10 +7,20 @@ import numpy as np
 import pytest
 
 from nightmarket.contracts import InputError
-from nightmarket.response import Answers, CouponLines, Responder, models
+from nightmarket.response import models
 from nightmarket.response.evaluation import auc, ndcg
 from nightmarket.response.features import coupon_use, likeness
-from nightmarket.response.responder import calibrate, ended_before, enough, fit_offers, offer_scores, rolling, rows
+from nightmarket.response.market import Answers, CouponLines
+from nightmarket.response.responder import (
+    Responder,
+    calibrate,
+    ended_before,
+    enough,
+    fit_offers,
+    offer_scores,
+    rolling,
+    rows,
+)
 
 
 @pytest.fixture(scope="module")

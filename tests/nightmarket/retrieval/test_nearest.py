@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from nightmarket.histories import Histories
-from nightmarket.retrieval import INTENTS, Tower, TowerConfig, best_items, item_matrix, score
+from nightmarket.retrieval.nearest import best_items, score
 from nightmarket.retrieval.recency import AGES, age_bin
+from nightmarket.retrieval.tower import INTENTS, Tower, TowerConfig, item_matrix
 
 
 def test_items_of_one_text_come_by_popularity_then_by_row():

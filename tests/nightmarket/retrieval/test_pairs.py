@@ -11,7 +11,7 @@ import torch
 
 from bench.made_up_encoder import write_bert
 from nightmarket.contracts import InputError
-from nightmarket.encoding import Encoder
+from nightmarket.encoding.encoder import Encoder
 from nightmarket.encoding.packed import embed
 from nightmarket.encoding.ranks import Ranks
 from nightmarket.histories import Histories, Window

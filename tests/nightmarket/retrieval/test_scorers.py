@@ -10,7 +10,9 @@ import torch
 from nightmarket.contracts import InputError
 from nightmarket.evaluation import rank_metrics
 from nightmarket.histories import Histories
-from nightmarket.retrieval.scorers import SCORERS, ScorerData, config_of, fit, load
+from nightmarket.retrieval.scorers.material import ScorerData
+from nightmarket.retrieval.scorers.scorer import SCORERS, config_of, load
+from nightmarket.retrieval.scorers.training import fit
 
 ORIGIN = 25
 CUSTOMERS, ITEMS, KINDS = 60, 80, 4

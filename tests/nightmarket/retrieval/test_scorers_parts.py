@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from nightmarket.histories import Histories
-from nightmarket.retrieval.scorers import ScorerData, config_of
 from nightmarket.retrieval.scorers.loss import Logits, Wanted, by_owner, negative_sampling, sampled_softmax
-from nightmarket.retrieval.scorers.material import EventTable, Vocabulary, last_day
+from nightmarket.retrieval.scorers.material import EventTable, ScorerData, Vocabulary, last_day
 from nightmarket.retrieval.scorers.past import Past
 from nightmarket.retrieval.scorers.samples import ScorerSampler
+from nightmarket.retrieval.scorers.scorer import config_of
 from nightmarket.retrieval.scorers.terms import NEW_SPANS, SPANS, Trend
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nightmarket.reviews.sentiment import fit, labels
-from nightmarket.reviews.sentiment.calibration import platt
+from nightmarket.reviews.sentiment.choosing import platt
 from nightmarket.reviews.sentiment.kinds import Kinds
 from nightmarket.reviews.sentiment.kinds import counts as counts_of
 from nightmarket.reviews.sentiment.learners import ratios

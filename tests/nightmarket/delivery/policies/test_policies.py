@@ -1,4 +1,4 @@
-"""Policies that choose by lot: the chances are true, the feedback adds up, regret falls, the gate holds."""
+"""Policies that choose at random: the chances are true, the feedback adds up, regret falls, the gate holds."""
 
 import json
 

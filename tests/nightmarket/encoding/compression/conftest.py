@@ -6,7 +6,7 @@ WORDS = ("whole", "milk", "rye", "bread", "green", "tea", "dark", "chocolate")
 
 @pytest.fixture(scope="package")
 def teacher(tiny_bert):
-    from nightmarket.encoding import Encoder
+    from nightmarket.encoding.encoder import Encoder
 
     return Encoder.load(str(tiny_bert), "float32")
 

@@ -5,7 +5,8 @@ import pytest
 from scipy.stats import chi2_contingency
 
 from nightmarket.contracts import InputError
-from nightmarket.evaluation.experiments import Arms, assign, check_layer, sample_ratio
+from nightmarket.evaluation.experiments.assignment import Arms, assign, check_layer
+from nightmarket.evaluation.experiments.readout import sample_ratio
 
 KEY = b"a key of the tests"
 CUSTOMERS = [f"{number:032x}" for number in range(30_000)]

@@ -8,7 +8,7 @@ from statsmodels.stats.power import normal_power_het
 from statsmodels.stats.proportion import power_proportions_2indep, samplesize_proportions_2indep_onetail
 
 from nightmarket.contracts import InputError
-from nightmarket.evaluation.experiments import (
+from nightmarket.evaluation.experiments.design import (
     ControlOutcome,
     Rule,
     expected_days,

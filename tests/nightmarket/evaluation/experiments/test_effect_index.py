@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from nightmarket.evaluation.experiments import effect_index, rate
+from nightmarket.evaluation.experiments.effect_index import effect_index, rate
 
 
 def test_rates_are_those_of_the_sums():

@@ -8,8 +8,9 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from nightmarket.contracts import InputError
-from nightmarket.evaluation.experiments import Covariate, Metric, benjamini_hochberg, compare, holm, sequence
-from nightmarket.evaluation.experiments.effects import check_covariate, too_few
+from nightmarket.evaluation.experiments import sequence
+from nightmarket.evaluation.experiments.effects import Covariate, Metric, check_covariate, compare, too_few
+from nightmarket.evaluation.experiments.readout import benjamini_hochberg, holm
 
 START = np.datetime64("2026-03-01", "us")
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from nightmarket.evaluation.experiments import LedgerRow, Lift, ledger, trust
+from nightmarket.evaluation.experiments.ledger import LedgerRow, Lift, ledger, trust
 
 
 def version(number, value, against, difference):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from nightmarket.contracts import InputError
-from nightmarket.evaluation.experiments import Covariate, Experiment, Metric, read_out, sample_ratio
+from nightmarket.evaluation.experiments.effects import Covariate, Metric
+from nightmarket.evaluation.experiments.readout import Experiment, read_out, sample_ratio
 
 HALF = {"control": 0.5, "v7": 0.5}
 START = np.datetime64("2026-03-01", "us")

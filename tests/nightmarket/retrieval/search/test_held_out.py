@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from nightmarket.retrieval.search import held_out
 from nightmarket.retrieval.search.lexical import words
+from nightmarket.retrieval.search.quality import held_out
 
 ROWS = [
     ("Kids cereal, 14.5 OZ", "GROCERY > COLD CEREAL > KIDS CEREAL", "National", None),

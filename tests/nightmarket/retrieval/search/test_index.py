@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from nightmarket.contracts import InputError
-from nightmarket.retrieval.search import Filters, Index, ItemsByText
+from nightmarket.retrieval.search.filters import Filters
+from nightmarket.retrieval.search.index import Index, ItemsByText
 
 TEXTS = ["儿童无乳糖牛奶", "全脂牛奶", "oat milk, GROCERY", "dog toy"]
 VECTORS = np.eye(4, dtype=np.float16)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nightmarket.retrieval.search import ItemsByText, search_quality
-from nightmarket.retrieval.search.index import fused, similarity
+from nightmarket.retrieval.search.index import ItemsByText, fused, similarity
+from nightmarket.retrieval.search.quality import search_quality
 
 TEXT_ID = np.array([0, 0, 1, 2, 2, 2])
 SOLD = np.array([1, 5, 3, 3, 9, 3])

@@ -1,11 +1,14 @@
-"""What every training here shares: the course of the learning rate, and an optimiser's state as arrays."""
+"""What every training here shares: the learning rate's course, an optimiser's state as arrays, rows of all ranks."""
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from numpy.typing import NDArray
+from torch import Tensor
 
 PREFIX = "optimizer."
 
@@ -34,3 +37,25 @@ def restore(optimizer: torch.optim.Optimizer, tensors: Mapping[str, NDArray]) ->
             _, number, key = name.split(".")
             state.setdefault(int(number), {})[key] = torch.from_numpy(np.array(value))
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+class _AllGather(torch.autograd.Function):
+    """Forward: every rank's rows. Backward: the sum of all ranks' gradients, cut to the own rows."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, rank: int, size: int) -> Tensor:
+        ctx.own = slice(rank * len(rows), (rank + 1) * len(rows))
+        whole = rows.new_empty((size * len(rows), *rows.shape[1:]))
+        dist.all_gather(list(whole.chunk(size)), rows.contiguous())
+        return whole
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        total = gradients[0].contiguous().clone()
+        dist.all_reduce(total)
+        return total[ctx.own], None, None
+
+
+def all_gather(rows: Tensor, rank: int, size: int) -> Tensor:
+    """[R * N, D] of each rank's rows [N, D]; see `Ranks.all_gather`."""
+    return _AllGather.apply(rows, rank, size)  # type: ignore[no-untyped-call]
