@@ -58,7 +58,7 @@ def made(lines: Histories, seen: Visits, products: pd.DataFrame, weeks: int, see
     day = int(lines.day.max()) - 7 * weeks
     since = day - 7 * WEEKS
     known = lines.where((lines.day > since) & (lines.day <= day))
-    shelf = segments.shelf(products, known)
+    shelf = segments.assortment(products, known)
     visits = seen.where((seen.day > since) & (seen.day <= day))
     features = segments.behaviour(known, visits, shelf, day).dropna()
     found = segments.group(features, 8, seed)

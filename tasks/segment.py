@@ -62,8 +62,8 @@ def run(settings: Settings) -> None:
     recent = lines.where(lines.day > since)
     visits = read_visits(customers, windows["time_zone"])
     seen = visits.where((visits.day > since) & (visits.day <= today))
-    shelf = segments.shelf(products, recent)
-    features = segments.behaviour(recent, seen, shelf, today).dropna()
+    assortment = segments.assortment(products, recent)
+    features = segments.behaviour(recent, seen, assortment, today).dropna()
     num, seed = len(features), settings.seed
     most = min(settings.num_segments or settings.max_segments, num // (2 * MIN_GROUP))
     if most < 2:
@@ -73,14 +73,14 @@ def run(settings: Settings) -> None:
     fixed = most if settings.num_segments else None
     grouping = segments.group(features, most, seed, fixed)
     log.info("segment: %s groups", len(grouping.names))
-    early = segments.beginners(lines, visits, shelf, today).reindex(features.index)
+    early = segments.beginners(lines, visits, assortment, today).reindex(features.index)
     assigner = segments.classifier(grouping.space, grouping.segment, features, early)
     chance = assigner.assign(features)
     catalogue.SEGMENT_ASSIGNER.write(assigner.to_json())
     _write_customers(customers, features, grouping, chance["probability"].to_numpy())
     value = segments.worth(lines, windows["first_week"] + 1, windows["test"]["last_target"], seed)
     pairs, responses = _reached(customers, int(lines.day.min()), today)
-    described = SegmentInput(features, recent, seen, shelf, pairs, read_reviews(customers))
+    described = SegmentInput(features, recent, seen, assortment, pairs, read_reviews(customers))
     result = {
         "as_of": windows["as_of"],
         "reason": None,

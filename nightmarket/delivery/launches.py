@@ -1,4 +1,4 @@
-"""New products: how large an audience holds how many of the buyers, and what a test of the contacts could find.
+"""Launch audiences: the share of buyers that an audience holds, and the design of a test of the contacts.
 
 Shapes: C customers, P products, L earlier launches, N pairs of a customer and an earlier launch.
 """

@@ -1,4 +1,4 @@
-"""What an offer is worth when a customer takes it up, and what it costs.
+"""Value and cost of an offer when a customer redeems it.
 
 Shapes: C customers, O offers, B baskets.
 """

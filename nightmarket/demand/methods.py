@@ -1,4 +1,4 @@
-"""Forecasts of a level, for all series at once: each gives one figure per series, the units of every coming week.
+"""Level forecasts for all series at once: each gives one figure per series, the units of every coming week.
 
 units (K, W), start (K,) index of each series' first sale; what lies before it does not count.
 """

@@ -1,4 +1,4 @@
-"""How units went with price and discount: measured in the past, not a promise of what a change would bring.
+"""Price and discount response of units: measured in the past, not a promise of what a change would bring.
 
 ln units = b ln price + d discount + product + type x week + e, over weeks in which a product was sold: products are
 held against others of their type in the same week, so that a season of the type is no response to its price. Prices

@@ -1,4 +1,4 @@
-"""Is tonight further off than its own past nights were?
+"""The max-T drift test: tonight beside the past nights of the training window.
 
 A night is its last seven full days beside the weeks that its model was trained on. Tonight is compared with the nights
 inside the champion's training window; each of them is looked at exactly as tonight is, with a reference as long and as

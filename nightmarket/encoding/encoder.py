@@ -130,7 +130,7 @@ class Encoder:
         def work(batch: Batch) -> Tensor:
             return pool(forward(executors.uploaded(batch[1], self.device)), self.pooling, cut=self.cut)
 
-        for (rows, _), encoded in self._lane(forward, back=True)(work, self._batches(texts, role)):
+        for (rows, _), encoded in self._executor(forward, back=True)(work, self._batches(texts, role)):
             vectors[rows] = encoded.numpy()
             ticker.add(len(rows))
         return vectors
@@ -146,7 +146,7 @@ class Encoder:
             return forward(executors.uploaded(batch[1], self.device))
 
         batches = ((rows, [ids[row] for row in rows]) for rows in equal_length_batches(ids, self.tokens_per_batch))
-        for (rows, _), hidden in self._lane(forward)(work, batches):
+        for (rows, _), hidden in self._executor(forward)(work, batches):
             yield rows, hidden
             ticker.add(len(rows))
 
@@ -155,7 +155,7 @@ class Encoder:
         """Tokens that go through together: few on a CPU, whose caches are small, many on CUDA."""
         return TOKENS_PER_BATCH_CUDA if self.device.type == "cuda" else TOKENS_PER_BATCH
 
-    def _lane(self, forward: Forward, back: bool = False) -> Callable[..., Iterator[tuple[Batch, Tensor]]]:
+    def _executor(self, forward: Forward, back: bool = False) -> Callable[..., Iterator[tuple[Batch, Tensor]]]:
         """How batches go through; `back`: to the CPU."""
         if self.device.type == "cuda" and back:
             return executors.on_stream
@@ -243,14 +243,14 @@ class Ticker:
 
     def __init__(self, total: int, progress: Progress | None) -> None:
         self.total, self.progress, self.done = total, progress, 0
-        self.started = self.told = time.perf_counter()
+        self.started = self.reported = time.perf_counter()
 
     def add(self, number: int) -> None:
         """So many more are done."""
         self.done += number
         now = time.perf_counter()
-        if self.progress is not None and (now - self.told > 2 or self.done == self.total):
-            self.told = now
+        if self.progress is not None and (now - self.reported > 2 or self.done == self.total):
+            self.reported = now
             self.progress(self.done, self.total, now - self.started)
 
 

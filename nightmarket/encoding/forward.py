@@ -1,4 +1,4 @@
-"""The quickest forward pass that gives what a network gives: chosen by trying, made anew when its weights change."""
+"""The fastest equivalent forward pass of a network: chosen by trial, made anew when its weights change."""
 
 import logging
 from collections.abc import Callable

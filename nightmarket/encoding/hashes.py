@@ -1,4 +1,4 @@
-"""A text's name: a hash of its content, so that a vector is found again whatever row the text stands in tonight."""
+"""Content hashes of texts, by which vectors are found again whatever row a text stands in tonight."""
 
 import hashlib
 from collections.abc import Sequence

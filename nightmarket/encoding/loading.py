@@ -1,4 +1,4 @@
-"""Load whichever kind of encoder a model is, with what its user says in place of what its folder says."""
+"""Load an encoder of either kind; arguments override the settings in its folder."""
 
 from nightmarket.contracts import InputError
 from nightmarket.encoding.encoder import Encoder

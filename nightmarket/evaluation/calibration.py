@@ -1,4 +1,4 @@
-"""Are the probabilities true: of the pairs that were given 20%, were 20% bought?
+"""Calibration of purchase probabilities: of the pairs that were given 20%, were 20% bought?
 
 Shapes: N pairs of customer and product.
 """

@@ -1,4 +1,4 @@
-"""Has a new model forgotten anybody? Groups of customers for whom last month went well, compared under two models.
+"""Forgetting: groups of customers whom the model served well last month, compared under the old and the new model.
 
 Groups are fixed before the weeks on which the models are compared, and by neither of them: a baseline fitted up to a
 month before the cut is judged on that month. Groups picked on the compared figures themselves would fall back to the

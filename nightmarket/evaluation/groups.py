@@ -1,4 +1,4 @@
-"""For whom is it good: quality by group of customers, and a warning where a group falls behind.
+"""Quality by group of customers, and a warning where a group falls behind.
 
 Groups differ in how much and how regularly they buy, so a lower NDCG says little about the model. What a group can ask
 is whether it would be served better by the best simple method, and that is what the warning tests.
@@ -68,8 +68,8 @@ def groups(
                 reach = student(gain[member], ERROR / num_groups)
                 entry |= {"gain": reach._asdict(), "behind": reach.high < 0}
                 if reach.high < 0:
-                    told = {"attribute": name, "level": level, "num_customers": entry["num_customers"]}
-                    warnings.append(told | reach._asdict())
+                    warning = {"attribute": name, "level": level, "num_customers": entry["num_customers"]}
+                    warnings.append(warning | reach._asdict())
             by[name][level] = entry
     confidence = 1 - ERROR / max(num_groups, 1)
     return {"against": against, "confidence": confidence, "by": by, "warnings": warnings}

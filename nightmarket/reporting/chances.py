@@ -1,4 +1,4 @@
-"""Whether the probabilities hold, and why products were recommended."""
+"""Calibration of the probabilities, and the reasons of recommendations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which model delivers, what the gate said, and what moves a score."""
+"""The champion, the decision of the gate, and the importance of features."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""For whom it is good: a table per way to group the customers, and plain words where a group falls behind."""
+"""Quality by group: a table per way to group the customers, and a sentence where a group falls behind."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""How good are predicted responses: order, truth of the probabilities, and intervals over customers.
+"""Evaluation of predicted responses: ranking, calibration, and intervals over customers.
 
 Shapes: N pairs of customer and campaign, R resamples.
 """

@@ -1,4 +1,4 @@
-"""What turns rows of features into log-odds: each model is a few numbers or a LightGBM text, and explains itself.
+"""Response models, from features to log-odds: each is a few numbers or a LightGBM text, and explains itself.
 
 Shapes: N rows, F features.
 """

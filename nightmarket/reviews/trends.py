@@ -1,4 +1,4 @@
-"""Where a share goes: by week or month with intervals, and a verdict that allows for many shares being watched."""
+"""Trends of shares by week or month, with intervals, and a verdict that allows for many shares being watched."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

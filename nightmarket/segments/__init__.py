@@ -2,7 +2,7 @@
 
 from nightmarket.segments.answers import answers, rate, reached, strategy
 from nightmarket.segments.assigner import Assigner, Classifier
-from nightmarket.segments.behaviour import PARTS, Assortment, Visits, behaviour, shelf, visits
+from nightmarket.segments.behaviour import PARTS, Assortment, Visits, assortment, behaviour, visits
 from nightmarket.segments.grouping import OTHER, Grouping, agreement, beginners, classifier, group, held_out_accuracy
 from nightmarket.segments.naming import Trait, names, traits
 from nightmarket.segments.partition import STABLE, Stability, choose, density_methods, stability
@@ -25,6 +25,7 @@ __all__ = [
     "Worth",
     "agreement",
     "answers",
+    "assortment",
     "beginners",
     "behaviour",
     "bought",
@@ -39,7 +40,6 @@ __all__ = [
     "rate",
     "reached",
     "rfm",
-    "shelf",
     "stability",
     "strategy",
     "traits",

@@ -1,4 +1,4 @@
-"""Which group a customer belongs to, for one who was not there when the groups were made. Nothing is retrained."""
+"""Assignment of new customers to the groups that were made without them. Nothing is retrained."""
 
 from dataclasses import dataclass
 from typing import Any

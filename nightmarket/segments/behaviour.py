@@ -1,4 +1,4 @@
-"""What a customer does, as a row of figures: the same for one who came yesterday as for one of many years."""
+"""Behavioural features per customer, comparable between one who came yesterday and one of many years."""
 
 from dataclasses import dataclass
 
@@ -34,14 +34,14 @@ class Assortment:
     category  (I,)  code of department and category, into `names`
     kind      (I,)  code of the finest level
     usual     (K,)  median price per unit of a kind, currency; NaN where nothing was sold
-    told      codes of the categories whose shares are features
+    featured  codes of the categories whose shares are features
     """
 
     category: Int32s
     kind: Int32s
     names: tuple[str, ...]
     usual: Float64s
-    told: tuple[int, ...]
+    featured: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Visits:
         return (self.day.astype(np.int64) - 4) % 7
 
 
-def shelf(products: pd.DataFrame, lines: Histories, categories: tuple[str, ...] | None = None) -> Assortment:
+def assortment(products: pd.DataFrame, lines: Histories, categories: tuple[str, ...] | None = None) -> Assortment:
     """Codes and usual prices from the products that `prepare` writes; row i is item i.
 
     categories  names of those whose shares are features; None: the 24 on which most was spent
@@ -110,7 +110,7 @@ def visits(customer: Int32s, local_seconds: Int64s) -> Visits:
     return Visits(who.astype(np.int32), (hour // 24).astype(np.int32), part.astype(np.int8))
 
 
-def behaviour(lines: Histories, seen: Visits, shelf: Assortment, today: Int32s | int) -> pd.DataFrame:
+def behaviour(lines: Histories, seen: Visits, assortment: Assortment, today: Int32s | int) -> pd.DataFrame:
     """One row per customer code (C), columns of BLOCKS and one share per category; NaN for customers without lines.
 
     today  the last day that counts, days since 1970-01-01; (C,) where it differs between customers
@@ -136,7 +136,7 @@ def behaviour(lines: Histories, seen: Visits, shelf: Assortment, today: Int32s |
         out["visits"] = np.log(baskets / weeks)
         out["spend"] = np.log((spend + 1) / weeks)
         out["basket"] = np.log((spend + 1) / baskets)
-        usual = shelf.usual[shelf.kind[lines.item]]
+        usual = assortment.usual[assortment.kind[lines.item]]
         priced = (value > 0) & (usual > 0)
         ratio = np.log(np.clip(value[priced] / lines.quantity[priced] / usual[priced], 1 / _CLIP, _CLIP))
         out["price"] = np.nan_to_num(_sum(who[priced], ratio, num) / _sum(who[priced], None, num))
@@ -145,8 +145,8 @@ def behaviour(lines: Histories, seen: Visits, shelf: Assortment, today: Int32s |
         out["discounted"] = _sum(who, (discount > 0).astype(float), num) / count
         out["channels"] = np.log(_distinct(who, lines.channel, num))
         out["main_channel"] = _largest(who, lines.channel, lines.basket, num) / baskets
-        out["kinds"] = np.log(_distinct(who, shelf.kind[lines.item], num) / np.sqrt(weeks))
-    out = out.join(_when(seen, num)).join(_shares(who, value, shelf.category[lines.item], shelf, num))
+        out["kinds"] = np.log(_distinct(who, assortment.kind[lines.item], num) / np.sqrt(weeks))
+    out = out.join(_when(seen, num)).join(_shares(who, value, assortment.category[lines.item], assortment, num))
     return out.where(pd.Series(known, index=out.index), np.nan)
 
 
@@ -159,12 +159,12 @@ def _when(seen: Visits, num: int) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.RangeIndex(num, name="customer"))
 
 
-def _shares(who: Int64s, value: Float64s, category: Int32s, shelf: Assortment, num: int) -> pd.DataFrame:
+def _shares(who: Int64s, value: Float64s, category: Int32s, assortment: Assortment, num: int) -> pd.DataFrame:
     spent = np.maximum(_sum(who, value, num), 1e-9)
     shares = {}
-    for code in shelf.told:
+    for code in assortment.featured:
         inside = category == code
-        shares[SHARE + shelf.names[code]] = np.sqrt(_sum(who[inside], value[inside], num) / spent)
+        shares[SHARE + assortment.names[code]] = np.sqrt(_sum(who[inside], value[inside], num) / spent)
     return pd.DataFrame(shares, index=pd.RangeIndex(num, name="customer"))
 
 

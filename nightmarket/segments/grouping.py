@@ -59,14 +59,14 @@ def group(features: pd.DataFrame, most: int, seed: int, num: int | None = None) 
     return Grouping(space, points, ordered, segment, distance, table)
 
 
-def beginners(lines: Histories, seen: Visits, shelf: Assortment, today: int) -> pd.DataFrame:
+def beginners(lines: Histories, seen: Visits, assortment: Assortment, today: int) -> pd.DataFrame:
     """Behaviour of each customer in the first four weeks, as it stood at their end; NaN for those who began later."""
     first = np.full(lines.num_customers, 2**31 - 1, np.int64)
     np.minimum.at(first, lines.customer, lines.day)
     until = first + FIRST_DAYS - 1
     early = lines.where(lines.day <= until[lines.customer])
     seen = seen.where((seen.day >= first[seen.customer]) & (seen.day <= until[seen.customer]))
-    features = behaviour(early, seen, shelf, np.minimum(until, 2**31 - 1).astype(np.int32))
+    features = behaviour(early, seen, assortment, np.minimum(until, 2**31 - 1).astype(np.int32))
     return features[until + FIRST_DAYS <= today].reindex(features.index)
 
 

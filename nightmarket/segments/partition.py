@@ -1,4 +1,4 @@
-"""A partition of customers, and how far to trust it.
+"""Clustering of customers, and how stable the partition is under resampling.
 
 Two questions (Ben-Hur et al., 2002; Tibshirani & Walther, 2005). Do two halves of the customers, nobody in both, give
 the same groups? Then there are groups to be found. Does the partition come back when a fifth of the customers is left

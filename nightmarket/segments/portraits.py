@@ -15,14 +15,14 @@ LEAST_SHARE = 0.005
 """A category counts in a portrait from this share of the group's spend."""
 
 
-def bought(lines: Histories, shelf: Assortment, member_C: Bools, num: int = 5) -> list[dict[str, Any]]:
+def bought(lines: Histories, assortment: Assortment, member_C: Bools, num: int = 5) -> list[dict[str, Any]]:
     """Categories that the group buys more than all customers: lift of the share of spend, highest first.
 
     member_C  (C,) who is in the group; a category counts from .5% of the group's spend and 20 of its people
     """
-    category = shelf.category[lines.item]
+    category = assortment.category[lines.item]
     inside = member_C[lines.customer]
-    size = len(shelf.names)
+    size = len(assortment.names)
     everybody = np.bincount(category, weights=lines.value, minlength=size)
     group = np.bincount(category[inside], weights=lines.value[inside], minlength=size)
     people = np.unique(lines.customer[inside].astype(np.int64) * size + category[inside]) % size
@@ -33,7 +33,7 @@ def bought(lines: Histories, shelf: Assortment, member_C: Bools, num: int = 5) -
     order = np.flatnonzero(counts)[np.argsort(-lift[counts], kind="stable")][:num]
     return [
         {
-            "category": shelf.names[i],
+            "category": assortment.names[i],
             "lift": float(lift[i]),
             "share": float(share[i]),
             "share_all": float(usual[i]),

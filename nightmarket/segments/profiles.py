@@ -36,7 +36,7 @@ class SegmentInput(NamedTuple):
     features: pd.DataFrame
     lines: Histories
     visits: Visits
-    shelf: Assortment
+    assortment: Assortment
     campaign_answers: pd.DataFrame
     reviews: Reviews
 
@@ -66,7 +66,7 @@ def profiles(grouping: Grouping, customers: SegmentInput, value: Worth | None) -
                 "traits": naming.to_json(traits),
                 "rfm": rfm(lines, member, today),
                 "value": {"weeks": value.weeks, **worth._asdict()} if value and worth else None,
-                "categories": bought(lines, customers.shelf, member),
+                "categories": bought(lines, customers.assortment, member),
                 "when": when(customers.visits, member),
                 "responses": answered,
                 "strategy": strategy(answered, others),
@@ -94,7 +94,7 @@ def week_before(grouping: Grouping, customers: SegmentInput, seed: int) -> dict[
     lines, visits = customers.lines, customers.visits
     day = int(lines.day.max()) - 7
     known = lines.where(lines.day <= day), visits.where(visits.day <= day)
-    features = behaviour(*known, customers.shelf, day).dropna()
+    features = behaviour(*known, customers.assortment, day).dropna()
     before = group(features, 0, seed, len(grouping.centres))
     tonight = pd.Series(grouping.segment, customers.features.index)
     return agreement(tonight, pd.Series(before.segment, features.index))

@@ -1,4 +1,4 @@
-"""Features on one footing: robust scales, every block with the same weight."""
+"""Feature scaling: robust scales, every block with the same weight."""
 
 from dataclasses import asdict, dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a customer will spend in the coming weeks: three views of the spending, shrunk and weighed by least squares."""
+"""Customer value in the coming weeks: three predictors of spend, shrunk and weighed by least squares."""
 
 from dataclasses import dataclass
 

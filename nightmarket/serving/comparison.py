@@ -1,4 +1,4 @@
-"""A rebuilt version beside what is on record of it: identical, or what differs and what the likely cause is.
+"""Comparison of a rebuilt version with its record: identical, or what differs and the likely cause.
 
 Causes are read off the DAG: the first stage whose inputs are those on record and whose outputs are not is where the two
 runs part; everything after it differs because it must. Why that stage parts is the environment, where that differs, and

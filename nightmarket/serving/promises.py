@@ -1,4 +1,4 @@
-"""What the offline evaluation promised of each version, and when it delivered, as the registry has it on record."""
+"""Offline metrics of each version and when it delivered, as the registry has them on record."""
 
 import datetime
 import json

@@ -1,5 +1,5 @@
 # ruff: noqa: E501  (a Chinese character counts twice)
-"""What reviews praise: said of the product that they praise, in the words that were measured, and in no other way."""
+"""Praise from reviews: only of the product that they praise, in the words that were measured."""
 
 import re
 

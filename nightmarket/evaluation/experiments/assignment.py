@@ -1,4 +1,4 @@
-"""Who gets which arm: by a keyed hash, so that the answer is stable and needs no table.
+"""Assignment to arms by a keyed hash, so that it is stable and needs no table.
 
 A customer's arm is decided by a hash of their id, keyed by a secret and salted by the experiment's name. The same
 customer always gets the same arm of an experiment, and the arms of two experiments are independent. Experiments that

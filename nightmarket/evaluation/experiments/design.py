@@ -1,4 +1,4 @@
-"""Before the start: how many customers, for how long, and what effect that can find.
+"""Design before the start: sample size, duration, and the minimum detectable effect.
 
 Power is that of the rule that the read-out applies: the interval of the difference in means, with unpooled variances,
 leaves zero out. With `always_valid` that interval is the confidence sequence at its planned end; crossings at earlier

@@ -1,4 +1,4 @@
-"""The difference that an arm makes in one metric, with what it is uncertain by.
+"""The difference between an arm and control in one metric, with its intervals.
 
 A metric is a mean over customers, or a ratio of two sums over customers (clicks over impressions). The customer was
 assigned, so the customer is the unit: a ratio is linearised by the delta method (Deng, Knoblich, Lu, "Applying the

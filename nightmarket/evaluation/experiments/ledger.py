@@ -1,4 +1,4 @@
-"""How far the next offline estimate can be trusted: what earlier ones said, and what the A/B test said then.
+"""Offline and off-policy estimates beside A/B results: how far the next estimate can be trusted.
 
 One row per model or policy version and experiment. All figures are relative lifts over the experiment's control, so
 that an offline metric and an online one can stand side by side; they remain different metrics, and the rows name them.

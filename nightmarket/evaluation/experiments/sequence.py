@@ -1,4 +1,4 @@
-"""Intervals that may be looked at every night.
+"""Confidence sequences: intervals that may be looked at every night.
 
 A fixed-horizon interval holds for one look, fixed beforehand. Looked at a hundred times, it misses the truth at some
 look far more often than its level says. A confidence sequence covers the truth at all looks together.

@@ -1,4 +1,4 @@
-"""Can this log say anything about that policy? If not, why not.
+"""Diagnostics of a log for off-policy evaluation: whether it can say anything about a policy, and why not.
 
 A refusal is not a bad mark for the policy: the log does not carry a verdict on it.
 """

@@ -1,4 +1,4 @@
-"""The log of a policy that chose at random: what it chose, how likely that was, what came of it."""
+"""The log of a randomized policy: actions, propensities and rewards."""
 
 from dataclasses import dataclass, field, replace
 

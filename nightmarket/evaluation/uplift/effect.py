@@ -1,4 +1,4 @@
-"""What an exposure did, and what may be said of it."""
+"""The effect of an exposure, and the claim that it supports."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

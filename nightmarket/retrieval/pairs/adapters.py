@@ -1,4 +1,4 @@
-"""What of an encoder learns: all of it, or low-rank adapters on its linear layers.
+"""Trainable weights of an encoder: all of them, or low-rank adapters (LoRA) on its linear layers.
 
 Low-rank adaptation (Hu et al., 2021, "LoRA"): each weight W becomes W + (alpha / rank) B A, and only A and B learn.
 What is handed on is always the plain network with the adapters merged in.

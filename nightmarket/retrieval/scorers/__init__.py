@@ -1,1 +1,1 @@
-"""Scoring scorers by name: each learns from purchase histories how much a customer wants each product."""
+"""Scorers by name: each learns from purchase histories how much a customer wants each product."""

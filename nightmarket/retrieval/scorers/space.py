@@ -1,4 +1,4 @@
-"""What all scorers are inside: customers and products in one space, whose dot product is the score.
+"""The common form of all scorers: customers and products in one space, whose dot product is the score.
 
 Shapes: B customers, A items, E width of the space, D width of a text vector, T texts.
 """

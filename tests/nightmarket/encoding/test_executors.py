@@ -6,7 +6,7 @@ import torch
 from nightmarket.encoding import executors
 from nightmarket.encoding.encoder import Encoder
 
-LANES = [executors.on_threads, executors.one_by_one]
+EXECUTORS = [executors.on_threads, executors.one_by_one]
 
 
 @pytest.fixture(params=[1, 2, 3])
@@ -17,9 +17,9 @@ def threads(request):
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("lane", LANES)
-def test_results_come_in_the_order_of_the_batches_and_without_gradients(lane, threads):
-    results = list(lane(lambda number: torch.full((2,), float(number)), range(40)))
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_results_come_in_the_order_of_the_batches_and_without_gradients(executor, threads):
+    results = list(executor(lambda number: torch.full((2,), float(number)), range(40)))
     assert [(batch, found[0].item()) for batch, found in results] == [(number, number) for number in range(40)]
     assert all(found.is_inference() for _, found in results)
     assert torch.get_num_threads() == threads
@@ -42,15 +42,15 @@ def test_each_batch_runs_on_one_core_and_batches_are_taken_only_a_few_ahead(thre
     assert {used for used, _ in inside} == {1}
 
 
-@pytest.mark.parametrize("lane", LANES)
-def test_an_error_in_a_batch_reaches_the_caller_and_threads_are_put_back(lane, threads):
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_an_error_in_a_batch_reaches_the_caller_and_threads_are_put_back(executor, threads):
     def work(number):
         if number == 7:
             raise RuntimeError("batch 7")
         return torch.zeros(1)
 
     with pytest.raises(RuntimeError, match="batch 7"):
-        list(lane(work, range(30)))
+        list(executor(work, range(30)))
     assert torch.get_num_threads() == threads
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from nightmarket.histories import Histories
-from nightmarket.segments import FeatureSpace, behaviour, shelf, visits
+from nightmarket.segments import FeatureSpace, assortment, behaviour, visits
 
 MONDAY = 4 + 7 * 2500
 
@@ -43,7 +43,7 @@ NOBODY = visits(np.zeros(0, np.int32), np.zeros(0, np.int64))
 
 def test_figures_of_two_customers_by_hand():
     lines = make_lines(ROWS, num_customers=3)
-    found = behaviour(lines, NOBODY, shelf(PRODUCTS, lines), MONDAY + 76)
+    found = behaviour(lines, NOBODY, assortment(PRODUCTS, lines), MONDAY + 76)
     weeks = 77 / 7
     assert found.loc[0, "recency"] == pytest.approx(np.log1p(6))
     assert found.loc[0, "visits"] == pytest.approx(np.log(2 / weeks))
@@ -65,7 +65,7 @@ def test_day_parts_and_weekend_come_from_local_hours():
     seen = visits(np.zeros(4, np.int32), times)
     assert seen.customer.size == 3  # two lines within one hour are one visit
     lines = make_lines(ROWS, num_customers=2)
-    found = behaviour(lines, seen, shelf(PRODUCTS, lines), MONDAY + 76)
+    found = behaviour(lines, seen, assortment(PRODUCTS, lines), MONDAY + 76)
     assert found.loc[0, "morning"] ** 2 == pytest.approx(1 / 3)
     assert found.loc[0, "night"] ** 2 == pytest.approx(2 / 3)
     assert found.loc[0, "weekend"] == pytest.approx(2 / 3)
@@ -75,7 +75,7 @@ def test_a_shop_that_records_days_only_has_no_day_parts():
     seen = visits(np.arange(5, dtype=np.int32), np.arange(5, dtype=np.int64) * 86_400)
     assert not seen.timed
     lines = make_lines(ROWS, num_customers=5)
-    assert "night" not in behaviour(lines, seen, shelf(PRODUCTS, lines), MONDAY + 76)
+    assert "night" not in behaviour(lines, seen, assortment(PRODUCTS, lines), MONDAY + 76)
 
 
 def test_every_block_of_features_weighs_the_same_and_columns_that_do_not_vary_are_left_out():
