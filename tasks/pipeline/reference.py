@@ -71,7 +71,7 @@ METRICS = (
     ("switch-DR", "DR, uncorrected where w > τ", REAL, "high", "Wang, Agarwal & Dudík 2017",
      "nightmarket.evaluation.offpolicy.estimators.switch_doubly_robust"),
     ("sample ratio", "p-value of Pearson's chi-square of the arms' customers against the planned shares", RATE, "high",
-     "Fabijan et al. 2019", "nightmarket.evaluation.experiments.sample_ratio"),
+     "Fabijan et al. 2019", "nightmarket.evaluation.experiments.readout.sample_ratio"),
     ("always-valid p-value", "level at which the confidence sequence just leaves zero out", RATE, "low",
      "Waudby-Smith et al. 2024", "nightmarket.evaluation.experiments.sequence.p_value"),
     ("certificate.gap", "(dual bound − the plan's value) over the bound", RATE, "low", "Geoffrion 1974",
