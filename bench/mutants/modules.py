@@ -6,7 +6,7 @@ LIBRARY = "tests/nightmarket"
 EVALUATION = f"{LIBRARY}/evaluation"
 METRICS = (f"{LIBRARY}/test_evaluation.py", f"{EVALUATION}/test_metrics.py", f"{EVALUATION}/test_intervals.py")
 TIME = (f"{LIBRARY}/test_histories.py",)
-RANKING = (f"{LIBRARY}/test_ranking.py", f"{LIBRARY}/ranking")
+RANKING = (f"{LIBRARY}/test_ranking.py",)
 TESTS: dict[str, tuple[str, ...]] = {
     "nightmarket/evaluation/metrics.py": METRICS,
     "nightmarket/evaluation/intervals.py": METRICS,
@@ -15,7 +15,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "nightmarket/serving/gate.py": (f"{LIBRARY}/serving/test_gate.py",),
     "nightmarket/delivery/allocation.py": (f"{LIBRARY}/delivery/test_allocation.py",),
     "nightmarket/histories/calendar.py": TIME,
-    "nightmarket/ranking/generators.py": RANKING,
+    "nightmarket/ranking/generators.py": (f"{LIBRARY}/ranking/test_generators.py",),
     "nightmarket/ranking/candidate_set.py": RANKING,
 }
 """{module or room: tests}; modules with the same tests share one run without a fault."""

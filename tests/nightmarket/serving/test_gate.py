@@ -122,6 +122,53 @@ def test_a_decision_is_json_without_nan():
     assert content["differences"]["all"] == {"value": None, "low": 0.1, "high": None}
 
 
+def test_one_bad_figure_is_named_and_more_are_counted():
+    one, two = figures(all=NAN), figures(all=NAN, new=INF)
+    said = "figures of the challenger are missing or not finite: all hit@10"
+    assert decide(one, PEOPLE, champion(BETTER)).reasons == (said,)
+    assert decide(two, PEOPLE, champion(BETTER)).reasons == (f"{said} and 1 more",)
+    three = figures(all=NAN, new=INF, launch=NAN)
+    assert decide(three, PEOPLE, champion(BETTER)).reasons == (f"{said} and 2 more",)
+
+
+def test_a_task_with_a_single_customer_is_guarded_and_one_that_the_window_does_not_name_is_not():
+    content = figures()
+    assert not decide(content, {"all": 100, "new": 1}, champion(BETTER, new=WORSE)).opened
+    del content["launch"]
+    assert decide(content, {"all": 100, "new": 80}, champion(BETTER, launch=WORSE)).opened
+    assert not decide(figures(), {"all": 1}, champion(WORSE)).opened
+    assert decide(figures(), {"all": 1}, champion(BETTER)).opened
+
+
+@pytest.mark.parametrize("broken", [Interval(NAN, -0.1, 0.1), Interval(0.1, -INF, 0.1), Interval(0.1, 0.0, INF)])
+def test_one_end_of_a_guarded_difference_that_is_not_finite_closes_the_gate(broken):
+    decision = decide(figures(), PEOPLE, champion(BETTER, new=broken))
+    assert decision.reasons == ("the difference to version 2 on new is not a finite number",)
+
+
+def test_a_refusal_says_how_large_the_difference_had_to_be():
+    worse = Interval(-0.001, -0.002, 0.001)
+    [said] = decide(figures(), PEOPLE, champion(worse)).reasons
+    assert said == "all ndcg@10 -.0010 [-.0020, .0010] against version 2: the mean difference is below zero"
+    [said] = decide(figures(), PEOPLE, champion(worse), min_difference=0.005).reasons
+    assert said.endswith("the mean difference is below .0050")
+
+
+def test_an_opened_gate_says_why():
+    [said] = decide(figures(), PEOPLE, champion(BETTER)).reasons
+    assert (
+        said == "all ndcg@10 +.020 [.010, .030] against version 2, not below zero; new and launch are not clearly worse"
+    )
+    [said] = decide(figures(), PEOPLE, Rival("popularity", "popularity", {"all": BETTER})).reasons
+    assert said == "all ndcg@10 +.020 [.010, .030] against popularity, the whole interval above zero"
+
+
+def test_small_differences_show_a_place_more():
+    assert phrase(Interval(0.0094, 0.0095, 0.0096)) == "+.0094 [.009, .010]"
+    assert phrase(Interval(0.00004, -0.00004, 0.0)) == ".0000 [.0000, .0000]"
+    assert phrase(Interval(-0.0041, NAN, INF)) == "-.0041 [nan, inf]"
+
+
 def test_differences_read_as_signed_numbers_with_their_interval():
     assert phrase(Interval(0.0041, 0.0008, 0.0123)) == "+.0041 [.0008, .012]"
     assert phrase(Interval(-0.25, -0.3, 0.0)) == "-.250 [-.300, .0000]"
