@@ -4,7 +4,6 @@
 SHELL := bash
 BIN := .venv/bin
 STAMP := $(CURDIR) $(shell cat constraints.txt pyproject.toml | cksum)
-PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input --root-user-action=ignore
 OLD := is not Python 3.11 or 3.12; install Python 3.11, or name one: make PYTHON=/path/to/python3.11
 RIGHT_VERSION := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -32,9 +31,7 @@ environment:
 	@test -e .venv || "$(PYTHON)" -m venv .venv || \
 	    { rm -rf .venv; echo "cannot make .venv; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@echo "installing into .venv (some minutes the first time, no GPU needed)"
-	@set -o pipefail; $(PIP) -c constraints.txt -e '.[dev]' | awk '\
-	    /^Collecting/ { if (++n % 20 == 0) { print "  " n " packages found"; fflush() } } \
-	    /^Installing collected/ { print "  installing " n; fflush() }'
+	@$(BIN)/python .ci/install.py
 	@echo "$(STAMP)" > .venv/.ready
 
 nightly: setup  ## snapshot, retrain, deliver; then open artifacts/report/index.html

@@ -1,6 +1,5 @@
 """Candidate generators on a shop of a few customers and products, against lists and scores worked out by hand."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np

@@ -1,0 +1,76 @@
+"""Installs everything pinned in constraints.txt into the environment that runs it, with a fast installer where it can.
+
+uv is a fraction of pip's work, but reads none of pip's configuration. So this asks pip for that and hands it over; it is
+what pip would use, and stays where it stands. Where uv cannot be had, or cannot do it, pip does.
+"""
+
+import ast
+import os
+import subprocess
+import sys
+
+WANTED = ["-c", "constraints.txt", "-e", ".[dev]"]
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
+NAMES = {
+    "cert": "SSL_CERT_FILE",
+    "constraint": "UV_CONSTRAINT",
+    "extra_index_url": "UV_EXTRA_INDEX_URL",
+    "find_links": "UV_FIND_LINKS",
+    "index_url": "UV_DEFAULT_INDEX",
+    "no_index": "UV_NO_INDEX",
+    "proxy": "ALL_PROXY",
+    "timeout": "UV_HTTP_TIMEOUT",
+    "trusted_host": "UV_INSECURE_HOST",
+}
+"""pip's settings that say where packages come from -> uv's variables for the same."""
+EVERY_STEP = 20
+
+
+def settings() -> dict[str, str]:
+    """pip's configuration, from its files and the environment, as uv's variables; the environment has the last word."""
+    said = subprocess.run([*PIP, "config", "list"], capture_output=True, text=True, check=True).stdout
+    variables: dict[str, str] = {}
+    for line in sorted(said.splitlines(), key=lambda line: line.startswith(":env:")):
+        name, _, value = line.partition("=")
+        variable = NAMES.get(name.split(".", 1)[-1].removeprefix("default-").replace("-", "_"))
+        if name.startswith(("global.", "install.", ":env:")) and variable and value:
+            text = str(ast.literal_eval(value))
+            variables[variable] = ",".join(text.split()) if variable == "UV_FIND_LINKS" else " ".join(text.split())
+    return variables
+
+
+def with_uv() -> bool:
+    """Whether uv installed it."""
+    # what is asked of uv is what pip does: the best version of all indexes, not the first index that has the name
+    environment = {"UV_INDEX_STRATEGY": "unsafe-best-match", **settings(), **os.environ}
+    limits = [part for path in environment.pop("UV_CONSTRAINT", "").split() for part in ("-c", path)]
+    got = subprocess.run([*PIP, "install", "-q", "-c", "constraints.txt", "uv"], stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "uv", "pip", "install", "--python", sys.executable, *limits, *WANTED]
+    return got.returncode == 0 and subprocess.run(command, env=environment).returncode == 0
+
+
+def with_pip() -> bool:
+    """Whether pip installed it; tells how far it is."""
+    found = 0
+    with subprocess.Popen([*PIP, "install", *WANTED], stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        for line in running.stdout:
+            found += line.startswith("Collecting")
+            if line.startswith("Collecting") and found % EVERY_STEP == 0:
+                print(f"  {found} packages found", flush=True)
+            elif line.startswith("Installing collected"):
+                print(f"  installing {found}", flush=True)
+    return running.returncode == 0
+
+
+def main() -> int:
+    """Install; the exit status."""
+    if os.environ.get("INSTALLER", "uv") == "uv":
+        if with_uv():
+            return 0
+        print("uv could not; going on with pip", flush=True)
+    return int(not with_pip())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
