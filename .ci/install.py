@@ -1,13 +1,14 @@
 """Installs everything pinned in constraints.txt into the environment that runs it, with a fast installer where it can.
 
-uv is a fraction of pip's work, but reads none of pip's configuration. So this asks pip for that and hands it over; it is
-what pip would use, and stays where it stands. Where uv cannot be had, or cannot do it, pip does.
+uv does it in a fraction of pip's time, but reads none of pip's configuration: this asks pip for it and hands it over.
+Where uv cannot be had, or cannot do it, pip does it. INSTALLER=pip leaves uv out.
 """
 
 import ast
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 WANTED = ["-c", "constraints.txt", "-e", ".[dev]"]
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
@@ -46,20 +47,32 @@ def with_uv() -> bool:
     limits = [part for path in environment.pop("UV_CONSTRAINT", "").split() for part in ("-c", path)]
     got = subprocess.run([*PIP, "install", "-q", "-c", "constraints.txt", "uv"], stderr=subprocess.DEVNULL)
     command = [sys.executable, "-m", "uv", "pip", "install", "--python", sys.executable, *limits, *WANTED]
-    return got.returncode == 0 and subprocess.run(command, env=environment).returncode == 0
+    return got.returncode == 0 and told(command, environment, lambda line: "" if line.startswith(" + ") else line)
 
 
 def with_pip() -> bool:
-    """Whether pip installed it; tells how far it is."""
+    """Whether pip installed it."""
     found = 0
-    with subprocess.Popen([*PIP, "install", *WANTED], stdout=subprocess.PIPE, text=True) as running:
-        assert running.stdout is not None
-        for line in running.stdout:
-            found += line.startswith("Collecting")
-            if line.startswith("Collecting") and found % EVERY_STEP == 0:
-                print(f"  {found} packages found", flush=True)
-            elif line.startswith("Installing collected"):
-                print(f"  installing {found}", flush=True)
+
+    def progress(line: str) -> str:
+        nonlocal found
+        found += line.startswith("Collecting")
+        if line.startswith("Installing collected"):
+            return f"installing {found}"
+        every = line.startswith("Collecting") and found % EVERY_STEP == 0
+        return f"{found} packages found" if every else line if line.startswith("ERROR") else ""
+
+    return told([*PIP, "install", *WANTED], dict(os.environ), progress)
+
+
+def told(command: list[str], environment: dict[str, str], words: Callable[[str], str]) -> bool:
+    """Run a command and say what `words` makes of its lines; whether it ended well."""
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as running:
+        for line in running.stdout or ():
+            if said := words(line.rstrip()):
+                print(f"  {said}", flush=True)
     return running.returncode == 0
 
 
