@@ -39,7 +39,7 @@ def crown(folder, trained_until):
     (folder / "data/champion/receipt.json").write_text(json.dumps(receipt))
 
 
-def told(folder):
+def drift_of(folder):
     return json.loads((folder / OUT / "drift.json").read_text(encoding="utf-8"))
 
 
@@ -59,19 +59,19 @@ def change_last_week(folder, **columns):
 
 def test_the_shops_own_last_week_is_no_drift_and_the_files_repeat_byte_for_byte(night):
     assert main("drift") == 0
-    found = told(night)
-    assert found["tested"]
-    assert not found["drifted"], found["words"]
-    assert found["champion"] == 3
-    assert found["num_nights"] >= MIN_NIGHTS
-    assert found["words"].startswith("no drift: tonight’s week lies within what ")
-    tables = {(one["table"], one["kind"]) for one in found["columns"]}
+    content = drift_of(night)
+    assert content["tested"]
+    assert not content["drifted"], content["words"]
+    assert content["champion"] == 3
+    assert content["num_nights"] >= MIN_NIGHTS
+    assert content["words"].startswith("no drift: tonight’s week lies within what ")
+    tables = {(column["table"], column["kind"]) for column in content["columns"]}
     assert {("events", "volume"), ("events", "number"), ("events", "missing"), ("products", "vectors")} <= tables
     shares = pq.read_table(night / OUT / "shares.parquet").to_pandas()
     sums = shares[shares["column"] == "hour"].groupby("table")[["reference", "week"]].sum()
     assert np.allclose(sums.to_numpy(), 1)
     nights = pq.read_table(night / OUT / "nights.parquet")
-    assert nights.num_rows == found["num_nights"] + 1
+    assert nights.num_rows == content["num_nights"] + 1
     before = {path.name: path.read_bytes() for path in (night / OUT).iterdir()}
     assert main("drift") == 0
     assert before == {path.name: path.read_bytes() for path in (night / OUT).iterdir()}
@@ -80,19 +80,19 @@ def test_the_shops_own_last_week_is_no_drift_and_the_files_repeat_byte_for_byte(
 def test_values_in_another_unit_are_found_and_said_in_the_shops_own_figures(night):
     change_last_week(night, value=lambda values: values * 100)
     assert main("drift") == 0
-    found = told(night)
-    assert found["drifted"]
-    first = {one["name"]: one for one in found["columns"] if one["drifted"]}
+    content = drift_of(night)
+    assert content["drifted"]
+    first = {column["name"]: column for column in content["columns"] if column["drifted"]}
     assert {"value", "price paid"} <= set(first)
     before, now = (float(part.split()[0].replace(",", "")) for part in first["value"]["words"][7:].split(", "))
     assert now > 30 * before
-    assert found["p"] <= found["alpha"]
+    assert content["p"] <= content["alpha"]
 
 
 def test_values_that_are_gone_are_told_as_missing(night):
     change_last_week(night, value=lambda values: np.full(values.shape, np.nan))
     assert main("drift") == 0
-    words = {one["words"] for one in told(night)["columns"] if one["drifted"]}
+    words = {column["words"] for column in drift_of(night)["columns"] if column["drifted"]}
     assert "value: missing in 0.0% before, 100.0% now" in words
 
 
@@ -100,16 +100,16 @@ def test_an_old_champion_is_compared_with_its_own_window_and_a_short_one_tests_n
     windows = json.loads((night / "artifacts/prepare/windows.json").read_text())
     crown(night, windows["test"]["fit_until"] - 2)
     assert main("drift") == 0
-    older = told(night)
+    older = drift_of(night)
     crown(night, windows["first_week"] + 9)
     assert main("drift") == 0
-    found = told(night)
-    assert older["reference"][1] < told(night)["week"][0]
-    assert not found["tested"]
-    assert not found["drifted"]
-    assert found["p"] is None
-    assert "nothing was tested" in found["words"]
-    assert f"{MIN_NIGHTS} are needed" in found["words"]
+    content = drift_of(night)
+    assert older["reference"][1] < drift_of(night)["week"][0]
+    assert not content["tested"]
+    assert not content["drifted"]
+    assert content["p"] is None
+    assert "nothing was tested" in content["words"]
+    assert f"{MIN_NIGHTS} are needed" in content["words"]
 
 
 def test_a_source_that_falls_silent_is_named(night):
@@ -122,8 +122,10 @@ def test_a_source_that_falls_silent_is_named(night):
     recent = np.array([(last - when).days < 7 for when in table["timestamp"].to_pylist()])
     pq.write_table(table.filter(pa.array(~(recent & (source == "web")))), path)
     assert main("drift") == 0
-    words = [one["words"] for one in told(night)["columns"] if one["drifted"] and one["kind"] == "volume"]
-    assert any(one.startswith("rows of web: 0 ") for one in words), words
+    words = [
+        column["words"] for column in drift_of(night)["columns"] if column["drifted"] and column["kind"] == "volume"
+    ]
+    assert any(sentence.startswith("rows of web: 0 ") for sentence in words), words
 
 
 def test_tonights_lists_are_compared_with_those_that_the_receipt_carries(night, whole_night, monkeypatch):
@@ -138,22 +140,22 @@ def test_tonights_lists_are_compared_with_those_that_the_receipt_carries(night, 
     receipt = night / "data/champion/receipt.json"
     receipt.write_text(json.dumps(json.loads(receipt.read_text()) | {"predictions": drift._lists()}))
     assert main("drift") == 0
-    assert not any(one["drifted"] for one in told(night)["predictions"]["columns"])
-    found = told(night)["predictions"]
-    assert [one["name"] for one in found["columns"]] == ["probability", "department", "own"]
-    assert {one["table"] for one in told(night)["columns"]} >= {"predictions"}
+    assert not any(column["drifted"] for column in drift_of(night)["predictions"]["columns"])
+    content = drift_of(night)["predictions"]
+    assert [column["name"] for column in content["columns"]] == ["probability", "department", "own"]
+    assert {column["table"] for column in drift_of(night)["columns"]} >= {"predictions"}
     path = night / "artifacts/score/recommendations.parquet"
     table = pq.read_table(path)
     same = pa.array(np.full(table.num_rows, 0.9, np.float32))
     pq.write_table(table.set_column(table.column_names.index("probability"), "probability", same), path)
     assert main("drift") == 0
-    assert told(night)["drifted"]
-    assert told(night)["predictions"]["words"].startswith("predictions drifted: probability of what is recommended")
+    assert drift_of(night)["drifted"]
+    assert drift_of(night)["predictions"]["words"].startswith("predictions drifted: probability of what is recommended")
 
 
 def test_a_receipt_without_lists_says_so(night):
     assert main("drift") == 0
-    assert "receipt does not say" in told(night)["predictions"]["words"]
+    assert "receipt does not say" in drift_of(night)["predictions"]["words"]
 
 
 def test_a_group_of_few_customers_is_never_named(night):

@@ -34,12 +34,12 @@ def test_a_products_own_text_finds_it_first(champion, method):
     data = recommender.prepared()
     item = int(np.flatnonzero(data.products["recommendable"])[0])
     text = data.texts[data.products["text_id"].iloc[item]]
-    found = answer(HERE, Settings(query=text, num=3, method=method))
-    assert found.rows[0]["text"] == text
-    assert found.rows[0]["why"].startswith("words: ")
-    assert ("similarity 1.00" in found.rows[0]["why"]) == (method != "words")
+    result = answer(HERE, Settings(query=text, num=3, method=method))
+    assert result.rows[0]["text"] == text
+    assert result.rows[0]["why"].startswith("words: ")
+    assert ("similarity 1.00" in result.rows[0]["why"]) == (method != "words")
     same = data.products["text_id"] == data.products["text_id"].iloc[item]
-    first = found.table.to_pandas().query("place == 1")
+    first = result.table.to_pandas().query("place == 1")
     assert set(first["product_id"]) == set(data.products["product_id"][same & data.products["recommendable"]])
     assert (np.diff(first["purchases"]) <= 0).all()
 
@@ -50,8 +50,8 @@ def test_texts_that_the_champion_has_not_seen_are_encoded_now(champion):
     storage.write_tensors(few, storage.CHAMPION / "finetune/text_vectors.safetensors")
     manifest.write(storage.CHAMPION)
     text = recommender.prepared().texts[0]
-    found = answer(HERE, Settings(query=text, num=1, method="meaning"))
-    assert found.rows[0]["text"] == text
+    result = answer(HERE, Settings(query=text, num=1, method="meaning"))
+    assert result.rows[0]["text"] == text
 
 
 def test_filters_hold_for_every_product_and_the_files_are_escaped(champion):
@@ -63,17 +63,17 @@ def test_filters_hold_for_every_product_and_the_files_are_escaped(champion):
     given = Settings(
         query=str(row["type"]), category=str(row["department"]), max_price=float(row["price"]), num=50, name="春天"
     )
-    found = answer(HERE, given)
-    table = found.table.to_pandas()
+    result = answer(HERE, given)
+    table = result.table.to_pandas()
     assert len(table)
     assert set(table["department"]) == {row["department"]}
     assert (table["price"] <= row["price"]).all()
     with Path("exports/find/春天/products.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [one["product_id"] for one in rows] == table["product_id"].tolist()
-    assert {one["title"] for one in rows} == {"'=1+1"}
-    assert storage.read_table(Path("exports/find/春天/products.parquet")).equals(found.table)
-    assert [one.name for one in Path("exports/find").iterdir()] == ["春天"]
+    assert [row["product_id"] for row in rows] == table["product_id"].tolist()
+    assert {row["title"] for row in rows} == {"'=1+1"}
+    assert storage.read_table(Path("exports/find/春天/products.parquet")).equals(result.table)
+    assert [folder.name for folder in Path("exports/find").iterdir()] == ["春天"]
     with pytest.raises(InputError, match="exports/find/春天 is there already"):
         answer(HERE, given)
 

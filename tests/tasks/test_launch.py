@@ -49,7 +49,7 @@ def test_a_launch_is_planned_with_a_holdout_and_says_what_it_rests_on(night):
     data = recommender.prepared()
     popular = int(np.bincount(data.histories.item).argmax())
     new = like(data, popular, title="燕麦奶 <b>")
-    found, rows = planned(name="oat", products=[new], budget=0.3, reach=0.9, holdout=0.3)
+    summary, rows = planned(name="oat", products=[new], budget=0.3, reach=0.9, holdout=0.3)
     sent, held = (rows[rows["arm"] == arm] for arm in ("send", "holdout"))
     assert len(sent)
     assert len(held)
@@ -59,24 +59,24 @@ def test_a_launch_is_planned_with_a_holdout_and_says_what_it_rests_on(night):
     assert sent["cost"].sum() <= 0.3 + 1e-6
     assert sent["offer"].unique().tolist() == ["燕麦奶 <b>"]
     arms = storage.read_table(Path("artifacts/launch/eligible.parquet")).to_pandas()
-    assert len(arms) == found["num_eligible"]
-    assert found["products"][0]["products_of_its_type_sold"] > 0
-    assert found["test"]["holdout"] == 0.3
-    told = " ".join(found["words"])
+    assert len(arms) == summary["num_eligible"]
+    assert summary["products"][0]["products_of_its_type_sold"] > 0
+    assert summary["test"]["holdout"] == 0.3
+    sentences = " ".join(summary["words"])
     for words in ("Not calibrated", "what a contact adds", "Test: "):
-        assert words in told
+        assert words in sentences
     copy = storage.read_table(Path("artifacts/launch/copy.parquet")).to_pandas()
-    assert len(copy) == found["texts"]["num_texts"] > 0
+    assert len(copy) == summary["texts"]["num_texts"] > 0
     assert set(copy["offer"]) == {"燕麦奶 <b>"}
     assert set(storage.read_table(Path("artifacts/launch/decisions.parquet"))["fate"].to_pylist()) == {"passed"}
-    kind = next(iter(found["texts"]["facts"].values()))["product"]["name"]  # the title is no plain name
+    kind = next(iter(summary["texts"]["facts"].values()))["product"]["name"]  # the title is no plain name
     for text in copy.loc[copy["form"] == "body", "text"]:
         assert kind.lower() in text.lower()
         assert "<b>" not in text
         assert not re.search(r"\b(bought|praise[ds]?|off|until \d)", text.lower())
     again, same = planned(name="oat", products=[new], budget=0.3, reach=0.9, holdout=0.3)
     assert same.equals(rows)
-    assert again == found
+    assert again == summary
     empty, none = planned(name="oat", products=[new], budget=0)
     assert empty["empty_because"] == "the budget is 0"
     assert none.empty
@@ -88,8 +88,8 @@ def test_a_new_product_looks_to_the_forest_like_the_one_that_it_copies(night):
     item = int(np.bincount(data.histories.item).argmax())
     row = data.products.iloc[item]
     maker = {name: row[name] for name in ("brand", "maker") if isinstance(row[name], str)}
-    found = listed(data, (NewProduct(**like(data, item, title=row["title"], **maker)),))
-    wider, [new] = found.data, found.items.tolist()
+    new_products = listed(data, (NewProduct(**like(data, item, title=row["title"], **maker)),))
+    wider, [new] = new_products.data, new_products.items.tolist()
     for level in ("kind", "category", "line", "maker"):
         codes = wider.catalogue.codes(level)
         assert codes[new] == codes[item], level
@@ -102,15 +102,15 @@ def test_a_new_product_looks_to_the_forest_like_the_one_that_it_copies(night):
 def test_the_plan_of_the_weeks_ahead_is_heard_where_it_names_every_product(night):
     data = recommender.prepared()
     sold = np.isin(np.arange(len(data.products)), data.histories.item)
-    one, other = (np.flatnonzero(~sold & data.products["recommendable"].to_numpy())[:2]).tolist()
-    asked = [{"product_id": str(data.products["product_id"].iloc[item]), "price": 2.0} for item in (one, other)]
+    first, second = (np.flatnonzero(~sold & data.products["recommendable"].to_numpy())[:2]).tolist()
+    asked = [{"product_id": str(data.products["product_id"].iloc[item]), "price": 2.0} for item in (first, second)]
     unplanned, _ = planned(name="oat", products=asked[:1], budget=1)
     assert not unplanned["earlier_launches"]["promotion_plan"]
     path = Path("artifacts/prepare/promotions.parquet")
     origin = data.windows["deliver"]["fit_until"]
     weeks = storage.read_json(Path("data/champion/rank/ranker.json"))["target_weeks"]
     known = storage.read_table(path)
-    ahead = {"item": [one] * weeks, "week": range(origin + 1, origin + weeks + 1)}
+    ahead = {"item": [first] * weeks, "week": range(origin + 1, origin + weeks + 1)}
     ahead |= {name: np.ones(weeks, np.float32) for name in ("display", "mailer")}
     told = pa.table(ahead).select(known.column_names).cast(known.schema)
     storage.write_table(pa.concat_tables([known.filter(pc.less_equal(known["week"], origin)), told]), path)

@@ -149,17 +149,17 @@ def test_own_offers_are_planned_by_their_terms(night):
     ]
     rows, summary = planned(night, offers=offers, budget=1000.0, margin=1.0, channels={"app": {"cost": 0.0}})
     sent = rows[rows.arm == "send"]
-    found = sent.groupby("offer").agg(
+    by_offer = sent.groupby("offer").agg(
         cost=("cost", "sum"), value=("expected_value", "sum"), chance=("probability", "sum")
     )
-    ratio = found.cost / found.chance
-    if "5 off 40" in found.index:
+    ratio = by_offer.cost / by_offer.chance
+    if "5 off 40" in by_offer.index:
         assert ratio["5 off 40"] == pytest.approx(5.0, rel=1e-4)
-        assert found.value["5 off 40"] / found.chance["5 off 40"] >= 40 - 1e-3
-    if "a tenth off" in found.index:
-        assert found.cost["a tenth off"] == pytest.approx(0.1 * found.value["a tenth off"], rel=1e-4)
-    assert set(found.index) <= {offer["name"] for offer in offers}
-    assert len(found) >= 2
+        assert by_offer.value["5 off 40"] / by_offer.chance["5 off 40"] >= 40 - 1e-3
+    if "a tenth off" in by_offer.index:
+        assert by_offer.cost["a tenth off"] == pytest.approx(0.1 * by_offer.value["a tenth off"], rel=1e-4)
+    assert set(by_offer.index) <= {offer["name"] for offer in offers}
+    assert len(by_offer) >= 2
     assert {offer["name"] for offer in summary["offers"]} == {offer["name"] for offer in offers}
 
 

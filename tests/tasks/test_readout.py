@@ -124,10 +124,15 @@ def promise(tables):
 
 def test_an_experiment_is_read_and_joins_the_ledger(shop):
     promise(shop)
-    found = read()
-    (one,) = found["experiments"]
-    assert (one["name"], one["control"], one["verdict"]["word"], one["verdict"]["arm"]) == ("K1", "v6", "ship", "v7")
-    first = one["comparisons"][0]
+    content = read()
+    (experiment,) = content["experiments"]
+    assert (experiment["name"], experiment["control"], experiment["verdict"]["word"], experiment["verdict"]["arm"]) == (
+        "K1",
+        "v6",
+        "ship",
+        "v7",
+    )
+    first = experiment["comparisons"][0]
     arms = shop["exposures"]["arm"]
     answered = set(shop["responses"]["customer_id"])
     rate = {
@@ -137,35 +142,35 @@ def test_an_experiment_is_read_and_joins_the_ledger(shop):
     }  # fmt: skip
     assert first["metric"] == "response rate"
     assert first["effect"] == pytest.approx(rate["v7"] - rate["v6"], abs=0.01)
-    assert [found["metric"] for found in one["comparisons"]] == ["response rate", "purchase value"]  # no values came
-    assert one["comparisons"][1]["variance_reduction"] > 0.2
-    assert {segment["level"] for segment in one["segments"]} == {"young", "old"}
-    (row,) = found["ledger"]["rows"]
+    assert [row["metric"] for row in experiment["comparisons"]] == ["response rate", "purchase value"]  # no values came
+    assert experiment["comparisons"][1]["variance_reduction"] > 0.2
+    assert {segment["level"] for segment in experiment["segments"]} == {"young", "old"}
+    (row,) = content["ledger"]["rows"]
     assert (row["name"], row["experiment"], row["verdict"]) == ("v7", "K1", "ship")
     assert row["offline"]["value"] == pytest.approx(0.05)
     assert row["ab"]["value"] == pytest.approx(first["effect"] / first["control"])
-    assert "cannot be told" in found["ledger"]["offline"]["sentence"]
-    assert found["observed"] == []
+    assert "cannot be told" in content["ledger"]["offline"]["sentence"]
+    assert content["observed"] == []
 
 
 def test_outcomes_that_still_come_in_are_not_read(shop):
     params({"outcome_days": 28})
     about = {"as_of": "2026-03-20", "time_zone": "UTC"}
     storage.write_json(about, storage.ARTIFACTS / "validate/clean/snapshot.json")
-    (one,) = read()["experiments"]
-    assert (one["complete"], one["final"], one["verdict"]["word"]) == (0, False, "continue")
-    assert one["sample_ratio"]["found"] == {"v6": 800, "v7": 800}
+    (experiment,) = read()["experiments"]
+    assert (experiment["complete"], experiment["final"], experiment["verdict"]["word"]) == (0, False, "continue")
+    assert experiment["sample_ratio"]["found"] == {"v6": 800, "v7": 800}
     params({"outcome_days": 14})
-    (one,) = read()["experiments"]
-    assert (one["complete"], one["final"]) == (NUM, False)
-    assert one["verdict"]["word"] == "ship"
+    (experiment,) = read()["experiments"]
+    assert (experiment["complete"], experiment["final"]) == (NUM, False)
+    assert experiment["verdict"]["word"] == "ship"
 
 
 def test_planned_shares_decide_whether_the_split_is_right(shop):
     params({"experiments": {"K1": {"shares": {"v6": 0.9, "v7": 0.1}}}})
-    (one,) = read()["experiments"]
-    assert one["verdict"]["word"] == "blocked"
-    assert one["comparisons"] == []
+    (experiment,) = read()["experiments"]
+    assert experiment["verdict"]["word"] == "blocked"
+    assert experiment["comparisons"] == []
 
 
 def test_a_plan_for_a_campaign_that_is_not_there_is_refused(shop, capsys):
@@ -185,11 +190,11 @@ def test_a_plan_for_a_campaign_that_is_not_there_is_refused(shop, capsys):
 def test_a_plan_that_does_not_fit_blocks_its_experiment_and_not_the_night(shop, plan, why):
     promise(shop)
     params({"experiments": {"K1": plan}})
-    found = read()
-    (one,) = found["experiments"]
-    assert one["verdict"]["word"] == "blocked"
-    assert why in one["verdict"]["reason"]
-    assert [(row["name"], row["ab"]) for row in found["ledger"]["rows"]] == [("v7", None)]
+    content = read()
+    (experiment,) = content["experiments"]
+    assert experiment["verdict"]["word"] == "blocked"
+    assert why in experiment["verdict"]["reason"]
+    assert [(row["name"], row["ab"]) for row in content["ledger"]["rows"]] == [("v7", None)]
 
 
 def test_customers_with_two_arms_are_set_aside_and_many_block(shop):
@@ -198,26 +203,26 @@ def test_customers_with_two_arms_are_set_aside_and_many_block(shop):
     twice = {name: [*column, *column[:num]] for name, column in exposures.items()}
     twice["arm"] = [*exposures["arm"], *("v6" if arm == "v7" else "v7" for arm in exposures["arm"][:num])]
     clean("exposures", twice)
-    (one,) = read()["experiments"]
-    assert one["mixed"] == num
-    assert sum(one["sample_ratio"]["found"].values()) == NUM - num
+    (experiment,) = read()["experiments"]
+    assert experiment["mixed"] == num
+    assert sum(experiment["sample_ratio"]["found"].values()) == NUM - num
     num = 40
     twice = {name: [*column, *column[:num]] for name, column in exposures.items()}
     twice["arm"] = [*exposures["arm"], *("v6" if arm == "v7" else "v7" for arm in exposures["arm"][:num])]
     clean("exposures", twice)
-    (one,) = read()["experiments"]
-    assert one["verdict"]["word"] == "blocked"
-    assert "40 customers were shown more than one arm" in one["verdict"]["reason"]
+    (experiment,) = read()["experiments"]
+    assert experiment["verdict"]["word"] == "blocked"
+    assert "40 customers were shown more than one arm" in experiment["verdict"]["reason"]
 
 
 def test_a_holdout_is_compared_by_what_it_buys(shop):
     held = ["holdout" if arm == "v6" else arm for arm in shop["exposures"]["arm"]]
     clean("exposures", shop["exposures"] | {"arm": held})
-    found = read()
-    (one,) = found["experiments"]
-    assert one["control"] == "holdout"
-    assert [comparison["metric"] for comparison in one["comparisons"]] == ["purchase value"]
-    assert [arm["name"] for arm in found["effect_index"]["by_arm"]] == ["K1: v7"]
+    content = read()
+    (experiment,) = content["experiments"]
+    assert experiment["control"] == "holdout"
+    assert [comparison["metric"] for comparison in experiment["comparisons"]] == ["purchase value"]
+    assert [arm["name"] for arm in content["effect_index"]["by_arm"]] == ["K1: v7"]
 
 
 def test_a_plan_with_a_holdout_brings_its_shares_in_the_log(shop):
@@ -225,11 +230,11 @@ def test_a_plan_with_a_holdout_brings_its_shares_in_the_log(shop):
     held = np.arange(NUM) % 10 == 0
     arms = {"arm": list(np.where(held, "holdout", "send")), "propensity": np.where(held, 0.1, 0.9)}
     clean("exposures", shop["exposures"] | arms)
-    found = read()
-    (one,) = found["experiments"]
-    assert one["sample_ratio"]["expected"] == {"holdout": pytest.approx(160), "send": pytest.approx(1440)}
-    assert one["sample_ratio"]["passed"]
-    assert found["off_policy"] == []
+    content = read()
+    (log,) = content["experiments"]
+    assert log["sample_ratio"]["expected"] == {"holdout": pytest.approx(160), "send": pytest.approx(1440)}
+    assert log["sample_ratio"]["passed"]
+    assert content["off_policy"] == []
 
 
 def test_the_ledger_is_printed_without_a_registry(shop, capsys):
@@ -246,11 +251,11 @@ def test_the_ledger_is_printed_without_a_registry(shop, capsys):
 def test_without_arms_a_campaign_is_never_called_incremental(shop):
     exposed = {name: column[:700] for name, column in shop["exposures"].items()} | {"arm": [None] * 700}
     clean("exposures", exposed)
-    found = read()
-    assert found["experiments"] == []
-    (one,) = found["observed"]
-    assert (one["campaign_id"], one["assignment"]) == ("K1", "observed")
-    assert "incremental" not in json.dumps(found)
+    content = read()
+    assert content["experiments"] == []
+    (campaign,) = content["observed"]
+    assert (campaign["campaign_id"], campaign["assignment"]) == ("K1", "observed")
+    assert "incremental" not in json.dumps(content)
 
 
 def test_the_index_counts_clicks_after_the_exposure(shop):
@@ -278,30 +283,30 @@ def test_logged_propensities_are_judged_and_thin_logs_refused(shop):
     clean("exposures", exposures)
     hit = rng.random(num) < np.where(offer == "o2", 0.25, 0.1)
     responses = {
-        "customer_id": [customer for customer, one in zip(customers, hit, strict=True) if one],
+        "customer_id": [customer for customer, log in zip(customers, hit, strict=True) if log],
         "campaign_id": ["K1"] * int(hit.sum()),
         "offer_id": list(offer[hit]),
-        "timestamp": [moment + pd.Timedelta(seconds=30) for moment, one in zip(at, hit, strict=True) if one],
+        "timestamp": [moment + pd.Timedelta(seconds=30) for moment, log in zip(at, hit, strict=True) if log],
     }
     clean("responses", responses)
-    found = read()
-    (one,) = found["off_policy"]
-    assert set(one["policies"]) == {"uniform", "always o1", "always o2"}
-    assert one["policies"]["always o2"]["verdict"] == "certified better"
-    assert one["policies"]["always o1"]["difference"]["high"] < 0
-    assert {row["name"] for row in found["ledger"]["rows"]} == {"uniform", "always o1", "always o2"}
+    content = read()
+    (log,) = content["off_policy"]
+    assert set(log["policies"]) == {"uniform", "always o1", "always o2"}
+    assert log["policies"]["always o2"]["verdict"] == "certified better"
+    assert log["policies"]["always o1"]["difference"]["high"] < 0
+    assert {row["name"] for row in content["ledger"]["rows"]} == {"uniform", "always o1", "always o2"}
     few = {name: list(column)[:200] for name, column in exposures.items()}
     clean("exposures", few)
-    (one,) = read()["off_policy"]
-    assert all(policy["verdict"] == "refused" and "value" not in policy for policy in one["policies"].values())
+    (log,) = read()["off_policy"]
+    assert all(policy["verdict"] == "refused" and "value" not in policy for policy in log["policies"].values())
     clean("exposures", few | {"offer_id": ["o1"] * 200})
-    (one,) = read()["off_policy"]
-    assert "1 distinct actions" in one["reason"]
+    (log,) = read()["off_policy"]
+    assert "1 distinct actions" in log["reason"]
 
 
 def test_empty_tables_give_an_empty_result_and_a_sentence(shop):
     for name in ("campaigns", "exposures", "responses"):
         (storage.ARTIFACTS / "validate/clean" / f"{name}.parquet").unlink()
-    found = read()
-    assert found["experiments"] == found["observed"] == found["off_policy"] == []
-    assert "campaigns and exposures" in found["sentence"]
+    content = read()
+    assert content["experiments"] == content["observed"] == content["off_policy"] == []
+    assert "campaigns and exposures" in content["sentence"]

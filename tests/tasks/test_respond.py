@@ -21,14 +21,14 @@ def read(name: str) -> dict:
 def test_a_responder_comes_back_and_speaks_of_every_customer(copied_night):
     data = recommender.prepared()
     loaded = responder.load(OUT)
-    found = responder.campaigns(data)
-    assert [campaign.start_day for campaign in found] == sorted(campaign.start_day for campaign in found)
-    market = responder.market(data, found[-1].start_day)
-    chances, offers = loaded.chances(market, found[-1]), loaded.offer_chances(market, found[-1])
+    campaigns = responder.campaigns(data)
+    assert [campaign.start_day for campaign in campaigns] == sorted(campaign.start_day for campaign in campaigns)
+    market = responder.market(data, campaigns[-1].start_day)
+    chances, offers = loaded.chances(market, campaigns[-1]), loaded.offer_chances(market, campaigns[-1])
     assert chances.shape == (data.histories.num_customers,)
-    assert offers.shape == (data.histories.num_customers, len(found[-1].offers))
+    assert offers.shape == (data.histories.num_customers, len(campaigns[-1].offers))
     assert ((chances > 0) & (chances < 1)).all()
-    assert (market.histories.day < found[-1].start_day).all()
+    assert (market.histories.day < campaigns[-1].start_day).all()
 
 
 def test_only_finished_campaigns_are_judged(copied_night):

@@ -25,34 +25,34 @@ def crowned(copied_night):
 def test_every_customer_gets_distinct_recommendable_products_with_reasons(crowned):
     shutil.rmtree(crowned / "artifacts/rank")  # the champion alone delivers
     assert main("score") == 0
-    found = pq.read_table(crowned / "artifacts/score/recommendations.parquet").to_pandas()
+    lists = pq.read_table(crowned / "artifacts/score/recommendations.parquet").to_pandas()
     customers = pq.read_table(crowned / "artifacts/prepare/customers.parquet").to_pandas()
     products = pq.read_table(crowned / "artifacts/prepare/products.parquet").to_pandas()
-    assert set(found.customer_id) == set(customers.customer_id)
-    assert (found.groupby("customer_id")["rank"].apply(list) == [list(range(1, 6))] * len(customers)).all()
-    assert not found.duplicated(["customer_id", "product_id"]).any()
-    assert set(found.product_id) <= set(products.product_id[products.recommendable])
-    assert found.reason.str.len().gt(5).all()
-    assert (found.groupby("customer_id").score.diff().dropna() <= 0).all()
-    assert found.probability.between(0, 1, inclusive="neither").all()
+    assert set(lists.customer_id) == set(customers.customer_id)
+    assert (lists.groupby("customer_id")["rank"].apply(list) == [list(range(1, 6))] * len(customers)).all()
+    assert not lists.duplicated(["customer_id", "product_id"]).any()
+    assert set(lists.product_id) <= set(products.product_id[products.recommendable])
+    assert lists.reason.str.len().gt(5).all()
+    assert (lists.groupby("customer_id").score.diff().dropna() <= 0).all()
+    assert lists.probability.between(0, 1, inclusive="neither").all()
     summary = json.loads((crowned / "artifacts/score/summary.json").read_text())
-    assert summary["num_recommendations"] == len(found)
+    assert summary["num_recommendations"] == len(lists)
     assert summary["num_customers"] == len(customers)
     assert summary["reasons"]["fallback" if "fallback" in summary["reasons"] else "generic"] < 0.5
 
 
 def test_a_reason_counts_what_the_history_counts(crowned):
     assert main("score") == 0
-    found = pq.read_table(crowned / "artifacts/score/recommendations.parquet").to_pandas()
+    lists = pq.read_table(crowned / "artifacts/score/recommendations.parquet").to_pandas()
     lines = pq.read_table(crowned / "artifacts/prepare/purchases.parquet").to_pandas()
     customers = pq.read_table(crowned / "artifacts/prepare/customers.parquet").to_pandas()
     products = pq.read_table(crowned / "artifacts/prepare/products.parquet").to_pandas()
     code = dict(zip(customers.customer_id, customers.customer, strict=True))
     item = dict(zip(products.product_id, products.item, strict=True))
-    told = found[found.reason_kind == "repeat"].head(80)
-    assert len(told)
+    repeats = lists[lists.reason_kind == "repeat"].head(80)
+    assert len(repeats)
     counted = 0
-    for row in told.itertuples():
+    for row in repeats.itertuples():
         mine = lines[(lines.customer == code[row.customer_id]) & (lines.item == item[row.product_id])]
         assert len(mine), row.reason
         times = re.search(r"bought (\d+) times", row.reason)
