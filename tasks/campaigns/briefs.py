@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nightmarket.contracts.privacy import MIN_GROUP
-from nightmarket.copywriting.facts import Angle, CopyFacts, CopyOffer, Kind, Locale, Product, spoken
+from nightmarket.copywriting.facts import Angle, CopyFacts, CopyOffer, Locale, Product, spoken
 from nightmarket.copywriting.writers import Brief
 from tasks.files import catalogue, storage
 
@@ -109,27 +109,17 @@ def facts_of(
     planned: Planned, offer: dict[str, Any], product: pd.Series, shop: ShopFacts, locale: Locale, segment: str = ""
 ) -> CopyFacts:
     """What a text about an offer may say, with one of its products in the foreground; segment: "" for one customer."""
-    customer_terms, start = offer["customer_terms"], date.fromisoformat(planned.summary["campaign"]["start"])
-    kind: Kind = offer["kind"]
-    name = str(product["name"])
-    terms = CopyOffer(
-        kind,
-        kind_of(customer_terms["scope"]) if "scope" in customer_terms else name,
-        start,
-        start + timedelta(planned.summary["campaign"]["days"] - 1),
-        percent=customer_terms.get("percent"),
-        amount=customer_terms.get("amount"),
-        threshold=customer_terms.get("threshold"),
-        gift=customer_terms.get("gift"),
-        code=customer_terms.get("code"),
-    )
+    terms, name = dict(offer["customer_terms"]), str(product["name"])
+    scope = kind_of(terms.pop("scope")) if "scope" in terms else name
+    start = date.fromisoformat(planned.summary["campaign"]["start"])
+    end = start + timedelta(planned.summary["campaign"]["days"] - 1)
     num, whose = int(product["num_buyers"]), planned.readers.get(segment, Readers())
     return CopyFacts(
         locale,
         shop.name,
         shop.currency,
         Product(name, category=kind_of(product["type"])),
-        terms,
+        CopyOffer(offer["kind"], scope, start, end, **terms),
         reason=_reason(num, locale) if num >= MIN_GROUP else "",
         praise=planned.praise.get((str(product["product_id"]), locale), ()),
         angle=whose.angle,

@@ -228,6 +228,22 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def _reading(path: Path, *damaged: type[Exception], step: str = "", problem: str = "cannot be read") -> Iterator[None]:
+    """InputError for a file that is missing, or that raises what a damaged one raises; says what to do.
+
+    step  the one that writes it; "": a stage does
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        again = f"run the {step} again" if step else "run the stage that writes it"
+        raise InputError(f"{path} is missing; {again}, or `dvc checkout`") from None
+    except damaged as error:
+        remedy = f"run the {step} again" if step else "restore it"
+        raise InputError(f"{path} {problem} ({str(error).splitlines()[0][:120]}); {remedy}") from None
+
+
 def write_table(table: pa.Table, path: Path, *, row_group_size: int = CHUNK) -> None:
     """Write a table as parquet with page checksums."""
     with replacing(path, table.nbytes) as temporary:
@@ -254,14 +270,10 @@ def stream_table(path: Path) -> Iterator[pa.RecordBatch]:
 
     Raises InputError for a file that is missing or damaged.
     """
-    try:
+    with _reading(path, pa.ArrowInvalid, OSError, step="snapshot"):
         texts = [field.name for field in pq.read_schema(path) if pa.types.is_string(field.type)]
         with pq.ParquetFile(path, read_dictionary=texts, page_checksum_verification=True) as file:
             yield from file.iter_batches(CHUNK)
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing; run the snapshot again, or `dvc checkout`") from None
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path} cannot be read ({str(error).splitlines()[0][:80]}); run the snapshot again") from None
 
 
 def stream_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
@@ -271,12 +283,8 @@ def stream_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
 
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     """Read a parquet file and verify its checksums; InputError names the file that is missing or damaged."""
-    try:
+    with _reading(path, pa.ArrowInvalid, OSError):
         return pq.read_table(path, columns=columns, page_checksum_verification=True)
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing; run the stage that writes it, or `dvc checkout`") from None
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path} cannot be read ({str(error).splitlines()[0][:120]}); restore it") from None
 
 
 def write_json(content: Any, path: Path) -> None:
@@ -288,12 +296,8 @@ def write_json(content: Any, path: Path) -> None:
 
 def read_json(path: Path) -> Any:
     """Read a JSON file that another stage wrote."""
-    try:
+    with _reading(path, ValueError, problem="is not valid JSON"):
         return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing; run the stage that writes it, or `dvc checkout`") from None
-    except ValueError as error:
-        raise InputError(f"{path} is not valid JSON ({str(error).splitlines()[0][:120]}); restore it") from None
 
 
 def write_tensors(tensors: Mapping[str, Any], path: Path) -> None:
@@ -310,12 +314,8 @@ def read_tensors(path: Path) -> dict[str, Any]:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    if not path.exists():
-        raise InputError(f"{path} is missing; run the stage that writes it, or `dvc checkout`")
-    try:
+    with _reading(path, SafetensorError, OSError, ValueError, KeyError, TypeError):
         tensors = load_file(path)
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} cannot be read ({str(error).splitlines()[0][:120]}); restore it") from None
     for name, tensor in tensors.items():
         if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
             raise InputError(f"{path}: tensor '{name}' holds numbers that are not finite; restore it")

@@ -47,18 +47,14 @@ class Demo:
 
     def feeds(self) -> Iterator[Feed]:
         """customers, products, events, campaigns, offers, exposures, responses, promotions."""
-        campaigns = ("kind", "start", "end", "text")
         attributes = tuple(f"attr_{name}" for name in self._schema("demographics").names if name != "household_id")
         yield Feed(BY_NAME["customers"], self._customers, attributes, filled=("text",))
         yield _feed("products", self._products, filled=("description", "price", "available_from"))
         yield _feed("events", self._events, dropped=("week",))
-        yield _feed("campaigns", self._campaigns, filled=campaigns[3:])
+        yield _feed("campaigns", self._campaigns, filled=("text",))
         yield _feed("offers", self._offers, filled=("terms", "cost"))
-        yield _feed(
-            "exposures",
-            self._exposures,
-            filled=("offer_id", "product_id", "timestamp", "position", "propensity", "arm"),
-        )
+        exposed = ("offer_id", "product_id", "timestamp", "position", "propensity", "arm")
+        yield _feed("exposures", self._exposures, filled=exposed)
         yield _feed("responses", self._responses, filled=("value",))
         yield _feed("promotions", self._promotions)
 
@@ -85,8 +81,7 @@ class Demo:
         columns = {"customer_id": households.cast(pa.string())}
         for name in known.column_names[1:]:
             columns[f"attr_{name}"] = known[name].combine_chunks().take(row)
-        schema = arrow_schema(BY_NAME["customers"], tuple(name for name in columns if name.startswith("attr_")))
-        yield _batch(schema, columns)
+        yield _batch("customers", **columns)
 
     def _products(self) -> Iterator[pa.RecordBatch]:
         for source in self._batches("products"):
@@ -95,15 +90,13 @@ class Demo:
             kind = pc.coalesce(*reversed(levels))
             title = pc.utf8_capitalize(pc.replace_substring_regex(kind, r"\s*:\s*", ": "))
             yield _batch(
-                arrow_schema(BY_NAME["products"]),
-                {
-                    "product_id": source["product_id"].cast(pa.string()),
-                    "title": pc.binary_join_element_wise(title, size, ", ", null_handling="skip"),
-                    "brand": source["brand"],
-                    "maker": source["manufacturer_id"].cast(pa.string()),
-                    "category": _category(*levels),
-                    "size": size,
-                },
+                "products",
+                product_id=source["product_id"].cast(pa.string()),
+                title=pc.binary_join_element_wise(title, size, ", ", null_handling="skip"),
+                brand=source["brand"],
+                maker=source["manufacturer_id"].cast(pa.string()),
+                category=_category(*levels),
+                size=size,
             )
 
     def _events(self) -> Iterator[pa.RecordBatch]:
@@ -111,19 +104,17 @@ class Demo:
             coupon = pc.add(source["coupon_disc"], source["coupon_match_disc"])
             discount = pc.add(source["retail_disc"], coupon)
             yield _batch(
-                arrow_schema(BY_NAME["events"]),
-                {
-                    "customer_id": source["household_id"].cast(pa.string()),
-                    "product_id": source["product_id"].cast(pa.string()),
-                    "timestamp": source["transaction_timestamp"].cast(pa.timestamp("us")),
-                    "kind": pa.repeat(pa.scalar("purchase"), source.num_rows),
-                    "quantity": source["quantity"].cast(pa.float64()),
-                    "value": source["sales_value"],
-                    "discount": pc.round(discount, 2),
-                    "coupon": pc.round(coupon, 2),
-                    "basket_id": source["basket_id"].cast(pa.string()),
-                    "channel": source["store_id"].cast(pa.string()),
-                },
+                "events",
+                customer_id=source["household_id"].cast(pa.string()),
+                product_id=source["product_id"].cast(pa.string()),
+                timestamp=source["transaction_timestamp"].cast(pa.timestamp("us")),
+                kind=pa.repeat(pa.scalar("purchase"), source.num_rows),
+                quantity=source["quantity"].cast(pa.float64()),
+                value=source["sales_value"],
+                discount=pc.round(discount, 2),
+                coupon=pc.round(coupon, 2),
+                basket_id=source["basket_id"].cast(pa.string()),
+                channel=source["store_id"].cast(pa.string()),
             )
 
     def _campaigns(self) -> Iterator[pa.RecordBatch]:
@@ -131,46 +122,38 @@ class Demo:
         for source in self._batches("campaign_descriptions"):
             last = pc.add(source["end_date"].cast(pa.timestamp("us")), timedelta(days=1, seconds=-1))
             yield _batch(
-                arrow_schema(BY_NAME["campaigns"]),
-                {
-                    "campaign_id": source["campaign_id"].cast(pa.string()),
-                    "kind": source["campaign_type"],
-                    "start": self._utc(source["start_date"]),
-                    "end": self._utc(last),
-                },
+                "campaigns",
+                campaign_id=source["campaign_id"].cast(pa.string()),
+                kind=source["campaign_type"],
+                start=self._utc(source["start_date"]),
+                end=self._utc(last),
             )
 
     def _offers(self) -> Iterator[pa.RecordBatch]:
         for source in self._batches("coupons"):
             yield _batch(
-                arrow_schema(BY_NAME["offers"]),
-                {
-                    "offer_id": source["coupon_upc"].cast(pa.string()),
-                    "campaign_id": source["campaign_id"].cast(pa.string()),
-                    "product_id": source["product_id"].cast(pa.string()),
-                },
+                "offers",
+                offer_id=source["coupon_upc"].cast(pa.string()),
+                campaign_id=source["campaign_id"].cast(pa.string()),
+                product_id=source["product_id"].cast(pa.string()),
             )
 
     def _exposures(self) -> Iterator[pa.RecordBatch]:
         for source in self._batches("campaigns"):
             yield _batch(
-                arrow_schema(BY_NAME["exposures"]),
-                {
-                    "customer_id": source["household_id"].cast(pa.string()),
-                    "campaign_id": source["campaign_id"].cast(pa.string()),
-                },
+                "exposures",
+                customer_id=source["household_id"].cast(pa.string()),
+                campaign_id=source["campaign_id"].cast(pa.string()),
             )
 
     def _responses(self) -> Iterator[pa.RecordBatch]:
         for source in self._batches("coupon_redemptions"):
             yield _batch(
-                arrow_schema(BY_NAME["responses"]),
-                {
-                    "customer_id": source["household_id"].cast(pa.string()),
-                    "campaign_id": source["campaign_id"].cast(pa.string()),
-                    "offer_id": source["coupon_upc"].cast(pa.string()),
-                    "timestamp": self._utc(source["redemption_date"]),
-                },
+                "responses",
+                customer_id=source["household_id"].cast(pa.string()),
+                campaign_id=source["campaign_id"].cast(pa.string()),
+                offer_id=source["coupon_upc"].cast(pa.string()),
+                timestamp=self._utc(source["redemption_date"]),
             )
 
     def _promotions(self) -> Iterator[pa.RecordBatch]:
@@ -211,8 +194,9 @@ def _texts(numbers: pa.Array) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(coded.indices, coded.dictionary.cast(pa.string()))
 
 
-def _batch(schema: pa.Schema, columns: dict[str, pa.Array]) -> pa.RecordBatch:
-    """The given columns in the schema's order; columns not given are null."""
+def _batch(table: str, **columns: pa.Array) -> pa.RecordBatch:
+    """The given columns, and attributes, in the contract's order; columns not given are null."""
     num_rows = len(next(iter(columns.values())))
+    schema = arrow_schema(BY_NAME[table], tuple(name for name in columns if name.startswith("attr_")))
     arrays = [columns.get(field.name, pa.nulls(num_rows, field.type)) for field in schema]
     return pa.record_batch(arrays, schema=schema)
