@@ -217,7 +217,7 @@ def every(column, value):
             "events",
             bad_product,
             "events.parquet: 393 of {rows} rows are bad ({share}; validate.max_bad_share allows 2.00%): product_id is "
-            "not in products in 393, first in row 8; mend the source, or raise the limit",
+            "not in products in 393, first in row 8; fix the source, or raise the limit",
         ),
         ("events", every("value", None), "events.parquet: value is empty in every row ({rows} rows, from row 1 on)"),
         ("products", every("price", None), "products.parquet: price is empty in every row (60 rows, from row 1 on)"),
