@@ -23,7 +23,7 @@ from typing import Any
 import yaml
 
 from bench.machine import machine
-from bench.shop import write_shop
+from nightmarket.testing.shop import write_shop
 from tasks.__main__ import main as run_stage
 from tasks.files import manifest
 

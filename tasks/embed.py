@@ -45,8 +45,9 @@ class Settings(StageSettings):
     model: str = Field(PACKAGED, description="a Hugging Face hub id, a model folder, or the packaged MiniLM")
     precision: Literal["auto", "float32", "bfloat16", "int8"] = Field(
         "auto",
-        description="of matrix products; auto: bfloat16 where the device has it in hardware, else float32; int8: "
-        "8 bits on a CPU, faster and slightly less exact",
+        description="of matrix products; auto: bfloat16 where the device has it in hardware, else float32; bfloat16: "
+        "of the weights alone on a CPU without AVX-512, which multiplies in float32; int8: 8 bits on a CPU, faster and "
+        "slightly less exact",
     )
     document_prompt: str | None = Field(
         None, description="text before each product text, as 'passage: ' for E5; null: what the model's folder says"

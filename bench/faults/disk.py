@@ -20,8 +20,8 @@ from typing import Any
 import yaml
 
 from bench.faults.children import contents, forked
-from bench.made_up_encoder import write_bert
-from bench.shop import as_of, write_shop
+from nightmarket.testing.models import write_bert
+from nightmarket.testing.shop import as_of, write_shop
 from tasks.__main__ import main
 from tasks.pipeline import settings
 

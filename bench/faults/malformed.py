@@ -18,8 +18,8 @@ from bench.faults import days
 from bench.faults.broken import Broken
 from bench.faults.children import forked
 from bench.faults.classes import classes
-from bench.shop import make_shop
 from nightmarket.contracts import InputError
+from nightmarket.testing.shop import make_shop
 from tasks import snapshot, validate
 from tasks.files import storage
 from tasks.intake import expectations

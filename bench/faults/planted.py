@@ -24,8 +24,8 @@ import pyarrow.csv
 import yaml
 
 from bench.faults import credentials, stack, toy, traces
-from bench.shop import make_shop
 from flows.engine.server import server
+from nightmarket.testing.shop import make_shop
 from tasks.files import storage
 from tasks.pipeline.settings import sections
 

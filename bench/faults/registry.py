@@ -11,8 +11,8 @@ from typing import Any
 
 from bench.faults.children import contents, forked
 from bench.faults.scenes import Scene
-from bench.made_up_run import write_run
 from nightmarket.serving import set_environment
+from nightmarket.testing.run import write_run
 from tasks import register
 from tasks.files import manifest, storage
 from tasks.registry import champion, promotion

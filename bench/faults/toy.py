@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.made_up_run import write_run
+from nightmarket.testing.run import write_run
 from tasks.files import storage
 from tasks.pipeline.inputs import Inputs
 

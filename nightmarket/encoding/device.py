@@ -18,8 +18,15 @@ def fast_bfloat16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 in hardware (CUDA from Ampere on; CPUs with AVX512-bf16 or AMX)."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device)[0] >= 8
+    if not onednn_bfloat16():
+        return False
     checks = (getattr(torch.cpu, "_is_avx512_bf16_supported", None), getattr(torch.cpu, "_is_amx_tile_supported", None))
     return any(check() for check in checks if check is not None)
+
+
+def onednn_bfloat16() -> bool:
+    """Whether oneDNN takes bfloat16 on this CPU: it needs AVX-512, and may be held to less (ONEDNN_MAX_CPU_ISA)."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def choose_dtype(precision: str, device: torch.device) -> torch.dtype:

@@ -5,15 +5,20 @@ Shapes: B texts of equal length, L tokens of a text, N = B * L tokens, D width, 
 A layer is four products: queries, keys and values in one [N, D] x [D, 3D], then [D, D], [D, M], [M, D]. oneDNN gets
 each weight once in the layout of its kernels and adds bias, GELU and residual while a tile is in the cache. Texts of
 equal length need no mask. Every token's numbers are computed from its own text alone, whatever stands beside it.
+
+On a CPU whose oneDNN takes no bfloat16 (no AVX-512), a network in bfloat16 is computed in float32 from its rounded
+weights: slower, and no less exact.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from nightmarket.encoding.device import onednn_bfloat16
 
 Linear = Callable[..., Tensor]
 """(x [N, in], plus [N, out] or None) -> [N, out]: activation(x W' + b), or x W' + b + plus."""
@@ -48,9 +53,9 @@ class Norm:
     epsilon: float
 
     @classmethod
-    def of(cls, layer: nn.LayerNorm) -> "Norm":
+    def of(cls, layer: nn.LayerNorm, dtype: torch.dtype) -> "Norm":
         """Copy of a layer's parameters."""
-        return cls(layer.weight.detach().clone(), layer.bias.detach().clone(), layer.eps)
+        return cls(_copied(layer.weight, dtype), _copied(layer.bias, dtype), layer.eps)
 
     def __call__(self, x_ND: Tensor) -> Tensor:
         """Mean 0 and variance 1 over D, then scale and shift."""
@@ -99,27 +104,29 @@ class Fused:
 
     def __init__(self, model: Any, linear: Callable[[int, str, Affine], Linear] | None = None) -> None:
         check(model)
+        self.gives = model.dtype
+        self.dtype = model.dtype if onednn_bfloat16() else torch.float32
         linear = linear or (lambda number, name, affine: PackedLinear(affine))
         embeddings = model.embeddings
         self.num_heads = model.config.num_attention_heads
         # RoBERTa counts places from its padding token on.
         self.pad = None if model.config.model_type == "bert" else int(embeddings.padding_idx)
-        self.words = embeddings.word_embeddings.weight.detach().clone()
+        self.words = _copied(embeddings.word_embeddings.weight, self.dtype)
         places = embeddings.position_embeddings.weight + embeddings.token_type_embeddings.weight[0]
-        self.places = places.detach()
-        self.norm = Norm.of(embeddings.LayerNorm)
+        self.places = places.detach().to(self.dtype)
+        self.norm = Norm.of(embeddings.LayerNorm, self.dtype)
         activation = ACTIVATIONS[model.config.hidden_act]
         self.layers = []
         for number, layer in enumerate(model.encoder.layer):
             three = (layer.attention.self.query, layer.attention.self.key, layer.attention.self.value)
             parts = {
-                "qkv": Affine(_joined([part.weight for part in three]), _joined([part.bias for part in three])),
-                "out": _affine(layer.attention.output.dense),
-                "up": _affine(layer.intermediate.dense, activation),
-                "down": _affine(layer.output.dense),
+                "qkv": self._affine(three),
+                "out": self._affine([layer.attention.output.dense]),
+                "up": self._affine([layer.intermediate.dense], activation),
+                "down": self._affine([layer.output.dense]),
             }
             made = {name: linear(number, name, affine) for name, affine in parts.items()}
-            norms = Norm.of(layer.attention.output.LayerNorm), Norm.of(layer.output.LayerNorm)
+            norms = [Norm.of(part.LayerNorm, self.dtype) for part in (layer.attention.output, layer.output)]
             self.layers.append(FusedLayer(**made, norm_out=norms[0], norm_down=norms[1]))
 
     def __call__(self, ids_BL: Tensor) -> Tensor:
@@ -128,7 +135,12 @@ class Fused:
         x_ND = self._embedded(ids_BL).flatten(0, 1)
         for layer in self.layers:
             x_ND = layer(x_ND, length, self.num_heads)
-        return x_ND.view(num, length, -1)
+        return x_ND.view(num, length, -1).to(self.gives)
+
+    def _affine(self, layers: Sequence[nn.Linear], activation: tuple[str, str] = ("none", "")) -> Affine:
+        """Layers of one input as one."""
+        weight, bias = (torch.cat([getattr(layer, name).detach() for layer in layers]) for name in ("weight", "bias"))
+        return Affine(weight.to(self.dtype), bias.to(self.dtype), activation)
 
     def _embedded(self, ids_BL: Tensor) -> Tensor:
         if self.pad is None:
@@ -182,9 +194,5 @@ def check(model: Any) -> None:
                 raise UnsupportedError(f"{type(module).__name__} as {name}")
 
 
-def _affine(layer: nn.Linear, activation: tuple[str, str] = ("none", "")) -> Affine:
-    return Affine(layer.weight.detach().clone(), layer.bias.detach().clone(), activation)
-
-
-def _joined(parts: list[Tensor]) -> Tensor:
-    return torch.cat([part.detach() for part in parts])
+def _copied(parameter: Tensor, dtype: torch.dtype) -> Tensor:
+    return parameter.detach().to(dtype, copy=True)

@@ -100,7 +100,7 @@ def quantised(model: Any) -> Fused:
 
     def small(number: int, name: str, affine: Affine) -> Linear:
         follower = layers[number, "down"] if name == "up" else None
-        return QuantisedLinear(layers[number, name], model.dtype, name == "down", follower)
+        return QuantisedLinear(layers[number, name], watching.dtype, name == "down", follower)
 
     return Fused(model, small)
 

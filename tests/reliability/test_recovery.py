@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.shop import write_shop
 from flows.engine.run import publish, recovery, worktree
 from nightmarket.contracts import InputError
+from nightmarket.testing.shop import write_shop
 from tasks import __main__ as stages
 from tasks import register
 from tasks.files import manifest, storage

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bench.shop import write_shop
+from nightmarket.testing.shop import write_shop
 from tasks.__main__ import main
 
 STAGES = ("snapshot", "validate", "prepare", "pretrain", "embed", "finetune", "rank", "respond", "reviews", "segment")

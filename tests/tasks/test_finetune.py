@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from bench.made_up_encoder import write_bert
 from nightmarket.contracts import InputError
 from nightmarket.encoding.encoder import Encoder
 from nightmarket.retrieval.tower import Tower
+from nightmarket.testing.models import write_bert
 from tasks import embed, finetune
 from tasks.__main__ import main
 from tasks.files import storage

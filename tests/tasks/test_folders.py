@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from bench.dialects import DIALECTS, entry
-from bench.shop import as_of, make_shop, write_shop
 from nightmarket.segments.behaviour import PARTS
+from nightmarket.testing.dialects import DIALECTS, entry
+from nightmarket.testing.shop import as_of, make_shop, write_shop
 from tasks.__main__ import main
 from tasks.campaigns.visits import visits
 from tasks.segment import read_visits

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from bench.made_up_encoder import write_bert
 from nightmarket.encoding.encoder import Encoder
 from nightmarket.encoding.models import PACKAGED
+from nightmarket.testing.models import write_bert
 from tasks import embed, pretrain
 from tasks.files import storage
 

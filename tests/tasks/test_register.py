@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.made_up_run import FEATURES, write_run
 from nightmarket.contracts import InputError
 from nightmarket.serving import set_environment
+from nightmarket.testing.run import FEATURES, write_run
 from tasks import register
 from tasks.files import manifest
 from tasks.registry import card, champion, promotion

@@ -11,10 +11,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from bench.browser import CHROMIUM, Browser
-from bench.made_up_run import HOSTILE, write_run
 from nightmarket.contracts import InputError
 from nightmarket.reporting.page import SECTIONS
+from nightmarket.testing.browser import CHROMIUM, Browser
+from nightmarket.testing.run import HOSTILE, write_run
 from tasks import report
 from tasks.pipeline import settings
 

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from bench.made_up_encoder import bert
 from nightmarket.encoding.encoder import Encoder
 from nightmarket.encoding.loading import load_encoder
 from nightmarket.encoding.static import StaticEncoder
+from nightmarket.testing.models import bert
 from tasks.__main__ import main
 from tasks.files import manifest, storage
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from bench.shop import make_shop
+from nightmarket.testing.shop import make_shop
 from tasks.__main__ import main
 from tasks.files import manifest
 from tasks.privacy import forgotten

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from bench.shop import as_of, make_shop
 from nightmarket.contracts import folding
+from nightmarket.testing.shop import as_of, make_shop
 from tasks import validate
 from tasks.__main__ import main
 from tasks.files import storage

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bench.made_up_copy import CATALOGUE
 from nightmarket.copywriting.guard import Lexicon
 from nightmarket.copywriting.phrases import vocabulary
+from nightmarket.testing.copy import CATALOGUE
 
 
 @pytest.fixture(scope="session")

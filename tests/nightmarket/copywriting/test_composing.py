@@ -2,11 +2,11 @@
 
 import pytest
 
-from bench.made_up_copy import chinese, english, offer
 from nightmarket.copywriting.composing import compose, repaired
 from nightmarket.copywriting.facts import CHANNELS
 from nightmarket.copywriting.guard import message_violations
 from nightmarket.copywriting.writers import Brief, TemplateWriter
+from nightmarket.testing.copy import chinese, english, offer
 
 TENTH = english(offer(percent=20.0))
 SPEND = english(offer("threshold", amount=5.0, threshold=40.0))

@@ -5,55 +5,21 @@ import logging
 
 import pytest
 
-from bench.made_up_copy import english, offer
 from nightmarket.contracts import InputError
 from nightmarket.copywriting.composing import compose
 from nightmarket.copywriting.facts import CopyFacts
 from nightmarket.copywriting.writers import Brief, prompt
 from nightmarket.copywriting.writers.local import LocalWriter
+from nightmarket.testing.copy import english, offer
+from nightmarket.testing.models import gpt, save_gpt, words_tokenizer
 
 TENTH = english(offer(percent=20.0))
 TRUE = ("20% off coffee, until 14 Jan", "Coffee: 20% off. Ends 14 Jan", "Save 20% on coffee until 14 Jan")
-END = "<end>"
 CHAT = (
     "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}"
     "{% if add_generation_prompt %}assistant: {% endif %}"
 )
 NO_SYSTEM = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}" + CHAT
-
-
-def tokenizer_of(texts, chat=None):
-    """One token per word of `texts`, with the space before it, and an end."""
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    split = pre_tokenizers.Split(Regex(r" ?[^\s]+|\s"), "isolated")
-    words = sorted({word for text in texts for word, _ in split.pre_tokenize_str(text)})
-    vocabulary = {word: number for number, word in enumerate([END, "<unknown>", *words])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unknown>"))
-    tokenizer.pre_tokenizer, tokenizer.decoder = split, decoders.Fuse()
-    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, unk_token="<unknown>")
-    wrapped.chat_template = chat
-    return wrapped
-
-
-def model_of(num_tokens, positions=640):
-    """A random GPT-2 of two layers."""
-    import torch
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    with torch.random.fork_rng():
-        torch.manual_seed(5)
-        sizes = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": positions}
-        drop = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
-        ends = {"bos_token_id": 0, "eos_token_id": 0}
-        return GPT2LMHeadModel(GPT2Config(vocab_size=num_tokens, **sizes, **drop, **ends))
-
-
-def saved(folder, tokenizer, model):
-    tokenizer.save_pretrained(folder)
-    model.save_pretrained(folder)
-    return str(folder)
 
 
 def asked(facts=TENTH, form="push"):
@@ -63,8 +29,8 @@ def asked(facts=TENTH, form="push"):
 @pytest.fixture(scope="module")
 def babbler(tmp_path_factory):
     """A folder with a random model: it writes words of the prompt in any order."""
-    tokenizer = tokenizer_of([asked(), *TRUE])
-    return saved(tmp_path_factory.mktemp("babbler"), tokenizer, model_of(len(tokenizer)))
+    tokenizer = words_tokenizer([asked(), *TRUE])
+    return save_gpt(tmp_path_factory.mktemp("babbler"), tokenizer, gpt(len(tokenizer)))
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +38,8 @@ def learned(tmp_path_factory):
     """A folder with a model that was fitted to answer the prompt with one of three true texts."""
     import torch
 
-    tokenizer = tokenizer_of([asked(), *TRUE])
-    model = model_of(len(tokenizer))
+    tokenizer = words_tokenizer([asked(), *TRUE])
+    model = gpt(len(tokenizer))
     start = tokenizer(asked())["input_ids"]
     answers = [tokenizer(text)["input_ids"] + [tokenizer.eos_token_id] for text in TRUE]
     longest = max(map(len, answers))
@@ -85,7 +51,7 @@ def learned(tmp_path_factory):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    return saved(tmp_path_factory.mktemp("learned"), tokenizer, model)
+    return save_gpt(tmp_path_factory.mktemp("learned"), tokenizer, model)
 
 
 def briefs_of(num, facts: CopyFacts = TENTH, channel="push"):
@@ -140,8 +106,8 @@ def test_batches_of_any_size_serve_every_brief_in_its_place(learned):
 
 @pytest.mark.parametrize("chat", [CHAT, NO_SYSTEM])
 def test_a_chat_template_is_used_where_there_is_one(tmp_path, chat):
-    tokenizer = tokenizer_of([asked(), "assistant: user: system:", *TRUE], chat)
-    writer = LocalWriter(saved(tmp_path, tokenizer, model_of(len(tokenizer))), seed=1)
+    tokenizer = words_tokenizer([asked(), "assistant: user: system:", *TRUE], chat)
+    writer = LocalWriter(save_gpt(tmp_path, tokenizer, gpt(len(tokenizer))), seed=1)
     text = writer._asked(briefs_of(1)[0], "push")
     assert text.endswith("assistant: ")
     assert ("system:" in text) == (chat == CHAT)
@@ -151,8 +117,8 @@ def test_a_chat_template_is_used_where_there_is_one(tmp_path, chat):
 
 
 def test_a_prompt_longer_than_the_model_reads_gets_no_text_and_a_line_says_so(tmp_path, lexicon, caplog):
-    tokenizer = tokenizer_of([asked(), *TRUE])
-    writer = LocalWriter(saved(tmp_path, tokenizer, model_of(len(tokenizer), positions=64)), seed=1)
+    tokenizer = words_tokenizer([asked(), *TRUE])
+    writer = LocalWriter(save_gpt(tmp_path, tokenizer, gpt(len(tokenizer), positions=64)), seed=1)
     with caplog.at_level(logging.WARNING, "nightmarket"):
         found, record = compose(briefs_of(3), writer, lexicon, 2, seed=1)
     assert [one.writer for one in found] == ["template"] * 3
@@ -162,9 +128,9 @@ def test_a_prompt_longer_than_the_model_reads_gets_no_text_and_a_line_says_so(tm
 
 
 def test_a_folder_that_is_no_model_is_told_in_one_line(tmp_path):
-    tokenizer = tokenizer_of(TRUE)
-    saved(tmp_path / "few", tokenizer, model_of(len(tokenizer) - 3))
-    saved(tmp_path / "cut", tokenizer, model_of(len(tokenizer)))
+    tokenizer = words_tokenizer(TRUE)
+    save_gpt(tmp_path / "few", tokenizer, gpt(len(tokenizer) - 3))
+    save_gpt(tmp_path / "cut", tokenizer, gpt(len(tokenizer)))
     weights = tmp_path / "cut" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:200])
     (tmp_path / "empty").mkdir()

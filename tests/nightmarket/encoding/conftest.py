@@ -1,6 +1,6 @@
 import pytest
 
-from bench.made_up_encoder import write_bert
+from nightmarket.testing.models import write_bert
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from bench.made_up_encoder import write_bert
 from nightmarket.contracts import InputError
 from nightmarket.encoding.encoder import Encoder
 from nightmarket.encoding.masked import LanguageModelHead, MaskingConfig, Pretrainer, pretrain
+from nightmarket.testing.models import write_bert
 
 KINDS = ("whole milk", "rye bread", "green tea", "dark chocolate")
 TEXTS = [f"{KINDS[i % 4]} of the {KINDS[(i // 4) % 4]} " + "the of " * (i % 5) for i in range(120)]

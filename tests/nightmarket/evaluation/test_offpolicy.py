@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench import offpolicy as bench
 from nightmarket.contracts import InputError
+from nightmarket.delivery.policies import mixed
 from nightmarket.evaluation.offpolicy import (
     Log,
     cross_fitted,
@@ -23,21 +23,22 @@ from nightmarket.evaluation.offpolicy import (
 )
 from nightmarket.evaluation.offpolicy.diagnostics import propensity_test
 from nightmarket.evaluation.offpolicy.estimators import folds, gamma_interval, standard_error
+from nightmarket.testing import clicks as world
 
 
 @pytest.fixture(scope="module")
 def truth():
-    return bench.truth()
+    return world.truth()
 
 
 @pytest.fixture(scope="module")
 def logs():
-    return [bench.world(10_000, 100 + seed) for seed in range(30)]
+    return [world.world(10_000, 100 + seed) for seed in range(30)]
 
 
 @pytest.fixture(scope="module")
 def verdicts(logs):
-    return [evaluate(log, bench.target(log.context), seed) for seed, log in enumerate(logs)]
+    return [evaluate(log, world.target(log.context), seed) for seed, log in enumerate(logs)]
 
 
 def by_hand():
@@ -72,8 +73,8 @@ def test_estimates_by_hand():
 @pytest.mark.filterwarnings("ignore")
 def test_estimates_are_those_of_open_bandit_pipeline():
     ope = pytest.importorskip("obp.ope")
-    log = bench.world(2000, 5)
-    target, q = bench.target(log.context), cross_fitted(log, 0)
+    log = world.world(2000, 5)
+    target, q = world.target(log.context), cross_fitted(log, 0)
     given = {
         "reward": log.reward, "action": log.action, "pscore": log.propensity,
         "action_dist": target[:, :, None], "estimated_rewards_by_reg_model": q[:, :, None],
@@ -100,18 +101,18 @@ def test_doubly_robust_is_near_the_truth_and_its_intervals_cover(verdicts, truth
 def test_with_a_wrong_model_doubly_robust_stays_and_the_direct_method_errs_and_the_result_says_so(logs, truth):
     for seed, log in enumerate(logs[:10]):
         wrong = np.full((len(log), 10), log.reward.mean())
-        found = evaluate(log, bench.target(log.context), seed, q=wrong)
+        found = evaluate(log, world.target(log.context), seed, q=wrong)
         assert abs(found.of("DM").value - truth) / truth > 0.2
         assert abs(found.of("DR").value - truth) / truth < 0.1
         assert found.model_errs
         assert "do not use DM" in found.words
-    told = [evaluate(log, bench.target(log.context), 0, q=bench.click_rates(log.context)).model_errs for log in logs]
+    told = [evaluate(log, world.target(log.context), 0, q=world.click_rates(log.context)).model_errs for log in logs]
     assert sum(told) <= 3  # 1% each
 
 
 def test_a_customers_rows_hang_together():
     """Each decision ten times over: the interval is that of a tenth of the rows, and no customer straddles folds."""
-    log = bench.world(1000, 1)
+    log = world.world(1000, 1)
     many = {name: np.repeat(getattr(log, name), 10, axis=0) for name in ("context", "action", "reward", "propensity")}
     unit = np.repeat(np.arange(1000), 10)
     again = Log(**many, num_actions=10, unit=unit)
@@ -143,7 +144,7 @@ def checks(verdict):
 def test_shuffled_propensities_are_refused(logs):
     for seed, log in enumerate(logs[:10]):
         shuffled = replace(log, propensity=np.random.default_rng(seed).permutation(log.propensity))
-        found = checks(evaluate(shuffled, bench.target(log.context), seed))["propensities"]
+        found = checks(evaluate(shuffled, world.target(log.context), seed))["propensities"]
         assert found.figure > found.limit
         assert "do not agree with the actions taken" in found.words
 
@@ -152,20 +153,20 @@ def test_true_propensities_are_not_called_wrong():
     """In fewer than 1 of 1,000 logs; of 400, more than 3 would be once in 1,000 times."""
     alarms = 0
     for seed in range(400):
-        z, limit = propensity_test(bench.world(1000, seed), seed)
+        z, limit = propensity_test(world.world(1000, seed), seed)
         alarms += z > limit
     assert alarms <= 3
 
 
 def test_propensities_that_are_all_a_quarter_too_high_are_refused(logs):
     log = replace(logs[0], propensity=np.minimum(logs[0].propensity * 1.25, 1.0))
-    found = checks(evaluate(log, bench.target(log.context), 0))
+    found = checks(evaluate(log, world.target(log.context), 0))
     assert {"propensities", "mean weight"} <= set(found)
     assert re.search(r"mean is 0\.\d{3}, not within 0.1 of 1", found["mean weight"].words)
 
 
 def test_a_single_row_with_a_huge_weight_is_refused(logs):
-    log, policy = logs[0], bench.target(logs[0].context)
+    log, policy = logs[0], world.target(logs[0].context)
     propensity = log.propensity.copy()
     propensity[17] = 1e-5 * policy[17, log.action[17]]
     found = checks(evaluate(replace(log, propensity=propensity), policy, 0))
@@ -174,8 +175,8 @@ def test_a_single_row_with_a_huge_weight_is_refused(logs):
 
 
 def test_an_effective_sample_below_500_is_refused():
-    log = bench.world(1500, 3)
-    found = checks(evaluate(log, bench.target(log.context), 0))["ess"]
+    log = world.world(1500, 3)
+    found = checks(evaluate(log, world.target(log.context), 0))["ess"]
     assert 100 < found.figure < 500 == found.limit
     assert found.words.endswith("effective rows (fewer than 500)")
 
@@ -184,7 +185,7 @@ def test_38_clicks_are_refused_even_for_the_policy_that_logged(logs):
     log = logs[0]
     clicks = np.zeros(len(log))
     clicks[np.random.default_rng(0).choice(len(log), 38, replace=False)] = 1.0
-    found = checks(evaluate(replace(log, reward=clicks), bench.logged(log.context), 0))
+    found = checks(evaluate(replace(log, reward=clicks), world.logged(log.context), 0))
     assert found["clicks"].words == "38 clicks in the log (fewer than 50)"
     assert found["clicks"].figure == 38
 
@@ -193,19 +194,19 @@ def test_fewer_than_25_effective_clicks_are_refused(logs):
     log = logs[0]
     clicks = np.zeros(len(log))
     clicks[np.random.default_rng(1).choice(len(log), 60, replace=False)] = 1.0
-    found = checks(evaluate(replace(log, reward=clicks), bench.target(log.context), 0))
+    found = checks(evaluate(replace(log, reward=clicks), world.target(log.context), 0))
     assert set(found) == {"effective clicks"}
 
 
 def test_actions_that_the_log_never_took_are_refused(logs):
     log = logs[0].where(logs[0].action != 9)
-    found = checks(evaluate(log, np.eye(10)[np.full(len(log), 9)] * 0.05 + bench.target(log.context) * 0.95, 0))
+    found = checks(evaluate(log, np.eye(10)[np.full(len(log), 9)] * 0.05 + world.target(log.context) * 0.95, 0))
     assert found["untried"].figure > 0.05
 
 
 def test_a_policy_is_not_judged_on_the_rows_that_chose_it(logs):
     first, second = logs[0].halves(0)
-    policy = bench.target(second.context)
+    policy = world.target(second.context)
     assert evaluate(second, policy, 0, chosen_on=first.row).verdict == "certified better"
     found = checks(evaluate(second, policy, 0, chosen_on=np.r_[first.row, second.row[:3]]))
     assert found["same data"].words.startswith("3 of 5,000 rows also chose the policy")
@@ -213,9 +214,9 @@ def test_a_policy_is_not_judged_on_the_rows_that_chose_it(logs):
 
 def test_only_a_difference_above_zero_is_certified(logs):
     log = logs[0]
-    same = evaluate(log, bench.logged(log.context), 0)
+    same = evaluate(log, world.logged(log.context), 0)
     assert (same.verdict, same.refusals) == ("not certified", ())
-    worse = evaluate(log, bench.mixed(bench.softmax(-2 * (log.context @ bench.SLOPES + bench.LEVELS)), 0.3), 0)
+    worse = evaluate(log, mixed(world.softmax(-2 * (log.context @ world.SLOPES + world.LEVELS)), 0.3), 0)
     assert worse.verdict == "not certified"
     assert worse.difference.high < 0
 
@@ -223,7 +224,7 @@ def test_only_a_difference_above_zero_is_certified(logs):
 def test_with_few_effective_clicks_the_gamma_interval_has_a_say(logs):
     rng, log = np.random.default_rng(2), logs[0]
     rare = (rng.random(len(log)) < 0.03) * log.reward
-    found = evaluate(replace(log, reward=rare), bench.target(log.context), 0)
+    found = evaluate(replace(log, reward=rare), world.target(log.context), 0)
     assert found.diagnostics.effective_clicks < 100
     assert found.of("IPS").interval.startswith("gamma")
     if found.verdict == "certified better":
@@ -232,7 +233,7 @@ def test_with_few_effective_clicks_the_gamma_interval_has_a_say(logs):
 
 def test_the_result_is_json_and_repeats(logs):
     log = logs[1]
-    first, again = (evaluate(log, bench.target(log.context), 3) for _ in range(2))
+    first, again = (evaluate(log, world.target(log.context), 3) for _ in range(2))
     assert first == again
     assert json.loads(json.dumps(first.to_json()))["verdict"] == "certified better"
 
@@ -259,16 +260,3 @@ def test_a_policy_that_is_no_distribution_is_refused():
     log, target, _ = by_hand()
     with pytest.raises(InputError, match="are no distribution, the first in row 0"):
         evaluate(log, target * 0.9, 0)
-
-
-def test_no_policy_is_certified_on_the_small_open_bandit_data():
-    pytest.importorskip("obp")
-    folder = bench.open_bandit_folder()
-    for path in (folder / "random" / "men" / "men.csv", folder / "bts" / "men" / "men.csv"):
-        log = bench.open_bandit_log(path)
-        assert log.reward.sum() in (46, 69)
-        found = bench.open_bandit_verdicts(log, 0)
-        assert len(found) == 12
-        found |= {f"{name}, overfitted": one for name, one in bench.overfitted(log, 0).items()}
-        assert not [name for name, one in found.items() if one.verdict == "certified better"]
-        assert all(one.refusals for name, one in found.items() if name.endswith("careless"))

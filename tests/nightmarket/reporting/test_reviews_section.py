@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from bench.made_up_reviews import write_reviews
 from nightmarket.reporting import Night, render, reviews
+from nightmarket.testing.campaigns import write_reviews
 
 BAD = "<img src=x onerror=alert(1)> {{ 7*7 }}"
 

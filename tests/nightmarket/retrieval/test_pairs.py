@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from bench.made_up_encoder import write_bert
 from nightmarket.contracts import InputError
 from nightmarket.encoding.encoder import Encoder
 from nightmarket.encoding.packed import embed
@@ -20,6 +19,7 @@ from nightmarket.retrieval.pairs.fitting import fit
 from nightmarket.retrieval.pairs.sampling import PairBatch, PairSampler, bought_together, hard_negatives
 from nightmarket.retrieval.pairs.training import Average, PairConfig, PairData, PairTrainer, backward, candidates
 from nightmarket.retrieval.quality import Judge
+from nightmarket.testing.models import write_bert
 
 ROOT = Path(__file__).parents[3]
 WORDS = ("whole", "milk", "rye", "bread", "green", "tea", "dark", "chocolate", "of", "the")

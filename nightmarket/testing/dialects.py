@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
 
-from bench.shelf import ADJECTIVES, ADJECTIVES_ZH, SIZES, TYPES
 from nightmarket.contracts import BY_NAME
+from nightmarket.testing.words import ADJECTIVES, ADJECTIVES_ZH, SIZES, TYPES
 
 PATHS = {
     "GROCERY": "食品", "DAIRY": "乳制品", "MILK": "牛奶", "YOGURT": "酸奶", "CHEESE": "奶酪", "BREAD": "面包",

@@ -1,4 +1,4 @@
-"""What the stages about campaigns leave of a made-up run, in their formats.
+"""What the stages about campaigns and reviews leave of a made-up run, in their formats.
 
 Figures are invented; only their shape is real. `tests/nightmarket/reporting` holds the formats against the library.
 """
@@ -15,22 +15,31 @@ import pyarrow.parquet as pq
 KINDS = ("coupon", "mailer")
 SEGMENTS = ("high spend, broad choice", "rare visits, deep discounts", "evenings, small baskets")
 TYPES = ("DAIRY > MILK > WHOLE MILK", "BAKERY > BREAD > RYE BREAD", "DRUGSTORE > SOAP", "日用 > 纸品 > 抽纸")
+NAMES = (("milk", "bread", "butter"), ("soap", "paper", "sponge"), ("牛奶", "面包", "早餐"))
+VERDICTS = ("rising", "no change", "falling")
 WORDS = "Nobody was reached at random, so a difference need not be an effect of the campaign"
 
 
 def write_campaigns(folder: Path, rng: np.random.Generator, as_of: str, title: str) -> None:
     """artifacts/plan, respond, segment, demand and readout; `title` stands where a retailer's own text would."""
     artifacts = folder / "artifacts"
-    _json(_plan(as_of, title), artifacts / "plan/summary.json")
+    write_json(_plan(as_of, title), artifacts / "plan/summary.json")
     _respond(artifacts / "respond", rng, title)
-    _json(_segments(as_of, title), artifacts / "segment/segments.json")
+    write_json(_segments(as_of, title), artifacts / "segment/segments.json")
     _demand(artifacts / "demand", rng, as_of)
-    _json(_readout(title), artifacts / "readout/readout.json")
+    write_json(_readout(title), artifacts / "readout/readout.json")
 
 
-def _json(content: Any, path: Path) -> None:
+def write_json(content: Any, path: Path) -> None:
+    """As the stages write it; the folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_table(columns: dict[str, Any], path: Path) -> None:
+    """As the stages write it; the folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), path, write_page_checksum=True)
 
 
 def _figure(value: float, reach: float) -> dict[str, float]:
@@ -87,9 +96,9 @@ def _respond(out: Path, rng: np.random.Generator, title: str) -> None:
         "campaigns": campaigns,
         "offers": {name: {"ndcg@5": _figure(value, 0.03) | {"num_groups": 216}} for name, value in offers.items()},
     }
-    _json(metrics, out / "metrics.json")
+    write_json(metrics, out / "metrics.json")
     shares = {"answers": 0.5, "offered": 0.2, "visits": 0.18, "discounts": 0.12}
-    _json({"overall": {"shares": shares, "en": "…", "zh": "…"}, "campaigns": {}}, out / "drivers.json")
+    write_json({"overall": {"shares": shares, "en": "…", "zh": "…"}, "campaigns": {}}, out / "drivers.json")
     chance = rng.beta(1, 6, 600)
     columns = {
         "customer": pa.array(np.arange(600) % 80, pa.int32()),
@@ -97,7 +106,7 @@ def _respond(out: Path, rng: np.random.Generator, title: str) -> None:
         "probability": chance,
         "responded": rng.random(600) < chance,
     }
-    pq.write_table(pa.table(columns), out / "predictions.parquet")
+    write_table(columns, out / "predictions.parquet")
 
 
 def _segments(as_of: str, title: str) -> dict[str, Any]:
@@ -160,16 +169,16 @@ def _demand(out: Path, rng: np.random.Generator, as_of: str) -> None:
             "placebo_next_week": {"price": _figure(0.1, 0.15), "discount": _figure(0.0, 0.1)},
         },
     }  # fmt: skip
-    _json(metrics, out / "metrics.json")
+    write_json(metrics, out / "metrics.json")
     units = np.repeat(rng.uniform(20, 400, len(TYPES)), 4)
     bounds = {"low80": 0.8, "high80": 1.25, "low95": 0.6, "high95": 1.6}
     forecast = {"kind": np.repeat(TYPES, 4), "week": [monday + timedelta(7 * h) for _ in TYPES for h in range(4)]}
     columns = forecast | {"units": units} | {name: units * factor for name, factor in bounds.items()}
-    pq.write_table(pa.table(columns), out / "forecast.parquet")
+    write_table(columns, out / "forecast.parquet")
     prices: dict[str, Any] = {"kind": list(TYPES), "products": [20] * 4, "weeks": [300] * 4}
     prices |= {"price_measured": [-1.5, -1.0, None, -0.4], "price": [-1.4, -1.1, -1.2, -0.6]}
     prices |= {"price_low": [-1.8, -1.6, -2.0, -1.4], "price_high": [-1.0, -0.6, -0.4, 0.2]}
-    pq.write_table(pa.table(prices), out / "response.parquet")
+    write_table(prices, out / "response.parquet")
 
 
 def _readout(title: str) -> dict[str, Any]:
@@ -229,3 +238,62 @@ def _observed(name: str, value: float | None, reach: float) -> dict[str, Any]:
         "naive": _figure(200.0, 20.0) if known else None,
         "words": "No claim: attr_income 50-74K still differs by 0.44 standard deviations (more than 0.25).",
     }  # fmt: skip
+
+
+def write_reviews(folder: Path, rng: np.random.Generator, as_of: str, title: str) -> None:
+    """artifacts/reviews; `title` stands where a retailer's own text would."""
+    out = folder / "artifacts/reviews"
+    content: dict[str, Any] = {
+        "reviews": _topics(rng, as_of, title, praise=True),
+        "baskets": _topics(rng, as_of, title),
+        "words": "",
+    }
+    content["products"] = {"above": ["p0"], "below": ["p2"]}
+    write_json(content, out / "topics.json")
+    write_json(_review_metrics(), out / "metrics.json")
+    ids = [f"p{i}" for i in range(6)]
+    shares = np.array([0.9, 0.5, 0.2, 0.52, 0.48, np.nan])
+    figures = {"positive": shares, "low": shares - 0.1, "high": shares + 0.08}
+    write_table({"product_id": ids, "num_reviews": [90, 60, 50, 40, 30, 3]} | figures, out / "products.parquet")
+    told = {"product_id": ["p0"], "aspect": ["freshness"], "en": ["freshness"], "zh": ["新鲜"], "num_mentions": [40]}
+    write_table(told | {"positive": [0.9], "low": [0.8], "high": [0.96]}, out / "praise.parquet")
+    write_table({"customer": pa.array([0], pa.int32()), "topic": pa.array([0], pa.int32())}, out / "baskets.parquet")
+
+
+def _topics(rng: np.random.Generator, as_of: str, title: str, *, praise: bool = False) -> dict[str, Any]:
+    start = date.fromisoformat(as_of) - timedelta(weeks=12)
+    rows = []
+    for number, (names, verdict) in enumerate(zip(NAMES, VERDICTS, strict=True)):
+        words = [*names, title] if number == 1 else list(names)
+        share = 0.4 - 0.1 * number
+        level = share + rng.normal(0, 0.02, 12)
+        points = [
+            {"start": (start + timedelta(weeks=i)).isoformat(), "value": x, "low": x - 0.03, "high": x + 0.03}
+            for i, x in enumerate(level.tolist())
+        ]
+        change = {"value": 0.05 - 0.05 * number, "low": 0.02 - 0.05 * number, "high": 0.08 - 0.05 * number}
+        trend = {"by": "week", "verdict": verdict, "change": change, "p": 0.01, "adjusted_p": 0.02, "points": points}
+        row: dict[str, Any] = {"topic": number, "name": ", ".join(words[:3]), "words": words, "num": 300, "people": 90}
+        row |= {"share": share, "low": share - 0.02, "high": share + 0.02, "trend": trend}
+        if praise:
+            row["positive"] = {"value": 0.6, "low": 0.5, "high": 0.7, "people": 80}
+        rows.append(row)
+    candidate = {"method": "nmf", "num": 4, "coherence": 0.2, "diversity": 0.9, "stability": 0.95}
+    return {
+        "method": "nmf", "num": 3, "topics": rows, "candidates": [candidate], "reason": None, "num_documents": 900,
+        "span": [start.isoformat(), (start + timedelta(weeks=12, days=-1)).isoformat()],
+    }  # fmt: skip
+
+
+def _review_metrics() -> dict[str, Any]:
+    def judged(accuracy: float) -> dict[str, float]:
+        return {"accuracy": accuracy, "low": accuracy - 0.01, "high": accuracy + 0.01, "log_loss": 0.4}
+
+    candidates = {"characters 1-3": judged(0.85), "log-count ratios 1-4": judged(0.88)}
+    spoken = {"num_mentions": 200, "people": 80, "positive": 0.7, "low": 0.6, "high": 0.78}
+    return {
+        "sentiment": {"chosen": "log-count ratios 1-4", "candidates": candidates, "num_rated": 800, "words": ""},
+        "num_reviews": 900,
+        "positive": {"value": 0.52, "low": 0.49, "high": 0.55, "people": 80},
+        "aspects": {"price": spoken, "size": spoken | {"people": 40, "positive": 0.3, "low": 0.2, "high": 0.42}},
+    }

@@ -29,7 +29,7 @@ class Browser:
 
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
-        given = [CHROMIUM, *QUIET, f"--remote-debugging-port={port}", f"--user-data-dir={profile}", "about:blank"]
+        given = [str(CHROMIUM), *QUIET, f"--remote-debugging-port={port}", f"--user-data-dir={profile}", "about:blank"]
         self.process = subprocess.Popen(given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 120
         while not (tabs := _tabs(port)):  # no port while it starts, no page for a moment after
@@ -40,7 +40,8 @@ class Browser:
             time.sleep(0.05)
         tab = tabs[0]
         self.socket = connect(tab["webSocketDebuggerUrl"], max_size=None, proxy=None)
-        self.number, self.events = 0, []
+        self.number = 0
+        self.events: list[dict[str, Any]] = []
 
     def ask(self, method: str, **params: Any) -> Any:
         """The answer to a command of the protocol; other messages are kept in `events`."""

@@ -1,11 +1,6 @@
-"""A made-up run: small artifacts of every stage in the formats that the stages agree on, for tests of what comes after.
+"""A made-up run: small artifacts of every stage in the stages' own formats, for tests of what comes after."""
 
-python -m bench.made_up_run FOLDER
-"""
-
-import argparse
 import hashlib
-import json
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,9 +12,8 @@ import pyarrow.parquet as pq
 import yaml
 from safetensors.numpy import save_file
 
-from bench.made_up_campaigns import TYPES, write_campaigns
-from bench.made_up_reviews import write_reviews
 from nightmarket.evaluation import Interval, bootstrap, paired
+from nightmarket.testing.campaigns import TYPES, write_campaigns, write_json, write_reviews, write_table
 
 FEATURES = ("times_bought", "weeks_since", "text_similarity", "popularity", "display_this_week")
 BASELINES = {
@@ -64,18 +58,8 @@ def write_run(
     write_reviews(folder, np.random.default_rng(seed), as_of, HOSTILE)
 
 
-def _json(content: Any, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _table(columns: dict[str, Any], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table(columns), path, write_page_checksum=True)
-
-
 def _lineage(folder: Path, seed: int, lift: float) -> None:
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     for name in ("params.yaml", "dvc.yaml", "constraints.txt"):
         (folder / name).write_text((root / name).read_text(encoding="utf-8"), encoding="utf-8")
     stages = yaml.safe_load((folder / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
@@ -86,7 +70,7 @@ def _lineage(folder: Path, seed: int, lift: float) -> None:
 
 def _snapshot(folder: Path, num_customers: int, num_items: int, as_of: str) -> None:
     rows = {"customers": num_customers, "events": num_customers * 40 + 12, "products": num_items + 2}
-    content = {
+    content: dict[str, Any] = {
         "source": "folder",
         "as_of": as_of,
         "time_zone": "America/New_York",
@@ -97,15 +81,15 @@ def _snapshot(folder: Path, num_customers: int, num_items: int, as_of: str) -> N
         "dropped_columns": {"products": ["internal_note"]},
         "after_business_date": {"events": 4},
     }
-    _json(content, folder / "data/raw/snapshot.json")
-    _json(content, folder / "artifacts/validate/clean/snapshot.json")
+    write_json(content, folder / "data/raw/snapshot.json")
+    write_json(content, folder / "artifacts/validate/clean/snapshot.json")
     report = {
         name: {"rows": n, "kept": n - 3 * (name == "events"), "set_aside": 3 * (name == "events"), "reasons": {}}
         | {"previous_rows": content["previous"].get(name)}
         for name, n in rows.items()
     }
     report["events"]["reasons"] = {"timestamp lies after the business date": 2, "product_id is not in products": 1}
-    _json(
+    write_json(
         {"tables": report, "expectations": 61, "success": True, "dropped_columns": content["dropped_columns"]},
         folder / "artifacts/validate/report.json",
     )
@@ -125,13 +109,13 @@ def _prepare(folder: Path, rng: np.random.Generator, num_customers: int, num_ite
     products |= {"title": titles, "department": [path[0] for path in paths], "category": [path[1] for path in paths]}
     products["type"] = [path[-1] for path in paths]
     ids = [hashlib.sha256(f"customer {i}".encode()).hexdigest() for i in range(num_customers)]
-    _table({"customer": pa.array(range(num_customers), pa.int32()), "customer_id": ids}, out / "customers.parquet")
+    write_table({"customer": pa.array(range(num_customers), pa.int32()), "customer_id": ids}, out / "customers.parquet")
     counts = rng.integers(1, 60, num_customers)
     last_day = (date.fromisoformat(as_of) - date(1970, 1, 1)).days - 1
     customer = np.repeat(np.arange(num_customers), counts)
     day = last_day - rng.integers(0, 300, customer.size)
     order = np.lexsort((day, customer))
-    purchases = {
+    purchases: dict[str, Any] = {
         "customer": customer[order].astype(np.int32),
         "item": (num_items * rng.random(customer.size) ** 2).astype(np.int32),
         "week": ((day[order] - 4) // 7).astype(np.int32),
@@ -141,24 +125,24 @@ def _prepare(folder: Path, rng: np.random.Generator, num_customers: int, num_ite
     }
     purchases |= {"discount": np.zeros(customer.size, np.float32), "channel": np.zeros(customer.size, np.int32)}
     purchases["basket"] = (purchases["day"] * 1000 + purchases["customer"]).astype(np.int32)
-    _table(purchases, out / "purchases.parquet")
+    write_table(purchases, out / "purchases.parquet")
     first_week = np.full(num_items, np.iinfo(np.int32).max, np.int32)
     np.minimum.at(first_week, purchases["item"], purchases["week"])
-    _table(products | {"first_week": first_week}, out / "products.parquet")
+    write_table(products | {"first_week": first_week}, out / "products.parquet")
     test = {"fit_until": FIT_UNTIL, "first_target": FIT_UNTIL + 1, "last_target": FIT_UNTIL + 4}
     windows = {"as_of": as_of, "time_zone": "America/New_York", "first_week": 2451, "last_week": 2503, "test": test}
-    _json(windows, out / "windows.json")
+    write_json(windows, out / "windows.json")
 
 
 def _finetune(folder: Path, rng: np.random.Generator, lift: float) -> None:
     out = folder / "artifacts/finetune"
     (out / "encoder").mkdir(parents=True, exist_ok=True)
-    _json({"hidden_size": 8}, out / "encoder/config.json")
+    write_json({"hidden_size": 8}, out / "encoder/config.json")
     save_file(
         {"weight": rng.normal(size=(8, 8)).astype(np.float32) + np.float32(lift)}, out / "encoder/model.safetensors"
     )
     save_file({"query": rng.normal(size=(8, 8)).astype(np.float32)}, out / "tower.safetensors")
-    _json({"dim": 8}, out / "tower.json")
+    write_json({"dim": 8}, out / "tower.json")
     vectors = rng.normal(size=(20, 8)).astype(np.float16)
     save_file({"vectors": vectors, "hashes": np.zeros((20, 16), np.uint8)}, out / "text_vectors.safetensors")
     before = {task: {"ndcg@10": _interval(0.07 * level)} for task, level in LEVEL.items()}
@@ -179,7 +163,7 @@ def _finetune(folder: Path, rng: np.random.Generator, lift: float) -> None:
         },
         "fit_until": FIT_UNTIL - 12,
     }
-    _json(history, out / "history.json")
+    write_json(history, out / "history.json")
 
 
 def _interval(value: float) -> dict[str, float]:
@@ -196,15 +180,18 @@ def _rank(folder: Path, rng: np.random.Generator) -> None:
     booster = lightgbm.train(settings, data, num_boost_round=20)
     booster.save_model(out / "ranker.txt")
     gain = {name: float(value) for name, value in zip(FEATURES, booster.feature_importance("gain"), strict=True)}
-    _json({"features": list(FEATURES), "settings": {"num_leaves": 7}, "trained_until": FIT_UNTIL}, out / "ranker.json")
-    _json({"rank": gain}, out / "importance.json")
+    write_json(
+        {"features": list(FEATURES), "settings": {"num_leaves": 7}, "trained_until": FIT_UNTIL}, out / "ranker.json"
+    )
+    write_json({"rank": gain}, out / "importance.json")
 
 
 def _evaluate(folder: Path, rng: np.random.Generator, lift: float, num_customers: int) -> None:
     out = folder / "artifacts/evaluate"
     metrics: dict[str, Any] = {"paired": {}, "num_customers": {}, "slices": {}}
     metrics["window"] = {"fit_until": FIT_UNTIL, "first_target": FIT_UNTIL + 1, "last_target": FIT_UNTIL + 4}
-    rows, frames = [], []
+    rows: list[list[Any]] = [["task", "model", "value", "low", "high"]]
+    frames = []
     for task, level in LEVEL.items():
         ours = np.clip(rng.normal(level, 0.3 * level, num_customers), 0.001, 0.9) + (lift if task == "all" else 0.0)
         values = {"nightmarket": ours}
@@ -222,15 +209,15 @@ def _evaluate(folder: Path, rng: np.random.Generator, lift: float, num_customers
         name: bootstrap(frames[0][1][i::3], 1, 200)._asdict() | {"num_customers": num_customers // 3}
         for i, name in enumerate(groups)
     }
-    _json(metrics, out / "metrics.json")
-    text = "".join(f"{','.join(map(str, row))}\n" for row in [["task", "model", "value", "low", "high"], *rows])
+    write_json(metrics, out / "metrics.json")
+    text = "".join(f"{','.join(map(str, row))}\n" for row in rows)
     (out / "ndcg.csv").write_text(text, encoding="utf-8")
     columns = {
         "customer": np.tile(np.arange(num_customers, dtype=np.int32), len(frames)),
         "task": np.repeat([task for task, _ in frames], num_customers),
         "ndcg@10": np.concatenate([figures for _, figures in frames]),
     }
-    _table(columns, out / "per_customer.parquet")
+    write_table(columns, out / "per_customer.parquet")
 
 
 def _figures(values: np.ndarray) -> dict[str, dict[str, float]]:
@@ -253,16 +240,6 @@ def _score(folder: Path, rng: np.random.Generator, num_customers: int, num_items
         "score": np.tile(np.linspace(3, -1, 20, dtype=np.float32), num_customers),
         "reason": [reasons[i % len(reasons)] for i in range(items.size)],
     }
-    _table(columns, folder / "artifacts/score/recommendations.parquet")
+    write_table(columns, folder / "artifacts/score/recommendations.parquet")
     summary = {"num_customers": num_customers, "num_products": int(np.unique(items).size), "champion": {"version": 1}}
-    _json(summary, folder / "artifacts/score/summary.json")
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--seed", type=int, default=5)
-    parser.add_argument("--lift", type=float, default=0.0)
-    given = parser.parse_args()
-    given.folder.mkdir(parents=True, exist_ok=True)
-    write_run(given.folder, seed=given.seed, lift=given.lift)
+    write_json(summary, folder / "artifacts/score/summary.json")
