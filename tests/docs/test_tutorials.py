@@ -13,7 +13,7 @@ import pyarrow.parquet
 import pytest
 import yaml
 
-from bench.shop import write_shop
+from nightmarket.testing.shop import write_shop
 
 pytestmark = [pytest.mark.slow, pytest.mark.prefect, pytest.mark.timeout(1200)]
 
