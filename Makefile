@@ -12,6 +12,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 PYTHON ?= $(shell PATH=$$(echo "$$PATH" | tr ':' '\n' | grep -vxF '$(CURDIR)/$(BIN)' | paste -sd: -); \
     command -v python3.11 || command -v python3.12 || command -v python3)
 
+# tests that share what is dear to set up stay in one process: see conftest.py
+IN_TWO := -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+PYTEST := $(BIN)/python $(IN_TWO)
 CHECKS := check-types check-imports check-lint check-format check-pipeline check-reference
 
 .PHONY: help nightly test ui card reproduce promote rollback forget rotate prune setup environment \
@@ -37,8 +40,8 @@ environment:
 nightly: setup  ## snapshot, retrain, deliver; then open artifacts/report/index.html
 	@$(BIN)/python -m flows nightly
 
-test: setup  ## every test
-	@$(BIN)/python -m pytest
+test: setup  ## every test, in two processes
+	@$(PYTEST)
 
 check: setup  ## faults, layout, types, who imports whom, generated files up to date; two at a time
 	@$(MAKE) --no-print-directory --keep-going -j2 $(CHECKS) && echo "checks passed"
@@ -62,11 +65,11 @@ check-reference:
 	@$(BIN)/python -m tasks.pipeline.reference --check
 
 test-fast: setup  ## the tests that take no more than moments each
-	@$(BIN)/python -m pytest -m "not slow and not browser and not prefect and not distributed"
+	@$(PYTEST) -m "not slow and not browser and not prefect and not distributed"
 
 coverage: setup  ## every test, and which lines of the three packages ran; below 90% is an error
 	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run -m pytest && $(BIN)/coverage combine -q && $(BIN)/coverage report --skip-covered
+	@$(BIN)/coverage run $(IN_TWO) && $(BIN)/coverage combine -q && $(BIN)/coverage report --skip-covered
 
 docs: setup  ## these pages as a site, in site/index.html; a broken link is an error
 	@$(BIN)/python -m tasks.pipeline.reference --check
