@@ -23,7 +23,7 @@ def main(name: str) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     known = (*settings.STAGES, *settings.STEPS)
     if name not in known:
-        print(f"nightmarket: there is no stage '{name}'; there are {', '.join(known)}", file=sys.stderr)
+        print(f"nightmarket: unknown stage '{name}'; there are {', '.join(known)}", file=sys.stderr)
         return BAD_INPUT
     started = time.perf_counter()
     try:
@@ -45,8 +45,8 @@ def main(name: str) -> int:
     except Exception as error:
         if storage.is_full(error):
             place = {"snapshot": storage.RAW, "register": storage.home() / "mlruns"}
-            said = storage.no_room(place.get(name, storage.ARTIFACTS / name), inputs.last_size(name))
-            processes.fail(BAD_INPUT, f"nightmarket: {name}: {said}")
+            full_disk = storage.no_room(place.get(name, storage.ARTIFACTS / name), inputs.last_size(name))
+            processes.fail(BAD_INPUT, f"nightmarket: {name}: {full_disk}")
             return BAD_INPUT
         if processes.fail(1):
             raise

@@ -128,7 +128,7 @@ def _still(html: str, page: Path) -> str:
     html = re.sub(r'<link\b[^>]*href="https?://[^>]*>', "", html)
     html = html.replace("</head>", f"<style>{STYLE}</style></head>", 1)
     numbers: dict[str, str] = {}
-    return re.sub(UUID, lambda found: numbers.setdefault(found[0], f"id-{len(numbers)}"), html)
+    return re.sub(UUID, lambda match: numbers.setdefault(match[0], f"id-{len(numbers)}"), html)
 
 
 def _index(verdicts: list[Refusals], pages: dict[str, Path], about: dict[str, Any]) -> str:
@@ -149,7 +149,7 @@ def _index(verdicts: list[Refusals], pages: dict[str, Path], about: dict[str, An
 
 
 def _row(verdict: Refusals, name: str, blank: Sequence[str] = ()) -> str:
-    why = [f"{escape(reason)}: {len(found):,}" for reason, found in verdict.refused.items()]
+    why = [f"{escape(reason)}: {len(rows):,}" for reason, rows in verdict.refused.items()]
     why += [f"never filled: {', '.join(blank)}"] if blank else []
     return f"<tr><td>{name}<td>{verdict.num_rows:,}<td>{len(verdict.bad()):,}<td>{'; '.join(why)}</tr>"
 

@@ -33,8 +33,8 @@ class Inputs:
 
     def check(self) -> None:
         """InputError for a file that came, went or changed since."""
-        found = _checksums(self.stage)
-        changed = sorted(name for name in found.keys() | self.known.keys() if found.get(name) != self.known.get(name))
+        now = _checksums(self.stage)
+        changed = sorted(name for name in now.keys() | self.known.keys() if now.get(name) != self.known.get(name))
         if changed:
             more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
             raise InputError(
@@ -54,7 +54,7 @@ def _files(stage: str) -> Iterator[Path]:
         if path.parts[0] in CODE:
             continue
         if path.is_dir():
-            yield from sorted(one for one in path.rglob("*") if one.is_file())
+            yield from sorted(file for file in path.rglob("*") if file.is_file())
         elif path.exists():
             yield path
 
@@ -63,15 +63,15 @@ def _written() -> dict[str, str]:
     """{file: MD5} of what the stages wrote, by dvc.lock; folders from DVC's cache, and none where that is not here."""
     lock = Path("dvc.lock")
     stages = _yaml(lock).get("stages", {}) if lock.exists() else {}
-    found: dict[str, str] = {}
+    checksums: dict[str, str] = {}
     for stage in stages.values():
         for out in stage.get("outs", ()):
             path, checksum = out.get("path"), str(out.get("md5", ""))
             if path and checksum.endswith(".dir"):
-                found |= {f"{path}/{one['relpath']}": one["md5"] for one in _listing(checksum)}
+                checksums |= {f"{path}/{file['relpath']}": file["md5"] for file in _listing(checksum)}
             elif path and checksum:
-                found[path] = checksum
-    return found
+                checksums[path] = checksum
+    return checksums
 
 
 def _listing(checksum: str) -> list[dict[str, str]]:
@@ -105,7 +105,7 @@ def last_size(stage: str) -> int:
         return 2 * sum(path.stat().st_size for part in parts for path in part.rglob("*") if path.is_file())
     lock, snapshot = Path("dvc.lock"), Path(f"{storage.RAW}.dvc")
     if stage == "snapshot":
-        found = _yaml(snapshot) if snapshot.exists() else {}
+        recorded = _yaml(snapshot) if snapshot.exists() else {}
     else:
-        found = (_yaml(lock) if lock.exists() else {}).get("stages", {}).get(stage, {})
-    return sum(int(out.get("size", 0)) for out in found.get("outs", ()))
+        recorded = (_yaml(lock) if lock.exists() else {}).get("stages", {}).get(stage, {})
+    return sum(int(out.get("size", 0)) for out in recorded.get("outs", ()))

@@ -216,9 +216,9 @@ def commands() -> str:
         ("Measurements", "Each figure of these pages is made by one of them.", ("bench", "bench/*")),
     ):
         lines += [f"## {title}", "", text, "", *table("command", "")]
-        found = sorted({path for folder in folders for path in Path().glob(f"{folder}/*.py")})
+        paths = sorted({path for folder in folders for path in Path().glob(f"{folder}/*.py")})
         lines += [row(f"`python -m {_module(path)}`", _summary(ast.parse(path.read_text(encoding="utf-8"))))
-                  for path in found if 'if __name__ == "__main__":' in path.read_text(encoding="utf-8")]  # fmt: skip
+                  for path in paths if 'if __name__ == "__main__":' in path.read_text(encoding="utf-8")]  # fmt: skip
         lines.append("")
     return page("Commands", "Every command runs in the folder of the checkout.", lines)
 

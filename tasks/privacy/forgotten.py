@@ -26,4 +26,4 @@ def add(pseudonyms: Iterable[str], day: str) -> None:
     """Put them on the list, with the day on which they asked (YYYY-MM-DD); whoever is on it keeps the first day."""
     path = storage.private(FILE)
     listed = dict(storage.read_json(path)["customers"]) if path.exists() else {}
-    storage.write_json({"customers": {**{digest(one): day for one in pseudonyms}, **listed}}, path)
+    storage.write_json({"customers": {**{digest(name): day for name in pseudonyms}, **listed}}, path)
