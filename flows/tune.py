@@ -96,7 +96,7 @@ async def tune(
         while len(study.ended()) < trials and not _over(started, minutes, log):
             with study.trial() as trial:
                 began = time.monotonic()
-                await _judge(trial, planned, study.name, runs, wait_minutes)
+                await _evaluate(trial, planned, study.name, runs, wait_minutes)
             log.info("%s", _progress(study, trials, metric, time.monotonic() - began))
         found = _found(study, metric)
         await acreate_table_artifact(key="trials", table=_rows(found), description=f"search {study.name}")
@@ -110,7 +110,7 @@ def _over(started: float, minutes: float | None, log: Any) -> bool:
     return over
 
 
-async def _judge(trial: Open, planned: Plan, name: str, runs: Any, wait_minutes: float) -> None:
+async def _evaluate(trial: Open, planned: Plan, name: str, runs: Any, wait_minutes: float) -> None:
     """All windows of one trial; a stage that fails ends the trial, and whatever is wrong before one ends the search."""
     log = get_run_logger()
     mlflow_run = runs.begin(trial.number, trial.values)

@@ -55,7 +55,7 @@ import time
 from pathlib import Path
 
 from nightmarket.contracts import InputError
-from tasks import storage
+from tasks.files import storage
 from tasks.pipeline.settings import StageSettings
 
 
@@ -130,7 +130,7 @@ def run(settings):
 """,
     "tasks/register.py": STAGE
     + """
-from tasks import manifest
+from tasks.files import manifest
 from tasks.registry.lineage import lock_hash
 
 

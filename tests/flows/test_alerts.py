@@ -15,7 +15,7 @@ from flows.engine.reporting.outcome import Outcome
 STAGE = """
 from pathlib import Path
 
-from tasks import storage
+from tasks.files import storage
 from tasks.pipeline.settings import StageSettings
 
 

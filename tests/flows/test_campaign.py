@@ -23,7 +23,7 @@ from nightmarket.contracts import InputError
 PLAN = """
 import pyarrow as pa
 
-from tasks import storage
+from tasks.files import storage
 from tasks.pipeline.settings import StageSettings
 
 
@@ -61,7 +61,7 @@ def run(settings):
 COMPOSE = """
 import pyarrow as pa
 
-from tasks import storage
+from tasks.files import storage
 from tasks.pipeline.settings import StageSettings
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tasks import storage
+from tasks.files import storage
 from tasks.pipeline.settings import StageSettings
 
 
@@ -34,7 +34,7 @@ STAGES = {
     "snapshot": HEAD
     + """
 def run(settings):
-    from tasks import forgotten
+    from tasks.privacy import forgotten
     from tasks.privacy.pseudonyms import Pseudonyms, customer_keys
 
     ids = pa.array((storage.home() / "source.csv").read_text().split())

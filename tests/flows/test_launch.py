@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tasks import storage
+from tasks.files import storage
 from tasks.pipeline.settings import StageSettings
 
 

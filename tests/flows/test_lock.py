@@ -65,7 +65,7 @@ def test_waiting_has_an_end_and_the_message_names_the_holder(tmp_path):
 def test_a_holder_that_was_killed_frees_the_lock_and_is_reported(tmp_path):
     path = tmp_path / "run.lock"
     script = (
-        "import asyncio, os, sys\nfrom pathlib import Path\nfrom flows.engine import lock\n"
+        "import asyncio, os, sys\nfrom pathlib import Path\nfrom flows.engine.run import lock\n"
         "async def main():\n"
         "    async with lock.run_lock(Path(sys.argv[1]), 'nightly-1', wait_s=0, say=print):\n"
         "        os.kill(os.getpid(), 9)\n"

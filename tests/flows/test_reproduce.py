@@ -36,7 +36,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from tasks import storage
+from tasks.files import storage
 from tasks.pipeline.settings import StageSettings
 
 OUT = storage.ARTIFACTS

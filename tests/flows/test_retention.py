@@ -170,7 +170,7 @@ def test_a_kill_at_any_hook_and_another_prune_end_as_one_undisturbed(project, ho
         "".join(json.dumps({"night": f"2{number:03}-01-01"}) + "\n" for number in range(diary.KEPT + 2))
     )
     code = (
-        "import asyncio, time\nfrom flows.engine import prune\nfrom pathlib import Path\n"
+        "import asyncio, time\nfrom flows.engine.retention import prune\nfrom pathlib import Path\n"
         "home = Path.cwd()\nlock = open('.nightmarket/run.lock', 'a')\n"
         "for days in (20, 61):\n    now = time.time() + days * 86400\n"
         "    print(asyncio.run(prune.prune(home, print, print, hold=lock.fileno(), now=now)))\n"

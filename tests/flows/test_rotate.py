@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[2]
 SNAPSHOT = """
 import pyarrow as pa
 
-from tasks import forgotten, storage
+from tasks.files import storage
+from tasks.privacy import forgotten
 from tasks.privacy.pseudonyms import Pseudonyms, customer_keys, key_id
 from tasks.pipeline.settings import StageSettings
 
@@ -90,7 +91,7 @@ def test_a_new_key_renames_everybody_and_older_copies_stay_readable(shop):
 def test_who_was_forgotten_stays_forgotten_and_is_found_under_every_name(shop):
     home = shop.home
     _, theirs = read(shop, ID)
-    read(shop, f"from tasks import forgotten\nforgotten.add(['{theirs}'], '2024-01-01')")
+    read(shop, f"from tasks.privacy import forgotten\nforgotten.add(['{theirs}'], '2024-01-01')")
     other = read(shop, "print(*Pseudonyms(customer_keys()).under_each_key('member-8'))")
     folder = export(home, [other[0], "f" * 32])
     done = shop.command("-m", "flows", "rotate", "--reason", "once a year")

@@ -33,7 +33,8 @@ import time
 from pathlib import Path
 
 from nightmarket.contracts import InputError
-from tasks import settings, storage
+from tasks.files import storage
+from tasks.pipeline import settings
 
 
 class Settings(settings.StageSettings):
@@ -56,7 +57,7 @@ def run(given):
 EVALUATE = """
 from pathlib import Path
 
-from tasks import storage
+from tasks.files import storage
 from tasks.pipeline.settings import StageSettings
 
 

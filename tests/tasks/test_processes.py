@@ -24,7 +24,7 @@ INTO_RANK_1 = """
 import os
 if os.environ.get("RANK") in {ranks}:
     from nightmarket.contracts import InputError
-    from tasks import storage
+    from tasks.files import storage
 
     def read_table(path, columns=None):
         {does}

@@ -250,7 +250,8 @@ import json, os, signal, sys
 from pathlib import Path
 from nightmarket.serving import set_environment
 set_environment()
-from tasks import promote, promotion, register, soundness
+from tasks import register
+from tasks.registry import promote, promotion, soundness
 from nightmarket.serving import figures, package, registry
 
 def die(*_):

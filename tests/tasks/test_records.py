@@ -11,7 +11,7 @@ from tasks.files import records
 MANY = """
 import sys
 from pathlib import Path
-from tasks import records
+from tasks.files import records
 for number in range(200):
     records.append(Path(sys.argv[1]), {"who": sys.argv[2], "number": number, "why": "因为 " * 200})
 """

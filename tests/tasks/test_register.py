@@ -402,7 +402,8 @@ def test_without_dvc_lock_the_step_says_what_to_run(night):
 
 PROCESSES = """
 import json, os, signal, sys
-from tasks import champion, register
+from tasks import register
+from tasks.registry import champion
 from nightmarket.serving import set_environment
 set_environment()
 import lightgbm
