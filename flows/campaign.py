@@ -2,7 +2,7 @@
 
 import contextlib
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +80,12 @@ async def campaign(
     home = storage.home()
     export.folder(home, name)
     check_segments(home, segments)
-    changes: dict[str, Any] = {"plan.name": name, "plan.budget": budget, "plan.goal": goal, "plan.kind": kind}
-    changes |= {"plan.start": start, "plan.days": num_days(start, end), "plan.holdout": holdout}
-    changes |= {"plan.max_per_customer": max_per_customer, "plan.channels": chosen_channels(home, channels)}
-    changes["plan.offers"] = [offer.model_dump(mode="json", exclude_none=True) for offer in offers] or None
-    changes["plan.audience.segments"] = list(segments) or None
-    changes = {key: value for key, value in changes.items() if value not in (None, "")}
+    changes = {"plan.name": name, "plan.budget": budget, "plan.goal": goal, "plan.max_per_customer": max_per_customer}
+    changes |= {"plan.start": start, "plan.days": num_days(start, end), "plan.holdout": holdout, "plan.kind": kind}
+    changes |= {"plan.channels": chosen_channels(home, channels), "plan.audience.segments": segments}
+    changes |= {"plan.offers": [offer.model_dump(mode="json", exclude_none=True) for offer in offers]}
     with contextlib.ExitStack() as stack:
-        async with open_run(f"campaign-{name}", changes=changes, wait_minutes=wait_minutes) as run:
+        async with open_run(f"campaign-{name}", changes=said(changes), wait_minutes=wait_minutes) as run:
             await approval.bury(home)
             run.require_data()
             await run.on_last_night("plan")
@@ -97,10 +95,15 @@ async def campaign(
         return await contacts.decide(held, minutes=approval_minutes, excel=excel)
 
 
+def said(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The changes that a form was given a value for; the rest stays as params.yaml has it."""
+    return {key: value for key, value in changes.items() if value not in (None, "", [])}
+
+
 def check_segments(home: Path, wanted: Sequence[str]) -> None:
     """InputError for a segment that the last night did not find; it says which there are."""
     known = figures.segment_names(home)
-    unknown = [one for one in wanted if one not in known]
+    unknown = [number for number in wanted if number not in known]
     if known and unknown:
         there = ", ".join(f"{number} ({name})" for number, name in known.items())
         raise InputError(f"segments: no segment '{unknown[0]}'; there are {there}")

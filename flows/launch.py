@@ -6,7 +6,7 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas import State
 
-from flows.campaign import check_segments, num_days
+from flows.campaign import check_segments, num_days, said
 from flows.engine.approval import approval, contacts
 from flows.engine.forms import terminal
 from flows.engine.forms.campaign import (
@@ -73,11 +73,10 @@ async def launch(
     check_segments(home, segments)
     changes: dict[str, Any] = {"launch.name": name, "launch.budget": budget, "launch.goal": goal}
     changes |= {"launch.start": start, "launch.days": num_days(start, end), "launch.holdout": holdout}
-    changes |= {"launch.segments": list(segments) or None, "launch.reach": reach}
-    changes["launch.products"] = [one.model_dump(mode="json", exclude_defaults=True) for one in products]
-    changes = {key: value for key, value in changes.items() if value not in (None, "")}
+    changes |= {"launch.segments": segments, "launch.reach": reach}
+    changes["launch.products"] = [product.model_dump(mode="json", exclude_defaults=True) for product in products]
     with contextlib.ExitStack() as stack:
-        async with open_run(f"launch-{name}", changes=changes, wait_minutes=wait_minutes) as run:
+        async with open_run(f"launch-{name}", changes=said(changes), wait_minutes=wait_minutes) as run:
             await approval.bury(home)
             run.require_data()
             run.require_champion()

@@ -5,7 +5,6 @@ import contextlib
 import dataclasses
 import datetime
 import json
-from pathlib import Path
 from typing import Any
 
 from prefect import flow, get_run_logger
@@ -21,11 +20,9 @@ from flows.engine.reporting.outcome import in_one_line, post_failure
 from flows.engine.run import lock, rebuild
 from nightmarket.contracts import InputError
 from nightmarket.serving import comparison
-from tasks import register
 from tasks.files import manifest, storage
-from tasks.registry import card, lineage, promotion
+from tasks.registry import card, lineage, promotion, store
 
-METRICS = Path("evaluate/metrics.json")
 ENVIRONMENT = ("python", "torch", "device", "threads", "cpu", "constraints_sha256")
 SHOWN = 30
 
@@ -64,9 +61,9 @@ async def reproduce(version: VersionOrChampion = None, wait_minutes: WaitMinutes
         wait_minutes: How long to wait while another version is being rebuilt.
     """
     home, log = storage.home(), get_run_logger()
-    registry = card.open_registry()
-    found = card.chosen(registry, version)
-    number, commit = int(found.version), str(found.tags.get("commit", "unknown"))
+    registry = store.for_reading()
+    registered = store.chosen(registry, version)
+    number, commit = int(registered.version), str(registered.tags.get("commit", "unknown"))
     if commit == "unknown":
         raise InputError(f"version {number} was registered outside git, so nobody knows its code; it cannot be rebuilt")
     name = f"version-{number}-{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}"
@@ -76,17 +73,17 @@ async def reproduce(version: VersionOrChampion = None, wait_minutes: WaitMinutes
         if held.dead:
             await outcome.bury(held.dead)
         rebuild.reap(home)
-        recorded = _environment(registry.lineage(found)["tags"])
+        recorded = _environment(registry.lineage(registered)["tags"])
         threads = str(recorded.get("threads", lineage.threads()))
-        with rebuild.rebuild(home, name, commit, found.tags["lock_hash"]) as place:
+        with rebuild.rebuild(home, name, commit, registered.tags["lock_hash"]) as place:
             log.info("version %d of commit %s: fetching the raw snapshot", number, commit[:10])
             await asyncio.to_thread(place.fetch)
             seconds = await place.rerun(held.descriptor, threads)
             weights = place.weights()
             verdict = comparison.compare(
                 (place.recorded, place.rebuilt()),
-                (_weights(registry, found, weights), weights),
-                (registry.kept(found, METRICS.as_posix()), storage.read_json(place.tree / storage.ARTIFACTS / METRICS)),
+                (_weights(registry, registered, weights), weights),
+                (registry.kept(registered, rebuild.METRICS), place.metrics()),
                 (recorded, place.environment(threads)),
             )
     done = Reproduced(number, commit, verdict, seconds)
@@ -115,10 +112,10 @@ def _weights(registry: Any, version: Any, rebuilt: dict[str, str]) -> dict[str, 
 
 
 def _put_on_record(done: Reproduced) -> None:
-    with register.alone():
-        registry = card.open_registry()
+    with store.alone():
+        registry = store.for_reading()
         registry.tag(
-            card.chosen(registry, done.version), "reproduced", f"{promotion.now()} {done.verdict.sentence}"[:900]
+            store.chosen(registry, done.version), "reproduced", f"{promotion.now()} {done.verdict.sentence}"[:900]
         )
         card.describe(registry, [done.version])
 

@@ -5,12 +5,12 @@ from prefect import flow
 from flows.engine.forms import terminal
 from flows.engine.forms.form import Reason, WaitMinutes, Who
 from flows.engine.reporting.outcome import in_one_line, post_failure
-from flows.engine.run import handover
+from flows.promote import Changed, change
 
 
 @flow(name="rollback", persist_result=False, on_failure=[post_failure], on_crashed=[post_failure])
 @in_one_line
-async def rollback(reason: Reason, who: Who, wait_minutes: WaitMinutes = 240) -> handover.Changed:
+async def rollback(reason: Reason, who: Who, wait_minutes: WaitMinutes = 240) -> Changed:
     """Make the version with the alias previous_champion champion again; a second rollback in a row is refused.
 
     Args:
@@ -18,7 +18,7 @@ async def rollback(reason: Reason, who: Who, wait_minutes: WaitMinutes = 240) ->
         who: Your name; it goes on record.
         wait_minutes: How long to wait while another run holds the lock.
     """
-    return await handover.change("rollback", f"--reason={reason}", f"--who={who}", wait_minutes=wait_minutes)
+    return await change("rollback", f"--reason={reason}", f"--who={who}", wait_minutes=wait_minutes)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,9 @@ class ExperimentSettings(BaseModel):
 
     control: str | None = Field(None, description="the arm that the others are compared with")
     shares: dict[str, float] | None = Field(None, description="planned share per arm")
-    customers: int | None = Field(None, ge=200, description="planned customers, all arms together; the test ends there")
+    customers: int | None = Field(
+        default=None, ge=200, description="planned customers, all arms together; the test ends there"
+    )
 
 
 STAGE = Stage(
@@ -153,6 +155,7 @@ def _experiments(
             read_outs.append(blocked(name, str(error)))
             continue
         log.info("readout: %s: %s: %s", name, read.verdict.word, read.verdict.reason)
+        assert case.experiment.counted is not None  # a case says of everybody whether the outcomes are complete
         counts = {"mixed": case.experiment.mixed, "complete": int(case.experiment.counted.sum()), "final": case.final}
         read_outs.append(read.content() | counts | {"planned": case.experiment.planned})
     return read_outs

@@ -15,7 +15,8 @@ from nightmarket.serving import set_environment
 from nightmarket.testing.run import write_run
 from tasks import register
 from tasks.files import manifest, storage
-from tasks.registry import champion, promotion
+from tasks.registry import champion, promotion, store
+from tasks.registry.service import PROMOTE, RegistryService
 
 set_environment()
 import lightgbm  # noqa: E402
@@ -176,19 +177,18 @@ def _versions(folder: Path, seed: int, num: int) -> None:
 
 def _race(number: int, values: list[dict[int, float]], go: int, done: int) -> None:
     with contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):
-        registry = None
+        service = None
         for turn, value in enumerate(values):
             if not os.read(go, 1):
                 return
-            with register.alone():
-                registry = registry or register.open_registry("nightmarket")
+            with store.alone():
+                service = service or RegistryService(store.for_writing("nightmarket"))
+                registry = service.registry
                 promotion.finish(registry)
                 reigning = registry.aliases()["champion"]
                 if value[number] > value[reigning]:
-                    version = next(one for one in registry.versions() if int(one.version) == number)
-                    promotion.begin(registry, version, how="promote", by=f"racer {number}", reason=f"race {turn}")
-                    register.install(registry, version)
-                    promotion.finish(registry)
+                    version = store.chosen(registry, number)
+                    service.change(version, how=PROMOTE, by=f"racer {number}", reason=f"race {turn}")
             os.write(done, b"d")
 
 
@@ -199,17 +199,16 @@ class _Judge:
         self.folder = folder
         os.chdir(folder)
         os.environ["NIGHTMARKET_HOME"] = str(folder)
-        self.registry = register.open_registry("nightmarket")
+        self.service = RegistryService(store.for_writing("nightmarket"))
+        self.registry = self.service.registry
         self.before = 0
 
     def reset(self) -> None:
         """Version 1 delivers, and everybody may beat it."""
-        with register.alone():
-            first = next(one for one in self.registry.versions() if int(one.version) == 1)
+        with store.alone():
             if self.registry.aliases()["champion"] != 1:
-                promotion.begin(self.registry, first, how="promote", by="judge", reason="a new round")
-                register.install(self.registry, first)
-                promotion.finish(self.registry)
+                first = store.chosen(self.registry, 1)
+                self.service.change(first, how=PROMOTE, by="judge", reason="a new round")
         self.before = len(promotion.changes())
 
     def verdict(self, value: dict[int, float]) -> tuple[int, str]:

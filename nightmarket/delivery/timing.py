@@ -54,7 +54,7 @@ def slots(names: tuple[str, ...], key: str) -> list[Slot]:
     return parts
 
 
-def slot_of_hour(parts: list[Slot]) -> Int64s:
+def slot_of_hour(parts: Sequence[Slot]) -> Int64s:
     """(24,) the slot of each hour, -1 for hours outside all slots."""
     out = np.full(HOURS, -1, np.int64)
     for at, slot in enumerate(parts):

@@ -4,12 +4,13 @@ Who changed the champion, approved a plan or rotated a key stands here, so half 
 neither stops the next reader nor spoils the next line.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from tasks.files import locks
 
 
 def append(path: Path, row: Mapping[str, Any]) -> None:
@@ -18,7 +19,7 @@ def append(path: Path, row: Mapping[str, Any]) -> None:
     line = json.dumps(row, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)  # released with the descriptor
+        locks.take(descriptor)  # released with the descriptor
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b"\n":
             line = b"\n" + line

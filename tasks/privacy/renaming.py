@@ -5,7 +5,7 @@ import hashlib
 import io
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,7 +15,6 @@ from tasks.files import storage
 from tasks.privacy.pseudonyms import Pseudonyms, key_id
 
 OWN, RECEIPT = "customer_id", "receipt.json"
-Rename = Callable[[str], str]
 
 
 def exports(home: Path, keys: Sequence[bytes]) -> int:
@@ -41,7 +40,7 @@ def exports(home: Path, keys: Sequence[bytes]) -> int:
         shutil.copytree(receipt.parent, fresh)
         for path in sorted(fresh.rglob("*")):
             if path.suffix in (".csv", ".parquet") and ".identified" not in path.name:
-                _rewrite(path, lambda name, later=later: later.under_each_key(name)[-1])
+                _rewrite(path, later)
         for name, facts in about.get("files", {}).items():
             facts["sha256"] = hashlib.sha256((fresh / name).read_bytes()).hexdigest()
         storage.write_json({**about, "key_id": ids[-1]}, fresh / RECEIPT)
@@ -51,7 +50,10 @@ def exports(home: Path, keys: Sequence[bytes]) -> int:
     return number
 
 
-def _rewrite(path: Path, rename: Rename) -> None:
+def _rewrite(path: Path, later: Pseudonyms) -> None:
+    def rename(name: str) -> str:
+        return later.under_each_key(name)[-1]
+
     if path.suffix == ".parquet":
         table = storage.read_table(path)
         if OWN in table.column_names:

@@ -14,9 +14,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from nightmarket.contracts import InputError
-from nightmarket.serving import card, set_environment
-from tasks.files import storage
-from tasks.registry import champion, lineage, promotion
+from nightmarket.serving import card
+from tasks.registry import champion, lineage, promotion, store
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -25,37 +24,6 @@ if TYPE_CHECKING:
 
 VALIDATION = "validate/report.json"
 log = logging.getLogger("nightmarket")
-
-
-def open_registry(experiment: str = "nightmarket") -> "Registry":
-    """The registry of the main checkout, for reading; InputError where nothing was registered yet."""
-    database = storage.home() / "mlruns" / "mlflow.db"
-    if not database.exists():
-        raise InputError("nothing is registered yet: there is no mlruns/mlflow.db; run `make nightly` first")
-    set_environment()
-    from nightmarket.serving.registry import Registry
-
-    return Registry(f"sqlite:///{database}", (database.parent / "artifacts").as_uri(), experiment)
-
-
-def chosen(registry: "Registry", number: int | None) -> "ModelVersion":
-    """The version of that number, or the champion; InputError names the versions that there are."""
-    versions = {int(version.version): version for version in registry.versions()}
-    if number is None:
-        number = registry.aliases().get("champion")
-        if number is None:
-            raise InputError(f"there is no champion; {_known(versions)}")
-    if number not in versions:
-        raise InputError(f"there is no version {number}; {_known(versions)}")
-    return versions[number]
-
-
-def _known(versions: Iterable[int]) -> str:
-    listed = [str(number) for number in sorted(versions)]
-    if not listed:
-        return "nothing is registered yet; run `make nightly` first"
-    shown = listed if len(listed) <= 20 else [*listed[:5], "…", *listed[-14:]]
-    return f"there {'is' if len(listed) == 1 else 'are'} {', '.join(shown)}"
 
 
 def record(registry: "Registry", version: "ModelVersion") -> dict[str, Any]:
@@ -104,16 +72,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--markdown", action="store_true", help="as Markdown")
     given = parser.parse_args(arguments)
     try:
-        registry = open_registry()
-        found = record(registry, chosen(registry, given.version))
+        registry = store.for_reading()
+        contents = record(registry, store.chosen(registry, given.version))
     except InputError as error:
         print(f"nightmarket: card: {error}", file=sys.stderr)
         return 2
-    shown = card.card(found)
+    shown = card.card(contents)
     if given.markdown:
         print(shown.markdown(), end="")
     else:
-        print("\n".join([shown.text(), "", "Parameters", *card.parameters(found["lineage"]["params"])]))
+        print("\n".join([shown.text(), "", "Parameters", *card.parameters(contents["lineage"]["params"])]))
     return 0
 
 

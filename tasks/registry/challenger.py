@@ -33,6 +33,10 @@ HISTORY = ("customer", "item", "week", "day")
 COMPARED = ("customers.parquet", "products.parquet", "purchases.parquet", "promotions.parquet", "windows.json")
 """Files of prepare that decide what a model is shown and judged on."""
 
+ORIGIN = ("run_id", "lock_hash", "commit", "as_of", "window", "data_fingerprint", "params_sha256")
+GATE = ("opened", "reasons", "against", "kind", "differences", "groups")
+"""What a receipt keeps of where the version came from, and of the gate's word."""
+
 
 @dataclass(frozen=True)
 class Challenger:
@@ -260,7 +264,19 @@ def receipt(tonight: Challenger, version: "ModelVersion", said: Mapping[str, Any
         "environment": tonight.environment,
         "data": lineage.data(tonight.snapshot),
         "validation": lineage.validation(tonight.validation),
-        "gate": {name: said[name] for name in ("opened", "reasons", "against", "kind", "differences", "groups")},
+        "gate": {name: said[name] for name in GATE},
+    }
+
+
+def late_receipt(decision: Mapping[str, Any], package: Path) -> dict[str, Any]:
+    """The receipt of a version whose registration kept none, from the gate's word on it and its package."""
+    ranker = storage.read_json(package / "rank/ranker.json")
+    history = storage.read_json(package / "finetune/history.json")
+    return {
+        **{name: decision[name] for name in ("version", *ORIGIN, "metrics")},
+        "prepared": "",  # unknown, so the next gate scores it anew
+        "trained_until": max(int(ranker["trained_until"]), int(history.get("fit_until", 0))),
+        "gate": {name: decision.get(name) for name in GATE},
     }
 
 

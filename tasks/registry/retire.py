@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
 from nightmarket.contracts import InputError
-from tasks import register
 from tasks.files import storage
+from tasks.registry import store
 
 if TYPE_CHECKING:
     from nightmarket.serving.registry import Registry
@@ -30,8 +30,8 @@ def retire(versions: list[int], runs: list[str], models: list[str], experiment: 
     from nightmarket.serving import retiring
     from nightmarket.serving.registry import MODEL
 
-    with register.alone():
-        registry = register.open_registry(experiment)
+    with store.alone():
+        registry = store.for_writing(experiment)
         _check(registry, versions, runs, models)
         for number in versions:
             registry.client.delete_model_version(MODEL, str(number))
@@ -69,7 +69,7 @@ def _check(registry: "Registry", versions: list[int], runs: list[str], models: l
     for version in retiring.versions(registry.client):
         if version.name == MODEL and int(version.version) in versions:
             continue
-        needed = {str(version.run_id), *(one for one in models if one in str(version.source))}
+        needed = {str(version.run_id), *(model for model in models if model in str(version.source))}
         if wrong := needed & {*runs, *models}:
             raise InputError(f"{min(wrong)} belongs to version {version.version} of {version.name}; nothing is deleted")
 

@@ -20,10 +20,9 @@ from flows.engine.run import publish, recovery, worktree
 from nightmarket.contracts import InputError
 from nightmarket.testing.shop import write_shop
 from tasks import __main__ as stages
-from tasks import register
 from tasks.files import manifest, storage
 from tasks.pipeline import inputs
-from tasks.registry import champion
+from tasks.registry import champion, store
 
 ROOT = Path(__file__).parents[2]
 
@@ -225,18 +224,18 @@ def test_readers_find_a_whole_champion_while_it_is_replaced_two_hundred_times(pl
 
 
 def test_a_database_that_another_program_holds_or_that_is_damaged_is_one_line(place, monkeypatch):
-    monkeypatch.setattr(register, "BUSY_S", 0.1)
+    monkeypatch.setattr(store, "BUSY_S", 0.1)
     database = place / "mlflow.db"
     with contextlib.closing(sqlite3.connect(database)) as holder:
         holder.execute("create table runs (name text)")
         holder.commit()
-        register._require_sound(database)
+        store.require_sound(database)
         holder.execute("begin exclusive")
         with pytest.raises(InputError, match=r"mlruns/mlflow.db cannot be used \(database is locked\)"):
-            register._require_sound(database)
+            store.require_sound(database)
     database.write_bytes(b"no database at all, but long enough to be read as the header of one" * 9)
     with pytest.raises(InputError, match="file is not a database"):
-        register._require_sound(database)
+        store.require_sound(database)
 
 
 WATCHED = """

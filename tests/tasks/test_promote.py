@@ -55,7 +55,7 @@ def three_versions(whole_night, tmp_path_factory):
         for number in (1, 2, 3):
             training(folder, number)
             register.run(register.Settings())
-            promote.run("promote", number, reason="the fixture", who="fixture")
+            promote.run(number, reason="the fixture", who="fixture")
     return folder
 
 
@@ -114,14 +114,14 @@ def test_the_same_change_within_one_second_is_two_lines(shop, monkeypatch):
     monkeypatch.setattr(promotion, "now", lambda: "2026-01-01T00:00:00Z")
     before = len(promotion.changes())
     for _ in range(2):
-        promote.run("promote", 1, reason="to and fro", who="Ann")
-        promote.run("promote", 3, reason="to and fro", who="Ann")
+        promote.run(1, reason="to and fro", who="Ann")
+        promote.run(3, reason="to and fro", who="Ann")
     assert [one["version"] for one in promotion.changes()[before:]] == [1, 3, 1, 3]
     assert consistent() == 3
 
 
 def test_an_earlier_version_becomes_champion_with_who_when_and_why_on_record(shop):
-    said = promote.run("promote", 1, reason="steadier", who="Ann")
+    said = promote.run(1, reason="steadier", who="Ann")
     assert said == "version 1 became champion in place of version 3 on the word of Ann: steadier"
     assert holders() == {"champion": 1, "previous_champion": 3}
     assert consistent() == 1
@@ -131,7 +131,7 @@ def test_an_earlier_version_becomes_champion_with_who_when_and_why_on_record(sho
     assert "promote by Ann" in versions()[1].description
     assert "the champion before" in versions()[3].description
     assert promotion.changes()[-1]["how"] == "promote"
-    assert promote.run("promote", 1, reason="again", who="Ann") == "version 1 delivers already; nothing changed"
+    assert promote.run(1, reason="again", who="Ann") == "version 1 delivers already; nothing changed"
     assert len(promotion.spans(versions()[1])) == 2
     training(shop, 4)
     register.run(register.Settings())
@@ -139,18 +139,18 @@ def test_an_earlier_version_becomes_champion_with_who_when_and_why_on_record(sho
 
 
 def test_a_rollback_brings_the_one_before_back_once(shop):
-    assert promote.run("rollback", None, reason="odd", who="Ann").startswith(
+    assert promote.run(None, reason="odd", who="Ann").startswith(
         "version 2 became champion in place of version 3 by a rollback"
     )
     assert consistent() == 2
     with pytest.raises(InputError, match="version 2 is there by a rollback already \\(from version 3, "):
-        promote.run("rollback", None, reason="odd", who="Ann")
+        promote.run(None, reason="odd", who="Ann")
     assert consistent() == 2
 
 
 def test_a_version_that_the_gate_refused_may_be_promoted_and_its_card_says_so(shop, capsys):
     client().set_model_version_tag("nightmarket", "1", "gate", "refused")
-    assert "against the gate's refusal" in promote.run("promote", 1, reason="we know better", who="Ann")
+    assert "against the gate's refusal" in promote.run(1, reason="we know better", who="Ann")
     assert card.main(["1"]) == 0
     assert "against the gate's word, promote by Ann" in capsys.readouterr().out
 
@@ -179,7 +179,7 @@ def test_what_cannot_be_had_is_refused_and_nothing_changes(shop, number, message
     [path] = (shop / f"mlruns/artifacts/models/{model}").rglob("finetune/tower.json")
     path.write_text(path.read_text() + " ")
     with pytest.raises(InputError, match=message):
-        promote.run("promote", number, reason="why not", who="Ann")
+        promote.run(number, reason="why not", who="Ann")
     assert consistent() == 3
     assert Path("data/champion/decision.json").read_bytes() == before
 
@@ -242,7 +242,7 @@ def test_a_package_of_this_code_is_scored_on_trial(copied_night, caplog):
 def test_where_nobody_delivered_before_there_is_nothing_to_roll_back_to(shop):
     client().delete_registered_model_alias("nightmarket", "previous_champion")
     with pytest.raises(InputError, match="nothing delivered before version 3"):
-        promote.run("rollback", None, reason="odd", who="Ann")
+        promote.run(None, reason="odd", who="Ann")
 
 
 PROCESSES = """
@@ -250,7 +250,6 @@ import json, os, signal, sys
 from pathlib import Path
 from nightmarket.serving import set_environment
 set_environment()
-from tasks import register
 from tasks.registry import promote, promotion, soundness
 from nightmarket.serving import figures, package, registry
 
@@ -316,7 +315,7 @@ def killed(three_versions, tmp_path_factory):
 def test_a_kill_leaves_a_whole_champion_and_the_same_command_finishes(killed, moment, monkeypatch):
     enter(killed[moment], monkeypatch)
     manifest.verify(champion.storage.CHAMPION)
-    said = promote.run("rollback", None, reason="a test", who="Ann")
+    said = promote.run(None, reason="a test", who="Ann")
     began = moment != "before the aliases"
     assert ("that was cut short is finished" in said) is began
     assert consistent() == 2

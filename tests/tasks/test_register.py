@@ -20,7 +20,7 @@ from nightmarket.serving import set_environment
 from nightmarket.testing.run import FEATURES, write_run
 from tasks import register
 from tasks.files import manifest
-from tasks.registry import card, champion, promotion
+from tasks.registry import card, challenger, champion, promotion
 from tasks.registry import versions as ledger_versions
 
 set_environment()
@@ -293,7 +293,7 @@ def test_a_better_challenger_that_forgot_the_regulars_of_a_department_is_refused
     ours.loc[everybody & (ours["customer"] % 2 == 1), "ndcg@10"] += 0.12 if forgets else 0.0
     ours.to_parquet(path)
     theirs = pd.read_parquet(night / "data/champion/per_customer.parquet")
-    monkeypatch.setattr(register.challenger, "_rescored", lambda: theirs)  # the made-up champion cannot score
+    monkeypatch.setattr(challenger, "_rescored", lambda: theirs)  # the made-up champion cannot score
     register.run(register.Settings())
     decision = json.loads((night / "data/champion/decision.json").read_text())
     assert decision["opened"] is not forgets
@@ -336,7 +336,7 @@ def test_a_champion_from_another_window_is_scored_again_and_one_that_saw_the_tar
         asked.append(folder)
         return pd.read_parquet(trainings[0.05] / "artifacts/evaluate/per_customer.parquet")
 
-    monkeypatch.setattr(register.challenger, "_rescored", lambda: scores(champion.storage.CHAMPION))
+    monkeypatch.setattr(challenger, "_rescored", lambda: scores(champion.storage.CHAMPION))
     register.run(register.Settings())
     assert asked == [Path("data/champion")]
     decision = json.loads((night / "data/champion/decision.json").read_text())
@@ -353,7 +353,7 @@ def test_a_champion_that_this_code_cannot_score_gives_way_only_to_a_model_that_b
     def fail():
         raise KeyError("a feature that is gone")
 
-    monkeypatch.setattr(register.challenger, "_rescored", fail)
+    monkeypatch.setattr(challenger, "_rescored", fail)
     register.run(register.Settings())
     decision = json.loads((night / "data/champion/decision.json").read_text())
     assert (decision["opened"], decision["against"]) == (True, "popularity")
@@ -403,7 +403,7 @@ def test_without_dvc_lock_the_step_says_what_to_run(night):
 PROCESSES = """
 import json, os, signal, sys
 from tasks import register
-from tasks.registry import champion
+from tasks.registry import champion, service
 from nightmarket.serving import set_environment
 set_environment()
 import lightgbm
@@ -420,7 +420,7 @@ def fork(home, folders, moment):
     child = os.fork()
     if child:
         return child
-    if moment == "before the decision": register.settle = die
+    if moment == "before the decision": service.RegistryService._settle = die
     if moment == "before the folder is complete": champion._flush = die
     if moment == "between alias and folder": registry.Registry.promote = promote_and_die
     if moment == "before the last word": registry.Registry.open_gate = die

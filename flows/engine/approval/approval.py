@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import dataclasses
 import datetime
-import fcntl
 import json
 import shutil
 from collections.abc import Awaitable, Callable, Iterator
@@ -24,7 +23,7 @@ from pydantic import Field
 from flows.engine.reporting import outcome
 from flows.engine.run.run import Run
 from tasks.campaigns import export
-from tasks.files import records, storage
+from tasks.files import locks, records, storage
 
 UNDECIDED, HELD, DECISIONS = "undecided", "held.json", "decisions.jsonl"
 LOOK_EVERY_S = 2
@@ -93,7 +92,7 @@ def held(run: Run, name: str, planned: Path, texts: Path | None = None) -> Itera
     folder = storage.private(UNDECIDED, run.name)
     folder.mkdir()
     with (folder / HELD).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        locks.take(file)
         flow = run.name.partition("-")[0]
         known = {"flow": flow, "name": name, "run": run.name, "commit": run.sha, "flow_run_id": flow_run.id}
         file.write(json.dumps(known))
@@ -116,7 +115,8 @@ async def bury(home: Path) -> None:
     recorded = {line.get("run") for line in decisions(home)}
     for folder in sorted((home / ".nightmarket" / UNDECIDED).glob("*")):
         with contextlib.suppress(OSError, ValueError), (folder / HELD).open() as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its process lives
+            if not locks.try_to_take(file):
+                continue  # its process lives
             known = json.loads(file.read())
             await outcome.bury(known)
             known.pop("flow_run_id", None)

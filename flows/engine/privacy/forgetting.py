@@ -91,11 +91,11 @@ def _versions(home: Path, commits: Collection[str]) -> list[str]:
     """Registered versions that were trained on these commits' data; each gets the tag data_removed."""
     if not (home / "mlruns" / "mlflow.db").exists():
         return []
-    from tasks.registry import card
+    from tasks.registry import store
 
-    registry = card.open_registry()
-    found = [one for one in registry.versions() if one.tags.get("commit") in commits]
-    for version in found:
+    registry = store.for_reading()
+    trained = [version for version in registry.versions() if version.tags.get("commit") in commits]
+    for version in trained:
         registry.tag(version, "data_removed", datetime.date.today().isoformat())
     storage.hook("forget.tagged")
-    return [str(version.version) for version in found]
+    return [str(version.version) for version in trained]

@@ -12,8 +12,8 @@ from typing import Any
 from prefect import get_run_logger
 from prefect.artifacts import acreate_table_artifact
 
-from flows.engine.reporting import diary, webhook
-from flows.engine.reporting.outcome import Outcome
+from flows.engine.reporting import diary
+from flows.engine.reporting.outcome import Outcome, post
 from nightmarket.contracts import InputError
 from tasks.files import catalogue, storage
 from tasks.pipeline import settings
@@ -47,12 +47,12 @@ async def _tell(flow: str, run: Any, outcome: Outcome) -> None:
     if flow == "deliver" and due:
         alerts.append(await see_to_retrain(home, run.tree, due))
         row["alerts"].append(f"retrain: {', '.join(due)}")
-    heard = next((one.get("alerts") for one in before if one["night"] == row["night"]), [])
+    heard: Any = next((past.get("alerts") for past in before if past["night"] == row["night"]), [])
     diary.add(home, row)
     for one in alerts:
         log.warning("%s: %s (%s). %s", one["kind"], one["what"], one["where"], one["do"])
     if alerts and row["alerts"] != heard:
-        webhook.post(message(row, alerts, outcome), log.warning)
+        post(message(row, alerts, outcome), log.warning)
     await acreate_table_artifact(key="nights", table=table(diary.nights(home)), description="the last nights")
 
 

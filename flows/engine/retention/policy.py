@@ -41,8 +41,8 @@ class Policy:
 
     def earlier(self, days: float) -> "Policy":
         """The same, so many days ago."""
-        moved = {"before": self.before - days * DAY_S, "refused_before": self.refused_before - days * DAY_S}
-        return dataclasses.replace(self, **moved)
+        moved_s = days * DAY_S
+        return dataclasses.replace(self, before=self.before - moved_s, refused_before=self.refused_before - moved_s)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _names(home: Path) -> set[str]:
                 names.add(str(decided["run"]))
         except (ValueError, KeyError, TypeError):
             raise InputError(
-                f"{decisions.relative_to(home)}, line {number}, cannot be read; mend or remove it"
+                f"{decisions.relative_to(home)}, line {number}, cannot be read; fix or remove it"
             ) from None
     return names
 

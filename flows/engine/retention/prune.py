@@ -1,4 +1,4 @@
-"""Let go what nothing needs any more: `python -m flows prune`, and the end of every night. `retention` says what.
+"""Let go what nothing needs any more: `python -m flows prune`, and the end of every night. `policy` says what.
 
 Names go first and then what they named: MLflow's versions before its runs, refs before DVC's objects. So a kill leaves
 things that nothing names, and the next time they go. What cannot be told for sure ends it before anything goes.
@@ -20,7 +20,7 @@ from typing import Any
 from flows.engine.reporting import diary
 from flows.engine.retention import kept, objects
 from flows.engine.retention.mlflow_rows import Due
-from flows.engine.retention.policy import PENDING, Plan, Policy
+from flows.engine.retention.policy import PENDING, Plan, Policy, due_of_mlflow, plan, size
 from flows.engine.run import lock, process, registered, worktree
 from nightmarket.contracts import InputError
 from tasks.files import storage
@@ -45,18 +45,18 @@ async def prune(home: Path, say: Say, warn: Say, *, hold: int, now: float, lag_d
     started = time.perf_counter()
     policy = Policy.read(home, now)
     storage.hook("retention.begin")
-    due = policy.due_of_mlflow(home, policy)
-    if due and lag_days and not policy.due_of_mlflow(home, policy.earlier(lag_days)):
+    due = due_of_mlflow(home, policy)
+    if due and lag_days and not due_of_mlflow(home, policy.earlier(lag_days)):
         due = Due()
-    found = policy.plan(home, policy, due)
-    freed = sum(map(policy.size, due.folders))
+    found = plan(home, policy, due)
+    freed = sum(map(size, due.folders))
     if due:
         try:
             await _retire(home, due, policy.experiment, hold)
         except (InputError, OSError, TimeoutError) as error:
             warn(f"MLflow's runs are left for the next time ({_line(error)}); `make prune` tries again")
             due, freed = Due(), 0
-        found = policy.plan(home, policy, Due())  # a version that is still there is heeded
+        found = plan(home, policy, Due())  # a version that is still there is heeded
     freed += found.num_bytes
     _let_go(home, found, policy, say, warn)
     num_lines = diary.trim(home)
@@ -154,7 +154,7 @@ def from_terminal(home: Path, arguments: Sequence[str] | None) -> int:
             nothing = "nothing to prune: docs/reference/retention.md says what is kept"
             print(asyncio.run(_locked(home)) or nothing, flush=True)
     except OSError as error:
-        raise InputError(f"{_line(error)}; mend that and prune again") from None
+        raise InputError(f"{_line(error)}; fix that and prune again") from None
     return 0
 
 
@@ -167,15 +167,15 @@ async def _locked(home: Path) -> str:
 
 
 def _show(home: Path, policy: Policy) -> None:
-    due = policy.due_of_mlflow(home, policy)
-    found = policy.plan(home, policy, due)
+    due = due_of_mlflow(home, policy)
+    found = plan(home, policy, due)
     told = [f"version {number}, which the gate refused" for number in due.versions]
     told += [f"MLflow run {run}" for run in due.runs]
     told += [f"refs/runs/{run.name}, of {_day(run.at)}" for run in found.runs]
     told += [f"{path.relative_to(home)}" for path in found.leftovers]
     what = parts(due, found) or "nothing"
-    size = _megabytes(found.num_bytes + sum(map(policy.size, due.folders)))
-    print("\n".join([*told, f"would prune {what}; {size}; nothing was changed"]), flush=True)
+    freed = _megabytes(found.num_bytes + sum(map(size, due.folders)))
+    print("\n".join([*told, f"would prune {what}; {freed}; nothing was changed"]), flush=True)
 
 
 def parts(due: Due, found: Plan, num_lines: int = 0) -> str:
@@ -201,8 +201,8 @@ def _day(at: float) -> str:
     return f"{datetime.datetime.fromtimestamp(at, datetime.UTC):%Y-%m-%d}"
 
 
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
+def _megabytes(num_bytes: int) -> str:
+    return f"{num_bytes / 1e6:,.1f} MB"
 
 
 def _line(error: BaseException) -> str:

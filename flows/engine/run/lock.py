@@ -4,17 +4,15 @@ import asyncio
 import contextlib
 import dataclasses
 import datetime
-import fcntl
 import json
 import os
 import socket
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 from nightmarket.contracts import InputError
-from tasks.files import storage
+from tasks.files import locks, storage
 
 SAY_EVERY_S = 10.0
 LOOK_EVERY_S = 0.5
@@ -56,22 +54,17 @@ async def run_lock(
 
 
 async def _take(descriptor: int, path: Path, wait_s: float, say: Callable[[str], None]) -> None:
-    started, said = time.monotonic(), -SAY_EVERY_S
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except OSError:
-            waited = time.monotonic() - started
-        if waited >= wait_s:
-            raise InputError(
-                f"{describe(holder(path))} still holds the lock after {waited:.0f} s; try again when it is done, or "
-                "cancel it"
-            )
-        if waited - said >= SAY_EVERY_S:
-            said = waited
-            say(f"waiting for {describe(holder(path))} ({waited:.0f} s so far)")
-        await asyncio.sleep(min(LOOK_EVERY_S, max(wait_s - waited, 0.01)))
+    def waiting(waited: float) -> None:
+        say(f"waiting for {describe(holder(path))} ({waited:.0f} s so far)")
+
+    tries = locks.attempts(descriptor, wait_s=wait_s, look_every_s=LOOK_EVERY_S, say_every_s=SAY_EVERY_S, say=waiting)
+    try:
+        for pause_s in tries:
+            await asyncio.sleep(pause_s)
+    except TimeoutError as error:
+        raise InputError(
+            f"{describe(holder(path))} still holds the lock after {error} s; try again when it is done, or cancel it"
+        ) from None
 
 
 def holder(path: Path) -> dict[str, Any] | None:

@@ -7,7 +7,6 @@ from a checkpoint: what stands there at the end was computed there. Objects are 
 
 import contextlib
 import dataclasses
-import fcntl
 import logging
 import shutil
 import time
@@ -22,13 +21,14 @@ from flows.engine.retention import objects
 from flows.engine.run import dag, stage, worktree
 from nightmarket.contracts import InputError
 from nightmarket.serving import comparison
-from tasks.files import manifest, storage
+from tasks.files import locks, manifest, storage
 from tasks.registry import champion, lineage
 
 FOLDER = Path(".nightmarket/rebuilds")
 LOCK = Path(".nightmarket/rebuild.lock")
 CACHE_REMOTE = "checkout-cache"
 PARTS = ("rank", "finetune")
+METRICS = "evaluate/metrics.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,6 +122,10 @@ class Rebuild:
             shutil.copytree(self.tree / storage.ARTIFACTS / part, package / part, copy_function=champion.link)
         return manifest.build(package)
 
+    def metrics(self) -> Any:
+        """The figures that came out."""
+        return storage.read_json(self.tree / storage.ARTIFACTS / METRICS)
+
     def environment(self, threads: str) -> dict[str, Any]:
         """Of this rebuild; constraints.txt is the checkout's, from which this environment was installed."""
         history = storage.read_json(self.tree / storage.ARTIFACTS / "finetune/history.json")
@@ -173,9 +177,9 @@ def reap_dead(home: Path) -> None:
     """Remove what killed rebuilds left, unless one is at work."""
     if not (home / FOLDER).exists():
         return
-    with (home / LOCK).open("a") as file, contextlib.suppress(BlockingIOError):
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        reap(home)
+    with (home / LOCK).open("a") as file:
+        if locks.try_to_take(file):
+            reap(home)
 
 
 def _remove(home: Path, place: Path) -> None:

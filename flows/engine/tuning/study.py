@@ -75,11 +75,11 @@ class Study:
 
     def ended(self) -> list[Ended]:
         """Trials that are over, in the order they began; those that a kill ended are not among them."""
-        found = []
+        ended: list[Ended] = []
         for trial in self.study.get_trials(deepcopy=False):
             if trial.state.name in ENDED and not self.study.user_attrs.get(f"killed {trial.number}"):
-                found.append(self._ended(len(found) + 1, trial))
-        return found
+                ended.append(self._ended(len(ended) + 1, trial))
+        return ended
 
     def _ended(self, number: int, trial: Any) -> Ended:
         figures = tuple(value for _, value in sorted(trial.intermediate_values.items()))

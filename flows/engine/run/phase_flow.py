@@ -1,0 +1,49 @@
+"""The flows that run one phase of dvc.yaml by hand, `retrain` and `deliver`, from one definition."""
+
+from typing import Any
+
+from prefect import Flow, flow
+
+from flows.engine.forms.form import Force, Overrides, WaitMinutes
+from flows.engine.reporting import alerts
+from flows.engine.reporting.outcome import Outcome, in_one_line, post_failure, show
+from flows.engine.run.run import open_run
+
+PARAMETERS = """
+
+    Args:
+        force: Run these stages even if nothing that they depend on has changed.
+        overrides: Values of params.yaml for this run only, as {"rank.seed": 18}; it is kept as a commit, not published.
+        wait_minutes: How long to wait while another run holds the lock.
+    """
+
+
+def phase_flow(phase: str, about: str) -> Flow[..., Any]:
+    """The flow of the phase's name, on the snapshot that is there.
+
+    Training ends with the gate's word; delivery needs a champion, and people hear of it.
+
+    about  what the flow does, in a sentence
+    """
+
+    async def run_phase(
+        force: Force = [],  # noqa: B006 - a parameter's default in the form
+        overrides: Overrides = {},  # noqa: B006
+        wait_minutes: WaitMinutes = 240,
+    ) -> Outcome:
+        async with open_run(phase, force=force, changes=overrides, wait_minutes=wait_minutes) as run:
+            run.require_data()
+            if phase == "deliver":
+                run.require_champion()
+            await run.phase(phase)
+            if phase == "retrain":
+                await run.register()
+            outcome = run.finish(phase)
+            await show(run.tree, outcome)
+            if phase == "deliver":
+                await alerts.tell(phase, run, outcome)
+            return outcome
+
+    run_phase.__name__, run_phase.__doc__ = phase, about + PARAMETERS
+    made = flow(name=phase, persist_result=False, on_failure=[post_failure], on_crashed=[post_failure])
+    return made(in_one_line(run_phase))
