@@ -50,9 +50,13 @@ class Settings(StageSettings):
     weeks: int = Field(52, ge=4, le=520, description="weeks of history that behaviour is read from")
 
 
-@threadpool_limits.wrap(limits=1)  # small matrices: threads that wait for each other take twice as long
 def run(settings: Settings) -> None:
     """Write artifacts/segment."""
+    with threadpool_limits(limits=1):  # small matrices: threads that wait for each other take twice as long
+        _group(settings)
+
+
+def _group(settings: Settings) -> None:
     customers = catalogue.CUSTOMERS.read().to_pandas()
     products = catalogue.PRODUCTS.read().to_pandas()
     windows = catalogue.WINDOWS.read()

@@ -67,10 +67,10 @@ def _code(stage: str, codes: dict[int, int], processes: int) -> int:
     verdict = Path(os.environ[VERDICT])
     killed = [number for number, code in codes.items() if code < 0 and code != -signal.SIGTERM]  # SIGTERM is torchrun's
     if verdict.exists() and not killed:
-        code, _, line = verdict.read_text(encoding="utf-8").partition("\n")
+        said, _, line = verdict.read_text(encoding="utf-8").partition("\n")
         if line:
             print(line, file=sys.stderr, flush=True)
-        return int(code)
+        return int(said)
     number = min(killed or codes)
     code = codes[number]
     if code < 0:

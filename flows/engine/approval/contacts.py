@@ -2,7 +2,6 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -83,7 +82,7 @@ async def _export(held: Held, answer: Approval, excel: bool) -> Path:
         "figures": dict(figures.facts(held.summary)),
     }
 
-    async def work() -> Path | State[Any]:
+    async def work() -> Path:
         try:
             return export.export(held.folder, held.home, held.name, approved=held.digest, receipt=receipt, excel=excel)
         except InputError as error:

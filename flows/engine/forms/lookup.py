@@ -13,7 +13,7 @@ from flows.engine.run import overrides
 from tasks.find import Answer, Settings, answer
 from tasks.pipeline import settings
 
-UNSAID = (None, "", [], ())
+UNSAID: tuple[Any, ...] = (None, "", [], ())
 """Values that leave a setting as params.yaml has it."""
 
 
@@ -21,7 +21,9 @@ def ask(home: Path, given: Mapping[str, Any]) -> Answer:
     """The answer on what the last night left; InputError, in one line, for a value that the settings refuse."""
     changes = {f"find.{key}": value for key, value in given.items() if value not in UNSAID}
     content = overrides.checked(settings.sections(home / "params.yaml"), changes)
-    return answer(home, settings.check(content, "find"))
+    section = settings.check(content, "find")
+    assert isinstance(section, Settings)
+    return answer(home, section)
 
 
 def from_terminal(home: Path, arguments: list[str] | None) -> int:
