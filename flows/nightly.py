@@ -5,7 +5,7 @@ from prefect import flow
 from flows.engine.forms import terminal
 from flows.engine.forms.form import BusinessDate, Force, Overrides, WaitMinutes
 from flows.engine.reporting import alerts
-from flows.engine.reporting.outcome import Outcome, in_one_line, post_failure, show
+from flows.engine.reporting.outcome import RunOutcome, in_one_line, post_failure, show
 from flows.engine.retention import prune
 from flows.engine.run.run import open_run
 
@@ -17,7 +17,7 @@ async def nightly(
     force: Force = [],  # noqa: B006 - a parameter's default in the form
     overrides: Overrides = {},  # noqa: B006
     wait_minutes: WaitMinutes = 240,
-) -> Outcome:
+) -> RunOutcome:
     """Snapshot, retrain, deliver; one at a time.
 
     Args:

@@ -20,7 +20,7 @@ from flows.engine.reporting.outcome import METRICS, OURS, in_one_line, post_fail
 from flows.engine.retention import mlflow_rows
 from flows.engine.run import lock
 from flows.engine.run.run import open_run
-from flows.engine.tuning.space import JUDGE, Plan, plan
+from flows.engine.tuning.space import LAST_STAGE, SearchPlan, plan
 from flows.engine.tuning.study import Ended, Open, Study
 from nightmarket.contracts import InputError
 from tasks.files import storage
@@ -110,7 +110,7 @@ def _over(started: float, minutes: float | None, log: Any) -> bool:
     return over
 
 
-async def _evaluate(trial: Open, planned: Plan, name: str, runs: Any, wait_minutes: float) -> None:
+async def _evaluate(trial: Open, planned: SearchPlan, name: str, runs: Any, wait_minutes: float) -> None:
     """All windows of one trial; a stage that fails ends the trial, and whatever is wrong before one ends the search."""
     log = get_run_logger()
     mlflow_run = runs.begin(trial.number, trial.values)
@@ -121,10 +121,10 @@ async def _evaluate(trial: Open, planned: Plan, name: str, runs: Any, wait_minut
             async with open_run(f"{name}-{trial.number}-{window}", changes=values, wait_minutes=wait_minutes) as run:
                 under_way = True
                 run.about = f"trial {trial.number}, {window}: "
-                await run.upto(JUDGE)
+                await run.upto(LAST_STAGE)
                 metrics = storage.read_json(run.tree / METRICS)
                 figure = _figure(metrics, planned)
-                runs.window(mlflow_run, window, step, figure, metrics[planned.task][OURS], run.keep(JUDGE))
+                runs.window(mlflow_run, window, step, figure, metrics[planned.task][OURS], run.keep(LAST_STAGE))
         except Exception as error:
             runs.end(mlflow_run, "FAIL", why=f"{window}: {' '.join(str(error).split())}")
             if not under_way:
@@ -141,7 +141,7 @@ async def _evaluate(trial: Open, planned: Plan, name: str, runs: Any, wait_minut
     runs.end(mlflow_run, "COMPLETE", mean=trial.mean)
 
 
-def _figure(metrics: Mapping[str, Any], planned: Plan) -> float:
+def _figure(metrics: Mapping[str, Any], planned: SearchPlan) -> float:
     """The searched figure; InputError when the task or the figure is not there or not a finite number."""
     found = metrics.get(planned.task, {}).get(OURS, {}).get(planned.metric, {})
     value = found.get("value") if isinstance(found, Mapping) else None

@@ -52,7 +52,7 @@ def everything(home: Path) -> Iterator[tuple[dict[str, str], dict[str, subproces
         raise InputError(f"a Prefect server is already up at {url.removesuffix('/api')}; stop it first, or use it")
     with contextlib.ExitStack() as stack:
         print("starting the Prefect server", flush=True)
-        prefect = server.Server(home, server.free_port(PREFECT_PORT), ui=True)
+        prefect = server.PrefectServer(home, server.free_port(PREFECT_PORT), ui=True)
         stack.callback(prefect.stop)
         env = environment(home, prefect.url)
         mlflow_port = server.free_port(MLFLOW_PORT)

@@ -162,7 +162,7 @@ def search_all(folder: Path, seed: int, *, small: bool, say: Say) -> dict[str, A
     """Plant, run, search; what was planted, what was run and read, and every place where something was found."""
     planted = credentials.Planted()
     os.environ.update(planted.environment(folder))
-    prefect = server.Server(folder / "server")
+    prefect = server.PrefectServer(folder / "server")
     who = customers()
     runs: dict[str, int] = {}
     with contextlib.ExitStack() as stopping:

@@ -152,7 +152,7 @@ def prefect(folder: Path) -> Iterator[str]:
     from flows.engine.server import server
 
     os.environ["PREFECT_API_AUTH_STRING"] = LOGIN
-    one = server.Server(folder)
+    one = server.PrefectServer(folder)
     try:
         one.wait()
         yield one.url

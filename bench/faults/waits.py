@@ -40,7 +40,7 @@ class Place:
 
     def start(self) -> None:
         """A server, and the project told of it."""
-        self.server = server.Server(self.folder / "server")
+        self.server = server.PrefectServer(self.folder / "server")
         self.server.wait()
         if hasattr(self, "project"):
             self.project.api = self.server.url

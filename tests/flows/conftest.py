@@ -299,7 +299,7 @@ def prefect_api(tmp_path_factory):
 
     home = tmp_path_factory.mktemp("server")
     before = os.environ.pop("PREFECT_HOME", None)
-    one = server.Server(home, ui=True)
+    one = server.PrefectServer(home, ui=True)
     if before:
         os.environ["PREFECT_HOME"] = before
     one.wait()

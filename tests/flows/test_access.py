@@ -47,7 +47,7 @@ def servers(tmp_path_factory):
     """Addresses of Prefect and MLflow, the home they serve, and MLflow's environment."""
     home = tmp_path_factory.mktemp("home")
     given = os.environ.pop("PREFECT_API_AUTH_STRING")
-    prefect = server.Server(home, ui=True)
+    prefect = server.PrefectServer(home, ui=True)
     port = server.free_port()
     env = ui.mlflow_environment(home, ui.environment(home, prefect.url))
     os.environ["PREFECT_API_AUTH_STRING"] = given

@@ -10,7 +10,7 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.engine.reporting import alerts, diary
-from flows.engine.reporting.outcome import Outcome
+from flows.engine.reporting.outcome import RunOutcome
 
 STAGE = """
 from pathlib import Path
@@ -117,7 +117,7 @@ def test_a_night_without_news_posts_nothing_and_a_dead_webhook_does_not_end_it(d
     assert "could not be started" in done.stderr  # nobody deployed `retrain`
 
 
-OUTCOME = Outcome("deliver-1", "abc", True, None, "version 1, of 2020-03-01", "", (), {})
+OUTCOME = RunOutcome("deliver-1", "abc", True, None, "version 1, of 2020-03-01", "", (), {})
 QUALITY = {"task": "all", "value": 0.31, "low": 0.30, "high": 0.32}
 
 

@@ -83,8 +83,8 @@ def test_a_registry_that_does_not_answer_is_waited_for_no_longer_than_that(proje
 
 
 def test_a_run_that_is_not_published_leads_to_its_commit():
-    from flows.engine.reporting.outcome import Outcome
+    from flows.engine.reporting.outcome import RunOutcome
 
-    told = Outcome("nightly-1", "c" * 40, False, None, "version 1, of 2018-01-01", "", (), {"rank": 2.0}, ())
+    told = RunOutcome("nightly-1", "c" * 40, False, None, "version 1, of 2018-01-01", "", (), {"rank": 2.0}, ())
     assert page.markdown(told).splitlines()[0] == "**Report** not published; kept as refs/runs/nightly-1"
     assert "| rank | skipped: nothing changed | 2.0 |" in page.markdown(told)

@@ -488,7 +488,7 @@ def test_a_servers_own_history_of_old_runs_goes_and_a_log_starts_anew(finished_p
     assert min(rows()) > 0
     with contextlib.closing(sqlite3.connect(database)) as base, base:
         base.execute("UPDATE flow_run SET end_time = '2020-01-01 00:00:00.000000'")
-    one = server.Server(tmp_path)
+    one = server.PrefectServer(tmp_path)
     try:
         one.wait()
         deadline = time.monotonic() + 60

@@ -53,7 +53,7 @@ IN_TERMINAL: ContextVar[Ask | None] = ContextVar("ask", default=None)
 
 
 @dataclasses.dataclass(frozen=True)
-class Held:
+class PendingPlan:
     """A plan that waits for its decision.
 
     digest   SHA-256 of the plan as it was shown
@@ -83,7 +83,7 @@ class Held:
 
 
 @contextlib.contextmanager
-def held(run: Run, name: str, planned: Path, texts: Path | None = None) -> Iterator[Held]:
+def held(run: Run, name: str, planned: Path, texts: Path | None = None) -> Iterator[PendingPlan]:
     """The plan of the run's folder `planned` and its texts, set aside until the block ends; the run's own folder may go
     meanwhile.
 
@@ -103,7 +103,7 @@ def held(run: Run, name: str, planned: Path, texts: Path | None = None) -> Itera
             if texts is not None:
                 shutil.copyfile(run.tree / texts, folder / export.TEXTS)
             summary = storage.read_json(folder / export.SUMMARY)
-            yield Held(flow, name, run.name, run.sha, run.home, folder, export.digest(folder), summary)
+            yield PendingPlan(flow, name, run.name, run.sha, run.home, folder, export.digest(folder), summary)
         except Exception:
             shutil.rmtree(folder)
             raise

@@ -9,7 +9,7 @@ from prefect.client.schemas import State
 from prefect.states import Completed
 
 from flows.engine.approval import approval, figures
-from flows.engine.approval.approval import Approval, Held
+from flows.engine.approval.approval import Approval, PendingPlan
 from nightmarket.contracts import InputError
 from tasks.campaigns import export
 
@@ -27,7 +27,7 @@ class Decided:
 
     decision: str
     why: str
-    held: Held
+    held: PendingPlan
     folder: Path | None = None
 
     @property
@@ -43,7 +43,7 @@ class Decided:
         return [*told, f"files     {self.folder}"] if self.folder else told
 
 
-async def decide(held: Held, *, minutes: float, excel: bool) -> State[Decided]:
+async def decide(held: PendingPlan, *, minutes: float, excel: bool) -> State[Decided]:
     """Show the plan, wait for a person, export it or leave everything as it was; on record either way."""
     log = get_run_logger()
     kept = f"Kept as refs/runs/{held.run} ({held.commit[:10]}); SHA-256 of the plan {held.digest[:16]}…"
@@ -71,7 +71,7 @@ async def decide(held: Held, *, minutes: float, excel: bool) -> State[Decided]:
     return _ended(Decided("exported", f"approved by {by}", held, folder), answer)
 
 
-async def _export(held: Held, answer: Approval, excel: bool) -> Path:
+async def _export(held: PendingPlan, answer: Approval, excel: bool) -> Path:
     receipt = {
         "flow": held.flow,
         "run": held.run,

@@ -78,7 +78,7 @@ def _texts(path: Path) -> Iterator[pa.ChunkedArray]:
                 yield from file.read_row_group(group, columns=texts).columns
     except (OSError, pa.ArrowInvalid):
         raise InputError(
-            f"{path} cannot be read as parquet, so nobody can say whom it names; remove or mend it"
+            f"{path} cannot be read as parquet, so nobody can say whom it names; remove or fix it"
         ) from None
 
 

@@ -13,7 +13,7 @@ from prefect import get_run_logger
 from prefect.artifacts import acreate_table_artifact
 
 from flows.engine.reporting import diary
-from flows.engine.reporting.outcome import Outcome, post
+from flows.engine.reporting.outcome import RunOutcome, post
 from nightmarket.contracts import InputError
 from tasks.files import catalogue, storage
 from tasks.pipeline import settings
@@ -26,7 +26,7 @@ NAMED = 3
 Alert = dict[str, str]
 
 
-async def tell(flow: str, run: Any, outcome: Outcome) -> None:
+async def tell(flow: str, run: Any, outcome: RunOutcome) -> None:
     """Remember the night, post one message if there is something to hear, and see to a retrain. Never raises."""
     try:
         await _tell(flow, run, outcome)
@@ -34,7 +34,7 @@ async def tell(flow: str, run: Any, outcome: Outcome) -> None:
         get_run_logger().warning("alerts: %s: %s", type(error).__name__, " ".join(str(error).split()))
 
 
-async def _tell(flow: str, run: Any, outcome: Outcome) -> None:
+async def _tell(flow: str, run: Any, outcome: RunOutcome) -> None:
     log, home = get_run_logger(), run.home
     if run.trial:
         return  # parameters of one run say nothing of the shop
@@ -56,7 +56,7 @@ async def _tell(flow: str, run: Any, outcome: Outcome) -> None:
     await acreate_table_artifact(key="nights", table=table(diary.nights(home)), description="the last nights")
 
 
-def night(tree: Path, outcome: Outcome) -> dict[str, Any]:
+def night(tree: Path, outcome: RunOutcome) -> dict[str, Any]:
     """What is remembered of a night; the drift stage's verdict, the champion, the first figure."""
     drift = _read(tree / DRIFT)
     receipt = _read(tree / storage.CHAMPION / "receipt.json")
@@ -74,7 +74,7 @@ def night(tree: Path, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def found(tree: Path, outcome: Outcome, before: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) -> list[Alert]:
+def found(tree: Path, outcome: RunOutcome, before: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) -> list[Alert]:
     """What a person should hear of, most pressing first.
 
     before  the nights on record, oldest first; row  tonight's
@@ -125,7 +125,7 @@ def _quality(tree: Path, before: Sequence[Mapping[str, Any]], row: Mapping[str, 
     return []
 
 
-def message(row: Mapping[str, Any], alerts: Sequence[Alert], outcome: Outcome) -> dict[str, Any]:
+def message(row: Mapping[str, Any], alerts: Sequence[Alert], outcome: RunOutcome) -> dict[str, Any]:
     """One message: what, where, what still serves, what to do."""
     lines = [f"{one['kind']}: {one['what']} [{one['where']}]. What to do: {one['do']}." for one in alerts]
     still = f"Serving: champion {outcome.champion}; " + (

@@ -34,7 +34,7 @@ P = ParamSpec("P")
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """How a run ended."""
 
     run: str
@@ -48,7 +48,7 @@ class Outcome:
     ran: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, run: Any, *, published: bool) -> "Outcome":
+    def of(cls, run: Any, *, published: bool) -> "RunOutcome":
         """Collect it while the run's worktree still stands."""
         report = run.home / REPORT if published and (run.home / REPORT).exists() else None
         return cls(
@@ -128,7 +128,7 @@ def decision(root: Path, said: str = "") -> str:
     return told[-1].removeprefix("register: ") if told else "not on record"
 
 
-async def show(root: Path, outcome: Outcome) -> None:
+async def show(root: Path, outcome: RunOutcome) -> None:
     """Prefect artifacts: the metrics, and what leads to the page, which is kept with MLflow too."""
     rows = table(root)
     if rows:

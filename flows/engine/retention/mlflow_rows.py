@@ -60,7 +60,7 @@ class Due:
         return bool(self.versions or self.runs)
 
 
-class Rows:
+class MlflowRows:
     """The database as it was when it was read."""
 
     def __init__(self, found: dict[str, list[Any]], place: Path) -> None:
@@ -108,7 +108,7 @@ class Rows:
         return Due(numbers, tuple(runs), tuple(models), tuple(one for one in folders if self._place in one.parents))
 
 
-def read(home: Path) -> Rows | None:
+def read(home: Path) -> MlflowRows | None:
     """What is registered; None where nothing ever was.
 
     Raises InputError where the database cannot be read, or is missing although something was registered here.
@@ -123,7 +123,9 @@ def read(home: Path) -> Rows | None:
         return None
     try:
         with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=2)) as base:
-            return Rows({name: base.execute(query).fetchall() for name, query in QUERIES.items()}, database.parent)
+            return MlflowRows(
+                {name: base.execute(query).fetchall() for name, query in QUERIES.items()}, database.parent
+            )
     except sqlite3.DatabaseError as error:
         raise InputError(
             f"mlruns/mlflow.db cannot be read ({error}), so nobody can say what the registered versions need; end the "

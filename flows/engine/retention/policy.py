@@ -46,7 +46,7 @@ class Policy:
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class PrunePlan:
     """What goes of the checkout: runs, objects of the cache (MD5 → path, bytes), files and folders of .nightmarket.
 
     staying   MD5 of the objects that something names
@@ -72,7 +72,7 @@ def due_of_mlflow(home: Path, policy: Policy) -> Due:
     return rows.due((policy.experiment, mlflow_rows.SEARCHES), policy.before, leaving, {receipt["run_id"]})
 
 
-def plan(home: Path, policy: Policy, due: Due) -> Plan:
+def plan(home: Path, policy: Policy, due: Due) -> PrunePlan:
     """What the checkout may let go once MLflow has let go what is `due`. Reads only.
 
     Raises InputError where it cannot be told what a registered version, or whatever else is kept, needs.
@@ -94,7 +94,7 @@ def plan(home: Path, policy: Policy, due: Due) -> Plan:
         if _newest(path) < policy.before
     ]
     gone = {md5: found for md5, found in cached.items() if md5 not in staying}
-    return Plan(tuple(runs), gone, staying, tuple(leftovers))
+    return PrunePlan(tuple(runs), gone, staying, tuple(leftovers))
 
 
 def _older(cache: Path, before: float) -> dict[str, tuple[Path, int]]:

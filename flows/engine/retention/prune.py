@@ -20,7 +20,7 @@ from typing import Any
 from flows.engine.reporting import diary
 from flows.engine.retention import kept, objects
 from flows.engine.retention.mlflow_rows import Due
-from flows.engine.retention.policy import PENDING, Plan, Policy, due_of_mlflow, plan, size
+from flows.engine.retention.policy import PENDING, Policy, PrunePlan, due_of_mlflow, plan, size
 from flows.engine.run import lock, process, registered, worktree
 from nightmarket.contracts import InputError
 from tasks.files import storage
@@ -65,7 +65,7 @@ async def prune(home: Path, say: Say, warn: Say, *, hold: int, now: float, lag_d
     return f"pruned {what}; {_megabytes(freed)} freed in {time.perf_counter() - started:.1f} s" if what else ""
 
 
-def _let_go(home: Path, found: Plan, policy: Policy, say: Say, warn: Say) -> None:
+def _let_go(home: Path, found: PrunePlan, policy: Policy, say: Say, warn: Say) -> None:
     cache, remotes = worktree.cache(home), objects.remotes(home) if policy.shared else []
     pending = _pending(home)
     if remotes and not set(found.objects) <= pending:
@@ -93,7 +93,7 @@ def _let_go(home: Path, found: Plan, policy: Policy, say: Say, warn: Say) -> Non
         _from_remotes(home, remotes, pending - found.staying, found, say, warn)
 
 
-def _from_remotes(home: Path, remotes: Sequence[str], gone: set[str], found: Plan, say: Say, warn: Say) -> None:
+def _from_remotes(home: Path, remotes: Sequence[str], gone: set[str], found: PrunePlan, say: Say, warn: Say) -> None:
     cache = worktree.cache(home)
     unlisted = [md5 for md5 in found.staying if md5.endswith(".dir") and not objects.path(cache, md5).exists()]
     for name in remotes:
@@ -178,7 +178,7 @@ def _show(home: Path, policy: Policy) -> None:
     print("\n".join([*told, f"would prune {what}; {freed}; nothing was changed"]), flush=True)
 
 
-def parts(due: Due, found: Plan, num_lines: int = 0) -> str:
+def parts(due: Due, found: PrunePlan, num_lines: int = 0) -> str:
     """How many of what, in words; "" for nothing."""
     numbers = {
         "versions": len(due.versions),

@@ -13,7 +13,7 @@ from tasks.pipeline import declaration
 
 
 @dataclasses.dataclass(frozen=True)
-class Stage:
+class ScheduledStage:
     """One stage of dvc.yaml, with what its `meta` asks for."""
 
     name: str
@@ -50,7 +50,7 @@ def site_cache() -> Path:
     return storage.home() / ".dvc" / "tmp" / "site"
 
 
-def read(root: Path) -> list[Stage]:
+def read(root: Path) -> list[ScheduledStage]:
     """Every stage, each after all that it depends on; where DVC leaves a choice, in the order of dvc.yaml.
 
     Raises InputError when the folder holds no dvc.yaml, or one that DVC refuses.
@@ -71,24 +71,24 @@ def read(root: Path) -> list[Stage]:
     return _sorted(found, order)
 
 
-def step(name: str) -> Stage:
+def step(name: str) -> ScheduledStage:
     """A step, which has no entry in dvc.yaml, with what its module declares."""
     declared = declaration.step(name)
-    return Stage(name, timeout_s=declared.timeout_s, retries=declared.retries)
+    return ScheduledStage(name, timeout_s=declared.timeout_s, retries=declared.retries)
 
 
-def _stage(node: Any, graph: Any) -> Stage:
+def _stage(node: Any, graph: Any) -> ScheduledStage:
     import networkx
 
     above = networkx.descendants(graph, node)  # DVC's edges point from a stage to what it depends on
-    known = {field.name for field in dataclasses.fields(Stage)} - {"name", "upstream"}
+    known = {field.name for field in dataclasses.fields(ScheduledStage)} - {"name", "upstream"}
     meta = {key: value for key, value in (node.meta or {}).items() if key in known}
     upstream = sorted(other.name for other in above if getattr(other, "name", None))
-    return Stage(name=node.name, upstream=tuple(upstream), **meta)
+    return ScheduledStage(name=node.name, upstream=tuple(upstream), **meta)
 
 
-def _sorted(found: dict[str, Stage], order: dict[str, int]) -> list[Stage]:
-    done: list[Stage] = []
+def _sorted(found: dict[str, ScheduledStage], order: dict[str, int]) -> list[ScheduledStage]:
+    done: list[ScheduledStage] = []
     waiting = sorted(found.values(), key=lambda stage: order[stage.name])
     while waiting:
         names = {stage.name for stage in done}

@@ -19,7 +19,7 @@ LOOK_EVERY_S = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
-class Held:
+class HeldLock:
     """The lock in our hands: its descriptor, and who held it before and died without letting go."""
 
     descriptor: int
@@ -29,7 +29,7 @@ class Held:
 @contextlib.asynccontextmanager
 async def run_lock(
     path: Path, run: str, *, wait_s: float, say: Callable[[str], None], note: dict[str, Any] | None = None
-) -> AsyncIterator[Held]:
+) -> AsyncIterator[HeldLock]:
     """Hold the lock for one run; while another holds it, wait and say every ten seconds which one.
 
     The kernel drops the lock when the holder and its guards are gone, so nothing has to be cleaned up after a kill.
@@ -45,7 +45,7 @@ async def run_lock(
         _write(descriptor, json.dumps(mine))
         storage.hook("lock.named")
         try:
-            yield Held(descriptor, dead)
+            yield HeldLock(descriptor, dead)
         finally:
             storage.hook("lock.done")
             _write(descriptor, "")

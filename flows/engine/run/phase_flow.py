@@ -6,7 +6,7 @@ from prefect import Flow, flow
 
 from flows.engine.forms.form import Force, Overrides, WaitMinutes
 from flows.engine.reporting import alerts
-from flows.engine.reporting.outcome import Outcome, in_one_line, post_failure, show
+from flows.engine.reporting.outcome import RunOutcome, in_one_line, post_failure, show
 from flows.engine.run.run import open_run
 
 PARAMETERS = """
@@ -30,7 +30,7 @@ def phase_flow(phase: str, about: str) -> Flow[..., Any]:
         force: Force = [],  # noqa: B006 - a parameter's default in the form
         overrides: Overrides = {},  # noqa: B006
         wait_minutes: WaitMinutes = 240,
-    ) -> Outcome:
+    ) -> RunOutcome:
         async with open_run(phase, force=force, changes=overrides, wait_minutes=wait_minutes) as run:
             run.require_data()
             if phase == "deliver":

@@ -38,7 +38,7 @@ class Rebuild:
     home: Path
     place: Path
     recorded: Mapping[str, comparison.Entry]
-    stages: tuple[dag.Stage, ...]
+    stages: tuple[dag.ScheduledStage, ...]
 
     @property
     def tree(self) -> Path:

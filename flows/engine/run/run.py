@@ -85,7 +85,7 @@ class Run:
     def _needed(self, last: str) -> set[str]:
         return {last, *(name for one in self.stages if one.name == last for name in one.upstream)}
 
-    def _stage_work(self, one: dag.Stage) -> Any:
+    def _stage_work(self, one: dag.ScheduledStage) -> Any:
         forced = one.name in self.force
 
         async def work() -> Any:
@@ -100,7 +100,7 @@ class Run:
 
         return work
 
-    def _is_clean(self, one: dag.Stage) -> bool:
+    def _is_clean(self, one: dag.ScheduledStage) -> bool:
         """DVC's own test; asked once for all stages, and again after something ran."""
         if self._status is None:
             self._status = dag.status(self.tree)
@@ -147,7 +147,7 @@ class Run:
             said.append(await self._command(how, [sys.executable, "-m", "tasks.registry.promote", how, *given]))
             self._track(str(storage.CHAMPION))
 
-        await self._timed(dag.Stage(how, timeout_s=1800), work)
+        await self._timed(dag.ScheduledStage(how, timeout_s=1800), work)
         return said[0].splitlines()[-1].removeprefix(f"{how}: ")
 
     def require_champion(self) -> None:
@@ -175,7 +175,7 @@ class Run:
         self._refuse_unfinished(self._needed(last))
         return self.commit()
 
-    def finish(self, *phases: str) -> outcome.Outcome:
+    def finish(self, *phases: str) -> outcome.RunOutcome:
         """Commit the run and publish it; a run with overrides, or with unfinished stages, is not published."""
         started = time.perf_counter()
         self._refuse_unfinished(self._of(*phases))
@@ -186,7 +186,7 @@ class Run:
             self.home, self.tree, self.name, started_from=self.started_from, say=self.log.info
         )
         self.seconds["publish"] = time.perf_counter() - started
-        return outcome.Outcome.of(self, published=published)
+        return outcome.RunOutcome.of(self, published=published)
 
     def _of(self, *phases: str) -> set[str]:
         return {one.name for one in self.stages if one.phase in phases}
@@ -217,7 +217,7 @@ class Run:
         self.ran.append(name)
         return await stage.run_command(name, command, tree=self.tree, env=self.env, hold=[self.hold])
 
-    async def _timed(self, one: dag.Stage, work: Any) -> None:
+    async def _timed(self, one: dag.ScheduledStage, work: Any) -> None:
         started = time.perf_counter()
         try:
             await stage.stage_task(one, work, self.about)()

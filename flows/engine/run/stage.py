@@ -51,7 +51,7 @@ def transient(_task: Any, _run: Any, state: State[Any]) -> bool:
     return not (isinstance(state.data, InputError) or "does not exist" in str(state.data))
 
 
-def stage_task(stage: dag.Stage, work: Callable[[], Awaitable[Any]], about: str = "") -> Task[[], Any]:
+def stage_task(stage: dag.ScheduledStage, work: Callable[[], Awaitable[Any]], about: str = "") -> Task[[], Any]:
     """A Prefect task of the stage's name, with the retries, time limit and pool that dvc.yaml asks for.
 
     about   stands before the stage's name in the UI and in the log

@@ -32,7 +32,7 @@ def login(home: Path) -> str:
     name, _, password = found.partition(":")
     if not name or len(password) < 12 or not found.isascii() or any(sign.isspace() for sign in found):
         where = "PREFECT_API_AUTH_STRING" if given else path
-        raise InputError(f"{where} is not NAME:PASSWORD with twelve characters or more; mend it, or remove it")
+        raise InputError(f"{where} is not NAME:PASSWORD with twelve characters or more; fix it, or remove it")
     return found
 
 

@@ -23,7 +23,7 @@ LOG_BYTES = 10_000_000
 LOOPBACK = "127.0.0.1"
 
 
-class Server:
+class PrefectServer:
     """A server process under the guard; it ends when `stop` is called or its starter dies."""
 
     def __init__(self, home: Path, port: int | None = None, *, ui: bool = False) -> None:
@@ -184,14 +184,14 @@ def _noted(home: Path) -> str | None:
 
 
 @contextlib.contextmanager
-def some_server(home: Path) -> Iterator[Server | None]:
+def some_server(home: Path) -> Iterator[PrefectServer | None]:
     """PREFECT_API_URL set to a server that answers, or to one that is starting (call its `wait`)."""
     past_proxies()
     os.environ.update({key: os.environ.get(key, value) for key, value in settings(home).items()})
     url = announced(home)
     if url in (None, _noted(home)):  # the password never goes to a server that somebody else started
         os.environ.update(access.of_client(home))
-    server = None if url else Server(home)
+    server = None if url else PrefectServer(home)
     os.environ["PREFECT_API_URL"] = url or server.url  # type: ignore[union-attr]
     try:
         yield server

@@ -15,10 +15,10 @@ from nightmarket.histories import monday
 from tasks.files import storage
 from tasks.pipeline import settings
 
-JUDGE = "evaluate"
+LAST_STAGE = "evaluate"
 """The stage whose figures a trial is judged by; it and everything above it runs in each trial."""
 
-FIXED = ("snapshot", "validate", "prepare", JUDGE, "register")
+FIXED = ("snapshot", "validate", "prepare", LAST_STAGE, "register")
 """Sections that decide on what and how a trial is judged, so they are the same for all."""
 
 
@@ -95,7 +95,7 @@ def _choices(key: str, choices: Any) -> Dimension:
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class SearchPlan:
     """What is searched and how it is judged; two searches with one digest can share their trials.
 
     windows    Mondays on which the windows end, not included; the first is judged first
@@ -112,21 +112,23 @@ class Plan:
     digest: str
 
 
-def plan(home: Path, space: Mapping[str, Any], metric: str, windows: Sequence[str], seed: int) -> Plan:
+def plan(home: Path, space: Mapping[str, Any], metric: str, windows: Sequence[str], seed: int) -> SearchPlan:
     """Check everything that can be checked before the first trial; InputError in one line."""
     found = dimensions(space)
     content = settings.sections(home / "params.yaml")
-    upstream = next((one.upstream for one in dag.read(home) if one.name == JUDGE), ())
+    upstream = next((one.upstream for one in dag.read(home) if one.name == LAST_STAGE), ())
     for dimension in found:
         section = dimension.key.partition(".")[0]
         for end in dimension.ends():
             overrides.checked(content, {dimension.key: end})
         if section not in upstream:
-            raise InputError(f"space: '{dimension.key}': {JUDGE} does not depend on {section}; no figure would change")
+            raise InputError(
+                f"space: '{dimension.key}': {LAST_STAGE} does not depend on {section}; no figure would change"
+            )
     task, _, name = metric.partition(" ")
     ends = _windows(home, windows)
     baseline = {one.key: _value(content, one.key) for one in found}
-    rest = {name: section for name, section in content.items() if name in (*upstream, JUDGE)}
+    rest = {name: section for name, section in content.items() if name in (*upstream, LAST_STAGE)}
     for dimension in found:
         section, key = dimension.key.split(".", 1)
         rest[section] = {name: value for name, value in (rest.get(section) or {}).items() if name != key}
@@ -134,7 +136,7 @@ def plan(home: Path, space: Mapping[str, Any], metric: str, windows: Sequence[st
     data = (home / "data/raw.dvc").read_text(encoding="utf-8") if (home / "data/raw.dvc").exists() else ""
     parts = [[dataclasses.asdict(one) for one in found], metric, ends, seed, rest, data]
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
-    return Plan(found, task, name, ends, seed, baseline, digest)
+    return SearchPlan(found, task, name, ends, seed, baseline, digest)
 
 
 def _value(content: Mapping[str, Any], key: str) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flows.engine.tuning.space import Plan
+from flows.engine.tuning.space import SearchPlan
 from nightmarket.contracts import InputError
 
 STARTUP_TRIALS = 4
@@ -30,7 +30,7 @@ class Ended:
 class Study:
     """The trials of one search, kept in mlruns/search.db."""
 
-    def __init__(self, folder: Path, name: str, plan: Plan) -> None:
+    def __init__(self, folder: Path, name: str, plan: SearchPlan) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
