@@ -51,11 +51,11 @@ async def find(
     home, log = storage.home(), get_run_logger()
     given = {"query": query, "brands": brands, "category": category, "min_price": min_price, "max_price": max_price}
     given |= {"sold_weeks": sold_weeks, "num": num, "method": method, "name": name, "excel": excel}
-    found = await asyncio.to_thread(lookup.ask, home, given)
-    for line in found.lines():
+    answer = await asyncio.to_thread(lookup.ask, home, given)
+    for line in answer.lines():
         log.info("%s", line)
-    await acreate_table_artifact(key="find", table=found.rows, description=query)
-    return found
+    await acreate_table_artifact(key="find", table=answer.rows, description=query)
+    return answer
 
 
 if __name__ == "__main__":

@@ -44,11 +44,11 @@ class Reproduced:
     def lines(self) -> list[str]:
         """The end of a rebuild, for a terminal."""
         rows = self.verdict.rows()
-        told = [f"{row['what']:11} {row['name']}: {row['on record']} → {row['rebuilt']}" for row in rows[:SHOWN]]
+        shown = [f"{row['what']:11} {row['name']}: {row['on record']} → {row['rebuilt']}" for row in rows[:SHOWN]]
         if len(rows) > SHOWN:
-            told.append(f"… and {len(rows) - SHOWN} more; all of them in the Prefect UI")
-        told.append("time        " + "  ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items()))
-        return [*told, f"version {self.version} of commit {self.commit[:10]}: {self.verdict.sentence}"]
+            shown.append(f"… and {len(rows) - SHOWN} more; all of them in the Prefect UI")
+        shown.append("time        " + "  ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items()))
+        return [*shown, f"version {self.version} of commit {self.commit[:10]}: {self.verdict.sentence}"]
 
 
 @flow(name="reproduce", persist_result=False, on_failure=[post_failure], on_crashed=[post_failure])
@@ -94,8 +94,8 @@ async def reproduce(version: VersionOrChampion = None, wait_minutes: WaitMinutes
 
 def _environment(tags: dict[str, str]) -> dict[str, Any]:
     """The environment on record; older code kept less of it."""
-    found: dict[str, Any] = {key: tags[key] for key in ENVIRONMENT if key in tags}
-    return found | ({"packages": json.loads(tags["packages"])} if "packages" in tags else {})
+    environment: dict[str, Any] = {key: tags[key] for key in ENVIRONMENT if key in tags}
+    return environment | ({"packages": json.loads(tags["packages"])} if "packages" in tags else {})
 
 
 def _weights(registry: Any, version: Any, rebuilt: dict[str, str]) -> dict[str, str]:

@@ -35,7 +35,7 @@ GIVE_WAY_S = 1.2
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class TuningResult:
     """How a search ended."""
 
     name: str
@@ -47,18 +47,22 @@ class Found:
         """The end of a search, for a terminal: what was best, and how to try and to adopt it."""
         states = [trial.state for trial in self.trials]
         base = next((trial for trial in self.trials if trial.is_baseline and trial.mean is not None), None)
-        told = [f"best     {_told(self.best, self.metric)}"]
-        today = _told(base, self.metric) if base else "no finished trial of params.yaml's own values"
-        told.append(f"today    {today}")
+        shown = [f"best     {_described(self.best, self.metric)}"]
+        today = _described(base, self.metric) if base else "no finished trial of params.yaml's own values"
+        shown.append(f"today    {today}")
         numbers = [f"{states.count(state)} {word}" for state, word in WORDS.items() if state in states]
-        told.append(f"trials   {len(states)}: {', '.join(numbers)}")
-        told.append(f"kept as  {self.name}; the same name goes on with it, in MLflow it is a run with its trials below")
+        shown.append(f"trials   {len(states)}: {', '.join(numbers)}")
+        shown.append(
+            f"kept as  {self.name}; the same name goes on with it, in MLflow it is a run with its trials below"
+        )
         if self.best.is_baseline:
-            return [*told, "adopt    nothing: no trial was better than params.yaml as it is"]
+            return [*shown, "adopt    nothing: no trial was better than params.yaml as it is"]
         assignments = (shlex.quote(f"{key}={_yaml(value)}") for key, value in sorted(self.best.values.items()))
-        told.append("try      python -m flows nightly " + " ".join(f"--set {one}" for one in assignments))
-        told.append("adopt    in params.yaml, when the test window agrees (the best of many trials flatters itself):")
-        return [*told, *yaml.safe_dump(_nested(self.best.values), allow_unicode=True).splitlines()]
+        shown.append(
+            "try      python -m flows nightly " + " ".join(f"--set {assignment}" for assignment in assignments)
+        )
+        shown.append("adopt    in params.yaml, when the test window agrees (the best of many trials flatters itself):")
+        return [*shown, *yaml.safe_dump(_nested(self.best.values), allow_unicode=True).splitlines()]
 
 
 WORDS = {"COMPLETE": "finished", "PRUNED": "given up after a window", "FAIL": "failed"}
@@ -75,7 +79,7 @@ async def tune(
     seed: Seed = 17,
     name: SearchName = "",
     wait_minutes: WaitMinutes = 240,
-) -> Found:
+) -> TuningResult:
     """Try values of params.yaml and say which were best; nothing is published, registered or changed.
 
     Args:
@@ -98,9 +102,9 @@ async def tune(
                 began = time.monotonic()
                 await _evaluate(trial, planned, study.name, runs, wait_minutes)
             log.info("%s", _progress(study, trials, metric, time.monotonic() - began))
-        found = _found(study, metric)
-        await acreate_table_artifact(key="trials", table=_rows(found), description=f"search {study.name}")
-    return found
+        tuned = _result(study, metric)
+        await acreate_table_artifact(key="trials", table=_rows(tuned), description=f"search {study.name}")
+    return tuned
 
 
 def _over(started: float, minutes: float | None, log: Any) -> bool:
@@ -184,32 +188,32 @@ async def _recorded(home: Path, study: Study, wait_minutes: float) -> AsyncItera
     runs.close("FINISHED", tags, best.mean if best else None)
 
 
-def _found(study: Study, metric: str) -> Found:
+def _result(study: Study, metric: str) -> TuningResult:
     ended, best = study.ended(), study.best()
     if best is None:
         failed = sum(trial.state == "FAIL" for trial in ended)
         raise InputError(f"search {study.name}: no trial finished ({failed} of {len(ended)} failed; the log says why)")
-    return Found(study.name, metric, tuple(ended), best)
+    return TuningResult(study.name, metric, tuple(ended), best)
 
 
 def _progress(study: Study, trials: int, metric: str, seconds: float) -> str:
     ended, best = study.ended(), study.best()
     so_far = f"; best {best.mean:.4f} (trial {best.number})" if best and best.mean is not None else ""
-    return f"{_told(ended[-1], metric, of=trials)}; {seconds:.0f} s{so_far}"
+    return f"{_described(ended[-1], metric, of=trials)}; {seconds:.0f} s{so_far}"
 
 
-def _told(trial: Ended, metric: str, of: int = 0) -> str:
+def _described(trial: Ended, metric: str, of: int = 0) -> str:
     values = ", ".join(f"{key} {_yaml(value)}" for key, value in sorted(trial.values.items()))
     figures = ", ".join(f"{figure:.4f}" for figure in trial.figures) or "no window"
     mean = f"{metric} {trial.mean:.4f} ({figures})" if trial.mean is not None else f"{WORDS[trial.state]} ({figures})"
     return f"trial {trial.number}{f' of {of}' if of else ''}: {values}: {mean}"
 
 
-def _rows(found: Found) -> list[dict[str, Any]]:
+def _rows(tuned: TuningResult) -> list[dict[str, Any]]:
     return [
-        {"trial": trial.number, "state": trial.state, found.metric: trial.mean, "windows": str(trial.figures)}
+        {"trial": trial.number, "state": trial.state, tuned.metric: trial.mean, "windows": str(trial.figures)}
         | trial.values
-        for trial in found.trials
+        for trial in tuned.trials
     ]
 
 

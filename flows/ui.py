@@ -34,7 +34,7 @@ def main() -> int:
             print("the colon and the password after it", flush=True)
             print("Ctrl-C stops all of them; a run in progress is ended with them.", flush=True)
             while not stop.wait(1.0):
-                gone = next((name for name, one in processes.items() if one.poll() is not None), None)
+                gone = next((name for name, process in processes.items() if process.poll() is not None), None)
                 if gone:
                     raise InputError(f"{gone} stopped by itself; see {home / '.prefect' / gone}.log")
         print("stopped", flush=True)

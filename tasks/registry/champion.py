@@ -68,13 +68,13 @@ def steady(folder: Path, read: Callable[[Path], Read]) -> Read:
     for _ in range(_LOOKS):
         before = _identity(folder)
         try:
-            found = read(folder)
+            contents = read(folder)
         except (InputError, OSError):
             if _identity(folder) == before:
                 raise
             continue
         if _identity(folder) == before:
-            return found
+            return contents
     raise InputError(f"{folder} was replaced {_LOOKS} times while it was read; try again")
 
 

@@ -99,13 +99,13 @@ def _packages() -> dict[str, str]:
         wanted = [line for line in metadata.requires("nightmarket") or [] if "extra ==" not in line]
     except metadata.PackageNotFoundError:
         wanted = ["torch"]
-    found = {}
+    installed = {}
     for name in sorted(re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in wanted):
         try:
-            found[name] = metadata.version(name)
+            installed[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def _cpu() -> str:

@@ -57,9 +57,9 @@ def _version() -> tuple[int, str]:
     for name in ("decision.json", "receipt.json"):
         path = Path(storage.CHAMPION) / name
         if path.exists():
-            told = storage.read_json(path)
-            if told.get("run_id"):
-                return int(told["version"]), str(told["run_id"])
+            record = storage.read_json(path)
+            if record.get("run_id"):
+                return int(record["version"]), str(record["run_id"])
     raise InputError("no version is on record in data/champion, so the page is kept with none")
 
 

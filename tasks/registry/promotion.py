@@ -70,7 +70,7 @@ def _hand_over(registry: "Registry", versions: dict[int, "ModelVersion"], intent
         if number == intent["from"] and not known:  # older code kept no spans
             known = [{"since": moment(version.creation_timestamp), "until": None, "by": GATE}]
         closed = (
-            [{**one, "until": one["until"] or intent["at"]} for one in known] if number != intent["version"] else []
+            [{**span, "until": span["until"] or intent["at"]} for span in known] if number != intent["version"] else []
         )
         if closed != known and closed:
             registry.tag(version, DELIVERED, json.dumps(closed))
@@ -93,7 +93,7 @@ def changes() -> list[dict[str, Any]]:
 
 def latest(version: int) -> dict[str, Any] | None:
     """The change of champion that last brought this version, or None."""
-    return next((one for one in reversed(changes()) if one["version"] == version), None)
+    return next((change for change in reversed(changes()) if change["version"] == version), None)
 
 
 def moment(milliseconds: int) -> str:

@@ -1,6 +1,6 @@
 """The registry's one service: a version is recorded, decided upon, promoted, installed and put on record here.
 
-Every change of the champion, by the gate or by a person, is one sequence (`_change`): the intent, the aliases,
+Every change of the champion, by the gate or by a person, is one sequence (`change`): the intent, the aliases,
 data/champion, the gate's word, the record. Everything needed to deliver is kept before it begins. A kill leaves a step
 undone, never half done: who comes next first brings folder and record into step with the aliases.
 """

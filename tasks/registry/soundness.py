@@ -23,8 +23,8 @@ def check(package: Path, name: str) -> None:
     """
     try:
         _weights(package)
-        found = recommender.load(package / "rank")
-        _score(found, package, name)
+        model = recommender.load(package / "rank")
+        _score(model, package, name)
     except Exception as error:
         what = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         raise InputError(f"{name} cannot be scored by this code ({' '.join(what.split())[:300]})") from None
@@ -49,16 +49,16 @@ def _weights(package: Path) -> None:
             raise InputError(f"{path.relative_to(package)}: a leaf is not finite")
 
 
-def _score(found: recommender.Model, package: Path, name: str) -> None:
+def _score(model: recommender.Model, package: Path, name: str) -> None:
     if not (recommender.PREPARED / "windows.json").exists():
         log.info("%s: no prepared tables here, so nothing was scored on trial", name)
         return
     data = recommender.prepared()
-    candidate_set = found.candidate_set(data, package / "finetune", data.windows["test"])
+    candidate_set = model.candidate_set(data, package / "finetune", data.windows["test"])
     batch = next(iter(candidate_set.batches()), None)
     if batch is None:
         return
-    scores = found.ranker(False).score(batch.features, candidate_set.features)
+    scores = model.ranker(False).score(batch.features, candidate_set.features)
     if not np.isfinite(scores).all():
         raise InputError("its scores are not finite")
     log.info("%s: scored %s candidates on trial", name, f"{scores.size:,}")

@@ -65,7 +65,7 @@ def quality(rows: list[dict[str, Any]]) -> str:
     for row in rows:
         figures = " | ".join(_figure((row.get("figures") or {}).get(task)) for task in ("all", "new", "launch"))
         spans = ", ".join(
-            f"{one['since']} to {one['until'] or 'now'} ({one['by']})" for one in row.get("delivered") or ()
+            f"{span['since']} to {span['until'] or 'now'} ({span['by']})" for span in row.get("delivered") or ()
         )
         lines.append(f"| {row['version']} | {row.get('as_of', '')} | {row.get('gate', '')} | {figures} | {spans} |")
     return "\n".join(lines)
@@ -87,14 +87,14 @@ def main() -> int:
     from nightmarket.evaluation.experiments.ledger import Lift, ledger, trust
 
     try:
-        found = catalogue.READOUT.read()
+        readout = catalogue.READOUT.read()
     except InputError as error:
         print(f"nightmarket: {error}", file=sys.stderr)
         return 2
-    policies = {name: Lift(**lift) for name, lift in found["ledger"]["policies"].items()}
+    policies = {name: Lift(**lift) for name, lift in readout["ledger"]["policies"].items()}
     versions = registered(pinned())
     print(f"{quality(versions)}\n")
-    rows = ledger(versions, policies, found["experiments"])
+    rows = ledger(versions, policies, readout["experiments"])
     print(table([row.content() for row in rows]))
     for kind in ("offline", "ope"):
         print(f"\n{trust(rows, kind).sentence}.")

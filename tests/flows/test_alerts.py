@@ -122,8 +122,8 @@ QUALITY = {"task": "all", "value": 0.31, "low": 0.30, "high": 0.32}
 
 
 def told(tmp_path, outcome=OUTCOME, before=(), **row):
-    found = alerts.found(tmp_path, outcome, before, {"night": "2020-03-02", "quality": None} | row)
-    return {one["kind"]: one["what"] for one in found}
+    pressing = alerts.pressing(tmp_path, outcome, before, {"night": "2020-03-02", "quality": None} | row)
+    return {alert["kind"]: alert["what"] for alert in pressing}
 
 
 def test_what_is_heard_of_without_a_drift_stage(tmp_path):

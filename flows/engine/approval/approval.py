@@ -98,8 +98,8 @@ def held(run: Run, name: str, planned: Path, texts: Path | None = None) -> Itera
         file.write(json.dumps(known))
         file.flush()
         try:
-            for one in export.FILES:
-                shutil.copyfile(run.tree / planned / one, folder / one)
+            for file_name in export.FILES:
+                shutil.copyfile(run.tree / planned / file_name, folder / file_name)
             if texts is not None:
                 shutil.copyfile(run.tree / texts, folder / export.TEXTS)
             summary = storage.read_json(folder / export.SUMMARY)

@@ -37,10 +37,10 @@ class Decided:
 
     def lines(self) -> list[str]:
         """The end of a campaign, for a terminal."""
-        told = [f"{what:9} {how_much}" for what, how_much in figures.facts(self.held.summary)]
-        told.append(f"kept as   refs/runs/{self.held.run} ({self.held.commit[:10]})")
-        told.append(f"decision  {self.why}")
-        return [*told, f"files     {self.folder}"] if self.folder else told
+        shown = [f"{what:9} {how_much}" for what, how_much in figures.facts(self.held.summary)]
+        shown.append(f"kept as   refs/runs/{self.held.run} ({self.held.commit[:10]})")
+        shown.append(f"decision  {self.why}")
+        return [*shown, f"files     {self.folder}"] if self.folder else shown
 
 
 async def decide(held: PendingPlan, *, minutes: float, excel: bool) -> State[Decided]:
@@ -97,8 +97,8 @@ def _ended(decided: Decided, answer: Approval | None = None) -> State[Decided]:
     where = {"folder": f"exports/{decided.held.name}"} if decided.folder else {}
     decided.held.record(decided.decision, **(_who(answer) if answer else {}), why=decided.why, **where)
     get_run_logger().info("%s: %s", decided.held.name, decided.why)
-    told = f"{decided.why}; exports/{decided.held.name}" if decided.folder else decided.why
-    return Completed(name=STATES[decided.decision], message=told, data=decided)
+    shown = f"{decided.why}; exports/{decided.held.name}" if decided.folder else decided.why
+    return Completed(name=STATES[decided.decision], message=shown, data=decided)
 
 
 def _who(answer: Approval) -> dict[str, str]:

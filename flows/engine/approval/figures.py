@@ -42,7 +42,7 @@ def facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
 def words(summary: Mapping[str, Any]) -> list[str]:
     """The plan's own sentences."""
     said = summary.get("words") or []
-    return [said] if isinstance(said, str) else [str(one) for one in said]
+    return [said] if isinstance(said, str) else [str(part) for part in said]
 
 
 def segment_names(home: Path) -> dict[str, str]:
@@ -87,7 +87,7 @@ def markdown(
     parts = [
         f"# {_cell(name)}",
         _table(("", ""), facts(summary)),
-        *(_text(one) for one in words(summary)),
+        *(_text(part) for part in words(summary)),
         *(f"### By {title}\n\n{_groups(summary[key])}" for key, title in GROUPS.items() if summary.get(key)),
     ]
     for key, title in LISTS.items():
@@ -101,7 +101,7 @@ def markdown(
     if texts:
         rows = [list(row.values()) for row in texts]
         parts.append(f"### Texts, the best of each\n\n{_table(list(texts[0]), rows)}")
-    parts += [f"### Asked for\n\n{_table(('', ''), [one for one in asked if one[1]])}"] if asked else []
+    parts += [f"### Asked for\n\n{_table(('', ''), [part for part in asked if part[1]])}"] if asked else []
     return "\n\n".join([*parts, kept])
 
 
@@ -163,9 +163,9 @@ def _plain(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, list | tuple):
-        return ", ".join(_plain(one) for one in value)
+        return ", ".join(_plain(part) for part in value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_plain(one)}" for key, one in value.items())
+        return ", ".join(f"{key} {_plain(part)}" for key, part in value.items())
     return str(value)
 
 

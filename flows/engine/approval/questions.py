@@ -46,8 +46,8 @@ def parameters(flow: Any, arguments: list[str] | None) -> dict[str, Any]:
 
 def _value(name: str, given: Any, field: dict[str, Any]) -> Any:
     if isinstance(given, list):
-        return [_value(name, one, field.get("items", {})) for one in given]
-    if "string" in {one.get("type") for one in (field, *field.get("anyOf", ()))}:
+        return [_value(name, part, field.get("items", {})) for part in given]
+    if "string" in {part.get("type") for part in (field, *field.get("anyOf", ()))}:
         return given
     try:
         return yaml.safe_load(given)
@@ -88,8 +88,8 @@ async def _from_keyboard(question: str) -> Any:
     def work() -> None:
         with contextlib.suppress(RuntimeError):  # the loop is gone
             try:
-                found = _ask(question)
-                loop.call_soon_threadsafe(deliver, lambda: answered.set_result(found))
+                answer = _ask(question)
+                loop.call_soon_threadsafe(deliver, lambda: answered.set_result(answer))
             except EOFError:
                 gone = InputError("the terminal was closed before anybody decided")
                 loop.call_soon_threadsafe(deliver, lambda: answered.set_exception(gone))
@@ -101,7 +101,7 @@ async def _from_keyboard(question: str) -> Any:
 def _ask(question: str) -> Any:
     from flows.engine.approval.approval import Approval
 
-    print(f"\n{re.sub(MARKED, lambda found: found[1], question)}\n", flush=True)
+    print(f"\n{re.sub(MARKED, lambda marked: marked[1], question)}\n", flush=True)
     word = ""
     while word not in ("y", "yes", "n", "no"):
         word = input("Export this? [y/n] ").strip().lower()

@@ -37,6 +37,6 @@ def from_terminal(home: Path, arguments: list[str] | None) -> int:
         if name == "excel":
             about = {"help": about["help"], "action": "store_true"}
         parser.add_argument(f"--{name.replace('_', '-')}", required=name == "query", **about)
-    found = ask(home, vars(parser.parse_args(arguments)))
-    print("\n".join([*found.lines(), f"find done in {time.perf_counter() - started:.1f} s"]), flush=True)
-    return 0 if found.rows else 3
+    answered = ask(home, vars(parser.parse_args(arguments)))
+    print("\n".join([*answered.lines(), f"find done in {time.perf_counter() - started:.1f} s"]), flush=True)
+    return 0 if answered.rows else 3

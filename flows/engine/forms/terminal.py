@@ -61,7 +61,7 @@ def main(flow: str = "", arguments: list[str] | None = None) -> int:
             night = functools.partial(_run, "nightly", lambda _: {})
             return importlib.import_module(ALONE[flow]).from_terminal(storage.home(), arguments, night)
         if flow in ASKING:  # their options are those of the form, so the flow is read first
-            return _run(flow, lambda found: questions.parameters(found, arguments))
+            return _run(flow, lambda form_flow: questions.parameters(form_flow, arguments))
         parameters = _parameters(flow, arguments)
         return _run(flow, lambda _: parameters)
     except InputError as error:
@@ -85,7 +85,7 @@ def _parameters(flow: str, arguments: list[str] | None) -> dict[str, Any]:
     parser.add_argument("--wait-minutes", type=float, help="how long to wait for another run")
     given = vars(parser.parse_args(arguments))
     _check_date(given.get("business_date"))
-    given["overrides"] = dict(overrides.parse(one) for one in given.pop("set"))
+    given["overrides"] = dict(overrides.parse(assignment) for assignment in given.pop("set"))
     return {key: value for key, value in given.items() if value not in (None, [], {})}
 
 
@@ -100,7 +100,7 @@ def _tune_parameters(parser: argparse.ArgumentParser, arguments: list[str] | Non
     parser.add_argument("--name", help="of the search; one that was killed goes on under its name")
     parser.add_argument("--wait-minutes", type=float, help="how long to wait for another run")
     given = vars(parser.parse_args(arguments))
-    given["space"] = dict(overrides.parse(one) for one in given["space"])
+    given["space"] = dict(overrides.parse(assignment) for assignment in given["space"])
     return {key: value for key, value in given.items() if value not in (None, [], {})}
 
 

@@ -58,15 +58,15 @@ async def _remove(home: Path, pseudonyms: Collection[str]) -> int:
     async with lock.run_lock(home / ".nightmarket" / "run.lock", "forget", wait_s=WAIT_S, say=say):
         name_them = purge.Snapshots(worktree.cache(home), pseudonyms).name_them
         purged = purge.purge(home, name_them, "names the customer", say)
-        told = traces.from_database(server.database(home), pseudonyms)
+        cleared = traces.from_database(server.database(home), pseudonyms)
         rows = sum(traces.without_rows(path, pseudonyms) for path in _carried_away(home))
         pages = _without_pages(home, pseudonyms)
-        say(f"{rows:,} rows of exports, {told:,} rows of Prefect's and {pages:,} pages of MLflow's removed")
+        say(f"{rows:,} rows of exports, {cleared:,} rows of Prefect's and {pages:,} pages of MLflow's removed")
         for version in _versions(home, purged.commits):
             say(f"version {version} was trained on data with the customer; its data are gone, so it cannot be rebuilt")
-        found, number = traces.search(home, pseudonyms)
-    if found:
-        print(f"nightmarket: forget: {len(found)} places still name the customer, first {found[0]}", file=sys.stderr)
+        places, number = traces.search(home, pseudonyms)
+    if places:
+        print(f"nightmarket: forget: {len(places)} places still name the customer, first {places[0]}", file=sys.stderr)
         return 1
     say(f"searched {number:,} files and every commit: nothing names the customer")
     say("the source tables are the shop's own: remove the customer there too, and from files that were carried away")

@@ -33,7 +33,7 @@ class Snapshots:
     def name_them(self, md5: str) -> bool:
         """Whether a snapshot's folder names one of them; one that is not here is taken to."""
         if md5 not in self._known:
-            files = [objects.path(self.cache, one) for one in objects.listed(self.cache, md5).values()]
+            files = [objects.path(self.cache, listed_md5) for listed_md5 in objects.listed(self.cache, md5).values()]
             self._known[md5] = not files or any(
                 not file.exists() or traces.names(file, self.pseudonyms) for file in files
             )
@@ -84,7 +84,7 @@ def purge(home: Path, must_go: Callable[[str], bool], why: str, say: Callable[[s
 
 def _used(cache: Path, outs: dict[str, str]) -> set[str]:
     """The objects of these outputs, and those that a folder's list names."""
-    return {one for md5 in outs.values() for one in (md5, *objects.listed(cache, md5).values())}
+    return {listed_md5 for md5 in outs.values() for listed_md5 in (md5, *objects.listed(cache, md5).values())}
 
 
 def _outs(texts: dict[str, str]) -> dict[str, str]:

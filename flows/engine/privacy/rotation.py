@@ -73,8 +73,8 @@ def _begin(home: Path, given: dict[str, Any]) -> dict[str, Any]:
     if key_id(customer_keys()) == begun["from"]:
         add_key()
     begun["to"] = key_id(customer_keys())
-    told = {name: begun[name] for name in ("at", "who", "reason", "leaked", "from", "to")}
-    records.append_once(storage.private(RECORD), told)
+    noted = {name: begun[name] for name in ("at", "who", "reason", "leaked", "from", "to")}
+    records.append_once(storage.private(RECORD), noted)
     storage.hook("rotate.recorded")
     return begun
 
@@ -85,9 +85,9 @@ def _end(home: Path, begun: dict[str, Any]) -> None:
     if begun["leaked"]:
         exports = renaming.exports(home, customer_keys())
         gone = purge.purge(home, Older(worktree.cache(home), begun["to"]).must_go, "has an older key", _say)
-        told = traces.clear_database(server.database(home))
+        noted = traces.clear_database(server.database(home))
         pages = _without_older_pages(home)
-        _say(f"{exports} exports renamed; {told:,} rows of Prefect's and {pages:,} pages of MLflow's removed")
+        _say(f"{exports} exports renamed; {noted:,} rows of Prefect's and {pages:,} pages of MLflow's removed")
         _say(f"{len(gone.commits)} runs had snapshots under older keys; they can be looked at, not rebuilt")
         for name in ("set-aside", "damaged"):
             if left := [path for path in (home / ".nightmarket" / name).rglob("*") if path.is_file()]:

@@ -20,7 +20,7 @@ from tasks.privacy.pseudonyms import Pseudonyms, customer_keys
 STORES = ("data", "artifacts", "exports", "mlruns", ".nightmarket", ".prefect", ".runs", ".dvc")
 SHOWN = 8
 """How many characters of a pseudonym the morning page and Prefect's tables show."""
-TOLD = ("artifact", "artifact_collection", "log", "events", "event_resources")
+TABLES = ("artifact", "artifact_collection", "log", "events", "event_resources")
 """Prefect's tables of what runs said; a row that names a customer can go without harm."""
 BLOCK = 1 << 20
 OWN = "customer_id"
@@ -32,19 +32,19 @@ def search(home: Path, pseudonyms: Collection[str]) -> tuple[list[str], int]:
     Parquet is decoded; of everything else the bytes are read, of pages and databases for the shown characters too. An
     export's own ids are hashed and compared. Commits under git are searched as well.
     """
-    found, number = [], 0
+    places, number = [], 0
     cache = worktree.cache(home)
     elsewhere = [place for place in (cache, server.database(home).parent) if home not in place.parents]
     places = [home / name for name in STORES] + elsewhere
     for place in places:
-        for path in sorted(one for one in place.rglob("*") if one.is_file() and not one.is_symlink()):
+        for path in sorted(file for file in place.rglob("*") if file.is_file() and not file.is_symlink()):
             number += 1
             if names(path, pseudonyms):
-                found.append(str(path.relative_to(home) if home in path.parents else path))
+                places.append(str(path.relative_to(home) if home in path.parents else path))
     for pseudonym in pseudonyms:
         said = worktree.git(home, "log", "--all", "--format=%h", "-S", pseudonym)
-        found += [f"git commit {commit}" for commit in said.split()]
-    return found, number
+        places += [f"git commit {commit}" for commit in said.split()]
+    return places, number
 
 
 def names(path: Path, pseudonyms: Collection[str]) -> bool:
@@ -54,7 +54,7 @@ def names(path: Path, pseudonyms: Collection[str]) -> bool:
     if head == b"PAR1":
         return any(_in_column(column, pseudonyms) for column in _texts(path))
     short = path.suffix in (".html", ".db") or path.name.endswith(("-wal", "-journal"))
-    needles = [one[:SHOWN].encode() if short else one.encode() for one in pseudonyms]
+    needles = [name[:SHOWN].encode() if short else name.encode() for name in pseudonyms]
     if any(needle in part for part in _parts(path) for needle in needles):
         return True
     return path.suffix == ".csv" and any(_rows_of(path, pseudonyms)[1])
@@ -90,7 +90,7 @@ def _is_text(kind: pa.DataType) -> bool:
 def _in_column(column: pa.ChunkedArray, pseudonyms: Collection[str]) -> bool:
     values = column.unique()
     plain = values.dictionary if pa.types.is_dictionary(values.type) else values
-    return any(bool(pc.any(pc.match_substring(plain, one)).as_py()) for one in pseudonyms)
+    return any(bool(pc.any(pc.match_substring(plain, name)).as_py()) for name in pseudonyms)
 
 
 def without_rows(path: Path, pseudonyms: Collection[str]) -> int:
@@ -124,7 +124,7 @@ def _rows_of(path: Path, pseudonyms: Collection[str]) -> tuple[list[list[str]], 
     place = rows[0].index(OWN)
     ids = pa.array([row[place] if len(row) > place else "" for row in rows[1:]], pa.string())
     hashed = Pseudonyms(customer_keys())(ids).cast(pa.string()).to_pylist()
-    theirs = [one in pseudonyms or own in pseudonyms for one, own in zip(hashed, ids.to_pylist(), strict=True)]
+    theirs = [name in pseudonyms or own in pseudonyms for name, own in zip(hashed, ids.to_pylist(), strict=True)]
     kept = [row for row, their in zip(rows[1:], theirs, strict=True) if not their]
     return [rows[0], *kept], [row for row, their in zip(rows[1:], theirs, strict=True) if their]
 
@@ -137,7 +137,7 @@ def from_database(path: Path, pseudonyms: Collection[str]) -> int:
     with closing(sqlite3.connect(path, timeout=60)) as base:
         base.execute("PRAGMA secure_delete = ON")
         there = {name for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        for table in [name for name in TOLD if name in there]:
+        for table in [name for name in TABLES if name in there]:
             columns = [row[1] for row in base.execute(f'PRAGMA table_info("{table}")')]
             for pseudonym in pseudonyms:
                 where = " OR ".join(f'instr(CAST("{column}" AS TEXT), ?) > 0' for column in columns)
@@ -155,7 +155,7 @@ def clear_database(path: Path) -> int:
     with closing(sqlite3.connect(path, timeout=60)) as base:
         base.execute("PRAGMA secure_delete = ON")
         there = {name for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        number = sum(base.execute(f'DELETE FROM "{table}"').rowcount for table in TOLD if table in there)
+        number = sum(base.execute(f'DELETE FROM "{table}"').rowcount for table in TABLES if table in there)
         base.commit()
         base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return number

@@ -40,17 +40,17 @@ async def _tell(flow: str, run: Any, outcome: RunOutcome) -> None:
         return  # parameters of one run say nothing of the shop
     row = night(run.tree, outcome) | {"flow": flow, "run": outcome.run, "at": _now().isoformat(timespec="seconds")}
     before = diary.nights(home)
-    alerts = found(run.tree, outcome, before, row)
-    row["alerts"] = [f"{one['kind']}: {one['what']}" for one in alerts]
-    others = [one for one in before if one["night"] != row["night"]]
-    due = diary.retrain_due(sorted([*others, row], key=lambda one: str(one["night"])))
+    alerts = pressing(run.tree, outcome, before, row)
+    row["alerts"] = [f"{alert['kind']}: {alert['what']}" for alert in alerts]
+    others = [past for past in before if past["night"] != row["night"]]
+    due = diary.retrain_due(sorted([*others, row], key=lambda night_row: str(night_row["night"])))
     if flow == "deliver" and due:
         alerts.append(await see_to_retrain(home, run.tree, due))
         row["alerts"].append(f"retrain: {', '.join(due)}")
     heard: Any = next((past.get("alerts") for past in before if past["night"] == row["night"]), [])
     diary.add(home, row)
-    for one in alerts:
-        log.warning("%s: %s (%s). %s", one["kind"], one["what"], one["where"], one["do"])
+    for alert in alerts:
+        log.warning("%s: %s (%s). %s", alert["kind"], alert["what"], alert["where"], alert["do"])
     if alerts and row["alerts"] != heard:
         post(message(row, alerts, outcome), log.warning)
     await acreate_table_artifact(key="nights", table=table(diary.nights(home)), description="the last nights")
@@ -60,13 +60,13 @@ def night(tree: Path, outcome: RunOutcome) -> dict[str, Any]:
     """What is remembered of a night; the drift stage's verdict, the champion, the first figure."""
     drift = _read(tree / DRIFT)
     receipt = _read(tree / storage.CHAMPION / "receipt.json")
-    columns = [one for one in drift.get("columns", ()) if one["drifted"]]
+    columns = [column for column in drift.get("columns", ()) if column["drifted"]]
     return {
         "night": str(drift.get("as_of") or receipt.get("as_of") or _now().date()),
         "champion": receipt.get("version"),
         "published": outcome.published,
-        "drifted": any(one["kind"] != "volume" for one in columns),
-        "columns": [one["name"] for one in columns],
+        "drifted": any(column["kind"] != "volume" for column in columns),
+        "columns": [column["name"] for column in columns],
         "tested": bool(drift.get("tested")),
         "score": drift.get("score"),
         "limit": drift.get("limit"),
@@ -74,7 +74,9 @@ def night(tree: Path, outcome: RunOutcome) -> dict[str, Any]:
     }
 
 
-def found(tree: Path, outcome: RunOutcome, before: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) -> list[Alert]:
+def pressing(
+    tree: Path, outcome: RunOutcome, before: Sequence[Mapping[str, Any]], row: Mapping[str, Any]
+) -> list[Alert]:
     """What a person should hear of, most pressing first.
 
     before  the nights on record, oldest first; row  tonight's
@@ -90,26 +92,33 @@ def found(tree: Path, outcome: RunOutcome, before: Sequence[Mapping[str, Any]], 
     if fresh.get("silent_days"):
         what = f"no events since {fresh['last_events']}; the last full day is {fresh['last_full_day']}"
         alerts.append(_alert("freshness", what, "events", "see whether the export of the source ran; then run nightly"))
-    columns = [one for one in drift.get("columns", ()) if one["drifted"]]
+    columns = [column for column in drift.get("columns", ()) if column["drifted"]]
     for kind, chosen, do in (
-        ("volume", [one for one in columns if one["kind"] == "volume"], "ask the source for the missing rows first"),
+        (
+            "volume",
+            [column for column in columns if column["kind"] == "volume"],
+            "ask the source for the missing rows first",
+        ),
         (
             "drift",
-            [one for one in columns if one["kind"] != "volume"],
+            [column for column in columns if column["kind"] != "volume"],
             "see Drift on the page: a fault of the data, or news?",
         ),
     ):
         if chosen:
             more = f"; and {len(chosen) - NAMED} more" if len(chosen) > NAMED else ""
-            what = "; ".join(one["words"] for one in chosen[:NAMED]) + more
-            where = ", ".join(dict.fromkeys(one["table"] for one in chosen))
+            what = "; ".join(column["words"] for column in chosen[:NAMED]) + more
+            where = ", ".join(dict.fromkeys(column["table"] for column in chosen))
             alerts.append(_alert(kind, what, where, do))
     return alerts + _quality(tree, before, row)
 
 
 def _quality(tree: Path, before: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) -> list[Alert]:
     """Tonight's interval wholly below that of the night before, or wholly below the champion's on the same window."""
-    now, earlier = row["quality"], [one for one in before if one.get("night") != row["night"] and one.get("quality")]
+    now, earlier = (
+        row["quality"],
+        [past for past in before if past.get("night") != row["night"] and past.get("quality")],
+    )
     if not now:
         return []
     do = "the champion stays as the gate said; look at Quality and at what came in"
@@ -127,7 +136,7 @@ def _quality(tree: Path, before: Sequence[Mapping[str, Any]], row: Mapping[str, 
 
 def message(row: Mapping[str, Any], alerts: Sequence[Alert], outcome: RunOutcome) -> dict[str, Any]:
     """One message: what, where, what still serves, what to do."""
-    lines = [f"{one['kind']}: {one['what']} [{one['where']}]. What to do: {one['do']}." for one in alerts]
+    lines = [f"{alert['kind']}: {alert['what']} [{alert['where']}]. What to do: {alert['do']}." for alert in alerts]
     still = f"Serving: champion {outcome.champion}; " + (
         "tonight is published." if outcome.published else "not published."
     )

@@ -63,8 +63,8 @@ def retrain_due(known: Sequence[Mapping[str, Any]]) -> list[str]:
     brings lost rows back.
     """
     champion = known[-1].get("champion") if known else None
-    found = [str(row["night"]) for row in known[-WINDOW:] if row.get("drifted") and row.get("champion") == champion]
-    return found if len(found) >= ENOUGH else []
+    drifted = [str(row["night"]) for row in known[-WINDOW:] if row.get("drifted") and row.get("champion") == champion]
+    return drifted if len(drifted) >= ENOUGH else []
 
 
 def last_retrain(home: Path) -> str:

@@ -65,16 +65,16 @@ class RunOutcome:
 
     def lines(self) -> list[str]:
         """The end of a run, for a terminal."""
-        told = [
+        shown = [
             f"{row['task']:8} {HEADLINE} {row['value']:.4f} [{row['low']:.4f}, {row['high']:.4f}]" for row in self.rows
         ]
         times = "  ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items())
-        told.append(f"time     {times}")
-        told.append(f"gate     {self.decision}") if self.decision else None
-        told.append(f"champion {self.champion}")
-        told.append(f"kept as  refs/runs/{self.run} ({self.commit[:10]})")
-        told.append(f"report   {self.report or 'not published'}")
-        return told
+        shown.append(f"time     {times}")
+        shown.append(f"gate     {self.decision}") if self.decision else None
+        shown.append(f"champion {self.champion}")
+        shown.append(f"kept as  refs/runs/{self.run} ({self.commit[:10]})")
+        shown.append(f"report   {self.report or 'not published'}")
+        return shown
 
 
 def headline(root: Path) -> list[dict[str, Any]]:
@@ -82,8 +82,8 @@ def headline(root: Path) -> list[dict[str, Any]]:
     if not (root / METRICS).exists():
         return []
     metrics = storage.read_json(root / METRICS)
-    found = {task: models[OURS][HEADLINE] for task, models in metrics.items() if _has_ours(models)}
-    return [{"task": task, "metric": HEADLINE, **interval} for task, interval in found.items()]
+    intervals = {task: models[OURS][HEADLINE] for task, models in metrics.items() if _has_ours(models)}
+    return [{"task": task, "metric": HEADLINE, **interval} for task, interval in intervals.items()]
 
 
 def table(root: Path) -> list[dict[str, Any]]:
@@ -124,8 +124,8 @@ def decision(root: Path, said: str = "") -> str:
     """The gate's latest word, from data/champion; where there is no champion, the last line that `register` said."""
     with contextlib.suppress(InputError, ValueError, KeyError):
         return str(storage.read_json(root / storage.CHAMPION / "decision.json")["sentence"])
-    told = [line for line in said.splitlines() if line.startswith("register: ") and ": done in" not in line]
-    return told[-1].removeprefix("register: ") if told else "not on record"
+    sentences = [line for line in said.splitlines() if line.startswith("register: ") and ": done in" not in line]
+    return sentences[-1].removeprefix("register: ") if sentences else "not on record"
 
 
 async def show(root: Path, outcome: RunOutcome) -> None:
@@ -140,7 +140,7 @@ def in_one_line(flow: Callable[P, Awaitable[Any]]) -> Callable[P, Awaitable[Any]
     """End the flow as Failed with one line, where wrong input or a failed stage ended it; no traceback."""
 
     @functools.wraps(flow)
-    async def told(*args: P.args, **kwargs: P.kwargs) -> Any:
+    async def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
         try:
             return await flow(*args, **kwargs)
         except (InputError, StageError) as error:
@@ -154,7 +154,7 @@ def in_one_line(flow: Callable[P, Awaitable[Any]]) -> Callable[P, Awaitable[Any]
         get_run_logger().error("%s", line)
         return Failed(message=line)
 
-    return told
+    return guarded
 
 
 def _dvc_error() -> type[Exception]:
@@ -206,6 +206,6 @@ async def bury(dead: dict[str, Any]) -> None:
 
         async with get_client() as client:
             run_id = uuid.UUID(str(dead.get("flow_run_id")))
-            found = await client.read_flow_run(run_id)
-            if found.state is not None and not found.state.is_final():
+            flow_run = await client.read_flow_run(run_id)
+            if flow_run.state is not None and not flow_run.state.is_final():
                 await client.set_flow_run_state(run_id, Crashed(message="the process was killed"), force=True)

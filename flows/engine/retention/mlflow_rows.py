@@ -63,22 +63,26 @@ class Due:
 class MlflowRows:
     """The database as it was when it was read."""
 
-    def __init__(self, found: dict[str, list[Any]], place: Path) -> None:
+    def __init__(self, tables: dict[str, list[Any]], place: Path) -> None:
         tags: dict[tuple[str, int], dict[str, str]] = {}
-        for model, number, key, value in found["version_tags"]:
+        for model, number, key, value in tables["version_tags"]:
             tags.setdefault((model, number), {})[key] = value
-        held = set(found["aliases"])
-        run_names = {run: name or "" for run, *_, name in found["runs"]}
+        held = set(tables["aliases"])
+        run_names = {run: name or "" for run, *_, name in tables["runs"]}
         self.versions = [
             _version(row, tags.get((row[0], row[1]), {}), (row[0], row[1]) in held, run_names.get(row[2], ""))
-            for row in found["versions"]
+            for row in tables["versions"]
         ]
         self._place = place
-        self._runs, self._tags, self._models = found["runs"], found["tags"], found["models"]
+        self._runs, self._tags, self._models = tables["runs"], tables["tags"], tables["models"]
 
     def refused(self, before: float, but: Collection[str]) -> list[Version]:
         """Versions older than `before` that never delivered, but for those of these commits."""
-        return [one for one in self.versions if one.refused and one.at < before and one.commit not in but]
+        return [
+            version
+            for version in self.versions
+            if version.refused and version.at < before and version.commit not in but
+        ]
 
     def due(
         self, experiments: Collection[str], before: float, leaving: Collection[Version], but: Collection[str]
@@ -89,10 +93,12 @@ class MlflowRows:
 
         but   ids of runs that stay
         """
-        staying = [one for one in self.versions if one not in leaving]
-        sources = " ".join(one.source for one in staying)
+        staying = [version for version in self.versions if version not in leaving]
+        sources = " ".join(version.source for version in staying)
         used = {model for model, _, _ in self._models if model in sources}
-        needed = {one.run for one in staying} | {run for model, run, _ in self._models if model in used} | set(but)
+        needed = (
+            {version.run for version in staying} | {run for model, run, _ in self._models if model in used} | set(but)
+        )
         marked = {run for run, key, _ in self._tags if key in MARKS}
         heard = {run: max(start or 0, end or 0) / 1000 for run, _, start, end, *_ in self._runs}
         ours = {run for run, experiment, *_ in self._runs if experiment in experiments} & marked
@@ -104,8 +110,10 @@ class MlflowRows:
         runs = {run: uri for run, _, _, _, uri, _ in self._runs if run not in needed}
         models = {model: uri for model, run, uri in self._models if run in runs and model not in used}
         folders = [_path(uri) for uri in (*runs.values(), *models.values())]
-        numbers = tuple(one.number for one in leaving)
-        return Due(numbers, tuple(runs), tuple(models), tuple(one for one in folders if self._place in one.parents))
+        numbers = tuple(version.number for version in leaving)
+        return Due(
+            numbers, tuple(runs), tuple(models), tuple(folder for folder in folders if self._place in folder.parents)
+        )
 
 
 def read(home: Path) -> MlflowRows | None:

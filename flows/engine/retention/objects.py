@@ -23,7 +23,7 @@ def listed(cache: Path, md5: str) -> dict[str, str]:
     """{path inside the folder: MD5}; nothing of a file, and of a folder whose list is gone or damaged."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         if md5.endswith(".dir"):
-            return {one["relpath"]: one["md5"] for one in json.loads(path(cache, md5).read_bytes())}
+            return {entry["relpath"]: entry["md5"] for entry in json.loads(path(cache, md5).read_bytes())}
     return {}
 
 
@@ -44,7 +44,7 @@ def outs(texts: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
 def forget_entries(cache: Path, lost: Callable[[str], bool]) -> int:
     """Delete the entries of DVC's run-cache that lead to objects which are lost; how many."""
     number = 0
-    for path in [one for one in (cache / "runs").glob("*/*/*") if one.is_file()]:
+    for path in [entry for entry in (cache / "runs").glob("*/*/*") if entry.is_file()]:
         with contextlib.suppress(OSError, ValueError, yaml.YAMLError):
             entry = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER) or {}
             if any(lost(str(out.get("md5"))) for out in entry.get("outs", [])):

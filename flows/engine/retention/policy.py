@@ -93,19 +93,19 @@ def plan(home: Path, policy: Policy, due: Due) -> PrunePlan:
         for path in sorted((home / ".nightmarket" / name).glob("*"))
         if _newest(path) < policy.before
     ]
-    gone = {md5: found for md5, found in cached.items() if md5 not in staying}
+    gone = {md5: located for md5, located in cached.items() if md5 not in staying}
     return PrunePlan(tuple(runs), gone, staying, tuple(leftovers))
 
 
 def _older(cache: Path, before: float) -> dict[str, tuple[Path, int]]:
     """{MD5: (path, bytes)} of the cache's objects that were written before."""
-    found = {}
+    older = {}
     for folder in (cache / "files" / "md5").glob("??"):
         for entry in os.scandir(folder):
             about = entry.stat()
             if about.st_mtime < before and kept.MD5.fullmatch(folder.name + entry.name):
-                found[folder.name + entry.name] = (Path(entry.path), about.st_size)
-    return found
+                older[folder.name + entry.name] = (Path(entry.path), about.st_size)
+    return older
 
 
 def _names(home: Path) -> set[str]:
@@ -130,16 +130,16 @@ def _receipt(home: Path) -> dict[str, str]:
     """Commit and MLflow run of the champion at hand; empty where there is none."""
     path = home / storage.CHAMPION / champion.RECEIPT
     with contextlib.suppress(InputError, OSError):
-        found = storage.read_json(path)
-        return {name: str(found.get(name, "")) for name in ("commit", "run_id")}
+        receipt = storage.read_json(path)
+        return {name: str(receipt.get(name, "")) for name in ("commit", "run_id")}
     return {"commit": "", "run_id": ""}
 
 
 def _newest(path: Path) -> float:
     """When something in it changed last; moving it counts."""
-    return max(max(about.st_mtime, about.st_ctime) for about in (one.lstat() for one in (path, *path.rglob("*"))))
+    return max(max(about.st_mtime, about.st_ctime) for about in (part.lstat() for part in (path, *path.rglob("*"))))
 
 
 def size(path: Path) -> int:
     """Bytes of a file, or of all files below a folder; 0 where there is nothing."""
-    return sum(one.lstat().st_size for one in (path, *path.rglob("*")) if one.is_file() and not one.is_symlink())
+    return sum(part.lstat().st_size for part in (path, *path.rglob("*")) if part.is_file() and not part.is_symlink())

@@ -48,7 +48,7 @@ async def prune(home: Path, say: Say, warn: Say, *, hold: int, now: float, lag_d
     due = due_of_mlflow(home, policy)
     if due and lag_days and not due_of_mlflow(home, policy.earlier(lag_days)):
         due = Due()
-    found = plan(home, policy, due)
+    leaving = plan(home, policy, due)
     freed = sum(map(size, due.folders))
     if due:
         try:
@@ -56,46 +56,46 @@ async def prune(home: Path, say: Say, warn: Say, *, hold: int, now: float, lag_d
         except (InputError, OSError, TimeoutError) as error:
             warn(f"MLflow's runs are left for the next time ({_line(error)}); `make prune` tries again")
             due, freed = Due(), 0
-        found = plan(home, policy, Due())  # a version that is still there is heeded
-    freed += found.num_bytes
-    _let_go(home, found, policy, say, warn)
+        leaving = plan(home, policy, Due())  # a version that is still there is heeded
+    freed += leaving.num_bytes
+    _let_go(home, leaving, policy, say, warn)
     num_lines = diary.trim(home)
     storage.hook("retention.nights")
-    what = parts(due, found, num_lines)
+    what = parts(due, leaving, num_lines)
     return f"pruned {what}; {_megabytes(freed)} freed in {time.perf_counter() - started:.1f} s" if what else ""
 
 
-def _let_go(home: Path, found: PrunePlan, policy: Policy, say: Say, warn: Say) -> None:
+def _let_go(home: Path, leaving: PrunePlan, policy: Policy, say: Say, warn: Say) -> None:
     cache, remotes = worktree.cache(home), objects.remotes(home) if policy.shared else []
     pending = _pending(home)
-    if remotes and not set(found.objects) <= pending:
-        pending |= set(found.objects)
+    if remotes and not set(leaving.objects) <= pending:
+        pending |= set(leaving.objects)
         storage.write_json(sorted(pending), home / PENDING)
     storage.hook("retention.planned")
-    if found.runs:
-        kept.delete(home, found.runs)
+    if leaving.runs:
+        kept.delete(home, leaving.runs)
     storage.hook("retention.unnamed")
-    if found.objects:
-        objects.forget_entries(cache, found.objects.__contains__)
+    if leaving.objects:
+        objects.forget_entries(cache, leaving.objects.__contains__)
         storage.hook("retention.entries")
-    told = time.monotonic()
-    listed_first = sorted(found.objects, key=lambda md5: (not md5.endswith(".dir"), md5))
+    said_at = time.monotonic()
+    listed_first = sorted(leaving.objects, key=lambda md5: (not md5.endswith(".dir"), md5))
     for number, md5 in enumerate(listed_first):  # a folder's list goes before its files
-        found.objects[md5][0].unlink(missing_ok=True)
+        leaving.objects[md5][0].unlink(missing_ok=True)
         storage.hook("retention.object")
-        if time.monotonic() - told > SAY_EVERY_S:
-            told = time.monotonic()
+        if time.monotonic() - said_at > SAY_EVERY_S:
+            said_at = time.monotonic()
             say(f"{number + 1:,} of {len(listed_first):,} objects of the cache deleted")
-    for path in found.leftovers:
+    for path in leaving.leftovers:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
         storage.hook("retention.leftover")
     if pending and remotes:
-        _from_remotes(home, remotes, pending - found.staying, found, say, warn)
+        _from_remotes(home, remotes, pending - leaving.staying, leaving, say, warn)
 
 
-def _from_remotes(home: Path, remotes: Sequence[str], gone: set[str], found: PrunePlan, say: Say, warn: Say) -> None:
+def _from_remotes(home: Path, remotes: Sequence[str], gone: set[str], leaving: PrunePlan, say: Say, warn: Say) -> None:
     cache = worktree.cache(home)
-    unlisted = [md5 for md5 in found.staying if md5.endswith(".dir") and not objects.path(cache, md5).exists()]
+    unlisted = [md5 for md5 in leaving.staying if md5.endswith(".dir") and not objects.path(cache, md5).exists()]
     for name in remotes:
         if there := objects.on_remote(home, name, unlisted):
             warn(
@@ -136,9 +136,9 @@ async def after_night(run: Any) -> None:
     if run.trial:
         return
     try:
-        told = await prune(run.home, run.log.info, run.log.warning, hold=run.hold, now=time.time(), lag_days=LAG_DAYS)
-        if told:
-            run.log.info("%s (docs/reference/retention.md)", told)
+        pruned = await prune(run.home, run.log.info, run.log.warning, hold=run.hold, now=time.time(), lag_days=LAG_DAYS)
+        if pruned:
+            run.log.info("%s (docs/reference/retention.md)", pruned)
     except Exception as error:
         run.log.warning("nothing is pruned: %s; `make prune` tries again", _line(error))
 
@@ -168,24 +168,24 @@ async def _locked(home: Path) -> str:
 
 def _show(home: Path, policy: Policy) -> None:
     due = due_of_mlflow(home, policy)
-    found = plan(home, policy, due)
-    told = [f"version {number}, which the gate refused" for number in due.versions]
-    told += [f"MLflow run {run}" for run in due.runs]
-    told += [f"refs/runs/{run.name}, of {_day(run.at)}" for run in found.runs]
-    told += [f"{path.relative_to(home)}" for path in found.leftovers]
-    what = parts(due, found) or "nothing"
-    freed = _megabytes(found.num_bytes + sum(map(size, due.folders)))
-    print("\n".join([*told, f"would prune {what}; {freed}; nothing was changed"]), flush=True)
+    leaving = plan(home, policy, due)
+    listed = [f"version {number}, which the gate refused" for number in due.versions]
+    listed += [f"MLflow run {run}" for run in due.runs]
+    listed += [f"refs/runs/{run.name}, of {_day(run.at)}" for run in leaving.runs]
+    listed += [f"{path.relative_to(home)}" for path in leaving.leftovers]
+    what = parts(due, leaving) or "nothing"
+    freed = _megabytes(leaving.num_bytes + sum(map(size, due.folders)))
+    print("\n".join([*listed, f"would prune {what}; {freed}; nothing was changed"]), flush=True)
 
 
-def parts(due: Due, found: PrunePlan, num_lines: int = 0) -> str:
+def parts(due: Due, leaving: PrunePlan, num_lines: int = 0) -> str:
     """How many of what, in words; "" for nothing."""
     numbers = {
         "versions": len(due.versions),
         "runs of MLflow": len(due.runs),
-        "runs": len(found.runs),
-        "objects of the cache": len(found.objects),
-        "files set aside": len(found.leftovers),
+        "runs": len(leaving.runs),
+        "objects of the cache": len(leaving.objects),
+        "files set aside": len(leaving.leftovers),
         "lines of nights": num_lines,
     }
     return ", ".join(f"{number:,} {name}" for name, number in numbers.items() if number)

@@ -63,12 +63,12 @@ def read(root: Path) -> list[ScheduledStage]:
         with repo(root) as opened:
             graph = opened.index.graph
             named = {node.name: node for node in graph if getattr(node, "name", None)}
-            found = {name: _stage(node, graph) for name, node in named.items()}
+            stages = {name: _stage(node, graph) for name, node in named.items()}
             listed = [getattr(node, "name", None) for node in opened.index.stages]
             order = {name: position for position, name in enumerate(listed) if name}
     except DvcException as error:
         raise InputError(f"dvc.yaml: {' '.join(str(error).split())}") from None
-    return _sorted(found, order)
+    return _sorted(stages, order)
 
 
 def step(name: str) -> ScheduledStage:
@@ -87,9 +87,9 @@ def _stage(node: Any, graph: Any) -> ScheduledStage:
     return ScheduledStage(name=node.name, upstream=tuple(upstream), **meta)
 
 
-def _sorted(found: dict[str, ScheduledStage], order: dict[str, int]) -> list[ScheduledStage]:
+def _sorted(stages: dict[str, ScheduledStage], order: dict[str, int]) -> list[ScheduledStage]:
     done: list[ScheduledStage] = []
-    waiting = sorted(found.values(), key=lambda stage: order[stage.name])
+    waiting = sorted(stages.values(), key=lambda stage: order[stage.name])
     while waiting:
         names = {stage.name for stage in done}
         ready = next(stage for stage in waiting if names.issuperset(stage.upstream))

@@ -39,12 +39,12 @@ def _descendants() -> list[int]:
                 fields = file.read().rpartition(")")[2].split()
                 if fields[0] != "Z":
                     children.setdefault(int(fields[1]), []).append(int(entry))
-    found, queue = [], [os.getpid()]
+    children, queue = [], [os.getpid()]
     while queue:
         below = children.get(queue.pop(), [])
-        found += below
+        children += below
         queue += below
-    return found
+    return children
 
 
 def _reap() -> bool:

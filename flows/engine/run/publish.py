@@ -61,8 +61,8 @@ def resume(home: Path, say: Say) -> bool:
     except (OSError, ValueError):
         begun.unlink(missing_ok=True)
         return False
-    found, run = objects.records(home), intent["run"]
-    if any(found.get(record) not in (intent["old"].get(record), intent["new"].get(record)) for record in RECORDS):
+    recorded, run = objects.records(home), intent["run"]
+    if any(recorded.get(record) not in (intent["old"].get(record), intent["new"].get(record)) for record in RECORDS):
         say(f"{run} was killed while it was published, and its records were changed since; they are left alone")
         begun.unlink()
         return False
@@ -112,7 +112,7 @@ def _bring_champion(home: Path) -> None:
 
 
 def _checksums(folder: Path) -> dict[str, str]:
-    return {one.relative_to(folder).as_posix(): inputs.md5(one) for one in folder.rglob("*") if one.is_file()}
+    return {path.relative_to(folder).as_posix(): inputs.md5(path) for path in folder.rglob("*") if path.is_file()}
 
 
 def _outputs_as_recorded(home: Path) -> set[Path]:

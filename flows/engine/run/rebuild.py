@@ -69,7 +69,7 @@ class Rebuild:
         """The .dvc files that the stages depend on."""
         import networkx
 
-        wanted = {one.name for one in self.stages}
+        wanted = {scheduled.name for scheduled in self.stages}
         with dag.repo(self.tree) as repo:
             graph = repo.index.graph
             above = [networkx.descendants(graph, node) for node in graph if getattr(node, "name", None) in wanted]
@@ -78,15 +78,15 @@ class Rebuild:
 
     def _missing(self, source: str) -> list[str]:
         """Files of a .dvc file whose objects are not in the rebuild's cache, or are not what their name says."""
-        cache, found = self.place / "cache", []
+        cache, missing = self.place / "cache", []
         for path, out in objects.outs({source: (self.tree / source).read_text(encoding="utf-8")}):
             md5 = str(out["md5"])
             if not objects.path(cache, md5).exists():
-                found.append(f"{path} ({md5})")
-            for name, one in objects.listed(cache, md5).items():
-                if not objects.path(cache, one).exists():
-                    found.append(f"{path}/{name} ({one})")
-        return found
+                missing.append(f"{path} ({md5})")
+            for name, listed_md5 in objects.listed(cache, md5).items():
+                if not objects.path(cache, listed_md5).exists():
+                    missing.append(f"{path}/{name} ({listed_md5})")
+        return missing
 
     async def rerun(self, hold: int, threads: str) -> dict[str, float]:
         """Compute every stage that retrains, and say after each whether it came out as on record; {stage: seconds}.
@@ -97,18 +97,27 @@ class Rebuild:
         own = {"DVC_SITE_CACHE_DIR": str(self.place / "site"), "NIGHTMARKET_RUN": self.place.name}
         own |= {"OMP_NUM_THREADS": threads}
         env = stage.environment(self.place / "home", own)
-        for number, one in enumerate(self.stages, 1):
-            command = [*stage.dvc_repro(one.name, force=True)[:-1], "--no-run-cache", one.name]
+        for number, scheduled in enumerate(self.stages, 1):
+            command = [*stage.dvc_repro(scheduled.name, force=True)[:-1], "--no-run-cache", scheduled.name]
 
-            async def work(command: list[str] = command, name: str = one.name) -> None:
+            async def work(command: list[str] = command, name: str = scheduled.name) -> None:
                 await stage.run_command(name, command, tree=self.tree, env=env, hold=[hold])
 
             started = time.perf_counter()
-            await stage.stage_task(one, work)()
-            seconds[one.name] = time.perf_counter() - started
-            outs = (comparison.hashes(entry.get(one.name, {}), "outs") for entry in (self.recorded, self.rebuilt()))
+            await stage.stage_task(scheduled, work)()
+            seconds[scheduled.name] = time.perf_counter() - started
+            outs = (
+                comparison.hashes(entry.get(scheduled.name, {}), "outs") for entry in (self.recorded, self.rebuilt())
+            )
             same = "as on record" if len({tuple(sorted(each.items())) for each in outs}) == 1 else "DIFFERS"
-            log.info("%s: %s (%d of %d stages, %.0f s)", one.name, same, number, len(self.stages), seconds[one.name])
+            log.info(
+                "%s: %s (%d of %d stages, %.0f s)",
+                scheduled.name,
+                same,
+                number,
+                len(self.stages),
+                seconds[scheduled.name],
+            )
         return seconds
 
     def rebuilt(self) -> dict[str, comparison.Entry]:
@@ -129,8 +138,8 @@ class Rebuild:
     def environment(self, threads: str) -> dict[str, Any]:
         """Of this rebuild; constraints.txt is the checkout's, from which this environment was installed."""
         history = storage.read_json(self.tree / storage.ARTIFACTS / "finetune/history.json")
-        found = lineage.environment(str(history.get("device", "unknown")), self.home / lineage.CONSTRAINTS)
-        return found | {"threads": int(threads)}
+        environment = lineage.environment(str(history.get("device", "unknown")), self.home / lineage.CONSTRAINTS)
+        return environment | {"threads": int(threads)}
 
 
 @contextlib.contextmanager
@@ -158,9 +167,9 @@ def rebuild(home: Path, name: str, commit: str, lock_hash: str) -> Iterator[Rebu
                 f"the dvc.lock of commit {commit[:10]} is not the one that this version was registered with: it was "
                 "trained from files that were never committed, so it cannot be rebuilt from the commit"
             )
-        wanted = [one for one in dag.read(tree) if one.name in recorded]
+        wanted = [scheduled for scheduled in dag.read(tree) if scheduled.name in recorded]
         (tree / "dvc.lock").unlink()
-        yield Rebuild(home, place, {one.name: recorded[one.name] for one in wanted}, tuple(wanted))
+        yield Rebuild(home, place, {scheduled.name: recorded[scheduled.name] for scheduled in wanted}, tuple(wanted))
     finally:
         _remove(home, place)
 

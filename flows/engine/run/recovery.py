@@ -43,7 +43,7 @@ def remove_drafts(home: Path) -> int:
     """Delete temporary files and folders of processes that have ended; how many."""
     removed = 0
     for place in (home / ".nightmarket", home / "exports", home / "data"):
-        for path in [one for one in place.rglob(".*") if DRAFT.match(one.name)]:
+        for path in [hidden for hidden in place.rglob(".*") if DRAFT.match(hidden.name)]:
             owner = DRAFT.match(path.name)
             if owner and storage.ended(int(owner[1])):
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
@@ -83,7 +83,7 @@ def verify_cache(home: Path, say: Callable[[str], None]) -> list[str]:
         else:
             look(name, path, identity)
     budget = AGAIN
-    for _, name, path, size in sorted(unchanged, key=lambda one: one[:2]):
+    for _, name, path, size in sorted(unchanged, key=lambda entry: entry[:2]):
         if (budget := budget - size) < 0:
             break
         look(name, path, seen.pop(name)[:4])
@@ -95,10 +95,10 @@ def verify_cache(home: Path, say: Callable[[str], None]) -> list[str]:
 
 def _known(memory: Path) -> dict[str, list[int]]:
     try:
-        found = json.loads(memory.read_text(encoding="utf-8"))
+        verified = json.loads(memory.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return verified if isinstance(verified, dict) else {}
 
 
 def _objects(cache: Path) -> Iterator[tuple[str, Path]]:

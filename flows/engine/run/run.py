@@ -36,7 +36,7 @@ class Run:
         self.decision = ""
         self.started_from = publish.records_digest(home)
         self._status: dict[str, list[Any]] | None = None
-        missing = set(self.force) - {one.name for one in self.stages}
+        missing = set(self.force) - {scheduled.name for scheduled in self.stages}
         if missing:
             raise InputError(f"force: dvc.yaml has no stage {', '.join(sorted(missing))}")
 
@@ -54,16 +54,16 @@ class Run:
 
     async def phase(self, phase: str) -> None:
         """Run the stages of one phase through DVC, skipping those that are up to date."""
-        for one in self.stages:
-            if one.phase == phase:
-                await self._timed(one, self._stage_work(one))
+        for scheduled in self.stages:
+            if scheduled.phase == phase:
+                await self._timed(scheduled, self._stage_work(scheduled))
 
     async def upto(self, last: str) -> None:
         """Run one stage and all that it depends on."""
         wanted = self._needed(last)
-        for one in self.stages:
-            if one.name in wanted:
-                await self._timed(one, self._stage_work(one))
+        for scheduled in self.stages:
+            if scheduled.name in wanted:
+                await self._timed(scheduled, self._stage_work(scheduled))
 
     async def on_last_night(self, last: str) -> None:
         """Run one stage of phase `deliver` and what it needs; nothing is trained for it.
@@ -74,8 +74,8 @@ class Run:
         await self.upto(last)
 
     def _require_last_night(self, needed: set[str]) -> None:
-        trained = [one for one in self.stages if one.name in needed and one.phase == "retrain"]
-        stale = [one.name for one in trained if not self._is_clean(one)]
+        trained = [scheduled for scheduled in self.stages if scheduled.name in needed and scheduled.phase == "retrain"]
+        stale = [scheduled.name for scheduled in trained if not self._is_clean(scheduled)]
         if stale:
             raise InputError(
                 f"{', '.join(stale)}: code, parameters or data changed since the last night, or it never ran; "
@@ -83,28 +83,28 @@ class Run:
             )
 
     def _needed(self, last: str) -> set[str]:
-        return {last, *(name for one in self.stages if one.name == last for name in one.upstream)}
+        return {last, *(name for scheduled in self.stages if scheduled.name == last for name in scheduled.upstream)}
 
-    def _stage_work(self, one: dag.ScheduledStage) -> Any:
-        forced = one.name in self.force
+    def _stage_work(self, scheduled: dag.ScheduledStage) -> Any:
+        forced = scheduled.name in self.force
 
         async def work() -> Any:
-            if not forced and self._is_clean(one):
+            if not forced and self._is_clean(scheduled):
                 return stage.skipped("inputs, code and parameters unchanged")
-            said = await self._command(one.name, stage.dvc_repro(one.name, force=forced))
+            said = await self._command(scheduled.name, stage.dvc_repro(scheduled.name, force=forced))
             self._status = None
             storage.hook("run.stage")
-            if f"Stage '{one.name}' is cached" in said:
+            if f"Stage '{scheduled.name}' is cached" in said:
                 return Completed(name="Cached", message="seen before; outputs taken from the cache")
             return None
 
         return work
 
-    def _is_clean(self, one: dag.ScheduledStage) -> bool:
+    def _is_clean(self, scheduled: dag.ScheduledStage) -> bool:
         """DVC's own test; asked once for all stages, and again after something ran."""
         if self._status is None:
             self._status = dag.status(self.tree)
-        return one.name not in self._status
+        return scheduled.name not in self._status
 
     async def register(self) -> None:
         """Commit what was trained, register it with MLflow, and let the gate decide about data/champion."""
@@ -189,7 +189,7 @@ class Run:
         return outcome.RunOutcome.of(self, published=published)
 
     def _of(self, *phases: str) -> set[str]:
-        return {one.name for one in self.stages if one.phase in phases}
+        return {scheduled.name for scheduled in self.stages if scheduled.phase in phases}
 
     def _refuse_unfinished(self, wanted: set[str]) -> None:
         status = dag.status(self.tree) if self._status is None else self._status
@@ -217,20 +217,21 @@ class Run:
         self.ran.append(name)
         return await stage.run_command(name, command, tree=self.tree, env=self.env, hold=[self.hold])
 
-    async def _timed(self, one: dag.ScheduledStage, work: Any) -> None:
+    async def _timed(self, scheduled: dag.ScheduledStage, work: Any) -> None:
         started = time.perf_counter()
         try:
-            await stage.stage_task(one, work, self.about)()
+            await stage.stage_task(scheduled, work, self.about)()
         except TimeoutError:
             raise stage.StageError(
-                f"{one.name} ran past its limit of {one.timeout_s:g} s and was ended (dvc.yaml: meta.timeout_s)"
+                f"{scheduled.name} ran past its limit of {scheduled.timeout_s:g} s and was ended "
+                "(dvc.yaml: meta.timeout_s)"
             ) from None
         finally:
-            self.seconds[one.name] = time.perf_counter() - started
+            self.seconds[scheduled.name] = time.perf_counter() - started
 
     def _is_registered(self) -> bool:
         """Whether nothing was trained in this run that MLflow has not seen."""
-        trained = {one.name for one in self.stages if one.phase == "retrain"} & set(self.ran)
+        trained = {scheduled.name for scheduled in self.stages if scheduled.phase == "retrain"} & set(self.ran)
         return not trained and registered.known(self.home, self.tree)
 
 

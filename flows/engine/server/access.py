@@ -28,12 +28,12 @@ def login(home: Path) -> str:
     given = os.environ.get("PREFECT_API_AUTH_STRING")
     path = home / LOGIN
     path.parent.mkdir(parents=True, exist_ok=True)
-    found = given or own_secret(path, lambda: f"{USER}:{secrets.token_urlsafe(18)}")
-    name, _, password = found.partition(":")
-    if not name or len(password) < 12 or not found.isascii() or any(sign.isspace() for sign in found):
+    login = given or own_secret(path, lambda: f"{USER}:{secrets.token_urlsafe(18)}")
+    name, _, password = login.partition(":")
+    if not name or len(password) < 12 or not login.isascii() or any(sign.isspace() for sign in login):
         where = "PREFECT_API_AUTH_STRING" if given else path
         raise InputError(f"{where} is not NAME:PASSWORD with twelve characters or more; fix it, or remove it")
-    return found
+    return login
 
 
 def of_server(home: Path) -> dict[str, str]:

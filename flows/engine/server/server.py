@@ -155,7 +155,7 @@ def past_proxies() -> None:
     """Have this process and those that it starts speak to this machine directly: a company's proxy, which HTTP_PROXY
     names, knows nothing of our servers."""
     names = ("NO_PROXY", "no_proxy")  # some read the one, some the other
-    known = [one.strip() for name in names for one in os.environ.get(name, "").split(",") if one.strip()]
+    known = [host.strip() for name in names for host in os.environ.get(name, "").split(",") if host.strip()]
     if "*" not in known:
         os.environ.update(dict.fromkeys(names, ",".join(dict.fromkeys([*known, LOOPBACK, "localhost"]))))
 

@@ -114,10 +114,10 @@ class SearchPlan:
 
 def plan(home: Path, space: Mapping[str, Any], metric: str, windows: Sequence[str], seed: int) -> SearchPlan:
     """Check everything that can be checked before the first trial; InputError in one line."""
-    found = dimensions(space)
+    searched = dimensions(space)
     content = settings.sections(home / "params.yaml")
-    upstream = next((one.upstream for one in dag.read(home) if one.name == LAST_STAGE), ())
-    for dimension in found:
+    upstream = next((dimension.upstream for dimension in dag.read(home) if dimension.name == LAST_STAGE), ())
+    for dimension in searched:
         section = dimension.key.partition(".")[0]
         for end in dimension.ends():
             overrides.checked(content, {dimension.key: end})
@@ -127,16 +127,16 @@ def plan(home: Path, space: Mapping[str, Any], metric: str, windows: Sequence[st
             )
     task, _, name = metric.partition(" ")
     ends = _windows(home, windows)
-    baseline = {one.key: _value(content, one.key) for one in found}
+    baseline = {dimension.key: _value(content, dimension.key) for dimension in searched}
     rest = {name: section for name, section in content.items() if name in (*upstream, LAST_STAGE)}
-    for dimension in found:
+    for dimension in searched:
         section, key = dimension.key.split(".", 1)
         rest[section] = {name: value for name, value in (rest.get(section) or {}).items() if name != key}
     rest["prepare"] = {name: value for name, value in (rest.get("prepare") or {}).items() if name != "window_end"}
     data = (home / "data/raw.dvc").read_text(encoding="utf-8") if (home / "data/raw.dvc").exists() else ""
-    parts = [[dataclasses.asdict(one) for one in found], metric, ends, seed, rest, data]
+    parts = [[dataclasses.asdict(dimension) for dimension in searched], metric, ends, seed, rest, data]
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
-    return SearchPlan(found, task, name, ends, seed, baseline, digest)
+    return SearchPlan(searched, task, name, ends, seed, baseline, digest)
 
 
 def _value(content: Mapping[str, Any], key: str) -> Any:

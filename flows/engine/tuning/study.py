@@ -42,7 +42,7 @@ class Study:
         known = self.study.user_attrs.get("digest")
         if known is None:
             self.study.set_user_attr("digest", plan.digest)
-            if all(one.holds(plan.baseline[one.key]) for one in plan.space):
+            if all(dimension.holds(plan.baseline[dimension.key]) for dimension in plan.space):
                 self.study.enqueue_trial(plan.baseline, user_attrs={"baseline": True})
         elif known != plan.digest:
             raise InputError(
@@ -96,7 +96,7 @@ class Study:
     def trial(self) -> Iterator["Open"]:
         """Ask for the next trial; it is told to the study as COMPLETE, PRUNED or FAIL when the block ends."""
         asked = self.study.ask()
-        values = {one.key: one.suggest(asked) for one in self.plan.space}
+        values = {dimension.key: dimension.suggest(asked) for dimension in self.plan.space}
         asked.set_user_attr("values", values)
         opened = Open(asked, values, len(self.ended()) + 1)
         yield opened  # what is not caught in the block leaves the trial open: it comes again
