@@ -38,7 +38,7 @@ def text(stages: Iterable[str] = STAGES) -> str:
 
 def _entry(name: str, declared: Stage) -> str:
     outs = [str(artifact) for artifact in declared.writes]
-    meta = {"pool": declared.pool, "timeout_s": declared.timeout_s, "retries": declared.retries}
+    meta: dict[str, str | int] = {"pool": declared.pool, "timeout_s": declared.timeout_s, "retries": declared.retries}
     if declared.phase != "retrain":
         meta["phase"] = declared.phase
     lines = [

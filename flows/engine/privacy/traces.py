@@ -32,7 +32,8 @@ def search(home: Path, pseudonyms: Collection[str]) -> tuple[list[str], int]:
     Parquet is decoded; of everything else the bytes are read, of pages and databases for the shown characters too. An
     export's own ids are hashed and compared. Commits under git are searched as well.
     """
-    places, number = [], 0
+    naming: list[str] = []
+    number = 0
     cache = worktree.cache(home)
     elsewhere = [place for place in (cache, server.database(home).parent) if home not in place.parents]
     places = [home / name for name in STORES] + elsewhere
@@ -40,11 +41,11 @@ def search(home: Path, pseudonyms: Collection[str]) -> tuple[list[str], int]:
         for path in sorted(file for file in place.rglob("*") if file.is_file() and not file.is_symlink()):
             number += 1
             if names(path, pseudonyms):
-                places.append(str(path.relative_to(home) if home in path.parents else path))
+                naming.append(str(path.relative_to(home) if home in path.parents else path))
     for pseudonym in pseudonyms:
         said = worktree.git(home, "log", "--all", "--format=%h", "-S", pseudonym)
-        places += [f"git commit {commit}" for commit in said.split()]
-    return places, number
+        naming += [f"git commit {commit}" for commit in said.split()]
+    return naming, number
 
 
 def names(path: Path, pseudonyms: Collection[str]) -> bool:

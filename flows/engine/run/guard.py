@@ -39,12 +39,12 @@ def _descendants() -> list[int]:
                 fields = file.read().rpartition(")")[2].split()
                 if fields[0] != "Z":
                     children.setdefault(int(fields[1]), []).append(int(entry))
-    children, queue = [], [os.getpid()]
+    descendants, queue = [], [os.getpid()]
     while queue:
         below = children.get(queue.pop(), [])
-        children += below
+        descendants += below
         queue += below
-    return children
+    return descendants
 
 
 def _reap() -> bool:
