@@ -16,7 +16,10 @@ from typing import Any
 import pyarrow as pa
 
 from tasks.files import storage
+from tasks.pipeline.declaration import Step
 from tasks.pipeline.settings import StageSettings
+
+STEP = Step("nothing but what a test needs")
 
 
 class Settings(StageSettings):

@@ -356,7 +356,6 @@ def years_later(shop, monkeypatch):  # noqa: F811
     """The shop's version 1 was made years ago by a run, and the checkout has moved on to other data."""
     at_home(shop, monkeypatch)
     home = shop.home
-    shutil.copyfile(ROOT / "tasks/registry/retire.py", home / "tasks/registry/retire.py")
     records = {name: (home / name).read_text() for name in ("dvc.lock", "data/raw.dvc")}
     commit = old_run(shop, "nightly-first", YEARS, {}, parent="", records=records)
     known = client(shop)

@@ -17,7 +17,10 @@ import pyarrow as pa
 from tasks.files import storage
 from tasks.privacy import forgotten
 from tasks.privacy.pseudonyms import Pseudonyms, customer_keys, key_id
+from tasks.pipeline.declaration import Step
 from tasks.pipeline.settings import StageSettings
+
+STEP = Step("nothing but what a test needs")
 
 
 class Settings(StageSettings):

@@ -17,7 +17,7 @@ from flows.engine.server import watch
 from nightmarket.contracts import InputError
 from tasks.files import storage
 
-SNAPSHOT, REGISTER, LAUNCH = (dag.step(name) for name in ("snapshot", "register", "launch"))
+SNAPSHOT, REGISTER, LAUNCH = "snapshot", "register", "launch"
 
 
 class Run:
@@ -44,13 +44,13 @@ class Run:
         """Fetch the source tables into data/raw."""
 
         async def work() -> Any:
-            await self._command(SNAPSHOT.name, stage.python_task(SNAPSHOT.name))
+            await self._command(SNAPSHOT, stage.python_task(SNAPSHOT))
             storage.hook("run.snapshot")
             if not self._track("data/raw"):
                 return stage.skipped("the source has not changed")
             return None
 
-        await self._timed(SNAPSHOT, work)
+        await self._timed(dag.step(SNAPSHOT), work)
 
     async def phase(self, phase: str) -> None:
         """Run the stages of one phase through DVC, skipping those that are up to date."""
@@ -118,7 +118,7 @@ class Run:
             if self._is_registered():
                 self.decision = outcome.decision(self.tree)
                 return stage.skipped("this very model is registered")
-            said = await self._command(REGISTER.name, stage.python_task(REGISTER.name))
+            said = await self._command(REGISTER, stage.python_task(REGISTER))
             self.decision = outcome.decision(self.tree, said)
             if (self.tree / storage.CHAMPION).exists():
                 self._track(str(storage.CHAMPION))
@@ -127,16 +127,16 @@ class Run:
             storage.hook("run.noted")
             return None
 
-        await self._timed(REGISTER, work)
+        await self._timed(dag.step(REGISTER), work)
 
     async def launch(self) -> None:
         """Plan a launch from the champion and what the last night left, and keep the run."""
         self._require_last_night(self._needed("segment"))
 
         async def work() -> Any:
-            await self._command(LAUNCH.name, stage.python_task(LAUNCH.name))
+            await self._command(LAUNCH, stage.python_task(LAUNCH))
 
-        await self._timed(LAUNCH, work)
+        await self._timed(dag.step(LAUNCH), work)
         self.commit()
 
     async def change_champion(self, how: str, *given: str) -> str:
