@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nightmarket.encoding.encoder import Encoder, Progress
+    from nightmarket.encoding.static import StaticEncoder
 
 PIECE = 1 << 26
 """Bytes that travel at a time."""
@@ -188,7 +189,7 @@ ALONE = Ranks()
 
 
 def encode_shared(
-    encoder: "Encoder", texts: Sequence[str], ranks: Ranks, progress: "Progress | None" = None
+    encoder: "Encoder | StaticEncoder", texts: Sequence[str], ranks: Ranks, progress: "Progress | None" = None
 ) -> Float32s | None:
     """`encoder.encode(texts)` by all ranks together: float32 [T, D] in the texts' order on rank 0, None elsewhere.
 
