@@ -147,8 +147,8 @@ async def _evaluate(trial: Open, planned: SearchPlan, name: str, runs: Any, wait
 
 def _figure(metrics: Mapping[str, Any], planned: SearchPlan) -> float:
     """The searched figure; InputError when the task or the figure is not there or not a finite number."""
-    found = metrics.get(planned.task, {}).get(OURS, {}).get(planned.metric, {})
-    value = found.get("value") if isinstance(found, Mapping) else None
+    entry = metrics.get(planned.task, {}).get(OURS, {}).get(planned.metric, {})
+    value = entry.get("value") if isinstance(entry, Mapping) else None
     if not isinstance(value, int | float) or not abs(value) < float("inf"):
         raise InputError(f"metric: {METRICS} has no finite '{planned.task} {planned.metric}' of {OURS}")
     return float(value)
@@ -171,7 +171,7 @@ async def _recorded(home: Path, study: Study, wait_minutes: float) -> AsyncItera
         runs = Trials(uri, artifacts, mlflow_rows.SEARCHES, study.name, study.parent)
         runs.reap()
     study.parent = runs.parent
-    space = {one.key: dataclasses.asdict(one) for one in study.plan.space}
+    space = {dimension.key: dataclasses.asdict(dimension) for dimension in study.plan.space}
     judged = {"metric": f"{study.plan.task} {study.plan.metric}", "windows": ", ".join(study.plan.windows)}
     runs.describe({"space": space, "search": judged | {"seed": study.plan.seed}}, {"digest": study.plan.digest})
     try:

@@ -76,7 +76,9 @@ def _of_customers(
     """One message for each contact that is sent, about the product of its offer that the customer bought most often."""
     offers = {offer["name"]: offer for offer in planned.summary["offers"]}
     sent = planned.rows[planned.rows["arm"] == "send"]
-    favourite, asked, rows = {}, {}, []
+    favourite: dict[tuple[str, str], str] = {}
+    asked: dict[str, Brief] = {}
+    rows = []
     for customer_id, group in sent.groupby("customer_id", sort=True):
         own = taste.recent.where(taste.recent.customer == taste.customer[customer_id])
         bought = np.bincount(own.item, minlength=len(planned.products))

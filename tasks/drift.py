@@ -272,7 +272,7 @@ def _fresh(rows: Summary, when: Nights, span: Span, last_full_day: str) -> dict[
     open_days = set(range(WEEK))
     if len(when) and when.testable:
         usual = when.weekdays(rows.counts[:, 0])[1][-1]
-        open_days = {(span.last - WEEK + 1 + place) % WEEK for place in np.flatnonzero(usual > 0)}
+        open_days = {(span.last - WEEK + 1 + place) % WEEK for place in np.flatnonzero(usual > 0).tolist()}
     silent = [day for day in range(span.last + 1, until + 1) if day % WEEK in open_days]
     return {"last_events": _date(span.last), "last_full_day": last_full_day, "silent_days": len(silent)}
 

@@ -178,7 +178,7 @@ class LaunchContext:
 
 
 def _shop(given: Settings, new: Newcomers) -> LaunchContext:
-    shop = settings.load("plan")
+    shop: Any = settings.load("plan")
     start = given.start or date.fromisoformat(new.data.windows["as_of"])
     market = responder.market(new.data, (start - responder.EPOCH).days)
     customers = storage.read_table(recommender.PREPARED / "customers.parquet", ["customer", "customer_id"]).to_pandas()

@@ -126,8 +126,8 @@ def _responses(folder: Path) -> Any:
     responses = {"metrics": metrics, "drivers": _optional(folder / "drivers.json"), "calibration": []}
     if (folder / "predictions.parquet").exists():
         table = storage.read_table(folder / "predictions.parquet")
-        columns = (table[name].to_numpy() for name in ("probability", "responded", "customer"))
-        responses["calibration"] = reliability(*columns, NUM_BINS)
+        probability, responded, customer = (table[name].to_numpy() for name in ("probability", "responded", "customer"))
+        responses["calibration"] = reliability(probability, responded, customer, NUM_BINS)
     return responses
 
 

@@ -106,11 +106,13 @@ def _write_empty(baskets: dict[str, Any], reason: str) -> None:
         catalogue.REVIEW_SENTIMENT, catalogue.REVIEW_ASPECTS, catalogue.REVIEWED_PRODUCTS, catalogue.PRAISE
     ):  # fmt: skip
         table.write_empty()
-    nothing = {"method": None, "topics": [], "candidates": [], "span": None, "reason": reason, "num_documents": 0}
+    topics: dict[str, Any] = {"method": None, "topics": [], "candidates": [], "span": None, "reason": reason}
     products: dict[str, list[str]] = {"above": [], "below": []}
-    catalogue.TOPICS.write({"reviews": nothing, "baskets": baskets, "products": products, "words": reason})
-    empty = {"chosen": None, "candidates": {}, "num_rated": 0, "words": reason}
-    catalogue.REVIEW_METRICS.write({"sentiment": empty, "num_reviews": 0, "positive": None, "aspects": {}})
+    catalogue.TOPICS.write(
+        {"reviews": topics | {"num_documents": 0}, "baskets": baskets, "products": products, "words": reason}
+    )
+    figures: dict[str, Any] = {"chosen": None, "candidates": {}, "num_rated": 0, "words": reason}
+    catalogue.REVIEW_METRICS.write({"sentiment": figures, "num_reviews": 0, "positive": None, "aspects": {}})
 
 
 def read_reviews(time_zone: str) -> pd.DataFrame | None:

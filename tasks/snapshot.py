@@ -23,7 +23,7 @@ from pydantic import Field, field_validator, model_validator
 from nightmarket.contracts import InputError
 from tasks.files import catalogue, manifest
 from tasks.files.storage import RAW, home, swap, unswap, write_json
-from tasks.intake import Source
+from tasks.intake import Connector
 from tasks.intake.arrivals import write
 from tasks.intake.folders import Folders, ShopFolder, check, known_zone
 from tasks.models import warm_start
@@ -123,7 +123,7 @@ def run(settings: Settings) -> None:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _source(settings: Settings) -> Source:
+def _source(settings: Settings) -> Connector:
     if settings.source == "demo":
         from tasks.intake.demo import Demo
 
@@ -132,11 +132,11 @@ def _source(settings: Settings) -> Source:
         if not settings.folders:
             raise InputError("params.yaml: snapshot.folders names no shop; list each with name and folder")
         return Folders(settings.folders, home(), settings.time_zone, settings.currency)
-    from tasks.intake.folder import Folder
+    from tasks.intake.folder import FolderConnector
 
     if not settings.folder:
         raise InputError("params.yaml: snapshot.folder names no folder; set it to where your tables lie")
-    return Folder(home() / Path(settings.folder).expanduser(), settings.mapping, settings.time_zone)
+    return FolderConnector(home() / Path(settings.folder).expanduser(), settings.mapping, settings.time_zone)
 
 
 def _warm_start_wanted() -> bool:
@@ -200,7 +200,7 @@ def _previous(old: dict[str, Any], fingerprint: str, source: str, as_of: date) -
     return dict(zip(wanted, (rows, each), strict=False))
 
 
-def _fetch(source: Source, pseudonyms: Pseudonyms, folder: Path, settings: Settings) -> dict[str, Any]:
+def _fetch(source: Connector, pseudonyms: Pseudonyms, folder: Path, settings: Settings) -> dict[str, Any]:
     """Write every table of the source and describe them."""
     about: dict[str, Any] = {"tables": {}, "dropped_columns": {}, "filled_columns": {}, "after_business_date": {}}
     for name, feeds in groupby(source.feeds(), key=lambda feed: feed.table.name):

@@ -80,7 +80,10 @@ def listed(data: recommender.Prepared, wanted: tuple[NewProduct, ...]) -> Newcom
     sold[data.histories.item] = True
     rows = [product for product in wanted if not product.product_id]
     wider = _with_rows(data, rows) if rows else data
-    items, names, prices, new = [], [], [], len(data.products)
+    items: list[int] = []
+    names: list[str] = []
+    prices: list[float] = []
+    new = len(data.products)
     for place, product in enumerate(wanted):
         key = f"launch.products.{place}"
         if not product.product_id:

@@ -56,7 +56,7 @@ class Folder(Artifact):
 
 
 @dataclass(frozen=True)
-class Table(Artifact):
+class TableFile(Artifact):
     """A parquet file.
 
     columns  "name type, ..." in order, types as in TYPES; a type that ends in + stands for any number of further
@@ -139,7 +139,7 @@ CHAMPION_ENCODER = Folder(CHAMPION / "finetune/encoder")
 CHAMPION_RECEIPT = Json(CHAMPION / "receipt.json")
 CHAMPION_DECISION = Json(CHAMPION / "decision.json")
 CHAMPION_MANIFEST = Json(CHAMPION / "manifest.json")
-CHAMPION_SCORES = Table(CHAMPION / "per_customer.parquet")
+CHAMPION_SCORES = TableFile(CHAMPION / "per_customer.parquet")
 
 # validate
 VALIDATE = Folder(ARTIFACTS / "validate")
@@ -147,16 +147,16 @@ VALIDATION = Json(ARTIFACTS / "validate/report.json")
 CLEAN = Folder(ARTIFACTS / "validate/clean")
 CLEAN_SNAPSHOT = Json(CLEAN / "snapshot.json")
 CLEAN_PRODUCTS, CLEAN_EVENTS, CLEAN_OFFERS, CLEAN_REVIEWS = (
-    Table(CLEAN / f"{name}.parquet") for name in ("products", "events", "offers", "reviews")
+    TableFile(CLEAN / f"{name}.parquet") for name in ("products", "events", "offers", "reviews")
 )
 
 # prepare; customers have a column attr_NAME for each attribute of the source
 PREPARE = Folder(ARTIFACTS / "prepare")
-CUSTOMERS = Table(PREPARE / "customers.parquet")
-PRODUCTS = Table(PREPARE / "products.parquet")
-PURCHASES = Table(PREPARE / "purchases.parquet")
-PROMOTIONS = Table(PREPARE / "promotions.parquet", "item int32, week int32, display float32, mailer float32")
-TEXTS = Table(PREPARE / "texts.parquet", "text_id int32, text string")
+CUSTOMERS = TableFile(PREPARE / "customers.parquet")
+PRODUCTS = TableFile(PREPARE / "products.parquet")
+PURCHASES = TableFile(PREPARE / "purchases.parquet")
+PROMOTIONS = TableFile(PREPARE / "promotions.parquet", "item int32, week int32, display float32, mailer float32")
+TEXTS = TableFile(PREPARE / "texts.parquet", "text_id int32, text string")
 WINDOWS = Json(PREPARE / "windows.json")
 
 # pretrain, embed, finetune, rank
@@ -175,45 +175,45 @@ RANKER = Json(RANK / "ranker.json")
 RESPONDER = Json(ARTIFACTS / "respond/responder.json")
 DRIVERS = Json(ARTIFACTS / "respond/drivers.json")
 RESPONSE_METRICS = Json(ARTIFACTS / "respond/metrics.json")
-RESPONSE_PREDICTIONS = Table(
+RESPONSE_PREDICTIONS = TableFile(
     ARTIFACTS / "respond/predictions.parquet",
     "customer int32, campaign_id string, probability float64, responded bool",
 )
 
 # reviews
 REVIEWS = Folder(ARTIFACTS / "reviews")
-REVIEW_SENTIMENT = Table(
+REVIEW_SENTIMENT = TableFile(
     REVIEWS / "reviews.parquet",
     "review int64, product_id string, customer_id string, day int32, probability float64, rated bool, topic int32",
 )
-REVIEW_ASPECTS = Table(
+REVIEW_ASPECTS = TableFile(
     REVIEWS / "aspects.parquet", "review int64, product_id string, aspect string, probability float64"
 )
-REVIEWED_PRODUCTS = Table(
+REVIEWED_PRODUCTS = TableFile(
     REVIEWS / "products.parquet", "product_id string, num_reviews int64, positive float64, low float64, high float64"
 )
-PRAISE = Table(
+PRAISE = TableFile(
     REVIEWS / "praise.parquet",
     "product_id string, aspect string, en string, zh string, num_mentions int64, positive float64, low float64, "
     "high float64",
 )
-BASKET_TOPICS = Table(REVIEWS / "baskets.parquet", "customer int32, topic int32, num_baskets int32")
+BASKET_TOPICS = TableFile(REVIEWS / "baskets.parquet", "customer int32, topic int32, num_baskets int32")
 TOPICS = Json(REVIEWS / "topics.json")
 REVIEW_METRICS = Json(REVIEWS / "metrics.json")
 
 # segment, demand
 SEGMENT = Folder(ARTIFACTS / "segment")
-SEGMENTS = Table(
+SEGMENTS = TableFile(
     SEGMENT / "segments.parquet", "customer_id string, segment string, probability float32, distance float32"
 )
 SEGMENT_PORTRAITS = Json(SEGMENT / "segments.json")
 SEGMENT_ASSIGNER = Json(SEGMENT / "assigner.json")
 DEMAND = Folder(ARTIFACTS / "demand")
-FORECAST = Table(
+FORECAST = TableFile(
     DEMAND / "forecast.parquet",
     "kind string, week date, units float64, low80 float64, high80 float64, low95 float64, high95 float64",
 )
-PRICE_RESPONSE = Table(
+PRICE_RESPONSE = TableFile(
     DEMAND / "response.parquet",
     "kind string, products int64, weeks int64, price_measured float64, price_error float64, price float64, "
     "price_low float64, price_high float64, discount_measured float64, discount_error float64, discount float64, "
@@ -224,42 +224,42 @@ DEMAND_METRICS = Json(DEMAND / "metrics.json")
 # evaluate
 EVALUATE = Folder(ARTIFACTS / "evaluate")
 METRICS = Json(EVALUATE / "metrics.json")
-CUSTOMER_SCORES = Table(EVALUATE / "per_customer.parquet")
+CUSTOMER_SCORES = TableFile(EVALUATE / "per_customer.parquet")
 NDCG_PLOT = Artifact(EVALUATE / "ndcg.csv")
 PREDICTIONS = Json(EVALUATE / "predictions.json")
 
 # score, plan, compose, and the files of a launch
 SCORE = Folder(ARTIFACTS / "score")
-RECOMMENDATIONS = Table(
+RECOMMENDATIONS = TableFile(
     SCORE / "recommendations.parquet",
     "customer_id string, rank int32, product_id string, title string, score float32, probability float32, "
     "reason string, reason_kind string",
 )
 SCORE_SUMMARY = Json(SCORE / "summary.json")
 PLAN = Folder(ARTIFACTS / "plan")
-PLAN_OFFERS = Table(PLAN / "offers.parquet", "offer string, product_id string")
+PLAN_OFFERS = TableFile(PLAN / "offers.parquet", "offer string, product_id string")
 PLAN_SUMMARY = Json(PLAN / "summary.json")
 LAUNCH = Folder(ARTIFACTS / "launch")
 COMPOSE = Folder(ARTIFACTS / "compose")
-MESSAGES = Table(
+MESSAGES = TableFile(
     COMPOSE / "customers.parquet",
     "customer_id string, day date, slot string, channel string, offer string, locale string, form string, text string",
 )
 COMPOSE_SUMMARY = Json(COMPOSE / "summary.json")
-CONTACTS = Table(
+CONTACTS = TableFile(
     Path("plan.parquet"),
     "customer_id string, segment string, offer string, offer_kind string, channel string, day date, slot string, "
     "probability float32, expected_value float32, cost float32, expected_profit float32, propensity float64, "
     "arm string",
 )
 """In the folder of a plan or a launch; so are the next three: `CONTACTS.at(PLAN.path)`."""
-ELIGIBLE = Table(Path("eligible.parquet"), "customer_id string, arm string, propensity float64")
-COPY = Table(
+ELIGIBLE = TableFile(Path("eligible.parquet"), "customer_id string, arm string, propensity float64")
+COPY = TableFile(
     Path("copy.parquet"),
     "brief string, segment string, offer string, channel string, locale string, place int32, form string, "
     "text string, writer string, nearness float32",
 )
-COPY_DECISIONS = Table(
+COPY_DECISIONS = TableFile(
     Path("decisions.parquet"),
     "brief string, writer string, number int32, fate string, form string, rule string, what string",
 )
@@ -269,8 +269,8 @@ READOUT_FOLDER = Folder(ARTIFACTS / "readout")
 READOUT = Json(ARTIFACTS / "readout/readout.json")
 DRIFT_FOLDER = Folder(ARTIFACTS / "drift")
 DRIFT = Json(DRIFT_FOLDER / "drift.json")
-DRIFT_NIGHTS = Table(DRIFT_FOLDER / "nights.parquet", "day int32, score float64")
-DRIFT_SHARES = Table(
+DRIFT_NIGHTS = TableFile(DRIFT_FOLDER / "nights.parquet", "day int32, score float64")
+DRIFT_SHARES = TableFile(
     DRIFT_FOLDER / "shares.parquet", "table string, column string, value string, reference float64, week float64"
 )
 REPORT = Folder(ARTIFACTS / "report")

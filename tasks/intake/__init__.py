@@ -51,7 +51,7 @@ class Feed:
     file: str = ""
 
 
-class Source(Protocol):
+class Connector(Protocol):
     """A place that holds a retailer's tables."""
 
     def identity(self) -> dict[str, str]:

@@ -76,7 +76,7 @@ class ParquetFile:
         return InputError(f"{self.path.name} cannot be read as parquet: it is cut off or damaged; export it again")
 
 
-class Folder:
+class FolderConnector:
     """One folder of tables, as `snapshot.folder` names it.
 
     needed   tables that must be there

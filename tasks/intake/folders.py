@@ -22,7 +22,7 @@ from pydantic import Field, field_validator, model_validator
 from nightmarket.contracts import TABLES, InputError, Table, arrow_schema
 from nightmarket.contracts.sources import SOURCE, fuse, with_source
 from tasks.intake import BATCH_ROWS, Feed, Origin
-from tasks.intake.folder import Folder, Mapping
+from tasks.intake.folder import FolderConnector, Mapping
 from tasks.pipeline.settings import StageSettings
 
 LOG = logging.getLogger("nightmarket")
@@ -108,13 +108,15 @@ class Folders:
         self.shops = shops
         self.currency = currency
         self.zones = {shop.name: shop.time_zone or time_zone for shop in shops}
-        self.folders: dict[str, Folder] = {}
+        self.folders: dict[str, FolderConnector] = {}
         self.conflicts: dict[str, Any] = {}
         for shop in shops:
             needed = ("products", "events") if shop.products == "own" else ("events",)
             place = home / Path(shop.folder).expanduser()
             with _named(shop.name):
-                self.folders[shop.name] = Folder(place, shop.mapping, self.zones[shop.name], needed=needed, section="")
+                self.folders[shop.name] = FolderConnector(
+                    place, shop.mapping, self.zones[shop.name], needed=needed, section=""
+                )
                 twin = next((name for name, other in self.folders.items()
                              if name != shop.name and other.folder.samefile(place)), None)  # fmt: skip
                 if twin:

@@ -133,8 +133,8 @@ def prune(root: Path, today: date, keep_days: int) -> int:
 def _joined(shards: list[Entries]) -> Entries | None:
     if len(shards) < 2:
         return shards[0] if shards else None
-    arrays = [np.concatenate([getattr(shard, name) for shard in shards]) for name in _ARRAYS]
-    return Entries(*arrays, shards=tuple(path for shard in shards for path in shard.shards))
+    arrays = {name: np.concatenate([getattr(shard, name) for shard in shards]) for name in _ARRAYS}
+    return Entries(**arrays, shards=tuple(path for shard in shards for path in shard.shards))
 
 
 def _read(path: Path) -> Entries | None:
@@ -147,7 +147,7 @@ def _read(path: Path) -> Entries | None:
         path.unlink(missing_ok=True)
         return None
     arrays = load(content)
-    return Entries(*(arrays[name] for name in _ARRAYS), shards=(path,))
+    return Entries(**{name: arrays[name] for name in _ARRAYS}, shards=(path,))
 
 
 def _last_used(path: Path) -> int:

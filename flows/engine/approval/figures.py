@@ -23,7 +23,7 @@ def facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     spend, budget = _number(summary, "spend"), summary.get("budget")
     share = f" of {budget:,.2f} ({spend / budget:.1%})" if budget else ""
     eligible, everybody = _number(summary, "num_eligible"), _number(summary, "num_customers")
-    found = [
+    rows = [
         ("contacts", f"{_number(summary, 'num_contacts'):,.0f}, with {_number(summary, 'num_sent'):,.0f} customers"),
         ("eligible", f"{eligible:,.0f} of {everybody:,.0f} customers"),
         ("kept back", f"{_number(summary, 'num_holdout'):,.0f} customers at random, who get nothing"),
@@ -35,8 +35,8 @@ def facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     if certificate:
         unit = "" if certificate.get("unit") != "responses" else " responses"
         best = f"at most {certificate['bound']:,.2f}{unit} is possible"
-        found.append(("limit", f"{best}; this plan is {certificate['gap']:.3%} below"))
-    return found
+        rows.append(("limit", f"{best}; this plan is {certificate['gap']:.3%} below"))
+    return rows
 
 
 def words(summary: Mapping[str, Any]) -> list[str]:
@@ -57,14 +57,14 @@ def segment_names(home: Path) -> dict[str, str]:
 def named(summary: Mapping[str, Any], segments: Mapping[str, str]) -> dict[str, Any]:
     """The summary with its groups as people know them: segments and offers say what they are, slots go by the clock."""
     mostly = {offer["name"]: offer.get("mostly") or "" for offer in summary.get("offers") or () if "name" in offer}
-    found = dict(summary)
+    shown = dict(summary)
     for key, more in (("by_segment", segments), ("by_offer", mostly)):
         rows = summary.get(key) or ()
-        found[key] = [
+        shown[key] = [
             row | {"name": f"{row['name']}: {more[row['name']]}"} if more.get(row["name"]) else row for row in rows
         ]
-    found["by_slot"] = sorted(summary.get("by_slot") or (), key=lambda row: _first_number(row["name"]))
-    return found
+    shown["by_slot"] = sorted(summary.get("by_slot") or (), key=lambda row: _first_number(row["name"]))
+    return shown
 
 
 def _first_number(text: str) -> int:

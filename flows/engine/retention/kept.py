@@ -31,8 +31,8 @@ class Ref:
 def refs(home: Path) -> list[Ref]:
     """Every run on record, oldest first."""
     listed = worktree.git(home, "for-each-ref", "--format=%(refname) %(objectname) %(committerdate:unix)", RUNS)
-    found = [line.split(" ") for line in listed.splitlines()]
-    runs = [Ref(name.removeprefix(RUNS), commit, float(at)) for name, commit, at in found]
+    fields = [line.split(" ") for line in listed.splitlines()]
+    runs = [Ref(name.removeprefix(RUNS), commit, float(at)) for name, commit, at in fields]
     return sorted(runs, key=lambda run: run.at)
 
 
@@ -88,9 +88,9 @@ def named(home: Path, without: Collection[Ref], commits: Collection[str]) -> set
     texts = [_committed(home, tips), *(text for path in paths if path.is_dir() for text in _present(path))]
     if (begun := publish.journal(home)).exists():
         texts.append(begun.read_text(encoding="utf-8"))
-    found = {md5 for text in texts for md5 in MD5.findall(text)}
+    named = {md5 for text in texts for md5 in MD5.findall(text)}
     cache = worktree.cache(home)
-    return found.union(*(_listed(home, cache, md5) for md5 in found if md5.endswith(".dir")))
+    return named.union(*(_listed(home, cache, md5) for md5 in named if md5.endswith(".dir")))
 
 
 def others(home: Path) -> set[str]:
@@ -98,9 +98,9 @@ def others(home: Path) -> set[str]:
     tips = worktree.git(home, "for-each-ref", "--format=%(objectname)").splitlines()
     own = [f":(exclude){name}" for name in worktree.RECORDS]
     texts = [_committed(home, tips, own), *_present(home, own)]
-    found = {md5 for text in texts for md5 in MD5.findall(text)}
+    named = {md5 for text in texts for md5 in MD5.findall(text)}
     cache = worktree.cache(home)
-    return found.union(*(objects.listed(cache, md5).values() for md5 in found))
+    return named.union(*(objects.listed(cache, md5).values() for md5 in named))
 
 
 def _there(home: Path, commits: Collection[str]) -> list[str]:

@@ -40,8 +40,8 @@ class Dimension:
             return trial.suggest_categorical(self.key, self.choices)
         if self.whole:
             return trial.suggest_int(self.key, int(self.low), int(self.high), log=self.log, step=int(self.step or 1))
-        found = trial.suggest_float(self.key, self.low, self.high, log=self.log, step=self.step)
-        return min(max(float(f"{found:.4g}"), self.low), self.high)
+        value = trial.suggest_float(self.key, self.low, self.high, log=self.log, step=self.step)
+        return min(max(float(f"{value:.4g}"), self.low), self.high)
 
     def holds(self, value: Any) -> bool:
         """Whether a value could have been suggested."""
@@ -142,10 +142,10 @@ def plan(home: Path, space: Mapping[str, Any], metric: str, windows: Sequence[st
 def _value(content: Mapping[str, Any], key: str) -> Any:
     """What a stage would get for the key: params.yaml's value or the setting's default."""
     section, *path = key.split(".")
-    found: Any = settings.check(dict(content), section).model_dump(mode="json")
+    value: Any = settings.check(dict(content), section).model_dump(mode="json")
     for name in path:
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return found
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def _windows(home: Path, windows: Sequence[str]) -> tuple[str, ...]:
