@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from prefect import flow
 from prefect.client.schemas import State
 
 from flows.engine.approval import approval, contacts, figures
@@ -24,7 +23,7 @@ from flows.engine.forms.campaign import (
     Offers,
 )
 from flows.engine.forms.form import WaitMinutes
-from flows.engine.reporting.outcome import in_one_line, post_failure
+from flows.engine.reporting.outcome import one_line_flow
 from flows.engine.run.run import open_run
 from nightmarket.contracts import InputError
 from tasks.campaigns import export
@@ -35,14 +34,7 @@ PLAN = catalogue.PLAN.path
 TEXTS = Path("artifacts/compose/copy.parquet")
 
 
-@flow(
-    name="campaign",
-    flow_run_name="{name}",
-    persist_result=False,
-    on_failure=[post_failure],
-    on_crashed=[post_failure],
-)
-@in_one_line
+@one_line_flow("campaign", "{name}")
 async def campaign(
     name: CampaignName,
     budget: Budget,

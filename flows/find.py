@@ -3,12 +3,12 @@
 import asyncio
 from typing import Annotated, Literal
 
-from prefect import flow, get_run_logger
+from prefect import get_run_logger
 from prefect.artifacts import acreate_table_artifact
 from pydantic import Field
 
 from flows.engine.forms import lookup, terminal
-from flows.engine.reporting.outcome import in_one_line, post_failure
+from flows.engine.reporting.outcome import one_line_flow
 from tasks.campaigns.export import NAME
 from tasks.files import storage
 from tasks.find import Answer
@@ -20,8 +20,7 @@ FolderName = Annotated[str, Field(pattern=f"^$|{NAME}")]
 """A folder's name, or nothing."""
 
 
-@flow(name="find", persist_result=False, on_failure=[post_failure], on_crashed=[post_failure])
-@in_one_line
+@one_line_flow("find")
 async def find(
     query: Words,
     brands: list[Words] = [],  # noqa: B006 - a parameter's default in the form

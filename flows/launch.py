@@ -3,7 +3,6 @@
 import contextlib
 from typing import Any
 
-from prefect import flow
 from prefect.client.schemas import State
 
 from flows.campaign import check_segments, num_days, said
@@ -21,7 +20,7 @@ from flows.engine.forms.campaign import (
     Reach,
 )
 from flows.engine.forms.form import WaitMinutes
-from flows.engine.reporting.outcome import in_one_line, post_failure
+from flows.engine.reporting.outcome import one_line_flow
 from flows.engine.run.run import open_run
 from tasks.campaigns import export
 from tasks.files import catalogue, storage
@@ -30,14 +29,7 @@ PLAN = catalogue.LAUNCH.path
 TEXTS = PLAN / export.TEXTS
 
 
-@flow(
-    name="launch",
-    flow_run_name="{name}",
-    persist_result=False,
-    on_failure=[post_failure],
-    on_crashed=[post_failure],
-)
-@in_one_line
+@one_line_flow("launch", "{name}")
 async def launch(
     name: CampaignName,
     products: NewProducts,

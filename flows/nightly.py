@@ -1,17 +1,14 @@
 """Every night: fetch the data, train, let the gate decide, deliver."""
 
-from prefect import flow
-
 from flows.engine.forms import terminal
 from flows.engine.forms.form import BusinessDate, Force, Overrides, WaitMinutes
 from flows.engine.reporting import alerts
-from flows.engine.reporting.outcome import RunOutcome, in_one_line, post_failure, show
+from flows.engine.reporting.outcome import RunOutcome, one_line_flow, show
 from flows.engine.retention import prune
 from flows.engine.run.run import open_run
 
 
-@flow(name="nightly", persist_result=False, on_failure=[post_failure], on_crashed=[post_failure])
-@in_one_line
+@one_line_flow("nightly")
 async def nightly(
     business_date: BusinessDate = None,
     force: Force = [],  # noqa: B006 - a parameter's default in the form

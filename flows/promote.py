@@ -2,12 +2,10 @@
 
 import dataclasses
 
-from prefect import flow
-
 from flows.engine.forms import terminal
 from flows.engine.forms.form import Reason, Version, WaitMinutes, Who
 from flows.engine.reporting import outcome
-from flows.engine.reporting.outcome import in_one_line, post_failure
+from flows.engine.reporting.outcome import one_line_flow
 from flows.engine.run.run import open_run
 
 
@@ -39,14 +37,7 @@ async def change(how: str, *given: str, wait_minutes: float) -> Changed:
         return Changed(said, outcome.champion_in_words(run.tree), run.name, run.sha, done.published)
 
 
-@flow(
-    name="promote",
-    flow_run_name="version {version}",
-    persist_result=False,
-    on_failure=[post_failure],
-    on_crashed=[post_failure],
-)
-@in_one_line
+@one_line_flow("promote", "version {version}")
 async def promote(version: Version, reason: Reason, who: Who, wait_minutes: WaitMinutes = 240) -> Changed:
     """Check that the version can serve, make it champion, put who and why on record; nothing is trained or delivered.
 

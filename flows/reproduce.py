@@ -7,7 +7,7 @@ import datetime
 import json
 from typing import Any
 
-from prefect import flow, get_run_logger
+from prefect import get_run_logger
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 from prefect.client.schemas import State
 from prefect.runtime import flow_run
@@ -16,7 +16,7 @@ from prefect.states import Completed
 from flows.engine.forms import terminal
 from flows.engine.forms.form import VersionOrChampion, WaitMinutes
 from flows.engine.reporting import outcome
-from flows.engine.reporting.outcome import in_one_line, post_failure
+from flows.engine.reporting.outcome import one_line_flow
 from flows.engine.run import lock, rebuild
 from nightmarket.contracts import InputError
 from nightmarket.serving import comparison
@@ -51,8 +51,7 @@ class Reproduced:
         return [*shown, f"version {self.version} of commit {self.commit[:10]}: {self.verdict.sentence}"]
 
 
-@flow(name="reproduce", persist_result=False, on_failure=[post_failure], on_crashed=[post_failure])
-@in_one_line
+@one_line_flow("reproduce")
 async def reproduce(version: VersionOrChampion = None, wait_minutes: WaitMinutes = 240) -> State[Reproduced]:
     """Worktree of the version's commit, raw snapshot, every stage anew, comparison; nothing of the checkout changes.
 

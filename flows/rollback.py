@@ -1,15 +1,12 @@
 """By hand: bring the champion before back."""
 
-from prefect import flow
-
 from flows.engine.forms import terminal
 from flows.engine.forms.form import Reason, WaitMinutes, Who
-from flows.engine.reporting.outcome import in_one_line, post_failure
+from flows.engine.reporting.outcome import one_line_flow
 from flows.promote import Changed, change
 
 
-@flow(name="rollback", persist_result=False, on_failure=[post_failure], on_crashed=[post_failure])
-@in_one_line
+@one_line_flow("rollback")
 async def rollback(reason: Reason, who: Who, wait_minutes: WaitMinutes = 240) -> Changed:
     """Make the version with the alias previous_champion champion again; a second rollback in a row is refused.
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from prefect import flow, get_run_logger
+from prefect import get_run_logger
 from prefect.artifacts import acreate_table_artifact
 
 from flows.engine.forms import terminal
 from flows.engine.forms.form import Metric, Minutes, NumTrials, SearchName, SearchSpace, Seed, WaitMinutes, Windows
 from flows.engine.reporting import outcome
-from flows.engine.reporting.outcome import METRICS, OURS, in_one_line, post_failure
+from flows.engine.reporting.outcome import METRICS, OURS, one_line_flow
 from flows.engine.retention import mlflow_rows
 from flows.engine.run import lock
 from flows.engine.run.run import open_run
@@ -68,8 +68,7 @@ class TuningResult:
 WORDS = {"COMPLETE": "finished", "PRUNED": "given up after a window", "FAIL": "failed"}
 
 
-@flow(name="tune", persist_result=False, on_failure=[post_failure], on_crashed=[post_failure])
-@in_one_line
+@one_line_flow("tune")
 async def tune(
     space: SearchSpace = DEFAULT_SPACE,
     trials: NumTrials = 20,

@@ -235,16 +235,25 @@ def _summary(node: ast.Module | ast.AsyncFunctionDef) -> str:
 
 def _flow(path: Path) -> Iterator[str]:
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if not isinstance(node, ast.AsyncFunctionDef) or "flow(" not in "".join(map(ast.unparse, node.decorator_list)):
-            continue
-        described = (ast.get_docstring(node) or "").partition("Args:\n")[2]
-        yield from (f"### {node.name}", "", _summary(node), "", *table("field", "default", "meaning"))
-        defaults = [None] * (len(node.args.args) - len(node.args.defaults)) + [*node.args.defaults]
-        for argument, default in zip(node.args.args, defaults, strict=True):
-            meaning = re.search(rf"^\s*{argument.arg}: (.*(?:\n\s{{8,}}.*)*)", described, re.MULTILINE)
-            shown = f"`{ast.unparse(default)}`" if default else "needed"
-            yield row(f"`{argument.arg}`", shown, meaning[1] if meaning else "")
-        yield ""
+        if isinstance(node, ast.AsyncFunctionDef) and "flow(" in "".join(map(ast.unparse, node.decorator_list)):
+            yield from _fields(node.name, _summary(node), node)
+        elif isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("phase_flow("):
+            assert isinstance(node.value, ast.Call)  # by its form
+            name, about = map(ast.literal_eval, node.value.args)
+            tree = ast.parse(Path("flows/engine/run/phase_flow.py").read_text(encoding="utf-8"))
+            made = next(inner for inner in ast.walk(tree) if isinstance(inner, ast.AsyncFunctionDef))
+            yield from _fields(name, about, made)
+
+
+def _fields(name: str, summary: str, node: ast.AsyncFunctionDef) -> Iterator[str]:
+    described = (ast.get_docstring(node) or "").partition("Args:\n")[2]
+    yield from (f"### {name}", "", summary, "", *table("field", "default", "meaning"))
+    defaults = [None] * (len(node.args.args) - len(node.args.defaults)) + [*node.args.defaults]
+    for argument, default in zip(node.args.args, defaults, strict=True):
+        meaning = re.search(rf"^\s*{argument.arg}: (.*(?:\n\s{{8,}}.*)*)", described, re.MULTILINE)
+        shown = f"`{ast.unparse(default)}`" if default else "needed"
+        yield row(f"`{argument.arg}`", shown, meaning[1] if meaning else "")
+    yield ""
 
 
 def metrics() -> str:

@@ -27,19 +27,8 @@ from tasks.pipeline import settings
 ASKING = ("campaign", "launch")
 ALONE = {"forget": "flows.engine.privacy.forgetting", "rotate": "flows.engine.privacy.rotation"}
 """On a terminal alone, with a night of their own."""
-FLOWS = (
-    "nightly",
-    "retrain",
-    "deliver",
-    "tune",
-    "find",
-    "reproduce",
-    "promote",
-    "rollback",
-    "prune",
-    *ALONE,
-    *ASKING,
-)
+BY_RUN = ("nightly", "retrain", "deliver", "tune", "find", "reproduce", "promote", "rollback", "prune")
+FLOWS = (*BY_RUN, *ALONE, *ASKING)
 FLUSH_S = 10.0
 
 

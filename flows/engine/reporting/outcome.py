@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, ParamSpec
 
-from prefect import get_run_logger
+from prefect import Flow, flow, get_run_logger
 from prefect.artifacts import acreate_table_artifact
 from prefect.logging.loggers import flow_run_logger
 from prefect.states import Crashed, Failed
@@ -136,13 +136,22 @@ async def show(root: Path, outcome: RunOutcome) -> None:
     await page.show(root, outcome)
 
 
-def in_one_line(flow: Callable[P, Awaitable[Any]]) -> Callable[P, Awaitable[Any]]:
+def one_line_flow(name: str, run_name: str | None = None) -> Callable[[Callable[P, Awaitable[Any]]], Flow[P, Any]]:
+    """A flow that keeps no result; a failure is one line for people, and the webhook hears of it.
+
+    run_name  of its runs, with the parameters in braces; None: Prefect makes one up
+    """
+    hooks: dict[str, Any] = {"on_failure": [post_failure], "on_crashed": [post_failure]}
+    return lambda work: flow(name=name, flow_run_name=run_name, persist_result=False, **hooks)(_in_one_line(work))
+
+
+def _in_one_line(work: Callable[P, Awaitable[Any]]) -> Callable[P, Awaitable[Any]]:
     """End the flow as Failed with one line, where wrong input or a failed stage ended it; no traceback."""
 
-    @functools.wraps(flow)
+    @functools.wraps(work)
     async def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
         try:
-            return await flow(*args, **kwargs)
+            return await work(*args, **kwargs)
         except (InputError, StageError) as error:
             line = str(error)
         except Exception as error:

@@ -2,20 +2,12 @@
 
 from typing import Any
 
-from prefect import Flow, flow
+from prefect import Flow
 
 from flows.engine.forms.form import Force, Overrides, WaitMinutes
 from flows.engine.reporting import alerts
-from flows.engine.reporting.outcome import RunOutcome, in_one_line, post_failure, show
+from flows.engine.reporting.outcome import RunOutcome, one_line_flow, show
 from flows.engine.run.run import open_run
-
-PARAMETERS = """
-
-    Args:
-        force: Run these stages even if nothing that they depend on has changed.
-        overrides: Values of params.yaml for this run only, as {"rank.seed": 18}; it is kept as a commit, not published.
-        wait_minutes: How long to wait while another run holds the lock.
-    """
 
 
 def phase_flow(phase: str, about: str) -> Flow[..., Any]:
@@ -31,6 +23,13 @@ def phase_flow(phase: str, about: str) -> Flow[..., Any]:
         overrides: Overrides = {},  # noqa: B006
         wait_minutes: WaitMinutes = 240,
     ) -> RunOutcome:
+        """ABOUT
+
+        Args:
+            force: Run these stages even if nothing that they depend on has changed.
+            overrides: Values of params.yaml for this run only, as {"rank.seed": 18}; it is kept as a commit, not published.
+            wait_minutes: How long to wait while another run holds the lock.
+        """  # noqa: E501
         async with open_run(phase, force=force, changes=overrides, wait_minutes=wait_minutes) as run:
             run.require_data()
             if phase == "deliver":
@@ -44,6 +43,5 @@ def phase_flow(phase: str, about: str) -> Flow[..., Any]:
                 await alerts.tell(phase, run, outcome)
             return outcome
 
-    run_phase.__name__, run_phase.__doc__ = phase, about + PARAMETERS
-    made = flow(name=phase, persist_result=False, on_failure=[post_failure], on_crashed=[post_failure])
-    return made(in_one_line(run_phase))
+    run_phase.__name__, run_phase.__doc__ = phase, str(run_phase.__doc__).replace("ABOUT", about)
+    return one_line_flow(phase)(run_phase)
