@@ -171,7 +171,8 @@ class _Chances:
         """Calibration error, log-loss and the rest; empty where the model gives no probabilities."""
         if not self._parts:
             return {}
-        return calibration_figures(*(np.concatenate(part) for part in zip(*self._parts, strict=True)))
+        chance, label, customer = (np.concatenate(part) for part in zip(*self._parts, strict=True))
+        return calibration_figures(chance, label, customer)
 
 
 def _audiences(
@@ -202,7 +203,8 @@ def _audiences(
 def _permuted(found: NDArray[np.int32], targets: dict[str, Any], settings: Settings) -> dict[str, float]:
     """Launch lists handed to other customers: what is left is what the lists say of products, not of customers."""
     other = np.random.default_rng(settings.seed).permutation(found.shape[0])
-    score = rank_metrics(found[other], *targets["launch"], cutoffs=(10,))["ndcg@10"]
+    indptr, items = targets["launch"]
+    score = rank_metrics(found[other], indptr, items, cutoffs=(10,))["ndcg@10"]
     return bootstrap(score, settings.seed, settings.num_resamples)._asdict()
 
 

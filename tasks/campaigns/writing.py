@@ -32,7 +32,7 @@ Wanted = tuple[Brief, str, str]
 """A brief, and the segment and offer that it is for."""
 
 
-class ServerAddress(BaseModel):
+class WriterServer(BaseModel):
     """An OpenAI-compatible server; its key comes from the environment alone."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,7 +57,7 @@ class Manner(StageSettings):
         "template", description="who writes; template: no model"
     )
     model: str | None = Field(None, description="folder or hub id of a causal language model, for writer: transformers")
-    server: ServerAddress | None = Field(None, description="url, model, timeout, retries, per_minute, for openai")
+    server: WriterServer | None = Field(None, description="url, model, timeout, retries, per_minute, for openai")
     num_written: int = Field(12, ge=1, le=100, description="messages that are written per brief")
     num_kept: int = Field(3, ge=1, le=20, description="best distinct messages that are kept of them")
 
