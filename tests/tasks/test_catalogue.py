@@ -6,7 +6,7 @@ import pytest
 
 from nightmarket.contracts import InputError
 from tasks.files import catalogue
-from tasks.files.catalogue import Artifact, Json, Table
+from tasks.files.catalogue import Artifact, Json, TableFile
 from tasks.pipeline import generate
 from tasks.pipeline.settings import STAGES
 
@@ -29,7 +29,9 @@ def test_what_a_stage_declares_stands_in_the_catalogue():
 
 def test_what_a_night_leaves_has_the_columns_of_the_catalogue(whole_night):
     there = {name: artifact.at(whole_night) for name, artifact in ALL.items() if artifact.at(whole_night).exists()}
-    tables = {name: artifact for name, artifact in there.items() if isinstance(artifact, Table) and artifact.columns}
+    tables = {
+        name: artifact for name, artifact in there.items() if isinstance(artifact, TableFile) and artifact.columns
+    }
     assert {"TEXTS", "PROMOTIONS", "SEGMENTS", "BASKET_TOPICS", "RESPONSE_PREDICTIONS"} <= set(tables)
     for name, table in tables.items():
         assert table.read().schema.equals(table.schema), name
@@ -39,7 +41,7 @@ def test_what_a_night_leaves_has_the_columns_of_the_catalogue(whole_night):
 
 
 def test_a_table_takes_rows_columns_and_frames_and_refuses_other_columns(tmp_path):
-    table = Table(tmp_path / "t.parquet", "customer int32, day date, share float64")
+    table = TableFile(tmp_path / "t.parquet", "customer int32, day date, share float64")
     table.write([{"customer": 1, "day": None, "share": 0.5}])
     assert table.read().schema == pa.schema([("customer", pa.int32()), ("day", pa.date32()), ("share", pa.float64())])
     table.write({"customer": [1, 2], "day": [None, None], "share": [0.5, 1.0]})
@@ -51,4 +53,4 @@ def test_a_table_takes_rows_columns_and_frames_and_refuses_other_columns(tmp_pat
     table.write_empty()
     assert table.read().num_rows == 0
     with pytest.raises(InputError, match="is missing"):
-        Table(tmp_path / "gone.parquet").read()
+        TableFile(tmp_path / "gone.parquet").read()
