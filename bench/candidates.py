@@ -14,20 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.machine import machine
-from bench.windows import WEEKS, window_before
-from nightmarket.evaluation import hits
+from bench.windows import DAYS, window_before
+from nightmarket.evaluation import Task, hits, targets
 from nightmarket.ranking import Budget, CandidateSet
 from nightmarket.ranking.generators import CandidateGenerator
+from tasks.files.prepared import Prepared
 from tasks.models import recommender
 
 Targets = tuple[NDArray[np.int64], NDArray[np.int32]]
 
 
-def window(data: recommender.Prepared, end: str, budgets: list[int]) -> tuple[str, dict[str, list[float]]]:
+def window(data: Prepared, end: str, budgets: list[int]) -> tuple[str, dict[str, list[float]]]:
     """A Markdown table of one window, which ends before Monday `end`, and each generator's recall per budget."""
-    cut = window_before(end, data.histories)
-    indptr, items = recommender.window_targets(data, cut)["new"]
-    candidate_set = CandidateSet(data.statistics(cut["fit_until"]), Budget(), None, np.zeros(0, np.int32), WEEKS)
+    cut = window_before(end)
+    wanted = targets(data.histories, cut)[Task.NEW]
+    indptr, items = wanted.indptr, wanted.items
+    candidate_set = CandidateSet(recommender.statistics(data, cut.cut), Budget(), None, np.zeros(0, np.int32), DAYS)
     alone = {generator.name: np.zeros(len(budgets)) for generator in candidate_set.generators}
     together: dict[str, int] = dict.fromkeys(("all", *alone), 0)
     size = dict.fromkeys(together, 0)
@@ -69,7 +71,7 @@ def main() -> None:
     parser.add_argument("--ends", nargs="+", default=["2017-11-27", "2017-10-30"], metavar="MONDAY")
     parser.add_argument("--budgets", type=int, nargs="+", default=[30, 60, 100, 200])
     args = parser.parse_args()
-    data, figures = recommender.prepared(), {}
+    data, figures = Prepared(), {}
     for end in args.ends:
         table, figures[end] = window(data, end, args.budgets)
         print(f"\nwindow before {end}\n\n{table}", flush=True)

@@ -30,11 +30,10 @@ from nightmarket.encoding.encoder import Encoder, log_progress
 from nightmarket.encoding.loading import load_encoder
 from nightmarket.encoding.models import PACKAGED
 from nightmarket.evaluation import Interval, bootstrap, paired
-from nightmarket.histories import Window
-from nightmarket.retrieval.quality import TASKS, Judge
+from nightmarket.retrieval.quality import TASKS, Evaluator
 from nightmarket.retrieval.search.index import ItemsByText, similarity
 from nightmarket.retrieval.search.quality import held_out, quality_of
-from tasks.models import recommender
+from tasks.files.prepared import Prepared
 from tasks.shrink import SAMPLE, save
 
 SEED = 17
@@ -84,7 +83,9 @@ def students(teacher: Encoder, texts: list[str], vectors: NDArray, steps: int) -
             yield f"distilled to {layers}", student
 
 
-def measured(where: str, texts: list[str], judges: dict[str, Judge], search: Search, args: Any) -> dict[str, Any]:
+def measured(
+    where: str, texts: list[str], evaluators: dict[str, Evaluator], search: Search, args: Any
+) -> dict[str, Any]:
     """Per student of one teacher: its figures."""
     order = np.random.default_rng(SEED).permutation(len(texts))
     held = min(args.held_out, len(texts) // 10)
@@ -104,17 +105,17 @@ def measured(where: str, texts: list[str], judges: dict[str, Judge], search: Sea
         for name, encoder in encoders.items():
             own = vectors if name == "teacher" else encoder.encode(texts, log_progress(log, name))
             values = {
-                f"{window} {task}": value for window in WINDOWS for task, value in judges[window].plain(own).items()
+                f"{window} {task}": value for window in WINDOWS for task, value in evaluators[window].plain(own).items()
             }
             values["search"] = search.quality(encoder, texts, own)
             base = base or values
             file = Path(folder) / ("teacher" if name.startswith("teacher") else name) / "model.safetensors"
-            found[name] = figures[name] | {"megabytes": file.stat().st_size / 1e6, "ndcg@10": _judged(values, base)}
+            found[name] = figures[name] | {"megabytes": file.stat().st_size / 1e6, "ndcg@10": _evaluatord(values, base)}
             print(_row(name, found[name]), flush=True)
     return found
 
 
-def _judged(values: Values, base: Values) -> dict[str, Any]:
+def _evaluatord(values: Values, base: Values) -> dict[str, Any]:
     return {
         case: {"value": bootstrap(value, SEED)._asdict(), "minus_teacher": paired(value, base[case], SEED)._asdict()}
         for case, value in values.items()
@@ -149,18 +150,16 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     log.setLevel(logging.INFO)
     started = time.perf_counter()
-    data = recommender.prepared()
-    items = data.products
-    parts = (data.histories, items["text_id"].to_numpy(), items["first_week"].to_numpy())
-    sold = items["recommendable"].to_numpy(bool)
-    judges = {window: Judge(*parts, sold, Window(**data.windows[window])) for window in WINDOWS}
+    data = Prepared()
+    parts = (data.histories, data.text_id, data.recommendable)
+    evaluators = {window: Evaluator(*parts, getattr(data.windows, window)) for window in WINDOWS}
     search = Search(args.dropped)
     cases = [*(f"NDCG@10 {window} {task}" for window in WINDOWS for task in TASKS), "search"]
     found = {}
     for name, where in (pair.split("=", 1) for pair in args.teachers):
         print(f"\n{name}\n\n| encoder | MB | speed | mean cosine | least | {' | '.join(cases)} |")
         print(f"|---{'|---' * (4 + len(cases))}|")
-        found[name] = measured(where, data.texts, judges, search, args)
+        found[name] = measured(where, data.texts, evaluators, search, args)
     facts = {"teachers": dict(pair.split("=", 1) for pair in args.teachers), "steps": args.steps}
     facts |= {"held_out": args.held_out, "num_texts": len(data.texts), "dropped": args.dropped}
     run = {"seed": SEED, "seconds": time.perf_counter() - started}

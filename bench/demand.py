@@ -11,7 +11,6 @@ import json
 import sys
 import time
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,21 +20,18 @@ from bench.machine import machine
 from nightmarket import demand
 from nightmarket.demand import METHODS, Weekly
 from nightmarket.evaluation import paired
-from nightmarket.histories import Histories, monday
-from tasks.files import storage
+from nightmarket.histories import Histories, last_whole_week, monday
+from tasks.files.prepared import Prepared
 
-PREPARED = Path("artifacts/prepare")
 SEED = 17
 
 
 def shop() -> tuple[Histories, Weekly, np.ndarray, list[str]]:
     """Purchases, weekly units, and the type of each product."""
-    products = storage.read_table(PREPARED / "products.parquet").to_pandas()
-    table = storage.read_table(PREPARED / "purchases.parquet")
-    arrays = {name: table[name].to_numpy() for name in table.column_names}
-    lines = Histories(**arrays, num_customers=int(arrays["customer"].max()) + 1, num_items=len(products))
-    code, names = pd.factorize(demand.kind_paths(products))
-    last = storage.read_json(PREPARED / "windows.json")["test"]["last_target"]
+    data = Prepared()
+    lines = data.histories
+    code, names = pd.factorize(demand.kind_paths(data.products))
+    last = last_whole_week(data.windows.test.last_target)
     return lines, demand.weekly(lines, code, list(names), last), code, list(names)
 
 

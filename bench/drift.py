@@ -30,8 +30,10 @@ from nightmarket.drift import predictions
 from nightmarket.drift.daily import vectors
 from nightmarket.drift.nights import MIN_NIGHTS, REFERENCE_DAYS, WEEK, Nights, max_t, nights
 from nightmarket.drift.summaries import Summary, comparable, every_distance
+from nightmarket.evaluation import Window
 from tasks import drift as stage
 from tasks.files import storage
+from tasks.files.prepared import Prepared
 
 GAP = 3 * WEEK
 """Between the training window of a model made that night and its week, where four weeks are kept for the test."""
@@ -181,11 +183,11 @@ class Demo:
         """The stage's summaries, bins from the weeks before `start`, and the first day of them."""
         with contextlib.chdir(self.folder):
             snapshot = storage.read_json(stage.CLEAN / "snapshot.json")
-            windows = storage.read_json(stage.PREPARED / "windows.json")
+            windows = Prepared().windows
             engine = stage._engine()
             try:
                 events = stage._events(engine, snapshot["time_zone"])
-                span = stage._span(events, snapshot, windows, {"trained_until": windows["test"]["fit_until"]})
+                span = stage._span(events, snapshot, windows, {"trained_until": windows.test.cut})
                 if start is not None:
                     trained = (start - date(1970, 1, 1)).days - span.first - WEEK - GAP
                     span = stage.Span(span.first, span.last, trained, GAP)
@@ -367,13 +369,14 @@ def lists(checkout: Path, alpha: float) -> dict[str, Any]:
     from tasks.models import recommender
 
     with contextlib.chdir(checkout):
-        data, champion = recommender.prepared(), recommender.load(storage.CHAMPION / "rank")
-        window = data.windows["test"]
+        data, champion = Prepared(), recommender.load(storage.CHAMPION / "rank")
+        cut = data.windows.test.cut
         department = data.products["department"].to_numpy(object)
         at = {}
-        for origin in range(window["fit_until"], data.windows["last_week"] + 1):
-            candidate_set = champion.candidate_set(data, storage.CHAMPION / "finetune", {"fit_until": origin})
-            forest, rows = champion.ranker(False), []
+        for day in range(cut, data.windows.last_day + 1, WEEK):
+            window = Window.after(day)
+            candidate_set = recommender.candidate_set(champion, data, storage.CHAMPION / "finetune", window)
+            forest, rows = champion.forests.on_sale(False), []
             for batch in candidate_set.batches():
                 score = forest.score(batch.features, candidate_set.features)
                 own = batch.features[:, candidate_set.features.index("item_num")] > 0
@@ -384,7 +387,7 @@ def lists(checkout: Path, alpha: float) -> dict[str, Any]:
                     champion.calibration.probability(score[kept], own[kept]) if champion.calibration else score[kept]
                 )
                 rows.append((batch.customer[kept], chance, own[kept], department[batch.item[kept]]))
-            at[origin] = [np.concatenate(part) for part in zip(*rows, strict=True)]
+            at[day] = [np.concatenate(part) for part in zip(*rows, strict=True)]
     num = data.histories.num_customers
     last = at[max(at)]
     wrong = {
@@ -403,9 +406,9 @@ def lists(checkout: Path, alpha: float) -> dict[str, Any]:
             last[3],
         ],
     }
-    reference = predictions.profile(*at[window["fit_until"]], num)
+    reference = predictions.profile(*at[cut], num)
     found = {}
-    for name, told in [*((f"week {week - window['fit_until']}", at[week]) for week in list(at)[1:]), *wrong.items()]:
+    for name, told in [*((f"week {(day - cut) // WEEK}", at[day]) for day in list(at)[1:]), *wrong.items()]:
         columns = predictions.compare(reference, predictions.profile(*told, num), alpha, 17)["columns"]
         found[name] = {one["name"]: [round(one["distance"], 4), one["p"], one["drifted"]] for one in columns}
         print(f"{name}: {found[name]}", flush=True)

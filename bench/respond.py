@@ -39,7 +39,7 @@ from nightmarket.response.responder import (
 )
 from tasks.campaigns import responder
 from tasks.files import storage
-from tasks.models import recommender
+from tasks.files.prepared import Prepared
 
 SEED = 17
 WIDTH = 64
@@ -48,7 +48,7 @@ SHOWN = ("auc", "average_precision", "log_loss", "ece", "lift")
 Chances = dict[str, NDArray[np.float64]]
 
 
-def item_vectors(data: recommender.Prepared, path: Path) -> NDArray[np.float32]:
+def item_vectors(data: Prepared, path: Path) -> NDArray[np.float32]:
     """(I, WIDTH) each item's text vector, turned to the directions in which the texts differ most."""
     stored = storage.read_tensors(path)
     vectors, missing = lookup(text_hashes(data.texts), stored["hashes"], stored["vectors"])
@@ -194,7 +194,7 @@ def main() -> None:
     parser.add_argument("--num-tests", type=int, default=5, help="last finished campaigns, on which nothing is chosen")
     args = parser.parse_args()
     started = time.perf_counter()
-    data = recommender.prepared()
+    data = Prepared()
     texts = {
         "frozen text": storage.ARTIFACTS / "embed" / "vectors.safetensors",
         "fine-tuned text": storage.ARTIFACTS / "finetune" / "text_vectors.safetensors",

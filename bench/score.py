@@ -78,9 +78,10 @@ def child() -> None:
     """The stage `score` in the current folder, timed from the tables in memory on."""
     from tasks import score
     from tasks.files import storage
+    from tasks.files.prepared import Prepared
     from tasks.models import recommender
 
-    data = recommender.prepared()
+    data = Prepared()
     champion = recommender.load(storage.CHAMPION / "rank")
     started = time.perf_counter()
     written = score.deliver(score.Settings(), data, champion)

@@ -24,8 +24,8 @@ import yaml
 from numpy.typing import NDArray
 
 from bench.machine import machine
-from bench.windows import WEEKS, window_before
-from nightmarket.evaluation import bootstrap, paired, rank_metrics
+from bench.windows import DAYS, window_before
+from nightmarket.evaluation import Targets, Window, bootstrap, paired, rank_metrics, targets
 from nightmarket.ranking import Budget, CandidateSet
 from nightmarket.ranking.baseline_lists import baselines
 from nightmarket.ranking.lists import mask_entries, top_items
@@ -33,6 +33,7 @@ from nightmarket.retrieval.scorers.material import ScorerData
 from nightmarket.retrieval.scorers.scorer import SCORERS, config_of
 from nightmarket.retrieval.scorers.training import fit
 from tasks.files import storage
+from tasks.files.prepared import Prepared
 from tasks.models import recommender
 
 TASKS = ("all", "new", "launch")
@@ -41,12 +42,12 @@ SEED = 17
 Lists = dict[str, NDArray[np.int32]]
 
 
-def lists_of(scorer: Any, data: recommender.Prepared, window: dict[str, int]) -> Lists:
+def lists_of(scorer: Any, data: Prepared, window: Window) -> Lists:
     """The best DEPTH items per task, by scores (B, A) of `scorer(slice, items)`; masked as in tasks/evaluate.
 
     A scorer scores only the items that it is asked for, so this does not walk the whole catalogue as a baseline does.
     """
-    past = data.histories.until(window["fit_until"])
+    past = data.histories.until(window.cut)
     bought, num = past.matrix(), past.num_customers
     sold = np.unique(past.item).astype(np.int32)
     launching = data.launching(window)
@@ -69,13 +70,12 @@ def named(places: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.int
 
 def measure(end: str, name: str, changed: dict[str, Any]) -> tuple[Lists, dict[str, float]]:
     """Lists of one scorer on one window, and what they cost. Runs in a process of its own."""
-    data = recommender.prepared()
-    window = window_before(end, data.histories)
+    data = Prepared()
+    window = window_before(end)
     vectors = storage.read_tensors(storage.ARTIFACTS / "embed" / "vectors.safetensors")["vectors"].astype(np.float32)
-    text_id = data.products["text_id"].to_numpy(np.int32)
-    material = ScorerData(data.histories, vectors, text_id, data.catalogue.recommendable)
+    material = ScorerData(data.histories, vectors, data.text_id, data.recommendable)
     clock = [(time.perf_counter(), time.process_time())]
-    scorer = fit(name, material, window["fit_until"], config_of(name, **changed), SEED)
+    scorer = fit(name, material, window.cut, config_of(name, **changed), SEED)
     clock.append((time.perf_counter(), time.process_time()))
     found = lists_of(scorer.scores, data, window)
     clock.append((time.perf_counter(), time.process_time()))
@@ -87,36 +87,34 @@ def measure(end: str, name: str, changed: dict[str, Any]) -> tuple[Lists, dict[s
     return found, {key: round(value, 2) for key, value in cost.items()}
 
 
-def shares(
-    lists: dict[str, Lists], candidate_set: CandidateSet, targets: tuple[NDArray, NDArray]
-) -> dict[str, dict[str, float]]:
+def shares(lists: dict[str, Lists], candidate_set: CandidateSet, wanted: Targets) -> dict[str, dict[str, float]]:
     """Share of the `new` targets that is among each source's best 40 and 100, mean over customers; and among all
     sources of the ranker together, alone and with 40 of a scorer besides.
     """
     num = candidate_set.statistics.histories.num_customers
-    own: Lists = {source.name: np.full((num, DEPTH), -1, np.int32) for source in candidate_set.sources}
+    own: Lists = {source.name: np.full((num, DEPTH), -1, np.int32) for source in candidate_set.generators}
     for rows in candidate_set.statistics.slices(256):
         customers = candidate_set.statistics.customers(rows)
-        for source in candidate_set.sources:
+        for source in candidate_set.generators:
             own[source.name][rows] = source.recommend(customers, DEPTH)
     every = own | {name: found["new"] for name, found in lists.items() if name in SCORERS}
-    budget = {source.name: source.num for source in candidate_set.sources}
+    budget = {source.name: source.num for source in candidate_set.generators}
     table = {}
     for name, found in every.items():
         parts = [own[s][:, :n] for s, n in budget.items() if s != name]
         parts.append(found[:, : budget.get(name, 0) + 40])
         table[name] = {
-            "recall@40": recall(found[:, :40], targets),
-            "recall@100": recall(found, targets),
-            "all sources and 40 more of it": recall(np.concatenate(parts, axis=1), targets),
+            "recall@40": recall(found[:, :40], wanted),
+            "recall@100": recall(found, wanted),
+            "all sources and 40 more of it": recall(np.concatenate(parts, axis=1), wanted),
         }
-    table["all sources"] = {"union": recall(np.concatenate([own[s][:, :n] for s, n in budget.items()], 1), targets)}
+    table["all sources"] = {"union": recall(np.concatenate([own[s][:, :n] for s, n in budget.items()], 1), wanted)}
     return table
 
 
-def recall(found: NDArray[np.int32], targets: tuple[NDArray, NDArray]) -> float:
+def recall(found: NDArray[np.int32], wanted: Targets) -> float:
     """Mean over customers of the share of their targets that the lists (duplicates allowed) hold."""
-    indptr, items = targets
+    indptr, items = wanted.indptr, wanted.items
     num = len(indptr) - 1
     owner = np.repeat(np.arange(num), np.diff(indptr))
     span = int(max(items.max(initial=0), found.max(initial=0))) + 2
@@ -125,12 +123,15 @@ def recall(found: NDArray[np.int32], targets: tuple[NDArray, NDArray]) -> float:
         return round(float(np.nanmean(np.bincount(owner, held, minlength=num) / np.diff(indptr))), 4)
 
 
-def report(end: str, lists: dict[str, Lists], costs: dict[str, dict], targets: dict) -> dict[str, Any]:
+def report(end: str, lists: dict[str, Lists], costs: dict[str, dict], wanted: dict[str, Targets]) -> dict[str, Any]:
     """Print the window's table; the figures as a dictionary."""
     print(f"\nwindow before {end}\n\n| scorer | all | new | launch | fit s (CPU s) | score s (CPU s) | peak GB |")
     print("|---|---|---|---|---|---|---|")
     scores = {
-        name: {t: rank_metrics(f, *targets[t], cutoffs=(10,))["ndcg@10"] for t, f in found.items()}
+        name: {
+            task: rank_metrics(lists_of_task, wanted[task].indptr, wanted[task].items, cutoffs=(10,))["ndcg@10"]
+            for task, lists_of_task in found.items()
+        }
         for name, found in lists.items()
     }
     figures: dict[str, Any] = {}
@@ -167,23 +168,23 @@ def main() -> None:
     changed = {key: yaml.safe_load(value) for key, value in (pair.split("=", 1) for pair in args.changed)}
     for name in args.scorers:
         config_of(name, **changed)
-    data = recommender.prepared()
+    data = Prepared()
     result: dict[str, Any] = {"windows": {}, "set": changed}
     for end in args.ends:
-        window = window_before(end, data.histories)
+        window = window_before(end)
         candidate_set = CandidateSet(
-            data.statistics(window["fit_until"]), Budget(), None, data.launching(window), WEEKS
+            recommender.statistics(data, window.cut), Budget(), None, data.launching(window), DAYS
         )
-        targets = recommender.window_targets(data, window)
+        wanted = targets(data.histories, window)
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(args.jobs, mp_context=spawn, max_tasks_per_child=1) as pool:
             waiting = {name: pool.submit(measure, end, name, changed) for name in args.scorers}
             lists, costs = dict(baselines(candidate_set, DEPTH)), {}
             for name, future in waiting.items():
                 lists[name], costs[name] = future.result()
-        result["windows"][end] = {"ndcg@10": report(end, lists, costs, targets), "cost": costs}
+        result["windows"][end] = {"ndcg@10": report(end, lists, costs, wanted), "cost": costs}
         if args.sources:
-            table = shares(lists, candidate_set, targets["new"])
+            table = shares(lists, candidate_set, wanted["new"])
             result["windows"][end]["sources"] = table
             print("\n| source | recall@40 | recall@100 | all sources and 40 more of it |\n|---|---|---|---|")
             for name, row in table.items():

@@ -21,10 +21,12 @@ import pandas as pd
 
 from bench.machine import machine
 from nightmarket import segments
-from nightmarket.histories import Histories
+from nightmarket.evaluation import Windows
+from nightmarket.histories import Histories, last_whole_week, week_of
 from nightmarket.segments import Grouping, Visits
 from tasks import segment
 from tasks.files import storage
+from tasks.files.prepared import Prepared
 from tasks.pipeline.settings import load
 
 WEEKS = 52
@@ -44,13 +46,11 @@ def whole_stage(checkout: Path) -> tuple[dict[str, Any], float]:
         return storage.read_json(Path("artifacts/segment/segments.json")), time.perf_counter() - started
 
 
-def shop() -> tuple[Histories, Visits, pd.DataFrame, dict[str, Any]]:
+def shop() -> tuple[Histories, Visits, pd.DataFrame, Windows]:
     """Purchases, visits, products and windows of the checkout."""
-    customers = storage.read_table(segment.PREPARED / "customers.parquet").to_pandas()
-    products = storage.read_table(segment.PREPARED / "products.parquet").to_pandas()
-    windows = storage.read_json(segment.PREPARED / "windows.json")
-    lines = segment.read_lines(len(customers), len(products))
-    return lines, segment.read_visits(customers, windows["time_zone"]), products, windows
+    data = Prepared()
+    seen = segment.read_visits(data.customers, data.windows.time_zone)
+    return data.histories, seen, data.products, data.windows
 
 
 def made(lines: Histories, seen: Visits, products: pd.DataFrame, weeks: int, seed: int) -> tuple[Grouping, pd.Series]:
@@ -82,11 +82,12 @@ def others(
     return rows
 
 
-def values(lines: Histories, windows: dict[str, Any], back: list[int], seed: int) -> list[dict[str, Any]]:
+def values(lines: Histories, windows: Windows, back: list[int], seed: int) -> list[dict[str, Any]]:
     """Error of the value per customer on the 13 weeks that end so many weeks before the last complete one."""
     rows = []
+    first, last = week_of(windows.first_day) + 1, last_whole_week(windows.test.last_target)
     for weeks in sorted({0, *back}):
-        found = segments.worth(lines, windows["first_week"] + 1, windows["test"]["last_target"] - weeks, seed)
+        found = segments.worth(lines, first, last - weeks, seed)
         if found:
             figures = {name: getattr(found, name)._asdict() for name in ("model", "naive", "paired")}
             rows.append({"weeks_back": weeks, "weeks": found.weeks, "bias": float(np.nanmean(found.error))} | figures)

@@ -22,21 +22,19 @@ from typing import Any
 import yaml
 
 from bench.machine import machine
-from nightmarket.histories import Histories, week_of, windows
+from nightmarket.evaluation import TASKS, Window
+from nightmarket.histories import day_of
 from tasks.__main__ import main as run_stage
-from tasks.models.recommender import TASKS
 from tasks.pipeline.settings import sections
 
 STAGES = ("prepare", "finetune", "rank", "evaluate")
 KEPT = ("metrics.json", "per_customer.parquet")
-WEEKS = 4
+DAYS = 28
 
 
-def window_before(end: str, histories: Histories) -> dict[str, int]:
-    """The four target weeks that end before the Monday `end`, and the last week before them."""
-    cut = windows(week_of(date.fromisoformat(end)) - 1, int(histories.week.min()), WEEKS, 3)
-    found: Any = cut["test"]
-    return found
+def window_before(end: str) -> Window:
+    """The 28 target days before the day `end`."""
+    return Window.after(day_of(date.fromisoformat(end)) - DAYS - 1, DAYS)
 
 
 def measure(checkout: Path, end: str, overrides: dict[str, Any], keep: Path | None = None) -> dict[str, Any]:

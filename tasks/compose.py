@@ -18,7 +18,7 @@ from nightmarket.copywriting.writers import Brief, Writer
 from tasks.campaigns import briefs, writing
 from tasks.campaigns.tastes import Taste, buyers
 from tasks.files import catalogue, manifest, storage
-from tasks.models import recommender
+from tasks.files.prepared import Prepared
 from tasks.pipeline.declaration import Stage
 
 OUT = catalogue.COMPOSE.path
@@ -47,7 +47,7 @@ class Settings(writing.Manner):
 
 def run(settings: Settings) -> None:
     """Write artifacts/compose."""
-    data = recommender.prepared()
+    data = Prepared()
     manifest.verify(storage.CHAMPION)
     planned = briefs.read(data.products, buyers(data, 4))
     shop = briefs.ShopFacts(settings.shop, planned.summary["campaign"]["currency"], settings.locales, settings.channels)

@@ -16,12 +16,12 @@ from pydantic import Field
 
 from nightmarket import demand
 from nightmarket.demand import Evaluation, Weekly
-from nightmarket.histories import Histories, monday
+from nightmarket.histories import Histories, last_whole_week, monday
 from tasks.files import catalogue
+from tasks.files.prepared import Prepared
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
-PREPARED = catalogue.PREPARE.path
 OUT = catalogue.DEMAND.path
 BOUNDS = ("low80", "high80", "low95", "high95")
 log = logging.getLogger("nightmarket")
@@ -40,14 +40,9 @@ class Settings(StageSettings):
 
 def run(settings: Settings) -> None:
     """Write artifacts/demand."""
-    products = catalogue.PRODUCTS.read().to_pandas()
-    last_week = catalogue.WINDOWS.read()["test"]["last_target"]
-    table = catalogue.PURCHASES.read()
-    num_customers = int(table["customer"].to_numpy().max()) + 1
-    arrays = {name: table[name].to_numpy() for name in table.column_names}
-    lines = Histories(**arrays, num_customers=num_customers, num_items=len(products))
-    code, names = pd.factorize(demand.kind_paths(products))
-    history = demand.weekly(lines, code, list(names), last_week)
+    data = Prepared()
+    code, names = pd.factorize(demand.kind_paths(data.products))
+    history = demand.weekly(data.histories, code, list(names), last_whole_week(data.windows.test.last_target))
     weeks = history.units.shape[1]
     log.info("demand: %s product types, %s complete weeks", f"{len(history.kinds):,}", weeks)
     judged = demand.evaluate(history, settings.seed)
@@ -60,7 +55,7 @@ def run(settings: Settings) -> None:
         catalogue.FORECAST.write(_forecast(history, judged))
         figures = judged.metrics["classes"]["all"]
         log.info("demand: WAPE %.3f, naive %.3f", figures["ours"]["wape"], figures["naive"]["wape"])
-    metrics["response"] = _response(lines, code, list(names), history)
+    metrics["response"] = _response(data.histories, code, list(names), history)
     catalogue.DEMAND_METRICS.write(metrics)
 
 

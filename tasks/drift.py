@@ -9,7 +9,7 @@ import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, Literal
 
 import ibis
@@ -25,8 +25,11 @@ from nightmarket.drift.changes import changes, moved, sentence
 from nightmarket.drift.nights import REFERENCE_DAYS, WEEK, Nights, max_t, nights
 from nightmarket.drift.summaries import Summary, comparable, every_distance
 from nightmarket.encoding.hashes import lookup, text_hashes
-from nightmarket.histories import local_days, monday, offsets
+from nightmarket.evaluation.protocol import Windows
+from nightmarket.histories import date_of, day_of, local_days, offsets
+from nightmarket.histories.calendar import MONDAY
 from tasks.files import catalogue
+from tasks.files.prepared import Prepared
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
@@ -104,7 +107,7 @@ class Span:
 def run(settings: Settings) -> None:
     """Write artifacts/drift."""
     snapshot = catalogue.CLEAN_SNAPSHOT.read()
-    windows = catalogue.WINDOWS.read()
+    windows = Prepared().windows
     receipt = catalogue.CHAMPION_RECEIPT.read()
     engine = _engine()
     try:
@@ -119,10 +122,10 @@ def run(settings: Settings) -> None:
     lists = _predictions(receipt, settings)
     columns = [*lists["columns"], *changes(names, distance, verdict, when, span.first)]
     content = {
-        "as_of": windows["as_of"],
+        "as_of": windows.as_of,
         "champion": receipt["version"],
-        "week": [_date(span.last - WEEK + 1), _date(span.last)],
-        "reference": [_date(day) for day in span.reference],
+        "week": [_iso(span.last - WEEK + 1), _iso(span.last)],
+        "reference": [_iso(day) for day in span.reference],
         "alpha": settings.alpha,
         "num_nights": len(when) - 1,
         "tested": when.testable,
@@ -173,14 +176,13 @@ def _events(engine: ibis.BaseBackend, time_zone: str) -> ir.Table:
     return dated.left_join(sentence, "product_id")
 
 
-def _span(events: ir.Table, snapshot: dict[str, Any], windows: dict[str, Any], receipt: dict[str, Any]) -> Span:
+def _span(events: ir.Table, snapshot: dict[str, Any], windows: Windows, receipt: dict[str, Any]) -> Span:
     """The summaries' days end with the last full day of the snapshot, or with the last events where those are older."""
     bounds = events.agg(first=events.day.min(), last=events.day.max()).to_pandas().iloc[0]
-    last = min(_number(date.fromisoformat(snapshot["last_full_day"])), int(bounds["last"]))
+    last = min(day_of(date.fromisoformat(snapshot["last_full_day"])), int(bounds["last"]))
     first = max(int(bounds["first"]), last - HISTORY_DAYS + 1)
-    learned_until = _number(monday(int(receipt["trained_until"]) + 1))
-    fresh = _number(monday(int(windows["test"]["fit_until"]) + 1))
-    gap = max(last - WEEK + 1 - fresh, 0)
+    learned_until = int(receipt["trained_until"]) + 1
+    gap = max(last - WEEK - windows.test.cut, 0)
     return Span(first, last, min(learned_until, last - WEEK + 1) - first, gap)
 
 
@@ -212,7 +214,7 @@ def _of_customers(engine: ibis.BaseBackend, inside: ir.Table, span: Span) -> Ite
     """Attributes of the customers of each day; each customer counts once a day."""
     customers = engine.read_parquet(catalogue.CUSTOMERS.path)
     seen = inside[["customer_id", "day"]].distinct().inner_join(customers, "customer_id")
-    age = seen.day - (seen.first_week * WEEK + _number(monday(0)))
+    age = seen.day - (seen.first_week * WEEK + MONDAY)
     seen = seen.mutate({"with the shop": (age < NEW_DAYS).ifelse("new", "known")})
     seen = engine.create_table("seen", seen, temp=True)
     attributes = [name for name in customers.columns if name.startswith("attr_")]
@@ -250,12 +252,12 @@ def _lists() -> Any:
     """Counts of tonight's lists."""
     lists = catalogue.RECOMMENDATIONS.read().to_pandas()
     lists = lists[lists["rank"] <= predictions.FIRST]
-    customers = catalogue.CUSTOMERS.read(["customer_id", "customer"]).to_pandas()
-    products = catalogue.PRODUCTS.read(["product_id", "item", "department"]).to_pandas()
+    data = Prepared()
+    customers = data.customers[["customer_id", "customer"]]
+    products = data.products[["product_id", "item", "department"]]
     lists = lists.merge(customers, on="customer_id", validate="many_to_one").merge(products, on="product_id")
-    bought = catalogue.PURCHASES.read(["customer", "item"])
-    num_items = len(products)
-    pair = bought["customer"].to_numpy().astype(np.int64) * num_items + bought["item"].to_numpy()
+    bought, num_items = data.histories, len(products)
+    pair = bought.customer.astype(np.int64) * num_items + bought.item
     shown = lists["customer"].to_numpy(np.int64) * num_items + lists["item"].to_numpy()
     return predictions.profile(
         lists["customer"].to_numpy(),
@@ -268,13 +270,13 @@ def _lists() -> Any:
 
 def _fresh(rows: Summary, when: Nights, span: Span, last_full_day: str) -> dict[str, Any]:
     """The last day with events, and the full days since on which this shop usually has some."""
-    until = _number(date.fromisoformat(last_full_day))
+    until = day_of(date.fromisoformat(last_full_day))
     open_days = set(range(WEEK))
     if len(when) and when.testable:
         usual = when.weekdays(rows.counts[:, 0])[1][-1]
         open_days = {(span.last - WEEK + 1 + place) % WEEK for place in np.flatnonzero(usual > 0).tolist()}
     silent = [day for day in range(span.last + 1, until + 1) if day % WEEK in open_days]
-    return {"last_events": _date(span.last), "last_full_day": last_full_day, "silent_days": len(silent)}
+    return {"last_events": _iso(span.last), "last_full_day": last_full_day, "silent_days": len(silent)}
 
 
 def _present(summary: Summary | None) -> list[Summary]:
@@ -289,12 +291,8 @@ def _shares(summaries: list[Summary], when: Nights) -> dict[str, Any]:
     return {name: [row[i] for row in rows] for i, name in enumerate(catalogue.DRIFT_SHARES.schema.names)}
 
 
-def _number(day: date) -> int:
-    return (day - date(1970, 1, 1)).days
-
-
-def _date(day: int) -> str:
-    return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
+def _iso(day: int) -> str:
+    return date_of(day).isoformat()
 
 
 def _finite(number: float) -> float | None:

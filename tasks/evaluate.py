@@ -10,30 +10,27 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import NDArray
 from pydantic import Field
-from scipy import sparse
 
-from nightmarket.drift.predictions import FIRST, profile
+from nightmarket.contracts.arrays import Float64s
+from nightmarket.drift import predictions
 from nightmarket.encoding.encoder import log_progress
-from nightmarket.evaluation import Interval, audience_auc, bootstrap, coverage, hits, novelty, paired, rank_metrics
-from nightmarket.evaluation.calibration import calibration_figures
+from nightmarket.evaluation import TASKS, Task, rank_metrics, targets
+from nightmarket.evaluation.figures import METRIC, OURS, PLANNED, Figures, Metrics, customer_scores, spread
 from nightmarket.evaluation.groups import groups
-from nightmarket.ranking import Batch, CandidateSet
-from nightmarket.ranking.baseline_lists import BASELINES, Lists, baselines, line_scorer, walk
+from nightmarket.evaluation.protocol import num_customers
+from nightmarket.ranking import CandidateSet
+from nightmarket.ranking.audiences import audiences
+from nightmarket.ranking.baseline_lists import BASELINES, Lists, baselines, walk
+from nightmarket.ranking.chances import Chances
+from nightmarket.ranking.model import recommend
 from tasks.files import catalogue, storage
+from tasks.files.prepared import Prepared
 from tasks.models import recommender
 from tasks.pipeline.declaration import Plot, Stage
 from tasks.pipeline.settings import StageSettings
 
-OUT = catalogue.EVALUATE.path
-FINETUNE = catalogue.FINETUNE.path
-OURS, PLANNED = "nightmarket", "nightmarket_plan"
 PLACES = 20
-FEWEST = 20
-"""Fewer customers than this are no group to show."""
-MIN_AUDIENCE = 5
-Metrics = dict[str, NDArray[np.float64]]
 log = logging.getLogger("nightmarket")
 STAGE = Stage(
     "score everything held out, beside the baselines",
@@ -46,7 +43,7 @@ STAGE = Stage(
 
 
 class Settings(StageSettings):
-    """How the held-out weeks are judged."""
+    """How the held-out days are judged."""
 
     seed: int = Field(17, ge=0, description="seed of the bootstrap")
     num_resamples: int = Field(1000, ge=100, le=100_000, description="bootstrap resamples of the customers")
@@ -60,226 +57,128 @@ class Settings(StageSettings):
 
 def run(settings: Settings) -> None:
     """Write artifacts/evaluate."""
-    data = recommender.prepared()
-    window = data.windows["test"]
-    ours = recommender.load(catalogue.RANK.path)
-    candidate_set = ours.candidate_set(data, FINETUNE, window)
-    targets = recommender.window_targets(data, window)
-    bought = data.histories.between(window["first_target"], window["last_target"]).matrix()
-    chances = _Chances(ours, bought)
-    plans = (False, True) if candidate_set.promotion_plan else (False,)
-    found = recommender.window_lists(ours, candidate_set, plans, PLACES, chances.see)
-    lists: dict[str, Lists] = {OURS: found[False]} | ({PLANNED: found[True]} if candidate_set.promotion_plan else {})
-    for name, their_lists in baselines(candidate_set, PLACES):
-        lists[name] = their_lists
+    data = Prepared()
+    window = data.windows.test
+    model = recommender.load(catalogue.RANK.path)
+    candidate_set = recommender.candidate_set(model, data, catalogue.FINETUNE.path, window)
+    wanted = targets(data.histories, window)
+    bought = data.histories.between(window.first_target, window.last_target).matrix()
+    chances = Chances(model.calibration, bought, predictions.FIRST)
+    planned = candidate_set.promotion_plan
+    made = recommend(model, candidate_set, (False, True) if planned else (False,), PLACES, chances.see)
+    lists: dict[str, Lists] = {OURS: made[False]} | ({PLANNED: made[True]} if planned else {})
+    lists |= _others(settings, data, candidate_set)
+    values = {
+        task: {
+            name: rank_metrics(of_model[task], wanted[task].indptr, wanted[task].items)
+            for name, of_model in lists.items()
+            if task in of_model
+        }
+        for task in TASKS
+    }
+    figures = Figures(settings.seed, settings.num_resamples)
+    content: dict[str, Any] = {task: _of_task(task, values[task], lists, candidate_set, figures) for task in TASKS}
+    for name, launches in audiences(model, candidate_set, bought).items():
+        # over launches, not customers: the interval resamples them
+        content[Task.LAUNCH][name]["audience_auc"] = figures.mean(launches) | {"num_launches": launches.size}
+    content["paired"] = {task: figures.differences(of_models) for task, of_models in values.items()}
+    permuted = figures.permuted(made[False][Task.LAUNCH], wanted[Task.LAUNCH])
+    content["checks"] = {"launch ndcg@10 of permuted customers": permuted}
+    department = data.catalogue.department
+    names = dict(zip(department.tolist(), data.products["department"], strict=True))
+    by_department = figures.by_department(made[False][Task.ALL], wanted[Task.ALL], department, names)
+    content["slices"] = {"department recall@20": by_department}
+    content["groups"] = {task: _groups(values[task], data, candidate_set, settings) for task in (Task.ALL, Task.NEW)}
+    content["calibration"] = chances.figures()
+    content["window"] = vars(window) | {"promotion_plan": planned, "use_text": model.use_text}
+    content["num_customers"] = num_customers(wanted)
+    metrics = Metrics.read(content)
+    catalogue.METRICS.write(metrics.content())
+    catalogue.PREDICTIONS.write(_predictions(chances, data))
+    table = pa.Table.from_pandas(customer_scores(made[False], wanted), preserve_index=False)
+    catalogue.CUSTOMER_SCORES.write(table)
+    _write_plot(metrics)
+    _tell(metrics)
+
+
+def _others(settings: Settings, data: Prepared, candidate_set: CandidateSet) -> dict[str, Lists]:
+    """Lists of the baselines and of the scorers that were asked for."""
+    lists = {}
+    for name, of_model in baselines(candidate_set, PLACES):
+        lists[name] = of_model
         log.info("evaluate: ranked %s", name)
     for name in settings.scorers:
-        lists[f"head_{name}"] = _scorer(name, data, candidate_set, settings)
+        lists[f"scorer_{name}"] = _scorer(name, data, candidate_set, settings)
         log.info("evaluate: ranked scorer %s", name)
-    per_customer = {
-        task: {name: rank_metrics(found[task], *targets[task]) for name, found in lists.items() if task in found}
-        for task in recommender.TASKS
-    }
-    content: dict[str, Any] = {
-        task: {name: _intervals(values, settings) for name, values in of_task.items()}
-        for task, of_task in per_customer.items()
-    }
-    text = catalogue.FINETUNE_HISTORY.read()["test"]
-    for task in recommender.TASKS:
-        for name, their_lists in lists.items():
-            if task in their_lists:
-                content[task][name] |= _beyond(their_lists[task], candidate_set, task)
-        # Text alone was measured where it was trained; one measurement is enough.
-        content[task] |= {f"text_{when}": text[when][task] for when in ("before", "after") if task in text[when]}
-    for name, figure in _audiences(ours, candidate_set, bought, settings).items():
-        content["launch"][name]["audience_auc"] = figure
-    content["paired"] = {task: _paired(of_task, settings) for task, of_task in per_customer.items()}
-    content["checks"] = {"launch ndcg@10 of permuted customers": _permuted(found[False]["launch"], targets, settings)}
-    departments = dict(zip(data.catalogue.department.tolist(), data.products["department"], strict=True))
-    content["slices"] = {
-        "department recall@20": _by_department(lists[OURS]["all"], targets["all"], candidate_set, departments, settings)
-    }
-    content["groups"] = {task: _groups(per_customer[task], candidate_set, settings) for task in ("all", "new")}
-    content["calibration"] = chances.figures()
-    content["window"] = window | {"promotion_plan": candidate_set.promotion_plan, "use_text": ours.use_text}
-    content["num_customers"] = {task: int((np.diff(targets[task][0]) > 0).sum()) for task in recommender.TASKS}
-    catalogue.METRICS.write(content)
-    catalogue.PREDICTIONS.write(chances.predictions(data))
-    table = recommender.customer_scores(lists[OURS], targets)
-    catalogue.CUSTOMER_SCORES.write(pa.Table.from_pandas(table, preserve_index=False))
-    _write_plot(content)
-    _tell(content)
+    return lists
 
 
-def _scorer(name: str, data: recommender.Prepared, candidate_set: CandidateSet, settings: Settings) -> Lists:
-    """The lists of a scoring scorer, fitted at the test window's origin."""
+def _scorer(name: str, data: Prepared, candidate_set: CandidateSet, settings: Settings) -> Lists:
+    """The lists of a scorer, fitted at the test window's cut."""
     from nightmarket.retrieval.scorers.material import ScorerData
     from nightmarket.retrieval.scorers.scorer import config_of
     from nightmarket.retrieval.scorers.training import fit
 
     steps = {} if settings.scorer_steps is None else {"max_steps": settings.scorer_steps}
-    material = ScorerData(
-        candidate_set.statistics.histories,
-        recommender.text_vectors(FINETUNE, data).astype(np.float32),
-        data.products["text_id"].to_numpy(np.int32),
-        data.catalogue.recommendable,
-    )
+    vectors = recommender.text_vectors(catalogue.FINETUNE.path, data).astype(np.float32)
+    material = ScorerData(candidate_set.statistics.histories, vectors, data.text_id, data.recommendable)
     progress = log_progress(log, f"evaluate: scorer {name}")
-    scorer = fit(name, material, candidate_set.statistics.origin, config_of(name, **steps), settings.seed, progress)
+    scorer = fit(name, material, candidate_set.statistics.cut, config_of(name, **steps), settings.seed, progress)
     every = np.arange(data.histories.num_items, dtype=np.int32)
-    return walk(lambda rows: scorer.scores(rows, every), candidate_set, recommender.TASKS, PLACES)
+    return walk(lambda rows: scorer.scores(rows, every), candidate_set, TASKS, PLACES)
 
 
-def _tell(content: dict[str, Any]) -> None:
-    for task in recommender.TASKS:
-        for name in (OURS, PLANNED):
-            if name in content[task]:
-                figure = content[task][name]["ndcg@10"]
-                values = figure["value"], figure["low"], figure["high"]
-                log.info("evaluate: %s ndcg@10 %.4f [%.4f, %.4f] %s", task, *values, name.removeprefix(OURS))
-    for task, found in content["groups"].items():
-        for warning in found["warnings"]:
-            log.warning("evaluate: %s falls behind %s for %s", task, found["against"], warning)
-
-
-class _Chances:
-    """Probabilities of the test candidates beside what was bought."""
-
-    def __init__(self, ours: recommender.Model, bought: sparse.csr_matrix) -> None:
-        self._calibration, self._bought = ours.calibration, bought
-        self._parts: list[tuple[NDArray, NDArray, NDArray]] = []
-        self._first: list[tuple[NDArray, ...]] = []
-
-    def see(self, batch: Batch, score: NDArray[np.float64], own: NDArray[np.bool_]) -> None:
-        """Take note of one batch."""
-        chance = np.full(score.size, np.nan)
-        if self._calibration is not None:
-            chance = self._calibration.probability(score, own)
-            self._parts.append((chance, batch.label(self._bought), batch.customer))
-        order = np.lexsort((batch.item, -score, batch.customer))
-        customer = batch.customer[order]
-        first = order[np.arange(customer.size) - np.searchsorted(customer, customer) < FIRST]
-        self._first.append((batch.customer[first], chance[first], own[first], batch.item[first]))
-
-    def predictions(self, data: recommender.Prepared) -> Any:
-        """The first places of every list as counts, for the receipt; None for a small shop."""
-        customer, chance, own, item = (np.concatenate(part) for part in zip(*self._first, strict=True))
-        department = data.products["department"].to_numpy(object)[item]
-        return profile(customer, chance, own, department, data.histories.num_customers)
-
-    def figures(self) -> dict[str, Any]:
-        """Calibration error, log-loss and the rest; empty where the model gives no probabilities."""
-        if not self._parts:
-            return {}
-        chance, label, customer = (np.concatenate(part) for part in zip(*self._parts, strict=True))
-        return calibration_figures(chance, label, customer)
-
-
-def _audiences(
-    ours: recommender.Model, candidate_set: CandidateSet, targets: sparse.csr_matrix, settings: Settings
-) -> dict[str, dict[str, float]]:
-    """Area under the curve over launches with MIN_AUDIENCE buyers or more, as a mean over launches: the interval
-    resamples launches, not customers."""
-    items = candidate_set.launching[targets[:, candidate_set.launching].getnnz(axis=0) >= MIN_AUDIENCE]
-    names = {"launch": OURS} | ({"launch_plan": PLANNED} if candidate_set.promotion_plan else {})
-    forests = {names[key]: forest for key, forest in ours.forests.items() if key in names}
-    if items.size == 0 or not forests:
-        return {}
-    bought = targets[:, items].toarray() > 0
-    every = {name: np.zeros(bought.shape) for name in forests}
-    for batch in candidate_set.audience(items):
-        rows = slice(int(batch.customer[0]), int(batch.customer[-1]) + 1)
-        for name, forest in forests.items():
-            every[name][rows] = forest.score(batch.features, candidate_set.launch_features).reshape(-1, items.size)
-    affinity = line_scorer(candidate_set)
-    every["affinity"] = np.concatenate([affinity(rows)[:, items] for rows in candidate_set.statistics.slices(256)])
-    return {
-        name: bootstrap(audience_auc(values, bought), settings.seed, settings.num_resamples)._asdict()
-        | {"num_launches": int(items.size)}
-        for name, values in every.items()
-    }
-
-
-def _permuted(found: NDArray[np.int32], targets: dict[str, Any], settings: Settings) -> dict[str, float]:
-    """Launch lists handed to other customers: what is left is what the lists say of products, not of customers."""
-    other = np.random.default_rng(settings.seed).permutation(found.shape[0])
-    indptr, items = targets["launch"]
-    score = rank_metrics(found[other], indptr, items, cutoffs=(10,))["ndcg@10"]
-    return bootstrap(score, settings.seed, settings.num_resamples)._asdict()
-
-
-def _groups(of_task: dict[str, Metrics], candidate_set: CandidateSet, settings: Settings) -> dict[str, Any]:
-    customers = storage.read_table(recommender.PREPARED / "customers.parquet").to_pandas()
-    theirs = {name: of_task[name]["ndcg@10"] for name in BASELINES}
-    return groups(
-        of_task[OURS]["ndcg@10"],
-        theirs,
-        customers,
-        candidate_set.statistics.histories,
-        settings.seed,
-        settings.num_resamples,
-    )
-
-
-def _intervals(values: Metrics, settings: Settings) -> dict[str, dict[str, float]]:
-    return {name: bootstrap(v, settings.seed, settings.num_resamples)._asdict() for name, v in values.items()}
-
-
-def _beyond(found: NDArray[np.int32], candidate_set: CandidateSet, task: str) -> dict[str, dict[str, float]]:
-    """Coverage and novelty: properties of the lists, without an interval."""
-    statistics = candidate_set.statistics
-    sizes = {"launch": candidate_set.launching.size, "rare": statistics.rare.size}
-    catalogue = sizes.get(task, int(statistics.sold.sum()))
-    buyers = statistics.buyers["ever"].astype(np.int64)
-    values = {
-        "coverage@10": coverage(found, catalogue),
-        "novelty@10": novelty(found, buyers, statistics.histories.num_customers),
-    }
-    return {name: Interval(value, value, value)._asdict() for name, value in values.items()}
-
-
-def _paired(of_task: dict[str, Metrics], settings: Settings) -> dict[str, dict[str, dict[str, float]]]:
-    ours = of_task[OURS]
-    return {
-        name: {
-            metric: paired(ours[metric], theirs[metric], settings.seed, settings.num_resamples)._asdict()
-            for metric in ("ndcg@10", "recall@20")
-        }
-        for name, theirs in of_task.items()
-        if name != OURS
-    }
-
-
-def _by_department(
-    found: NDArray[np.int32],
-    targets: tuple[NDArray[np.int64], NDArray[np.int32]],
+def _of_task(
+    task: Task,
+    values: dict[str, dict[str, Float64s]],
+    lists: dict[str, Lists],
     candidate_set: CandidateSet,
-    names: dict[int, str],
-    settings: Settings,
-) -> dict[str, dict[str, float]]:
-    indptr, items = targets
-    department = candidate_set.statistics.catalogue.department
-    owner = np.repeat(np.arange(indptr.size - 1), np.diff(indptr))
-    hit = hits(found, indptr, items)
-    by_department: dict[str, dict[str, float]] = {}
-    largest = np.argsort(-np.bincount(department[items], minlength=1), kind="stable")[:8]
-    for code in largest:
-        wanted = np.bincount(owner[department[items] == code], minlength=indptr.size - 1).astype(np.float64)
-        held = (hit & (department[np.maximum(found, 0)] == code)).sum(axis=1)
-        if (wanted > 0).sum() < FEWEST:
-            continue
-        share = np.where(wanted > 0, held / np.maximum(wanted, 1), np.nan)
-        by_department[names[code]] = bootstrap(share, settings.seed, settings.num_resamples)._asdict() | {
-            "num_customers": int((wanted > 0).sum())
-        }
-    return by_department
+    figures: Figures,
+) -> dict[str, Any]:
+    """Figures of each model's lists of one task, and of text alone."""
+    statistics = candidate_set.statistics
+    sizes = {Task.LAUNCH: candidate_set.launching.size, Task.RARE: statistics.rare.size}
+    num_items = sizes.get(task, int(statistics.sold.sum()))
+    buyers, num = statistics.buyers["ever"].astype(np.int64), statistics.histories.num_customers
+    content = {
+        name: {metric: figures.mean(of_metric) for metric, of_metric in of_model.items()}
+        | spread(lists[name][task], num_items, buyers, num)
+        for name, of_model in values.items()
+    }
+    # Text alone was measured where it was trained; one measurement is enough.
+    text = catalogue.FINETUNE_HISTORY.read()["test"]
+    return content | {f"text_{when}": text[when][task] for when in ("before", "after") if task in text[when]}
 
 
-def _write_plot(content: dict) -> None:
+def _groups(
+    values: dict[str, dict[str, Float64s]], data: Prepared, candidate_set: CandidateSet, settings: Settings
+) -> dict[str, Any]:
+    theirs = {name: values[name][METRIC] for name in BASELINES}
+    past, seed = candidate_set.statistics.histories, settings.seed
+    return groups(values[OURS][METRIC], theirs, data.customers, past, seed, settings.num_resamples)
+
+
+def _predictions(chances: Chances, data: Prepared) -> Any:
+    """The first places of every list as counts, for the receipt; None for a small shop."""
+    customer, chance, own, item = chances.first_places()
+    department = data.products["department"].to_numpy(object)[item]
+    return predictions.profile(customer, chance, own, department, data.histories.num_customers)
+
+
+def _tell(metrics: Metrics) -> None:
+    for task in TASKS:
+        for name in (OURS, PLANNED):
+            if name in metrics.task(task):
+                interval = metrics.task(task)[name][METRIC].interval
+                log.info("evaluate: %s ndcg@10 %.4f [%.4f, %.4f] %s", task, *interval, name.removeprefix(OURS))
+    for name, of_task in metrics.groups.items():
+        for warning in of_task["warnings"]:
+            log.warning("evaluate: %s falls behind %s for %s", name, of_task["against"], warning)
+
+
+def _write_plot(metrics: Metrics) -> None:
     rows = [
-        (task, name, *(content[task][name]["ndcg@10"][key] for key in ("value", "low", "high")))
-        for task in recommender.TASKS
-        for name in content[task]
+        (str(task), name, *of_model[METRIC].interval) for task in TASKS for name, of_model in metrics.task(task).items()
     ]
     frame = pd.DataFrame(rows, columns=["task", "model", "value", "low", "high"])
     with storage.replacing(catalogue.NDCG_PLOT.path) as temporary:

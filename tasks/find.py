@@ -21,14 +21,15 @@ from pydantic import Field
 
 from nightmarket.contracts import InputError
 from nightmarket.encoding.hashes import lookup, text_hashes
+from nightmarket.histories import NEVER
 from nightmarket.retrieval.search.filters import Filters
 from nightmarket.retrieval.search.index import Hit, Index, ItemsByText, Method
 from tasks.campaigns import export
 from tasks.files import manifest, storage
+from tasks.files.prepared import Prepared
 from tasks.pipeline.settings import StageSettings
 from tasks.registry import champion
 
-NEVER = -1
 """Week of the last sale of a product that was never sold."""
 WIDTH = 60
 SCHEMA = pa.schema(
@@ -100,15 +101,13 @@ def answer(home: Path, given: Settings, root: Path | None = None) -> Answer:
     if not given.query.strip():
         raise InputError("query: it is empty; say what to look for, as 'lactose free milk for toddlers'")
     target = _target(home, given.name) if given.name else None
-    prepared = root / storage.ARTIFACTS / "prepare"
-    products = storage.read_table(prepared / "products.parquet").to_pandas()
-    lines = storage.read_table(prepared / "purchases.parquet", ["item", "week"])
-    item, week = (lines[name].to_numpy() for name in ("item", "week"))
-    last_sold = np.full(len(products), NEVER)
+    data = Prepared(root)
+    products, item, week = data.products, data.histories.item, data.histories.week
+    last_sold = np.full(len(products), -NEVER)
     np.maximum.at(last_sold, item, week)
     filters = Filters(given.brands, given.category, given.min_price, given.max_price, given.sold_weeks)
     allowed = filters.allowed(products, last_sold, int(week.max()))
-    texts = storage.read_table(prepared / "texts.parquet", ["text"])["text"].to_pylist()
+    texts = data.texts
     sold = np.bincount(item, minlength=len(products))
     shelf = ItemsByText.of(products["text_id"].to_numpy(), sold, len(texts), allowed)
     vectors, asked = (None, None) if given.method == "words" else _meaning(root, texts, given.query)

@@ -24,14 +24,15 @@ from nightmarket.encoding.layers import TopLayers
 from nightmarket.encoding.loading import load_encoder
 from nightmarket.encoding.ranks import Ranks
 from nightmarket.retrieval.fitting import History, fit
-from nightmarket.retrieval.quality import TASKS, Judge, before_after
+from nightmarket.retrieval.quality import TASKS, Evaluator, before_after
+from nightmarket.retrieval.samples import Sampler
 from nightmarket.retrieval.tower import Tower, TowerConfig
 from nightmarket.retrieval.training import Trainer, TrainingConfig
 from tasks.files import catalogue, storage
 from tasks.files.checkpoints import Checkpoint
+from tasks.files.prepared import Prepared
 from tasks.models import pairs, warm_start
 from tasks.models.pairs import PairSettings
-from tasks.models.shop import Shop
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
@@ -93,62 +94,64 @@ class Settings(StageSettings):
 
 def run(settings: Settings) -> None:
     """Write artifacts/finetune."""
-    shop = Shop()
+    data = Prepared()
     ranks = Ranks.current()
     device = choose_device()
     dtype = choose_dtype(settings.precision, device)
-    frozen = _frozen_vectors(shop)
-    key = _key(settings, shop, ranks)
+    frozen = _frozen_vectors(data)
+    key = _key(settings, data, ranks)
     log.info("finetune: on %s in %s", device.type, str(dtype).removeprefix("torch."))
-    encoder, vectors, paired = _learn_pairs(settings, shop, frozen, dtype, f"{key}-pairs", ranks)
+    encoder, vectors, paired = _learn_pairs(settings, data, frozen, dtype, f"{key}-pairs", ranks)
     if not ranks.first:  # the towers take a minute: one process trains them and writes
         return
-    judge = shop.judge("finetune")
-    sampler = shop.sampler(settings.min_history)
+    window, test = data.windows.finetune, data.windows.test
+    evaluator = Evaluator(data.histories, data.text_id, data.recommendable, window)
+    past = data.histories.until(window.cut)
+    sampler = Sampler(past, data.text_id, window.cut, window.days, settings.min_history, data.recommendable)
     sizes = TowerConfig(frozen.shape[1], settings.dim, settings.hidden)
-    start = _start(settings, sizes, encoder, shop)
+    start = _start(settings, sizes, encoder, data)
     if isinstance(start, warm_start.Start):
-        bank, tower, encoder = start.bank(shop.texts), start.tower, start.encoder
+        bank, tower, encoder = start.bank(data.texts), start.tower, start.encoder
     else:
         bank, tower = frozen if vectors is None else vectors, Tower(sizes, settings.seed)
     config = _training(settings, isinstance(start, warm_start.Start))
     top = hidden = None
     if settings.method == "layers" and settings.trained_layers and config.max_steps and sampler.usable:
         top = TopLayers(encoder, settings.trained_layers)
-        hidden = top.hidden(shop.texts, log_progress(log, "finetune: frozen layers"))
+        hidden = top.hidden(data.texts, log_progress(log, "finetune: frozen layers"))
     trainer = Trainer(
         config, tower, sampler, bank, device, dtype, top, hidden, centred=isinstance(start, warm_start.Start)
     )
     checkpoint = Checkpoint("finetune", key)
-    history = _train(settings, trainer, judge, checkpoint)
+    history = _train(settings, trainer, evaluator, checkpoint)
     encoder, vectors = _keep(trainer, encoder, bank, history, settings, start)
     history["encoder"] = "untouched" if np.array_equal(vectors, frozen) else "trained"
     history |= {"start": _start_on_record(start), "method": settings.method} | paired
     history |= {"device": device.type, "precision": str(dtype).removeprefix("torch."), "seed": settings.seed}
-    history["fit_until"] = shop.window("finetune").fit_until
-    plain, tuned = judge.plain(frozen), judge.towers(trainer.tower, vectors)
-    history |= before_after(plain, tuned, judge, settings.seed)
+    history["trained_until"] = window.cut
+    plain, tuned = evaluator.plain(frozen), evaluator.towers(trainer.tower, vectors)
+    history |= before_after(plain, tuned, evaluator, settings.seed)
     if paired:
-        history["plain"] = before_after(plain, judge.plain(vectors), judge, settings.seed)
-    judge = shop.judge("test")
-    plain, tuned = judge.plain(frozen), judge.towers(trainer.tower, vectors)
-    history["test"] = before_after(plain, tuned, judge, settings.seed) | {"fit_until": judge.cut}
+        history["plain"] = before_after(plain, evaluator.plain(vectors), evaluator, settings.seed)
+    evaluator = Evaluator(data.histories, data.text_id, data.recommendable, test)
+    plain, tuned = evaluator.plain(frozen), evaluator.towers(trainer.tower, vectors)
+    history["test"] = before_after(plain, tuned, evaluator, settings.seed) | {"cut": test.cut}
     for task in TASKS:
         was, now = history["test"]["before"][task]["ndcg@10"], history["test"]["after"][task]["ndcg@10"]
         log.info("finetune: test window, %s: ndcg@10 %.4f before, %.4f after", task, was["value"], now["value"])
-    _write(trainer.tower, encoder, vectors, shop, history)
+    _write(trainer.tower, encoder, vectors, data, history)
     checkpoint.remove()
     if paired:
         Checkpoint("finetune", f"{key}-pairs").remove()
 
 
-def _start(settings: Settings, sizes: TowerConfig, encoder: Encoder, shop: Shop) -> warm_start.Start | str:
+def _start(settings: Settings, sizes: TowerConfig, encoder: Encoder, data: Prepared) -> warm_start.Start | str:
     """The champion's weights, or why the night begins without; said in one line where they were asked for."""
     if not settings.warm_start:
         return "finetune.warm_start is off"
     if settings.method != "layers":
         return f"finetune.method is {settings.method}, which starts from the encoder of embed"
-    cut = shop.window("finetune").fit_until
+    cut = data.windows.finetune.cut
     start = warm_start.start(sizes, encoder, settings.trained_layers, settings.precision, cut)
     if isinstance(start, warm_start.Start):
         log.info("finetune: starting from version %s, %s steps", start.version, settings.warm_steps)
@@ -159,7 +162,7 @@ def _start(settings: Settings, sizes: TowerConfig, encoder: Encoder, shop: Shop)
 
 def _start_on_record(start: warm_start.Start | str) -> dict[str, Any]:
     if isinstance(start, warm_start.Start):
-        return {"version": start.version, "fit_until": start.fit_until}
+        return {"version": start.version, "trained_until": start.trained_until}
     return {"version": None, "why": start}
 
 
@@ -185,51 +188,51 @@ def _load_encoder(precision: str) -> Encoder:
 
 
 def _learn_pairs(
-    settings: Settings, shop: Shop, frozen: np.ndarray, dtype: torch.dtype, key: str, ranks: Ranks
+    settings: Settings, data: Prepared, frozen: np.ndarray, dtype: torch.dtype, key: str, ranks: Ranks
 ) -> tuple[Encoder, np.ndarray | None, dict[str, Any]]:
     """The encoder that the towers are trained on, its vectors where they are new, and what history says of it."""
     if settings.method == "layers":
         return _load_encoder(settings.precision), None, {}
     start, checkpoint = _load_encoder("float32"), Checkpoint("finetune", key)
-    trained, vectors, history = pairs.learn(settings, start, frozen, dtype, shop, checkpoint, ranks)
+    trained, vectors, history = pairs.learn(settings, start, frozen, dtype, data, checkpoint, ranks)
     if trained is None:
         return _load_encoder(settings.precision), None, {"pairs": history}
     return trained, vectors, {"pairs": history}
 
 
-def _frozen_vectors(shop: Shop) -> np.ndarray:
+def _frozen_vectors(data: Prepared) -> np.ndarray:
     stored = catalogue.EMBEDDINGS.read()
-    vectors, missing = lookup(text_hashes(shop.texts), stored["hashes"], stored["vectors"])
+    vectors, missing = lookup(text_hashes(data.texts), stored["hashes"], stored["vectors"])
     if len(missing):
         raise InputError(f"{EMBEDDED}: {len(missing)} texts have no vector, first row {missing[0]}; run embed")
     return vectors.astype(np.float32)
 
 
-def _key(settings: Settings, shop: Shop, ranks: Ranks) -> str:
+def _key(settings: Settings, data: Prepared, ranks: Ranks) -> str:
     """A digest of everything that the run depends on."""
-    window = shop.window("finetune")
-    past = shop.histories.until(window.last_target)
+    window = data.windows.finetune
+    past = data.histories.until(window.last_target)
     whole = hashlib.sha256(f"{settings.model_dump_json()}|{window}|{torch.__version__}".encode())
     whole.update(f"{choose_device().type}|{torch.get_num_threads()}|{ranks.size}".encode())
     for name in ("manifest.json", "vectors.safetensors"):
         whole.update((EMBEDDED / name).read_bytes())
     for path in (warm_start.FOLDER / warm_start.ABOUT, warm_start.FOLDER / "tower.safetensors"):
         whole.update(path.read_bytes() if settings.warm_start and path.exists() else b"")
-    arrays = (past.customer, past.item, past.week, past.day, shop.text_id, shop.kind, shop.recommendable)
-    for array in (*arrays, text_hashes(shop.texts)):
+    arrays = (past.customer, past.item, past.day, data.text_id, data.text_kinds, data.recommendable)
+    for array in (*arrays, text_hashes(data.texts)):
         whole.update(np.ascontiguousarray(array).tobytes())
     return whole.hexdigest()[:20]
 
 
-def _train(settings: Settings, trainer: Trainer, judge: Judge, checkpoint: Checkpoint) -> History:
+def _train(settings: Settings, trainer: Trainer, evaluator: Evaluator, checkpoint: Checkpoint) -> History:
     if not trainer.sampler.usable:
         log.info("finetune: no purchases to learn from before the cut; nothing is trained")
         return {"records": [], "validation": [], "num_steps": 0, "best_step": 0, "note": "nothing to learn from"}
     try:
         return fit(
             trainer,
-            judge,
-            judge.sample(settings.validate_customers, settings.seed),
+            evaluator,
+            evaluator.sample(settings.validate_customers, settings.seed),
             validate_every=settings.validate_every,
             checkpoint_every=settings.checkpoint_every,
             patience=settings.patience,
@@ -260,13 +263,13 @@ def _keep(
     return _load_encoder(settings.precision), bank
 
 
-def _write(tower: Tower, encoder: Encoder, vectors: np.ndarray, shop: Shop, history: History) -> None:
+def _write(tower: Tower, encoder: Encoder, vectors: np.ndarray, data: Prepared, history: History) -> None:
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
     tensors, config = tower.save()
     storage.write_tensors(tensors, OUT / "tower.safetensors")
     storage.write_json(config, OUT / "tower.json")
-    kept = {"vectors": vectors.astype(np.float16), "hashes": text_hashes(shop.texts)}
+    kept = {"vectors": vectors.astype(np.float16), "hashes": text_hashes(data.texts)}
     storage.write_tensors(kept, OUT / "text_vectors.safetensors")
     encoder.save(catalogue.ENCODER.path)
     catalogue.FINETUNE_HISTORY.write(history)

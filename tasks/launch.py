@@ -25,12 +25,15 @@ from nightmarket.delivery.campaign import CampaignPlan, Channel, Goal, Options, 
 from nightmarket.delivery.eligibility import earlier_contacts, eligible
 from nightmarket.delivery.summary import summarise
 from nightmarket.delivery.timing import Slot, slots
+from nightmarket.histories import coming_weeks, week_of
 from nightmarket.ranking import Batch, CandidateSet, Ranker
 from nightmarket.ranking.calibration import Calibration
+from nightmarket.ranking.model import Model
 from tasks.campaigns import announcing, audience, contacts, newcomers, responder
 from tasks.campaigns.newcomers import Newcomers, NewProduct
 from tasks.campaigns.visits import slot_factors
 from tasks.files import catalogue, manifest, storage
+from tasks.files.prepared import Prepared
 from tasks.models import recommender
 from tasks.pipeline import settings
 from tasks.pipeline.declaration import Step
@@ -40,7 +43,7 @@ OUT = catalogue.LAUNCH.path
 PAIRS = 300_000
 """Pairs of a customer and an earlier launch that chances are calibrated on, and all that were bought."""
 CandidatesOf = Callable[[int, NDArray[np.int32]], CandidateSet]
-"""(origin, launching products) → candidate set."""
+"""(cut, launching products) → candidate set."""
 log = logging.getLogger("nightmarket")
 STEP = Step("plan and write the launch of products that nobody has bought")
 
@@ -65,10 +68,10 @@ def run(given: Settings) -> None:
         raise InputError("launch.products: name the new products: a product_id, or title, category and price")
     manifest.verify(storage.CHAMPION)
     champion = recommender.load(catalogue.CHAMPION_RANK.path)
-    new = newcomers.listed(recommender.prepared(), given.products)
+    new = newcomers.listed(Prepared(), given.products)
     log.info("launch: %d new products", new.items.size)
     planned = _knows_promotions(champion, new)
-    forest = champion.forests.get("launch_plan" if planned else "launch")
+    forest = champion.forests.launching(planned)
     if forest is None:
         raise InputError("the champion has learned from no launch; it can say nothing about products without sales")
     candidates_of = partial(_candidate_set, champion, new.data, planned)
@@ -77,30 +80,30 @@ def run(given: Settings) -> None:
     _write(_shop(given, new), chance, past | {"promotion_plan": planned}, standings)
 
 
-def _knows_promotions(champion: recommender.Model, new: Newcomers) -> bool:
+def _knows_promotions(champion: Model, new: Newcomers) -> bool:
     """Whether the displays and mailers of the weeks ahead are in the tables, for each of the products, and were for
     the launches that chances are calibrated on.
 
     A product that the plan does not name would pass for one that nobody will see.
     """
-    test, deliver = (new.data.windows[name]["fit_until"] for name in ("test", "deliver"))
-    if "launch_plan" not in champion.forests or not all(champion.knows_plan(new.data, at) for at in (test, deliver)):
+    promotions, windows = new.data.promotions, new.data.windows
+    known = all(champion.knows_plan(promotions, window.cut) for window in (windows.test, windows.deliver))
+    if champion.forests.launch_plan is None or not known:
         return False
-    promotions = new.data.promotions
-    ahead = (promotions.week > deliver) & (promotions.week <= deliver + champion.target_weeks)
+    first, last = coming_weeks(windows.deliver.cut, champion.target_days)
+    ahead = (promotions.week >= first) & (promotions.week <= last)
     return bool(np.isin(new.items, promotions.item[ahead]).all())
 
 
-def _candidate_set(
-    champion: recommender.Model, data: recommender.Prepared, planned: bool, origin: int, items: NDArray[np.int32]
-) -> CandidateSet:
-    text = recommender.text_scores(catalogue.CHAMPION_FINETUNE.path, data, origin) if champion.use_text else None
-    return CandidateSet(data.statistics(origin), champion.budget, text, np.sort(items), champion.target_weeks, planned)
+def _candidate_set(champion: Model, data: Prepared, planned: bool, cut: int, items: NDArray[np.int32]) -> CandidateSet:
+    text = recommender.text_scores(catalogue.CHAMPION_FINETUNE.path, data, cut) if champion.use_text else None
+    statistics = recommender.statistics(data, cut)
+    return CandidateSet(statistics, champion.budget, text, np.sort(items), champion.target_days, planned)
 
 
 def _chances(forest: Ranker, calibration: Calibration | None, new: Newcomers, candidates_of: CandidatesOf) -> Float64s:
-    """(C, P) chance that a customer whom nobody contacts buys within the target weeks."""
-    candidate_set = candidates_of(new.data.windows["deliver"]["fit_until"], new.items)
+    """(C, P) chance that a customer whom nobody contacts buys within the target days."""
+    candidate_set = candidates_of(new.data.windows.deliver.cut, new.items)
     out = np.zeros((new.data.histories.num_customers, new.items.size))
     place = np.argsort(new.items)
     for batch in _logged(candidate_set.audience(np.sort(new.items)), "scored"):
@@ -124,17 +127,17 @@ def _logged(batches: Iterator[Batch], done: str) -> Iterator[Batch]:
 
 
 def _earlier(
-    champion: recommender.Model, forest: Ranker, data: recommender.Prepared, candidates_of: CandidatesOf
+    champion: Model, forest: Ranker, data: Prepared, candidates_of: CandidatesOf
 ) -> tuple[dict[str, Any], Calibration | None, Float64s]:
     """What the test window's launches say of the forest: facts for the words, calibration, the buyers' standings."""
-    window = data.windows["test"]
+    window = data.windows.test
     items = data.launching(window)
-    bought = data.histories.between(window["first_target"], window["last_target"]).matrix()
+    bought = data.histories.between(window.first_target, window.last_target).matrix()
     if items.size == 0:
         return {}, None, np.zeros(0)
-    candidate_set = candidates_of(window["fit_until"], items)
+    candidate_set = candidates_of(window.cut, items)
     share = min(1.0, PAIRS / (items.size * data.histories.num_customers))
-    rng = np.random.default_rng([17, window["fit_until"]])
+    rng = np.random.default_rng([17, week_of(window.cut)])
     parts = []
     for batch in _logged(candidate_set.sampled_launches(bought, share, rng), "looked at earlier launches of"):
         score = forest.score(batch.features, candidate_set.launch_features)
@@ -149,8 +152,8 @@ def _earlier(
         "launches": int(items.size),
         "buyers": int(label.sum()),
         "expected": float((weight * _probability(None, score)).sum()),
-        "weeks": champion.target_weeks,
-        "unseen": champion.trained_until <= window["fit_until"],
+        "days": champion.target_days,
+        "unseen": champion.trained_until <= window.cut,
         "low": float(np.quantile(buyers, 0.1)),
         "high": float(np.quantile(buyers, 0.9)),
     }
@@ -179,9 +182,9 @@ class LaunchContext:
 
 def _shop(given: Settings, new: Newcomers) -> LaunchContext:
     shop: Any = settings.load("plan")
-    start = given.start or date.fromisoformat(new.data.windows["as_of"])
+    start = given.start or date.fromisoformat(new.data.windows.as_of)
     market = responder.market(new.data, (start - responder.EPOCH).days)
-    customers = storage.read_table(recommender.PREPARED / "customers.parquet", ["customer", "customer_id"]).to_pandas()
+    customers = new.data.customers
     segment = audience.segments(customers, given.segments)
     rules = Rules(given.days, given.budget, 1, shop.max_per_week, earlier_contacts(market))
     may = eligible(market, segment, rules, given.segments)
@@ -197,7 +200,7 @@ def _planned(
     reason = _reason(shop, some)
     if reason is not None:
         return CampaignPlan.empty(), reason, []
-    zone = shop.new.data.windows["time_zone"]
+    zone = shop.new.data.windows.time_zone
     timing, notes = slot_factors(shop.customers, zone, shop.start, shop.slots, shop.plan.slot_effect)
     worth = np.broadcast_to(shop.new.price * shop.plan.margin, chance.shape).astype(np.float32)
     outlook = Outlook(chance.astype(np.float32), worth, np.zeros_like(worth), timing)

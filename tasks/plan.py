@@ -29,7 +29,7 @@ from tasks.campaigns.audience import Audience
 from tasks.campaigns.offers import OfferSettings
 from tasks.campaigns.visits import slot_factors
 from tasks.files import catalogue, storage
-from tasks.models import recommender
+from tasks.files.prepared import Prepared
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
@@ -99,7 +99,7 @@ class PlanContext:
     """What a campaign is planned from, and what its summary must mention."""
 
     settings: Settings
-    data: recommender.Prepared
+    data: Prepared
     market: Market
     start: date
     slots: list[Slot]
@@ -111,11 +111,11 @@ class PlanContext:
 
 def run(settings: Settings) -> None:
     """Write artifacts/plan."""
-    data = recommender.prepared()
-    start = settings.start or date.fromisoformat(data.windows["as_of"])
+    data = Prepared()
+    start = settings.start or date.fromisoformat(data.windows.as_of)
     named = offers.named(settings.offers, data.products)
     market = responder.market(data, (start - responder.EPOCH).days)
-    customers = storage.read_table(recommender.PREPARED / "customers.parquet", ["customer", "customer_id"]).to_pandas()
+    customers = data.customers
     segment = audience.segments(customers, settings.audience.segments)
     context = PlanContext(settings, data, market, start, _slots(settings), customers, segment, _kind(settings, market))
     rules = Rules(
@@ -180,7 +180,7 @@ def _options(context: PlanContext, terms: list[OfferTerms], rules: Rules, model:
     reward = np.stack([offer.redemption_cost(spend[:, at]) for at, offer in enumerate(terms)], axis=1)
     channels = [Channel(name, channel.cost, channel.capacity) for name, channel in settings.channels.items()]
     value = spend * np.float32(settings.margin)
-    zone = context.data.windows["time_zone"]
+    zone = context.data.windows.time_zone
     timing, notes = slot_factors(context.customers, zone, context.start, context.slots, settings.slot_effect)
     context.notes.extend(notes)
     return Options(Outlook(chance, value, reward, timing), channels, rules, settings.goal)

@@ -16,9 +16,12 @@ from pydantic import Field
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.sources import SOURCE, zones
+from nightmarket.evaluation.protocol import Window, Windows, cuts
 from nightmarket.histories import (
     NEVER,
+    day_of,
     last_complete_week,
+    last_day,
     levels,
     local_days,
     number_customers,
@@ -27,7 +30,6 @@ from nightmarket.histories import (
     promotion_shares,
     purchase_lines,
     week_of,
-    windows,
 )
 from tasks.files import catalogue, storage
 from tasks.pipeline.declaration import Stage
@@ -47,9 +49,9 @@ STAGE = Stage(
 class Settings(StageSettings):
     """Where time is cut and what may be recommended."""
 
-    target_weeks: int = Field(4, ge=1, le=26, description="weeks that a window's targets span")
+    target_days: int = Field(28, ge=1, le=182, description="days that a window's targets span")
     origins: int = Field(3, ge=2, le=8, description="windows: one for the test, the others train the ranker")
-    origin_step: int = Field(2, ge=1, le=26, description="weeks between the origins that train the ranker")
+    origin_step: int = Field(14, ge=1, le=182, description="days between the origins that train the ranker")
     launch_origins: int = Field(8, ge=0, le=52, description="origins that train the ranker of launches")
     window_end: date | None = Field(None, description="Monday after the test window; null: last complete week")
     min_category_levels: int = Field(1, ge=0, le=5, description="products with a shorter category path are left out")
@@ -139,17 +141,17 @@ def _write_customers(customers: pd.DataFrame, known_from: pd.DataFrame | None) -
 
 
 def _write_products(products: pd.DataFrame, lines: pa.Table) -> None:
-    sold = lines.select(["item", "week", "quantity", "value"]).to_pandas()
+    sold = lines.select(["item", "day", "quantity", "value"]).to_pandas()
     sold["price"] = sold["value"] / sold["quantity"]
-    first = sold.groupby("item")["week"].min()
-    products["first_week"] = products["item"].map(first).fillna(NEVER).astype(np.int32)
+    first = sold.groupby("item")["day"].min()
+    products["first_day"] = products["item"].map(first).fillna(NEVER).astype(np.int32)
     paid = products["item"].map(sold.groupby("item")["price"].median())
     listed = products["price"] if "price" in products else pd.Series(np.nan, index=products.index)
     products["price"] = listed.fillna(paid).astype(np.float32)
     for name in ("brand", "maker", "size"):
         if name not in products:
             products[name] = pd.Series(pd.NA, index=products.index, dtype="str")
-    columns = "item product_id title brand maker department category type size price text_id first_week recommendable"
+    columns = "item product_id title brand maker department category type size price text_id first_day recommendable"
     catalogue.PRODUCTS.write(pa.Table.from_pandas(products[columns.split()], preserve_index=False))
 
 
@@ -182,18 +184,18 @@ def _write_windows(settings: Settings, snapshot: dict, lines: pa.Table) -> None:
     else:
         if settings.window_end.weekday() != 0:
             raise InputError(f"params.yaml: prepare.window_end {settings.window_end} is not a Monday")
-        last = week_of(settings.window_end) - 1
-    first_week, last_week = int(days["week"].min()), int(days["week"].max())
-    if last > last_week:
+        last = week_of(day_of(settings.window_end)) - 1
+    first, newest = int(days["day"].min()), int(days["day"].max())
+    if last > week_of(newest):
         raise InputError(f"params.yaml: prepare.window_end {settings.window_end} lies after the last purchase")
-    made = windows(
-        last, first_week, settings.target_weeks, settings.origins, settings.origin_step, settings.launch_origins
+    made = Windows(
+        **cuts(
+            last_day(last), first, settings.target_days, settings.origins, settings.origin_step, settings.launch_origins
+        ),
+        deliver=Window.after(newest),
+        first_day=first,
+        last_day=newest,
+        as_of=snapshot["as_of"],
+        time_zone=snapshot["time_zone"],
     )
-    made |= {
-        "as_of": snapshot["as_of"],
-        "time_zone": snapshot["time_zone"],
-        "first_week": first_week,
-        "last_week": last_week,
-        "deliver": {"fit_until": last_week},
-    }
-    catalogue.WINDOWS.write(made)
+    catalogue.WINDOWS.write(made.content())

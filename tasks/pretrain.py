@@ -28,8 +28,8 @@ from tasks.pipeline.settings import StageSettings, sections
 
 if TYPE_CHECKING:
     from nightmarket.encoding.encoder import Encoder
+    from nightmarket.retrieval.quality import Evaluator
 
-PREPARED = catalogue.PREPARE.path
 CLEAN = catalogue.CLEAN.path
 OUT = catalogue.PRETRAIN.path
 CRITERION = "new"
@@ -75,7 +75,7 @@ def run(settings: Settings) -> None:
     from nightmarket.encoding.encoder import log_progress
 
     exam = Exam()
-    history, trained = read_on(base, exam.shop.texts, settings)
+    history, trained = read_on(base, exam.data.texts, settings)
     tell = log_progress(log, "pretrain: measuring")
     before, after = (exam.figures(encoder, tell) for encoder in (_load(base, settings.precision), trained))
     report = {name: compared(before[name], after[name], settings.seed) for name in ("finetune", "test")}
@@ -84,7 +84,7 @@ def run(settings: Settings) -> None:
     model = (OUT / "encoder").as_posix() if kept else base["model"]
     manifest = {"kept": kept, "model": model, "base": base["model"], "why": why}
     _write(manifest, trained if kept else None, report | {"training": history})
-    _checkpoint(base, exam.shop.texts, settings).remove()
+    _checkpoint(base, exam.data.texts, settings).remove()
 
 
 def _load(base: dict[str, Any], precision: str) -> "Encoder":
@@ -141,19 +141,25 @@ class Exam:
 
     def __init__(self) -> None:
         from nightmarket.retrieval.search.quality import held_out
-        from tasks.models.shop import Shop
+        from tasks.files.prepared import Prepared
 
-        self.shop = Shop()
-        ids = catalogue.PRODUCTS.read(["product_id"]).to_pandas()
+        self.data = Prepared()
+        ids = self.data.products[["product_id"]]
         clean = catalogue.CLEAN_PRODUCTS.read().to_pandas()
         named = ids.merge(clean, on="product_id", how="left", validate="one_to_one")
-        self.questions = held_out(named, "type", "words", self.shop.recommendable)
+        self.questions = held_out(named, "type", "words", self.data.recommendable)
 
     def figures(self, encoder: "Encoder", progress: Any = None) -> dict[str, Values]:
         """NDCG@10 per window: per task by customer (C,), and `search` by query (Q,), NaN where not concerned."""
-        vectors = encoder.encode(self.shop.texts, progress)
-        by_window = {window: self.shop.judge(window).plain(vectors) for window in ("finetune", "test")}
+        vectors = encoder.encode(self.data.texts, progress)
+        by_window = {window: self._evaluator(window).plain(vectors) for window in ("finetune", "test")}
         return searched(by_window, self.searches(encoder, progress), self.questions.chosen_on)
+
+    def _evaluator(self, window: str) -> "Evaluator":
+        from nightmarket.retrieval.quality import Evaluator
+
+        data = self.data
+        return Evaluator(data.histories, data.text_id, data.recommendable, getattr(data.windows, window))
 
     def searches(self, encoder: "Encoder", progress: Any = None) -> np.ndarray:
         """NDCG@10 of each search query, by cosine over all texts; of equal products the popular one first."""
@@ -162,7 +168,7 @@ class Exam:
         asked = self.questions
         if not asked.queries:
             return np.zeros(0)
-        popularity = self.shop.judge("finetune").popularity
+        popularity = self._evaluator("finetune").popularity
         texts, queries = encoder.encode(asked.texts, progress), encoder.encode(asked.queries, role="query")
         return search_quality(texts, queries, asked.relevant, asked.text_id, popularity)["ndcg@10"]
 

@@ -1,27 +1,29 @@
-"""Gather candidates at earlier origins and train the second stage on what was bought afterwards.
+"""Gather candidates at earlier cuts in time and train the second stage on what was bought afterwards.
 
 reads   artifacts/prepare, artifacts/finetune
 writes  artifacts/rank   NAME.txt per forest (LightGBM's text form), ranker.json, importance.json
 """
 
 import logging
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 from scipy import sparse
 
+from nightmarket.contracts.arrays import Bools, Values
+from nightmarket.histories import coming_weeks, date_of, week_of
 from nightmarket.ranking import Budget, CandidateSet, Ranker, TrainingRows, Trees, fit, thinned
 from nightmarket.ranking.calibration import Calibration
+from nightmarket.ranking.model import Forests, Model
 from tasks.files import catalogue, storage
+from tasks.files.prepared import Prepared
 from tasks.models import recommender
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
-OUT = catalogue.RANK.path
-FINETUNE = catalogue.FINETUNE.path
 log = logging.getLogger("nightmarket")
 STAGE = Stage(
     "gather candidates and train the second-stage ranker",
@@ -54,7 +56,7 @@ class Settings(StageSettings):
     text_candidates: int = Field(30, ge=0, le=1000, description="candidates that the text towers propose")
     promotion_plan: bool = Field(
         True,
-        description="train a second forest that knows the promotions of the target weeks; it is used where the plan of "
+        description="train a second forest that knows the promotions of the target days; it is used where the plan of "
         "those weeks lies in the tables, and judged beside the one without",
     )
     launch_trees: int = Field(600, ge=1, le=5000, description="trees of the ranker for products without sales")
@@ -69,53 +71,62 @@ class Settings(StageSettings):
 
 def run(settings: Settings) -> None:
     """Write artifacts/rank."""
-    data = recommender.prepared()
-    budget = Budget(text=settings.text_candidates if settings.use_text else 0)
-    windows = data.windows["train"]
-    # a tower knows the purchases of the weeks that it learned from, so with its scores nothing learns from them again
-    launch_windows = windows if settings.use_text else data.windows["launch"] or windows
-    target_weeks = windows[0]["last_target"] - windows[0]["fit_until"]
+    data = Prepared()
+    windows = data.windows.train
+    # a tower knows the purchases of the days that it learned from, so with its scores nothing learns from them again
+    launch_windows = windows if settings.use_text else data.windows.launch or windows
     plan, launch_plan = (
-        settings.promotion_plan
-        and all(data.promotions.covers(window["first_target"], window["last_target"]) for window in every)
-        for every in (windows, [*windows, *launch_windows])
+        settings.promotion_plan and all(data.promotions.covers(*coming_weeks(w.cut, w.days)) for w in needed)
+        for needed in (windows, [*windows, *launch_windows])
     )
-    parts: list[TrainingRows] = []
-    launch_parts: list[TrainingRows] = []
+    budget = Budget(text=settings.text_candidates if settings.use_text else 0)
+    on_sale, launches = Examples(), Examples()
     for window in [*windows, *(window for window in launch_windows if window not in windows)]:
-        origin = window["fit_until"]
-        text = recommender.text_scores(FINETUNE, data, origin) if settings.use_text else None
-        candidate_set = CandidateSet(data.statistics(origin), budget, text, data.launching(window), target_weeks, plan)
-        bought = data.histories.between(window["first_target"], window["last_target"]).matrix()
-        rng = np.random.default_rng([settings.seed, origin])
+        text = recommender.text_scores(catalogue.FINETUNE.path, data, window.cut) if settings.use_text else None
+        statistics, launching = recommender.statistics(data, window.cut), data.launching(window)
+        candidate_set = CandidateSet(statistics, budget, text, launching, windows[0].days, plan)
+        bought = data.histories.between(window.first_target, window.last_target).matrix()
+        rng = np.random.default_rng([settings.seed, week_of(window.cut)])
         num = 0
         if window in windows:
-            names = candidate_set.features
-            parts.append(_rows(candidate_set, bought, settings, rng))
-            num = parts[-1].label.size
+            num += on_sale.add(_rows(candidate_set, bought, settings, rng), candidate_set.features)
         if window in launch_windows:
-            of_launch = candidate_set.launch_features
-            launch_parts.append(_launch_rows(candidate_set, bought, settings, rng))
-            num += launch_parts[-1].label.size
-        log.info("rank: week %d: %s rows to learn from", origin, f"{num:,}")
-    trees = _trees(settings)
-    forests = {"ranker": fit(parts, names, _without_plan(names), trees, "ranker")}
-    if plan:
-        forests["ranker_plan"] = fit(parts, names, names, trees, "ranker with the plan")
-    if any(part.label.any() for part in launch_parts):
-        few = replace(
-            trees,
-            num_trees=settings.launch_trees,
-            learning_rate=settings.launch_learning_rate,
-            min_leaf_rows=settings.launch_leaf_rows,
-            l2=settings.launch_l2,
-            feature_share=settings.launch_feature_share,
-        )
-        forests["launch"] = fit(launch_parts, of_launch, _without_plan(of_launch), few, "launch")
-        if launch_plan:
-            forests["launch_plan"] = fit(launch_parts, of_launch, of_launch, few, "launch with the plan")
-    calibration = _calibration(settings, parts, names)
-    _write(settings, forests, calibration, budget, target_weeks, plan, windows[0]["last_target"])
+            num += launches.add(_launch_rows(candidate_set, bought, settings, rng), candidate_set.launch_features)
+        log.info("rank: %s: %s rows to learn from", date_of(window.cut), f"{num:,}")
+    trees, few = _trees(settings), _launch_trees(settings)
+    bought_launches = any(part.label.any() for part in launches.parts)
+    forests = Forests(
+        ranker=on_sale.fit(trees, False, "ranker"),
+        ranker_plan=on_sale.fit(trees, True, "ranker with the plan") if plan else None,
+        launch=launches.fit(few, False, "launch") if bought_launches else None,
+        launch_plan=launches.fit(few, True, "launch with the plan") if bought_launches and launch_plan else None,
+    )
+    calibration, days = _calibration(settings, on_sale), windows[0].days
+    _write(settings, Model(forests, calibration, budget, days, plan, settings.use_text, windows[0].last_target))
+
+
+@dataclass
+class Examples:
+    """What one kind of forest learns from: rows of several cuts, with the same feature columns."""
+
+    names: list[str] = field(default_factory=list)
+    parts: list[TrainingRows] = field(default_factory=list)
+
+    def add(self, rows: TrainingRows, names: list[str]) -> int:
+        """Add the rows of one cut; how many they are."""
+        self.names = names
+        self.parts.append(rows)
+        return rows.label.size
+
+    def fit(self, trees: Trees, plan: bool, name: str) -> Ranker:
+        """A forest, with or without what is known of the promotion plan."""
+        features = self.names if plan else without_plan(self.names)
+        return fit(self.parts, self.names, features, trees, name)
+
+
+def without_plan(names: list[str]) -> list[str]:
+    """The features that need no promotion plan."""
+    return [name for name in names if not name.startswith("plan_")]
 
 
 def _trees(settings: Settings) -> Trees:
@@ -123,18 +134,26 @@ def _trees(settings: Settings) -> Trees:
     return Trees(**settings.model_dump(include=known))
 
 
-def _without_plan(names: list[str]) -> list[str]:
-    return [name for name in names if not name.startswith("plan_")]
+def _launch_trees(settings: Settings) -> Trees:
+    return replace(
+        _trees(settings),
+        num_trees=settings.launch_trees,
+        learning_rate=settings.launch_learning_rate,
+        min_leaf_rows=settings.launch_leaf_rows,
+        l2=settings.launch_l2,
+        feature_share=settings.launch_feature_share,
+    )
 
 
-def _calibration(settings: Settings, parts: list[TrainingRows], names: list[str]) -> Calibration | None:
+def _calibration(settings: Settings, examples: Examples) -> Calibration | None:
     """Probabilities from scores, learned on a fifth of the customers from a forest that did not see them."""
     if settings.objective != "binary":
         return None
-    learned, held = zip(*(part.split(settings.seed, settings.calibrate_share) for part in parts), strict=True)
+    names, share = examples.names, settings.calibrate_share
+    learned, held = zip(*(part.split(settings.seed, share) for part in examples.parts), strict=True)
     if not (any(part.label.any() for part in learned) and any(part.label.any() for part in held)):
         return None
-    forest = fit(list(learned), names, _without_plan(names), _trees(settings), "calibration")
+    forest = Examples(names, list(learned)).fit(_trees(settings), False, "calibration")
     score = np.concatenate([forest.score(part.features, names) for part in held])
     label, weight = (np.concatenate([getattr(part, name) for part in held]) for name in ("label", "weight"))
     own = np.concatenate([part.features[:, names.index("item_num")] > 0 for part in held])
@@ -173,39 +192,32 @@ def _launch_rows(
     return _joined(kept)
 
 
-def _chosen(candidate_set: CandidateSet, settings: Settings, rng: np.random.Generator) -> NDArray[np.bool_]:
+def _chosen(candidate_set: CandidateSet, settings: Settings, rng: np.random.Generator) -> Bools:
     num = candidate_set.statistics.histories.num_customers
     return rng.random(num) < settings.max_customers / max(num, 1)
 
 
-def _joined(kept: list[tuple[NDArray, NDArray, NDArray, NDArray]]) -> TrainingRows:
+def _joined(kept: Sequence[tuple[Values, ...]]) -> TrainingRows:
     features, label, customer, weight = (np.concatenate(part) for part in zip(*kept, strict=True))
     group = np.unique(customer, return_counts=True)[1]
     return TrainingRows(features, label, group, weight)
 
 
-def _write(
-    settings: Settings,
-    forests: dict[str, Ranker],
-    calibration: Calibration | None,
-    budget: Budget,
-    target_weeks: int,
-    plan: bool,
-    trained_until: int,
-) -> None:
+def _write(settings: Settings, model: Model) -> None:
+    forests = model.forests.by_name()
     for name, forest in forests.items():
-        with storage.replacing(OUT / f"{name}.txt") as temporary:
+        with storage.replacing(catalogue.RANK / f"{name}.txt") as temporary:
             temporary.write_text(forest.text(), encoding="utf-8")
     facts: dict[str, Any] = {
         "forests": {name: list(forest.features) for name, forest in forests.items()},
-        "features": list(forests["ranker"].features),
-        "calibration": calibration.to_json() if calibration else None,
-        "budget": asdict(budget),
-        "target_weeks": target_weeks,
-        "promotion_plan": plan,
-        "use_text": settings.use_text,
-        "trained_until": trained_until,
+        "features": list(model.forests.ranker.features),
+        "calibration": model.calibration.to_json() if model.calibration else None,
+        "budget": asdict(model.budget),
+        "target_days": model.target_days,
+        "promotion_plan": model.promotion_plan,
+        "use_text": model.use_text,
+        "trained_until": model.trained_until,
         "settings": settings.model_dump(),
     }
     catalogue.RANKER.write(facts)
-    storage.write_json({name: forest.gains() for name, forest in forests.items()}, OUT / "importance.json")
+    storage.write_json({name: forest.gains() for name, forest in forests.items()}, catalogue.RANK / "importance.json")

@@ -176,16 +176,10 @@ def _observed(
 
     from nightmarket.evaluation.uplift.campaigns import campaigns_of, case
     from nightmarket.evaluation.uplift.observed import observational
-    from nightmarket.histories import Histories
+    from tasks.files.prepared import Prepared
 
-    lines = catalogue.PURCHASES.read()
-    products = catalogue.PRODUCTS.read(["product_id", "category"]).to_pandas()
-    customers = catalogue.CUSTOMERS.read().to_pandas()
-    histories = Histories(
-        **{name: lines[name].to_numpy() for name in lines.column_names},
-        num_customers=len(customers),
-        num_items=len(products),
-    )
+    prepared = Prepared()
+    histories, products, customers = prepared.histories, prepared.products, prepared.customers
     shown = experiment_cases.without_holdouts(tables["exposures"])
     known = campaigns_of(
         tables["campaigns"], shown, tables["responses"], tables["offers"],

@@ -17,9 +17,11 @@ import yaml
 
 from nightmarket.contracts import InputError
 from nightmarket.evaluation.calibration import reliability
+from nightmarket.histories import last_whole_week, week_of
 from nightmarket.reporting import Night, Person, Pick, Purchase, choose, graph, render, shelf
 from nightmarket.reporting.night import KINDS
 from tasks.files import catalogue, storage
+from tasks.files.prepared import Prepared
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
@@ -71,12 +73,12 @@ class Settings(StageSettings):
 def run(settings: Settings) -> None:
     """Gather what is there and write the page."""
     prepare = catalogue.PREPARE.path
-    windows = storage.read_json(prepare / "windows.json")
+    data = Prepared()
     night = Night(
-        as_of=windows["as_of"],
+        as_of=data.windows.as_of,
         snapshot=_optional(catalogue.CLEAN_SNAPSHOT.path),
         validation=_optional(catalogue.VALIDATION.path),
-        window=windows.get("test"),
+        window=data.windows.test,
         metrics=_optional(catalogue.METRICS.path),
         history=_optional(catalogue.FINETUNE_HISTORY.path),
         receipt=_optional(catalogue.CHAMPION_RECEIPT.path),
@@ -88,11 +90,11 @@ def run(settings: Settings) -> None:
         responses=_responses(storage.ARTIFACTS / "respond"),
         segments=_optional(catalogue.SEGMENT_PORTRAITS.path),
         reviews=_reviews(catalogue.REVIEWS.path, prepare),
-        demand=_demand(catalogue.DEMAND.path, prepare, windows),
+        demand=_demand(catalogue.DEMAND.path, data),
         readout=_optional(catalogue.READOUT.path),
         drift=_drift(catalogue.DRIFT_FOLDER.path),
         versions=_optional(catalogue.VERSIONS.path),
-        launches=_launches(prepare, catalogue.RECOMMENDATIONS.path, windows),
+        launches=_launches(data, catalogue.RECOMMENDATIONS.path),
         stages=_stages(Path("dvc.yaml")),
         people=people(prepare, catalogue.RECOMMENDATIONS.path),
     )
@@ -165,14 +167,14 @@ def _drift(folder: Path) -> Any:
     return drift | {"nights": nights[-NUM_NIGHTS:], "shares": shares}
 
 
-def _demand(folder: Path, prepare: Path, windows: dict[str, Any]) -> Any:
+def _demand(folder: Path, data: Prepared) -> Any:
     """Figures of the forecast; the product types of which most will be sold, with their past and their prices."""
     metrics = _optional(folder / "metrics.json")
     if metrics is None or not (folder / "forecast.parquet").exists():
         return None if metrics is None else {"metrics": metrics}
     forecast = storage.read_table(folder / "forecast.parquet").to_pandas()
     kinds = forecast.groupby("kind")["units"].sum().sort_values(ascending=False, kind="stable").index[:NUM_KINDS]
-    past = _past(prepare, list(kinds), windows["test"]["last_target"]) if len(kinds) else {}
+    past = _past(data, list(kinds)) if len(kinds) else {}
     largest = [
         {"kind": kind, "past": past.get(kind, [])}
         | {name: rows[name].tolist() for name in ("units", "low80", "high80")}
@@ -186,38 +188,32 @@ def _demand(folder: Path, prepare: Path, windows: dict[str, Any]) -> Any:
     return demand
 
 
-def _past(prepare: Path, kinds: list[str], last_week: int) -> dict[str, list[float]]:
+def _past(data: Prepared, kinds: list[str]) -> dict[str, list[float]]:
     """Units of these product types in the last weeks, counted as the forecast counts them."""
     from nightmarket.demand import kind_paths, weekly
-    from nightmarket.histories import Histories
 
-    products = storage.read_table(prepare / "products.parquet", ["department", "category", "type"]).to_pandas()
+    products = data.products[["department", "category", "type"]]
     levels = products.drop_duplicates()
     levels = levels.assign(kind=[kinds.index(path) if path in kinds else -1 for path in kind_paths(levels)])
     kind = products.merge(levels, how="left")["kind"].to_numpy()
-    lines = storage.read_table(prepare / "purchases.parquet")
-    shown = kind[lines["item"].to_numpy()] >= 0
-    if not shown.any():
+    lines = data.histories.where(kind[data.histories.item] >= 0)
+    if not len(lines):
         return {}
-    arrays = {name: lines[name].to_numpy()[shown] for name in lines.column_names}
-    histories = Histories(**arrays, num_customers=int(arrays["customer"].max(initial=0)) + 1, num_items=len(products))
-    history = weekly(histories, np.maximum(kind, 0), kinds, last_week)
+    history = weekly(lines, np.maximum(kind, 0), kinds, last_whole_week(data.windows.test.last_target))
     return {name: units[-NUM_WEEKS:].tolist() for name, units in zip(history.kinds, history.units, strict=True)}
 
 
-def _launches(prepare: Path, recommendations: Path, windows: dict[str, Any]) -> Any:
+def _launches(data: Prepared, recommendations: Path) -> Any:
     """What is new on the shelf, and on how many of tonight's lists it stands."""
-    products = _columns(prepare / "products.parquet", ["product_id", "title", "first_week"])
-    wanted = ["customer", "item", "week", "basket"]
-    lines = {name: column.to_numpy() for name, column in _columns(prepare / "purchases.parquet", wanted).items()}
-    lists = np.zeros(len(products["product_id"]), np.int64)
+    lists = np.zeros(len(data.products), np.int64)
     if recommendations.exists():
         picked = storage.read_table(recommendations, ["product_id"])["product_id"]
-        at = pc.index_in(picked, pc.cast(products["product_id"], picked.type).combine_chunks()).drop_null()
+        at = pc.index_in(picked, pa.array(data.products["product_id"], picked.type)).drop_null()
         lists += np.bincount(at.to_numpy(), minlength=lists.size)
-    last_week = windows.get("deliver", windows["test"])["fit_until"]
-    titles = [_title(title) for title in products["title"].to_pylist()]
-    return shelf(products["first_week"].to_numpy(), lines, last_week, titles, lists)
+    titles = [_title(title) for title in data.products["title"]]
+    lines = {name: getattr(data.histories, name) for name in ("customer", "item", "week", "basket")}
+    first_week = week_of(data.products["first_day"].to_numpy())
+    return shelf(first_week, lines, week_of(data.windows.deliver.cut), titles, lists)
 
 
 def _stages(path: Path) -> list[dict[str, Any]]:

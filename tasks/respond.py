@@ -18,7 +18,7 @@ from nightmarket.response.drivers import contributions, shares, summary
 from nightmarket.response.responder import CampaignRows, Responder, enough, rolling, rows
 from tasks.campaigns import responder
 from tasks.files import catalogue, storage
-from tasks.models import recommender
+from tasks.files.prepared import Prepared
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
@@ -49,7 +49,7 @@ def run(settings: Settings) -> None:
     if lacking:
         _empty(f"no table `{lacking[0]}`: nothing to learn responses from")
         return
-    record = responder.record(recommender.prepared())
+    record = responder.record(Prepared())
     today = int(record.histories.day.max(initial=0)) + 1
     parts = [rows(record, k) for k in record.finished(today)]
     log.info("respond: %d finished campaigns, %s pairs", len(parts), f"{sum(part.label.size for part in parts):,}")

@@ -19,16 +19,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field
 
-from nightmarket.histories import Histories, offsets
+from nightmarket.histories import offsets, week_of
 from nightmarket.reviews import aspects, documents, overview, praise, sentiment
 from tasks.files import catalogue
+from tasks.files.prepared import Prepared
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
-PREPARED = catalogue.PREPARE.path
 REVIEWS = catalogue.CLEAN_REVIEWS.path
 ENCODER = catalogue.ENCODER.path
 OUT = catalogue.REVIEWS.path
@@ -64,10 +63,10 @@ class Settings(StageSettings):
 
 def run(settings: Settings) -> None:
     """Write artifacts/reviews."""
-    windows = catalogue.WINDOWS.read()
-    baskets, basket_topics = _baskets(settings, windows["last_week"])
+    data = Prepared()
+    baskets, basket_topics = _baskets(settings, data)
     catalogue.BASKET_TOPICS.write(basket_topics)
-    rows = read_reviews(windows["time_zone"])
+    rows = read_reviews(data.windows.time_zone)
     if rows is None or rows.empty:
         _write_empty(baskets, "there is no table reviews" if rows is None else "the table reviews holds no text")
         return
@@ -187,15 +186,11 @@ def _aspects(rows: pd.DataFrame, texts: list[str], classifier: sentiment.Sentime
     return out
 
 
-def _baskets(settings: Settings, last_week: int) -> tuple[dict[str, Any], pd.DataFrame]:
+def _baskets(settings: Settings, data: Prepared) -> tuple[dict[str, Any], pd.DataFrame]:
     """Topics of the baskets of the last weeks, and customer, topic, num_baskets."""
-    products = catalogue.PRODUCTS.read().to_pandas()
-    table = catalogue.PURCHASES.read()
-    table = table.filter(pc.greater(table["week"], last_week - settings.weeks - 1))  # the last may be half a week
-    arrays = {name: table[name].to_numpy() for name in table.column_names}
-    num_customers = int(arrays["customer"].max(initial=-1)) + 1
-    lines = Histories(**arrays, num_customers=num_customers, num_items=len(products))
-    kind, names = documents.kinds(products)
+    last = week_of(data.windows.last_day)
+    lines = data.histories.where(data.histories.week >= last - settings.weeks)  # the last may be half a week
+    kind, names = documents.kinds(data.products)
     counted = documents.baskets(lines, kind, names, settings.seed)
     log.info("reviews: %s baskets, %s product types", f"{counted.day.size:,}", f"{len(counted.words):,}")
     content, topic = overview.overview(counted, settings.seed, settings.weeks)

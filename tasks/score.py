@@ -20,7 +20,9 @@ from nightmarket.encoding.ranks import ALONE, Ranks
 from nightmarket.ranking import CandidateSet
 from nightmarket.ranking.explanations import Facts, Paths, explain, mix
 from nightmarket.ranking.lists import fill
+from nightmarket.ranking.model import SHORTLIST, Model
 from tasks.files import catalogue, manifest, storage
+from tasks.files.prepared import Prepared
 from tasks.models import recommender
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
@@ -60,7 +62,7 @@ def run(settings: Settings) -> None:
     manifest.verify(storage.CHAMPION)
     champion = recommender.load(catalogue.CHAMPION_RANK.path)
     ranks = Ranks.current()
-    summary = deliver(settings, recommender.prepared(), champion, ranks)
+    summary = deliver(settings, Prepared(), champion, ranks)
     if not ranks.first:
         return
     receipt = catalogue.CHAMPION_RECEIPT.read()
@@ -68,15 +70,13 @@ def run(settings: Settings) -> None:
     log.info("score: %s recommendations from version %s", f"{summary['num_recommendations']:,}", receipt["version"])
 
 
-def deliver(
-    settings: Settings, data: recommender.Prepared, champion: recommender.Model, ranks: Ranks = ALONE
-) -> dict[str, Any]:
+def deliver(settings: Settings, data: Prepared, champion: Model, ranks: Ranks = ALONE) -> dict[str, Any]:
     """Write recommendations.parquet, some customers at a time, and return what the summary says of it.
 
     Only the first of several processes writes and has something to say; the others score for it.
     """
-    candidate_set = champion.candidate_set(data, catalogue.CHAMPION_FINETUNE.path, data.windows["deliver"])
-    customers = storage.read_table(recommender.PREPARED / "customers.parquet", columns=["customer_id"])["customer_id"]
+    candidate_set = recommender.candidate_set(champion, data, catalogue.CHAMPION_FINETUNE.path, data.windows.deliver)
+    customers = pa.chunked_array([data.customers["customer_id"]], pa.string())
     kinds: Counter[str] = Counter()
     shown = np.zeros(data.histories.num_items, bool)
     served = total = 0
@@ -102,23 +102,23 @@ def deliver(
         "num_recommendations": total,
         "reasons": mix(np.repeat(np.array(list(kinds), object), list(kinds.values()))),
         "promotion_plan": candidate_set.promotion_plan,
-        "as_of": data.windows["as_of"],
+        "as_of": data.windows.as_of,
     }
 
 
 def _recommend(
-    champion: recommender.Model,
+    champion: Model,
     candidate_set: CandidateSet,
-    data: recommender.Prepared,
+    data: Prepared,
     settings: Settings,
     slices: list[slice],
 ) -> Iterator[dict[str, NDArray]]:
     """customer, item, rank, score, probability, reason, reason_kind; best first, for each slice of customers."""
-    forest = champion.ranker(candidate_set.promotion_plan)
+    forest = champion.forests.on_sale(candidate_set.promotion_plan)
     paths, facts = Paths(forest.booster), Facts(candidate_set.statistics, data.products)
     for batch in candidate_set.batches(wanted=slices):
         features = forest.columns(batch.features, candidate_set.features)
-        near = forest.shortlist(features, batch.customer, recommender.SHORTLIST * settings.num_recommendations)
+        near = forest.shortlist(features, batch.customer, SHORTLIST * settings.num_recommendations)
         score = forest.score(features[near], list(forest.features))
         best, rank = _best(batch.customer[near], score, settings.num_recommendations)
         row, score = near[best], score[best]
@@ -185,7 +185,7 @@ def _best(
     return lists[lists >= 0], rank[lists >= 0]
 
 
-def _table(part: dict[str, NDArray], customers: pa.ChunkedArray, data: recommender.Prepared) -> pa.Table:
+def _table(part: dict[str, NDArray], customers: pa.ChunkedArray, data: Prepared) -> pa.Table:
     products = data.products
     columns = {
         "customer_id": customers.take(pa.array(part["customer"])),

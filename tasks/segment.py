@@ -10,7 +10,6 @@ writes  artifacts/segment          segments.parquet   customer_id, segment, prob
 
 import logging
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,14 +21,15 @@ from threadpoolctl import threadpool_limits
 from nightmarket import segments
 from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.contracts.sources import SOURCE, zones
-from nightmarket.histories import Histories, offsets
+from nightmarket.evaluation.protocol import Windows
+from nightmarket.histories import last_whole_week, offsets, week_of
 from nightmarket.segments import OTHER, Grouping, Visits, partition
 from nightmarket.segments.profiles import Reviews, SegmentInput, profiles, value_figures, week_before
 from tasks.files import catalogue, storage
+from tasks.files.prepared import Prepared
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
-PREPARED = catalogue.PREPARE.path
 CLEAN = catalogue.CLEAN.path
 REVIEWS = catalogue.REVIEWS.path
 OUT = catalogue.SEGMENT.path
@@ -57,14 +57,12 @@ def run(settings: Settings) -> None:
 
 
 def _group(settings: Settings) -> None:
-    customers = catalogue.CUSTOMERS.read().to_pandas()
-    products = catalogue.PRODUCTS.read().to_pandas()
-    windows = catalogue.WINDOWS.read()
-    lines = read_lines(len(customers), len(products))
+    data = Prepared()
+    customers, products, windows, lines = data.customers, data.products, data.windows, data.histories
     today = int(lines.day.max())
     since = today - settings.weeks * 7
     recent = lines.where(lines.day > since)
-    visits = read_visits(customers, windows["time_zone"])
+    visits = read_visits(customers, windows.time_zone)
     seen = visits.where((visits.day > since) & (visits.day <= today))
     assortment = segments.assortment(products, recent)
     features = segments.behaviour(recent, seen, assortment, today).dropna()
@@ -82,11 +80,12 @@ def _group(settings: Settings) -> None:
     chance = assigner.assign(features)
     catalogue.SEGMENT_ASSIGNER.write(assigner.to_json())
     _write_customers(customers, features, grouping, chance["probability"].to_numpy())
-    value = segments.worth(lines, windows["first_week"] + 1, windows["test"]["last_target"], seed)
+    first = week_of(windows.first_day) + 1
+    value = segments.worth(lines, first, last_whole_week(windows.test.last_target), seed)
     pairs, responses = _reached(customers, int(lines.day.min()), today)
     described = SegmentInput(features, recent, seen, assortment, pairs, read_reviews(customers))
     result = {
-        "as_of": windows["as_of"],
+        "as_of": windows.as_of,
         "reason": None,
         "note": "a partition of customers, not a discovery of kinds of people: see methods and stability",
         "num_customers": num,
@@ -102,13 +101,6 @@ def _group(settings: Settings) -> None:
         "responses": responses,
     }
     catalogue.SEGMENT_PORTRAITS.write(result)
-
-
-def read_lines(num_customers: int, num_items: int) -> Histories:
-    """The purchase lines that `prepare` wrote."""
-    table = catalogue.PURCHASES.read()
-    arrays = {name: table[name].to_numpy() for name in table.column_names}
-    return Histories(**arrays, num_customers=num_customers, num_items=num_items)
 
 
 def read_visits(customers: pd.DataFrame, time_zone: str) -> Visits:
@@ -149,7 +141,7 @@ def _write_customers(
     )
 
 
-def _write_empty(customers: pd.DataFrame, windows: dict[str, Any], reason: str) -> None:
+def _write_empty(customers: pd.DataFrame, windows: Windows, reason: str) -> None:
     """The files of a shop with too few customers, and why."""
     log.info("segment: %s", reason)
     space, classifier = segments.FeatureSpace((), (), (), (), ()), segments.Classifier(np.zeros((0, 0)), np.zeros(0))
@@ -157,7 +149,7 @@ def _write_empty(customers: pd.DataFrame, windows: dict[str, Any], reason: str) 
     _write_customers(customers, pd.DataFrame(index=pd.RangeIndex(0)), nobody, np.zeros(0))
     catalogue.SEGMENT_ASSIGNER.write(segments.Assigner(space, (), classifier, classifier).to_json())
     result = {
-        "as_of": windows["as_of"],
+        "as_of": windows.as_of,
         "reason": reason,
         "note": "",
         "num_customers": 0,

@@ -32,7 +32,7 @@ STAGES = (*BEFORE, *settings.STAGES[settings.STAGES.index("evaluate") + 1 :])
 WEEKS = 30
 PARAMS: dict[str, Any] = {
     "snapshot": {"source": "folder", "folder": "tables", "time_zone": "Asia/Shanghai"},
-    "prepare": {"target_weeks": 3, "launch_origins": 2, "origins": 2},
+    "prepare": {"target_days": 21, "launch_origins": 2, "origins": 2},
     "embed": {"model": "encoder"},
     "finetune": {"max_steps": 2, "validate_every": 2, "validate_customers": 20, "random_texts": 64, "hidden": 16},
     "rank": {"num_trees": 4, "launch_trees": 2, "num_leaves": 7},

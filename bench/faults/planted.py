@@ -48,7 +48,7 @@ stages:
 
 PARAMS: dict[str, Any] = {
     "snapshot": {"source": "folder", "folder": "tables", "time_zone": "Asia/Shanghai"},
-    "prepare": {"target_weeks": 3},
+    "prepare": {"target_days": 21},
     "finetune": {"max_steps": 2, "validate_every": 2, "validate_customers": 20, "random_texts": 64, "hidden": 16},
     "rank": {"num_trees": 4, "launch_trees": 2, "num_leaves": 7},
     "respond": {"num_resamples": 100},

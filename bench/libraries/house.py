@@ -38,7 +38,7 @@ class _House(Scoring):
 
     def learn(self, shop: Shop) -> None:
         """Fit."""
-        self._scorer = type(self).make(histories(shop), shop.origin, **self.settings)
+        self._scorer = type(self).make(histories(shop), shop.cut, **self.settings)
 
     def scores(self, customers: Ints) -> Scores:
         """(B, I)"""
@@ -70,7 +70,7 @@ class Tifu(_House):
     """TIFU-kNN (Hu et al., 2020); settings as peers.TifuSettings."""
 
     make = staticmethod(
-        lambda lines, origin, **settings: baselines.tifu_knn(lines, origin, baselines.TifuSettings(**settings))
+        lambda lines, cut, **settings: baselines.tifu_knn(lines, cut, baselines.TifuSettings(**settings))
     )
 
 
@@ -79,4 +79,4 @@ class Affinity(_House):
 
     def learn(self, shop: Shop) -> None:
         """Fit."""
-        self._scorer = baselines.line_affinity(histories(shop), shop.line, shop.kind, shop.last_day)
+        self._scorer = baselines.line_affinity(histories(shop), shop.line, shop.kind, shop.cut)

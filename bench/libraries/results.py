@@ -64,7 +64,7 @@ def _searched(name: str, store: Path) -> dict[str, Any]:
 
 def _collect_window(content: dict[str, Any], end: str, seeds: int, store: Path) -> None:
     shop, truth = Shop.load(store / end / "shop.npz"), read_truth(store / end)
-    first = shop.origin - int(shop.week.min()) + 2
+    first = (shop.cut - int(shop.day.min())) // 7 + 2
     content["windows"][end] = {
         "weeks": f"{first}–{first + 3}",
         "num_customers": {task: int((np.diff(truth[task][0]) > 0).sum()) for task in TASKS},

@@ -20,12 +20,12 @@ TASKS = ("all", "new", "launch")
 
 @dataclass(frozen=True)
 class Shop:
-    """Everything known at the end of week `origin`; no line is younger. Lines are sorted by customer, then day.
+    """Everything known at the end of the day `cut`; no line is younger. Lines are sorted by customer, then day.
 
     customer, item, week, day, basket  (N,)  as in nightmarket.histories.Histories; baskets are numbered in time
     quantity, value                    (N,)  units; currency
     department … maker                 (I,)  codes of the products, sold or not
-    launching                          (L,)  products that come on sale in the target weeks; who buys them is not known
+    launching                          (L,)  products that come on sale in the target days; who buys them is not known
     """
 
     customer: Ints
@@ -41,14 +41,9 @@ class Shop:
     line: Ints
     maker: Ints
     launching: Ints
-    origin: int
+    cut: int
     num_customers: int
     num_items: int
-
-    @property
-    def last_day(self) -> int:
-        """Sunday of week `origin`, in days since 1970-01-01."""
-        return 7 * self.origin + 10
 
     @property
     def sold(self) -> NDArray[np.bool_]:
@@ -80,7 +75,7 @@ class Shop:
     def weighted(self, weight: str) -> sparse.csr_matrix:
         """(C, I) strength of each pair: `binary` 1, `log` log(1 + lines), `recent` lines halved for every 90 days."""
         if weight == "recent":
-            return self.matrix(np.exp2((self.day - self.last_day) / 90).astype(np.float32))
+            return self.matrix(np.exp2((self.day - self.cut) / 90).astype(np.float32))
         found = self.matrix()
         if weight == "binary":
             found.data[:] = 1

@@ -9,23 +9,24 @@ import numpy as np
 import yaml
 
 from bench.libraries.shop import TASKS, Shop
+from nightmarket.evaluation import Window, targets
+from nightmarket.histories import date_of
 from tasks.__main__ import main as run_stage
-from tasks.models import recommender
-from tasks.models.recommender import Prepared
+from tasks.files.prepared import Prepared
 from tasks.pipeline.settings import sections
 
 log = logging.getLogger("nightmarket")
 
 
-def shop_of(data: Prepared, window: dict[str, int]) -> Shop:
-    """The lines up to the cut; of the target weeks nothing but which products launch."""
-    lines, codes = data.histories.until(window["fit_until"]), data.catalogue
+def shop_of(data: Prepared, window: Window) -> Shop:
+    """The lines up to the cut; of the target days nothing but which products launch."""
+    lines, codes = data.histories.until(window.cut), data.catalogue
     taken = {name: getattr(lines, name) for name in ("customer", "item", "week", "day", "basket", "quantity", "value")}
     taken |= {name: getattr(codes, name) for name in ("department", "category", "kind", "line", "maker")}
     return Shop(
         **taken,
         launching=data.launching(window),
-        origin=window["fit_until"],
+        cut=window.cut,
         num_customers=lines.num_customers,
         num_items=lines.num_items,
     )
@@ -43,12 +44,10 @@ def export(checkout: Path, store: Path, end: str) -> None:
         Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
         if run_stage("prepare"):
             raise SystemExit(f"prepare failed for the window that ends at {end}; run `make nightly` first")
-        data = recommender.prepared()
-        window = data.windows["test"]
+        data = Prepared()
+        window = data.windows.test
         shop_of(data, window).save(folder / "shop.npz")
-        truth = recommender.window_targets(data, window)
-    parts = {
-        f"{task}_{name}": array for task in TASKS for name, array in zip(("indptr", "items"), truth[task], strict=True)
-    }
+        truth = targets(data.histories, window)
+    parts = {f"{task}_{name}": getattr(truth[task], name) for task in TASKS for name in ("indptr", "items")}
     np.savez(folder / "truth.npz", **parts)
-    log.info("peers: window before %s written, fit until week %s", end, window["fit_until"])
+    log.info("peers: window before %s written, cut on %s", end, date_of(window.cut))

@@ -6,6 +6,7 @@ import pytest
 from bench.libraries import trial
 from bench.libraries.keeping import TUNING
 from bench.libraries.shop import Shop
+from nightmarket.histories import last_day
 
 pytestmark = [
     pytest.mark.skipif(not trial.PYTHON.exists(), reason="python -m bench.libraries setup was not run"),
@@ -22,7 +23,18 @@ def shop_of(baskets: list[tuple[int, int, np.ndarray]], num_items: int = NUM_ITE
     ones, codes = np.ones(item.size, np.float32), np.zeros(num_items, np.int32)
     none = np.zeros(0, np.int32)
     return Shop(
-        customer, item, (day - 4) // 7, day, basket, ones, ones, *[codes] * 5, none, ORIGIN, NUM_CUSTOMERS, num_items
+        customer,
+        item,
+        (day - 4) // 7,
+        day,
+        basket,
+        ones,
+        ones,
+        *[codes] * 5,
+        none,
+        last_day(ORIGIN),
+        NUM_CUSTOMERS,
+        num_items,
     )
 
 

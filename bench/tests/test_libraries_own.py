@@ -13,8 +13,10 @@ from bench.libraries.keeping import TUNING, read_truth
 from bench.libraries.roster import ROSTER, Entry
 from bench.libraries.shop import Shop, admitted, best_items, lists
 from bench.libraries.upcf import UpCf, asymmetric_cosine, recent_shares
+from nightmarket.evaluation import Window
+from nightmarket.histories import last_day
 from nightmarket.ranking import Promotions
-from tasks.models.recommender import Prepared
+from tasks.files.prepared import Prepared
 
 NUM_CUSTOMERS, NUM_ITEMS, ORIGIN = 30, 24, 12
 PEERS = {
@@ -33,7 +35,7 @@ def shop_from(lines: list[tuple[int, int, int]], num_customers: int, num_items: 
     ones, codes = np.ones(item.size, np.float32), np.arange(num_items, dtype=np.int32)
     return Shop(
         customer, item, (day - 4) // 7, day, basket, ones, ones, *(codes % n for n in (2, 4, 8, 12, 3)),
-        np.array([num_items - 1], np.int32), ORIGIN, num_customers, num_items,
+        np.array([num_items - 1], np.int32), last_day(ORIGIN), num_customers, num_items,
     )  # fmt: skip
 
 
@@ -121,9 +123,10 @@ def test_a_peer_sees_no_line_of_the_target_weeks_and_learns_only_which_products_
     names = ("department", "category", "type", "maker", "brand")
     products = pd.DataFrame({name: list("aabbc") for name in names} | {"text_id": range(5), "recommendable": True})
     none = np.zeros(0, np.int32)
-    prepared = Prepared(lines, products, Promotions(none, none, none.astype("f4"), none.astype("f4")), {})
-    window = {"fit_until": ORIGIN, "first_target": ORIGIN + 1, "last_target": ORIGIN + 4}
-    seen = windows.shop_of(prepared, window)
+    prepared = Prepared()
+    prepared.histories, prepared.products = lines, products
+    prepared.promotions = Promotions(none, none, none.astype("f4"), none.astype("f4"))
+    seen = windows.shop_of(prepared, Window.after(last_day(ORIGIN), 28))
     assert lines.week.max() > ORIGIN
     assert seen.week.max() <= ORIGIN
     assert seen.launching.tolist() == [3]

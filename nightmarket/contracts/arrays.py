@@ -1,5 +1,7 @@
 """Array types that say their dtype; the shape stands in the docstring or the name's suffix."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,3 +10,4 @@ Float64s = NDArray[np.float64]
 Int32s = NDArray[np.int32]
 Int64s = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+Values = NDArray[Any]

@@ -17,6 +17,10 @@ class InputError(ValueError):
     """
 
 
+class ModelError(InputError):
+    """A model that this code cannot read or score with: of an older version, of another layout, or damaged."""
+
+
 class NoRoomError(InputError):
     """The disk is full."""
 

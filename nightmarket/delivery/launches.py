@@ -135,8 +135,8 @@ def words(summary: dict[str, Any], design: Design, facts: dict[str, Any], notes:
     if facts.get("launches"):
         seen = "" if facts["unseen"] else ", which the model had learned from"
         sentences.append(
-            f"Calibrated: the chance to buy within {facts['weeks']} weeks of coming on sale, on the "
-            f"{facts['launches']:,} launches of the last {facts['weeks']} weeks{seen} "
+            f"Calibrated: the chance to buy within {_span(facts['days'])} of coming on sale, on the "
+            f"{facts['launches']:,} launches of the last {_span(facts['days'])}{seen} "
             f"(expected {facts['expected']:,.0f} buyers before calibration, {facts['buyers']:,} bought)."
         )
         sentences.append(
@@ -151,3 +151,8 @@ def words(summary: dict[str, Any], design: Design, facts: dict[str, Any], notes:
         sentences.append("The chances rest on the displays and mailers planned for the weeks ahead as well.")
     sentences.append("Not known: what a contact adds. The chances are those of customers whom nobody contacts.")
     return [*sentences, design.words(), *notes]
+
+
+def _span(days: int) -> str:
+    """28 → "4 weeks", 10 → "10 days"."""
+    return f"{days} days" if days % 7 else f"{days // 7} weeks"

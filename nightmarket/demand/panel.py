@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nightmarket.contracts.arrays import Bools, Float64s, Int64s
-from nightmarket.histories import Histories
+from nightmarket.histories import Histories, first_day, last_day
 
 LEAST_WEEKS = 10
 LEAST_SHARE = 0.5
@@ -43,7 +43,7 @@ def panel(lines: Histories, first_week: int, last_week: int) -> Panel:
     """Product-weeks from first to last week of products sold in ten weeks at least and in half of those between their
     first sale and their last: a week without a sale has no price, and among slow products only the weeks with luck
     would be seen."""
-    inside = lines.between(first_week, last_week)
+    inside = lines.between(first_day(first_week), last_day(last_week))
     paid, off = inside.value.astype(np.float64), np.maximum(inside.discount.astype(np.float64), 0)
     inside_full = paid + off
     keep = inside_full > 0

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from nightmarket.contracts.arrays import Float64s, Int64s
-from nightmarket.histories import Histories, last_complete_week
+from nightmarket.histories import Histories, first_day, last_complete_week, last_day
 
 CLASSES = ("smooth", "erratic", "intermittent", "lumpy")
 
@@ -63,7 +63,7 @@ def weekly(lines: Histories, kind: Int64s, names: list[str], last_week: int | No
     width = last - first + 1
     if width < 1:
         return Weekly((), np.zeros((0, 0)), np.zeros(0, np.int64), first)
-    inside = lines.between(first, last)
+    inside = lines.between(first_day(first), last_day(last))
     cell = kind[inside.item] * width + (inside.week - first)
     units = np.bincount(cell, weights=inside.quantity, minlength=len(names) * width).reshape(len(names), width)
     sold = units.sum(axis=1) > 0

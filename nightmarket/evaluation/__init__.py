@@ -2,5 +2,22 @@
 
 from nightmarket.evaluation.intervals import Interval, bootstrap, paired
 from nightmarket.evaluation.metrics import audience_auc, coverage, hits, novelty, rank_metrics
+from nightmarket.evaluation.protocol import TASKS, Targets, Task, Window, Windows, launching, targets
 
-__all__ = ["Interval", "audience_auc", "bootstrap", "coverage", "hits", "novelty", "paired", "rank_metrics"]
+__all__ = [
+    "TASKS",
+    "Interval",
+    "Targets",
+    "Task",
+    "Window",
+    "Windows",
+    "audience_auc",
+    "bootstrap",
+    "coverage",
+    "hits",
+    "launching",
+    "novelty",
+    "paired",
+    "rank_metrics",
+    "targets",
+]

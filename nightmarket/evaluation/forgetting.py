@@ -29,13 +29,13 @@ class Group:
     customers: Int32s
 
 
-def frequent_lists(histories: Histories, until: int, half_life: float = HALF_LIFE_DAYS) -> Int32s:
-    """(C, 10) each customer's products bought most by the end of week `until`, a purchase halved per half-life, days.
+def frequent_lists(histories: Histories, cut: int, half_life: float = HALF_LIFE_DAYS) -> Int32s:
+    """(C, 10) each customer's products bought most by the end of the day `cut`, a purchase halved per half-life, days.
 
     Best first, -1 where a customer has fewer; of equals the product with the lower code.
     """
-    past = histories.until(until)
-    age = 7 * until + 10 - past.day
+    past = histories.until(cut)
+    age = cut - past.day
     weight = past.matrix(np.exp2(-age / half_life).astype(np.float32))
     owner = np.repeat(np.arange(histories.num_customers), np.diff(weight.indptr))
     order = np.lexsort((weight.indices, -weight.data, owner))
@@ -49,16 +49,16 @@ def frequent_lists(histories: Histories, until: int, half_life: float = HALF_LIF
 def strong_groups(
     histories: Histories,
     departments: Sequence[str],
-    fit_until: int,
-    weeks: int,
+    cut: int,
+    days: int,
     *,
     num_departments: int = 6,
     least: int = 30,
 ) -> list[Group]:
-    """The customers and departments that a plain baseline served best in the last `weeks` weeks before the cut.
+    """The customers and departments that a plain baseline served best in the last `days` days before the cut.
 
     departments      (I,)  name of each product's department
-    fit_until        last week before the cut; nothing later is looked at
+    cut              the last day that is looked at
     num_departments  departments with the best recall at 10 (share of their purchased products that the lists held)
     least            customers that a group needs
 
@@ -66,11 +66,11 @@ def strong_groups(
     department is the customers for whom the baseline found at least one of its products. [] where the history is too
     short for a month and a past before it.
     """
-    past_until = fit_until - weeks
-    if not (histories.week <= past_until).any():
+    past_until = cut - days
+    if not (histories.day <= past_until).any():
         return []
     lists = frequent_lists(histories, past_until)
-    indptr, items = histories.between(past_until + 1, fit_until).targets()
+    indptr, items = histories.between(past_until + 1, cut).targets()
     hit = hits(lists, indptr, items)
     score = rank_metrics(lists, indptr, items, cutoffs=(PLACES,))[f"ndcg@{PLACES}"]
     known = score[~np.isnan(score)]

@@ -1,25 +1,69 @@
-"""Shop-local days and weeks, and the windows that cut time for training and evaluation."""
+"""Shop-local days and weeks.
 
-from dataclasses import asdict, dataclass
+A day is a number: days since 1970-01-01. A week is a number too: whole weeks since Monday 1970-01-05, the week 0.
+"""
+
 from datetime import UTC, date, datetime, timedelta
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+import numpy as np
+
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Int32s
 
+Day = TypeVar("Day", int, Int32s)
 NEVER = 2147483647
-"""The first week of a product that was never sold."""
+"""The day of the first sale of a product that was never sold."""
 
-_MONDAY = 4  # 1970-01-05, the Monday that week 0 starts on, in days since 1970-01-01
+EPOCH = date(1970, 1, 1)
+MONDAY = 4
+"""The first day of week 0."""
 
 
-def week_of(day: date) -> int:
-    """Whole weeks between Monday 1970-01-05 and the day."""
-    return ((day - date(1970, 1, 1)).days - _MONDAY) // 7
+def day_of(day: date) -> int:
+    """The day's number."""
+    return (day - EPOCH).days
+
+
+def date_of(day: int) -> date:
+    """The day with a number."""
+    return EPOCH + timedelta(days=int(day))
+
+
+def week_of(day: Day) -> Day:
+    """The week that a day, or each of (N,) days, lies in."""
+    return (day - MONDAY) // 7
+
+
+def first_day(week: int) -> int:
+    """The Monday of a week."""
+    return MONDAY + 7 * week
+
+
+def last_day(week: int) -> int:
+    """The Sunday of a week."""
+    return first_day(week) + 6
 
 
 def monday(week: int) -> date:
-    """First day of a week."""
-    return date(1970, 1, 1) + timedelta(days=_MONDAY + 7 * week)
+    """The Monday of a week, as a date."""
+    return date_of(first_day(week))
+
+
+def last_whole_week(day: int) -> int:
+    """The last week that has ended by the end of a day."""
+    return week_of(day + 1) - 1
+
+
+def weeks_before(days: Int32s, cut: int) -> Int32s:
+    """(N,) whole weeks from days to the cut, a day: 0 for the seven days that end with it, 1 for the seven before."""
+    return (np.int32(cut) - days) // 7
+
+
+def weeks_ending(days: Int32s, cut: int) -> Int32s:
+    """(N,) numbers of weeks of which one ends with the cut, a day; where that is a Sunday, those of the calendar."""
+    return (days - np.int32((cut + 1) % 7)) // 7
 
 
 def offsets(time_zone: str, first: datetime, last: datetime) -> list[tuple[int, int]]:
@@ -30,23 +74,14 @@ def offsets(time_zone: str, first: datetime, last: datetime) -> list[tuple[int, 
     zone = ZoneInfo(time_zone)
     hour = timedelta(hours=1)
     moment = first.replace(tzinfo=UTC, minute=0, second=0, microsecond=0)
-    found: list[tuple[int, int]] = []
+    changes: list[tuple[int, int]] = []
     while moment <= last.replace(tzinfo=UTC) + hour:
         offset = moment.astimezone(zone).utcoffset() or timedelta()
         seconds = int(offset.total_seconds())
-        if not found or found[-1][1] != seconds:
-            found.append((int(moment.timestamp()), seconds))
+        if not changes or changes[-1][1] != seconds:
+            changes.append((int(moment.timestamp()), seconds))
         moment += hour
-    return found
-
-
-@dataclass(frozen=True)
-class Window:
-    """Fit on the weeks up to `fit_until`, judge on first_target..last_target, all included."""
-
-    fit_until: int
-    first_target: int
-    last_target: int
+    return changes
 
 
 def last_complete_week(trading_days: dict[int, int]) -> int:
@@ -59,42 +94,3 @@ def last_complete_week(trading_days: dict[int, int]) -> int:
     counts = sorted(trading_days.values())
     usual = counts[len(counts) // 2]
     return max(week for week, days in trading_days.items() if days >= usual)
-
-
-def windows(
-    last_complete: int,
-    first_week: int,
-    target_weeks: int,
-    num_origins: int,
-    origin_step: int | None = None,
-    num_launch: int = 0,
-) -> dict[str, object]:
-    """Where time is cut: one test window, `num_origins` - 1 before it that train the ranker, one for the encoder.
-
-    With `origin_step` weeks, fewer than `target_weeks`, the ranker also trains at the origins between these: their
-    targets overlap, and none lies later. The encoder learns before the ranker's first origin, so that the ranker never
-    sees scores of a tower that knew its targets. Launches, of which a month has few that anybody buys, are learned at
-    up to `num_launch` origins, further back, where three windows of history lie before them. Raises InputError when the
-    history is too short.
-    """
-    need = target_weeks * (num_origins + 2)
-    have = last_complete - first_week + 1
-    if have < need:
-        raise InputError(
-            f"events: {have} weeks of history, {need} are needed; bring more or lower prepare.target_weeks "
-            "or prepare.origins"
-        )
-    cuts = [last_complete - target_weeks * (i + 1) for i in range(num_origins + 1)]
-
-    def window(cut: int) -> dict[str, int]:
-        return asdict(Window(cut, cut + 1, cut + target_weeks))
-
-    step = origin_step or target_weeks
-    train = range(cuts[1], cuts[num_origins - 1] - 1, -step)
-    launch = list(range(cuts[1], first_week + 3 * target_weeks - 2, -step))[:num_launch]
-    return {
-        "test": window(cuts[0]),
-        "train": [window(cut) for cut in train],
-        "launch": [window(cut) for cut in launch],
-        "finetune": window(cuts[num_origins]),
-    }

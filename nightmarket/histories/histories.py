@@ -3,11 +3,10 @@
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
-Ints = NDArray[np.int32]
-Floats = NDArray[np.float32]
+from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Int64s
+from nightmarket.histories.calendar import NEVER
 
 
 @dataclass(frozen=True)
@@ -23,22 +22,22 @@ class Histories:
     basket, channel (N,)  codes
     """
 
-    customer: Ints
-    item: Ints
-    week: Ints
-    day: Ints
-    quantity: Floats
-    value: Floats
-    discount: Floats
-    basket: Ints
-    channel: Ints
+    customer: Int32s
+    item: Int32s
+    week: Int32s
+    day: Int32s
+    quantity: Float32s
+    value: Float32s
+    discount: Float32s
+    basket: Int32s
+    channel: Int32s
     num_customers: int
     num_items: int
 
     def __len__(self) -> int:
         return int(self.customer.size)
 
-    def where(self, mask: NDArray[np.bool_]) -> "Histories":
+    def where(self, mask: Bools) -> "Histories":
         """The lines where the mask (N,) is true."""
         arrays = {f.name: getattr(self, f.name)[mask] for f in fields(self) if not f.name.startswith("num_")}
         return replace(self, **arrays)
@@ -49,22 +48,22 @@ class Histories:
         arrays = {f.name: getattr(self, f.name)[first:last] for f in fields(self) if not f.name.startswith("num_")}
         return replace(self, **arrays)
 
-    def until(self, week: int) -> "Histories":
-        """The lines of all weeks up to and including `week`."""
-        if len(self) == 0 or self.week.max() <= week:
+    def until(self, day: int) -> "Histories":
+        """The lines of all days up to and including `day`."""
+        if len(self) == 0 or self.day.max() <= day:
             return self  # not a copy: delivery walks the whole history
-        return self.where(self.week <= week)
+        return self.where(self.day <= day)
 
     def between(self, first: int, last: int) -> "Histories":
-        """The lines of the weeks first..last, both included."""
-        return self.where((self.week >= first) & (self.week <= last))
+        """The lines of the days first..last, both included."""
+        return self.where((self.day >= first) & (self.day <= last))
 
     @property
-    def indptr(self) -> NDArray[np.int64]:
+    def indptr(self) -> Int64s:
         """(C+1,) customer c's lines are [indptr[c]:indptr[c+1]]."""
         return np.searchsorted(self.customer, np.arange(self.num_customers + 1)).astype(np.int64)
 
-    def matrix(self, weights: NDArray[np.float32] | None = None) -> sparse.csr_matrix:
+    def matrix(self, weights: Float32s | None = None) -> sparse.csr_matrix:
         """(C, I) sums of the weights (number of lines when None) per customer and item, indices sorted."""
         data = np.ones(len(self), np.float32) if weights is None else weights.astype(np.float32)
         shape = (self.num_customers, self.num_items)
@@ -72,7 +71,7 @@ class Histories:
         out.sort_indices()
         return out
 
-    def targets(self, mask_CI: sparse.csr_matrix | None = None) -> tuple[NDArray[np.int64], Ints]:
+    def targets(self, mask_CI: sparse.csr_matrix | None = None) -> tuple[Int64s, Int32s]:
         """Distinct items per customer as (indptr, items); with `mask_CI`, only items where the mask has no entry."""
         bought = self.matrix()
         bought.data[:] = 1
@@ -84,8 +83,8 @@ class Histories:
             bought.sort_indices()
         return bought.indptr.astype(np.int64), bought.indices.astype(np.int32)
 
-    def first_weeks(self) -> Ints:
-        """(I,) the week of each item's first sale; 2147483647 for items never sold."""
-        first = np.full(self.num_items, np.iinfo(np.int32).max, np.int32)
-        np.minimum.at(first, self.item, self.week)
+    def first_days(self) -> Int32s:
+        """(I,) the day of each item's first sale; NEVER for items never sold."""
+        first = np.full(self.num_items, NEVER, np.int32)
+        np.minimum.at(first, self.item, self.day)
         return first

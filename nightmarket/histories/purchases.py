@@ -3,7 +3,8 @@
 import ibis
 import ibis.expr.types as ir
 
-_MONDAY = 4
+from nightmarket.histories.calendar import MONDAY
+
 _DAY = 86_400
 
 
@@ -16,7 +17,7 @@ def local_days(events: ir.Table, offsets: list[tuple[int, int]]) -> ir.Table:
     shift = ibis.cases(*[(seconds >= start, offset) for start, offset in reversed(offsets)], else_=offsets[0][1])
     day = ((seconds + shift) / _DAY).floor().cast("int32")
     dated = events.mutate(day=day)
-    return dated.mutate(week=((dated.day - _MONDAY) / 7).floor().cast("int32"))
+    return dated.mutate(week=((dated.day - MONDAY) / 7).floor().cast("int32"))
 
 
 def number_customers(events: ir.Table, row: str) -> ir.Table:
@@ -54,7 +55,7 @@ def promotion_shares(promotions: ir.Table, items: ir.Table) -> ir.Table:
     shown = promotions.join(items, "product_id")
     days = shown.week.epoch_days() if hasattr(shown.week, "epoch_days") else shown.week.delta("1970-01-01", unit="day")
     shown = shown.mutate(
-        at=((days.cast("int64") - _MONDAY) / 7).floor().cast("int32"),
+        at=((days.cast("int64") - MONDAY) / 7).floor().cast("int32"),
         on_display=(ibis.coalesce(shown.display, "0") != "0").ifelse(1.0, 0.0),
         in_mailer=(ibis.coalesce(shown.mailer, "0") != "0").ifelse(1.0, 0.0),
     )

@@ -1,8 +1,8 @@
 """Candidates, features and the second stage that orders them; and the baselines that it must beat."""
 
+from nightmarket.histories import Catalogue, Promotions, catalogue
 from nightmarket.ranking.candidate_set import Batch, Budget, CandidateSet, TextScores
-from nightmarket.ranking.catalogue import Catalogue, catalogue
-from nightmarket.ranking.point_in_time import PointInTimeStatistics, Promotions
+from nightmarket.ranking.point_in_time import PointInTimeStatistics
 from nightmarket.ranking.ranker import Ranker, TrainingRows, Trees, fit, thinned
 
 __all__ = [

@@ -3,20 +3,20 @@
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Int32s
 from nightmarket.histories import Histories
 from nightmarket.ranking.baselines import Scorer, ease, line_affinity, popularity, recency_frequency, tifu_knn
 from nightmarket.ranking.candidate_set import CHUNK, CandidateSet, ahead
 from nightmarket.ranking.lists import mask_entries, top_items
 
 BASELINES = ("popularity", "recency_frequency", "tifu_knn", "ease")
-Lists = dict[str, NDArray[np.int32]]
+Lists = dict[str, Int32s]
 
 
 def baselines(candidate_set: CandidateSet, num: int) -> Iterator[tuple[str, Lists]]:
     """(name, (C, num) lists per task) of each; tasks are left out that a baseline has no scores for."""
-    history, origin = candidate_set.statistics.histories, candidate_set.statistics.origin
+    history, cut = candidate_set.statistics.histories, candidate_set.statistics.cut
     makers: dict[str, Callable[[Histories, int], Scorer]] = {
         "popularity": popularity,
         "recency_frequency": recency_frequency,
@@ -24,16 +24,14 @@ def baselines(candidate_set: CandidateSet, num: int) -> Iterator[tuple[str, List
         "ease": ease,
     }
     for name in BASELINES:
-        yield name, walk(makers[name](history, origin), candidate_set, ("all", "new", "rare"), num)
+        yield name, walk(makers[name](history, cut), candidate_set, ("all", "new", "rare"), num)
     yield "affinity", walk(line_scorer(candidate_set), candidate_set, ("rare", "launch"), num)
 
 
 def line_scorer(candidate_set: CandidateSet) -> Scorer:
     """Affinity to line and kind, which can rank products that nobody has bought."""
     statistics = candidate_set.statistics
-    return line_affinity(
-        statistics.histories, statistics.catalogue.line, statistics.catalogue.kind, statistics.last_day
-    )
+    return line_affinity(statistics.histories, statistics.catalogue.line, statistics.catalogue.kind, statistics.today)
 
 
 def walk(scorer: Scorer, candidate_set: CandidateSet, tasks: tuple[str, ...], num: int) -> Lists:

@@ -8,49 +8,48 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
+from nightmarket.contracts.arrays import Float32s, Int32s, Values
 from nightmarket.histories import Histories
 from nightmarket.ranking.collaborative import Ease, log_counts, mean_of_nearest, reference
 
-Scores = NDArray[np.float32]
-Scorer = Callable[[slice], Scores]
-"""Scores (B, I) of all items for the customers of a slice; higher is better."""
+Scorer = Callable[[slice], Float32s]
+"""Float32s (B, I) of all items for the customers of a slice; higher is better."""
 
 
-def recent_popularity(histories: Histories, origin: int, weeks: int = 4) -> NDArray[np.float32]:
+def recent_popularity(histories: Histories, cut: int, weeks: int = 4) -> Float32s:
     """(I,) customers who bought the item in the last weeks, ties by all-time buyers."""
-    recent = histories.between(origin - weeks + 1, origin).matrix()
+    recent = histories.between(cut - 7 * weeks + 1, cut).matrix()
     ever = histories.matrix()
     return popular_lately(recent.getnnz(axis=0), ever.getnnz(axis=0))
 
 
-def popular_lately(recent: NDArray, ever: NDArray) -> NDArray[np.float32]:
+def popular_lately(recent: Values, ever: Values) -> Float32s:
     """(I,) recent buyers, plus a trace of all buyers to break ties."""
     return (recent + 1e-4 * ever.astype(np.float64)).astype(np.float32)
 
 
-def popularity(histories: Histories, origin: int, weeks: int = 4) -> Scorer:
+def popularity(histories: Histories, cut: int, weeks: int = 4) -> Scorer:
     """The same list for everybody."""
-    scores = recent_popularity(histories, origin, weeks)
+    scores = recent_popularity(histories, cut, weeks)
     return lambda rows: np.broadcast_to(scores, (rows.stop - rows.start, scores.size)).copy()
 
 
-def decayed_counts(histories: Histories, last_day: int, half_life: float) -> sparse.csr_matrix:
-    """(C, I) number of baskets with the item, each halved for every `half_life` days of age."""
-    age = last_day - histories.day
+def decayed_counts(histories: Histories, today: int, half_life: float) -> sparse.csr_matrix:
+    """(C, I) number of baskets with the item, each halved for every `half_life` days before the day `today`."""
+    age = today - histories.day
     return histories.matrix(np.exp2(-age / half_life).astype(np.float32))
 
 
-def recency_frequency(histories: Histories, origin: int, half_life: float = 90.0) -> Scorer:
+def recency_frequency(histories: Histories, cut: int, half_life: float = 90.0) -> Scorer:
     """What the customer bought often and lately; ties and the rest of the list by recent popularity."""
-    own = decayed_counts(histories, 7 * origin + 10, half_life)
-    shared = recent_popularity(histories, origin)
+    own = decayed_counts(histories, cut, half_life)
+    shared = recent_popularity(histories, cut)
     tail = 1e-6 * shared / max(float(shared.max()), 1.0)
 
-    def score(rows: slice) -> Scores:
-        dense: Scores = own[rows].toarray()
+    def score(rows: slice) -> Float32s:
+        dense: Float32s = own[rows].toarray()
         return dense + tail
 
     return score
@@ -100,23 +99,23 @@ def neighbours(vectors: sparse.csr_matrix, num: int, chunk: int = 2048) -> spars
     return sparse.vstack(parts, format="csr")
 
 
-def tifu_knn(histories: Histories, origin: int, settings: TifuSettings | None = None) -> Scorer:
+def tifu_knn(histories: Histories, cut: int, settings: TifuSettings | None = None) -> Scorer:
     """TIFU-kNN: own decayed frequencies blended with those of the nearest customers (Hu et al., SIGIR 2020)."""
     settings = settings or TifuSettings()
     vectors = tifu_vectors(histories, settings)
     around = neighbours(vectors, settings.num_neighbours)
-    shared = recent_popularity(histories, origin)
+    shared = recent_popularity(histories, cut)
     tail = 1e-9 * shared / max(float(shared.max()), 1.0)
 
-    def score(rows: slice) -> Scores:
+    def score(rows: slice) -> Float32s:
         blend = settings.own_share * vectors[rows] + (1 - settings.own_share) * (around[rows] @ vectors)
-        dense: Scores = blend.toarray()
+        dense: Float32s = blend.toarray()
         return dense + tail
 
     return score
 
 
-def ease(histories: Histories, origin: int, ridge: float = 300.0, columns: NDArray[np.int32] | None = None) -> Scorer:
+def ease(histories: Histories, cut: int, ridge: float = 300.0, columns: Int32s | None = None) -> Scorer:
     """EASE (Steck, 2019) on log counts; with `columns` (A,) the scores are (B, A) for those items alone."""
     known = reference(histories, 8000)
     columns = np.arange(histories.num_items, dtype=np.int32) if columns is None else columns
@@ -125,14 +124,14 @@ def ease(histories: Histories, origin: int, ridge: float = 300.0, columns: NDArr
     return lambda rows: model.score(counts[rows], known.place(rows))
 
 
-def line_affinity(histories: Histories, line: NDArray[np.int32], kind: NDArray[np.int32], last_day: int) -> Scorer:
+def line_affinity(histories: Histories, line: Int32s, kind: Int32s, today: int) -> Scorer:
     """How much of the customer's recent buying is in the product's line, then in its kind; needs no sales of it.
 
     line, kind  (I,) codes of the products
     """
-    fresh = np.exp2((histories.day - last_day) / 90).astype(np.float32)
+    fresh = np.exp2((histories.day - today) / 90).astype(np.float32)
 
-    def shares(codes: NDArray[np.int32]) -> sparse.csr_matrix:
+    def shares(codes: Int32s) -> sparse.csr_matrix:
         shape = (histories.num_customers, int(codes.max(initial=0)) + 1)
         counts = sparse.coo_matrix((fresh, (histories.customer, codes[histories.item])), shape=shape).tocsr()
         total = np.maximum(np.asarray(counts.sum(axis=1)).ravel(), 1e-9)
@@ -140,8 +139,8 @@ def line_affinity(histories: Histories, line: NDArray[np.int32], kind: NDArray[n
 
     by_line, by_kind = shares(line), shares(kind)
 
-    def score(rows: slice) -> Scores:
-        dense: Scores = by_line[rows].toarray()[:, line] + 0.01 * by_kind[rows].toarray()[:, kind]
+    def score(rows: slice) -> Float32s:
+        dense: Float32s = by_line[rows].toarray()[:, line] + 0.01 * by_kind[rows].toarray()[:, kind]
         return dense
 
     return score

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Bools, Float64s
 
-Doubles = NDArray[np.float64]
-Labels = NDArray[np.bool_]
 OWN, OTHER = "own", "other"
 
 
@@ -32,7 +30,7 @@ class Calibration:
     curves: dict[str, tuple[float, float]]
 
     @classmethod
-    def fit(cls, score: Doubles, label: Labels, weight: Doubles, own: Labels) -> "Calibration":
+    def fit(cls, score: Float64s, label: Bools, weight: Float64s, own: Bools) -> "Calibration":
         """Fit on N pairs, by weighted maximum likelihood with Platt's smoothed labels.
 
         score   (N,)  raw, log-odds of a binary objective (`predict(raw_score=True)`), from a ranker that did not learn
@@ -55,7 +53,7 @@ class Calibration:
         parts = {name: part if part.any() else np.ones(score.size, bool) for name, part in groups.items()}
         return cls({name: _curve(score[part], label[part], weight[part]) for name, part in parts.items()})
 
-    def probability(self, score: Doubles, own: Labels) -> Doubles:
+    def probability(self, score: Float64s, own: Bools) -> Float64s:
         """(N,) probabilities that the pairs of raw scores (N,) are bought; `own` (N,) as in `fit`."""
         found = {name: _sigmoid(slope * score + offset) for name, (slope, offset) in self.curves.items()}
         return np.where(own, found[OWN], found[OTHER])
@@ -77,12 +75,12 @@ class Calibration:
         return cls(curves)
 
 
-def _sigmoid(values: Doubles) -> Doubles:
-    found: Doubles = np.exp(-np.logaddexp(0.0, -values))
+def _sigmoid(values: Float64s) -> Float64s:
+    found: Float64s = np.exp(-np.logaddexp(0.0, -values))
     return found
 
 
-def _curve(score: Doubles, label: Labels, weight: Doubles) -> tuple[float, float]:
+def _curve(score: Float64s, label: Bools, weight: Float64s) -> tuple[float, float]:
     """Slope and offset of one group."""
     bought, rest = int(label.sum()), int((~label).sum())
     wanted = np.where(label, (bought + 1) / (bought + 2), 1 / (rest + 2))
@@ -94,7 +92,7 @@ def _curve(score: Doubles, label: Labels, weight: Doubles) -> tuple[float, float
     scaled = (score - middle) / spread
     part = weight / weight.sum()
 
-    def loss(curve: Doubles) -> tuple[float, Doubles]:
+    def loss(curve: Float64s) -> tuple[float, Float64s]:
         log_odds = curve[0] * scaled + curve[1]
         gap = part * (_sigmoid(log_odds) - wanted)
         value = float((part * (np.logaddexp(0.0, log_odds) - wanted * log_odds)).sum())

@@ -1,6 +1,6 @@
-"""One origin, ready to be ranked: candidates with features, a slice of customers at a time.
+"""One cut in time, ready to be ranked: candidates with features, a slice of customers at a time.
 
-Training, evaluation and delivery walk the same candidate set; they differ only in the origin. Memory is bounded by the
+Training, evaluation and delivery walk the same candidate set; they differ only in the cut. Memory is bounded by the
 chunk.
 """
 
@@ -13,9 +13,9 @@ from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
+from nightmarket.contracts.arrays import Bools, Float32s, Int32s
 from nightmarket.ranking.features import FeatureTable
 from nightmarket.ranking.generators import (
     CandidateGenerator,
@@ -29,8 +29,6 @@ from nightmarket.ranking.generators import (
 from nightmarket.ranking.launches import LaunchTable
 from nightmarket.ranking.point_in_time import Customers, PointInTimeStatistics
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
 T = TypeVar("T")
 R = TypeVar("R")
 CHUNK = 256
@@ -56,15 +54,15 @@ class Budget:
 
 @dataclass(frozen=True)
 class TextScores:
-    """Vectors of the fine-tuned towers at the candidate set's origin; a dot product is the score.
+    """Vectors of the fine-tuned towers at the candidate set's cut; a dot product is the score.
 
     customers, launch_customers  (C, E)  for products on sale, for products that nobody has bought
     items                        (I, E)
     """
 
-    customers: Floats
-    launch_customers: Floats
-    items: Floats
+    customers: Float32s
+    launch_customers: Float32s
+    items: Float32s
 
 
 @dataclass(frozen=True)
@@ -72,20 +70,20 @@ class Batch:
     """Candidates of a slice of customers: N pairs sorted by customer, with features (N, F)."""
 
     customers: Customers
-    customer: Ints
-    item: Ints
-    features: Floats
+    customer: Int32s
+    item: Int32s
+    features: Float32s
 
-    def label(self, bought: sparse.csr_matrix) -> NDArray[np.bool_]:
+    def label(self, bought: sparse.csr_matrix) -> Bools:
         """(N,) which pairs have an entry in `bought` (C, I)."""
         return np.asarray(bought[self.customer, self.item]).ravel() > 0
 
 
 class CandidateSet:
-    """Candidates and features at the end of week `statistics.origin`.
+    """Candidates and features at the end of the day `statistics.cut`.
 
-    launching       (L,) products that come on sale in the target weeks, sold to nobody before
-    promotion_plan  with what is known of the promotions of the target weeks
+    launching       (L,) products that come on sale in the target days, sold to nobody before
+    promotion_plan  with what is known of the promotions of the target days
     """
 
     def __init__(
@@ -93,17 +91,17 @@ class CandidateSet:
         statistics: PointInTimeStatistics,
         budget: Budget,
         text: TextScores | None,
-        launching: Ints,
-        target_weeks: int,
+        launching: Int32s,
+        target_days: int,
         promotion_plan: bool = False,
     ) -> None:
         self.statistics = statistics
         self._budget = budget
         self.text = text
         self.promotion_plan = promotion_plan
-        self._table = FeatureTable(statistics, target_weeks, promotion_plan)
+        self._table = FeatureTable(statistics, target_days, promotion_plan)
         self.launching = launching
-        self._launches = LaunchTable(statistics, launching, target_weeks, promotion_plan)
+        self._launches = LaunchTable(statistics, launching, target_days, promotion_plan)
 
     @property
     def features(self) -> list[str]:
@@ -141,7 +139,7 @@ class CandidateSet:
 
         return ahead(made, self.statistics.slices(step))
 
-    def audience(self, items: Ints, step: int = CHUNK) -> Iterator[Batch]:
+    def audience(self, items: Int32s, step: int = CHUNK) -> Iterator[Batch]:
         """Every customer with each of a few launching products, by the features of `launches`."""
 
         def made(rows: slice) -> Batch:
@@ -159,7 +157,7 @@ class CandidateSet:
         bought  (C, I)
         """
 
-        def drawn() -> Iterator[tuple[slice, Ints, Ints]]:
+        def drawn() -> Iterator[tuple[slice, Int32s, Int32s]]:
             for rows in self.statistics.slices(step) if self.launching.size else ():
                 label = bought[rows][:, self.launching].toarray() > 0
                 customer, place = np.nonzero(label | (rng.random(label.shape) < share))
@@ -167,7 +165,7 @@ class CandidateSet:
 
         return ahead(lambda pairs: self._launch_batch(*pairs), drawn())
 
-    def _launch_batch(self, rows: slice, customer: Ints, item: Ints) -> Batch:
+    def _launch_batch(self, rows: slice, customer: Int32s, item: Int32s) -> Batch:
         customers = self.statistics.customers(rows)
         place = np.searchsorted(self.launching, item)
         scores = {generator.name: generator.score(customers)[customer, place] for generator in self.launch_generators}
@@ -204,7 +202,7 @@ class CandidateSet:
         return made
 
 
-def _text_generator(vectors: Floats, items: Floats, chosen: Ints, num: int) -> CandidateGenerator:
+def _text_generator(vectors: Float32s, items: Float32s, chosen: Int32s, num: int) -> CandidateGenerator:
     columns = np.ascontiguousarray(items[chosen].T)
     # another name than that of the level "text", whose affinity is a generator too
     return CandidateGenerator("tower", num, chosen, lambda customers: vectors[customers.rows] @ columns)

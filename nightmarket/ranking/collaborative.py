@@ -8,14 +8,12 @@ not in the sample, or came today, is scored from their own purchases without fit
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 from scipy.linalg import cho_factor, cho_solve
 
+from nightmarket.contracts.arrays import Float32s, Int32s, Int64s
 from nightmarket.histories import Histories
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
 MAX_REFERENCE = 2500
 
 
@@ -24,9 +22,9 @@ class Reference:
     """The customers that are learned from, counted from 0 in `histories`; `chosen` (R,) names them."""
 
     histories: Histories
-    chosen: NDArray[np.int64]
+    chosen: Int64s
 
-    def place(self, rows: slice) -> NDArray[np.int64]:
+    def place(self, rows: slice) -> Int64s:
         """(B,) where each customer of a slice stands among the chosen, -1 for those who are not."""
         wanted = np.arange(rows.start, rows.stop)
         at = np.minimum(np.searchsorted(self.chosen, wanted), max(self.chosen.size - 1, 0))
@@ -59,11 +57,11 @@ class Ease:
     between all products, and R³ is what fitting costs.
     """
 
-    def __init__(self, counts: sparse.csr_matrix, columns: Ints, ridge: float = 300.0) -> None:
+    def __init__(self, counts: sparse.csr_matrix, columns: Int32s, ridge: float = 300.0) -> None:
         kernel = (counts @ counts.T).toarray().astype(np.float64)
         kernel[np.diag_indices_from(kernel)] += ridge
         inverse = cho_solve(cho_factor(kernel, overwrite_a=True), np.eye(kernel.shape[0]), overwrite_b=True)
-        self._inverse: Floats = inverse.astype(np.float32)
+        self._inverse: Float32s = inverse.astype(np.float32)
         self._ridge, self._columns, self._known = ridge, columns, counts
         chosen = counts.tocsc()[:, columns]
         explained = np.zeros(columns.size, np.float32)
@@ -73,15 +71,15 @@ class Ease:
         self._scale = 1.0 / np.maximum(1.0 - explained, 1e-6)
         self._by_item = chosen.T.tocsr()
 
-    def score(self, counts: sparse.csr_matrix, place: NDArray[np.int64]) -> Floats:
+    def score(self, counts: sparse.csr_matrix, place: Int64s) -> Float32s:
         """(B, A) for customers with counts (B, I); `place` (B,) is their row among the known, -1 for others."""
         left = np.empty((counts.shape[0], self._inverse.shape[0]), np.float32)
         known = place >= 0
         left[known] = self._ridge * self._inverse[place[known]]
-        own: Floats = counts[:, self._columns].toarray()
+        own: Float32s = counts[:, self._columns].toarray()
         if not known.all():
             left[~known] = -((counts[~known] @ self._known.T).toarray() @ self._inverse)
-        pulled: Floats = (self._by_item @ left.T).T  # what is left of a known customer, minus the fit of another one
+        pulled: Float32s = (self._by_item @ left.T).T  # what is left of a known customer, minus the fit of another one
         pulled[~known] += own[~known]
         return own - pulled * self._scale
 
@@ -92,7 +90,7 @@ class Neighbours:
     def __init__(self, unit: sparse.csr_matrix, num: int) -> None:
         self._unit_t, self._num = unit.T.tocsr(), num
 
-    def weights(self, unit: sparse.csr_matrix, place: NDArray[np.int64]) -> sparse.csr_matrix:
+    def weights(self, unit: sparse.csr_matrix, place: Int64s) -> sparse.csr_matrix:
         """(B, R) rows that average the nearest known customers, never the customer themselves."""
         close = (unit @ self._unit_t).toarray()
         known = np.flatnonzero(place >= 0)
@@ -100,7 +98,7 @@ class Neighbours:
         return mean_of_nearest(-close, self._num)
 
 
-def mean_of_nearest(distance: Floats, num: int) -> sparse.csr_matrix:
+def mean_of_nearest(distance: Float32s, num: int) -> sparse.csr_matrix:
     """(B, R) rows that average the `num` nearest of R by their distance (B, R), at most all but one."""
     num = min(num, distance.shape[1] - 1)
     if num <= 0:

@@ -1,4 +1,4 @@
-"""What the second stage knows of a (customer, product) pair at an origin.
+"""What the second stage knows of a (customer, product) pair at a cut.
 
 `FEATURES` documents each one; NaN means "never happened", which the trees treat as a value of its own.
 """
@@ -6,14 +6,11 @@
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nightmarket.histories import Histories
+from nightmarket.contracts.arrays import Float32s, Float64s, Int32s, Int64s, Values
+from nightmarket.histories import Histories, coming_weeks
 from nightmarket.ranking.pairs import take
 from nightmarket.ranking.point_in_time import LEVELS, Customers, PointInTimeStatistics
-
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
 
 _MEANING = {
     "item": "item",
@@ -67,7 +64,7 @@ PLAN = {
     "plan_display": "share of channels that will display it in the target weeks",
     "plan_mailer": "share of channels that will have it in the mailer in the target weeks",
 }
-"""Known at the origin only where a retailer fixes the promotion plan in advance: off unless `rank.promotion_plan`."""
+"""Known at the cut only where a retailer fixes the promotion plan in advance: off unless `rank.promotion_plan`."""
 
 FEATURES: dict[str, str] = {
     **{f"{level}_{name}": f"{_MEANING[level]}: {text}" for level in LEVELS for name, text in _LEVEL_FEATURES.items()},
@@ -77,18 +74,18 @@ FEATURES: dict[str, str] = {
 
 
 class FeatureTable:
-    """Computes feature rows for pairs at one origin; what is said of products is made once, on first use."""
+    """Computes feature rows for pairs at one cut; what is said of products is made once, on first use."""
 
-    def __init__(self, statistics: PointInTimeStatistics, target_weeks: int, promotion_plan: bool = False) -> None:
-        self._evidence = statistics
-        self._target_weeks = target_weeks
+    def __init__(self, statistics: PointInTimeStatistics, target_days: int, promotion_plan: bool = False) -> None:
+        self._statistics = statistics
+        self._target_days = target_days
         self._plan = promotion_plan
 
     def names(self, generators: list[str]) -> list[str]:
         """Names of the columns, in order; `generators` are the candidate generators whose scores are appended."""
         return [*FEATURES, *(PLAN if self._plan else {}), *(f"score_{name}" for name in generators)]
 
-    def rows(self, customers: Customers, customer: Ints, item: Ints, scores: dict[str, Floats]) -> Floats:
+    def rows(self, customers: Customers, customer: Int32s, item: Int32s, scores: dict[str, Float32s]) -> Float32s:
         """(N, F) features of the pairs (customer[i], item[i]); customers are counted inside the slice."""
         found = _levels(customers, customer, item)
         of_customer = _of_customers(customers)
@@ -101,24 +98,24 @@ class FeatureTable:
         return table(found, self.names(list(scores)), customer.size)
 
     @cached_property
-    def _items(self) -> dict[str, Floats]:
-        statistics, histories = self._evidence, self._evidence.histories
-        num_items, origin = statistics.catalogue.num_items, statistics.origin
+    def _items(self) -> dict[str, Float32s]:
+        statistics, histories = self._statistics, self._statistics.histories
+        num_items, week = statistics.catalogue.num_items, statistics.week
         buyers = statistics.buyers
         ever = np.maximum(buyers["ever"], 1)
         kinds = np.bincount(statistics.catalogue.kind, buyers["4w"])
-        recent = histories.between(origin - 3, origin)
+        recent = statistics.last_weeks(4)
         usual, now = _price(histories, num_items), _price(recent, num_items)
         value = np.bincount(recent.item, recent.value, num_items)
         off = np.bincount(recent.item, np.abs(recent.discount), num_items)
-        display, mailer = statistics.promotions.mean(num_items, origin - 3, origin)
+        display, mailer = statistics.promotions.mean(num_items, week - 3, week)
         with np.errstate(divide="ignore", invalid="ignore"):
             columns = {
                 **{f"buyers_{name}": values for name, values in buyers.items()},
                 "trend": (buyers["4w"] / 4) / (buyers["13w"] / 13),
                 "repeat": statistics.again / ever,
                 "loyal": statistics.baskets / ever,
-                "sold_for": _sold_for(statistics.first_weeks, origin),
+                "sold_for": _sold_for(statistics),
                 "kind_share": buyers["4w"] / np.maximum(kinds[statistics.catalogue.kind], 1),
                 "price": usual,
                 "price_now": now / usual,
@@ -129,15 +126,13 @@ class FeatureTable:
         return {name: np.asarray(values, np.float32) for name, values in columns.items()}
 
     @cached_property
-    def _planned(self) -> dict[str, Floats]:
-        origin = self._evidence.origin
-        shares = self._evidence.promotions.mean(
-            self._evidence.catalogue.num_items, origin + 1, origin + self._target_weeks
-        )
+    def _planned(self) -> dict[str, Float32s]:
+        weeks = coming_weeks(self._statistics.cut, self._target_days)
+        shares = self._statistics.promotions.mean(self._statistics.catalogue.num_items, *weeks)
         return dict(zip(PLAN, shares, strict=True))
 
 
-def table(found: dict[str, NDArray], names: list[str], num: int) -> Floats:
+def table(found: dict[str, Values], names: list[str], num: int) -> Float32s:
     """(N, F) the named columns side by side."""
     rows = np.empty((num, len(names)), np.float32)
     for column, name in enumerate(names):
@@ -145,18 +140,18 @@ def table(found: dict[str, NDArray], names: list[str], num: int) -> Floats:
     return rows
 
 
-def level_columns(customers: Customers, level: str, customer: Ints, row: NDArray[np.int64]) -> dict[str, Floats]:
+def level_columns(customers: Customers, level: str, customer: Int32s, row: Int64s) -> dict[str, Float32s]:
     """The `_LEVEL_FEATURES` of pairs at one level, without its name in front; `row` (N,) is what `Pairs.find` gave."""
     stats = customers.levels[level]
-    age = (customers.statistics.last_day - stats.last).astype(np.float32)
+    age = (customers.statistics.today - stats.last).astype(np.float32)
     counts = {"num": stats.num, "fresh": stats.fresh, "brief": stats.brief}
     found = {name: take(values, row, 0.0) for name, values in counts.items()}
     found |= {"age": take(age, row, np.nan), "due": take(age / stats.gap, row, np.nan)}
     return found | {"share": found["fresh"] / customers.fresh[customer]}
 
 
-def _levels(customers: Customers, customer: Ints, item: Ints) -> dict[str, Floats]:
-    found: dict[str, Floats] = {}
+def _levels(customers: Customers, customer: Int32s, item: Int32s) -> dict[str, Float32s]:
+    found: dict[str, Float32s] = {}
     rows = {}
     for level in LEVELS:
         code = customers.statistics.catalogue.codes(level)[item]
@@ -166,14 +161,14 @@ def _levels(customers: Customers, customer: Ints, item: Ints) -> dict[str, Float
     own, kind = customers.levels["item"], customers.levels["kind"]
     row = rows["item"]
     found["item_gap"] = take(own.gap, row, np.nan)
-    found["item_since"] = take((customers.statistics.last_day - own.first).astype(np.float32), row, np.nan)
+    found["item_since"] = take((customers.statistics.today - own.first).astype(np.float32), row, np.nan)
     found["item_units"] = take(own.units / np.maximum(own.num, 1), row, np.nan)
     paid = kind.spend / np.maximum(kind.units, 1e-6)
     found["_kind_price"] = take(paid, rows["kind"], np.nan)
     return found
 
 
-def _ratios(found: dict[str, Floats], of_customer: dict[str, Floats], customer: Ints) -> dict[str, Floats]:
+def _ratios(found: dict[str, Float32s], of_customer: dict[str, Float32s], customer: Int32s) -> dict[str, Float32s]:
     with np.errstate(divide="ignore", invalid="ignore"):
         kind = np.where(found["kind_fresh"] > 0, found["kind_fresh"], np.nan)
         weeks = np.maximum(found["item_since"] / 7, 1)
@@ -187,30 +182,30 @@ def _ratios(found: dict[str, Floats], of_customer: dict[str, Floats], customer: 
     return {name: values.astype(np.float32) for name, values in ratios.items()}
 
 
-def _of_customers(customers: Customers) -> dict[str, Floats]:
+def _of_customers(customers: Customers) -> dict[str, Float32s]:
     """(B,) each of `_CUSTOMER_FEATURES`, and `pace`: baskets per week since the first purchase."""
-    lines, num, origin = customers.lines, customers.num, customers.statistics.origin
+    lines, num, statistics = customers.lines, customers.num, customers.statistics
     baskets = _baskets(lines)
     tried, recent = customers.recent
-    last, first = np.full(num, -(10**6), np.int32), np.full(num, origin, np.int32)
+    last, weeks = np.full(num, -(10**6), np.int32), np.zeros(num, np.int32)
     np.maximum.at(last, lines.customer, lines.day)
-    np.minimum.at(first, lines.customer, lines.week)
+    np.maximum.at(weeks, lines.customer, statistics.weeks_ago(lines.day))
     own = customers.levels["item"]
     with np.errstate(divide="ignore", invalid="ignore"):
         columns = {
             "baskets": baskets,
-            "baskets_4w": _baskets(lines.between(origin - 3, origin)),
+            "baskets_4w": _baskets(statistics.last_weeks(4, lines)),
             "basket_size": np.bincount(own.customer, own.num, num) / baskets,
-            "idle": customers.statistics.last_day - last,
+            "idle": statistics.today - last,
             "explore": tried / recent,
             "spend": np.bincount(lines.customer, lines.value, num) / baskets,
             "range": customers.variety,
-            "pace": baskets / (origin - first + 1),
+            "pace": baskets / (weeks + 1),
         }
     return {name: np.asarray(values, np.float32) for name, values in columns.items()}
 
 
-def _price(histories: Histories, num_items: int) -> NDArray[np.float64]:
+def _price(histories: Histories, num_items: int) -> Float64s:
     """(I,) mean price per unit; NaN where nothing was sold."""
     value = np.bincount(histories.item, histories.value, num_items)
     units = np.bincount(histories.item, histories.quantity, num_items)
@@ -218,11 +213,13 @@ def _price(histories: Histories, num_items: int) -> NDArray[np.float64]:
         return np.where(units > 0, value / units, np.nan)
 
 
-def _sold_for(first_weeks: Ints, origin: int) -> NDArray[np.float64]:
-    return np.where(first_weeks <= origin, origin - first_weeks.astype(np.float64) + 1, np.nan)
+def _sold_for(statistics: PointInTimeStatistics) -> Float64s:
+    """(I,) weeks since the first sale, the one that the cut ends included; NaN where nothing was sold."""
+    weeks = statistics.weeks_ago(statistics.first_days).astype(np.float64) + 1
+    return np.where(weeks > 0, weeks, np.nan)
 
 
-def _baskets(histories: Histories) -> NDArray[np.int64]:
+def _baskets(histories: Histories) -> Int64s:
     """(C,) distinct baskets."""
     pair = np.unique(np.stack([histories.customer, histories.basket]), axis=1)
     return np.bincount(pair[0], minlength=histories.num_customers)

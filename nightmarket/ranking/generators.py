@@ -7,18 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
+from nightmarket.contracts.arrays import Float32s, Int32s, Int64s
 from nightmarket.ranking.baselines import decayed_counts, popular_lately
 from nightmarket.ranking.collaborative import Ease, Neighbours, log_counts, reference
 from nightmarket.ranking.lists import top_items
 from nightmarket.ranking.pairs import Pairs
 from nightmarket.ranking.point_in_time import Customers, PointInTimeStatistics
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
-Score = Callable[[Customers], Floats]
+Score = Callable[[Customers], Float32s]
 
 
 @dataclass(frozen=True)
@@ -28,10 +26,10 @@ class CandidateGenerator:
 
     name: str
     num: int
-    items: Ints
+    items: Int32s
     score: Score
 
-    def recommend(self, customers: Customers, num: int) -> Ints:
+    def recommend(self, customers: Customers, num: int) -> Int32s:
         """(B, num) the best items that the customer never bought, best first; -1 where there are fewer."""
         best = _best_unowned(customers, self.score(customers), self, num)
         return np.where(best >= 0, self.items[np.maximum(best, 0)], -1).astype(np.int32)
@@ -45,7 +43,9 @@ def level_shares(level: Pairs, num_customers: int) -> sparse.csr_matrix:
     return sparse.diags_array(1.0 / total).astype(np.float32).tocsr() @ counts
 
 
-def affinity(statistics: PointInTimeStatistics, level: str, items: Ints, weight: Floats, divide: bool = True) -> Score:
+def affinity(
+    statistics: PointInTimeStatistics, level: str, items: Int32s, weight: Float32s, divide: bool = True
+) -> Score:
     """Share of the customer's recent baskets in the item's level x the item's share inside that level.
 
     weight  (A,) what an item's share inside its level is made of
@@ -55,27 +55,27 @@ def affinity(statistics: PointInTimeStatistics, level: str, items: Ints, weight:
     inside = np.bincount(columns, weight) + 1e-9
     within = (weight / (inside[columns] if divide else 1.0)).astype(np.float32)
 
-    def score(customers: Customers) -> Floats:
-        dense: Floats = level_shares(customers.levels[level], customers.num).toarray()
-        found: Floats = np.take(dense, columns, axis=1)  # not dense[:, columns], which numpy lays out by column
+    def score(customers: Customers) -> Float32s:
+        dense: Float32s = level_shares(customers.levels[level], customers.num).toarray()
+        found: Float32s = np.take(dense, columns, axis=1)  # not dense[:, columns], which numpy lays out by column
         found *= within
         return found
 
     return score
 
 
-def ease_scores(statistics: PointInTimeStatistics, items: Ints) -> Score:
+def ease_scores(statistics: PointInTimeStatistics, items: Int32s) -> Score:
     """EASE on log counts, for the items' columns."""
     known = reference(statistics.histories)
     model = Ease(log_counts(known.histories), columns=items)
 
-    def score(customers: Customers) -> Floats:
+    def score(customers: Customers) -> Float32s:
         return model.score(log_counts(customers.lines), known.place(customers.rows))
 
     return score
 
 
-def neighbour_scores(statistics: PointInTimeStatistics, items: Ints, num: int = 100) -> Score:
+def neighbour_scores(statistics: PointInTimeStatistics, items: Int32s, num: int = 100) -> Score:
     """What the nearest customers bought lately: cosine nearest by recency-weighted baskets."""
 
     def unit(counts: sparse.csr_matrix) -> sparse.csr_matrix:
@@ -84,34 +84,34 @@ def neighbour_scores(statistics: PointInTimeStatistics, items: Ints, num: int = 
         return (sparse.diags_array(1.0 / np.maximum(norm, 1e-9)).astype(np.float32) @ counts).tocsr()
 
     known = reference(statistics.histories)
-    others = unit(decayed_counts(known.histories, statistics.last_day, 120.0))
+    others = unit(decayed_counts(known.histories, statistics.today, 120.0))
     model = Neighbours(others, num)
     chosen = others[:, items].tocsr()
 
-    def score(customers: Customers) -> Floats:
-        own = unit(decayed_counts(customers.lines, statistics.last_day, 120.0))
-        dense: Floats = (model.weights(own, known.place(customers.rows)) @ chosen).toarray()
+    def score(customers: Customers) -> Float32s:
+        own = unit(decayed_counts(customers.lines, statistics.today, 120.0))
+        dense: Float32s = (model.weights(own, known.place(customers.rows)) @ chosen).toarray()
         return dense
 
     return score
 
 
-def popularity_scores(statistics: PointInTimeStatistics, items: Ints) -> Score:
+def popularity_scores(statistics: PointInTimeStatistics, items: Int32s) -> Score:
     """Recent popularity, the same for everybody."""
     values = popular_lately(statistics.buyers["2w"], statistics.buyers["ever"])[items]
     return lambda customers: np.tile(values, (customers.num, 1))
 
 
-def rare_scores(statistics: PointInTimeStatistics, items: Ints) -> Score:
+def rare_scores(statistics: PointInTimeStatistics, items: Int32s) -> Score:
     """For products with few buyers: line, then kind affinity, x what sold lately."""
     buyers, catalogue = statistics.buyers, statistics.catalogue
     weight = buyers["2w"] + 0.3 * buyers["4w"] + 0.1 * buyers["13w"] + 0.01 * buyers["ever"] + 0.02
     within, line, kind = weight[items], catalogue.line[items], catalogue.kind[items]
 
-    def score(customers: Customers) -> Floats:
+    def score(customers: Customers) -> Float32s:
         by_line = level_shares(customers.levels["line"], customers.num).toarray()
         by_kind = 0.01 * level_shares(customers.levels["kind"], customers.num).toarray() + 1e-5
-        found: Floats = np.take(by_line, line, axis=1)
+        found: Float32s = np.take(by_line, line, axis=1)
         found += np.take(by_kind, kind, axis=1)
         found *= within
         return found
@@ -121,7 +121,7 @@ def rare_scores(statistics: PointInTimeStatistics, items: Ints) -> Score:
 
 def candidates(
     customers: Customers, generators: list[CandidateGenerator], num_history: int
-) -> tuple[Ints, Ints, dict[str, Floats]]:
+) -> tuple[Int32s, Int32s, dict[str, Float32s]]:
     """The union of what history and the generators propose, for the customers of a slice.
 
     Returns (customer (N,) counted inside the slice, item (N,), scores {generator: (N,)}), sorted by customer, item. A
@@ -129,7 +129,7 @@ def candidates(
     """
     num_items = customers.statistics.catalogue.num_items
     keys = [_history(customers, num_history)] if num_history else [np.zeros(0, np.int64)]
-    dense: dict[str, Floats] = {}
+    dense: dict[str, Float32s] = {}
     base = np.arange(customers.num, dtype=np.int64)[:, None] * num_items
     for generator in generators:
         if generator.items.size == 0:
@@ -149,7 +149,7 @@ def candidates(
     return customer, item, found
 
 
-def _best_unowned(customers: Customers, scores: Floats, generator: CandidateGenerator, num: int) -> Ints:
+def _best_unowned(customers: Customers, scores: Float32s, generator: CandidateGenerator, num: int) -> Int32s:
     """(B, num) columns of the best items that the customer never bought: history proposes the others itself."""
     own = customers.levels["item"]
     place = column_of(generator.items, own.num_codes)[own.code]
@@ -162,14 +162,14 @@ def _best_unowned(customers: Customers, scores: Floats, generator: CandidateGene
     return best
 
 
-def column_of(items: Ints, num_items: int) -> Ints:
+def column_of(items: Int32s, num_items: int) -> Int32s:
     """(I,) each item's place in `items`, -1 for those not in it."""
     column = np.full(num_items, -1, np.int32)
     column[items] = np.arange(items.size, dtype=np.int32)
     return column
 
 
-def _history(customers: Customers, num: int) -> NDArray[np.int64]:
+def _history(customers: Customers, num: int) -> Int64s:
     """Keys of each customer's `num` freshest recommendable items."""
     own = customers.levels["item"]
     keep = customers.statistics.catalogue.recommendable[own.code]
@@ -179,7 +179,7 @@ def _history(customers: Customers, num: int) -> NDArray[np.int64]:
     return key[order][place < num]
 
 
-def _at(scores: Floats, items: Ints, num_items: int, row: Ints, item: Ints) -> Floats:
+def _at(scores: Float32s, items: Int32s, num_items: int, row: Int32s, item: Int32s) -> Float32s:
     place = column_of(items, num_items)[item]
     found = scores[row, np.maximum(place, 0)].astype(np.float32)
     found[place < 0] = np.nan

@@ -10,14 +10,12 @@ customers makes scores comparable across customers.
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Float32s, Int32s, Values
+from nightmarket.histories import coming_weeks
 from nightmarket.ranking.features import PLAN, level_columns, table
 from nightmarket.ranking.generators import CandidateGenerator, affinity
 from nightmarket.ranking.point_in_time import LEVELS, NEW_WEEKS, Customers, PointInTimeStatistics
-
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
 
 _LEVELS = LEVELS[1:]
 _OF_LEVEL = {
@@ -65,23 +63,23 @@ LAUNCH_PLAN = PLAN | {
     "plan_weeks": "target weeks in which it will be displayed or mailed",
     "plan_wait": "weeks until it is displayed or mailed for the first time of them",
 }
-"""Known at the origin only where a retailer fixes the promotion plan in advance; `plan_display_N` beside them is the
+"""Known at the cut only where a retailer fixes the promotion plan in advance; `plan_display_N` beside them is the
 share of the Nth target week."""
 
 
 class LaunchTable:
-    """Candidates and features for products without sales, at one origin.
+    """Candidates and features for products without sales, at one cut.
 
     launching       (L,) the products
-    promotion_plan  with what is known of the promotions of the `target_weeks` after the origin
+    promotion_plan  with what is known of the promotions of the `target_days` after the cut
     """
 
     def __init__(
-        self, statistics: PointInTimeStatistics, launching: Ints, target_weeks: int = 0, promotion_plan: bool = False
+        self, statistics: PointInTimeStatistics, launching: Int32s, target_days: int = 0, promotion_plan: bool = False
     ) -> None:
-        self._evidence = statistics
+        self._statistics = statistics
         self._launching = launching
-        self._target_weeks = target_weeks
+        self._target_days = target_days
         self._plan = promotion_plan
         self._stats = {level: self._level(statistics.catalogue.codes(level)) for level in _LEVELS}
 
@@ -90,25 +88,26 @@ class LaunchTable:
         items = self._launching
         made = []
         for level in ("text", "line", "kind", "category"):
-            code = self._evidence.catalogue.codes(level)[items]
+            code = self._statistics.catalogue.codes(level)[items]
             stats = self._stats[level]
             expected = (stats["draw"] + 0.1 * stats["each"] + 1e-4)[code].astype(np.float32)
             made.append(
-                CandidateGenerator(level, num, items, affinity(self._evidence, level, items, expected, divide=False))
+                CandidateGenerator(level, num, items, affinity(self._statistics, level, items, expected, divide=False))
             )
         return made
 
     def names(self, generators: list[str]) -> list[str]:
         """Names of the feature columns, in order."""
-        weeks = range(1, self._target_weeks + 1)
+        first, last = coming_weeks(self._statistics.cut, self._target_days)
+        weeks = range(1, last - first + 2)
         plan = [*LAUNCH_PLAN, *(f"plan_display_{week}" for week in weeks)] if self._plan else []
         return [*LAUNCH_FEATURES, *plan, *(f"score_{name}" for name in generators)]
 
-    def rows(self, customers: Customers, customer: Ints, item: Ints, scores: dict[str, Floats]) -> Floats:
+    def rows(self, customers: Customers, customer: Int32s, item: Int32s, scores: dict[str, Float32s]) -> Float32s:
         """(N, F) features of the pairs (customer[i], item[i]); customers are counted inside the slice."""
-        found: dict[str, NDArray] = {}
+        found: dict[str, Values] = {}
         for level in _LEVELS:
-            code = self._evidence.catalogue.codes(level)[item]
+            code = self._statistics.catalogue.codes(level)[item]
             found |= {f"{level}_{name}": values[code] for name, values in self._stats[level].items()}
             columns = level_columns(customers, level, customer, customers.levels[level].find(customer, code))
             found |= {f"{level}_{name}": values for name, values in columns.items()}
@@ -121,43 +120,44 @@ class LaunchTable:
         return table(found, self.names(list(scores)), customer.size)
 
     @cached_property
-    def _promoted(self) -> dict[str, Floats]:
+    def _promoted(self) -> dict[str, Float32s]:
         """(I,) what is known of the products' promotions, by the names of `_OF_PRODUCT` and `LAUNCH_PLAN`."""
-        promotions, origin = self._evidence.promotions, self._evidence.origin
-        num = self._evidence.catalogue.num_items
-        month, now = promotions.mean(num, origin - 3, origin), promotions.mean(num, origin, origin)
-        ever = promotions.shown(num, 0, origin)
+        promotions, this = self._statistics.promotions, self._statistics.week
+        num = self._statistics.catalogue.num_items
+        month, now = promotions.mean(num, this - 3, this), promotions.mean(num, this, this)
+        ever = promotions.shown(num, 0, this)
         columns = {
             "display": month[0],
             "mailer": month[1],
             "display_now": now[0],
             "mailer_now": now[1],
             "display_most": ever["display"],
-            "promotion_since": origin - ever["first"],
-            "promotion_ago": origin - ever["last"],
-            "promotion_weeks": promotions.shown(num, origin - 12, origin)["weeks"],
+            "promotion_since": this - ever["first"],
+            "promotion_ago": this - ever["last"],
+            "promotion_weeks": promotions.shown(num, this - 12, this)["weeks"],
         }
         if self._plan:
-            last = origin + self._target_weeks
-            coming = promotions.shown(num, origin + 1, last)
-            columns |= dict(zip(PLAN, promotions.mean(num, origin + 1, last), strict=True))
+            first, last = coming_weeks(self._statistics.cut, self._target_days)
+            coming = promotions.shown(num, first, last)
+            columns |= dict(zip(PLAN, promotions.mean(num, first, last), strict=True))
             columns |= {
                 "plan_display_most": coming["display"],
                 "plan_mailer_most": coming["mailer"],
                 "plan_display_more": columns["plan_display"] - columns["display"],
                 "plan_weeks": coming["weeks"],
-                "plan_wait": coming["first"] - origin,
+                "plan_wait": coming["first"] - this,
             }
-            for week in range(origin + 1, last + 1):
-                columns[f"plan_display_{week - origin}"] = promotions.mean(num, week, week)[0]
+            for week in range(first, last + 1):
+                columns[f"plan_display_{week - this}"] = promotions.mean(num, week, week)[0]
         return columns
 
-    def _level(self, codes: Ints) -> dict[str, Floats]:
+    def _level(self, codes: Int32s) -> dict[str, Float32s]:
         """What is known of the products of each code of a level, by the names of `_OF_LEVEL`."""
-        statistics, num = self._evidence, int(codes.max(initial=0)) + 1
-        debut = statistics.sold & (statistics.first_weeks > statistics.origin - NEW_WEEKS)
+        statistics, num = self._statistics, int(codes.max(initial=0)) + 1
+        came = statistics.weeks_ago(statistics.first_days)
+        debut = statistics.sold & (came < NEW_WEEKS)
         debuts = np.bincount(codes[debut], minlength=num)
-        weeks = np.maximum(statistics.origin - statistics.first_weeks[debut] + 1, 1)
+        weeks = np.maximum(came[debut] + 1, 1)
         draw = np.bincount(codes[debut], statistics.buyers["13w"][debut] / weeks, num)
         overall = draw.sum() / max(debuts.sum(), 1)
         sold = np.bincount(codes[statistics.sold], minlength=num)

@@ -2,11 +2,12 @@
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy import sparse
 
+from nightmarket.contracts.arrays import Float32s, Float64s, Int32s
 
-def top_items(scores_BI: NDArray[np.float32], num: int) -> NDArray[np.int32]:
+
+def top_items(scores_BI: Float32s, num: int) -> Int32s:
     """(B, num) best items, best first, ties to the lower code; -1 where fewer than `num` have a finite score."""
     best = np.full((scores_BI.shape[0], num), -1, np.int32)
     kept = min(num, scores_BI.shape[1])
@@ -27,22 +28,20 @@ def top_items(scores_BI: NDArray[np.float32], num: int) -> NDArray[np.int32]:
     return best
 
 
-def _in_order(scores_BI: NDArray[np.float32], items: NDArray[np.int32]) -> NDArray[np.int32]:
+def _in_order(scores_BI: Float32s, items: Int32s) -> Int32s:
     """Each row's items (B, k) by falling score, equal ones by rising code."""
     items = np.sort(items, axis=1)
     order = np.argsort(-np.take_along_axis(scores_BI, items, axis=1), axis=1, kind="stable")
     return np.take_along_axis(items, order, axis=1)
 
 
-def mask_entries(scores_BI: NDArray[np.float32], rows: sparse.csr_matrix) -> None:
+def mask_entries(scores_BI: Float32s, rows: sparse.csr_matrix) -> None:
     """Set the scores at the entries of `rows` (B, I) to -inf, in place."""
     owner = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
     scores_BI[owner, rows.indices] = -np.inf
 
 
-def fill(
-    lists_CK: NDArray[np.int32], customer: NDArray[np.int32], item: NDArray[np.int32], score: NDArray[np.float64]
-) -> None:
+def fill(lists_CK: Int32s, customer: Int32s, item: Int32s, score: Float64s) -> None:
     """Write each customer's best items into their row of `lists_CK`, in place; ties go to the lower item code.
 
     customer, item, score  (N,)  candidates; a customer's rows need not be together

@@ -4,12 +4,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Float32s, Int32s, Int64s, Values
 from nightmarket.histories import Histories
-
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -24,35 +21,35 @@ class Pairs:
     spend, units  sums
     """
 
-    key: NDArray[np.int64]
+    key: Int64s
     num_codes: int
-    num: Floats
-    fresh: Floats
-    brief: Floats
-    first: Ints
-    last: Ints
-    days: Floats
-    spend: Floats
-    units: Floats
+    num: Float32s
+    fresh: Float32s
+    brief: Float32s
+    first: Int32s
+    last: Int32s
+    days: Float32s
+    spend: Float32s
+    units: Float32s
 
     @property
-    def customer(self) -> Ints:
+    def customer(self) -> Int32s:
         """(P,) the customer of each pair."""
         return (self.key // self.num_codes).astype(np.int32)
 
     @property
-    def code(self) -> Ints:
+    def code(self) -> Int32s:
         """(P,) the code of each pair."""
         return (self.key % self.num_codes).astype(np.int32)
 
     @cached_property
-    def gap(self) -> Floats:
+    def gap(self) -> Float32s:
         """(P,) mean days between two days of purchase; NaN where there was one."""
         with np.errstate(divide="ignore", invalid="ignore"):
             gap = (self.last - self.first) / (self.days - 1)
         return np.where(self.days > 1, gap, np.nan).astype(np.float32)
 
-    def find(self, customer: Ints, code: Ints) -> NDArray[np.int64]:
+    def find(self, customer: Int32s, code: Int32s) -> Int64s:
         """(N,) row of each asked pair, -1 where it never occurred."""
         if self.key.size == 0:
             return np.full(customer.size, -1)
@@ -61,10 +58,11 @@ class Pairs:
         return np.where(self.key[row] == asked, row, -1)
 
 
-def pairs(histories: Histories, codes: Ints, num_codes: int, last_day: int) -> Pairs:
+def pairs(histories: Histories, codes: Int32s, num_codes: int, today: int) -> Pairs:
     """Aggregate purchase lines by customer and code of the item.
 
     codes  (I,) the level's code of each item
+    today  the day that ages are counted from
     """
     key = histories.customer.astype(np.int64) * num_codes + codes[histories.item]
     order = np.lexsort((histories.basket, key))  # baskets are numbered in time
@@ -78,9 +76,9 @@ def pairs(histories: Histories, codes: Ints, num_codes: int, last_day: int) -> P
     new_day = new_key | (np.diff(day, prepend=-1) != 0)
     start = np.flatnonzero(new_key)
     end = np.append(start[1:], key.size) - 1
-    age = (last_day - day).astype(np.float32)
+    age = (today - day).astype(np.float32)
 
-    def total(values: NDArray) -> Floats:
+    def total(values: Values) -> Float32s:
         return np.add.reduceat(values.astype(np.float64), start).astype(np.float32)
 
     return Pairs(
@@ -97,7 +95,7 @@ def pairs(histories: Histories, codes: Ints, num_codes: int, last_day: int) -> P
     )
 
 
-def take(values: NDArray, row: NDArray[np.int64], missing: float) -> Floats:
+def take(values: Values, row: Int64s, missing: float) -> Float32s:
     """(N,) values at the rows that `Pairs.find` gave, `missing` where it gave -1."""
     if values.size == 0:
         return np.full(row.size, missing, np.float32)

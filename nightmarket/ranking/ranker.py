@@ -10,11 +10,10 @@ from typing import Any, Literal
 
 import lightgbm as lgb
 import numpy as np
-from numpy.typing import NDArray
 
-from nightmarket.contracts import InputError
+from nightmarket.contracts import InputError, ModelError
+from nightmarket.contracts.arrays import Bools, Float32s, Float64s, Int32s, Int64s
 
-Floats = NDArray[np.float32]
 log = logging.getLogger("nightmarket")
 
 
@@ -28,17 +27,17 @@ class TrainingRows:
     weight    (N,)   how many candidates a row stands for after thinning
     """
 
-    features: Floats
-    label: NDArray[np.bool_]
-    group: NDArray[np.int64]
-    weight: NDArray[np.float32]
+    features: Float32s
+    label: Bools
+    group: Int64s
+    weight: Float32s
 
     def split(self, seed: int, share: float) -> tuple["TrainingRows", "TrainingRows"]:
         """These rows in two parts by customer: a random `share` of the groups is in the second."""
         second = np.random.default_rng([seed, self.group.size]).random(self.group.size) < share
         return self._where(~second), self._where(second)
 
-    def _where(self, groups: NDArray[np.bool_]) -> "TrainingRows":
+    def _where(self, groups: Bools) -> "TrainingRows":
         rows = np.repeat(groups, self.group)
         return TrainingRows(self.features[rows], self.label[rows], self.group[groups], self.weight[rows])
 
@@ -64,16 +63,16 @@ class Ranker:
     booster: lgb.Booster
     features: tuple[str, ...]
 
-    def score(self, rows: Floats, names: list[str]) -> NDArray[np.float64]:
+    def score(self, rows: Float32s, names: list[str]) -> Float64s:
         """(N,) raw scores of feature rows (N, F) with columns `names`: log-odds under the binary objective.
 
-        Columns that the ranker does not know are left aside. Raises InputError when one that it needs is missing.
+        Columns that the ranker does not know are left aside. Raises ModelError when one that it needs is missing.
         """
         if rows.shape[0] == 0:
             return np.zeros(0)
         return np.asarray(self.booster.predict(self.columns(rows, names), raw_score=True), np.float64)
 
-    def shortlist(self, rows: Floats, customer: NDArray[np.int32], num: int) -> NDArray[np.int64]:
+    def shortlist(self, rows: Float32s, customer: Int32s, num: int) -> Int64s:
         """Rows, rising, of each customer's best `num` by the first fifth of the trees: a cascade (Wang, Lin & Metzler,
         2011), for lists so much shorter than `num` that the other trees cannot move anything into them.
 
@@ -88,13 +87,13 @@ class Ranker:
         place = np.arange(customer.size) - np.searchsorted(customer, customer)
         return np.sort(order[place < num])
 
-    def columns(self, rows: Floats, names: list[str]) -> Floats:
+    def columns(self, rows: Float32s, names: list[str]) -> Float32s:
         """(N, G) the ranker's own columns, in its order, of rows (N, F) with columns `names`."""
         if list(self.features) == names:
             return rows
         lacking = [name for name in self.features if name not in names]
         if lacking:
-            raise InputError(
+            raise ModelError(
                 f"the ranker was fitted on {len(lacking)} features that are not made here, first '{lacking[0]}'; "
                 "retrain it with this code"
             )
@@ -164,8 +163,8 @@ def fit(parts: list[TrainingRows], names: list[str], features: list[str], trees:
 
 
 def thinned(
-    label: NDArray[np.bool_], own: NDArray[np.bool_], keep_own: float, keep_other: float, rng: np.random.Generator
-) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    label: Bools, own: Bools, keep_own: float, keep_other: float, rng: np.random.Generator
+) -> tuple[Bools, Float32s]:
     """Which training rows to keep, (N,) bool, and how many rows each kept one stands for, (N,).
 
     Every bought candidate stays, and a random share of the others.

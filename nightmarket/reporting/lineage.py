@@ -141,7 +141,7 @@ def _tonight(night: Night) -> list[CardRow]:
     elif night.snapshot and night.snapshot.get("fingerprint"):
         rows.append(CardRow("Data, fingerprint", night.snapshot["fingerprint"], True))
     if night.window:
-        span = words.week_span(night.window["first_target"], night.window["last_target"])
+        span = words.day_span(night.window.first_target, night.window.last_target)
         rows.append(CardRow("Judged on purchases of", span))
     if night.summary:
         scored = words.things(night.summary.get("num_customers", 0), "customer")

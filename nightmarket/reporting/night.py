@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from nightmarket.contracts.arrays import Int64s
+from nightmarket.evaluation.protocol import Window
 
 KINDS = (("A short history", 0.1), ("A usual history", 0.5), ("A long history", 0.9))
 """What stands above each example, and its place among all customers ordered by number of visits."""
@@ -70,7 +71,7 @@ class Night:
 
     snapshot    what the source held: as_of, source, time_zone, previous, after_business_date
     validation  per table: rows, kept, set_aside, reasons, previous_rows
-    window      fit_until, first_target, last_target, in weeks since Monday 1970-01-05
+    window      the window that tonight was evaluated on
     metrics     {task: {model: {metric: {value, low, high}}}} with paired, slices, groups, calibration and num_customers
     history     fine-tuning: before, after, paired, validation, device, num_steps
     receipt     the model that delivers
@@ -94,7 +95,7 @@ class Night:
     as_of: str
     snapshot: Content | None = None
     validation: Content | None = None
-    window: Content | None = None
+    window: Window | None = None
     metrics: Content | None = None
     history: Content | None = None
     receipt: Content | None = None

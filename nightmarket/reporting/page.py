@@ -97,7 +97,7 @@ def render(night: Night) -> str:
 def _evaluated_on(night: Night) -> str:
     if not night.window:
         return "purchases after the cut"
-    return "purchases of " + words.week_span(night.window["first_target"], night.window["last_target"])
+    return "purchases of " + words.day_span(night.window.first_target, night.window.last_target)
 
 
 def _policy(style: str) -> str:

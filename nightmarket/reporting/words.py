@@ -121,9 +121,9 @@ def local_day(number: int) -> date:
     return date(1970, 1, 1) + timedelta(days=int(number))
 
 
-def week_span(first: int, last: int) -> str:
-    """Weeks 2499 to 2502 → "27 November to 24 December 2017"."""
-    start, end = monday(first), sunday(last)
+def day_span(first: int, last: int) -> str:
+    """Days 17497 to 17524 → "27 November to 24 December 2017"."""
+    start, end = local_day(first), local_day(last)
     opening = f"{start.day} {start:%B}" if start.year == end.year else day(start)
     return f"{opening} to {day(end)}"
 

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from nightmarket.contracts.arrays import Float32s, Float64s, Int32s
-from nightmarket.histories import Histories
-from nightmarket.ranking import Catalogue
+from nightmarket.histories import Catalogue, Histories
 from nightmarket.response.market import Campaign, Market
 
 LINE_HALF_LIFE = 60.0

@@ -9,8 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from nightmarket.contracts.arrays import Bools, Float32s, Int32s
-from nightmarket.histories import Histories
-from nightmarket.ranking import Catalogue
+from nightmarket.histories import Catalogue, Histories
 
 KNOWN_DAYS = 28
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nightmarket.encoding.encoder import Progress
-from nightmarket.retrieval.quality import TASKS, Judge
+from nightmarket.retrieval.quality import TASKS, Evaluator
 from nightmarket.retrieval.training import Tensors, Trainer
 
 log = logging.getLogger("nightmarket")
@@ -53,7 +53,7 @@ def mean_ndcg(values: dict[str, np.ndarray]) -> dict[str, float]:
 
 def fit(
     trainer: Trainer,
-    judge: Judge,
+    evaluator: Evaluator,
     rows: np.ndarray,
     *,
     validate_every: int,
@@ -80,7 +80,7 @@ def fit(
         trainer.restore(state)
         log.info("finetune: going on after step %s of %s", len(history["records"]), max_steps)
     else:
-        _validate(history, trainer, judge, rows, 0)
+        _validate(history, trainer, evaluator, rows, 0)
     for done in range(len(history["records"]) + 1, max_steps + 1):
         if exhausted(eligible(history["validation"], settle), patience):
             log.info("finetune: stopped early after step %s", done - 1)
@@ -91,7 +91,7 @@ def fit(
         if done == settle:
             trainer.settle(progress)
         if done % validate_every == 0 or done == max_steps:
-            _validate(history, trainer, judge, rows, done)
+            _validate(history, trainer, evaluator, rows, done)
             if best_validation(eligible(history["validation"], settle))["step"] == done:
                 best = trainer.weights()
         if done % checkpoint_every == 0:
@@ -102,9 +102,9 @@ def fit(
     return history
 
 
-def _validate(history: History, trainer: Trainer, judge: Judge, rows: np.ndarray, step: int) -> None:
+def _validate(history: History, trainer: Trainer, evaluator: Evaluator, rows: np.ndarray, step: int) -> None:
     """Append a validation."""
-    ndcg = mean_ndcg(judge.towers(trainer.tower, trainer.bank.cpu().numpy(), rows))
+    ndcg = mean_ndcg(evaluator.towers(trainer.tower, trainer.bank.cpu().numpy(), rows))
     history["validation"].append({"step": step, "ndcg@10": round(criterion(ndcg), 6)} | ndcg)
     figures = ", ".join(f"{task} {ndcg[task]:.4f}" for task in TASKS)
     log.info("finetune: step %s, validation ndcg@10: %s", step, figures)

@@ -1,4 +1,4 @@
-"""Training samples: a customer at some past week, what they had bought, and what they bought next.
+"""Training samples: a customer at some past cut, what they had bought, and what they bought next.
 
 Shapes: B customers of a batch, N purchase lines, T texts, S sampled candidate texts.
 Everything is drawn from (seed, step) alone, so that a resumed run sees what an uninterrupted one sees.
@@ -13,7 +13,7 @@ from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Int64s
 from nightmarket.histories import Histories
 from nightmarket.retrieval.recency import ranges
 
-_SPAN = 1 << 20  # above any week number
+_SPAN = 1 << 20  # above any day
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Positives:
 
 @dataclass(frozen=True)
 class TowerBatch:
-    """customer, origin (B,); lines of their histories as (row in the table of texts, owner, age in weeks)."""
+    """customer, cut (B,); lines of their histories as (row in the table of texts, owner, age in weeks)."""
 
     customer: Int64s
-    origin: Int64s
+    cut: Int64s
     line_text: Int64s
     line_owner: Int64s
     line_age: Int64s
@@ -46,31 +46,33 @@ class TowerBatch:
 class Sampler:
     """Draws batches from the histories up to a cut; nothing later is ever looked at.
 
-    histories     already cut at `fit_until`
+    histories     already cut at `last_day`
     text_id       (I,) text of each item
-    horizon       weeks after an origin that count as next
-    min_history   weeks of data before the first origin
+    horizon       days after a cut that count as next
+    min_history   weeks of data before the first cut
+
+    The cuts lie a week apart; the days after the last of them end with `last_day`.
     """
 
     def __init__(
         self,
         histories: Histories,
         text_id: Int32s,
-        fit_until: int,
+        last_day: int,
         horizon: int,
         min_history: int,
         recommendable: Bools | None = None,
     ) -> None:
         self.text = text_id[histories.item].astype(np.int64)
-        self.week = histories.week.astype(np.int64)
+        self.day = histories.day.astype(np.int64)
         self.indptr = histories.indptr
-        self.key = histories.customer.astype(np.int64) * _SPAN + self.week
+        self.key = histories.customer.astype(np.int64) * _SPAN + self.day
         self.horizon = horizon
-        first_week = int(self.week.min()) if len(self.week) else fit_until
-        self.origins = np.arange(min(first_week + min_history, fit_until - horizon), fit_until - horizon + 1)
-        self.origins = self.origins[self.origins >= first_week]
+        newest = last_day - horizon
+        weeks = (newest - int(self.day.min())) // 7 if len(self.day) else -1  # of history before the newest cut
+        self.cuts = newest - 7 * np.arange(min(max(weeks - min_history, 0), weeks) + 1)[::-1]
         self.is_new = _first_time(histories)
-        self.item_first = histories.first_weeks()
+        self.item_first = histories.first_days()
         self.line_first = self.item_first[histories.item].astype(np.int64)
         self.text_id = text_id
         self.num_texts = int(text_id.max(initial=-1)) + 1
@@ -81,39 +83,39 @@ class Sampler:
 
     @property
     def usable(self) -> bool:
-        """Whether there is anything to learn from: an origin with history before and purchases after it."""
-        return bool(len(self.origins) and len(self.buyers) and self.is_new.any())
+        """Whether there is anything to learn from: a cut with history before and purchases after it."""
+        return bool(len(self.cuts) and len(self.buyers) and self.is_new.any())
 
-    def unsold(self, origin: int) -> Float32s:
-        """(T,) number of recommendable items of each text that nobody had bought by the end of `origin`."""
-        items = self.recommendable & (self.item_first > origin)
+    def unsold(self, cut: int) -> Float32s:
+        """(T,) number of recommendable items of each text that nobody had bought by the cut."""
+        items = self.recommendable & (self.item_first > cut)
         return np.bincount(self.text_id[items], minlength=self.num_texts).astype(np.float32)
 
-    def on_sale(self, origin: int) -> Float32s:
-        """(T,) number of recommendable items of each text that somebody had bought by the end of `origin`."""
-        items = self.recommendable & (self.item_first <= origin)
+    def on_sale(self, cut: int) -> Float32s:
+        """(T,) number of recommendable items of each text that somebody had bought by the cut."""
+        items = self.recommendable & (self.item_first <= cut)
         return np.bincount(self.text_id[items], minlength=self.num_texts).astype(np.float32)
 
     def batch(self, seed: int, step: int, size: int, repeat_weight: float) -> TowerBatch:
-        """A batch of (customer, origin) pairs; `repeat_weight` is the weight of products bought before."""
+        """A batch of (customer, cut) pairs; `repeat_weight` is the weight of products bought before."""
         rng = np.random.default_rng([seed, step])
         customer = rng.choice(self.buyers, size)
-        origin = rng.choice(self.origins, size)
+        cut = rng.choice(self.cuts, size)
         begin = self.indptr[customer]
-        cut = np.searchsorted(self.key, customer * _SPAN + origin, side="right")
-        end = np.searchsorted(self.key, customer * _SPAN + origin + self.horizon, side="right")
-        past, owner = ranges(begin, cut)
-        after, row = ranges(cut, end)
-        has_history = (cut > begin)[row]
+        middle = np.searchsorted(self.key, customer * _SPAN + cut, side="right")
+        end = np.searchsorted(self.key, customer * _SPAN + cut + self.horizon, side="right")
+        past, owner = ranges(begin, middle)
+        after, row = ranges(middle, end)
+        has_history = (middle > begin)[row]
         after, row = after[has_history], row[has_history]
         weight = np.where(self.is_new[after], 1.0, repeat_weight)
-        launch = self.is_new[after] & (self.line_first[after] > origin[row])
+        launch = self.is_new[after] & (self.line_first[after] > cut[row])
         return TowerBatch(
             customer,
-            origin,
+            cut,
             self.text[past],
             owner,
-            origin[owner] - self.week[past],
+            (cut[owner] - self.day[past]) // 7,
             _weighted(row, self.text[after], weight * ~launch, size),
             _weighted(row, self.text[after], weight * launch, size),
         )

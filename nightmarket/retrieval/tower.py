@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nightmarket.contracts import InputError
+from nightmarket.contracts import ModelError
 from nightmarket.contracts.arrays import Float32s, Int32s, Int64s
-from nightmarket.histories import Histories
+from nightmarket.histories import Histories, weeks_before
 from nightmarket.retrieval.recency import AGES, pooled, ranges
 
 INTENTS = ("repertoire", "launch")
@@ -110,11 +110,11 @@ class Tower(nn.Module):
         self,
         item_vectors: NDArray,
         histories: Histories,
-        origin_week: int,
+        cut: int,
         intent: str = "repertoire",
         rows: Int64s | None = None,
     ) -> Float32s:
-        """Unit vectors float32 [C, E] of all customers as they stood at the end of `origin_week`.
+        """Unit vectors float32 [C, E] of all customers as they stood at the end of the day `cut`.
 
         item_vectors  [I, D]  text vectors of the items (not those of `items`)
         histories     later lines are ignored
@@ -123,7 +123,7 @@ class Tower(nn.Module):
 
         A customer without purchases gets the vector of an empty history.
         """
-        known = histories.until(origin_week)
+        known = histories.until(cut)
         ptr = known.indptr
         table = torch.from_numpy(np.ascontiguousarray(item_vectors, dtype=np.float32)).to(self.log_rate.device)
         out = np.zeros((histories.num_customers, self.config.dim), dtype=np.float32)
@@ -131,7 +131,7 @@ class Tower(nn.Module):
         for start in range(0, len(wanted), _CHUNK):
             chosen = wanted[start : start + _CHUNK]
             lines, owner = ranges(ptr[chosen], ptr[chosen + 1])
-            age = origin_week - known.week[lines]
+            age = weeks_before(known.day[lines], cut)
             sums, counts = pooled(table, known.item[lines], owner, age, len(chosen))
             out[chosen] = self.embed_customers(sums, counts, INTENTS.index(intent)).cpu().numpy()
         return out
@@ -144,13 +144,13 @@ class Tower(nn.Module):
 
     @classmethod
     def load(cls, tensors: Mapping[str, NDArray], config: Mapping[str, Any]) -> Self:
-        """Rebuild a tower. Raises InputError when tensors are missing, of the wrong shape or not finite."""
+        """Rebuild a tower. Raises ModelError when tensors are missing, of the wrong shape or not finite."""
         tower = cls(TowerConfig(**{**config, "half_lives": tuple(config["half_lives"])}))
         wanted = tower.state_dict()
         for name, value in wanted.items():
             tensor = tensors.get(name)
             if tensor is None or tensor.shape != tuple(value.shape) or not np.isfinite(tensor).all():
-                raise InputError(f"tower: tensor '{name}' is missing or damaged; restore the model's folder")
+                raise ModelError(f"tower: tensor '{name}' is missing or damaged; restore the model's folder")
         tower.load_state_dict({name: torch.from_numpy(np.array(tensors[name])) for name in wanted})
         return tower.eval()
 

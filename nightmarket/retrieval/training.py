@@ -168,7 +168,7 @@ class Trainer:
             if not len(pairs.row):
                 losses.append(torch.zeros((), device=self.device))
                 continue
-            offset = self.offsets.rows(intent, batch.origin, index)
+            offset = self.offsets.rows(intent, batch.cut, index)
             losses.append(self._loss(towers[intent], items, log_q, pairs, texts, offset))
         return losses
 
@@ -232,19 +232,19 @@ class Trainer:
 
 
 class _Offsets:
-    """Log number of products that each text stands for at each origin: launches compete product by product.
+    """Log number of products that each text stands for at each cut: launches compete product by product.
 
     For products on sale a text counts once: of the products of one text, the popular one is shown.
     """
 
     def __init__(self, sampler: Sampler, device: torch.device) -> None:
-        self.first = int(sampler.origins[0]) if len(sampler.origins) else 0
-        on_sale = [sampler.on_sale(int(origin)) > 0 for origin in sampler.origins]
-        unsold = [sampler.unsold(int(origin)) for origin in sampler.origins]
+        self.first = int(sampler.cuts[0]) if len(sampler.cuts) else 0
+        on_sale = [sampler.on_sale(int(cut)) > 0 for cut in sampler.cuts]
+        unsold = [sampler.unsold(int(cut)) for cut in sampler.cuts]
         with np.errstate(divide="ignore"):
             tables = [np.log(np.array(table, dtype=np.float32)) for table in (on_sale, unsold)]
         # A finite stand-in for log 0 keeps the loss finite where a positive's own text has no candidate left.
         self.tables = [torch.from_numpy(np.maximum(table, -30.0)).to(device) for table in tables]
 
-    def rows(self, intent: int, origin: Int64s, texts: Tensor) -> Tensor:
-        return self.tables[intent][:, texts][torch.from_numpy(origin - self.first).to(texts.device)]
+    def rows(self, intent: int, cut: Int64s, texts: Tensor) -> Tensor:
+        return self.tables[intent][:, texts][torch.from_numpy((cut - self.first) // 7).to(texts.device)]

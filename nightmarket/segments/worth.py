@@ -6,7 +6,7 @@ import numpy as np
 
 from nightmarket.contracts.arrays import Bools, Float64s
 from nightmarket.evaluation import Interval, bootstrap, paired
-from nightmarket.histories import Histories
+from nightmarket.histories import Histories, first_day, last_day
 
 HORIZON = 13
 LEAST_BEFORE = 4
@@ -80,7 +80,7 @@ def group_worth(worth: Worth, members: Bools) -> Interval | None:
 
 def _weekly(lines: Histories, first_week: int, last_week: int) -> Float64s:
     """(C, W) spend per complete week."""
-    inside = lines.between(first_week, last_week)
+    inside = lines.between(first_day(first_week), last_day(last_week))
     width = last_week - first_week + 1
     cell = inside.customer.astype(np.int64) * width + (inside.week - first_week)
     paid = np.bincount(cell, weights=inside.value, minlength=lines.num_customers * width)

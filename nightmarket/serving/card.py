@@ -1,12 +1,13 @@
 """The card of a version: how it came to be, what it was worth, and who let it deliver; as text or Markdown."""
 
-import datetime
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nightmarket.evaluation import Interval
+from nightmarket.evaluation.figures import METRIC
+from nightmarket.histories import date_of
 from nightmarket.serving import gate
 
 Pairs = Sequence[tuple[str, str]]
@@ -14,7 +15,6 @@ Table = Sequence[Sequence[str]]
 """Rows of cells, the first row the header."""
 
 SHOWN = {"python": "Python", "torch": "torch", "device": "device", "threads": "threads", "cpu": "CPU"}
-EPOCH = datetime.date(1970, 1, 5)
 """The Monday on which week 0 begins."""
 NUMBER = re.compile(r"[-+.\d, ]+(\[.*\])?")
 
@@ -115,8 +115,8 @@ def _made_from(record: Mapping[str, Any]) -> Pairs:
         ("validation", f"{run.get('validation', 'not on record')}, {run.get('validation_expectations', '?')} checks"),
     ]
     if window:
-        first, last = (EPOCH + datetime.timedelta(weeks=window[key]) for key in ("first_target", "last_target"))
-        rows.append(("judged on", f"purchases from {first} to {last + datetime.timedelta(days=6)}"))
+        first, last = (date_of(window[key]) for key in ("first_target", "last_target"))
+        rows.append(("judged on", f"purchases from {first} to {last}"))
     return rows
 
 
@@ -128,13 +128,13 @@ def _figures(decision: Mapping[str, Any]) -> Table:
     own, differences = decision.get("metrics") or {}, decision.get("differences") or {}
     rows = []
     for task, figures in own.items():
-        if gate.METRIC in figures:
-            numbers = figures[gate.METRIC]
+        if METRIC in figures:
+            numbers = figures[METRIC]
             shown = f"{numbers['value']:.4f} [{numbers['low']:.4f}, {numbers['high']:.4f}]"
             difference = differences.get(task)
             compared = gate.phrase(Interval(**difference)) if difference and gate.finite(difference) else ""
             rows.append((task, shown, compared))
-    return [("task", gate.METRIC, f"against {decision.get('against', 'nobody')}"), *rows] if rows else ()
+    return [("task", METRIC, f"against {decision.get('against', 'nobody')}"), *rows] if rows else ()
 
 
 def _data(tables: Mapping[str, Mapping[str, Any]], checked: Mapping[str, Mapping[str, int]]) -> Table:

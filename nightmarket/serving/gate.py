@@ -11,16 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from nightmarket.evaluation import Interval
+from nightmarket.evaluation.figures import METRIC, Figure, Metrics
 from nightmarket.evaluation.forgetting import Kept
 
-METRIC = "ndcg@10"
 FIRST = "all"
 """The task that must not lose."""
 GUARDED = ("new", "launch")
 """Tasks that must not lose beyond doubt."""
-
-Metrics = Mapping[str, Any]
-"""{task: {model: {metric: {"value", "low", "high"}}}}, the content of metrics.json."""
 
 
 @dataclass(frozen=True)
@@ -68,20 +65,18 @@ def _json(numbers: Mapping[str, float]) -> dict[str, float | None]:
     return {name: number if math.isfinite(number) else None for name, number in numbers.items()}
 
 
-def decide(
-    metrics: Metrics, num_customers: Mapping[str, int], rival: Rival, *, min_difference: float = 0.0
-) -> Decision:
+def decide(metrics: Metrics, rival: Rival, *, min_difference: float = 0.0) -> Decision:
     """Let the challenger through only if nothing speaks against it.
 
-    metrics         the challenger's figures under the model name "nightmarket"
-    num_customers   {task: customers with targets in the window}; a task without any is not compared
+    metrics         the challenger's; a task without customers in the window is not compared
     min_difference  least mean difference of NDCG@10 on `all` to the champion, in NDCG
 
     Against a champion the mean difference on `all` must reach min_difference, and `new`, `launch` and each group that
     was strong before this window must not be worse with their whole interval. Against popularity the whole interval on
     `all` must lie above zero.
     """
-    against = [*_not_finite(metrics, num_customers)]
+    num_customers = metrics.num_customers
+    against = [*_not_finite(metrics)]
     against += _first_task(rival, num_customers, min_difference)
     if rival.kind == "champion":
         against += _guarded_tasks(rival, num_customers)
@@ -106,18 +101,16 @@ def _signed(number: float, plus: bool = False) -> str:
     return ("-" if number < 0 else "+" if plus else "") + text
 
 
-def _not_finite(metrics: Metrics, num_customers: Mapping[str, int]) -> list[str]:
+def _not_finite(metrics: Metrics) -> list[str]:
     """Every figure of the challenger that is missing, NaN or infinite, first one named."""
     bad: list[str] = []
     for task in (FIRST, *GUARDED):
-        if not num_customers.get(task, 0) and task != FIRST:
+        if not metrics.num_customers.get(task, 0) and task != FIRST:
             continue
-        figures = metrics.get(task, {}).get("nightmarket", {})
+        figures = metrics.ours(task)
         if METRIC not in figures:
             bad.append(f"{task} {METRIC}")
-        for metric, interval in figures.items():
-            if not finite(interval):
-                bad.append(f"{task} {metric}")
+        bad += [f"{task} {metric}" for metric, figure in figures.items() if not figure.finite]
     if not bad:
         return []
     more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
@@ -126,8 +119,7 @@ def _not_finite(metrics: Metrics, num_customers: Mapping[str, int]) -> list[str]
 
 def finite(interval: Mapping[str, Any]) -> bool:
     """Whether value, low and high are all there and finite numbers."""
-    numbers = [interval.get(part) for part in Interval._fields]
-    return all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in numbers)
+    return Figure(**{part: interval.get(part) for part in Interval._fields}).finite
 
 
 def _first_task(rival: Rival, num_customers: Mapping[str, int], min_difference: float) -> list[str]:

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import yaml
 from safetensors.numpy import save_file
 
-from nightmarket.evaluation import Interval, bootstrap, paired
+from nightmarket.evaluation import Interval, Window, Windows, bootstrap, paired
+from nightmarket.histories import NEVER
 from nightmarket.testing.campaigns import TYPES, write_campaigns, write_json, write_reviews, write_table
 
 FEATURES = ("times_bought", "weeks_since", "text_similarity", "popularity", "display_this_week")
@@ -27,7 +28,8 @@ BASELINES = {
 }
 LEVEL = {"all": 0.43, "new": 0.055, "rare": 0.016, "launch": 0.04}
 METRICS = ("ndcg@10", "ndcg@20", "recall@10", "recall@20", "hit@10", "hit@20", "mrr@10", "mrr@20")
-FIT_UNTIL = 2498
+CUT = 17496
+"""Sunday 26 November 2017."""
 HOSTILE = "<script>alert('title')</script> {{ 7 * 7 }} & \"jam\""
 """A title as an attacker would write it."""
 
@@ -126,12 +128,13 @@ def _prepare(folder: Path, rng: np.random.Generator, num_customers: int, num_ite
     purchases |= {"discount": np.zeros(customer.size, np.float32), "channel": np.zeros(customer.size, np.int32)}
     purchases["basket"] = (purchases["day"] * 1000 + purchases["customer"]).astype(np.int32)
     write_table(purchases, out / "purchases.parquet")
-    first_week = np.full(num_items, np.iinfo(np.int32).max, np.int32)
-    np.minimum.at(first_week, purchases["item"], purchases["week"])
-    write_table(products | {"first_week": first_week}, out / "products.parquet")
-    test = {"fit_until": FIT_UNTIL, "first_target": FIT_UNTIL + 1, "last_target": FIT_UNTIL + 4}
-    windows = {"as_of": as_of, "time_zone": "America/New_York", "first_week": 2451, "last_week": 2503, "test": test}
-    write_json(windows, out / "windows.json")
+    first_day = np.full(num_items, NEVER, np.int32)
+    np.minimum.at(first_day, purchases["item"], purchases["day"])
+    write_table(products | {"first_day": first_day}, out / "products.parquet")
+    test = Window.after(CUT, 28)
+    deliver, before = Window.after(last_day), Window.after(CUT - 56, 28)
+    windows = Windows(test, (), (), before, deliver, last_day - 300, last_day, as_of, "America/New_York")
+    write_json(windows.content(), out / "windows.json")
 
 
 def _finetune(folder: Path, rng: np.random.Generator, lift: float) -> None:
@@ -161,7 +164,7 @@ def _finetune(folder: Path, rng: np.random.Generator, lift: float) -> None:
             "after": after,
             "paired": {task: {"ndcg@10": Interval(*numbers)._asdict()} for task, numbers in gain.items()},
         },
-        "fit_until": FIT_UNTIL - 12,
+        "trained_until": CUT - 84,
     }
     write_json(history, out / "history.json")
 
@@ -180,16 +183,14 @@ def _rank(folder: Path, rng: np.random.Generator) -> None:
     booster = lightgbm.train(settings, data, num_boost_round=20)
     booster.save_model(out / "ranker.txt")
     gain = {name: float(value) for name, value in zip(FEATURES, booster.feature_importance("gain"), strict=True)}
-    write_json(
-        {"features": list(FEATURES), "settings": {"num_leaves": 7}, "trained_until": FIT_UNTIL}, out / "ranker.json"
-    )
+    write_json({"features": list(FEATURES), "settings": {"num_leaves": 7}, "trained_until": CUT}, out / "ranker.json")
     write_json({"rank": gain}, out / "importance.json")
 
 
 def _evaluate(folder: Path, rng: np.random.Generator, lift: float, num_customers: int) -> None:
     out = folder / "artifacts/evaluate"
     metrics: dict[str, Any] = {"paired": {}, "num_customers": {}, "slices": {}}
-    metrics["window"] = {"fit_until": FIT_UNTIL, "first_target": FIT_UNTIL + 1, "last_target": FIT_UNTIL + 4}
+    metrics["window"] = vars(Window.after(CUT, 28))
     rows: list[list[Any]] = [["task", "model", "value", "low", "high"]]
     frames = []
     for task, level in LEVEL.items():

@@ -13,7 +13,7 @@ from tasks.campaigns import writing
 from tasks.campaigns.briefs import Readers, ShopFacts, kind_of, readers, table_of
 from tasks.campaigns.newcomers import Newcomers
 from tasks.campaigns.tastes import Taste, buyers
-from tasks.models import recommender
+from tasks.files.prepared import Prepared
 from tasks.pipeline import settings
 
 log = logging.getLogger("nightmarket")
@@ -25,7 +25,7 @@ def write(launched: Newcomers, rows: pd.DataFrame, currency: str, out: Path) -> 
     rows  of the launch's plan.parquet
     """
     manner = cast(writing.Manner, settings.load("compose"))
-    data = recommender.prepared()
+    data = Prepared()
     taste = Taste(data)
     shop = ShopFacts(manner.shop, currency, manner.locales, manner.channels)
     placed = rows.fillna({"segment": "other"})

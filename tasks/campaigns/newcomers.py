@@ -1,7 +1,6 @@
 """Products without sales: named by id, or described in a row that joins the catalogue for this run only."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -11,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from nightmarket.contracts import InputError
 from nightmarket.histories import NEVER, levels, product_texts
-from tasks.models import recommender
+from tasks.files.prepared import Prepared
 
 Words = Annotated[str, Field(max_length=500)]
 """Empty where there is nothing to say: in the form a plain box, where a value or null would be two."""
@@ -39,20 +38,14 @@ class NewProduct(BaseModel):
         return self
 
 
-@dataclass(frozen=True)
-class Extended(recommender.Prepared):
-    """Tonight's tables with products added at the end.
+class Extended(Prepared):
+    """Tonight's tables with products added at the end, and their texts where a text is new."""
 
-    added  their texts, where a text is new
-    """
-
-    added: tuple[str, ...] = ()
-
-    @cached_property
-    def texts(self) -> list[str]:
-        """Row = text_id."""
-        known: list[str] = super().texts
-        return [*known, *self.added]
+    def __init__(self, known: Prepared, products: pd.DataFrame, new_texts: list[str]) -> None:
+        super().__init__()
+        self.products = products
+        self.texts = [*known.texts, *new_texts]
+        self.histories = replace(known.histories, num_items=len(products))
 
 
 @dataclass(frozen=True)
@@ -63,13 +56,13 @@ class Newcomers:
     price  (P,)  currency
     """
 
-    data: recommender.Prepared
+    data: Prepared
     items: NDArray[np.int32]
     names: list[str]
     price: NDArray[np.float64]
 
 
-def listed(data: recommender.Prepared, wanted: tuple[NewProduct, ...]) -> Newcomers:
+def listed(data: Prepared, wanted: tuple[NewProduct, ...]) -> Newcomers:
     """The new products in the catalogue.
 
     Raises InputError, naming the entry, for an unknown id, a product that was sold, one without a price, and a product
@@ -114,7 +107,7 @@ def _unsold(name: str, known: dict[str, int], sold: NDArray[np.bool_], products:
     return item
 
 
-def _with_rows(data: recommender.Prepared, rows: list[NewProduct]) -> Extended:
+def _with_rows(data: Prepared, rows: list[NewProduct]) -> Extended:
     """The rows added by the same rules by which `prepare` makes the products table."""
     table = pd.DataFrame([row.model_dump() for row in rows])
     num = len(data.products)
@@ -126,12 +119,11 @@ def _with_rows(data: recommender.Prepared, rows: list[NewProduct]) -> Extended:
         "item": np.arange(num, num + len(rows), dtype=np.int32),
         "product_id": [f"new {at}" for at in range(1, len(rows) + 1)],
         "text_id": np.array([text_ids[text] for text in texts], np.int32),
-        "first_week": NEVER,
+        "first_day": NEVER,
         "recommendable": True,
     }
     made = table.drop(columns=["category", "product_id", "description"]).join(levels(table["category"])).assign(**new)
     made = made.reindex(columns=data.products.columns)
     made["size"] = None
     products = pd.concat([data.products, made.astype(data.products.dtypes.to_dict())], ignore_index=True)
-    histories = replace(data.histories, num_items=len(products))
-    return Extended(histories, products, data.promotions, data.windows, tuple(added))
+    return Extended(data, products, added)

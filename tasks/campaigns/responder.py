@@ -16,7 +16,7 @@ from nightmarket.contracts.clock import local_day
 from nightmarket.response.market import Answers, Campaign, Contacts, CouponLines, Market, Offer, Records
 from nightmarket.response.responder import Responder
 from tasks.files import catalogue, storage
-from tasks.models import recommender
+from tasks.files.prepared import Prepared
 
 CLEAN = catalogue.CLEAN.path
 NEEDED = ("campaigns", "exposures", "responses")
@@ -24,14 +24,14 @@ EPOCH = date(1970, 1, 1)
 log = logging.getLogger("nightmarket")
 
 
-def record(data: recommender.Prepared, vectors: NDArray[np.float32] | None = None) -> Records:
+def record(data: Prepared, vectors: NDArray[np.float32] | None = None) -> Records:
     """Everything on file: purchases, campaigns, exposures, responses. Tables that a shop does not bring are empty.
 
     vectors  (I, D)  text vector of each item, for features of text
     """
     past = campaigns(data)
     code = {campaign.campaign_id: k for k, campaign in enumerate(past)}
-    customers = storage.read_table(recommender.PREPARED / "customers.parquet").to_pandas().sort_values("customer")
+    customers = data.customers.sort_values("customer")
     customer = dict(zip(customers["customer_id"], customers["customer"], strict=True))
     attributes = customers.filter(like="attr_")
     known = attributes.notna().mean(axis=1) if attributes.shape[1] else np.zeros(len(customers))
@@ -52,24 +52,24 @@ def record(data: recommender.Prepared, vectors: NDArray[np.float32] | None = Non
             np.array(offer, np.int32),
             answered["day"].to_numpy(np.int32),
         ),
-        _coupons(customer, data.windows["time_zone"]),
+        _coupons(customer, data.windows.time_zone),
         np.asarray(known, np.float32),
         vectors,
     )
 
 
-def market(data: recommender.Prepared, day: int) -> Market:
+def market(data: Prepared, day: int) -> Market:
     """What was known at the start of that local day: purchases, campaigns begun, their exposures and responses."""
     return record(data).on(day)
 
 
-def campaigns(data: recommender.Prepared) -> list[Campaign]:
+def campaigns(data: Prepared) -> list[Campaign]:
     """All campaigns on file by start, with their offers; those that are still to come too."""
     path = CLEAN / "campaigns.parquet"
     if not path.exists():
         return []
     table = storage.read_table(path, columns=["campaign_id", "kind", "start", "end"]).to_pandas()
-    zone = data.windows["time_zone"]
+    zone = data.windows.time_zone
     table = table.assign(first=_days(table["start"], zone), last=_days(table["end"], zone))
     offers = _offers(data)
     return [
@@ -84,7 +84,7 @@ def load(folder: Path) -> Responder | None:
     return Responder.from_json(content) if content["fitted"] else None
 
 
-def _offers(data: recommender.Prepared) -> dict[str, tuple[Offer, ...]]:
+def _offers(data: Prepared) -> dict[str, tuple[Offer, ...]]:
     path = catalogue.CLEAN_OFFERS.path
     if not path.exists():
         return {}
@@ -113,7 +113,7 @@ def _coupons(customer: dict[str, int], zone: str) -> CouponLines:
     return CouponLines(*whole, table["coupon"].to_numpy(np.float32))
 
 
-def _table(name: str, code: dict[str, int], customer: dict[str, int], data: recommender.Prepared) -> pd.DataFrame:
+def _table(name: str, code: dict[str, int], customer: dict[str, int], data: Prepared) -> pd.DataFrame:
     """customer, campaign, day (NaN where not known), offer_id; rows of people who never bought are left out."""
     path = CLEAN / f"{name}.parquet"
     if not path.exists():
@@ -128,7 +128,7 @@ def _table(name: str, code: dict[str, int], customer: dict[str, int], data: reco
         {
             "customer": table["customer"].astype(np.int32),
             "campaign": table["campaign"].astype(np.int32),
-            "day": _days(table["timestamp"], data.windows["time_zone"]),
+            "day": _days(table["timestamp"], data.windows.time_zone),
             "offer_id": table.get("offer_id"),
         }
     )

@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from nightmarket.histories import Histories
 from tasks.campaigns import briefs
-from tasks.files import catalogue, storage
+from tasks.files import catalogue
+from tasks.files.prepared import Prepared
 from tasks.models import recommender
 
 RECENT = 26
@@ -16,12 +17,10 @@ RECENT = 26
 class Taste:
     """What groups of customers, and single ones, buy."""
 
-    def __init__(self, data: recommender.Prepared) -> None:
+    def __init__(self, data: Prepared) -> None:
         self.data = data
-        last = int(data.histories.week.max(initial=0))
-        self.recent = data.histories.where(data.histories.week > last - RECENT)
-        ids = storage.read_table(recommender.PREPARED / "customers.parquet", ["customer_id"])["customer_id"].to_pylist()
-        self.customer = {customer_id: number for number, customer_id in enumerate(ids)}
+        self.recent = _lately(data, RECENT)
+        self.customer = {customer_id: number for number, customer_id in enumerate(data.customers["customer_id"])}
         self.item = {product_id: number for number, product_id in enumerate(data.products["product_id"].tolist())}
         self.segment: dict[str, NDArray[np.int64]] = {}
 
@@ -64,10 +63,15 @@ class Taste:
         return means
 
 
-def buyers(data: recommender.Prepared, weeks: int) -> NDArray[np.int64]:
+def buyers(data: Prepared, weeks: int) -> NDArray[np.int64]:
     """(I,) customers who bought each product in the last weeks."""
-    lines = data.histories.where(data.histories.week > int(data.histories.week.max(initial=0)) - weeks)
-    return _num_buyers(lines)
+    return _num_buyers(_lately(data, weeks))
+
+
+def _lately(data: Prepared, weeks: int) -> Histories:
+    """The lines of the last weeks."""
+    last = data.windows.last_day
+    return data.histories.between(last - 7 * weeks + 1, last)
 
 
 def _num_buyers(lines: Histories) -> NDArray[np.int64]:

@@ -13,12 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from nightmarket.contracts import InputError
 from nightmarket.encoding.encoder import Encoder, log_progress
 from nightmarket.encoding.ranks import Ranks
+from nightmarket.histories import weeks_ending
 from nightmarket.retrieval.pairs.adapters import Learner, Method
 from nightmarket.retrieval.pairs.fitting import History, fit
 from nightmarket.retrieval.pairs.sampling import PairSampler, bought_together
 from nightmarket.retrieval.pairs.training import PairConfig, PairData, PairTrainer, encode_all
+from nightmarket.retrieval.quality import Evaluator
 from tasks.files.checkpoints import Checkpoint
-from tasks.models.shop import Shop, horizon
+from tasks.files.prepared import Prepared
 
 log = logging.getLogger("nightmarket")
 
@@ -50,7 +52,7 @@ def learn(
     encoder: Encoder,
     frozen: np.ndarray,
     dtype: torch.dtype,
-    shop: Shop,
+    data: Prepared,
     checkpoint: Checkpoint,
     ranks: Ranks,
 ) -> tuple[Encoder | None, np.ndarray, History]:
@@ -63,7 +65,7 @@ def learn(
 
     The encoder is None, and the vectors are empty, where nothing was there to learn from or nothing got better.
     """
-    material = _material(settings, encoder, shop)
+    material = _material(settings, encoder, data)
     if not material.sampler.usable:
         log.info("finetune: pairs: nobody bought two products within the horizon before the cut; nothing is trained")
         return None, np.zeros((0, 0), np.float32), {"num_steps": 0, "best_step": 0, "note": "nothing to learn from"}
@@ -72,11 +74,11 @@ def learn(
     learner = Learner(encoder, method, dtype, chosen.lora_rank, chosen.lora_alpha, settings.seed)
     both = settings.model_dump() | chosen.model_dump()
     config = PairConfig(**{name: both[name] for name in PairConfig.__dataclass_fields__})
-    trainer = PairTrainer(config, learner, material, shop.texts, ranks)
+    trainer = PairTrainer(config, learner, material, data.texts, ranks)
     try:
         best, history = fit(
             trainer,
-            shop.judge("finetune"),
+            Evaluator(data.histories, data.text_id, data.recommendable, data.windows.finetune),
             frozen,
             checkpoint_every=settings.checkpoint_every,
             patience=settings.patience,
@@ -89,7 +91,7 @@ def learn(
     if not history["best_step"]:
         return None, np.zeros((0, 0), np.float32), history
     trained = learner.plain(best)
-    vectors = encode_all(trained, shop.texts, ranks, log_progress(log, "finetune: trained encoder"))
+    vectors = encode_all(trained, data.texts, ranks, log_progress(log, "finetune: trained encoder"))
     return trained, vectors.astype(np.float16).astype(np.float32), history
 
 
@@ -112,15 +114,15 @@ def load(checkpoint: Checkpoint) -> State | None:
     return parts["state"], parts["best"], found[1]
 
 
-def _material(settings: Any, encoder: Encoder, shop: Shop) -> PairData:
+def _material(settings: Any, encoder: Encoder, data: Prepared) -> PairData:
     """Pairs until the finetune window's cut; nothing later is learned from."""
-    window = shop.window("finetune")
-    weeks = horizon(window)
-    past = shop.histories.until(window.fit_until)
-    first = int(past.week.min(initial=window.fit_until)) + settings.min_history
+    window = data.windows.finetune
+    weeks = -(-window.days // 7)
+    past = data.histories.until(window.cut)
+    first = int(weeks_ending(past.day, window.cut).min(initial=window.cut)) + settings.min_history
     return PairData(
-        encoder.tokenize(shop.texts),
-        shop.kind,
-        bought_together(past, shop.text_id, weeks),
-        PairSampler(past, shop.text_id, first, weeks),
+        encoder.tokenize(data.texts),
+        data.text_kinds,
+        bought_together(past, data.text_id, window.cut, weeks),
+        PairSampler(past, data.text_id, window.cut, first, weeks),
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nightmarket.contracts import InputError
+from nightmarket.histories import date_of
 from tasks.files import catalogue, storage
 
 if TYPE_CHECKING:
@@ -40,9 +41,10 @@ def pin(folder: Path, *, wanted: bool) -> None:
                 raise InputError("there was no champion when the snapshot was taken")
             manifest.verify(storage.CHAMPION)
             receipt = catalogue.CHAMPION_RECEIPT.read()
-            history = storage.read_json(catalogue.CHAMPION_FINETUNE.path / "history.json")
+            history = storage.read_json(catalogue.CHAMPION_FINETUNE / "history.json")
             shutil.copytree(catalogue.CHAMPION_FINETUNE.path, folder, dirs_exist_ok=True)
-            about = {"version": int(receipt["version"]), "run_id": receipt["run_id"], "fit_until": history["fit_until"]}
+            about = {"version": int(receipt["version"]), "run_id": receipt["run_id"]}
+            about["trained_until"] = history["trained_until"]
         except InputError as error:
             about["why"] = str(error)
         told = "none: " + about["why"] if about["version"] is None else f"those of version {about['version']}"
@@ -58,7 +60,7 @@ class Start:
     """
 
     version: int
-    fit_until: int
+    trained_until: int
     tower: "Tower"
     encoder: "Encoder"
     hashes: "NDArray[np.uint8]"
@@ -75,14 +77,12 @@ class Start:
         return found.astype(np.float32)
 
 
-def start(
-    config: "TowerConfig", encoder: "Encoder", trained_layers: int, precision: Any, fit_until: int
-) -> Start | str:
+def start(config: "TowerConfig", encoder: "Encoder", trained_layers: int, precision: Any, cut: int) -> Start | str:
     """The pinned start, or in a few words why tonight begins cold.
 
     config     sizes of tonight's towers
     encoder    tonight's untouched encoder: all but its `trained_layers` top layers must equal the champion's
-    fit_until  last week that tonight's fine-tuning learns from; a champion that knew later weeks would leak them
+    cut        last day that tonight's fine-tuning learns from; a champion that knew later days would leak them
     """
     from nightmarket.encoding.encoder import Encoder
     from nightmarket.retrieval.tower import Tower
@@ -93,8 +93,10 @@ def start(
     if about["version"] is None:
         return str(about["why"])
     name = f"version {about['version']}"
-    if int(about["fit_until"]) > fit_until:
-        return f"{name} learned from weeks until {about['fit_until']}, after tonight's cut at {fit_until}"
+    if "trained_until" not in about:
+        return f"{name} is of an older version, which counted in weeks"
+    if int(about["trained_until"]) > cut:
+        return f"{name} learned until {date_of(about['trained_until'])}, after tonight's cut at {date_of(cut)}"
     tower = Tower.load(storage.read_tensors(FOLDER / "tower.safetensors"), storage.read_json(FOLDER / "tower.json"))
     if tower.config != config:
         return f"the towers of {name} have other sizes"
@@ -103,7 +105,7 @@ def start(
         return f"the encoder of {name} is another one, or had more layers trained"
     stored = storage.read_tensors(FOLDER / "text_vectors.safetensors")
     tower.train()
-    return Start(int(about["version"]), int(about["fit_until"]), tower, theirs, stored["hashes"], stored["vectors"])
+    return Start(int(about["version"]), int(about["trained_until"]), tower, theirs, stored["hashes"], stored["vectors"])
 
 
 def _same_below(mine: "Encoder", theirs: "Encoder", trained_layers: int) -> bool:

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.csv as pc
 
-from nightmarket.contracts import InputError
+from nightmarket.contracts import InputError, ModelError
 from nightmarket.evaluation import Interval, forgetting, paired
-from nightmarket.histories import Histories
+from nightmarket.evaluation.figures import METRIC, Metrics
+from nightmarket.evaluation.protocol import Window
+from nightmarket.histories import date_of
 from nightmarket.serving import gate
 from nightmarket.serving.figures import flatten_metrics, flatten_params
 from tasks.files import manifest, storage
+from tasks.files.prepared import Prepared
 from tasks.pipeline import settings
 from tasks.registry import champion, lineage
 
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
     from nightmarket.serving.registry import VersionRecord
 
 TASKS = (gate.FIRST, *gate.GUARDED)
-HISTORY = ("customer", "item", "week", "day")
 COMPARED = ("customers.parquet", "products.parquet", "purchases.parquet", "promotions.parquet", "windows.json")
 """Files of prepare that decide what a model is shown and judged on."""
 
@@ -49,20 +51,15 @@ class Challenger:
     validation: dict[str, Any]
     window: dict[str, Any]
     prepared: str
-    metrics: dict[str, Any]
+    metrics: Metrics
     ranker: dict[str, Any]
     history: dict[str, Any]
     params: dict[str, Any]
 
     @property
-    def num_customers(self) -> dict[str, int]:
-        """{task: customers with targets in the window}."""
-        return self.metrics.get("num_customers", {})
-
-    @property
     def trained_until(self) -> int:
-        """Last week whose purchases any part of the model learned from."""
-        return max(int(self.ranker["trained_until"]), int(self.history.get("fit_until", 0)))
+        """Last day whose purchases any part of the model learned from."""
+        return max(int(self.ranker["trained_until"]), int(self.history.get("trained_until", 0)))
 
     @cached_property
     def environment(self) -> dict[str, Any]:
@@ -91,7 +88,7 @@ def read() -> Challenger:
         validation=storage.read_json(storage.ARTIFACTS / "validate/report.json"),
         window=storage.read_json(prepare / "windows.json")["test"],
         prepared=manifest.tree_digest(*(prepare / name for name in COMPARED if (prepare / name).exists())),
-        metrics=storage.read_json(storage.ARTIFACTS / "evaluate/metrics.json"),
+        metrics=Metrics.read(storage.read_json(storage.ARTIFACTS / "evaluate/metrics.json")),
         ranker=storage.read_json(storage.ARTIFACTS / "rank/ranker.json"),
         history=storage.read_json(storage.ARTIFACTS / "finetune/history.json"),
         params=settings.sections(Path("params.yaml")),
@@ -116,7 +113,7 @@ def record(tonight: Challenger, package_sha256: str, rival: gate.Rival) -> "Vers
     from nightmarket.serving.figures import ndcg_bars
     from nightmarket.serving.registry import VersionRecord
 
-    content = {name: part for name, part in tonight.metrics.items() if name != "slices"}
+    content = {name: part for name, part in tonight.metrics.content().items() if name != "slices"}
     groups = {f"forgetting {name}": kept.content() for name, kept in rival.groups.items()}
     metrics, left_out = flatten_metrics(content | groups)
     evaluate = storage.ARTIFACTS / "evaluate"
@@ -176,14 +173,13 @@ def rival(tonight: Challenger, seed: int) -> gate.Rival:
     notes: tuple[str, ...] = ()
     try:
         theirs = _scored(storage.CHAMPION / champion.PER_CUSTOMER) if same else _rescored()
-    except (ValueError, KeyError, TypeError) as error:
-        why = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-        said = f"{name} cannot be scored by this code ({why}), so the rule for a first champion holds"
+    except ModelError as error:  # whatever else goes wrong is a mistake of ours, which must not lead to an easier rule
+        said = f"{name} cannot be scored by this code ({error}), so the rule for a first champion holds"
         return _popularity(tonight, (said,))
     if int(receipt["trained_until"]) >= int(tonight.window["first_target"]):
         notes = (
-            f"{name} was trained on weeks of this window (until week {receipt['trained_until']}), so its figures here "
-            "are too good; the challenger had to match them even so",
+            f"{name} was trained on days of this window (until {date_of(receipt['trained_until'])}), so its figures "
+            "here are too good; the challenger had to match them even so",
         )
     ours = _scored(storage.ARTIFACTS / "evaluate" / champion.PER_CUSTOMER)
     differences = {task: _difference(ours, theirs, task, seed) for task in TASKS}
@@ -193,10 +189,9 @@ def rival(tonight: Challenger, seed: int) -> gate.Rival:
 def _popularity(tonight: Challenger, notes: tuple[str, ...]) -> gate.Rival:
     differences = {}
     for task in TASKS:
-        figures = tonight.metrics.get("paired", {}).get(task, {}).get("popularity", {}).get(gate.METRIC)
-        if figures:
-            numbers = (figures[part] for part in Interval._fields)
-            differences[task] = Interval(*(float("nan") if number is None else float(number) for number in numbers))
+        figure = tonight.metrics.paired.get(task, {}).get("popularity", {}).get(METRIC)
+        if figure:
+            differences[task] = figure.interval
     return gate.Rival("popularity", "popularity", differences, notes)
 
 
@@ -212,27 +207,18 @@ def _rescored() -> "pd.DataFrame":
 
 def _kept(tonight: Challenger, ours: "pd.DataFrame", theirs: "pd.DataFrame", seed: int) -> dict[str, forgetting.Kept]:
     """The difference on `all` in each group of customers that was strong in the month before the window."""
-    prepare, window = storage.ARTIFACTS / "prepare", tonight.window
-    lines = storage.read_table(prepare / "purchases.parquet", [*HISTORY, "quantity"])
-    departments = storage.read_table(prepare / "products.parquet", ["department"])["department"].to_pylist()
-    num_customers = storage.read_table(prepare / "customers.parquet", ["customer"]).num_rows
-    columns = {name: lines[name].to_numpy() for name in HISTORY}
-    unused = lines["quantity"].to_numpy()
-    others = dict.fromkeys(("quantity", "value", "discount", "basket", "channel"), unused)
-    histories = Histories(**columns, **others, num_customers=num_customers, num_items=len(departments))
-    weeks = int(window["last_target"]) - int(window["fit_until"])
-    named = [name or "unknown" for name in departments]
-    groups = forgetting.strong_groups(histories, named, int(window["fit_until"]), weeks)
+    data, window = Prepared(), Window(**tonight.window)
+    departments = data.products["department"].fillna("unknown").replace("", "unknown").tolist()
+    groups = forgetting.strong_groups(data.histories, departments, window.cut, window.days)
     mine, his = (
-        frame[frame["task"] == gate.FIRST].set_index("customer")[gate.METRIC].dropna().to_dict()
-        for frame in (ours, theirs)
+        frame[frame["task"] == gate.FIRST].set_index("customer")[METRIC].dropna().to_dict() for frame in (ours, theirs)
     )
     return forgetting.compared(groups, mine, his, seed)
 
 
 def _difference(ours: "pd.DataFrame", theirs: "pd.DataFrame", task: str, seed: int) -> Interval:
     """Paired difference over the customers with targets; not finite where the two sides know different customers."""
-    mine, his = (frame[frame["task"] == task].set_index("customer")[gate.METRIC] for frame in (ours, theirs))
+    mine, his = (frame[frame["task"] == task].set_index("customer")[METRIC] for frame in (ours, theirs))
     mine, his = mine.dropna().sort_index(), his.dropna().sort_index()
     if not mine.index.equals(his.index) or not mine.index.is_unique:
         return Interval(float("nan"), float("nan"), float("nan"))
@@ -275,7 +261,7 @@ def late_receipt(decision: Mapping[str, Any], package: Path) -> dict[str, Any]:
     return {
         **{name: decision[name] for name in ("version", *ORIGIN, "metrics")},
         "prepared": "",  # unknown, so the next gate scores it anew
-        "trained_until": max(int(ranker["trained_until"]), int(history.get("fit_until", 0))),
+        "trained_until": max(int(ranker["trained_until"]), int(history.get("trained_until", 0))),
         "gate": {name: decision.get(name) for name in GATE},
     }
 
@@ -298,10 +284,11 @@ def _predictions() -> Any:
     return storage.read_json(path) if path.exists() else None
 
 
-def _ours(metrics: Mapping[str, Any]) -> dict[str, Any]:
+def _ours(metrics: Metrics) -> dict[str, Any]:
     """The challenger's own finite figures by task."""
-    own = {task: metrics.get(task, {}).get("nightmarket", {}) for task in TASKS}
     return {
-        task: {name: numbers for name, numbers in by_name.items() if gate.finite(numbers)}
-        for task, by_name in own.items()
+        task: {
+            name: figure.model_dump(exclude_unset=True) for name, figure in metrics.ours(task).items() if figure.finite
+        }
+        for task in TASKS
     }

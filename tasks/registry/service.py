@@ -50,7 +50,7 @@ class RegistryService:
         if version is None:
             version = self._record(tonight, rival)
             storage.hook("register.recorded")
-        verdict = gate.decide(tonight.metrics, tonight.num_customers, rival, min_difference=min_difference)
+        verdict = gate.decide(tonight.metrics, rival, min_difference=min_difference)
         self._settle(version, tonight, verdict)
 
     def promote(self, number: int, *, reason: str, who: str) -> str:

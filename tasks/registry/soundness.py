@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from nightmarket.contracts import InputError
-from tasks.files import storage
+from nightmarket.ranking.model import Model
+from tasks.files import catalogue, storage
+from tasks.files.prepared import Prepared
 from tasks.models import recommender
 
 log = logging.getLogger("nightmarket")
@@ -49,16 +51,16 @@ def _weights(package: Path) -> None:
             raise InputError(f"{path.relative_to(package)}: a leaf is not finite")
 
 
-def _score(model: recommender.Model, package: Path, name: str) -> None:
-    if not (recommender.PREPARED / "windows.json").exists():
+def _score(model: Model, package: Path, name: str) -> None:
+    if not catalogue.WINDOWS.exists():
         log.info("%s: no prepared tables here, so nothing was scored on trial", name)
         return
-    data = recommender.prepared()
-    candidate_set = model.candidate_set(data, package / "finetune", data.windows["test"])
+    data = Prepared()
+    candidate_set = recommender.candidate_set(model, data, package / "finetune", data.windows.test)
     batch = next(iter(candidate_set.batches()), None)
     if batch is None:
         return
-    scores = model.ranker(False).score(batch.features, candidate_set.features)
+    scores = model.forests.on_sale(False).score(batch.features, candidate_set.features)
     if not np.isfinite(scores).all():
         raise InputError("its scores are not finite")
     log.info("%s: scored %s candidates on trial", name, f"{scores.size:,}")

@@ -54,10 +54,12 @@ def run(settings):
     table = {"rows": rows, "kept": rows - 1, "set_aside": 1, "reasons": {}}
     report = {"tables": {"events": table}, "expectations": 9, "success": True}
     storage.write_json(report, OUT / "validate/report.json")
-    test = {"fit_until": 2498, "first_target": 2499, "last_target": 2502}
-    storage.write_json({"test": test}, OUT / "prepare/windows.json")
+    test = Window.after(17496, 28)
+    windows = Windows(test, (), (), test, test, 17167, 17531, "2018-01-01", "UTC")
+    storage.write_json(windows.content(), OUT / "prepare/windows.json")
     zeros = pa.array(np.zeros(9, np.int32))
-    lines = {name: zeros for name in ("customer", "item", "week", "day")} | {"quantity": zeros}
+    codes = ("customer", "item", "week", "day", "basket", "channel")
+    lines = dict.fromkeys((*codes, "quantity", "value", "discount"), zeros)
     storage.write_table(pa.table(lines), OUT / "prepare/purchases.parquet")
     storage.write_table(pa.table({"department": ["TOYS"]}), OUT / "prepare/products.parquet")
     storage.write_table(pa.table({"customer": zeros[:1]}), OUT / "prepare/customers.parquet")
@@ -73,10 +75,10 @@ def run(settings):
     if "NOISY" in os.environ:
         weights[3] += 1e-3
     storage.write_tensors({"weights": weights}, OUT / "finetune/tower.safetensors")
-    storage.write_json({"device": "cpu", "fit_until": 2400}, OUT / "finetune/history.json")
+    storage.write_json({"device": "cpu", "trained_until": 16810}, OUT / "finetune/history.json")
     (OUT / "rank").mkdir()
     (OUT / "rank/ranker.txt").write_text(Path("tasks/forest.txt").read_text())
-    storage.write_json({"features": ["a", "b"], "trained_until": 2498}, OUT / "rank/ranker.json")
+    storage.write_json({"features": ["a", "b"], "trained_until": 17496}, OUT / "rank/ranker.json")
 """,
     "tasks/evaluate.py": STAGE
     + """

@@ -14,9 +14,11 @@ import yaml
 from flows.engine.tuning import space
 from flows.engine.tuning.study import Study
 from nightmarket.contracts import InputError
+from nightmarket.evaluation import Window, Windows
 
 ROOT = Path(__file__).parents[2]
-TEST = {"fit_until": 2499, "first_target": 2500, "last_target": 2503}
+TEST = Window.after(17503, 28)
+WINDOWS = Windows(TEST, (), (), TEST, TEST, 17167, 17531, "2018-01-01", "UTC").content()
 BEGINS, EARLIER = "2017-12-04", "2017-11-06"
 
 PREPARE = """
@@ -87,7 +89,7 @@ def shop(project):
     params = {"prepare": {"window_end": None}, "evaluate": {}, "rank": {"num_leaves": 20, "rate": 0.1}}
     (project.home / "params.yaml").write_text(yaml.safe_dump(params))
     (project.home / "artifacts/prepare").mkdir()
-    (project.home / "artifacts/prepare/windows.json").write_text(json.dumps({"test": TEST}))
+    (project.home / "artifacts/prepare/windows.json").write_text(json.dumps(WINDOWS))
     project.git("add", "--all")
     project.git("commit", "--quiet", "--message", "stages with a best place")
     shutil.rmtree(project.home / "mlruns", ignore_errors=True)
@@ -183,7 +185,7 @@ def home(tmp_path, monkeypatch):
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = true\n")
     (tmp_path / "artifacts/prepare").mkdir(parents=True)
-    (tmp_path / "artifacts/prepare/windows.json").write_text(json.dumps({"test": TEST}))
+    (tmp_path / "artifacts/prepare/windows.json").write_text(json.dumps(WINDOWS))
     monkeypatch.setenv("NIGHTMARKET_HOME", str(tmp_path))
     return tmp_path
 
@@ -233,7 +235,7 @@ def test_without_a_night_the_test_window_is_unknown_and_nothing_is_searched(home
         ({"rank.learning_rate": {"low": 0.0, "high": 1, "log": True}}, "log needs low above 0"),
         ({"rank.learning_rate": [0.1, "fast"]}, "must be numbers"),
         ({"rank.learning_rate": [0.1, float("inf")]}, "must be numbers"),
-        ({"prepare.target_weeks": [2, 4]}, "must be the same for all"),
+        ({"prepare.target_days": [14, 28]}, "must be the same for all"),
         ({"evaluate.num_resamples": [100, 200]}, "must be the same for all"),
         ({"score.num_recommendations": [10, 20]}, "evaluate does not depend on score"),
     ],

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nightmarket.evaluation.forgetting import Group, compared, frequent_lists, strong_groups
-from nightmarket.histories import Histories
+from nightmarket.histories import Histories, last_day
 
 DEPARTMENTS = ["BAKERY"] * 5 + ["DAIRY"] * 11
 
@@ -30,41 +30,43 @@ def shop():
 def test_the_baseline_ranks_by_count_and_recency():
     # item 3 three times long ago, item 1 twice lately: at a half-life of a week the later ones weigh more
     lines = [(0, 3, 1), (0, 3, 2), (0, 3, 3), (0, 1, 9), (0, 1, 10)]
-    assert frequent_lists(histories(lines, 2), 10, half_life=7.0)[0].tolist() == [1, 3] + [-1] * 8
-    assert frequent_lists(histories(lines, 2), 10, half_life=1e6)[0].tolist() == [3, 1] + [-1] * 8
-    assert frequent_lists(histories(lines, 2), 8)[0].tolist() == [3] + [-1] * 9
-    assert (frequent_lists(histories(lines, 2), 10)[1] == -1).all()
+    assert frequent_lists(histories(lines, 2), last_day(10), half_life=7.0)[0].tolist() == [1, 3] + [-1] * 8
+    assert frequent_lists(histories(lines, 2), last_day(10), half_life=1e6)[0].tolist() == [3, 1] + [-1] * 8
+    assert frequent_lists(histories(lines, 2), last_day(8))[0].tolist() == [3] + [-1] * 9
+    assert (frequent_lists(histories(lines, 2), last_day(10))[1] == -1).all()
 
 
 def test_groups_are_those_whom_the_baseline_served_in_the_month_before_the_cut():
-    groups = {group.name: group.customers.tolist() for group in strong_groups(shop(), DEPARTMENTS, 10, 2, least=5)}
+    groups = {
+        group.name: group.customers.tolist() for group in strong_groups(shop(), DEPARTMENTS, last_day(10), 14, least=5)
+    }
     regulars = list(range(0, 40, 2))
     assert groups == {"best served quarter of the customers": regulars, "department BAKERY": regulars}
 
 
 def test_groups_see_nothing_after_the_cut():
-    before = strong_groups(shop(), DEPARTMENTS, 8, 2, least=5)
-    known = shop().until(8)
+    before = strong_groups(shop(), DEPARTMENTS, last_day(8), 14, least=5)
+    known = shop().until(last_day(8))
     past = list(zip(known.customer.tolist(), known.item.tolist(), known.week.tolist(), strict=True))
     rewritten = histories(past + [(c, 9 - c % 10, w) for c in range(40) for w in (9, 10)], 40)
-    after = strong_groups(rewritten, DEPARTMENTS, 8, 2, least=5)
+    after = strong_groups(rewritten, DEPARTMENTS, last_day(8), 14, least=5)
     assert [(g.name, g.customers.tolist()) for g in before] == [(g.name, g.customers.tolist()) for g in after]
 
 
-@pytest.mark.parametrize("fit_until", [2, 0])
-def test_a_history_without_a_past_before_the_month_has_no_groups(fit_until):
-    assert strong_groups(shop(), DEPARTMENTS, fit_until, 2, least=5) == []
+@pytest.mark.parametrize("week", [2, 0])
+def test_a_history_without_a_past_before_the_month_has_no_groups(week):
+    assert strong_groups(shop(), DEPARTMENTS, last_day(week), 14, least=5) == []
 
 
 def test_groups_that_are_too_small_are_not_judged():
-    assert strong_groups(shop(), DEPARTMENTS, 10, 2, least=21) == []
-    groups = strong_groups(shop(), DEPARTMENTS, 10, 2, least=5)
+    assert strong_groups(shop(), DEPARTMENTS, last_day(10), 14, least=21) == []
+    groups = strong_groups(shop(), DEPARTMENTS, last_day(10), 14, least=5)
     few = dict.fromkeys(range(8), 0.5)
     assert compared(groups, few, few, 1, least=5) == {}
 
 
 def test_a_group_that_lost_is_forgotten_and_one_that_won_is_not():
-    groups = strong_groups(shop(), DEPARTMENTS, 10, 2, least=5)
+    groups = strong_groups(shop(), DEPARTMENTS, last_day(10), 14, least=5)
     rng = np.random.default_rng(2)
     old = dict.fromkeys(range(40), 0.5)
     worse = {c: 0.5 + rng.normal(0, 0.02) + (-0.1 if c % 2 == 0 else 0.2) for c in range(40)}
@@ -78,7 +80,7 @@ def test_a_group_that_lost_is_forgotten_and_one_that_won_is_not():
 
 
 def test_customers_with_one_figure_only_do_not_count():
-    groups = strong_groups(shop(), DEPARTMENTS, 10, 2, least=5)
+    groups = strong_groups(shop(), DEPARTMENTS, last_day(10), 14, least=5)
     new, old = dict.fromkeys(range(30), 0.5), dict.fromkeys(range(4, 40), 0.6)
     assert compared(groups, new, old | {6: float("nan")}, 1, least=5)["department BAKERY"].num_customers == 12
 

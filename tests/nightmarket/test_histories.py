@@ -7,16 +7,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nightmarket.contracts import InputError
 from nightmarket.histories import (
     Histories,
+    date_of,
+    day_of,
     last_complete_week,
+    last_day,
+    last_whole_week,
     levels,
     monday,
     offsets,
     product_texts,
     week_of,
-    windows,
+    weeks_before,
+    weeks_ending,
 )
 
 
@@ -40,10 +44,26 @@ def history(rows: list[tuple[int, int, int]], num_customers: int = 3, num_items:
 
 
 def test_a_week_starts_on_monday():
-    assert week_of(date(1970, 1, 5)) == 0
-    assert week_of(date(2017, 12, 24)) == week_of(date(2017, 12, 18))
-    assert week_of(date(2017, 12, 25)) == week_of(date(2017, 12, 24)) + 1
-    assert monday(week_of(date(2017, 12, 24))) == date(2017, 12, 18)
+    assert week_of(day_of(date(1970, 1, 5))) == 0
+    assert week_of(day_of(date(2017, 12, 24))) == week_of(day_of(date(2017, 12, 18)))
+    assert week_of(day_of(date(2017, 12, 25))) == week_of(day_of(date(2017, 12, 24))) + 1
+    assert monday(week_of(day_of(date(2017, 12, 24)))) == date(2017, 12, 18)
+    assert date_of(last_day(week_of(day_of(date(2017, 12, 18))))) == date(2017, 12, 24)
+
+
+def test_a_week_has_ended_on_its_sunday():
+    sunday = day_of(date(2017, 12, 24))
+    assert last_whole_week(sunday) == week_of(sunday)
+    assert last_whole_week(sunday - 1) == week_of(sunday) - 1
+
+
+def test_weeks_are_counted_back_from_the_cut_and_are_those_of_the_calendar_where_it_is_a_sunday():
+    days = np.arange(17_000, 17_100, dtype=np.int32)
+    for cut in range(17_090, 17_100):
+        assert weeks_before(np.array([cut, cut - 6, cut - 7], np.int32), cut).tolist() == [0, 0, 1]
+        ago = weeks_ending(np.array([cut], np.int32), cut) - weeks_ending(days, cut)
+        assert ago.tolist() == weeks_before(days, cut).tolist()
+        assert (weeks_ending(days, cut) == week_of(days)).all() == (date_of(cut).weekday() == 6)
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Shanghai", "Australia/Lord_Howe"])
@@ -61,36 +81,16 @@ def test_a_half_week_is_not_a_target_but_a_shop_that_rests_on_sundays_has_comple
     assert last_complete_week({1: 6, 2: 6, 3: 6}) == 3
 
 
-def test_windows_do_not_overlap_and_the_encoder_learns_before_the_ranker():
-    made = windows(last_complete=52, first_week=1, target_weeks=4, num_origins=3)
-    assert made["test"] == {"fit_until": 48, "first_target": 49, "last_target": 52}
-    assert [w["fit_until"] for w in made["train"]] == [44, 40]
-    assert made["finetune"]["last_target"] == made["train"][-1]["fit_until"]
-
-
-def test_launches_are_learned_further_back_but_never_without_history_nor_in_the_test_window():
-    made = windows(52, first_week=1, target_weeks=4, num_origins=3, origin_step=2, num_launch=8)
-    assert [w["fit_until"] for w in made["launch"]] == [44, 42, 40, 38, 36, 34, 32, 30]
-    assert max(w["last_target"] for w in made["launch"]) == made["test"]["fit_until"]
-    short = windows(30, first_week=1, target_weeks=4, num_origins=3, origin_step=2, num_launch=8)
-    assert [w["fit_until"] for w in short["launch"]] == [22, 20, 18, 16, 14, 12], "three windows of history before each"
-
-
-def test_too_short_a_history_is_refused_with_what_to_do():
-    with pytest.raises(InputError, match=r"8 weeks of history, 20 are needed; .*target_weeks"):
-        windows(last_complete=8, first_week=1, target_weeks=4, num_origins=3)
-
-
 def test_cutting_keeps_the_rows_on_the_right_side():
     lines = history([(0, 0, 1), (0, 1, 2), (1, 0, 3)])
-    assert lines.until(2).week.tolist() == [1, 2]
-    assert lines.between(2, 3).item.tolist() == [1, 0]
+    assert lines.until(last_day(2)).week.tolist() == [1, 2]
+    assert lines.between(last_day(1) + 1, last_day(3)).item.tolist() == [1, 0]
     assert lines.indptr.tolist() == [0, 2, 3, 3]
 
 
 def test_targets_are_distinct_and_leave_out_what_was_bought_before():
     lines = history([(0, 0, 1), (0, 0, 5), (0, 2, 5), (0, 2, 6), (1, 3, 5)])
-    before, after = lines.until(4), lines.between(5, 6)
+    before, after = lines.until(last_day(4)), lines.between(last_day(4) + 1, last_day(6))
     assert after.targets()[1].tolist() == [0, 2, 3]
     indptr, items = after.targets(before.matrix())
     assert indptr.tolist() == [0, 1, 2, 2]

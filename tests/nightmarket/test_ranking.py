@@ -6,7 +6,7 @@ import pytest
 from scipy import sparse
 
 from nightmarket.contracts import InputError
-from nightmarket.histories import Histories
+from nightmarket.histories import Histories, last_day
 from nightmarket.ranking import (
     Budget,
     CandidateSet,
@@ -35,6 +35,7 @@ from nightmarket.ranking.lists import fill, mask_entries, top_items
 from nightmarket.ranking.pairs import pairs
 
 NUM_CUSTOMERS, NUM_ITEMS, ORIGIN = 60, 40, 19
+CUT = last_day(ORIGIN)
 NO_PROMOTIONS = Promotions(*(np.zeros(0, t) for t in (np.int32, np.int32, np.float32, np.float32)))
 
 
@@ -75,13 +76,13 @@ def products() -> pd.DataFrame:
 def statistics(
     shop: Histories, products: pd.DataFrame, promotions: Promotions = NO_PROMOTIONS
 ) -> PointInTimeStatistics:
-    return PointInTimeStatistics(shop.until(ORIGIN), catalogue(products), ORIGIN, promotions)
+    return PointInTimeStatistics(shop.until(CUT), catalogue(products), CUT, promotions)
 
 
 def candidate_set(shop: Histories, products: pd.DataFrame, **settings) -> CandidateSet:
     launching = np.array([NUM_ITEMS - 1], np.int32)
     budget = Budget(ease=5, neighbours=5, popular=5, kind=5, line=5, launch=1)
-    return CandidateSet(statistics(shop, products), budget, settings.pop("text", None), launching, 4, **settings)
+    return CandidateSet(statistics(shop, products), budget, settings.pop("text", None), launching, 28, **settings)
 
 
 def rows_of(made: CandidateSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -113,7 +114,7 @@ def test_promotions_of_the_target_weeks_are_seen_only_with_the_plan(shop, produc
     later = Promotions(
         np.array([3], np.int32), np.array([ORIGIN + 1], np.int32), np.ones(1, np.float32), np.ones(1, np.float32)
     )
-    args = (Budget(), None, np.zeros(0, np.int32), 4)
+    args = (Budget(), None, np.zeros(0, np.int32), 28)
     blind = CandidateSet(statistics(shop, products), *args)
     same = CandidateSet(statistics(shop, products, later), *args)
     planned = CandidateSet(statistics(shop, products, later), *args, promotion_plan=True)
@@ -128,8 +129,8 @@ def test_features_equal_their_definition_computed_line_by_line(shop, products):
     made = candidate_set(shop, products)
     customer, item, features = rows_of(made)
     column = {name: features[:, i] for i, name in enumerate(made.features)}
-    before = shop.until(ORIGIN)
-    today = made.statistics.last_day
+    before = shop.until(CUT)
+    today = made.statistics.today
     for row in range(0, len(customer), 97):
         c, i = customer[row], item[row]
         mine = (before.customer == c) & (before.item == i)
@@ -144,13 +145,13 @@ def test_features_equal_their_definition_computed_line_by_line(shop, products):
             gap = (days[-1] - days[0]) / (len(days) - 1)
             assert column["item_gap"][row] == pytest.approx(gap)
             assert column["item_due"][row] == pytest.approx((today - days[-1]) / gap, rel=1e-5)
-        recent = before.between(ORIGIN - 3, ORIGIN)
+        recent = before.between(CUT - 27, CUT)
         assert column["buyers_4w"][row] == len(set(recent.customer[recent.item == i].tolist()))
 
 
 def test_own_recommendable_products_are_candidates_and_others_never(shop, products):
     customer, item, _ = rows_of(candidate_set(shop, products))
-    before = shop.until(ORIGIN)
+    before = shop.until(CUT)
     asked = set(zip(customer.tolist(), item.tolist(), strict=True))
     for c, i in set(zip(before.customer.tolist(), before.item.tolist(), strict=True)):
         assert ((c, i) in asked) == (i != 7)
@@ -175,18 +176,18 @@ def test_text_vectors_enter_as_a_score_and_as_a_source(shop, products):
 
 
 def test_ease_from_customers_equals_ease_from_items(shop):
-    history = shop.until(ORIGIN)
+    history = shop.until(CUT)
     counts = np.log1p(history.matrix().toarray().astype(np.float64))
     inverse = np.linalg.inv(counts.T @ counts + 20.0 * np.eye(NUM_ITEMS))
     weights = -inverse / np.diag(inverse)
     np.fill_diagonal(weights, 0.0)
-    found = ease(history, ORIGIN, ridge=20.0)(slice(0, NUM_CUSTOMERS))
+    found = ease(history, CUT, ridge=20.0)(slice(0, NUM_CUSTOMERS))
     np.testing.assert_allclose(found, counts @ weights, rtol=2e-3, atol=2e-3)
 
 
 def test_a_customer_outside_the_reference_is_scored_like_one_inside(shop):
     """Whoever is not in the sample, or came today, is scored by the same formula, without fitting again."""
-    history = shop.until(ORIGIN)
+    history = shop.until(CUT)
     model = Ease(log_counts(history), np.arange(NUM_ITEMS, dtype=np.int32), 20.0)
     counts = log_counts(history)
     inside = model.score(counts, np.arange(NUM_CUSTOMERS))
@@ -195,7 +196,7 @@ def test_a_customer_outside_the_reference_is_scored_like_one_inside(shop):
 
 
 def test_the_reference_is_an_even_sample_that_knows_its_members(shop):
-    history = shop.until(ORIGIN)
+    history = shop.until(CUT)
     known = reference(history, 7)
     assert known.chosen.size == 7
     place = known.place(slice(0, NUM_CUSTOMERS))
@@ -206,7 +207,7 @@ def test_the_reference_is_an_even_sample_that_knows_its_members(shop):
 
 
 def test_nearest_customers_never_include_oneself(shop):
-    rows = shop.until(ORIGIN).matrix()
+    rows = shop.until(CUT).matrix()
     norm = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1))).ravel()
     unit = (rows.toarray() / norm[:, None]).astype(np.float32)
     found = Neighbours(sparse.csr_matrix(unit), 3).weights(sparse.csr_matrix(unit), np.arange(NUM_CUSTOMERS))
@@ -257,7 +258,7 @@ def test_an_audience_is_every_customer_by_the_same_features(shop, products):
 
 def test_launch_rows_hold_every_purchase_and_a_share_of_the_rest(shop, products):
     made = candidate_set(shop, products)
-    bought = shop.between(ORIGIN + 1, ORIGIN + 4).matrix()
+    bought = shop.between(CUT + 1, CUT + 28).matrix()
     batches = list(made.sampled_launches(bought, 0.2, np.random.default_rng(0)))
     customer = np.concatenate([b.customer for b in batches])
     buyers = bought[:, [NUM_ITEMS - 1]].nonzero()[0]
@@ -275,7 +276,7 @@ def test_tifu_weighs_a_basket_by_its_place_in_its_group():
 
 
 def test_neighbours_are_the_nearest_and_never_oneself(shop):
-    vectors = shop.until(ORIGIN).matrix()
+    vectors = shop.until(CUT).matrix()
     found = neighbours(vectors, 3)
     dense = vectors.toarray()
     distance = ((dense[:, None] - dense[None]) ** 2).sum(axis=2)
@@ -287,19 +288,19 @@ def test_neighbours_are_the_nearest_and_never_oneself(shop):
 
 
 def test_recency_frequency_prefers_the_fresh_and_falls_back_to_popularity(shop):
-    history = shop.until(ORIGIN)
-    scores = recency_frequency(history, ORIGIN)(slice(0, 1))[0]
+    history = shop.until(CUT)
+    scores = recency_frequency(history, CUT)(slice(0, 1))[0]
     own = set(history.item[history.customer == 0].tolist())
     best = set(np.argsort(-scores)[: len(own)].tolist())
     assert best == own
     rest = [i for i in np.argsort(-scores) if i not in own][:3]
-    shared = popularity(history, ORIGIN)(slice(0, 1))[0]
+    shared = popularity(history, CUT)(slice(0, 1))[0]
     assert rest == [i for i in np.argsort(-shared) if i not in own][:3]
 
 
 def test_line_affinity_ranks_a_product_nobody_bought(shop, products):
     known = catalogue(products)
-    history = shop.until(ORIGIN)
+    history = shop.until(CUT)
     scores = line_affinity(history, known.line, known.kind, 140)(slice(0, NUM_CUSTOMERS))
     launch = NUM_ITEMS - 1
     siblings = (known.line == known.line[launch]).nonzero()[0]

@@ -14,7 +14,7 @@ STAGES += ("demand", "evaluate")
 PARAMS = {
     "snapshot": {"source": "folder", "folder": "tables", "time_zone": "Asia/Shanghai"},
     "validate": {},
-    "prepare": {"target_weeks": 3},
+    "prepare": {"target_days": 21},
     "pretrain": {},
     "embed": {},
     "finetune": {"max_steps": 6, "validate_every": 3, "validate_customers": 20, "random_texts": 64, "hidden": 16},

@@ -29,7 +29,7 @@ def night(whole_night, tmp_path, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.delenv("NIGHTMARKET_HOME", raising=False)
     windows = json.loads((folder / "artifacts/prepare/windows.json").read_text())
-    crown(folder, windows["test"]["fit_until"])
+    crown(folder, windows["test"]["cut"])
     return folder
 
 
@@ -98,10 +98,10 @@ def test_values_that_are_gone_are_told_as_missing(night):
 
 def test_an_old_champion_is_compared_with_its_own_window_and_a_short_one_tests_nothing(night):
     windows = json.loads((night / "artifacts/prepare/windows.json").read_text())
-    crown(night, windows["test"]["fit_until"] - 2)
+    crown(night, windows["test"]["cut"] - 14)
     assert main("drift") == 0
     older = drift_of(night)
-    crown(night, windows["first_week"] + 9)
+    crown(night, windows["first_day"] + 69)
     assert main("drift") == 0
     content = drift_of(night)
     assert older["reference"][1] < drift_of(night)["week"][0]

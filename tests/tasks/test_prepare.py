@@ -46,11 +46,11 @@ def test_lines_are_sorted_and_name_their_customer_and_product(whole_night):
     np.testing.assert_allclose(ours.sort_index(), spent[ours.index].sort_index(), rtol=1e-4)
 
 
-def test_first_weeks_are_those_of_the_lines_and_unsold_products_have_none(whole_night):
+def test_first_days_are_those_of_the_lines_and_unsold_products_have_none(whole_night):
     lines, products = frame(whole_night, "purchases"), frame(whole_night, "products")
-    first = lines.groupby("item").week.min()
-    assert (products.first_week.iloc[first.index].to_numpy() == first.to_numpy()).all()
-    assert (products.first_week.drop(first.index) == NEVER).all()
+    first = lines.groupby("item").day.min()
+    assert (products.first_day.iloc[first.index].to_numpy() == first.to_numpy()).all()
+    assert (products.first_day.drop(first.index) == NEVER).all()
 
 
 def test_each_distinct_text_stands_once(whole_night):
@@ -95,6 +95,6 @@ def test_a_window_that_does_not_end_on_a_monday_is_refused(copied_night, capsys)
 
 def test_windows_are_recorded(whole_night):
     windows = json.loads((whole_night / "artifacts/prepare/windows.json").read_text())
-    assert windows["test"]["last_target"] - windows["test"]["fit_until"] == 3
-    assert windows["test"]["last_target"] <= windows["last_week"]
-    assert windows["deliver"]["fit_until"] == windows["last_week"]
+    assert windows["test"]["last_target"] - windows["test"]["cut"] == 21
+    assert windows["test"]["last_target"] <= windows["last_day"]
+    assert windows["deliver"]["cut"] == windows["last_day"] == frame(whole_night, "purchases").day.max()

@@ -12,9 +12,11 @@ import yaml
 
 from nightmarket.encoding.encoder import Encoder
 from nightmarket.encoding.models import PACKAGED
+from nightmarket.evaluation import Window, Windows
+from nightmarket.histories import last_day
 from nightmarket.testing.models import write_bert
 from tasks import embed, pretrain
-from tasks.files import storage
+from tasks.files import catalogue, storage
 
 KINDS = ("whole milk", "rye bread", "green tea", "dark chocolate")
 NAMES = ("dairy", "bakery", "drinks", "sweets")
@@ -35,20 +37,20 @@ def write_shop():
     lines = {name: values.astype(np.int32) for name, values in ints.items()}
     lines |= {name: np.ones(len(week), np.float32) for name in ("quantity", "value", "discount")}
     lines |= {name: np.zeros(len(week), np.int32) for name in ("basket", "channel")}
-    out, ids = pretrain.PREPARED, [f"p{i}" for i in range(80)]
+    out, ids = catalogue.PREPARE.path, [f"p{i}" for i in range(80)]
     storage.write_table(pa.table(lines), out / "purchases.parquet")
     products = {"product_id": ids, "item": np.arange(80, dtype=np.int32), "text_id": np.arange(80, dtype=np.int32)}
-    products |= {"first_week": first.astype(np.int32), "recommendable": kind >= 0, "type": [NAMES[k] for k in kind]}
+    products |= {"first_day": first.astype(np.int32), "recommendable": kind >= 0, "type": [NAMES[k] for k in kind]}
     storage.write_table(pa.table(products), out / "products.parquet")
     storage.write_table(pa.table({"text_id": np.arange(80, dtype=np.int32), "text": texts}), out / "texts.parquet")
     storage.write_table(pa.table({"customer": np.arange(40, dtype=np.int32)}), out / "customers.parquet")
     clean = {"product_id": ids, "title": [f"{KINDS[k]} {i} oz" for i, k in enumerate(kind)]}
     clean |= {"brand": ["National"] * 80, "category": [f"FOOD > SHELF > {NAMES[k]}" for k in kind]}
     storage.write_table(pa.table(clean), pretrain.CLEAN / "products.parquet")
-    weeks = {"finetune": (2507, 2508, 2511), "test": (2515, 2516, 2519)}
-    names = ("fit_until", "first_target", "last_target")
-    windows = {name: dict(zip(names, values, strict=True)) for name, values in weeks.items()}
-    storage.write_json(windows, out / "windows.json")
+    finetune, test = (Window.after(last_day(week), 28) for week in (2507, 2515))
+    end = test.last_target
+    windows = Windows(test, (), (), finetune, Window.after(end), end - 139, end, "2018-05-21", "UTC")
+    catalogue.WINDOWS.write(windows.content())
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +152,7 @@ def test_embed_takes_the_encoder_that_was_kept_and_its_own_model_otherwise(check
         embed.run(embed.Settings(model=reader, precision="float32"))
         assert storage.read_json(embed.OUT / "manifest.json")["model"] == model
         vectors = storage.read_tensors(embed.OUT / "vectors.safetensors")["vectors"].astype(np.float32)
-        texts = storage.read_table(pretrain.PREPARED / "texts.parquet")["text"].to_pylist()
+        texts = storage.read_table(catalogue.PREPARE.path / "texts.parquet")["text"].to_pylist()
         expected = Encoder.load(model, "float32").encode(texts)
         assert (vectors * expected).sum(axis=1).min() > 0.999
 

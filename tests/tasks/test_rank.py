@@ -22,10 +22,10 @@ def test_the_folder_holds_text_and_json_only_and_both_agree_on_the_features(whol
     assert not any(name.startswith("plan_") for name in facts["features"])
 
 
-def test_the_ranker_learns_from_weeks_before_the_test_window(whole_night):
+def test_the_ranker_learns_from_days_before_the_test_window(whole_night):
     facts = json.loads((whole_night / "artifacts/rank/ranker.json").read_text())
     windows = json.loads((whole_night / "artifacts/prepare/windows.json").read_text())
-    assert facts["trained_until"] == windows["test"]["fit_until"]
+    assert facts["trained_until"] == windows["test"]["cut"]
 
 
 def test_the_same_inputs_give_the_same_bytes(copied_night):

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nightmarket.contracts import InputError
+from nightmarket.contracts import InputError, ModelError
 from nightmarket.serving import set_environment
 from nightmarket.testing.run import FEATURES, write_run
 from tasks import register
@@ -193,7 +193,7 @@ def test_the_champion_folder_holds_the_model_its_receipt_and_a_manifest_of_every
     for part in ("rank", "finetune"):
         assert bytes_of(folder / part) == bytes_of(night / "artifacts" / part)
     receipt = json.loads((folder / "receipt.json").read_text())
-    assert (receipt["version"], receipt["trained_until"], receipt["as_of"]) == (1, 2498, "2018-01-01")
+    assert (receipt["version"], receipt["trained_until"], receipt["as_of"]) == (1, 17496, "2018-01-01")
     assert set(manifest.verify(folder)) == bytes_of(folder).keys() - {"manifest.json", "decision.json"}
     assert not list(folder.parent.glob(".champion*"))
 
@@ -328,7 +328,7 @@ def test_a_champion_from_another_window_is_scored_again_and_one_that_saw_the_tar
 ):
     train(night, trainings[0.1])
     windows = json.loads((night / "artifacts/prepare/windows.json").read_text())
-    windows["test"] = {"fit_until": 2490, "first_target": 2491, "last_target": 2494}
+    windows["test"] = {"cut": 17440, "first_target": 17441, "last_target": 17468}
     (night / "artifacts/prepare/windows.json").write_text(json.dumps(windows))
     asked = []
 
@@ -341,7 +341,7 @@ def test_a_champion_from_another_window_is_scored_again_and_one_that_saw_the_tar
     assert asked == [Path("data/champion")]
     decision = json.loads((night / "data/champion/decision.json").read_text())
     assert decision["opened"]
-    assert "version 1 was trained on weeks of this window" in decision["reasons"][1]
+    assert "version 1 was trained on days of this window" in decision["reasons"][1]
 
 
 def test_a_champion_that_this_code_cannot_score_gives_way_only_to_a_model_that_beats_popularity(
@@ -351,13 +351,27 @@ def test_a_champion_that_this_code_cannot_score_gives_way_only_to_a_model_that_b
     (night / "artifacts/prepare/promotions.parquet").write_bytes(b"other data")
 
     def fail():
-        raise KeyError("a feature that is gone")
+        raise ModelError("a feature that is gone")
 
     monkeypatch.setattr(challenger, "_rescored", fail)
     register.run(register.Settings())
     decision = json.loads((night / "data/champion/decision.json").read_text())
     assert (decision["opened"], decision["against"]) == (True, "popularity")
     assert "a feature that is gone" in decision["reasons"][1]
+
+
+def test_a_mistake_of_ours_leads_to_no_easier_rule(night, trainings, monkeypatch):
+    train(night, trainings[0.0])
+    (night / "artifacts/prepare/promotions.parquet").write_bytes(b"other data")
+    before = (night / "data/champion/decision.json").read_bytes()
+
+    def fail():
+        raise KeyError("item_num")
+
+    monkeypatch.setattr(register.challenger, "_rescored", fail)
+    with pytest.raises(KeyError, match="item_num"):
+        register.run(register.Settings())
+    assert (night / "data/champion/decision.json").read_bytes() == before
 
 
 def test_a_champion_folder_that_is_missing_or_damaged_comes_back_from_the_registry(night):

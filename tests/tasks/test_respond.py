@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from tasks.__main__ import main
 from tasks.campaigns import responder
-from tasks.models import recommender
+from tasks.files.prepared import Prepared
 
 OUT = Path("artifacts/respond")
 
@@ -19,7 +19,7 @@ def read(name: str) -> dict:
 
 
 def test_a_responder_comes_back_and_speaks_of_every_customer(copied_night):
-    data = recommender.prepared()
+    data = Prepared()
     loaded = responder.load(OUT)
     campaigns = responder.campaigns(data)
     assert [campaign.start_day for campaign in campaigns] == sorted(campaign.start_day for campaign in campaigns)
@@ -32,7 +32,7 @@ def test_a_responder_comes_back_and_speaks_of_every_customer(copied_night):
 
 
 def test_only_finished_campaigns_are_judged(copied_night):
-    metrics, data = read("metrics.json"), recommender.prepared()
+    metrics, data = read("metrics.json"), Prepared()
     last = int(data.histories.day.max())
     ended = {campaign.campaign_id for campaign in responder.campaigns(data) if campaign.end_day <= last}
     assert set(metrics["campaigns"]) <= ended
@@ -56,7 +56,7 @@ def test_days_are_local_and_an_exposure_without_a_moment_is_at_the_start(copied_
     table["timestamp"] = pd.NaT
     table["timestamp"] = table["timestamp"].astype("datetime64[us]")
     table.to_parquet(path)
-    record = responder.record(recommender.prepared())
+    record = responder.record(Prepared())
     starts = np.array([campaign.start_day for campaign in record.campaigns])
     np.testing.assert_array_equal(record.contacts.day, starts[record.contacts.campaign])
     raw = pd.read_parquet(responder.CLEAN / "campaigns.parquet").sort_values("start")
@@ -70,7 +70,7 @@ def test_without_a_table_the_result_is_empty_and_says_why(copied_night):
     assert responder.load(OUT) is None
     assert "responses" in read("metrics.json")["reason"]
     assert pq.read_table(OUT / "predictions.parquet").num_rows == 0
-    assert responder.market(recommender.prepared(), 20_000).answers.customer.size == 0
+    assert responder.market(Prepared(), 20_000).answers.customer.size == 0
 
 
 def test_two_campaigns_are_too_few_to_learn_from(copied_night):
@@ -85,7 +85,7 @@ def test_two_campaigns_are_too_few_to_learn_from(copied_night):
 def test_a_shop_without_offers_still_learns_who_responds(copied_night):
     (responder.CLEAN / "offers.parquet").unlink()
     assert main("respond") == 0
-    data = recommender.prepared()
+    data = Prepared()
     campaign = responder.campaigns(data)[-1]
     assert campaign.offers == ()
     assert responder.load(OUT).offer_chances(responder.market(data, campaign.start_day), campaign).shape[1] == 0

@@ -114,7 +114,7 @@ def crown(version, text="weights"):
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "finetune/encoder").mkdir(parents=True)
     (folder / "finetune/encoder/model.safetensors").write_text(text)
-    (folder / "finetune/history.json").write_text(json.dumps({"fit_until": 2480}))
+    (folder / "finetune/history.json").write_text(json.dumps({"trained_until": 17370}))
     (folder / "receipt.json").write_text(json.dumps({"version": version, "run_id": "r"}))
     manifest.write(folder)
 
@@ -138,7 +138,7 @@ def test_the_champions_weights_are_pinned_with_the_snapshot_and_stay_until_there
     assert pinned()["version"] is None
     pyarrow.csv.write_csv(SHOP["events"].slice(0, 500), "tables/events.csv")
     assert main("snapshot") == 0
-    assert pinned() == {"version": 1, "run_id": "r", "fit_until": 2480}
+    assert pinned() == {"version": 1, "run_id": "r", "trained_until": 17370}
     assert Path("data/raw/warm/encoder/model.safetensors").read_text() == "weights"
     crown(2, "other weights")
     assert main("snapshot") == 0

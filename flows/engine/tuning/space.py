@@ -11,7 +11,8 @@ from typing import Any
 
 from flows.engine.run import dag, overrides
 from nightmarket.contracts import InputError
-from nightmarket.histories import monday
+from nightmarket.evaluation.protocol import Windows
+from nightmarket.histories import date_of
 from tasks.files import storage
 from tasks.pipeline import settings
 
@@ -152,11 +153,10 @@ def _windows(home: Path, windows: Sequence[str]) -> tuple[str, ...]:
     path = home / storage.ARTIFACTS / "prepare" / "windows.json"
     if not path.exists():
         raise InputError(f"{path} is missing, so it is not known where the test window begins; run nightly first")
-    test = storage.read_json(path)["test"]
-    begins = monday(int(test["first_target"]))
-    weeks = int(test["last_target"]) - int(test["first_target"]) + 1
+    test = Windows.read(storage.read_json(path)).test
+    begins, before = date_of(test.first_target), date_of(test.first_target - test.days)
     if not windows:
-        return (begins.isoformat(), (begins - datetime.timedelta(weeks=weeks)).isoformat())
+        return (begins.isoformat(), before.isoformat())
     for text in windows:
         try:
             end = datetime.date.fromisoformat(text)

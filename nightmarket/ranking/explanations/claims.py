@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Float32s, Int32s, Int64s
 from nightmarket.ranking.explanations.facts import Facts
 from nightmarket.ranking.explanations.wording import Language
 
-Ints = NDArray[np.int32]
 Said = list[str | None]
 MIN_BUYERS = 5
 """Customers below which popularity is not worth a word."""
@@ -27,13 +26,13 @@ RISING = 1.25
 class Rows:
     """N recommended pairs: the ranker's features by name, and the facts around them."""
 
-    values: dict[str, NDArray[np.float32]]
-    customer: Ints
-    item: Ints
+    values: dict[str, Float32s]
+    customer: Int32s
+    item: Int32s
     facts: Facts
     language: Language
 
-    def take(self, rows: NDArray[np.int64]) -> "Rows":
+    def take(self, rows: Int64s) -> "Rows":
         """The rows at the given places."""
         values = {name: column[rows] for name, column in self.values.items()}
         return Rows(values, self.customer[rows], self.item[rows], self.facts, self.language)

@@ -1,17 +1,16 @@
 """Choose the family that moved a recommendation most among those with something true to say, and say it."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nightmarket.contracts.arrays import Float32s, Int32s, Values
 from nightmarket.ranking.explanations.claims import CLAIMS, Rows
 from nightmarket.ranking.explanations.facts import Facts
 from nightmarket.ranking.explanations.families import FAMILIES, OF_THE_CUSTOMER, by_family
 from nightmarket.ranking.explanations.wording import LANGUAGES
 
-Ints = NDArray[np.int32]
 FALLBACK = "fallback"
 
 
@@ -25,16 +24,16 @@ class Explanations:
     """
 
     texts: list[str]
-    family: NDArray[Any]
-    moved: NDArray[np.float32]
+    family: Values
+    moved: Float32s
 
 
 def explain(
-    rows: NDArray[np.float32],
+    rows: Float32s,
     names: list[str],
-    contributions: NDArray[np.float32],
-    customer: Ints,
-    item: Ints,
+    contributions: Float32s,
+    customer: Int32s,
+    item: Int32s,
     facts: Facts,
     language: Literal["en", "zh"] = "en",
 ) -> Explanations:
@@ -72,7 +71,7 @@ def explain(
     return Explanations([text or spare for text, spare in zip(texts, fallback, strict=True)], family, by)
 
 
-def mix(family: NDArray[Any]) -> dict[str, float]:
+def mix(family: Values) -> dict[str, float]:
     """Share of the reasons of each family that occurs, most first; and of those that say nothing of the customer.
 
     "generic" counts what speaks of the product alone, fallbacks included.

@@ -2,16 +2,14 @@
 
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import sparse
 
+from nightmarket.contracts.arrays import Bools, Int32s, Int64s, Values
 from nightmarket.ranking.point_in_time import Customers, PointInTimeStatistics
 
-Ints = NDArray[np.int32]
 LONGEST_TITLE = 40
 NUM_PARTNERS = 100
 MIN_TOGETHER = 3
@@ -22,7 +20,7 @@ _ENTRIES = 4_000_000
 
 
 class Facts:
-    """Look-ups at one origin; each is made on first use.
+    """Look-ups at one cut; each is made on first use.
 
     products  row i is item i: title, and where there are any type, category, maker
     """
@@ -32,12 +30,12 @@ class Facts:
         self.titles = _names(products, "title")
         self.kinds = _names(products, "type")
         self.categories = _names(products, "category")
-        self.has_maker: NDArray[np.bool_] = _names(products, "maker") != ""
-        self._partners: dict[int, Ints] = {}
+        self.has_maker: Bools = _names(products, "maker") != ""
+        self._partners: dict[int, Int32s] = {}
         self._last: Customers | None = None
-        self._ordered: dict[str, tuple[NDArray[np.int64], Ints, Ints]] = {}
+        self._ordered: dict[str, tuple[Int64s, Int32s, Int32s]] = {}
 
-    def own_like(self, level: str, customer: Ints, item: Ints) -> tuple[Ints, Ints]:
+    def own_like(self, level: str, customer: Int32s, item: Int32s) -> tuple[Int32s, Int32s]:
         """The customer's own product of the same code at a level: (N,) the one in most baskets, and these baskets.
 
         level  "text", "line", "kind" or "maker". Never the item itself, nor a product without a title; -1 and 0
@@ -59,7 +57,7 @@ class Facts:
             found[good], baskets[good] = mine[at[good]], num[at[good]]
         return found, baskets
 
-    def _best_first(self, level: str, around: Customers) -> tuple[NDArray[np.int64], Ints, Ints]:
+    def _best_first(self, level: str, around: Customers) -> tuple[Int64s, Int32s, Int32s]:
         """Own products as (customer and code in one number, item, baskets), the best of each number first."""
         own, codes = around.levels["item"], self.statistics.catalogue.codes(level)
         kept = np.flatnonzero(self.titles[own.code] != "")
@@ -68,7 +66,7 @@ class Facts:
         order = np.lexsort((item, -own.last[kept], -num, group))
         return group[order], item[order], num[order]
 
-    def goes_with(self, customer: Ints, item: Ints) -> tuple[Ints, Ints]:
+    def goes_with(self, customer: Int32s, item: Int32s) -> tuple[Int32s, Int32s]:
         """The customer's own product that goes best with the item: (N,) the product, and the baskets that held both.
 
         Baskets of all customers count. Partners share MIN_TOGETHER baskets or more, MIN_LIFT times what chance would
@@ -92,7 +90,7 @@ class Facts:
             together[rows] = np.where(some, np.take_along_axis(count, best, 1)[:, 0], 0)
         return found, together
 
-    def shop_buyers(self, customer: Ints, item: Ints) -> Ints:
+    def shop_buyers(self, customer: Int32s, item: Int32s) -> Int32s:
         """(N,) customers who bought the item in the last 4 weeks in the channel where this customer has most baskets.
 
         0 where there is one channel only. Of equal channels the lower code.
@@ -113,12 +111,12 @@ class Facts:
         return np.where(keys[at] == asked, num[at], 0).astype(np.int32)
 
     @cached_property
-    def buyers_before(self) -> NDArray[np.int64]:
+    def buyers_before(self) -> Int64s:
         """(I,) customers who bought each item in the 4 weeks before the last 4."""
-        origin = self.statistics.origin
-        return np.asarray(self.statistics.histories.between(origin - 7, origin - 4).matrix().getnnz(axis=0), np.int64)
+        first, last = self.statistics.today - 56, self.statistics.today - 29
+        return np.asarray(self.statistics.histories.between(first, last).matrix().getnnz(axis=0), np.int64)
 
-    def around(self, customer: Ints) -> Customers:
+    def around(self, customer: Int32s) -> Customers:
         """What is known of the customers from the lowest to the highest code. The last such slice is kept, and serves
         for every slice inside it."""
         first, last = int(customer.min(initial=np.iinfo(np.int32).max)), int(customer.max(initial=-1)) + 1
@@ -127,7 +125,7 @@ class Facts:
         return self._last
 
     @cached_property
-    def _baskets(self) -> tuple[sparse.csr_matrix, sparse.csr_matrix, NDArray[np.int64]]:
+    def _baskets(self) -> tuple[sparse.csr_matrix, sparse.csr_matrix, Int64s]:
         """(B, I) which basket held which item, its transpose, and the baskets of each item."""
         histories = self.statistics.histories
         basket = np.unique(histories.basket, return_inverse=True)[1]
@@ -137,7 +135,7 @@ class Facts:
         held.data[:] = 1.0
         return held, held.T.tocsr(), np.asarray(held.getnnz(axis=0), np.int64)
 
-    def _learn(self, items: Ints) -> None:
+    def _learn(self, items: Int32s) -> None:
         """Find the partners of items that were not asked for before, as many at a time as memory allows."""
         new = np.array([i for i in items.tolist() if i not in self._partners], np.int64)
         if new.size == 0:
@@ -152,7 +150,7 @@ class Facts:
                 part = slice(common.indptr[row], common.indptr[row + 1])
                 self._partners[item] = self._best_partners(item, common.indices[part], common.data[part], num)
 
-    def _best_partners(self, item: int, other: Ints, common: NDArray[Any], num: NDArray[np.int64]) -> Ints:
+    def _best_partners(self, item: int, other: Int32s, common: Values, num: Int64s) -> Int32s:
         """(2, NUM_PARTNERS) partners and common baskets, best first, -1 and 0 where there are fewer."""
         chance = num[item] * num[other] / max(self._baskets[0].shape[0], 1)
         titles = self.titles[other]
@@ -164,20 +162,20 @@ class Facts:
         return best
 
     @cached_property
-    def _shops(self) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    def _shops(self) -> tuple[Int64s, Int64s, int]:
         """Customers of the last 4 weeks by channel x item, as sorted keys and their numbers; and how many channels."""
         histories, num_items = self.statistics.histories, self.statistics.catalogue.num_items
-        recent = histories.between(self.statistics.origin - 3, self.statistics.origin)
+        recent = self.statistics.last_weeks(4)
         key = (recent.channel.astype(np.int64) * num_items + recent.item) * histories.num_customers + recent.customer
         keys, num = np.unique(np.unique(key) // max(histories.num_customers, 1), return_counts=True)
         return keys, num, int(histories.channel.max(initial=-1)) + 1
 
 
-def _span(codes: Ints) -> int:
+def _span(codes: Int32s) -> int:
     return int(codes.max(initial=0)) + 1
 
 
-def _names(products: pd.DataFrame, column: str) -> NDArray[Any]:
+def _names(products: pd.DataFrame, column: str) -> Values:
     """(I,) the column's texts on one line, shortened; "" where it has none."""
     if column not in products:
         return np.full(len(products), "", object)

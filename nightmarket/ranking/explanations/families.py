@@ -1,7 +1,8 @@
 """Which features tell the same story: a reason is chosen among families, not among single features."""
 
 import numpy as np
-from numpy.typing import NDArray
+
+from nightmarket.contracts.arrays import Float32s
 
 FAMILIES: dict[str, str] = {
     "repeat": "the customer's own habit with this product",
@@ -75,10 +76,10 @@ def family_of(feature: str) -> str:
     return "popular" if rest in _OF_A_LEVEL else _FIRST_WORD.get(first, "other")
 
 
-def by_family(contributions: NDArray[np.float32], names: list[str]) -> NDArray[np.float32]:
+def by_family(contributions: Float32s, names: list[str]) -> Float32s:
     """(N, G) contributions summed over the features of each family, in the order of FAMILIES."""
     order = list(FAMILIES)
     member = np.zeros((len(names), len(order)), np.float32)
     member[np.arange(len(names)), [order.index(family_of(name)) for name in names]] = 1.0
-    summed: NDArray[np.float32] = contributions @ member
+    summed: Float32s = contributions @ member
     return summed

@@ -13,10 +13,10 @@ from typing import Any
 
 import lightgbm as lgb
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
-Doubles = NDArray[np.float64]
+from nightmarket.contracts.arrays import Float32s, Float64s
+
 CHUNK = 65_536
 
 
@@ -32,10 +32,10 @@ class Paths:
         num_features = int(dumped["max_feature_idx"]) + 1
         tables = [_leaf_table(tree["tree_structure"], num_features) for tree in dumped["tree_info"]]
         self._first = np.cumsum([0] + [len(table) for table, _ in tables]).astype(np.int64)
-        self._leaves: Doubles = np.concatenate([table for table, _ in tables] or [np.zeros((0, num_features))])
+        self._leaves: Float64s = np.concatenate([table for table, _ in tables] or [np.zeros((0, num_features))])
         self.base = float(sum(root for _, root in tables))
 
-    def contributions(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    def contributions(self, rows: Float32s) -> Float32s:
         """(N, F) what each feature adds to the raw score of rows (N, F); a row's sum and `base` make its score."""
         found = np.zeros((len(rows), self._leaves.shape[1]), np.float32)
         num_trees = self._first.size - 1
@@ -49,11 +49,11 @@ class Paths:
         return found
 
 
-def _leaf_table(root: dict[str, Any], num_features: int) -> tuple[Doubles, float]:
+def _leaf_table(root: dict[str, Any], num_features: int) -> tuple[Float64s, float]:
     """(L, F) changes of the value on the way to each leaf, by the feature split on, and the root's value."""
     if "split_feature" not in root:
         return np.zeros((1, num_features)), float(root["leaf_value"])
-    leaves: list[tuple[int, Doubles]] = []
+    leaves: list[tuple[int, Float64s]] = []
     value = _mean(root)[0]
     todo = [(root, value, np.zeros(num_features))]
     while todo:

@@ -11,7 +11,7 @@ import numpy as np
 
 from nightmarket.retrieval.fitting import best_validation, criterion, exhausted, mean_ndcg
 from nightmarket.retrieval.pairs.training import PairTrainer, Tensors
-from nightmarket.retrieval.quality import TASKS, Judge
+from nightmarket.retrieval.quality import TASKS, Evaluator
 
 log = logging.getLogger("nightmarket")
 
@@ -21,7 +21,7 @@ Save = Callable[[Tensors, Tensors, History], None]
 
 def fit(
     trainer: PairTrainer,
-    judge: Judge,
+    evaluator: Evaluator,
     vectors: np.ndarray,
     *,
     checkpoint_every: int,
@@ -43,7 +43,7 @@ def fit(
     if resumed is None:
         best: Tensors = trainer.weights()
         history: History = {"records": [], "validation": []}
-        _validate(history, judge, vectors, 0)
+        _validate(history, evaluator, vectors, 0)
     else:
         state, best, history = resumed
         if "best_step" in history:
@@ -59,7 +59,7 @@ def fit(
             _tell(history["records"][-1], steps)
         if done % epoch == 0 or done == steps:
             vectors = trainer.vectors()
-            _validate(history, judge, vectors, done)
+            _validate(history, evaluator, vectors, done)
             if best_validation(history["validation"])["step"] == done:
                 best = trainer.weights()
             trainer.mine(vectors)
@@ -71,8 +71,8 @@ def fit(
     return best, history
 
 
-def _validate(history: History, judge: Judge, vectors: np.ndarray, step: int) -> None:
-    ndcg = mean_ndcg(judge.plain(vectors))
+def _validate(history: History, evaluator: Evaluator, vectors: np.ndarray, step: int) -> None:
+    ndcg = mean_ndcg(evaluator.plain(vectors))
     history["validation"].append({"step": step, "ndcg@10": round(criterion(ndcg), 6)} | ndcg)
     figures = ", ".join(f"{task} {ndcg[task]:.4f}" for task in TASKS)
     log.info("finetune: pairs: step %s, plain ndcg@10: %s", step, figures)

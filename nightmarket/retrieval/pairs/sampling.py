@@ -12,7 +12,7 @@ import torch
 from scipy import sparse
 
 from nightmarket.contracts.arrays import Bools, Float32s, Float64s, Int32s, Int64s
-from nightmarket.histories import Histories
+from nightmarket.histories import Histories, weeks_ending
 from nightmarket.retrieval.samples import log_inclusion
 
 DAMPING = 0.5
@@ -41,16 +41,18 @@ class PairSampler:
     """Draws pairs from histories; the caller has cut them, nothing later is ever looked at.
 
     text_id  (I,)  text of each item
+    cut      the last day of a week; weeks are counted from there
     first    first week whose purchases can be positives: earlier, everything would seem new to a customer
     horizon  weeks before a positive in which its anchors lie; products of the same day, basket mates, are anchors too
 
     anchor_share, positive_share (T,)  chance that the anchor, or the positive, of a pair is this text; each sums to 1
     """
 
-    def __init__(self, histories: Histories, text_id: Int32s, first: int, horizon: int) -> None:
+    def __init__(self, histories: Histories, text_id: Int32s, cut: int, first: int, horizon: int) -> None:
         self.num_texts = int(text_id.max(initial=-1)) + 1
         self.text = text_id[histories.item].astype(np.int64)
-        week, customer = histories.week.astype(np.int64), histories.customer.astype(np.int64)
+        week = weeks_ending(histories.day, cut).astype(np.int64)
+        customer = histories.customer.astype(np.int64)
         lines = np.flatnonzero(_new_texts(customer, self.text, self.num_texts) & (week >= first))
         by_week = customer * _SPAN + week
         by_day = customer * _SPAN + (histories.day - histories.day.min(initial=0))
@@ -119,14 +121,17 @@ def _new_texts(customer: Int64s, text: Int64s, num_texts: int) -> Bools:
 _CHUNK = 512
 
 
-def bought_together(histories: Histories, text_id: Int32s, horizon: int) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+def bought_together(
+    histories: Histories, text_id: Int32s, cut: int, horizon: int
+) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
     """(T, S) and (S, T): their product is above 0 where somebody bought the second text with or after the first.
 
     A sitting, of which there are S, is a customer's `horizon` weeks; "after" is the next one.
     """
     num_texts = int(text_id.max(initial=-1)) + 1
     text = text_id[histories.item].astype(np.int64)
-    period = (histories.week - histories.week.min(initial=0)).astype(np.int64) // horizon
+    week = weeks_ending(histories.day, cut)
+    period = (week - week.min(initial=0)).astype(np.int64) // horizon
     num_periods = int(period.max(initial=0)) + 2
     sitting = histories.customer.astype(np.int64) * num_periods + period
     shape = (histories.num_customers * num_periods, num_texts)

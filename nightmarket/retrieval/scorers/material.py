@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Int64s
-from nightmarket.histories import Histories
+from nightmarket.histories import NEVER, Histories, weeks_ending
 
 NUM_PRICES = 16
 """Quantile buckets of the price paid per unit."""
@@ -21,7 +21,7 @@ NUM_PRICES = 16
 class ScorerData:
     """Raw material of a scorer.
 
-    histories      lines after the origin are never looked at
+    histories      lines after the cut are never looked at
     text_vectors   (T, D) vectors of the distinct texts; None: no text
     text_id        (I,) text of each item; None: item i has text i
     recommendable  (I,) which items `recommend` may name; None: all
@@ -74,7 +74,7 @@ class Vocabulary:
 
     @classmethod
     def learn(cls, past: Histories, min_buyers: int) -> "Vocabulary":
-        """From lines that end at the origin."""
+        """From lines that end at the cut."""
         pair = np.unique(past.customer.astype(np.int64) * past.num_items + past.item)
         buyers = np.bincount(pair % max(past.num_items, 1), minlength=past.num_items)
         known = buyers >= min_buyers
@@ -97,18 +97,22 @@ class Vocabulary:
 
 
 class EventTable:
-    """Events up to the end of week `origin`, sorted by customer and day, with rows of the learned tables.
+    """Events up to the end of the day `cut`, sorted by customer and day, with rows of the learned tables.
+
+    Weeks are numbered so that one, `origin`, ends with the cut.
 
     customer, item, day, week  (N,)   channel, price  (N,) rows of their tables
     first                      (N,)   whether it is the customer's first event with the item
     since                      (N,)   days since the customer's shopping day before, -1 on the first
     text                       (I,)   row of each item's text vector
-    first_week                 (I,)   week of the item's first event, 2147483647 where there is none
+    first_week                 (I,)   week of the item's first event, NEVER where there is none
     """
 
-    def __init__(self, material: ScorerData, vocabulary: Vocabulary, origin: int) -> None:
-        past = material.histories.until(origin)
-        self.origin, self.material, self.vocabulary = origin, material, vocabulary
+    def __init__(self, material: ScorerData, vocabulary: Vocabulary, cut: int) -> None:
+        past = material.histories.until(cut)
+        self.material, self.vocabulary = material, vocabulary
+        self.origin = (cut + 1) // 7 - 1
+        self._first_end = cut - 7 * self.origin
         self.num_customers, self.num_items = past.num_customers, past.num_items
         self.text = material.texts
         item_row = vocabulary.item_row
@@ -124,7 +128,7 @@ class EventTable:
         self.customer = past.customer[line].astype(np.int64)
         self.item = past.item[line].astype(np.int64)
         self.day = past.day[line].astype(np.int64)
-        self.week = past.week[line].astype(np.int64)
+        self.week = weeks_ending(past.day, cut)[line].astype(np.int64)
         channel = past.channel[line].astype(np.int64) + 1
         self.channel = np.where(channel < vocabulary.num_channels, channel, 0)
         paid = (past.value[line] / past.quantity[line]).astype(np.float32)
@@ -133,11 +137,16 @@ class EventTable:
         self.first = np.zeros(len(line), bool)
         pair = self.customer * max(self.num_items, 1) + self.item
         self.first[np.unique(pair, return_index=True)[1]] = True
-        self.first_week = past.first_weeks()
+        first_days = past.first_days()
+        self.first_week = np.where(first_days == NEVER, NEVER, weeks_ending(first_days, cut))
         self.indptr = np.searchsorted(self.customer, np.arange(self.num_customers + 1)).astype(np.int64)
         self._week_key = self.customer * _SPAN + self.week
 
-    def cut(self, customers: Int64s, week: int) -> Int64s:
+    def last_day(self, week: int) -> int:
+        """The day that a week ends with, days since 1970-01-01."""
+        return 7 * week + self._first_end
+
+    def ends(self, customers: Int64s, week: int) -> Int64s:
         """(B,) end of each customer's events up to and including `week`."""
         return np.searchsorted(self._week_key, customers * _SPAN + week, side="right").astype(np.int64)
 
@@ -155,8 +164,3 @@ def _days_since(customer: Int64s, day: Int64s) -> Int64s:
 
 
 _SPAN = 1 << 20  # above any week number
-
-
-def last_day(week: int) -> int:
-    """The Sunday of a week, in days since 1970-01-01."""
-    return 7 * week + 10

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nightmarket.contracts.arrays import Bools, Float32s, Float64s, Int64s
 from nightmarket.retrieval.recency import ranges
-from nightmarket.retrieval.scorers.material import EventTable, last_day
+from nightmarket.retrieval.scorers.material import EventTable
 
 HALF_LIVES = (14.0, 45.0, 120.0, 365.0)
 """Days; how fast a purchase fades, one feature of a pair for each."""
@@ -65,7 +65,7 @@ class Past:
     def __init__(self, ledger: EventTable, customers: Int64s, origin: int, hidden: Int64s | None = None) -> None:
         self.ledger, self.customers, self.origin, self.hidden = ledger, customers, origin, hidden
         self.begin = ledger.indptr[customers]
-        self.end = ledger.cut(customers, origin)
+        self.end = ledger.ends(customers, origin)
 
     def __len__(self) -> int:
         return len(self.customers)
@@ -89,7 +89,7 @@ class Past:
         ledger = self.ledger
         key, place = np.unique(owner * ledger.num_items + ledger.item[event], return_inverse=True)
         row, item = key // max(ledger.num_items, 1), key % max(ledger.num_items, 1)
-        age = (last_day(self.origin) - ledger.day[event]).astype(np.float32)
+        age = (ledger.last_day(self.origin) - ledger.day[event]).astype(np.float32)
         faded = [np.bincount(place, np.exp2(-age / half), minlength=len(key)) for half in HALF_LIVES]
         features = self._features(key, place, row, age, faded)
         return SeenPairs(row, item, features, faded[2].astype(np.float32))
@@ -132,7 +132,7 @@ class Past:
         event, owner = self.events
         day = self.ledger.day[event]
         new_day = (np.diff(owner, prepend=-1) != 0) | (np.diff(day, prepend=-1) != 0)
-        late = new_day & (last_day(self.origin) - day < 56)
+        late = new_day & (self.ledger.last_day(self.origin) - day < 56)
         visits, lately = (np.bincount(owner[mask], minlength=len(self)).astype(np.float64) for mask in (new_day, late))
         return visits, lately
 
@@ -145,7 +145,7 @@ class Past:
             return Sequence(event, valid, np.zeros_like(event), np.zeros_like(event), np.zeros_like(event))
         valid &= self._seen(event, np.arange(len(self))[:, None])
         day = np.where(valid, self.ledger.day[event], 0)
-        age = np.where(valid, age_bucket(last_day(self.origin) - day), 0)
+        age = np.where(valid, age_bucket(self.ledger.last_day(self.origin) - day), 0)
         since = self.ledger.since[event]
         return Sequence(event, valid, day, age, np.where(valid & (since >= 0), age_bucket(since), 0))
 

@@ -66,7 +66,7 @@ class ScorerSampler:
         purchases in the horizon, and of all (customer, item) pairs before."""
         ledger, num_items = self.ledger, self.ledger.num_items
         everyone = np.arange(ledger.num_customers)
-        begin, end = ledger.cut(everyone, origin), ledger.cut(everyone, origin + self.config.horizon)
+        begin, end = ledger.ends(everyone, origin), ledger.ends(everyone, origin + self.config.horizon)
         after = (ledger.week > origin) & (ledger.week <= origin + self.config.horizon)
         on_sale = (ledger.first_week <= origin) & self.recommendable
         shares = []
@@ -86,7 +86,7 @@ class ScorerSampler:
         customers = np.sort(rng.choice(concerned, min(config.batch_size, len(concerned)), replace=False))
         hidden = self._hidden(Past(ledger, customers, origin), on_sale, rng)
         past = Past(ledger, customers, origin, hidden)
-        event, owner = ranges(past.end, ledger.cut(customers, origin + config.horizon))
+        event, owner = ranges(past.end, ledger.ends(customers, origin + config.horizon))
         key = np.setdiff1d(owner * ledger.num_items + ledger.item[event], hidden)
         row, item = key // ledger.num_items, key % ledger.num_items
         own = past.pairs.row * ledger.num_items + past.pairs.item

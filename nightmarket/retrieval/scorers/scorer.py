@@ -75,8 +75,8 @@ class Scorer:
     terms: SideTerms
     ledger: EventTable
 
-    def at(self, material: ScorerData, origin: int, codes: NDArray | None = None) -> "Scorer":
-        """The same weights on other histories, or at another origin: nothing is trained.
+    def at(self, material: ScorerData, cut: int, codes: NDArray | None = None) -> "Scorer":
+        """The same weights on other histories, or at another cut: nothing is trained.
 
         codes  (I,) the code that each item had when the scorer was fitted, -1 for new ones; None: the same codes
 
@@ -89,7 +89,7 @@ class Scorer:
                 f"scorers: {self.name} was fitted on text vectors of {self.space.sizes.text_dim} dimensions and is "
                 f"given {sizes.text_dim}; use the same encoder, or fit again"
             )
-        return Scorer(self.name, self.config, self.space, self.terms, EventTable(material, vocabulary, origin))
+        return Scorer(self.name, self.config, self.space, self.terms, EventTable(material, vocabulary, cut))
 
     @torch.no_grad()
     def scores(self, rows: slice, items: NDArray) -> Float32s:
@@ -118,7 +118,7 @@ class Scorer:
         return out
 
     def recommend(self, rows: slice, k: int, exclude_own: bool = False) -> Int32s:
-        """(B, k) best recommendable items that were sold by the origin, -1 where there are fewer.
+        """(B, k) best recommendable items that were sold by the cut, -1 where there are fewer.
 
         exclude_own  leave out what the customer has bought before
         Ties go to the lower code.
@@ -176,8 +176,8 @@ class Scorer:
             return torch.cat(blocks), self.terms.of_items(self._trend)
 
 
-def load(tensors: Mapping[str, NDArray], config: Mapping[str, Any], material: ScorerData, origin: int) -> Scorer:
-    """The scorer that `save` gave, on histories up to the end of week `origin`.
+def load(tensors: Mapping[str, NDArray], config: Mapping[str, Any], material: ScorerData, cut: int) -> Scorer:
+    """The scorer that `save` gave, on histories up to the end of the day `cut`.
 
     For a catalogue whose codes have moved, load it with the material of the fit's codes and use `at`. Raises InputError
     when tensors are missing, of the wrong shape or not finite.
@@ -201,7 +201,7 @@ def load(tensors: Mapping[str, NDArray], config: Mapping[str, Any], material: Sc
             f"scorers: {name} was fitted on text vectors of {sizes.text_dim} dimensions and is given "
             f"{found_sizes.text_dim}; use the same encoder, or fit again"
         )
-    return Scorer(name, settings, space, terms, EventTable(material, vocabulary, origin))
+    return Scorer(name, settings, space, terms, EventTable(material, vocabulary, cut))
 
 
 def sizes_of(name: str, material: ScorerData, vocabulary: Vocabulary) -> Sizes:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nightmarket.contracts import InputError
 from nightmarket.encoding.device import choose_device
+from nightmarket.histories import date_of
 from nightmarket.retrieval.scorers.config import ScorerConfig
 from nightmarket.retrieval.scorers.loss import Logits, Wanted, softmax_of_new
 from nightmarket.retrieval.scorers.material import EventTable, ScorerData, Vocabulary
@@ -25,12 +26,12 @@ Progress = Callable[[int, int, float], None]
 def fit(
     name: str,
     material: ScorerData,
-    origin: int,
+    cut: int,
     config: ScorerConfig | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Scorer:
-    """Train the scorer `name` on what was known at the end of week `origin`.
+    """Train the scorer `name` on what was known at the end of the day `cut`.
 
     config  None: the scorer's defaults, `config_of(name)`
 
@@ -40,13 +41,13 @@ def fit(
     """
     kind = kind_of(name)
     config = config_of(name) if config is None else config
-    past = material.histories.until(origin)
+    past = material.histories.until(cut)
     vocabulary = Vocabulary.learn(past, config.min_buyers)
-    ledger = EventTable(material, vocabulary, origin)
+    ledger = EventTable(material, vocabulary, cut)
     sampler = ScorerSampler(ledger, config, material.recommendable)
     if config.max_steps and not sampler.usable:
         raise InputError(
-            f"scorers: no week up to {origin} has purchases after it within {config.horizon} weeks; "
+            f"scorers: no week up to {date_of(cut)} has purchases after it within {config.horizon} weeks; "
             "bring a longer history or lower the horizon"
         )
     device = choose_device()

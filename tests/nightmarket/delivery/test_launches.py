@@ -70,7 +70,7 @@ def test_what_no_test_can_find_is_said():
 def test_words_say_what_is_calibrated_and_what_is_not():
     summary = {"empty_because": None, "num_contacts": 9, "num_sent": 9, "num_eligible": 10, "num_holdout": 1}
     summary["expected_profit"] = 1.0
-    facts = {"launches": 7, "buyers": 9, "expected": 11.4, "weeks": 4, "unseen": True, "low": 1, "high": 3}
+    facts = {"launches": 7, "buyers": 9, "expected": 11.4, "days": 28, "unseen": True, "low": 1, "high": 3}
     design = Design.of(10, 0.1, 0.1)
     told = " ".join(words(summary, design, facts, ["A note."]))
     for part in ("on the 7 launches", "expected 11 buyers", "80 found 1 to 3", "what a contact adds", "A note."):

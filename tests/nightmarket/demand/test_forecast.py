@@ -8,9 +8,9 @@ import pytest
 
 from nightmarket.demand import CLASSES, METHODS, Weekly, classes, evaluate, forecast_units, horizon, kind_paths, weekly
 from nightmarket.demand.methods import seasonal_naive
-from nightmarket.histories import Histories, week_of
+from nightmarket.histories import Histories, day_of, week_of
 
-FIRST = week_of(date(2024, 1, 1))
+FIRST = week_of(day_of(date(2024, 1, 1)))
 
 
 def lines_of(units):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nightmarket.histories import Histories
+from nightmarket.histories import Histories, last_day
 from nightmarket.ranking import Budget, CandidateSet, PointInTimeStatistics, Promotions, catalogue
 from nightmarket.ranking.explanations import Facts, Paths, explain, facts, family_of, mix
 from nightmarket.ranking.explanations.claims import CLAIMS, MIN_BUYERS
@@ -16,7 +16,8 @@ from nightmarket.ranking.explanations.families import FAMILIES, by_family
 from nightmarket.ranking.explanations.wording import EN, LANGUAGES
 
 NUM_CUSTOMERS, NUM_ITEMS, ORIGIN = 60, 48, 19
-LAST_DAY = 7 * ORIGIN + 11
+CUT = last_day(ORIGIN)
+LAST_DAY = CUT + 1
 NAMED = r"(?P<it>title \d+)"
 TIMES = r"(?P<times>once|[\d,]+ times)"
 
@@ -71,8 +72,8 @@ def candidate_set(lines, products) -> CandidateSet:
     shown = np.array([[3, 18, 1, 0], [9, 19, 0, 1], [12, 21, 1, 1], [15, 2, 1, 1]])
     floats = (shown[:, 2].astype(np.float32), shown[:, 3].astype(np.float32))
     promotions = Promotions(shown[:, 0].astype(np.int32), shown[:, 1].astype(np.int32), *floats)
-    statistics = PointInTimeStatistics(histories.until(ORIGIN), catalogue(products), ORIGIN, promotions)
-    return CandidateSet(statistics, Budget(), None, np.arange(44, 48, dtype=np.int32), 4, promotion_plan=True)
+    statistics = PointInTimeStatistics(histories.until(CUT), catalogue(products), CUT, promotions)
+    return CandidateSet(statistics, Budget(), None, np.arange(44, 48, dtype=np.int32), 28, promotion_plan=True)
 
 
 @pytest.fixture(scope="module")
@@ -402,7 +403,7 @@ def test_titles_are_cut_put_on_one_line_and_never_read_as_templates(candidate_se
 
 def test_no_history_and_no_makers_still_give_reasons(candidate_set, products):
     empty = Histories(*(np.zeros(0, t) for t in [np.int32] * 4 + [np.float32] * 3 + [np.int32] * 2), 3, NUM_ITEMS)
-    bare = PointInTimeStatistics(empty, candidate_set.statistics.catalogue, ORIGIN, candidate_set.statistics.promotions)
+    bare = PointInTimeStatistics(empty, candidate_set.statistics.catalogue, CUT, candidate_set.statistics.promotions)
     names = ["item_num", "kind_num", "buyers_4w", "text_num", "line_num", "score_ease", "shop_buyers", "sold_for"]
     rows = np.zeros((3, len(names)), np.float32)
     customer, item = np.arange(3, dtype=np.int32), np.arange(3, dtype=np.int32)

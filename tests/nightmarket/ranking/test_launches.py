@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from nightmarket.evaluation import audience_auc, rank_metrics
-from nightmarket.histories import Histories
+from nightmarket.histories import Histories, last_day
 from nightmarket.ranking import (
     Budget,
     CandidateSet,
@@ -20,7 +20,8 @@ from nightmarket.ranking import (
 from nightmarket.ranking.lists import fill
 
 CUSTOMERS, KINDS, OLD, LAUNCHES = 240, 6, 60, 36
-FIRST, ORIGIN = 15, 19
+FIRST_CUT, CUT = last_day(15), last_day(19)
+"""Cuts."""
 NO_PROMOTIONS = Promotions(*(np.zeros(0, t) for t in (np.int32, np.int32, np.float32, np.float32)))
 
 
@@ -41,7 +42,7 @@ def products(num: int) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def shop() -> Histories:
-    """Each customer buys one kind; products OLD.. come on sale at week FIRST + 1 or ORIGIN + 1, and are tried by those
+    """Each customer buys one kind; products OLD.. come on sale after FIRST_CUT or CUT, and are tried by those
     who buy their kind."""
     rng = np.random.default_rng(8)
     rows = []
@@ -51,7 +52,7 @@ def shop() -> Histories:
             for _ in range(2):
                 rows.append((customer, kind + KINDS * int(rng.integers(0, OLD // KINDS)), week))
             for item in range(OLD, OLD + LAUNCHES):
-                start = FIRST + 1 if item < OLD + LAUNCHES // 2 else ORIGIN + 1
+                start = 16 if item < OLD + LAUNCHES // 2 else 20
                 if week >= start and item % KINDS == kind and rng.random() < 0.08:
                     rows.append((customer, item, week))
     customer, item, week = (np.array(column, np.int32) for column in zip(*rows, strict=True))
@@ -66,21 +67,21 @@ def shop() -> Histories:
 
 def candidate_set(
     shop: Histories,
-    origin: int,
+    cut: int,
     launching: np.ndarray,
     num_items: int = OLD + LAUNCHES,
     promotions: Promotions = NO_PROMOTIONS,
     plan: bool = False,
 ) -> CandidateSet:
-    statistics = PointInTimeStatistics(shop.until(origin), catalogue(products(num_items)), origin, promotions)
-    return CandidateSet(statistics, Budget(), None, launching.astype(np.int32), 4, plan)
+    statistics = PointInTimeStatistics(shop.until(cut), catalogue(products(num_items)), cut, promotions)
+    return CandidateSet(statistics, Budget(), None, launching.astype(np.int32), 28, plan)
 
 
 @pytest.fixture(scope="module")
 def forest(shop: Histories) -> Ranker:
-    """Trained on the launches of week FIRST + 1."""
-    made = candidate_set(shop, FIRST, np.arange(OLD, OLD + LAUNCHES // 2))
-    bought = shop.between(FIRST + 1, FIRST + 4).matrix()
+    """Trained on the launches after FIRST_CUT."""
+    made = candidate_set(shop, FIRST_CUT, np.arange(OLD, OLD + LAUNCHES // 2))
+    bought = shop.between(FIRST_CUT + 1, FIRST_CUT + 28).matrix()
     parts = []
     for batch in made.sampled_launches(bought, 0.5, np.random.default_rng(0)):
         label = np.asarray(bought[batch.customer, batch.item]).ravel() > 0
@@ -97,8 +98,8 @@ def lists(made: CandidateSet, forest: Ranker) -> np.ndarray:
 
 
 def test_launches_find_who_buys_their_kind_and_permuted_customers_lose_it(shop, forest):
-    made = candidate_set(shop, ORIGIN, np.arange(OLD + LAUNCHES // 2, OLD + LAUNCHES))
-    window = shop.between(ORIGIN + 1, ORIGIN + 4)
+    made = candidate_set(shop, CUT, np.arange(OLD + LAUNCHES // 2, OLD + LAUNCHES))
+    window = shop.between(CUT + 1, CUT + 28)
     targets = window.where(window.item >= OLD + LAUNCHES // 2).targets()
     found = lists(made, forest)
     own = np.nanmean(rank_metrics(found, *targets, cutoffs=(10,))["ndcg@10"])
@@ -110,26 +111,26 @@ def test_launches_find_who_buys_their_kind_and_permuted_customers_lose_it(shop, 
 
 def test_an_audience_is_ranked_across_customers(shop, forest):
     items = np.arange(OLD + LAUNCHES // 2, OLD + LAUNCHES, dtype=np.int32)
-    made = candidate_set(shop, ORIGIN, items)
+    made = candidate_set(shop, CUT, items)
     scores = np.zeros((CUSTOMERS, items.size))
     for batch in made.audience(items):
         rows = slice(batch.customer[0], batch.customer[-1] + 1)
         scores[rows] = forest.score(batch.features, made.launch_features).reshape(-1, items.size)
-    bought = shop.between(ORIGIN + 1, ORIGIN + 4).matrix()[:, items].toarray() > 0
+    bought = shop.between(CUT + 1, CUT + 28).matrix()[:, items].toarray() > 0
     assert np.nanmean(audience_auc(scores, bought)) > 0.85
 
 
 def test_a_new_product_and_a_new_customer_are_scored_by_the_forest_as_it_is(shop, forest):
     """One more product, one more customer with a single basket: neither was there when anything was trained."""
     new_item, new_customer = OLD + LAUNCHES, CUSTOMERS
-    line = {"customer": new_customer, "item": 2, "week": ORIGIN, "day": 7 * ORIGIN + 5, "basket": shop.basket.max() + 1}
+    line = {"customer": new_customer, "item": 2, "week": 19, "day": CUT - 5, "basket": shop.basket.max() + 1}
     grown = {}
     for name, values in vars(shop).items():
         if name.startswith("num_"):
             grown[name] = values + 1
         else:
             grown[name] = np.append(values, np.asarray(line.get(name, 1), values.dtype))
-    made = candidate_set(Histories(**grown), ORIGIN, np.array([new_item - 1, new_item]), new_item + 1)
+    made = candidate_set(Histories(**grown), CUT, np.array([new_item - 1, new_item]), new_item + 1)
     chance = {}
     for batch in made.audience(np.array([new_item], np.int32)):
         scores = forest.score(batch.features, made.launch_features)
@@ -157,7 +158,7 @@ def test_the_area_under_the_curve_equals_its_definition():
 SHOWN = OLD + LAUNCHES - 1
 PROMOTIONS = Promotions(
     np.full(5, SHOWN, np.int32),
-    np.array([ORIGIN - 14, ORIGIN - 9, ORIGIN - 1, ORIGIN + 1, ORIGIN + 2], np.int32),
+    np.array([CUT - 14, CUT - 9, CUT - 1, CUT + 1, CUT + 2], np.int32),
     np.array([0.5, 0.0, 0.2, 0.0, 0.8], np.float32),
     np.array([0.0, 0.0, 1.0, 0.4, 0.0], np.float32),
 )
@@ -167,7 +168,7 @@ PROMOTIONS = Promotions(
 def promoted(promotions: Promotions, plan: bool, shop: Histories) -> dict[int, dict[str, float]]:
     """The promotion features of two launches, the second of which was promoted."""
     items = np.array([SHOWN - 1, SHOWN], np.int32)
-    made = candidate_set(shop, ORIGIN, items, promotions=promotions, plan=plan)
+    made = candidate_set(shop, CUT, items, promotions=promotions, plan=plan)
     batch = next(made.audience(items))
     named = [name for name in made.launch_features if name.startswith(("display", "mailer", "promotion", "plan"))]
     return {

@@ -39,10 +39,10 @@ def test_a_figure_without_three_finite_numbers_is_not_known(figure):
     assert not words.known(figure)
 
 
-def test_weeks_are_counted_from_the_first_monday_of_1970():
-    assert words.week_span(0, 0) == "5 January to 11 January 1970"
-    assert words.week_span(2499, 2502) == "27 November to 24 December 2017"
-    assert words.week_span(2502, 2504) == "18 December 2017 to 7 January 2018"
+def test_a_span_of_days_is_said_by_its_dates():
+    assert words.day_span(4, 10) == "5 January to 11 January 1970"
+    assert words.day_span(17497, 17524) == "27 November to 24 December 2017"
+    assert words.day_span(17518, 17538) == "18 December 2017 to 7 January 2018"
 
 
 def test_shares_keep_what_matters():

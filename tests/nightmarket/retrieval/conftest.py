@@ -3,7 +3,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from nightmarket.histories import Histories, Window
+from nightmarket.evaluation import Window
+from nightmarket.histories import Histories, last_day
 
 
 @dataclass(frozen=True)
@@ -38,5 +39,5 @@ def planted():
     kind = np.where(favourite, customer % 4, rng.integers(0, 4, len(customer)))
     item = kind * 30 + rng.integers(0, 30, len(customer))
     shop = histories(customer, item, week, 80, 120)
-    window = Window(25, 26, 29)
+    window = Window.after(last_day(25), 28)
     return Shop(shop, np.arange(120, dtype=np.int32), vectors.astype(np.float32), np.ones(120, bool), window)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nightmarket.histories import Histories
+from nightmarket.histories import Histories, last_day
 from nightmarket.retrieval.nearest import best_items, score
 from nightmarket.retrieval.recency import AGES, age_bin
 from nightmarket.retrieval.tower import INTENTS, Tower, TowerConfig, item_matrix
@@ -70,7 +70,9 @@ def test_ages_fall_into_bins_that_hold_them():
 def lines(customer, item, week, num_customers):
     ints = [np.array(a, np.int32) for a in (customer, item, week)]
     floats, zeros = np.ones(len(week), np.float32), np.zeros(len(week), np.int32)
-    return Histories(*ints, ints[2] * 7, floats, floats, floats, zeros, zeros, num_customers=num_customers, num_items=4)
+    return Histories(
+        *ints, ints[2] * 7 + 4, floats, floats, floats, zeros, zeros, num_customers=num_customers, num_items=4
+    )
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +82,8 @@ def tower():
 
 def test_a_customer_vector_knows_nothing_of_later_weeks_and_has_unit_norm(tower):
     vectors = np.random.default_rng(1).normal(size=(4, 6)).astype(np.float32)
-    early = tower.customers(vectors, lines([0, 0, 1], [1, 2, 3], [3, 4, 4], 3), 5)
-    more = tower.customers(vectors, lines([0, 0, 0, 1], [1, 2, 0, 3], [3, 4, 6, 4], 3), 5)
+    early = tower.customers(vectors, lines([0, 0, 1], [1, 2, 3], [3, 4, 4], 3), last_day(5))
+    more = tower.customers(vectors, lines([0, 0, 0, 1], [1, 2, 0, 3], [3, 4, 6, 4], 3), last_day(5))
     assert np.array_equal(early, more)
     assert np.linalg.norm(early[:2], axis=1) == pytest.approx(1, abs=1e-5)
     assert np.isfinite(early[2]).all()
@@ -91,8 +93,8 @@ def test_a_customer_vector_knows_nothing_of_later_weeks_and_has_unit_norm(tower)
 def test_rows_limit_the_customers_that_are_computed(tower):
     vectors = np.random.default_rng(1).normal(size=(4, 6)).astype(np.float32)
     shop = lines([0, 0, 1], [1, 2, 3], [3, 4, 4], 3)
-    some = tower.customers(vectors, shop, 5, rows=np.array([1]))
-    assert some[1] == pytest.approx(tower.customers(vectors, shop, 5)[1], abs=1e-6)
+    some = tower.customers(vectors, shop, last_day(5), rows=np.array([1]))
+    assert some[1] == pytest.approx(tower.customers(vectors, shop, last_day(5))[1], abs=1e-6)
     assert not some[[0, 2]].any()
 
 
@@ -103,7 +105,9 @@ def test_a_tower_comes_back_from_tensors_and_config(tower):
     assert np.array_equal(again.items(vectors), tower.items(vectors))
     shop = lines([0, 0, 1], [1, 2, 3], [3, 4, 4], 2)
     for intent in INTENTS:
-        assert np.array_equal(again.customers(vectors, shop, 9, intent), tower.customers(vectors, shop, 9, intent))
+        assert np.array_equal(
+            again.customers(vectors, shop, last_day(9), intent), tower.customers(vectors, shop, last_day(9), intent)
+        )
 
 
 @pytest.mark.parametrize("damage", ["missing", "nan", "shape"])

@@ -13,15 +13,17 @@ from nightmarket.contracts import InputError
 from nightmarket.encoding.encoder import Encoder
 from nightmarket.encoding.packed import embed
 from nightmarket.encoding.ranks import Ranks
-from nightmarket.histories import Histories, Window
+from nightmarket.evaluation import Window
+from nightmarket.histories import Histories, last_day
 from nightmarket.retrieval.pairs.adapters import Learner
 from nightmarket.retrieval.pairs.fitting import fit
 from nightmarket.retrieval.pairs.sampling import PairBatch, PairSampler, bought_together, hard_negatives
 from nightmarket.retrieval.pairs.training import Average, PairConfig, PairData, PairTrainer, backward, candidates
-from nightmarket.retrieval.quality import Judge
+from nightmarket.retrieval.quality import Evaluator
 from nightmarket.testing.models import write_bert
 
 ROOT = Path(__file__).parents[3]
+CUT = last_day(15)
 WORDS = ("whole", "milk", "rye", "bread", "green", "tea", "dark", "chocolate", "of", "the")
 TEXTS = [f"{WORDS[i % 10]} {WORDS[i // 10]} {WORDS[i * 7 % 10]}" for i in range(60)]
 CONFIG = PairConfig(
@@ -71,22 +73,21 @@ def shop():
 
 
 class Make:
-    """Trainers of one shop, for settings that differ from CONFIG; the judge of its window, the vectors before."""
+    """Trainers of one shop, for settings that differ from CONFIG; the evaluator of its window, the vectors before."""
 
     def __init__(self, encoder, shop, texts=TEXTS, ranks=None):
         self.encoder, self.texts, self.ranks = encoder, texts, ranks
         self.codes = np.arange(len(texts), dtype=np.int32)
-        self.past = shop.until(15)
-        window = Window(15, 16, 19)
-        self.judge = Judge(shop, self.codes, shop.first_weeks(), np.ones(len(texts), bool), window)
+        self.past = shop.until(CUT)
+        self.evaluator = Evaluator(shop, self.codes, np.ones(len(texts), bool), Window.after(CUT, 28))
         self.start = encoder.encode(texts)
 
     def __call__(self, method="full", **changes):
         material = PairData(
             self.encoder.tokenize(self.texts),
             self.codes.astype(np.int64),
-            bought_together(self.past, self.codes, 3),
-            PairSampler(self.past, self.codes, first=4, horizon=3),
+            bought_together(self.past, self.codes, CUT, 3),
+            PairSampler(self.past, self.codes, CUT, first=4, horizon=3),
         )
         learner = Learner(self.encoder, method, torch.float32, 4, 8, seed=5)
         return PairTrainer(PairConfig(**{**CONFIG.__dict__, **changes}), learner, material, self.texts, self.ranks)
@@ -98,7 +99,7 @@ def make(encoder, shop):
 
 
 def run(make, trainer, save=lambda *state: None, resumed=None):
-    return fit(trainer, make.judge, make.start, checkpoint_every=2, patience=9, save=save, resumed=resumed)
+    return fit(trainer, make.evaluator, make.start, checkpoint_every=2, patience=9, save=save, resumed=resumed)
 
 
 def same(one, other):
@@ -110,19 +111,19 @@ def same(one, other):
 def test_a_pair_is_a_first_purchase_and_another_of_the_days_and_weeks_before_it():
     # Customer 0 buys 0, 1 in week 10, 2 in week 11, 0 again in week 12, 3 in week 20. Customer 1 buys 4 alone.
     lines = histories([0, 0, 0, 0, 0, 1], [0, 1, 2, 0, 3, 4], [10, 10, 11, 12, 20, 11], 2, 5)
-    sampler = PairSampler(lines, np.arange(5, dtype=np.int32), first=10, horizon=2)
+    sampler = PairSampler(lines, np.arange(5, dtype=np.int32), CUT, first=10, horizon=2)
     seen = set()
     for step in range(200):
         batch = sampler.batch(1, step, 4, None, 0)
         seen |= set(zip(batch.texts[batch.anchor].tolist(), batch.texts[batch.positive].tolist(), strict=True))
     # Basket mates both ways, 2 after either; 0 in week 12 is no first purchase, 3 has nobody in its two weeks before.
     assert seen == {(0, 1), (1, 0), (0, 2), (1, 2)}
-    assert PairSampler(lines, np.arange(5, dtype=np.int32), first=12, horizon=2).usable is False
+    assert PairSampler(lines, np.arange(5, dtype=np.int32), CUT, first=12, horizon=2).usable is False
 
 
 def test_pairs_follow_from_seed_and_step_and_nothing_later_than_the_histories_counts(shop):
     codes = np.arange(60, dtype=np.int32)
-    one, other = (PairSampler(h, codes, 4, 3) for h in (shop.until(15), shop.until(12).until(15)))
+    one, other = (PairSampler(h, codes, CUT, 4, 3) for h in (shop.until(CUT), shop.until(CUT - 21).until(CUT)))
     again = one.batch(3, 8, 16, None, 0)
     for name, values in one.batch(3, 8, 16, None, 0).__dict__.items():
         assert np.array_equal(values, getattr(again, name)), name
@@ -135,7 +136,7 @@ def test_the_chances_that_the_loss_corrects_by_are_those_of_the_draw():
     customer = np.repeat(np.arange(30), 40)
     item = (rng.pareto(1.0, len(customer)) * 2).astype(int) % 20
     lines = histories(customer, item, np.tile(np.arange(40) // 4, 30), 30, 20)
-    sampler = PairSampler(lines, np.arange(20, dtype=np.int32), first=1, horizon=2)
+    sampler = PairSampler(lines, np.arange(20, dtype=np.int32), CUT, first=1, horizon=2)
     assert [sampler.anchor_share.sum(), sampler.positive_share.sum()] == pytest.approx([1, 1])
     at = np.zeros((2, 20))
     kept = 0

@@ -9,12 +9,13 @@ import torch
 
 from nightmarket.contracts import InputError
 from nightmarket.evaluation import rank_metrics
-from nightmarket.histories import Histories
+from nightmarket.histories import Histories, last_day
 from nightmarket.retrieval.scorers.material import ScorerData
 from nightmarket.retrieval.scorers.scorer import SCORERS, config_of, load
 from nightmarket.retrieval.scorers.training import fit
 
 ORIGIN = 25
+CUT = last_day(ORIGIN)
 CUSTOMERS, ITEMS, KINDS = 60, 80, 4
 SMALL = {"dim": 16, "hidden": 16, "length": 64, "batch_size": 48, "random_items": 60, "min_buyers": 1}
 
@@ -78,11 +79,11 @@ def name(request):
 @pytest.fixture(scope="module")
 def scorer(name, material):
     steps = 150 if name == "linear" else 80
-    return fit(name, material, ORIGIN, config_of(name, **SMALL, max_steps=steps, learning_rate=5e-3), seed=1)
+    return fit(name, material, CUT, config_of(name, **SMALL, max_steps=steps, learning_rate=5e-3), seed=1)
 
 
 def quick(name, material, seed=1, **changed):
-    return fit(name, material, ORIGIN, config_of(name, **{**SMALL, "max_steps": 3, **changed}), seed=seed)
+    return fit(name, material, CUT, config_of(name, **{**SMALL, "max_steps": 3, **changed}), seed=seed)
 
 
 def everything(scorer):
@@ -118,7 +119,7 @@ def test_what_she_has_bought_can_be_left_out_and_a_short_list_is_filled_with_min
 
 def test_products_that_may_not_be_recommended_are_not(scorer, material):
     some = np.arange(ITEMS) < 15
-    found = scorer.at(dataclasses.replace(material, recommendable=some), ORIGIN).recommend(slice(0, 9), 10)
+    found = scorer.at(dataclasses.replace(material, recommendable=some), CUT).recommend(slice(0, 9), 10)
     assert found.max() < 15
 
 
@@ -140,7 +141,7 @@ def test_nothing_is_seeded_or_drawn_globally(name, material):
 def test_a_head_comes_back_from_arrays_and_json_with_the_same_scores(scorer, material):
     tensors, config = scorer.save()
     assert all(isinstance(value, np.ndarray) for value in tensors.values())
-    again = load(tensors, json.loads(json.dumps(config)), material, ORIGIN)
+    again = load(tensors, json.loads(json.dumps(config)), material, CUT)
     np.testing.assert_array_equal(everything(again), everything(scorer))
 
 
@@ -155,7 +156,7 @@ def test_damaged_weights_are_refused_by_name(scorer, material, damage):
     else:
         tensors[key] = tensors[key] * np.nan
     with pytest.raises(InputError, match=f"tensor '{key}' of {scorer.name} is missing or damaged"):
-        load(tensors, config, material, ORIGIN)
+        load(tensors, config, material, CUT)
 
 
 def test_purchases_after_the_origin_change_nothing(name, material):
@@ -163,20 +164,20 @@ def test_purchases_after_the_origin_change_nothing(name, material):
     lines = rng.integers(0, CUSTOMERS, 500), rng.integers(0, ITEMS, 500), np.full(500, ORIGIN + 1)
     before, after = quick(name, material), quick(name, with_lines(material, *lines))
     np.testing.assert_array_equal(everything(before), everything(after))
-    np.testing.assert_array_equal(everything(before), everything(before.at(with_lines(material, *lines), ORIGIN)))
+    np.testing.assert_array_equal(everything(before), everything(before.at(with_lines(material, *lines), CUT)))
 
 
 def test_purchases_before_the_origin_do_change_the_scores(scorer, material):
     if scorer.name == "linear":
         pytest.skip("a customer's purchases move all of her scores alike, as the formula says")
     more = with_lines(material, np.full(12, 8), np.arange(1, 49, 4), np.full(12, ORIGIN))
-    shift = everything(scorer.at(more, ORIGIN))[8] - everything(scorer)[8]
+    shift = everything(scorer.at(more, CUT))[8] - everything(scorer)[8]
     assert np.ptp(shift) > 0.1
 
 
 def test_a_planted_taste_is_found_better_than_by_popularity(scorer, material):
     """New products alone, so that remembering what was bought is no help."""
-    after, before = material.histories.between(ORIGIN + 1, 29), material.histories.until(ORIGIN)
+    after, before = material.histories.between(CUT + 1, last_day(29)), material.histories.until(CUT)
     targets = after.targets(before.matrix())
 
     def ndcg(lists):
@@ -206,7 +207,7 @@ def test_what_is_bought_every_week_comes_first(name, material):
 
 def test_a_customer_without_purchases_is_scored(scorer, material):
     more = with_lines(material, np.zeros(0, int), np.zeros(0, int), np.zeros(0, int), num_customers=CUSTOMERS + 2)
-    found = scorer.at(more, ORIGIN)
+    found = scorer.at(more, CUT)
     scores = everything(found)
     assert scores.shape == (CUSTOMERS + 2, ITEMS)
     assert np.isfinite(scores).all()
@@ -223,7 +224,7 @@ def test_a_customer_who_came_after_the_fit_is_scored_like_one_with_the_same_purc
     twin = dataclasses.replace(
         twin, channel=np.where(twin.customer == CUSTOMERS, 13 % 3, twin.channel).astype(np.int32)
     )
-    scores = everything(scorer.at(dataclasses.replace(material, histories=twin), ORIGIN))
+    scores = everything(scorer.at(dataclasses.replace(material, histories=twin), CUT))
     np.testing.assert_allclose(scores[13], scores[CUSTOMERS], rtol=1e-4, atol=1e-4)
 
 
@@ -236,10 +237,10 @@ def test_a_product_that_came_after_the_fit_is_scored_and_old_ones_keep_their_sco
         np.concatenate([material.text_vectors, like]),
         np.append(material.text_id, ITEMS).astype(np.int32),
     )
-    scores = everything(scorer.at(more, ORIGIN, codes))
+    scores = everything(scorer.at(more, CUT, codes))
     assert np.isfinite(scores).all()
     np.testing.assert_allclose(scores[:, :ITEMS], everything(scorer), rtol=1e-4, atol=1e-4)
-    assert ITEMS not in scorer.at(more, ORIGIN, codes).recommend(slice(0, 9), 20), "nobody has sold it yet"
+    assert ITEMS not in scorer.at(more, CUT, codes).recommend(slice(0, 9), 20), "nobody has sold it yet"
     if scorer.name in ("cosine", "deep_matrix_factorisation", "self_attentive"):
         # Its text says what it is: those who like its kind want it more than the others do.
         wanted = scores[:, ITEMS] - scores.mean(axis=1)
@@ -254,7 +255,7 @@ def test_a_catalogue_in_another_order_needs_codes_and_gets_the_same_scores(score
     moved = dataclasses.replace(old, item=place[old.item].astype(np.int32))
     again = ScorerData(moved, material.text_vectors, material.text_id[order])
     np.testing.assert_allclose(
-        everything(scorer.at(again, ORIGIN, order)), everything(scorer)[:, order], rtol=1e-3, atol=1e-3
+        everything(scorer.at(again, CUT, order)), everything(scorer)[:, order], rtol=1e-3, atol=1e-3
     )
     with pytest.raises(InputError, match="pass `codes`"):
         scorer.at(
@@ -265,7 +266,7 @@ def test_a_catalogue_in_another_order_needs_codes_and_gets_the_same_scores(score
                 text_vectors=np.zeros((ITEMS + 1, 12), np.float32),
                 recommendable=None,
             ),
-            ORIGIN,
+            CUT,
         )
 
 
@@ -273,14 +274,14 @@ def test_the_order_of_customers_and_the_slice_do_not_matter(scorer, material):
     order = np.random.default_rng(6).permutation(CUSTOMERS)
     scores = everything(scorer)
     np.testing.assert_allclose(
-        everything(scorer.at(permuted(material, order), ORIGIN)), scores[order], rtol=1e-4, atol=1e-4
+        everything(scorer.at(permuted(material, order), CUT)), scores[order], rtol=1e-4, atol=1e-4
     )
     one = scorer.scores(slice(17, 18), np.arange(ITEMS))
     np.testing.assert_allclose(one[0], scores[17], rtol=1e-4, atol=1e-4)
 
 
 def test_the_origin_can_move_on_without_training(scorer, material):
-    assert np.isfinite(everything(scorer.at(material, 29))).all()
+    assert np.isfinite(everything(scorer.at(material, last_day(29)))).all()
 
 
 def test_without_text_a_head_works_or_says_that_it_cannot(name, material):
@@ -297,14 +298,14 @@ def test_without_the_terms_that_heads_share_it_stands_alone(name, material):
 
 
 def test_a_history_too_short_to_learn_from_is_refused(name, material):
-    with pytest.raises(InputError, match="no week up to 2 has purchases after it within 4 weeks"):
-        fit(name, material, 2, config_of(name, **SMALL))
+    with pytest.raises(InputError, match="no week up to 1970-01-25 has purchases after it within 4 weeks"):
+        fit(name, material, last_day(2), config_of(name, **SMALL))
 
 
 def test_progress_is_told_and_the_loss_falls(name, material):
     told = []
     config = config_of(name, **SMALL, max_steps=30)
-    fit(name, material, ORIGIN, config, progress=lambda *step: told.append(step))
+    fit(name, material, CUT, config, progress=lambda *step: told.append(step))
     assert [step[:2] for step in told] == [(i + 1, 30) for i in range(30)]
     losses = [step[2] for step in told]
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
@@ -317,7 +318,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_step(name, material):
 
 def test_an_unknown_name_lists_the_names(material):
     with pytest.raises(InputError, match="'als' is no scorer; choose from cosine, linear, matrix_factorisation"):
-        fit("als", material, ORIGIN)
+        fit("als", material, CUT)
 
 
 def test_an_unknown_or_impossible_setting_is_named():

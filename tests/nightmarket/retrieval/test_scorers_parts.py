@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from nightmarket.histories import Histories
+from nightmarket.histories import Histories, last_day
 from nightmarket.retrieval.scorers.loss import Logits, Wanted, by_owner, negative_sampling, sampled_softmax
-from nightmarket.retrieval.scorers.material import EventTable, ScorerData, Vocabulary, last_day
+from nightmarket.retrieval.scorers.material import EventTable, ScorerData, Vocabulary
 from nightmarket.retrieval.scorers.past import Past
 from nightmarket.retrieval.scorers.samples import ScorerSampler
 from nightmarket.retrieval.scorers.scorer import config_of
@@ -26,7 +26,7 @@ def lines(rows, num_customers=3, num_items=6):
 
 def ledger_of(histories, origin, min_buyers=1):
     material = ScorerData(histories)
-    return EventTable(material, Vocabulary.learn(histories.until(origin), min_buyers), origin)
+    return EventTable(material, Vocabulary.learn(histories.until(last_day(origin)), min_buyers), last_day(origin))
 
 
 SHOP = lines(
@@ -77,9 +77,9 @@ def test_pair_features_by_hand():
 
 
 def test_codes_that_were_unknown_or_rare_at_the_fit_have_row_zero():
-    vocabulary = Vocabulary.learn(SHOP.until(2), 2)
+    vocabulary = Vocabulary.learn(SHOP.until(last_day(2)), 2)
     assert vocabulary.item_row.tolist() == [0, 1, 0, 0, 0, 0]
-    ledger = EventTable(ScorerData(SHOP), vocabulary, 3)
+    ledger = EventTable(ScorerData(SHOP), vocabulary, last_day(3))
     assert ledger.channel.tolist() == [1, 1, 2, 1, 0], "store 2 came after the fit"
     assert ledger.rows(np.array([1, 2, 5]), 3).tolist() == [1, 0, 0]
     assert ledger.rows(np.array([1]), -1).tolist() == [0], "not on sale yet"

@@ -7,7 +7,7 @@ import torch
 
 from nightmarket.contracts import InputError
 from nightmarket.retrieval.fitting import best_validation, eligible, exhausted, fit
-from nightmarket.retrieval.quality import Judge
+from nightmarket.retrieval.quality import Evaluator
 from nightmarket.retrieval.samples import Sampler
 from nightmarket.retrieval.tower import Tower, TowerConfig
 from nightmarket.retrieval.training import Trainer, TrainingConfig
@@ -31,20 +31,20 @@ CONFIG = TrainingConfig(
 
 
 def trainer_of(shop, **changed):
-    past = shop.histories.until(shop.window.fit_until)
-    sampler = Sampler(past, shop.text_id, shop.window.fit_until, 4, 8, shop.recommendable)
+    past = shop.histories.until(shop.window.cut)
+    sampler = Sampler(past, shop.text_id, shop.window.cut, 28, 8, shop.recommendable)
     tower = Tower(TowerConfig(shop.vectors.shape[1], dim=16, hidden=32), seed=1)
     config = dataclasses.replace(CONFIG, **changed)
     return Trainer(config, tower, sampler, shop.vectors, torch.device("cpu"), torch.float32)
 
 
-def judge_of(shop):
-    return Judge(shop.histories, shop.text_id, shop.histories.first_weeks(), shop.recommendable, shop.window)
+def evaluator_of(shop):
+    return Evaluator(shop.histories, shop.text_id, shop.recommendable, shop.window)
 
 
-def run(trainer, judge, **changed):
+def run(trainer, evaluator, **changed):
     options = {"validate_every": 20, "checkpoint_every": 1000, "patience": 9, "save": lambda *_: None}
-    return fit(trainer, judge, judge.sample(80, 0), **(options | changed))
+    return fit(trainer, evaluator, evaluator.sample(80, 0), **(options | changed))
 
 
 def same(first, second):
@@ -52,34 +52,34 @@ def same(first, second):
 
 
 def test_a_planted_taste_is_learned_far_beyond_chance(planted):
-    trainer, judge = trainer_of(planted), judge_of(planted)
-    history = run(trainer, judge)
+    trainer, evaluator = trainer_of(planted), evaluator_of(planted)
+    history = run(trainer, evaluator)
     losses = [record["loss"] for record in history["records"]]
     assert np.mean(losses[-10:]) < np.mean(losses[:10]) - 0.3
-    found = np.nanmean(judge.towers(trainer.tower, planted.vectors)["all"])
+    found = np.nanmean(evaluator.towers(trainer.tower, planted.vectors)["all"])
     shuffled = np.random.default_rng(0).permutation(planted.vectors)
-    chance = np.nanmean(judge.towers(Tower(trainer.tower.config, seed=9), shuffled)["all"])
+    chance = np.nanmean(evaluator.towers(Tower(trainer.tower.config, seed=9), shuffled)["all"])
     assert found > 2 * chance
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(planted):
-    judge, made = judge_of(planted), []
+    evaluator, made = evaluator_of(planted), []
     for seed in (1, 1, 2):
         trainer = trainer_of(planted, max_steps=5, seed=seed)
-        run(trainer, judge, validate_every=5)
+        run(trainer, evaluator, validate_every=5)
         made.append(trainer.state())
     assert same(made[0], made[1])
     assert not same(made[0], made[2])
 
 
 def test_training_goes_on_from_a_checkpoint_as_if_it_had_never_stopped(planted):
-    judge, kept = judge_of(planted), []
+    evaluator, kept = evaluator_of(planted), []
     whole = trainer_of(planted, max_steps=12)
     history = run(
-        whole, judge, validate_every=4, checkpoint_every=6, save=lambda *parts: kept.append(copy.deepcopy(parts))
+        whole, evaluator, validate_every=4, checkpoint_every=6, save=lambda *parts: kept.append(copy.deepcopy(parts))
     )
     resumed = trainer_of(planted, max_steps=12)
-    again = run(resumed, judge, validate_every=4, resumed=kept[0])
+    again = run(resumed, evaluator, validate_every=4, resumed=kept[0])
     assert again == history
     assert same(resumed.state(), whole.state())
 
@@ -96,7 +96,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_rate_and_leaves_the_weigh
 
 def test_nothing_after_the_cut_is_looked_at(planted):
     late = planted.histories.item.copy()
-    late[planted.histories.week > planted.window.fit_until] = 0
+    late[planted.histories.day > planted.window.cut] = 0
     other = dataclasses.replace(planted, histories=dataclasses.replace(planted.histories, item=late))
     first, second = trainer_of(planted, max_steps=3), trainer_of(other, max_steps=3)
     for step in range(3):
@@ -123,10 +123,10 @@ def test_validations_on_vectors_of_mixed_age_are_not_chosen():
 
 
 def test_the_best_weights_come_back_even_when_they_are_those_of_the_start(planted):
-    trainer, judge = trainer_of(planted, max_steps=4, learning_rate=1e-3), judge_of(planted)
+    trainer, evaluator = trainer_of(planted, max_steps=4, learning_rate=1e-3), evaluator_of(planted)
     start = trainer.weights()
-    judge.towers = lambda *_: {task: np.array([0.0]) for task in ("all", "new", "launch")}
-    history = run(trainer, judge, validate_every=1, patience=2)
+    evaluator.towers = lambda *_: {task: np.array([0.0]) for task in ("all", "new", "launch")}
+    history = run(trainer, evaluator, validate_every=1, patience=2)
     assert history["best_step"] == 0
     assert history["num_steps"] == 2
     assert same(start, trainer.weights())

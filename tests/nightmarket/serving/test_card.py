@@ -29,7 +29,7 @@ RECORD = {
     },
     "decision": {
         "against": "version 6",
-        "window": {"first_target": 2499, "last_target": 2502},
+        "window": {"first_target": 17497, "last_target": 17524},
         "metrics": {"all": {"ndcg@10": {"value": 0.43, "low": 0.42, "high": 0.44}}},
         "differences": {"all": {"value": -0.05, "low": -0.06, "high": -0.04}},
     },

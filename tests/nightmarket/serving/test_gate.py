@@ -3,8 +3,10 @@ import math
 import pytest
 
 from nightmarket.evaluation import Interval
+from nightmarket.evaluation.figures import Metrics
 from nightmarket.evaluation.forgetting import Kept
-from nightmarket.serving.gate import Rival, decide, phrase
+from nightmarket.serving import gate
+from nightmarket.serving.gate import Rival, phrase
 
 NAN, INF = math.nan, math.inf
 PEOPLE = {"all": 100, "new": 80, "launch": 30}
@@ -29,6 +31,10 @@ def figures(**changed):
     for task, number in changed.items():
         content[task]["nightmarket"]["hit@10"] = {"value": number, "low": 0.1, "high": 0.2}
     return content
+
+
+def decide(content, people, rival, **options):
+    return gate.decide(Metrics.read(content | {"num_customers": people}), rival, **options)
 
 
 def champion(all_, new=EQUAL, launch=EQUAL):

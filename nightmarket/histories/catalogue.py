@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-Codes = NDArray[np.int32]
+from nightmarket.contracts.arrays import Bools, Int32s
 
 
 @dataclass(frozen=True)
@@ -20,32 +19,32 @@ class Catalogue:
     recommendable               (I,)
     """
 
-    department: Codes
-    category: Codes
-    kind: Codes
-    line: Codes
-    maker: Codes
-    brand: Codes
-    text: Codes
-    recommendable: NDArray[np.bool_]
+    department: Int32s
+    category: Int32s
+    kind: Int32s
+    line: Int32s
+    maker: Int32s
+    brand: Int32s
+    text: Int32s
+    recommendable: Bools
 
     @property
     def num_items(self) -> int:
         """Products in the catalogue, recommendable or not."""
         return int(self.kind.size)
 
-    def codes(self, level: str) -> Codes:
+    def codes(self, level: str) -> Int32s:
         """(I,) each product's code at a level; at level "item" its own."""
         if level == "item":
             return np.arange(self.num_items, dtype=np.int32)
-        codes: Codes = getattr(self, level)
+        codes: Int32s = getattr(self, level)
         return codes
 
 
 def catalogue(products: pd.DataFrame) -> Catalogue:
-    """Codes of the products table that `prepare` writes; row i is item i."""
+    """Int32s of the products table that `prepare` writes; row i is item i."""
 
-    def code(*names: str) -> Codes:
+    def code(*names: str) -> Int32s:
         key = products[names[0]].fillna("").astype(str)
         for name in names[1:]:
             key = key + "\x1f" + products[name].fillna("").astype(str)
