@@ -68,13 +68,14 @@ def _listed(key: str, values: list[str]) -> str:
 
 
 def code(name: str) -> list[str]:
-    """What a stage's command runs of our code, file by file, with the templates of the rooms it imports from.
+    """What a stage's command runs of our code, file by file, with the templates and data of the rooms it imports from.
 
     An __init__ that holds a docstring alone is left out: no result can depend on it.
     """
     modules = closure(Path("tasks", f"{name}.py")) | closure(Path("tasks", "__main__.py"))
     needed = {path for path in modules if path.name != "__init__.py" or _does_something(path)}
     needed |= {folder for path in modules if (ROOT / (folder := path.parent / "templates")).is_dir()}
+    needed |= {data.relative_to(ROOT) for path in needed for data in (ROOT / path.parent).glob("*.yaml")}
     return sorted(path.as_posix() for path in needed)
 
 

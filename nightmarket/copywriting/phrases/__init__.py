@@ -1,16 +1,14 @@
-"""The phrases of the template writer, one module per language; a further language is one more entry of LANGUAGES."""
+"""The phrases of the template writer, one YAML file per language; a further language is one more entry of LANGUAGES."""
 
 import re
 from collections.abc import Iterator
 
 from nightmarket.copywriting.facts import Locale
-from nightmarket.copywriting.phrases.chinese import CHINESE
-from nightmarket.copywriting.phrases.english import ENGLISH
-from nightmarket.copywriting.phrases.language import Benefit, Phrasebook
+from nightmarket.copywriting.phrases.language import Benefit, Phrasebook, chinese, english
 
 __all__ = ["LANGUAGES", "Benefit", "Phrasebook", "runs", "vocabulary"]
 
-LANGUAGES: dict[Locale, Phrasebook] = {"en": ENGLISH, "zh": CHINESE}
+LANGUAGES: dict[Locale, Phrasebook] = {"en": english(), "zh": chinese()}
 
 
 def vocabulary() -> set[str]:

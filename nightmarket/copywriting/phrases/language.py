@@ -10,6 +10,10 @@ makes a name the subject of a verb, for nobody knows whether it is one thing or 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from importlib.resources import files
+from typing import Any
+
+import yaml
 
 from nightmarket.copywriting.facts import Angle, Form
 
@@ -63,3 +67,44 @@ class Phrasebook:
 def plain(value: float) -> str:
     """An amount without a sign: 1,200 or 3.50."""
     return f"{value:,.2f}".removesuffix(".00")
+
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_CURRENCIES = {"CNY": "元", "USD": "美元", "EUR": "欧元", "GBP": "英镑", "JPY": "日元"}
+
+
+def english() -> Phrasebook:
+    """The phrases of english.yaml."""
+    return _read(
+        "english",
+        amount=lambda value, symbol, _: f"{symbol}{plain(value)}",
+        day=lambda day, year: f"{day.day} {_MONTHS[day.month - 1]}" + (f" {day.year}" if year else ""),
+        share=lambda percent: f"{percent:g}%",
+    )
+
+
+def chinese() -> Phrasebook:
+    """The phrases of chinese.yaml."""
+
+    def amount(value: float, symbol: str, currency: str) -> str:
+        return f"{plain(value)}{_CURRENCIES[currency]}" if currency in _CURRENCIES else f"{symbol}{plain(value)}"
+
+    return _read(
+        "chinese",
+        amount=amount,
+        day=lambda day, year: (f"{day.year}年" if year else "") + f"{day.month}月{day.day}日",
+        share=lambda percent: f"{(100 - percent) / 10:g}折",
+    )
+
+
+def _read(name: str, **written: Callable[..., str]) -> Phrasebook:
+    content = yaml.safe_load(files(__package__).joinpath(f"{name}.yaml").read_text(encoding="utf-8"))
+    content["benefits"] = {kind: Benefit(**_tuples(manners)) for kind, manners in content["benefits"].items()}
+    return Phrasebook(**_tuples(content), **written)
+
+
+def _tuples(value: Any) -> Any:
+    """Lists as tuples, at any depth."""
+    if isinstance(value, dict):
+        return {key: _tuples(inner) for key, inner in value.items()}
+    return tuple(value) if isinstance(value, list) else value
