@@ -62,7 +62,7 @@ check-pipeline:
 	@test ! -f tasks/pipeline/generate.py || $(BIN)/python -m tasks.pipeline.generate --check
 
 check-reference:
-	@$(BIN)/python -m tasks.pipeline.reference --check
+	@$(BIN)/python -m docs.generate --check
 
 test-fast: setup  ## the tests that take no more than moments each
 	@$(PYTEST) -m "not slow and not browser and not prefect and not distributed"
@@ -72,7 +72,7 @@ coverage: setup  ## every test, and which lines of the three packages ran; below
 	@$(BIN)/coverage run $(IN_TWO) && $(BIN)/coverage combine -q && $(BIN)/coverage report --skip-covered
 
 docs: setup  ## these pages as a site, in site/index.html; a broken link is an error
-	@$(BIN)/python -m tasks.pipeline.reference --check
+	@$(BIN)/python -m docs.generate --check
 	@$(BIN)/python -m sphinx -W -n --keep-going -q -b html docs site && echo "open site/index.html"
 
 mutants: setup  ## small faults put into what every figure rests on: at least nine in ten must fail a test

@@ -48,7 +48,7 @@ def run(house, *command):
 
 def test_the_new_stage_is_generated_and_its_test_and_the_quick_checks_pass(house):
     run(house, sys.executable, "-m", "tasks.pipeline.generate")
-    run(house, sys.executable, "-m", "tasks.pipeline.reference", "--write")
+    run(house, sys.executable, "-m", "docs.generate", "--write")
     dag = (house / "dvc.yaml").read_text(encoding="utf-8")
     assert "cmd: python -m tasks weekdays" in dag
     assert "nightmarket/demand/weekdays.py" in dag.split("\n  weekdays:")[1].split("\n  demand:")[0]

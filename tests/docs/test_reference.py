@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from docs.generate import METRICS, contract, main, pages
 from nightmarket.contracts import TABLES
-from tasks.pipeline.reference import METRICS, contract, main, pages
 from tasks.pipeline.settings import MACHINE, RETENTION, STAGES, STEPS, settings_model
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +31,7 @@ def test_a_page_that_is_out_of_date_costs_one_line_that_says_what_to_run(tmp_pat
     (Path("docs/reference") / "tables.md").write_text(made["tables.md"].replace("customers", "clients"))
     assert main(write=False) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == "docs/reference/tables.md is out of date; run python -m tasks.pipeline.reference --write"
+    assert line == "docs/reference/tables.md is out of date; run python -m docs.generate --write"
 
 
 def test_every_column_of_every_table_is_explained():

@@ -1,4 +1,4 @@
-"""The pages of docs/reference that the code writes: `python -m tasks.pipeline.reference --write`.
+"""The pages of docs/reference that the code writes: `python -m docs.generate --write`.
 
 With --check exit code 1 and one line where a page is not what the code says now. Modules are read, never imported,
 where an import would take seconds or is not ours to make (flows, bench).
@@ -87,7 +87,7 @@ def pages() -> dict[str, str]:
 
 def page(title: str, lead: str, lines: Iterable[str]) -> str:
     """A page with the note that it is generated."""
-    note = "<!-- written by `python -m tasks.pipeline.reference --write` -->"
+    note = "<!-- written by `python -m docs.generate --write` -->"
     return "\n".join([f"# {title}", "", note, "", lead, "", *lines]).rstrip("\n") + "\n"
 
 
@@ -272,7 +272,7 @@ def main(write: bool) -> int:
         if write:
             (FOLDER / name).write_text(text, encoding="utf-8")
         elif not (FOLDER / name).exists() or (FOLDER / name).read_text(encoding="utf-8") != text:
-            print(f"{FOLDER / name} is out of date; run python -m tasks.pipeline.reference --write", file=sys.stderr)
+            print(f"{FOLDER / name} is out of date; run python -m docs.generate --write", file=sys.stderr)
             return 1
     return 0
 
