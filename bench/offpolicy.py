@@ -20,7 +20,7 @@ from bench.machine import machine
 from nightmarket.delivery.policies import Rates, Softmax, choose, learn, mixed
 from nightmarket.evaluation.offpolicy import Log, PolicyEvaluation, evaluate
 from nightmarket.evaluation.offpolicy.diagnostics import propensity_test
-from nightmarket.testing.clicks import NUM_ACTIONS, click_rates, logged, target, truth, world
+from tests.made_up.clicks import NUM_ACTIONS, click_rates, logged, target, truth, world
 
 
 def accuracy(num: int, replications: int, seed: int, value: float) -> dict[str, dict[str, float]]:

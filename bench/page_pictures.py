@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from nightmarket.testing.browser import CHROMIUM, Browser
+from tests.made_up.browser import CHROMIUM, Browser
 
 MOST_BYTES = 3_000_000
 SPOKEN = ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")

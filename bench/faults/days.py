@@ -17,12 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
-from nightmarket.testing.shelf import START
 
 from bench.faults.children import forked
 from nightmarket.contracts import BY_NAME, InputError
 from nightmarket.testing.dialects import DIALECTS, speak
-from nightmarket.testing.shop import make_shop
+from nightmarket.testing.shop import START, make_shop
 from tasks import snapshot, validate
 from tasks.files import storage
 from tasks.intake import expectations

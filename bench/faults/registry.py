@@ -12,11 +12,11 @@ from typing import Any
 from bench.faults.children import contents, forked
 from bench.faults.scenes import Scene
 from nightmarket.serving import set_environment
-from nightmarket.testing.run import write_run
 from tasks import register
 from tasks.files import manifest, storage
 from tasks.registry import champion, promotion, store
 from tasks.registry.service import PROMOTE, RegistryService
+from tests.made_up.run import write_run
 
 set_environment()
 import lightgbm  # noqa: E402

@@ -7,9 +7,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from nightmarket.testing.run import write_run
 from tasks.files import storage
 from tasks.pipeline.inputs import Inputs
+from tests.made_up.run import write_run
 
 TRAINED = ("validate", "prepare", "finetune", "rank", "evaluate")
 

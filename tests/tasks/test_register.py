@@ -17,11 +17,11 @@ import pytest
 
 from nightmarket.contracts import InputError, ModelError
 from nightmarket.serving import set_environment
-from nightmarket.testing.run import FEATURES, write_run
 from tasks import register
 from tasks.files import manifest
 from tasks.registry import card, challenger, champion, promotion
 from tasks.registry import versions as ledger_versions
+from tests.made_up.run import FEATURES, write_run
 
 set_environment()
 import mlflow  # noqa: E402

@@ -13,10 +13,10 @@ import pytest
 
 from nightmarket.contracts import InputError
 from nightmarket.reporting.page import SECTIONS
-from nightmarket.testing.browser import CHROMIUM, Browser
-from nightmarket.testing.run import HOSTILE, write_run
 from tasks import report
 from tasks.pipeline import settings
+from tests.made_up.browser import CHROMIUM, Browser
+from tests.made_up.run import HOSTILE, write_run
 
 SIZES = ((1280, "light"), (1280, "dark"), (390, "light"), (390, "dark"))
 

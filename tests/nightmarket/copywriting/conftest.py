@@ -4,7 +4,7 @@ import pytest
 
 from nightmarket.copywriting.guard import Lexicon
 from nightmarket.copywriting.phrases import vocabulary
-from nightmarket.testing.copy import CATALOGUE
+from tests.made_up.copy import CATALOGUE
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from nightmarket.copywriting.composing import compose, repaired
 from nightmarket.copywriting.facts import CHANNELS
 from nightmarket.copywriting.guard import message_violations
 from nightmarket.copywriting.writers import Brief, TemplateWriter
-from nightmarket.testing.copy import chinese, english, offer
+from tests.made_up.copy import chinese, english, offer
 
 TENTH = english(offer(percent=20.0))
 SPEND = english(offer("threshold", amount=5.0, threshold=40.0))

@@ -7,7 +7,7 @@ import pytest
 
 from nightmarket.copywriting.facts import CopyFacts, Product, spoken
 from nightmarket.copywriting.guard import Lexicon, check, message_violations
-from nightmarket.testing.copy import chinese, english, offer
+from tests.made_up.copy import chinese, english, offer
 
 TENTH = offer(percent=20.0)
 SPEND = offer("threshold", amount=5.0, threshold=40.0)

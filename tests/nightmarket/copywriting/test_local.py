@@ -10,8 +10,8 @@ from nightmarket.copywriting.composing import compose
 from nightmarket.copywriting.facts import CopyFacts
 from nightmarket.copywriting.writers import Brief, prompt
 from nightmarket.copywriting.writers.local import LocalWriter
-from nightmarket.testing.copy import english, offer
 from nightmarket.testing.models import gpt, save_gpt, words_tokenizer
+from tests.made_up.copy import english, offer
 
 TENTH = english(offer(percent=20.0))
 TRUE = ("20% off coffee, until 14 Jan", "Coffee: 20% off. Ends 14 Jan", "Save 20% on coffee until 14 Jan")

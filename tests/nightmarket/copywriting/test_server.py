@@ -17,7 +17,7 @@ from nightmarket.contracts import InputError
 from nightmarket.copywriting.composing import compose
 from nightmarket.copywriting.writers import Brief
 from nightmarket.copywriting.writers.server import ServerAddress, ServerWriter
-from nightmarket.testing.copy import english, offer
+from tests.made_up.copy import english, offer
 
 KEY = "sk-larkspur-quietly-blooming"
 TENTH = english(offer(percent=20.0))

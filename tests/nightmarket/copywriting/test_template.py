@@ -9,7 +9,7 @@ from nightmarket.copywriting.guard import message_violations
 from nightmarket.copywriting.variety import self_bleu
 from nightmarket.copywriting.writers import Brief, TemplateWriter
 from nightmarket.copywriting.writers.prompt import as_data, chat
-from nightmarket.testing.copy import chinese, english, offer
+from tests.made_up.copy import chinese, english, offer
 
 REASON = {"en": "bought by 643 customers in the last 4 weeks", "zh": "近 4 周有 643 位顾客买过"}
 PRAISE = {"en": ("freshness", "taste"), "zh": ("新鲜", "口感")}

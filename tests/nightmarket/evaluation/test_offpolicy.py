@@ -23,7 +23,7 @@ from nightmarket.evaluation.offpolicy import (
 )
 from nightmarket.evaluation.offpolicy.diagnostics import propensity_test
 from nightmarket.evaluation.offpolicy.estimators import folds, gamma_interval, standard_error
-from nightmarket.testing import clicks as world
+from tests.made_up import clicks as world
 
 
 @pytest.fixture(scope="module")

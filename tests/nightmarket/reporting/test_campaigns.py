@@ -11,7 +11,7 @@ from nightmarket.evaluation.calibration import reliability
 from nightmarket.reporting import Night, demand, pictures, plan, render, responses, segments
 from nightmarket.reporting.pictures import Bar
 from nightmarket.response.drivers import TITLES
-from nightmarket.testing.campaigns import TYPES, write_campaigns
+from tests.made_up.campaigns import TYPES, write_campaigns
 
 BAD = "<img src=x onerror=alert(1)> {{ 7*7 }}"
 

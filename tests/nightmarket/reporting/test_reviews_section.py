@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nightmarket.reporting import Night, render, reviews
-from nightmarket.testing.campaigns import write_reviews
+from tests.made_up.campaigns import write_reviews
 
 BAD = "<img src=x onerror=alert(1)> {{ 7*7 }}"
 

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from nightmarket.evaluation import Interval, Window, Windows, bootstrap, paired
 from nightmarket.histories import NEVER
-from nightmarket.testing.campaigns import TYPES, write_campaigns, write_json, write_reviews, write_table
+from tests.made_up.campaigns import TYPES, write_campaigns, write_json, write_reviews, write_table
 
 FEATURES = ("times_bought", "weeks_since", "text_similarity", "popularity", "display_this_week")
 BASELINES = {
