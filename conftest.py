@@ -7,7 +7,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
-GIVEN = {"whole_night": "slow", "copied_night": "slow", "prefect_api": "prefect", "browser": "browser"}
+GIVEN = {
+    "whole_night": "slow",
+    "prefect_api": "prefect",
+    "servers": "prefect",
+    "running_ui": "prefect",
+    "browser": "browser",
+    "together": "distributed",
+    "two": "distributed",
+}
 """Fixture → mark of every test that is given it, if only by way of another fixture."""
 
 

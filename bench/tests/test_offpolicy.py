@@ -5,6 +5,7 @@ import pytest
 from bench import offpolicy as bench
 
 
+@pytest.mark.slow
 def test_no_policy_is_certified_on_the_small_open_bandit_data():
     pytest.importorskip("obp")
     folder = bench.open_bandit_folder()

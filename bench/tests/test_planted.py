@@ -61,6 +61,8 @@ def test_the_search_reads_databases_with_their_logs_and_git_with_what_nothing_na
     assert traces.git(tmp_path, wanted) == {"secret"}
 
 
+@pytest.mark.slow
+@pytest.mark.prefect
 def test_nothing_planted_is_found_though_a_stage_quotes_every_secret(tmp_path, monkeypatch):
     for name in ("PREFECT_HOME", "PREFECT_API_URL"):
         monkeypatch.delenv(name, raising=False)

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "bench/faults/results.json"
 
@@ -16,6 +18,7 @@ def bench(*arguments):
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_the_quick_part_finds_nothing_wrong():
     done = bench("--quick", "--part", "kills", "corruptions", "malformed", "fuzz")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
@@ -27,6 +30,7 @@ def test_the_quick_part_finds_nothing_wrong():
     assert found["corruptions"] == found["corruptions_found"] >= 150
 
 
+@pytest.mark.slow
 def test_a_kill_is_done_again_by_its_seed_scene_and_hook():
     done = bench("--seed", "11", "--scene", "champion", "--hook", "swap.swapped:1:kill+champion.filled:1:kill")
     assert json.loads(done.stdout.splitlines()[-1]) == {"kills": 2, "violations": []}

@@ -248,6 +248,8 @@ with watch.server("nightly"):
 """
 
 
+@pytest.mark.slow
+@pytest.mark.prefect
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
 def test_a_run_whose_prefect_server_is_gone_ends_with_one_line(place, number):
     command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"]

@@ -150,6 +150,7 @@ def test_a_prompt_and_a_smaller_width_hold_until_the_ranker_asks(tiny, method):
     assert (encoder.encode(texts) * vectors).sum(axis=1).max() < 0.999
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["layers", "lora", "full"])
 def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(tiny, monkeypatch, method):
     settings = SMALL | {"method": method, "max_steps": 30, "validate_every": 10, "pairs": PAIRS}

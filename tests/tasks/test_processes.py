@@ -81,6 +81,7 @@ def test_embed_gives_the_same_bytes_and_one_progress(two, whole_night):
     assert complained == ""
 
 
+@pytest.mark.distributed
 def test_score_under_torchrun_by_hand_gives_the_same_bytes(copied_night):
     champion = copied_night / "data/champion"
     for part in ("rank", "finetune"):

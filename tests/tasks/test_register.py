@@ -485,6 +485,7 @@ def killed(first_night, trainings, tmp_path_factory):
     return folders
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_kill_leaves_a_whole_champion_and_the_next_registration_finishes(killed, first_night, moment, monkeypatch):
     night = enter(killed[moment], monkeypatch)
@@ -500,6 +501,7 @@ def test_a_kill_leaves_a_whole_champion_and_the_next_registration_finishes(kille
     assert not list((night / "data").glob(".champion*"))
 
 
+@pytest.mark.slow
 def test_processes_that_promote_at_the_same_time_never_leave_a_wrong_champion(tmp_path):
     lifts = [[0.01, 0.06], [0.05], [0.07, 0.03], [0.04]]
     home = tmp_path / "home"

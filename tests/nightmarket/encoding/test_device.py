@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 ASK = """
 from nightmarket.encoding.encoder import Encoder
 from nightmarket.encoding.models import PACKAGED
@@ -16,6 +18,7 @@ print(choose_dtype("auto", cpu), (exact * rounded).sum(axis=1).min() > 0.999, (e
 """
 
 
+@pytest.mark.slow
 def test_bfloat16_works_and_auto_is_float32_where_the_cpu_has_no_avx512():
     environment = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2"}
     done = subprocess.run([sys.executable, "-c", ASK], env=environment, capture_output=True, text=True)

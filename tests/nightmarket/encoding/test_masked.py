@@ -44,6 +44,7 @@ def weights(trainer):
     return {name: value.clone() for name, value in trainer.body.state_dict().items()}
 
 
+@pytest.mark.slow
 def test_what_the_body_learns_shows_on_texts_that_it_never_saw(encoder):
     history = run(encoder, steps=200, batch_size=64, learning_rate=1e-2)[1]
     assert history["num_held_out"] == 6
