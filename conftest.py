@@ -22,9 +22,10 @@ GIVEN = {
 def group(item: pytest.Item) -> str:
     """What runs in one process: tests of one Prefect server, those of one whole night, and those of one file."""
     given = set(item.fixturenames)
-    return "prefect" if "prefect_api" in given else "night" if "whole_night" in given else item.path.as_posix()
+    return "prefect" if "prefect_api" in given else "night" if "whole_night" in given else item.nodeid.partition("::")[0]
 
 
+@pytest.hookimpl(tryfirst=True)  # before the plugin reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark and group; what takes longest comes first, so that neither process waits for the other at the end."""
     first = {"prefect": 0, "night": 1}
