@@ -13,7 +13,7 @@ PYTHON ?= $(shell PATH=$$(echo "$$PATH" | tr ':' '\n' | grep -vxF '$(CURDIR)/$(B
     command -v python3.11 || command -v python3.12 || command -v python3)
 
 # tests that share what is dear to set up stay in one process: see conftest.py
-IN_TWO := -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+IN_TWO := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 PYTEST := $(BIN)/python $(IN_TWO)
 CHECKS := check-types check-imports check-lint check-format check-pipeline check-reference
 
