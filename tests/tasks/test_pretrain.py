@@ -118,6 +118,7 @@ def test_on_it_reports_every_figure_with_intervals_and_keeps_what_the_gate_says(
     assert not list((checkout / ".nightmarket" / "checkpoints").glob("*"))
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_with_the_same_report(checkout, reader):
     content = {"pretrain": SMALL | {"steps": 60}, "embed": {"model": reader, "precision": "float32"}}
     (checkout / "params.yaml").write_text(yaml.safe_dump(content))

@@ -117,6 +117,7 @@ def test_mistakes_are_named_and_leave_nothing_behind(here, capsys, given, messag
     assert [path.name for path in Path("exports/encoder").iterdir()] == ["small"]
 
 
+@pytest.mark.slow
 def test_a_kill_leaves_no_half_folder_and_the_next_run_sweeps(here):
     Path("params.yaml").write_text(yaml.safe_dump({"shrink": SETTINGS | {"name": "killed", "source": "finetune"}}))
     process = subprocess.Popen(
