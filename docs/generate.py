@@ -176,7 +176,8 @@ def _limits(item: Any) -> list[tuple[str, Any]]:
 def _type(annotation: Any) -> str:
     """A type as params.yaml's reader sees it: `number or null`, `one of a, b`."""
     if get_origin(annotation) is Literal:
-        return f"one of {', '.join(map(str, get_args(annotation)))}"
+        values = [str(value) for value in get_args(annotation)]
+        return f"one of {', '.join(values)}" if len(values) > 1 else values[0]
     if get_origin(annotation) is Annotated:
         return _type(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
