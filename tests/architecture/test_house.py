@@ -137,13 +137,6 @@ def test_the_folders_that_were_asked_for_are_there():
     assert not missing
 
 
-def test_no_module_of_the_library_is_longer_than_500_lines():
-    for package in ("nightmarket", "tasks", "flows"):
-        for path in (ROOT / package).rglob("*.py"):
-            num = len(path.read_text(encoding="utf-8").splitlines())
-            assert num <= 500, f"{path.relative_to(ROOT)} has {num} lines"
-
-
 @pytest.fixture(scope="module")
 def checks() -> str:
     """What `make check` would run."""

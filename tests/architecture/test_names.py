@@ -1,0 +1,76 @@
+"""Names are the field's, one class name means one thing, and size follows the idea."""
+
+import ast
+import re
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("nightmarket", "tasks", "flows")
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+LONGEST_MODULE, LONGEST_FUNCTION = 500, 50
+MOST_STAGES_AND_STEPS = 30
+EVERYWHERE = {"Settings"}
+"""Class names that every stage has."""
+OLD = {
+    "crowd": "collaborative",
+    "peers": "baselines",
+    "evidence": "point-in-time statistics",
+    "scene": "candidate set",
+    "told": "explanation",
+    "lot": "randomized",
+    "lane": "executor",
+    "lanes": "executors",
+    "gathered": "all-gather",
+    "smaller": "compression",
+    "finding": "search",
+    "head": "scorer",
+    "heads": "scorers",
+    "voice": "reviews",
+    "mend": "fix",
+}
+"""Words that no module, class or function bears any more, and what the field says instead."""
+STANDARD = {"LanguageModelHead", "_by_head"}
+"""Where a head is what the field calls one: of a language model, of attention."""
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+TREES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
+
+
+def words(name: str) -> set[str]:
+    """`HeadConfig` → {head, config}; `by_lot` → {by, lot}."""
+    return set(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().split("_"))
+
+
+def defined(*kinds: type) -> list[tuple[str, ast.AST]]:
+    """(module, definition) of every definition of these kinds."""
+    return [(name, node) for name, tree in TREES.items() for node in ast.walk(tree) if isinstance(node, kinds)]
+
+
+def test_no_module_class_or_function_bears_an_old_name():
+    names = [(name, part) for name in TREES for part in Path(name).with_suffix("").parts]
+    names += [(name, node.name) for name, node in defined(ast.ClassDef, *FUNCTIONS) if node.name not in STANDARD]
+    left = {f"{place}: {name} → {OLD[old]}" for place, name in names for old in words(name) & OLD.keys()}
+    assert not left
+
+
+def test_one_class_name_means_one_thing():
+    places = defaultdict(list)
+    for name, node in defined(ast.ClassDef):
+        places[node.name].append(f"{name}:{node.lineno}")
+    twice = {name: where for name, where in places.items() if len(where) > 1 and name not in EVERYWHERE}
+    assert not twice
+
+
+def test_no_module_is_longer_than_500_lines_and_no_function_longer_than_50():
+    lengths = {
+        path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES
+    }
+    assert not {name: num for name, num in lengths.items() if num > LONGEST_MODULE}
+    functions = {f"{name}: {node.name}": node.end_lineno - node.lineno + 1 for name, node in defined(*FUNCTIONS)}
+    assert not {name: num for name, num in functions.items() if num > LONGEST_FUNCTION}
+
+
+def test_only_stages_and_steps_stand_at_the_top_of_tasks_and_every_module_of_the_engine_in_a_room():
+    top = [path.stem for path in (ROOT / "tasks").glob("*.py") if not path.stem.startswith("__")]
+    assert len(top) <= MOST_STAGES_AND_STEPS
+    assert not [path.stem for path in (ROOT / "flows" / "engine").glob("*.py") if path.stem != "__init__"]
