@@ -114,14 +114,13 @@ def run(settings: Settings) -> None:
         bank, tower, encoder = start.bank(data.texts), start.tower, start.encoder
     else:
         bank, tower = frozen if vectors is None else vectors, Tower(sizes, settings.seed)
-    config = _training(settings, isinstance(start, warm_start.Start))
+    warm = isinstance(start, warm_start.Start)
+    config = _training(settings, warm)
     top = hidden = None
     if settings.method == "layers" and settings.trained_layers and config.max_steps and sampler.usable:
         top = TopLayers(encoder, settings.trained_layers)
         hidden = top.hidden(data.texts, log_progress(log, "finetune: frozen layers"))
-    trainer = Trainer(
-        config, tower, sampler, bank, device, dtype, top, hidden, centred=isinstance(start, warm_start.Start)
-    )
+    trainer = Trainer(config, tower, sampler, bank, device, dtype, top, hidden, centred=warm)
     checkpoint = Checkpoint("finetune", key)
     history = _train(settings, trainer, evaluator, checkpoint)
     encoder, vectors = _keep(trainer, encoder, bank, history, settings, start)

@@ -69,7 +69,7 @@ class Day:
 
 
 @dataclass(frozen=True)
-class Figures:
+class TextFigures:
     """All figures of a text; percents are shares of the price that are waived; others are numbers of no known sense."""
 
     amounts: tuple[Amount, ...]
@@ -160,7 +160,7 @@ _FULL_ROLES: tuple[tuple[str, Role], ...] = (("t", "threshold"), ("w", "waived")
 
 
 @lru_cache(maxsize=4096)
-def read(text: str) -> Figures:
+def read(text: str) -> TextFigures:
     """The figures of a masked text."""
     left = text
     days: list[Day] = []
@@ -184,7 +184,7 @@ def read(text: str) -> Figures:
     percents += [50.0 if m[1] is None else _SHARES[m[1].lower()] for m in _SHARE.finditer(left)]
     left = _SHARE.sub(" ", left)
     others = tuple(m[0] for m in _OTHER.finditer(left) if m[0] not in _HAN_FINE)
-    return Figures(amounts, tuple(percents), tuple(days), weekdays, others)
+    return TextFigures(amounts, tuple(percents), tuple(days), weekdays, others)
 
 
 def _amounts(text: str) -> Iterator[Amount]:

@@ -27,6 +27,7 @@ OLD = {
     "head": "scorer",
     "heads": "scorers",
     "voice": "reviews",
+    "judge": "evaluator",
     "mend": "fix",
 }
 """Words that no module, class or function bears any more, and what the field says instead."""
