@@ -13,7 +13,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "nightmarket/evaluation/offpolicy": (f"{EVALUATION}/test_offpolicy_by_hand.py",),
     "nightmarket/evaluation/experiments": (f"{EVALUATION}/experiments",),
     "nightmarket/serving/gate.py": (f"{LIBRARY}/serving/test_gate.py",),
-    "nightmarket/delivery/allocation.py": (f"{LIBRARY}/delivery/test_allocation.py",),
+    "nightmarket/delivery/allocation.py": (f"{LIBRARY}/delivery/test_allocation_by_hand.py",),
     "nightmarket/histories/calendar.py": TIME,
     "nightmarket/ranking/generators.py": (f"{LIBRARY}/ranking/test_generators.py",),
     "nightmarket/ranking/candidate_set.py": RANKING,

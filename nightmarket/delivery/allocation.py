@@ -98,7 +98,8 @@ def at_prices(problem: Problem, prices: Float64s) -> NDArray[np.int16]:
     """(C, K) what each customer would get at given prices, limits aside: the choice for customers kept back."""
     picks = np.full((problem.num_customers, problem.most), NOTHING, np.int16)
     for some, profit, cost in problem.blocks():
-        picks[some], _ = choose(net(problem, profit, cost, prices), problem.allowance[some], problem.offer)
+        reduced = net(problem, profit, cost, prices)
+        picks[some], _ = choose(reduced, problem.allowance[some], problem.offer, problem.most)
     return picks
 
 

@@ -89,14 +89,17 @@ def net(problem: Problem, profit: Float32s, cost: Float32s, prices: Float64s, ex
     return np.subtract(reduced, toll.astype(kind), out=reduced)
 
 
-def choose(reduced: NDArray, allowance: NDArray[np.int8], offer: Int32s) -> tuple[NDArray[np.int16], NDArray]:
+def choose(
+    reduced: NDArray, allowance: NDArray[np.int8], offer: Int32s, most: int | None = None
+) -> tuple[NDArray[np.int16], NDArray]:
     """Each customer's best set of options with a positive net value: exact, since options of one offer exclude each
     other and the number is limited (a partition matroid, cut off: greedy is optimal, Edmonds 1971).
 
     reduced  (n, J)  is used up
+    most     K; None: the largest allowance here, which in a chunk may be less than in the whole problem
     Returns (n, K) options, best first, -1 for none, and (n, K) what they are worth, 0 for none.
     """
-    num, most = reduced.shape[0], int(allowance.max(initial=0))
+    num, most = reduced.shape[0], int(allowance.max(initial=0)) if most is None else most
     picks = np.full((num, most), NOTHING, np.int16)
     worth = np.zeros((num, most), reduced.dtype)
     distinct = np.unique(offer).size == offer.size

@@ -50,7 +50,7 @@ def picks_and_core(problem: Problem, prices: Float64s, size: int) -> tuple[NDArr
     cutoff, num, options = np.full(problem.offer.size, np.inf), 0, problem.offer.size
     for some, profit, cost in problem.blocks():
         reduced = net(problem, profit, cost, prices)
-        picks, worth = choose(reduced.copy(), problem.allowance[some], problem.offer)
+        picks, worth = choose(reduced.copy(), problem.allowance[some], problem.offer, problem.most)
         chosen[some] = picks
         close = _regret(reduced, picks, worth, problem.allowance[some], problem.offer)
         row, option = np.nonzero(close < cutoff)
