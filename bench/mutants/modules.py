@@ -5,8 +5,7 @@ from pathlib import Path
 LIBRARY = "tests/nightmarket"
 EVALUATION = f"{LIBRARY}/evaluation"
 METRICS = (f"{LIBRARY}/test_evaluation.py", f"{EVALUATION}/test_metrics.py", f"{EVALUATION}/test_intervals.py")
-TIME = (f"{LIBRARY}/test_histories.py",)
-RANKING = (f"{LIBRARY}/test_ranking.py",)
+TIME = (f"{LIBRARY}/test_histories.py", f"{EVALUATION}/test_protocol.py", f"{EVALUATION}/test_time_cuts.py")
 TESTS: dict[str, tuple[str, ...]] = {
     "nightmarket/evaluation/metrics.py": METRICS,
     "nightmarket/evaluation/intervals.py": METRICS,
@@ -14,9 +13,10 @@ TESTS: dict[str, tuple[str, ...]] = {
     "nightmarket/evaluation/experiments": (f"{EVALUATION}/experiments",),
     "nightmarket/serving/gate.py": (f"{LIBRARY}/serving/test_gate.py",),
     "nightmarket/delivery/allocation.py": (f"{LIBRARY}/delivery/test_allocation_by_hand.py",),
+    "nightmarket/evaluation/protocol.py": TIME,
     "nightmarket/histories/calendar.py": TIME,
     "nightmarket/ranking/generators.py": (f"{LIBRARY}/ranking/test_generators.py",),
-    "nightmarket/ranking/candidate_set.py": RANKING,
+    "nightmarket/ranking/candidate_set.py": (f"{LIBRARY}/ranking/test_candidate_set.py", f"{LIBRARY}/test_ranking.py"),
 }
 """{module or room: tests}; modules with the same tests share one run without a fault."""
 
@@ -27,5 +27,16 @@ MODULES: dict[str, tuple[str, ...]] = {
     if path.name != "__init__.py"
 }
 
-EQUIVALENT: dict[tuple[str, str], str] = {}
+_INTERVALS, _METRICS = "nightmarket.evaluation.intervals", "nightmarket.evaluation.metrics"
+_MEMORY = "decides how many resamples are held at a time; they are the same ones"
+_UNREAD = "of customers without targets, whose figures are NaN"
+EQUIVALENT: dict[tuple[str, str], str] = {
+    (_INTERVALS, "module: 4_000_000 -> 4000001"): _MEMORY,
+    (_INTERVALS, "_resamples: size * num -> size"): _MEMORY,
+    (_INTERVALS, "_resamples: size * num -> (size / num)"): _MEMORY,
+    (_INTERVALS, "_resamples: size * num <= _KEPT -> (size * num >= _KEPT)"): _MEMORY,
+    (_INTERVALS, "_resamples: size * num <= _KEPT -> (size * num < _KEPT)"): _MEMORY,
+    (_INTERVALS, "_blocks: _KEPT // size -> (_KEPT * size)"): _MEMORY,
+    (_METRICS, "rank_metrics: 0.0 -> 0.25"): _UNREAD,
+}
 """{(module, fault): why no test can find it}."""
