@@ -29,8 +29,7 @@ from scipy.optimize import linprog
 
 from bench.machine import machine
 from nightmarket.delivery.allocation import allocate, violations
-from nightmarket.delivery.prices import evaluate, solve
-from nightmarket.delivery.problem import Problem
+from nightmarket.delivery.problem import Problem, evaluate, solve
 
 OFFERS, PLACES = 4, 5
 CONTACT = np.array([0.02, 0.02, 0.02, 0.03, 0.03], np.float32)

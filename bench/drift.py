@@ -410,7 +410,9 @@ def lists(checkout: Path, alpha: float) -> dict[str, Any]:
     found = {}
     for name, told in [*((f"week {(day - cut) // WEEK}", at[day]) for day in list(at)[1:]), *wrong.items()]:
         columns = predictions.compare(reference, predictions.profile(*told, num), alpha, 17)["columns"]
-        found[name] = {one["name"]: [round(one["distance"], 4), one["p"], one["drifted"]] for one in columns}
+        found[name] = {
+            column["name"]: [round(column["distance"], 4), column["p"], column["drifted"]] for column in columns
+        }
         print(f"{name}: {found[name]}", flush=True)
     return found
 

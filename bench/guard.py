@@ -76,7 +76,7 @@ def false_cases(num: int, seed: int) -> list[Case]:
 def rules(case: Case, lexicon: Lexicon) -> list[str]:
     """The rules that a message breaks, with what they quote."""
     found = message_violations(case.texts, case.facts, lexicon)
-    return [f"{one.rule}: {one.what}" for violations in found.values() for one in violations]
+    return [f"{violation.rule}: {violation.what}" for violations in found.values() for violation in violations]
 
 
 def praised(lexicon: Lexicon, times: int, seed: int) -> dict[str, int]:
@@ -105,7 +105,7 @@ def seconds(num: int, seed: int, lexicon: Lexicon) -> tuple[int, float, float]:
     for start in range(0, len(briefs), 200):
         decisions = compose(briefs[start : start + 200], TemplateWriter(seed), lexicon, 5, seed)[1]
         by_key = {brief.key: len(CHANNELS[brief.channel]) for brief in briefs[start : start + 200]}
-        count += sum(by_key[one.brief] for one in decisions)
+        count += sum(by_key[decision.brief] for decision in decisions)
         if count >= num:
             break
         log.info("%d texts", count)

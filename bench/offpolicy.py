@@ -19,7 +19,7 @@ import pandas as pd
 from bench.machine import machine
 from nightmarket.delivery.policies import Rates, Softmax, choose, learn, mixed
 from nightmarket.evaluation.offpolicy import Log, PolicyEvaluation, evaluate
-from nightmarket.evaluation.offpolicy.diagnostics import propensity_test
+from nightmarket.evaluation.offpolicy.evaluation import propensity_test
 from tests.made_up.clicks import NUM_ACTIONS, click_rates, logged, target, truth, world
 
 

@@ -17,9 +17,7 @@ import pandas as pd
 from bench.machine import machine
 from nightmarket.evaluation.uplift.campaigns import campaigns_of, case
 from nightmarket.evaluation.uplift.doubly_robust import Estimate
-from nightmarket.evaluation.uplift.effect import Effect
-from nightmarket.evaluation.uplift.observed import observational
-from nightmarket.evaluation.uplift.randomized import randomized
+from nightmarket.evaluation.uplift.effects import Effect, observational, randomized
 from tasks.files import storage
 from tasks.models.recommender import PREPARED, Prepared, prepared
 

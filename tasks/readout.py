@@ -175,7 +175,7 @@ def _observed(
     import pandas as pd
 
     from nightmarket.evaluation.uplift.campaigns import campaigns_of, case
-    from nightmarket.evaluation.uplift.observed import observational
+    from nightmarket.evaluation.uplift.effects import observational
     from tasks.files.prepared import Prepared
 
     prepared = Prepared()

@@ -6,7 +6,7 @@ reads   artifacts/validate/clean    reviews, where there are any
 writes  artifacts/reviews             reviews.parquet    per distinct review: P(positive), topic
                                     aspects.parquet    per review and aspect it speaks of: P(positive) of the clauses
                                     products.parquet   per product with reviews: share of praise with interval
-                                    praise.parquet     what a text may praise a product for
+                                    aspects.parquet     what a text may praise a product for
                                     baskets.parquet    customers x basket topics, counted over the baskets drawn
                                     topics.json        topics of reviews and baskets; products that stand out
                                     metrics.json       how good the sentiment is, and the whole in figures
@@ -22,7 +22,8 @@ import pyarrow as pa
 from pydantic import Field
 
 from nightmarket.histories import offsets, week_of
-from nightmarket.reviews import aspects, documents, overview, praise, sentiment
+from nightmarket.reviews import aspects, documents, sentiment
+from nightmarket.reviews.topics import overview, praise
 from tasks.files import catalogue
 from tasks.files.prepared import Prepared
 from tasks.pipeline.declaration import Stage
@@ -78,21 +79,21 @@ def run(settings: Settings) -> None:
     rows["probability"] = positive
     texts, product, who = rows["text"].tolist(), rows["product_id"].to_numpy(), rows["who"].to_numpy()
     counted = documents.reviews(texts, who, rows["day"].to_numpy())
-    topics, rows["topic"] = overview.overview(counted, settings.seed, settings.weeks, positive)
+    topics, rows["topic"] = overview(counted, settings.seed, settings.weeks, positive)
     log.info("reviews: %s topics of reviews, %s of baskets", len(topics["topics"]), len(baskets["topics"]))
     by_aspect = _aspects(rows, texts, classifier)
     catalogue.REVIEW_SENTIMENT.write(rows)
     catalogue.REVIEW_ASPECTS.write(by_aspect)
-    catalogue.REVIEWED_PRODUCTS.write(praise.by_product(product, who, positive))
+    catalogue.REVIEWED_PRODUCTS.write(aspects.by_product(product, who, positive))
     opinions = by_aspect.rename(columns={"probability": "positive"})[["aspect", "product_id", "who", "positive"]]
-    catalogue.PRAISE.write(praise.praised(opinions))
-    products = dict(zip(("above", "below"), praise.outstanding(product, who, positive), strict=True))
+    catalogue.PRAISE.write(aspects.praised(opinions))
+    products = dict(zip(("above", "below"), aspects.outstanding(product, who, positive), strict=True))
     catalogue.TOPICS.write({"reviews": topics, "baskets": baskets, "products": products, "words": ""})
-    per_aspect = praise.by_aspect(opinions).dropna(subset=["positive"]).set_index("aspect")
+    per_aspect = aspects.by_aspect(opinions).dropna(subset=["positive"]).set_index("aspect")
     metrics = {
         "sentiment": classifier.figures,
         "num_reviews": len(rows),
-        "positive": overview.praise(who, positive),
+        "positive": praise(who, positive),
         "aspects": {str(key): figures for key, figures in per_aspect.to_dict("index").items()},
     }
     catalogue.REVIEW_METRICS.write(metrics)
@@ -193,7 +194,7 @@ def _baskets(settings: Settings, data: Prepared) -> tuple[dict[str, Any], pd.Dat
     kind, names = documents.kinds(data.products)
     counted = documents.baskets(lines, kind, names, settings.seed)
     log.info("reviews: %s baskets, %s product types", f"{counted.day.size:,}", f"{len(counted.words):,}")
-    content, topic = overview.overview(counted, settings.seed, settings.weeks)
+    content, topic = overview(counted, settings.seed, settings.weeks)
     if content["reason"]:
         content["reason"] = (
             "fewer than 200 baskets hold two product types or more, or there are fewer than 10 such types"

@@ -6,7 +6,7 @@ writes  clean/       the snapshot without bad rows
         docs/        Great Expectations' Data Docs; they count and never quote
         report.json  how many rows came, stayed and were set aside, and why
 
-The only user of Great Expectations. What it is shown, and why that is exact: nightmarket/contracts/folding.py.
+The only user of Great Expectations. What it is shown, and why that is exact: nightmarket/contracts/refusals.py.
 """
 
 import contextlib
@@ -25,8 +25,7 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from nightmarket.contracts import ATTRIBUTE_PREFIX, TABLES, InputError, Table, arrow_schema, local_day, midnight
-from nightmarket.contracts.folding import Block, distinct_frame, fold
-from nightmarket.contracts.refusals import Positions, Refusals, find, sort_out
+from nightmarket.contracts.refusals import Block, Positions, Refusals, distinct_frame, find, fold, sort_out
 from nightmarket.contracts.sources import (
     SOURCE,
     account,

@@ -248,7 +248,7 @@ def _benefit(facts: CopyFacts, draw: Random) -> tuple[str, str, str]:
         return much, draw.choice((f"减{much}", f"便宜{much}", f"少付{much}", f"优惠{much}")), ""
     value = int(offer.percent)
     digits = str(100 - value).rstrip("0")
-    fold = draw.choice((digits, digits, "".join(HAN[int(one)] for one in digits))) + "折"
+    fold = draw.choice((digits, digits, "".join(HAN[int(digit)] for digit in digits))) + "折"
     spelt = [f"{TEENS[value]} percent"] if value in TEENS else []
     less = draw.choice([f"{value}%", f"{value}%", f"{value} percent", *spelt]) if facts.locale == "en" else f"{value}%"
     return less, fold, str(100 - value)

@@ -1,15 +1,212 @@
-"""Who gets which option: prices from the dual, choices per customer, a repaired plan, and the bound as certificate."""
+"""Who gets which option: choices at the dual's prices, repaired to keep every limit, with the bound as certificate.
+
+At the best prices the customers' own choices overdraw or underuse the limits by the few customers who hesitate between
+two options. These close calls, the closest of every option, form the core (Balas and Zemel 1980); everything else is
+fixed and the core is solved as a linear programme, whose vertices split at most as many customers as there are limits.
+What it leaves split is settled by diving: one pair is rounded up if it fits, or else left out, and the programme is
+solved again on the pairs that are closest by its own prices.
+"""
 
 import logging
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
+from scipy.optimize import linprog
 
-from nightmarket.contracts.arrays import Float64s
-from nightmarket.delivery.prices import evaluate, solve
-from nightmarket.delivery.problem import NOTHING, Problem, choose, net
-from nightmarket.delivery.repair import CORE, picks_and_core, settle, without_core
+from nightmarket.contracts.arrays import Float64s, Int64s
+from nightmarket.delivery.problem import NOTHING, Problem, choose, evaluate, net, solve
+
+CORE = 10_000
+"""Customer-option pairs that are decided anew."""
+DIVE, MAX_DIVES = 1500, 60
+WHOLE = 1 - 1e-6
+
+
+@dataclass(frozen=True)
+class ClosePairs:
+    """Close calls: pairs of a customer and an option.
+
+    customer, option (N,)  int64
+    profit, cost     (N,)  float64, currency
+    worth            (N,)  net of prices
+    """
+
+    customer: Int64s
+    option: Int64s
+    profit: Float64s
+    cost: Float64s
+    worth: Float64s
+
+    def at(self, rows: NDArray) -> "ClosePairs":
+        """The pairs of the given rows."""
+        return ClosePairs(self.customer[rows], self.option[rows], self.profit[rows], self.cost[rows], self.worth[rows])
+
+
+def picks_and_core(problem: Problem, prices: Float64s, size: int) -> tuple[NDArray[np.int16], ClosePairs]:
+    """(C, K) each customer's choice at the prices, and the `size` pairs whose decision was closest."""
+    chosen = np.full((problem.num_customers, problem.most), NOTHING, np.int16)
+    kept: list[tuple[NDArray, ClosePairs]] = []
+    cutoff, num, options = np.full(problem.offer.size, np.inf), 0, problem.offer.size
+    for some, profit, cost in problem.blocks():
+        reduced = net(problem, profit, cost, prices)
+        picks, worth = choose(reduced.copy(), problem.allowance[some], problem.offer, problem.most)
+        chosen[some] = picks
+        close = _regret(reduced, picks, worth, problem.allowance[some], problem.offer)
+        row, option = np.nonzero(close < cutoff)
+        values = (profit[row, option], cost[row, option], reduced[row, option])
+        first = some.start if isinstance(some, slice) else 0
+        kept.append((close[row, option], ClosePairs(row + first, option, *(v.astype(np.float64) for v in values))))
+        num += row.size
+        if num > 4 * size:
+            kept = [_closest(kept, -(-size // options))]
+            num = kept[0][0].size
+            cutoff = _cutoffs(*kept[0], -(-size // options), options)
+    return chosen, _closest(kept, -(-size // options))[1]
+
+
+def _regret(
+    reduced: NDArray, picks: NDArray[np.int16], worth: NDArray, allowance: NDArray[np.int8], offer: NDArray
+) -> NDArray:
+    """(n, J) how much net value it costs to decide a pair the other way; inf where an option is closed."""
+    most = picks.shape[1]
+    row, k = np.nonzero(picks != NOTHING)
+    option = picks[row, k]
+    others = reduced.copy()
+    others[row, option] = -np.inf
+    second = np.maximum(others.max(axis=1), 0.0)
+    # What a further contact pushes out: the least of the choices where no more are allowed, or nothing.
+    full = (picks != NOTHING).sum(axis=1) >= allowance
+    least = np.where(picks != NOTHING, worth, np.inf).min(axis=1, initial=np.inf)
+    floor = np.where(full, least, 0.0)[:, None]
+    regret = np.where(np.isinf(reduced), np.inf, np.maximum(floor - reduced, 0.0))
+    if most > 1:
+        for nth in range(most):
+            same = (offer == offer[picks[:, nth]][:, None]) & (picks[:, nth] != NOTHING)[:, None]
+            regret = np.where(same, np.maximum(regret, worth[:, [nth]] - reduced), regret)
+    regret[row, option] = reduced[row, option] - second[row]
+    regret[allowance == 0] = np.inf
+    return np.maximum(regret, 0.0)
+
+
+def _closest(kept: list[tuple[NDArray, ClosePairs]], each: int) -> tuple[NDArray, ClosePairs]:
+    """The `each` closest pairs of every option."""
+    regret = np.concatenate([close for close, _ in kept])
+    names = ("customer", "option", "profit", "cost", "worth")
+    pairs = ClosePairs(*(np.concatenate([getattr(part, name) for _, part in kept]) for name in names))
+    order = np.lexsort((regret, pairs.option))
+    first = np.searchsorted(pairs.option[order], pairs.option[order])
+    rows = np.sort(order[np.arange(order.size) - first < each])
+    return regret[rows], pairs.at(rows)
+
+
+def _cutoffs(regret: NDArray, pairs: ClosePairs, each: int, options: int) -> NDArray:
+    """(J,) regret from which a pair of an option is no longer among its closest."""
+    worst = np.zeros(options)
+    np.maximum.at(worst, pairs.option, regret)
+    return np.where(np.bincount(pairs.option, minlength=options) < each, np.inf, worst)
+
+
+def settle(problem: Problem, chosen: NDArray[np.int16], core: ClosePairs, fixed_use: Float64s) -> bool:
+    """Decide the core anew and write it into `chosen` (C, K), which holds the fixed choices alone.
+
+    fixed_use  (1 + G,)  what the fixed choices draw on budget and capacities
+    Returns False, with `chosen` as it was, where the fixed choices alone overdraw a limit.
+    """
+    left = problem.limits - fixed_use
+    if (left < -1e-9 * np.maximum(1.0, np.abs(fixed_use))).any():
+        return False
+    plan = _Greedy(problem, chosen, core, np.maximum(left, 0.0))
+    share, regret = _relaxed(problem, chosen, core, plan.left)
+    order = np.argsort(np.where((share > WHOLE) | (share < 1 - WHOLE), regret, -1.0), kind="stable")
+    for pair in order[DIVE:][share[order[DIVE:]] > WHOLE].tolist():
+        plan.add(pair)
+    waiting = order[:DIVE]
+    for _ in range(MAX_DIVES):
+        waiting = waiting[[plan.has_room(pair) for pair in waiting.tolist()]] if waiting.size else waiting
+        share, _ = _relaxed(problem, chosen, core.at(waiting), plan.left)
+        split = (share <= WHOLE) & (share >= 1 - WHOLE)
+        if not split.any():
+            break
+        best = int(np.argmax(np.where(split, share, -1.0)))
+        plan.add(int(waiting[best]))
+        waiting, share = np.delete(waiting, best), np.delete(share, best)
+    for pair in waiting[np.lexsort((-core.worth[waiting], -share.round(6)))].tolist():
+        plan.add(pair)
+    return True
+
+
+def _relaxed(problem: Problem, chosen: NDArray[np.int16], core: ClosePairs, left: Float64s) -> tuple[NDArray, NDArray]:
+    """(N,) how much of each pair the linear programme takes, in [0, 1], and what it would cost to decide otherwise."""
+    num = core.customer.size
+    if num == 0:
+        return np.zeros(0), np.zeros(0)
+    every = np.arange(num)
+    used = (chosen[core.customer] != NOTHING).sum(axis=1)
+    people, person = np.unique(core.customer, return_inverse=True)
+    room = np.zeros(people.size)
+    room[person] = problem.allowance[core.customer] - used
+    deals, deal = np.unique(core.customer * problem.offer.size + problem.offer[core.option], return_inverse=True)
+    priced = np.isfinite(left)
+    shared = np.concatenate([core.cost[None], problem.uses[:, core.option]])[priced]
+    rows = [
+        sparse.csr_matrix(shared),
+        sparse.csr_matrix((np.ones(num), (person, every)), shape=(people.size, num)),
+        sparse.csr_matrix((np.ones(num), (deal, every)), shape=(deals.size, num)),
+    ]
+    done = linprog(
+        -core.profit,
+        A_ub=sparse.vstack(rows, format="csr"),
+        b_ub=np.concatenate([left[priced], room, np.ones(deals.size)]),
+        bounds=(0, 1),
+        method="highs-ds",
+    )
+    if done.x is None:
+        return np.zeros(num), np.zeros(num)
+    return done.x, np.abs(done.lower.marginals + done.upper.marginals)
+
+
+class _Greedy:
+    """Pairs taken one by one, while every limit holds."""
+
+    def __init__(self, problem: Problem, chosen: NDArray[np.int16], core: ClosePairs, left: Float64s) -> None:
+        self._problem, self._chosen, self._core = problem, chosen, core
+        self.left = left.copy()
+
+    def has_room(self, pair: int) -> bool:
+        """Whether the customer may still get the pair's offer, limits aside."""
+        customer, option = int(self._core.customer[pair]), int(self._core.option[pair])
+        mine = self._chosen[customer]
+        has = mine[mine != NOTHING]
+        offer = self._problem.offer
+        return bool(has.size < self._problem.allowance[customer] and not (offer[has] == offer[option]).any())
+
+    def add(self, pair: int) -> bool:
+        """Take a pair if it fits."""
+        core, problem = self._core, self._problem
+        customer, option = int(core.customer[pair]), int(core.option[pair])
+        need = np.concatenate([[core.cost[pair]], problem.uses[:, option]])
+        if core.profit[pair] <= 0 or (need > self.left).any() or not self.has_room(pair):
+            return False
+        self.left -= need
+        self._chosen[customer, int((self._chosen[customer] != NOTHING).sum())] = option
+        return True
+
+
+def without_core(problem: Problem, chosen: NDArray[np.int16], core: ClosePairs) -> tuple[NDArray[np.int16], ClosePairs]:
+    """The choices with those of the core taken out, and the core without options that a fixed choice rules out."""
+    fixed = chosen.copy()
+    for k in range(fixed.shape[1]):
+        fixed[core.customer[chosen[core.customer, k] == core.option], k] = NOTHING
+    order = np.argsort(fixed == NOTHING, axis=1, kind="stable")
+    fixed = np.take_along_axis(fixed, order, axis=1)
+    free = (fixed[core.customer] != NOTHING).sum(axis=1) < problem.allowance[core.customer]
+    for k in range(fixed.shape[1]):
+        mine = fixed[core.customer, k]
+        free &= (mine == NOTHING) | (problem.offer[mine] != problem.offer[core.option])
+    return fixed, core.at(np.flatnonzero(free))
+
 
 ENOUGH = 5e-5
 """Gap at which the core grows no further."""

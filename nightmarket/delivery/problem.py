@@ -1,6 +1,16 @@
-"""Customers x options under a budget and capacities, looked at some customers at a time.
+"""Customers x options under a budget and capacities, and the prices of these limits: the Lagrangian dual.
 
 Shapes: C customers, J options (an offer on a channel in a time slot), G capacities, K most contacts of one customer.
+
+With a price on each shared limit the problem falls apart into one small problem per customer, which is solved exactly
+(Everett 1963; Geoffrion 1974; for allocations of this size Zhang et al., "Solving billion-scale knapsack problems",
+WWW 2020). For any prices y ≥ 0
+
+    g(y) = y·b + sum over customers of max over their sets of (profit - y·use)
+
+is an upper bound of what any plan can earn. g is convex and piecewise linear; its least value is sought with Kelley's
+cutting planes (1960) inside a box around the best prices so far (Marsten, Hogan and Blankenship 1975), first on a
+sample of the customers, then on all.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linprog
 
 from nightmarket.contracts.arrays import Bools, Float32s, Float64s, Int32s, Int64s
 
@@ -118,3 +129,124 @@ def choose(
             else:
                 reduced[offer[best][:, None] == offer] = -np.inf
     return picks, worth
+
+
+SAMPLE = 16_384
+CLOSE = 1e-7
+"""Relative decrease of the bound that is no longer worth a walk over all customers."""
+
+
+@dataclass(frozen=True)
+class Dual:
+    """g at some prices.
+
+    bound  g, currency
+    use    (1 + G,)  what the customers' choices cost and how often they draw on each capacity
+    """
+
+    bound: float
+    use: Float64s
+
+
+def evaluate(problem: Problem, prices: Float64s, rows: Int64s | None = None, exact: bool = False) -> Dual:
+    """g(prices) on all customers, or on the given ones with the limits shrunk to their share."""
+    worth, spent = 0.0, 0.0
+    taken = np.zeros(problem.offer.size)
+    for some, profit, cost in problem.blocks(rows):
+        picks, value = choose(net(problem, profit, cost, prices, exact), problem.allowance[some], problem.offer)
+        worth += float(value.sum(dtype=np.float64))
+        row, _ = np.nonzero(picks != NOTHING)
+        option = picks[picks != NOTHING]
+        spent += float(cost[row, option].sum(dtype=np.float64))
+        taken += np.bincount(option, minlength=taken.size)
+    share = 1.0 if rows is None else rows.size / problem.num_customers
+    limits = np.where(prices > 0, problem.limits, 0.0) * share  # no price where there is no limit
+    return Dual(float(prices @ limits) + worth, np.concatenate([[spent], problem.uses @ taken]))
+
+
+def solve(problem: Problem, seed: int = 0, max_walks: int = 60) -> Float64s:
+    """(1 + G,) prices at which g is within about a millionth of its least value.
+
+    max_walks  over all customers, at most
+    """
+    limits = problem.limits
+    priced = np.isfinite(limits) & (limits > 0)
+    prices = np.zeros(limits.size)
+    if not priced.any() or problem.num_customers == 0:
+        return prices
+    scale = limits[priced]  # in units of profit per whole limit, so that one box fits all prices
+
+    def oracle(rows: Int64s | None) -> Callable[[NDArray], tuple[float, NDArray]]:
+        share = 1.0 if rows is None else rows.size / problem.num_customers
+
+        def at(point: NDArray) -> tuple[float, NDArray]:
+            prices = np.zeros(limits.size)
+            prices[priced] = point / scale
+            dual = evaluate(problem, prices, rows)
+            return dual.bound / share, 1.0 - dual.use[priced] / (scale * share)
+
+        return at
+
+    start, radius, close = np.zeros(scale.size), None, 1e-6
+    if problem.num_customers > 4 * SAMPLE:
+        rng = np.random.default_rng(seed)
+        rows = np.sort(rng.choice(problem.num_customers, SAMPLE, replace=False))
+        start = _descend(oracle(rows), start, None, 200, close)
+        radius = 0.02
+    prices[priced] = _descend(oracle(None), start, radius, max_walks, CLOSE) / scale
+    return prices
+
+
+def _descend(
+    oracle: Callable[[NDArray], tuple[float, NDArray]],
+    start: NDArray,
+    radius: float | None,
+    max_calls: int,
+    close: float,
+) -> NDArray:
+    """The point of the least value found; oracle(point) is (value, subgradient).
+
+    radius  half the box's side at first, as a share of the value at `start`; None: the whole value
+    """
+    point = start
+    value, slope = oracle(point)
+    half = abs(value) * (radius or 1.0)
+    cuts, levels = [slope], [value - float(slope @ point)]
+    calls = 1
+    while calls < max_calls:
+        low = np.maximum(point - half, 0.0)
+        trial, least = _model_minimum(np.array(cuts), np.array(levels), low, point + half)
+        hope = value - least
+        if hope <= close * abs(value):
+            edge = ((trial < low + 1e-6 * half) & (low > 0)) | (trial > point + half * (1 - 1e-6))
+            if not edge.any():
+                break  # the best of the whole model, since it is convex
+            half *= 4.0
+            continue
+        height, slope = oracle(trial)
+        calls += 1
+        cuts.append(slope)
+        levels.append(height - float(slope @ trial))
+        if height < value:
+            half *= 2.0 if value - height > 0.5 * hope else 1.0
+            point, value = trial, height
+        elif height - value > hope:
+            half *= 0.5
+    return point
+
+
+def _model_minimum(cuts: NDArray, levels: NDArray, low: NDArray, high: NDArray) -> tuple[NDArray, float]:
+    """The point of a box where the highest of the cuts is least, and how high it stands there."""
+    num = low.size
+    unit = max(float(np.abs(levels).max()), 1e-12)
+    rows = np.concatenate([cuts, np.full((len(cuts), 1), -1.0)], axis=1)
+    done = linprog(
+        np.concatenate([np.zeros(num), [1.0]]),
+        A_ub=rows,
+        b_ub=-levels / unit,
+        bounds=[*zip(low / unit, high / unit, strict=True), (None, None)],
+        method="highs-ds",
+    )
+    if done.x is None:
+        return low, -np.inf
+    return np.clip(done.x[:num] * unit, low, high), float(done.fun) * unit

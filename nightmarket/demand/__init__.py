@@ -2,8 +2,7 @@
 
 from nightmarket.demand.forecast import Evaluation, evaluate, forecast_units, horizon
 from nightmarket.demand.methods import METHODS
-from nightmarket.demand.panel import Panel, clustered, panel, within
-from nightmarket.demand.response import Response, response, words
+from nightmarket.demand.response import Panel, Response, clustered, panel, response, within, words
 from nightmarket.demand.series import CLASSES, Weekly, classes, kind_paths, weekly
 
 __all__ = [

@@ -1,13 +1,21 @@
 """Who is alike? Partitions of customers with portraits, and how stable they are."""
 
 from nightmarket.segments.answers import answers, rate, reached, strategy
-from nightmarket.segments.assigner import Assigner, Classifier
 from nightmarket.segments.behaviour import PARTS, Assortment, Visits, assortment, behaviour, visits
-from nightmarket.segments.grouping import OTHER, Grouping, agreement, beginners, classifier, group, held_out_accuracy
+from nightmarket.segments.grouping import (
+    OTHER,
+    Assigner,
+    Classifier,
+    Grouping,
+    agreement,
+    beginners,
+    classifier,
+    group,
+    held_out_accuracy,
+)
 from nightmarket.segments.naming import Trait, names, traits
-from nightmarket.segments.partition import STABLE, Stability, choose, density_methods, stability
+from nightmarket.segments.partition import STABLE, FeatureSpace, Stability, choose, density_methods, stability
 from nightmarket.segments.portraits import bought, more_often, rfm, when
-from nightmarket.segments.space import FeatureSpace
 from nightmarket.segments.worth import Worth, group_worth, worth
 
 __all__ = [

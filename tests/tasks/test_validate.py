@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from nightmarket.contracts import folding
+from nightmarket.contracts import refusals
 from nightmarket.testing.shop import as_of, make_shop
 from tasks import validate
 from tasks.__main__ import main
@@ -150,7 +150,7 @@ def test_a_table_judged_in_many_blocks_gives_the_same_verdict(place, monkeypatch
     whole = night()
     rows, kept = quarantine("events"), clean("events")
     monkeypatch.setattr(storage, "CHUNK", 100)
-    monkeypatch.setattr(validate, "fold", functools.partial(folding.fold, max_values=150))
+    monkeypatch.setattr(validate, "fold", functools.partial(refusals.fold, max_values=150))
     assert main("validate") == 0
     assert json.loads((OUT / "report.json").read_text()) == whole
     assert quarantine("events").equals(rows)

@@ -1,6 +1,5 @@
 """What would another policy have earned on the log of this one, and may it be trusted?"""
 
-from nightmarket.evaluation.offpolicy.diagnostics import Diagnostics, Refusal, diagnose
 from nightmarket.evaluation.offpolicy.estimators import (
     ValueEstimate,
     cross_fitted,
@@ -10,7 +9,7 @@ from nightmarket.evaluation.offpolicy.estimators import (
     self_normalised,
     switch_doubly_robust,
 )
-from nightmarket.evaluation.offpolicy.evaluation import PolicyEvaluation, evaluate
+from nightmarket.evaluation.offpolicy.evaluation import Diagnostics, PolicyEvaluation, Refusal, diagnose, evaluate
 from nightmarket.evaluation.offpolicy.logs import Log
 
 __all__ = [

@@ -5,8 +5,7 @@ import pyarrow as pa
 import pytest
 
 from nightmarket.contracts import BY_NAME, Column, InputError, Table, arrow_schema
-from nightmarket.contracts.folding import distinct_frame, fold
-from nightmarket.contracts.refusals import Refusals, find, sort_out
+from nightmarket.contracts.refusals import Refusals, distinct_frame, find, fold, sort_out
 from nightmarket.contracts.suites import COPY, REPEAT
 
 THINGS = Table(

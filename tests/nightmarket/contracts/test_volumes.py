@@ -13,7 +13,7 @@ def part(rows, merged=0, late=0, blank=(), lacks=()):
 
 
 def about(before=None, table="events", **parts):
-    rows = {"rows": sum(one["rows"] for one in parts.values()), "sources": parts}
+    rows = {"rows": sum(part["rows"] for part in parts.values()), "sources": parts}
     return {
         "as_of": "2024-02-12",
         "sources": [{"name": "big"}, {"name": "small"}],

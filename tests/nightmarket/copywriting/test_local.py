@@ -43,8 +43,8 @@ def learned(tmp_path_factory):
     start = tokenizer(asked())["input_ids"]
     answers = [tokenizer(text)["input_ids"] + [tokenizer.eos_token_id] for text in TRUE]
     longest = max(map(len, answers))
-    ids = torch.tensor([start + one + [0] * (longest - len(one)) for one in answers])
-    labels = torch.tensor([[-100] * len(start) + one + [-100] * (longest - len(one)) for one in answers])
+    ids = torch.tensor([start + answer + [0] * (longest - len(answer)) for answer in answers])
+    labels = torch.tensor([[-100] * len(start) + answer + [-100] * (longest - len(answer)) for answer in answers])
     optimizer = torch.optim.Adam(model.parameters(), 1e-2)
     for _ in range(120):
         loss = model(input_ids=ids, labels=labels).loss

@@ -8,8 +8,7 @@ import pytest
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from nightmarket.delivery.allocation import allocate, at_prices, totals, violations
-from nightmarket.delivery.prices import evaluate, solve
-from nightmarket.delivery.problem import NOTHING, Problem, choose
+from nightmarket.delivery.problem import NOTHING, Problem, choose, evaluate, solve
 
 
 def problem(num, most, seed, tight=0.5, chunk=16_384):

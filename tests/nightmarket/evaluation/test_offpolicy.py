@@ -21,8 +21,8 @@ from nightmarket.evaluation.offpolicy import (
     self_normalised,
     switch_doubly_robust,
 )
-from nightmarket.evaluation.offpolicy.diagnostics import propensity_test
 from nightmarket.evaluation.offpolicy.estimators import folds, gamma_interval, standard_error
+from nightmarket.evaluation.offpolicy.evaluation import propensity_test
 from tests.made_up import clicks as world
 
 
@@ -91,11 +91,11 @@ def test_estimates_are_those_of_open_bandit_pipeline():
 
 
 def test_doubly_robust_is_near_the_truth_and_its_intervals_cover(verdicts, truth):
-    errors = [abs(one.of("DR").value - truth) / truth for one in verdicts]
+    errors = [abs(verdict.of("DR").value - truth) / truth for verdict in verdicts]
     assert np.mean(errors) <= 0.045
     # of 30 intervals of 95%, fewer than 25 cover once in 500 times
-    assert sum(one.of("DR").low <= truth <= one.of("DR").high for one in verdicts) >= 25
-    assert all(one.verdict == "certified better" for one in verdicts)
+    assert sum(verdict.of("DR").low <= truth <= verdict.of("DR").high for verdict in verdicts) >= 25
+    assert all(verdict.verdict == "certified better" for verdict in verdicts)
 
 
 def test_with_a_wrong_model_doubly_robust_stays_and_the_direct_method_errs_and_the_result_says_so(logs, truth):

@@ -21,7 +21,6 @@ from nightmarket.evaluation.offpolicy import (
     self_normalised,
     switch_doubly_robust,
 )
-from nightmarket.evaluation.offpolicy.diagnostics import _guess, _z, propensity_test
 from nightmarket.evaluation.offpolicy.estimators import (
     effective_clicks,
     folds,
@@ -30,6 +29,7 @@ from nightmarket.evaluation.offpolicy.estimators import (
     scaled,
     standard_error,
 )
+from nightmarket.evaluation.offpolicy.evaluation import _guess, _z, propensity_test
 from nightmarket.evaluation.offpolicy.logs import check_target, weights
 
 Z = stats.norm.ppf(0.975)

@@ -9,8 +9,7 @@ import pytest
 from nightmarket.contracts import InputError
 from nightmarket.evaluation.uplift.campaigns import PastCampaign, campaigns_of, case
 from nightmarket.evaluation.uplift.doubly_robust import effect_on_exposed, naive
-from nightmarket.evaluation.uplift.observed import observational
-from nightmarket.evaluation.uplift.randomized import randomized
+from nightmarket.evaluation.uplift.effects import observational, randomized
 from nightmarket.histories import Histories
 
 NAMES = tuple("abcd")
@@ -114,7 +113,7 @@ def test_drawn_by_lot_the_effect_is_incremental_and_its_interval_shorter_than_th
         words.append(found.words)
         assert found.on_exposed.error < 0.6 * found.naive.error
     assert covered >= 33
-    assert sum(one.startswith("Incremental: +") for one in words) >= 35
+    assert sum(word.startswith("Incremental: +") for word in words) >= 35
     nothing = randomized(covariates, drawn, 0.3, outcome, NAMES, 0)
     assert (nothing.verdict, nothing.words[:27]) == ("no claim", "No incremental effect shown")
     harm = randomized(covariates, drawn, 0.3, outcome - 20.0 * drawn, NAMES, 0)

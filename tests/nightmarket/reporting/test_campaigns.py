@@ -176,7 +176,7 @@ def test_demand_is_foretold_with_its_coverage(made):
     assert view is not None
     assert "off by 33.0% of all units; last week carried forward by 42.0%" in view.verdict
     assert "the 80% interval held 80.5% [79.5%, 81.5%] of the time" in view.coverage
-    assert [one.name for one in view.forecasts] == ["WHOLE MILK", "RYE BREAD", "SOAP", "抽纸"]
+    assert [forecast.name for forecast in view.forecasts] == ["WHOLE MILK", "RYE BREAD", "SOAP", "抽纸"]
     assert (view.forecasts[0].said, view.forecasts[0].reach) == ("42", "[20, 90]")
     assert [row.name for row in view.rows] == ["All products", "Placebo: next week’s price", "WHOLE MILK"]
     assert view.rows[0].figure == "−12.5%", "1.1 to the power of −1.4"
@@ -186,7 +186,7 @@ def test_types_that_end_alike_keep_the_level_above(made):
     largest = [made["demand"]["largest"][0] | {"kind": kind} for kind in ("A > SOUP > OTHER", "A > MEAT > OTHER")]
     view = demand.view(night(demand=made["demand"] | {"largest": largest}))
     assert view is not None
-    assert [one.name for one in view.forecasts] == ["SOUP · OTHER", "MEAT · OTHER"]
+    assert [forecast.name for forecast in view.forecasts] == ["SOUP · OTHER", "MEAT · OTHER"]
 
 
 def test_prices_that_never_changed_have_no_row(made):

@@ -11,7 +11,7 @@ from nightmarket.evaluation.experiments.effect_index import effect_index
 from nightmarket.evaluation.experiments.effects import Metric
 from nightmarket.evaluation.experiments.ledger import Lift, ledger, trust
 from nightmarket.evaluation.experiments.readout import Experiment, blocked, read_out
-from nightmarket.evaluation.uplift.effect import refused
+from nightmarket.evaluation.uplift.effects import refused
 from nightmarket.reporting import Night, readouts, render
 
 HALF = {"control": 0.5, "v2": 0.5}

@@ -28,7 +28,7 @@ def test_a_shop_with_reviews_sees_who_reads_them_what_they_are_about_and_where_i
     assert "900 distinct reviews. 52.0% [49.0%, 55.0%] of them praise" in told.verdict
     assert "“log-count ratios 1-4”" in told.sentiment
     assert [row.ours for row in told.candidates] == [True, False]
-    assert [one.verdict for one in told.reviews.tiles] == ["rising", "no change", "falling"]
+    assert [tile.verdict for tile in told.reviews.tiles] == ["rising", "no change", "falling"]
     assert told.reviews.tiles[0].change == "+5.0 points [2.0, 8.0]"
     assert told.reviews.tiles[2].change == "−5.0 points [−8.0, −2.0]"
     assert told.reviews.tiles[0].praise == "60.0% [50.0%, 70.0%] praise"
@@ -74,4 +74,4 @@ def test_topics_without_a_trend_have_no_picture(content):
         row["trend"] = None
     told = reviews.view(Night(as_of="2018-01-01", reviews=content | {"topics": topics}))
     assert told.reviews.span == "There are too few reviews to say where a topic goes."
-    assert all(not one.chart for one in told.reviews.tiles)
+    assert all(not tile.chart for tile in told.reviews.tiles)

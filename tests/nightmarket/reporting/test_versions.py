@@ -39,7 +39,7 @@ def test_one_version_says_what_will_stand_there():
     assert told is not None
     assert "first version on record" in told.verdict
     assert told.pictures == ()
-    assert [(one.version, one.figures[0], one.decision) for one in told.rows] == [
+    assert [(row.version, row.figures[0], row.decision) for row in told.rows] == [
         ("3", ".420 [.410, .430]", "let through")
     ]
 
@@ -50,7 +50,7 @@ def test_tonights_version_follows_those_of_the_snapshot_and_the_table_begins_wit
     assert told.verdict == (
         "3 versions are on record; 2 of them became champion. Version 3 delivers, made on 3 January 2018."
     )
-    assert [(one.version, one.delivers) for one in told.rows] == [("3", True), ("2", False), ("1", False)]
+    assert [(row.version, row.delivers) for row in told.rows] == [("3", True), ("2", False), ("1", False)]
     assert [title for title, _ in told.pictures] == ["All purchases", "New to the customer", "Launches"]
 
 

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nightmarket.reviews.aspects import ASPECTS, mentions
-from nightmarket.reviews.praise import PRAISE, by_aspect, by_product, outstanding, praised
+from nightmarket.reviews.aspects import ASPECTS, PRAISE, by_aspect, by_product, mentions, outstanding, praised
 
 PLACE = {one.key: place for place, one in enumerate(ASPECTS)}
 

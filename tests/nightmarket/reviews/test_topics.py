@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from nightmarket.reviews import topics, words
+from nightmarket.reviews import documents, topics
 from nightmarket.reviews.documents import baskets, kinds, reviews
-from nightmarket.reviews.overview import names, overview
+from nightmarket.reviews.topics import names, overview
 
 
 def planted(num_topics, num_words=12, num_documents=800, shared=8, seed=0):
@@ -48,7 +48,7 @@ def test_random_documents_give_no_stable_coherent_topics():
     rng = np.random.default_rng(1)
     counts = sparse.csr_matrix((rng.random((800, 60)) < 0.1).astype(np.float32))
     found = topics.fit(counts, 17, nums=(4, 8))
-    assert max(one.coherence for one in found.candidates) < 0.05
+    assert max(candidate.coherence for candidate in found.candidates) < 0.05
 
 
 def test_npmi_by_hand():
@@ -85,15 +85,17 @@ def sentences(num=400, seed=0):
 
 def test_chinese_words_are_found_whole_and_nothing_else():
     vocabulary, texts = sentences()
-    found = words.find(texts)
+    found = documents.find(texts)
     assert {word for word in found.chance if len(word) > 1} == set(vocabulary)
     assert "快递员" in found.split("快递员来")
     assert found.split("Fresh milk，牛奶 isn’t牛奶") == ["fresh", "milk", "牛奶", "isn't", "牛奶"]
 
 
 def test_particles_neither_begin_nor_end_a_word():
-    found = words.find(["的书好看", "他的书很厚", "我的书旧了", "你的书呢", "新的书啊", "的书"] * 20)
-    assert not [word for word in found.chance if len(word) > 1 and (word[0] in words.EDGES or word[-1] in words.EDGES)]
+    found = documents.find(["的书好看", "他的书很厚", "我的书旧了", "你的书呢", "新的书啊", "的书"] * 20)
+    assert not [
+        word for word in found.chance if len(word) > 1 and (word[0] in documents.EDGES or word[-1] in documents.EDGES)
+    ]
 
 
 def test_a_word_of_19_people_stands_in_no_document():

@@ -140,8 +140,8 @@ def test_segments_are_shown_never_decide_and_small_ones_are_left_out():
     age[100:200] = None
     value = (rng.random(40_000) < np.where((arm == "v7") & (age == "young"), 0.075, 0.06)).astype(float)
     found = read_out(experiment(EVEN, [Metric("response", value)]), segments={"attr_age": age})
-    assert {(one.by, one.level) for one in found.segments} == {("attr_age", "young"), ("attr_age", "old")}
-    shown = {one.level: one for one in found.segments}
+    assert {(segment.by, segment.level) for segment in found.segments} == {("attr_age", "young"), ("attr_age", "old")}
+    shown = {segment.level: segment for segment in found.segments}
     assert shown["young"].p_adjusted < 0.001 < 0.05 < shown["old"].p_adjusted
     blind = read_out(experiment(EVEN, [Metric("response", value)]))
     assert found.verdict == blind.verdict
@@ -156,7 +156,7 @@ def test_segments_of_a_null_are_rarely_called():
     for _ in range(100):
         metric = Metric("value", rng.normal(10, 3, 2000))
         found = read_out(experiment(counts, [metric], planned=2000), segments={"g": group})
-        called += any(one.p_adjusted <= 0.05 for one in found.segments)
+        called += any(segment.p_adjusted <= 0.05 for segment in found.segments)
     assert called <= 12
 
 

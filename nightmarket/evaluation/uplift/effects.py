@@ -1,4 +1,4 @@
-"""The effect of a campaign on its audience, its checks, and what may be said of it.
+"""The effect of an exposure, randomized or observed, its checks, and the claim that it supports.
 
 Exposure that was not assigned at random is adjusted for what is known of the customers. What is not known stays in the
 figure, so a positive effect is claimed only if every check that could have shown it holds:
@@ -14,9 +14,13 @@ The word "incremental" is kept for assignment at random.
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import numpy as np
+from scipy import stats
 
+from nightmarket.contracts import InputError
 from nightmarket.contracts.arrays import Bools, Float64s, Int64s
 from nightmarket.evaluation.uplift.checks import LEAST_GROUP, Overlap, check, overlap, too_few
 from nightmarket.evaluation.uplift.doubly_robust import (
@@ -31,7 +35,126 @@ from nightmarket.evaluation.uplift.doubly_robust import (
     outcomes,
     propensities,
 )
-from nightmarket.evaluation.uplift.effect import Effect, around_zero, figure, refused
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """What an exposure did, per customer and in the outcome's unit.
+
+    assignment        "random" where exposure was assigned at random, "observed" where it was not
+    naive             exposed less others, unadjusted: what a report without adjustment would say
+    on_exposed        the effect on the exposed (ATT); where assignment was random, on all who were assigned
+    on_all            the effect on all customers with counterparts (ATE); None where it cannot be estimated
+    placebo           as `on_exposed`, in the weeks before the exposure; None if there are none
+    negative_control  as `on_exposed`, on an outcome that cannot have moved; None if there is none
+    beyond_placebo    `on_exposed` less `placebo`
+    verdict           "positive" or "no claim"; "negative" only where assignment was random
+    reasons           why there is no claim
+    words             one sentence for people
+    """
+
+    assignment: Literal["random", "observed"]
+    num_exposed: int
+    num_others: int
+    naive: Estimate | None
+    on_exposed: Estimate | None = None
+    on_all: Estimate | None = None
+    overlap: Overlap | None = None
+    placebo: Estimate | None = None
+    negative_control: Estimate | None = None
+    beyond_placebo: Estimate | None = None
+    verdict: Literal["positive", "negative", "no claim"]
+    reasons: tuple[str, ...] = ()
+    words: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dicts, lists and numbers."""
+        return asdict(self)
+
+
+def refused(
+    assignment: Literal["random", "observed"],
+    exposed: Bools,
+    reasons: Sequence[str],
+    plain: Estimate | None = None,
+    shared: Overlap | None = None,
+) -> Effect:
+    """No claim and no adjusted figure, for these reasons."""
+    return Effect(
+        assignment=assignment,
+        num_exposed=int(exposed.sum()),
+        num_others=int((~exposed).sum()),
+        naive=plain,
+        overlap=shared,
+        verdict="no claim",
+        reasons=tuple(reasons),
+        words=f"No claim: {'; '.join(reasons)}.",
+    )
+
+
+def around_zero(what: str, effect: Estimate) -> str:
+    """Why an estimate whose interval does not lie above zero carries no claim."""
+    return f"{what} is not above zero: {figure(effect)}" if effect.high < 0 else f"{what} may be zero: {figure(effect)}"
+
+
+def figure(effect: Estimate) -> str:
+    """value [low, high] for people."""
+    places = 0 if max(abs(effect.low), abs(effect.high)) >= 20 else 2
+    return f"{effect.value:+,.{places}f} [{effect.low:+,.{places}f}, {effect.high:+,.{places}f}]"
+
+
+_MISMATCH = 0.001
+"""p-value below which the sample ratio is refused."""
+
+
+def randomized(
+    covariates: Float64s,
+    assigned: Bools,
+    chance: float | Float64s,
+    outcome: Float64s,
+    names: Sequence[str],
+    seed: int,
+    tests: int = 1,
+) -> Effect:
+    """The incremental effect of an assignment at random on all who were assigned, whoever then saw it.
+
+    covariates  (C, F)  known before the assignment; they make the interval shorter, and cannot bias it
+    assigned    (C,)    who was drawn
+    chance      (C,) or one number: the probability with which each was drawn, in (0, 1)
+    outcome     (C,)    in the outcome's unit
+
+    Augmented inverse weighting with the known chance. Refused where the number drawn does not agree with the chances
+    (sample ratio, p < .001): then the assignment was not what it is said to be.
+    """
+    check(covariates, assigned, outcome, None, None, names)
+    known = np.broadcast_to(np.asarray(chance, np.float64), assigned.shape)
+    if not ((known > 0) & (known < 1)).all():
+        raise InputError(f"the chance of assignment lies outside (0, 1) for {int(((known <= 0) | (known >= 1)).sum())}")
+    small = too_few(assigned)
+    if small:
+        return refused("random", assigned, small)
+    apart = (assigned.sum() - known.sum()) / np.sqrt((known * (1 - known)).sum())
+    chance_of_it = float(2 * stats.norm.sf(abs(apart)))
+    plain = naive(assigned, outcome)
+    if chance_of_it < _MISMATCH:
+        counts = f"{int(assigned.sum()):,} were assigned where {known.sum():,.0f} were expected"
+        return refused("random", assigned, [f"{counts} (p = {chance_of_it:.1g})"], plain)
+    fold, features = folds(assigned, seed), design(covariates)
+    expected = tuple(outcomes(features, outcome[:, None], group, fold)[:, 0] for group in (~assigned, assigned))
+    value, influence = effect_on_all(assigned, known, outcome, (expected[0], expected[1]), np.ones(assigned.size, bool))
+    effect = estimate(influence, value, min(assigned.sum(), (~assigned).sum()) - 1, tests)
+    shown = effect.low > 0 or effect.high < 0
+    return Effect(
+        assignment="random",
+        num_exposed=int(assigned.sum()),
+        num_others=int((~assigned).sum()),
+        naive=plain,
+        on_exposed=effect,
+        on_all=effect,
+        verdict="positive" if effect.low > 0 else "negative" if shown else "no claim",
+        reasons=() if shown else (around_zero("the effect", effect),),
+        words=f"{'Incremental' if shown else 'No incremental effect shown'}: {figure(effect)} per customer, at random.",
+    )
 
 
 def observational(
