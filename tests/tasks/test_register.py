@@ -273,7 +273,8 @@ def write_regulars(folder, num=80):
     table = {"customer": np.repeat(np.arange(num), week.size), "item": item.ravel(), "week": np.tile(week, num)}
     frame = pd.DataFrame(table).astype("int32")
     frame["day"] = (frame["week"] * 7 + 4).astype("int32")
-    frame["quantity"] = np.float32(1)
+    frame[["quantity", "value", "discount"]] = np.float32([1, 2, 0])
+    frame["basket"], frame["channel"] = np.arange(len(frame), dtype=np.int32), np.int32(0)
     frame.to_parquet(folder / "artifacts/prepare/purchases.parquet")
     products = pd.read_parquet(folder / "artifacts/prepare/products.parquet")
     products.loc[3, "department"] = "BAKERY"
