@@ -369,7 +369,7 @@ def test_a_mistake_of_ours_leads_to_no_easier_rule(night, trainings, monkeypatch
     def fail():
         raise KeyError("item_num")
 
-    monkeypatch.setattr(register.challenger, "_rescored", fail)
+    monkeypatch.setattr(challenger, "_rescored", fail)
     with pytest.raises(KeyError, match="item_num"):
         register.run(register.Settings())
     assert (night / "data/champion/decision.json").read_bytes() == before
