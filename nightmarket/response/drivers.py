@@ -5,81 +5,19 @@ model and what goes with a response; they do not say what would cause one.
 """
 
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Literal
 
 import numpy as np
+import yaml
 
 from nightmarket.contracts.arrays import Bools, Float32s, Float64s
 from nightmarket.response.models import ResponseModel
 
 Language = Literal["en", "zh"]
-FAMILIES: dict[str, tuple[str, ...]] = {
-    "answers": (
-        "answered",
-        "taken",
-        "answer_rate",
-        "answer_lift",
-        "answered_kind",
-        "answered_now",
-        "fresh_taken",
-        "rate_kind",
-        "days_since_answer",
-    ),
-    "contacts": ("told", "told_kind", "told_now", "days_since_told"),
-    "offered": ("own_items", "own_share", "best_offer", "best_offers", "own_offers", "days_since_item"),
-    "related": ("own_lines", "own_kinds", "kind_share", "near_offers", "text_match", "text_best"),
-    "alike": ("alike", "text_alike"),
-    "known": ("known",),
-    "visits": (
-        "baskets_4w",
-        "baskets_13w",
-        "baskets_ever",
-        "spend_4w",
-        "spend_13w",
-        "spend_ever",
-        "variety",
-        "basket_value",
-        "days_since_visit",
-        "days_known",
-        "trend",
-    ),
-    "discounts": ("discount_share", "reduced_share"),
-    "coupons": ("coupons_13w", "coupons_ever", "coupons_fresh", "coupons_value", "coupons_baskets"),
-    "campaign": ("length", "num_offers", "num_items", "kind_rate"),
-}
-WORDS: dict[str, dict[Language, tuple[str, str]]] = {
-    "answers": {
-        "en": ("has answered earlier campaigns", "has seldom answered earlier campaigns"),
-        "zh": ("以往常响应营销活动", "以往很少响应营销活动"),
-    },
-    "contacts": {
-        "en": ("has been shown campaigns before in a way that goes with responding", "has been shown many campaigns"),
-        "zh": ("以往的触达情况有利于响应", "以往被多次触达"),
-    },
-    "offered": {
-        "en": ("buys the products on offer", "rarely buys the products on offer"),
-        "zh": ("常买本次优惠的商品", "很少买本次优惠的商品"),
-    },
-    "related": {
-        "en": ("buys products like those on offer", "rarely buys products like those on offer"),
-        "zh": ("常买与优惠商品同类的商品", "很少买与优惠商品同类的商品"),
-    },
-    "alike": {
-        "en": ("shops like those who answered before", "shops unlike those who answered before"),
-        "zh": ("购物习惯与以往响应者相似", "购物习惯与以往响应者不同"),
-    },
-    "known": {
-        "en": ("has told the shop about themselves", "has told the shop little about themselves"),
-        "zh": ("会员资料较完整", "会员资料较少"),
-    },
-    "visits": {"en": ("shops often and recently", "shops seldom"), "zh": ("近期购物频繁", "购物较少")},
-    "discounts": {"en": ("buys reduced goods", "seldom buys reduced goods"), "zh": ("偏好打折商品", "较少买打折商品")},
-    "coupons": {"en": ("uses coupons of all sorts", "seldom uses a coupon"), "zh": ("常用优惠券", "很少用优惠券")},
-    "campaign": {
-        "en": ("campaigns of this kind are answered more often", "campaigns of this kind are answered less often"),
-        "zh": ("此类活动的响应率较高", "此类活动的响应率较低"),
-    },
-}
+_CONTENT = yaml.safe_load(files(__package__).joinpath("drivers.yaml").read_text(encoding="utf-8"))
+FAMILIES: dict[str, tuple[str, ...]] = {family: tuple(content["features"]) for family, content in _CONTENT.items()}
+WORDS: dict[str, dict[Language, list[str]]] = {family: content["words"] for family, content in _CONTENT.items()}
 """family → language → words when it speaks for a response, and against one."""
 OTHER = "other"
 SAID = 0.1

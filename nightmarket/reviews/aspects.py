@@ -4,9 +4,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.resources import files
 
 import numpy as np
 import pandas as pd
+import yaml
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -31,52 +33,8 @@ class Aspect:
     chinese: str
 
 
-ASPECTS = (
-    Aspect("price", "price", "价格",
-           r"price[sdy]?|pricing|cheap(er|est|ly)?|expensive|overpriced|bargain|value for (the )?money|good value|"
-           r"costs?|costly|affordable",
-           r"价格|价钱|价位|便宜|[太很好偏真不点最较]贵|贵[了些点]|昂贵|性价比|划算|实惠|降价|涨价"),
-    Aspect("quality", "quality", "质量",
-           r"quality|well[- ]made|durable|sturdy|flimsy|broken?|breaks?|defective|workmanship|fell apart",
-           r"质量|做工|品质|结实|耐用|[弄就会]坏|坏了|瑕疵|劣质|假货|正品|次品"),
-    Aspect("taste", "taste", "味道",
-           r"tast(e|es|ed|y|ing)|flavou?rs?|flavou?rful|delicious|bland|yummy",
-           r"味道|口感|口味|好吃|难吃|好喝|难喝|美味|可口"),
-    Aspect("freshness", "freshness", "新鲜",
-           r"fresh(ness|er|ly)?|stale|rotten|mou?ldy|spoil(ed|t)|expired?|wilted",
-           r"新鲜|变质|过期|腐烂|烂了|烂的|发霉|生产日期|保质期"),
-    Aspect("size", "size and fit", "尺码",
-           r"sizes?|sizing|fits?|fitted|fitting|too (small|large|big|tight|loose|short|long)",
-           r"尺码|尺寸|码数|合身|偏[大小]|太[大小长短]了?|大小"),
-    Aspect("packaging", "packaging", "包装",
-           r"packag(e|es|ing|ed)|box(es)?|wrapp(ed|ing|er)|sealed|leak(ed|ing|s)?",
-           r"包装|包裹|盒子|纸箱|密封|漏了|破损"),
-    Aspect("delivery", "delivery", "送货",
-           r"deliver(y|ed|ies|s)?|shipping|shipped|shipment|courier|arriv(e|ed|al|es)",
-           r"送货|发货|物流|快递|配送|到货|送到|收到货"),
-    Aspect("service", "service", "服务",
-           r"service|staff|support|helpful|unhelpful|rude|friendly|refund(ed|s)?|cashier",
-           r"服务|态度|客服|售后|店员|前台|退货|退款"),
-    Aspect("ease", "ease of use", "使用",
-           r"ease of use|eas(y|ier|ily) to \w+|user[- ]friendly|intuitive|instructions?|set ?up|installed|installation|"
-           r"complicated",
-           r"好用|难用|易用|操作|安装|上手|说明书|使用(起来|方便|简单|麻烦)|方便使用"),
-    Aspect("look", "look", "外观",
-           r"look(s|ed|ing)? (good|great|nice|bad|cheap|beautiful|ugly)|design(ed)?|colou?rs?|appearance|stylish|ugly",
-           r"外观|外形|颜色|好看|难看|漂亮|款式|造型|样子"),
-    Aspect("comfort", "comfort", "舒适",
-           r"comfort|comfortable|uncomfortable|comfy|soft(er|ness)?|cosy|cozy|itchy",
-           r"舒服|舒适|柔软|手感"),
-    Aspect("smell", "smell", "气味",
-           r"smell(s|ed|y)?|scent(ed)?|odou?r|fragrance|stinks?",
-           r"气味|异味|香味|刺鼻|难闻|好闻|臭味|很臭"),
-    Aspect("cleanliness", "cleanliness", "卫生",
-           r"clean(er|liness)?|dirty|filthy|hygien(e|ic)",
-           r"干净|卫生(?!间|纸|巾)|肮脏|[很太好]脏|整洁"),
-    Aspect("performance", "performance", "性能",
-           r"performance|speed|batter(y|ies)|overheat(s|ed|ing)?|runs? (smooth|fast|slow|hot)(ly)?",
-           r"速度|性能|散热|发热|续航|电池|运行"),
-)  # fmt: skip
+_ROWS = yaml.safe_load(files(__package__).joinpath("aspects.yaml").read_text(encoding="utf-8"))
+ASPECTS = tuple(Aspect(**row) for row in _ROWS)
 """One table for both languages; what no row speaks of is not told."""
 BREAKS = re.compile(
     r"[，。！？；,.!?;\n…~]+|\b(?:but|however|although|though|yet|except|and)\b|但是|不过|可是|然而|虽然|但(?!愿)",

@@ -75,7 +75,8 @@ def code(name: str) -> list[str]:
     modules = closure(Path("tasks", f"{name}.py")) | closure(Path("tasks", "__main__.py"))
     needed = {path for path in modules if path.name != "__init__.py" or _does_something(path)}
     needed |= {folder for path in modules if (ROOT / (folder := path.parent / "templates")).is_dir()}
-    needed |= {data.relative_to(ROOT) for path in needed for data in (ROOT / path.parent).glob("*.yaml")}
+    beside = {data for path in modules for data in (ROOT / path.parent).iterdir() if data.suffix in (".yaml", ".txt")}
+    needed |= {data.relative_to(ROOT) for data in beside}
     return sorted(path.as_posix() for path in needed)
 
 

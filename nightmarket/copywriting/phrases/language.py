@@ -97,7 +97,7 @@ def chinese() -> Phrasebook:
     )
 
 
-def _read(name: str, **written: Callable[..., str]) -> Phrasebook:
+def _read(name: str, **written: Any) -> Phrasebook:
     content = yaml.safe_load(files(__package__).joinpath(f"{name}.yaml").read_text(encoding="utf-8"))
     content["benefits"] = {kind: Benefit(**_tuples(manners)) for kind, manners in content["benefits"].items()}
     return Phrasebook(**_tuples(content), **written)
