@@ -13,7 +13,7 @@ from nightmarket.ranking import Budget, CandidateSet, PointInTimeStatistics, Pro
 from nightmarket.ranking.explanations import Facts, Paths, explain, facts, family_of, mix
 from nightmarket.ranking.explanations.claims import CLAIMS, MIN_BUYERS
 from nightmarket.ranking.explanations.families import FAMILIES, by_family
-from nightmarket.ranking.explanations.wording import EN, LANGUAGES
+from nightmarket.ranking.explanations.wording import LANGUAGES
 
 NUM_CUSTOMERS, NUM_ITEMS, ORIGIN = 60, 48, 19
 CUT = last_day(ORIGIN)
@@ -148,7 +148,7 @@ class Oracle:
         for column in ("type", "category"):
             if self.products[column][item].lower() == found["kind"].lower():
                 rows, said = self.mine(customer, self.same(column, item)), found.groupdict()
-                good = said.get("baskets") in (None, EN.count("baskets", rows.basket.nunique()))
+                good = said.get("baskets") in (None, LANGUAGES["en"].count("baskets", rows.basket.nunique()))
                 good &= said.get("age") is None or self.age(said["age"], rows)
                 return good and (said.get("gap") is None or self.gap(said["gap"], rows))
         return False
@@ -167,19 +167,19 @@ class Oracle:
     def buyers(self, found, customer, item):
         rows, said = self.past[self.past.item == item], found.groupdict()
         num, was = (rows[rows.week.between(ORIGIN - a, ORIGIN - b)].customer.nunique() for a, b in ((3, 0), (7, 4)))
-        good = num >= MIN_BUYERS and said["customers"] == EN.count("customers", num)
+        good = num >= MIN_BUYERS and said["customers"] == LANGUAGES["en"].count("customers", num)
         return good and said.get("more") in (None, str(num - was))
 
     def loyal(self, found, customer, item):
         days = self.past[self.past.item == item].groupby("customer").day.nunique()
         share = f"{round(100 * np.float32((days > 1).mean()))}%"
-        return found["customers"] == EN.count("customers", len(days)) and found["share"] == share
+        return found["customers"] == LANGUAGES["en"].count("customers", len(days)) and found["share"] == share
 
     def shop(self, found, customer, item):
         visits = self.past[self.past.customer == customer].groupby("channel").basket.nunique()
         usual = visits[visits == visits.max()].index.min()
         there = self.recent[(self.recent.channel == usual) & (self.recent.item == item)]
-        return found["customers"] == EN.count("customers", there.customer.nunique())
+        return found["customers"] == LANGUAGES["en"].count("customers", there.customer.nunique())
 
     def price(self, rows):
         return rows.value.sum() / rows.quantity.sum()
@@ -201,7 +201,7 @@ class Oracle:
 
     def new(self, found, customer, item):
         first = self.past[self.past.item == item].week.min()
-        return found["weeks"] == EN.count("weeks", ORIGIN - first + 1) and ORIGIN - first < 8
+        return found["weeks"] == LANGUAGES["en"].count("weeks", ORIGIN - first + 1) and ORIGIN - first < 8
 
     def unsold(self, item):
         return self.past[self.past.item == item].empty
@@ -268,7 +268,7 @@ def checks(oracle):
     def pattern(sentence):
         return "".join(re.escape(text) + fields.get(name, "") for text, name, *_ in Formatter().parse(sentence))
 
-    return {key: (re.compile(pattern(EN.sentences[key])), way) for key, way in judge.items()}
+    return {key: (re.compile(pattern(LANGUAGES["en"].sentences[key])), way) for key, way in judge.items()}
 
 
 def test_every_number_and_name_in_every_sentence_is_so_in_the_purchases(told, lines, products):
@@ -288,14 +288,14 @@ def test_every_number_and_name_in_every_sentence_is_so_in_the_purchases(told, li
         assert right, (family, text, customer, item)
     unspoken = set(table) - set(seen) - {"plan_display"}
     assert not unspoken, f"the shop of this test never makes {unspoken}"
-    assert set(EN.sentences) - set(table) == {"launch", "fallback", "this_kind"}
+    assert set(LANGUAGES["en"].sentences) - set(table) == {"launch", "fallback", "this_kind"}
 
 
 def test_a_sentence_belongs_to_the_family_that_had_the_say(told, lines, products):
     assert {family for family, *_ in told} == {*CLAIMS, "fallback"}
     own = set(zip(lines.customer[lines.week <= ORIGIN], lines.item[lines.week <= ORIGIN], strict=True))
     assert {(c, i) in own for family, _, c, i in told if family == "repeat"} == {True}
-    silent = [i for family, text, _, i in told if text == EN.say("launch")]
+    silent = [i for family, text, _, i in told if text == LANGUAGES["en"].say("launch")]
     assert min(silent) >= 44
 
 
@@ -318,7 +318,7 @@ def test_the_reason_is_of_the_largest_positive_family_that_has_something_to_say(
         best = max(able, key=able.__getitem__, default="fallback")
         assert family == best
         assert made.moved[row] == (able[family] if able else 0)
-        assert text == (alone[family].texts[row] if able else EN.say("fallback"))
+        assert text == (alone[family].texts[row] if able else LANGUAGES["en"].say("fallback"))
     assert len(set(made.family)) > 5
 
 
@@ -330,7 +330,7 @@ def test_nothing_but_traits_of_the_customer_gives_no_reason(candidate_set, produ
     assert given[0].sum() == 8
     made = explain(rows, names, given, batch.customer, batch.item, Facts(candidate_set.statistics, products))
     assert set(made.family) == {"fallback"}
-    assert set(made.texts) == {EN.say("fallback")}
+    assert set(made.texts) == {LANGUAGES["en"].say("fallback")}
     assert not made.moved.any()
 
 
@@ -349,9 +349,9 @@ def test_every_feature_of_the_scene_has_a_family(candidate_set):
 
 
 def test_other_languages_say_the_same(candidate_set, products):
-    assert [set(words.sentences) for words in LANGUAGES.values()] == [set(EN.sentences)] * len(LANGUAGES)
+    assert [set(words.sentences) for words in LANGUAGES.values()] == [set(LANGUAGES["en"].sentences)] * len(LANGUAGES)
     for key, text in LANGUAGES["zh"].sentences.items():
-        assert fields(text) == fields(EN.sentences[key]), key
+        assert fields(text) == fields(LANGUAGES["en"].sentences[key]), key
     batch = next(iter(candidate_set.batches()))
     given = np.random.default_rng(2).normal(0, 1, batch.features.shape).astype(np.float32)
     both = [
@@ -408,7 +408,7 @@ def test_no_history_and_no_makers_still_give_reasons(candidate_set, products):
     rows = np.zeros((3, len(names)), np.float32)
     customer, item = np.arange(3, dtype=np.int32), np.arange(3, dtype=np.int32)
     made = explain(rows, names, np.ones_like(rows), customer, item, Facts(bare, products[["title"]]))
-    assert made.texts == [EN.say("launch")] * 3
+    assert made.texts == [LANGUAGES["en"].say("launch")] * 3
 
 
 def test_the_mix_counts_what_speaks_of_the_product_alone():
