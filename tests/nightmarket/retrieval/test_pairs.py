@@ -193,7 +193,7 @@ def test_hard_negatives_are_the_nearest_texts_that_nobody_bought_with_the_anchor
     angle = np.array([0.0, 0.1, 0.2, 0.3, 0.5, 0.25])
     vectors = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
     lines = histories([0, 0, 1, 2, 3], [0, 2, 3, 4, 1], [1, 2, 1, 1, 1], 4, 6)
-    together = bought_together(lines, np.arange(6, dtype=np.int32), 2)
+    together = bought_together(lines, np.arange(6, dtype=np.int32), CUT, 2)
     bought = np.array([True, True, True, True, True, False])
     kind = np.array([7, 7, 1, 2, 3, 4])
     found = hard_negatives(vectors, kind, together, bought, bought, 3)
