@@ -28,6 +28,9 @@ MODULES: dict[str, tuple[str, ...]] = {
 }
 
 _INTERVALS, _METRICS = "nightmarket.evaluation.intervals", "nightmarket.evaluation.metrics"
+_DESIGN = "nightmarket.evaluation.experiments.design"
+_BRACKET = "where the search of a root begins and ends; the root lies far inside"
+_SPACING = "how far apart the customers' codes lie; any distance above the highest item does"
 _MEMORY = "decides how many resamples are held at a time; they are the same ones"
 _UNREAD = "of customers without targets, whose figures are NaN"
 EQUIVALENT: dict[tuple[str, str], str] = {
@@ -38,5 +41,12 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     (_INTERVALS, "_resamples: size * num <= _KEPT -> (size * num < _KEPT)"): _MEMORY,
     (_INTERVALS, "_blocks: _KEPT // size -> (_KEPT * size)"): _MEMORY,
     (_METRICS, "rank_metrics: 0.0 -> 0.25"): _UNREAD,
+    (_METRICS, "hits: 2 -> 3"): _SPACING,
+    (_DESIGN, "minimum_detectable_effect: 1e6 -> 1250000.0"): _BRACKET,
+    (_DESIGN, "minimum_detectable_effect: 1e6 * outcome.sd -> 1000000.0"): _BRACKET,
+    (_DESIGN, "minimum_detectable_effect: 1e-9 -> 1.25e-09"): _BRACKET,
+    (_DESIGN, "minimum_detectable_effect: 1e-12 -> 1.25e-12"): _BRACKET,
+    (_DESIGN, "minimum_detectable_effect: 1e-12 * top -> 1e-12"): _BRACKET,
+    (_DESIGN, "minimum_detectable_effect: 1e-12 * top -> (1e-12 / top)"): _BRACKET,
 }
 """{(module, fault): why no test can find it}."""

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from nightmarket.evaluation import bootstrap, intervals, paired
+from nightmarket.evaluation.intervals import clustered, wilson
 
 
 def test_the_ends_are_the_2_5_and_the_97_5_percent_points_of_the_resampled_mean():
@@ -55,3 +56,41 @@ def test_a_paired_difference_has_the_sign_of_ours_less_theirs_and_skips_whom_eit
     assert found.value == pytest.approx((0.4 + 0.8) / 2)
     assert found.low == pytest.approx(0.4)
     assert found.high == pytest.approx(0.8)
+
+
+# shares
+
+
+@pytest.mark.parametrize(("hits", "num"), [(0, 7), (1, 9), (5, 12), (90, 100), (7, 7)])
+@pytest.mark.parametrize("level", [0.95, 0.8])
+def test_wilson_s_interval_is_scipy_s_of_the_same_name(hits, num, level):
+    theirs = stats.binomtest(hits, num).proportion_ci(level, method="wilson")
+    found = wilson(hits / num, num) if level == 0.95 else wilson(hits / num, num, stats.norm.ppf(0.9))
+    assert found == pytest.approx((hits / num, theirs.low, theirs.high), abs=1e-6)
+
+
+def test_a_share_over_people_has_the_linearised_variance_of_a_ratio():
+    """Three people with 4, 2 and 6 observations, of which 4, 0 and 1 hit: p = 5/12, deviations 2.333, -.833, -1.5."""
+    who = np.repeat([7, 3, 9], [4, 2, 6])
+    hit = np.array([1, 1, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0], bool)
+    p = 5 / 12
+    deviations = np.array([4 - 4 * p, 0 - 2 * p, 1 - 6 * p])
+    variance = (deviations**2).sum() * 3 / 2 / 12**2
+    effective = p * (1 - p) / variance
+    assert effective < 12
+    assert clustered(who, hit) == pytest.approx(wilson(p, effective))
+    assert clustered(who, hit, z=1.0) == pytest.approx(wilson(p, effective, 1.0))
+
+
+def test_even_people_count_as_no_more_than_their_observations_and_one_person_as_one():
+    even = clustered(np.repeat(np.arange(5), 2), np.tile([True, False], 5))
+    assert even == pytest.approx(wilson(0.5, 10)), "no spread over people is no more than independence"
+    assert clustered(np.zeros(8, int), np.arange(8) < 4) == pytest.approx(wilson(0.5, 8))
+    both = clustered(np.repeat([0, 1], 50), np.arange(100) < 50)
+    assert both == pytest.approx(wilson(0.5, 1.0)), "two people who always differ are one observation at the least"
+
+
+def test_a_share_of_nothing_or_of_all_rests_on_the_number_of_people():
+    who = np.repeat(np.arange(4), 10)
+    assert clustered(who, np.zeros(40, bool)) == pytest.approx(wilson(0.0, 4))
+    assert clustered(who, np.ones(40, bool)) == pytest.approx(wilson(1.0, 4))

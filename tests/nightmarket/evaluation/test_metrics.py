@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nightmarket.evaluation import coverage, novelty, rank_metrics
-from nightmarket.evaluation.metrics import hits
+from nightmarket.evaluation.metrics import audience_auc, hits
 
 
 def lists(*rows):
@@ -88,3 +88,16 @@ def test_the_lists_and_targets_stay_as_they_were():
     rank_metrics(recommended, np.array([0, 1, 2]), targets)
     assert (recommended == before[0]).all()
     assert (targets == before[1]).all()
+
+
+def test_the_area_under_the_curve_counts_pairs_of_a_buyer_and_another_and_ties_half():
+    scores = np.array([[0.9, 1.0, 3.0, 5.0], [0.5, 1.0, 2.0, 6.0], [0.5, 2.0, 1.0, 7.0], [0.1, 3.0, 0.0, 8.0]])
+    bought = np.array([[1, 1, 0, 1], [1, 0, 0, 1], [0, 0, 0, 1], [0, 1, 0, 1]], bool)
+    found = audience_auc(scores, bought)
+    assert found[0] == pytest.approx((1 + 1 + 0.5 + 1) / 4)
+    assert found[1] == pytest.approx((0.5 + 0 + 1 + 1) / 4)
+    assert np.isnan(found[2:]).all(), "nobody, or everybody, bought it"
+    single = audience_auc(np.array([[1.0], [2.0], [3.0]]), np.array([[False], [False], [True]]))
+    assert single.tolist() == [1.0]
+    all_but_one = audience_auc(np.array([[1.0], [2.0], [3.0]]), np.array([[True], [False], [True]]))
+    assert all_but_one.tolist() == [0.5]
