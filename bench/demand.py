@@ -35,7 +35,7 @@ def shop() -> tuple[Histories, Weekly, np.ndarray, list[str]]:
     return lines, demand.weekly(lines, code, list(names), last), code, list(names)
 
 
-def peers(history: Weekly, num: int, ahead: int) -> list[dict[str, Any]]:
+def libraries(history: Weekly, num: int, ahead: int) -> list[dict[str, Any]]:
     """statsforecast's automatic methods on the `num` types with most units, last weeks: WAPE, and the paired
     difference of absolute errors per type from the method that the stage takes most, in shares of all units."""
     from statsforecast import models
@@ -83,12 +83,12 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|---|---|")
     for back in range(args.windows):
         part = history.until(history.units.shape[1] - 4 * back)
-        judged = demand.evaluate(part, SEED)
-        if judged is None:
+        evaluated = demand.evaluate(part, SEED)
+        if evaluated is None:
             break
         end = monday(part.last_week).isoformat()
-        found[end] = {"methods": judged.methods} | judged.metrics
-        for name, row in judged.metrics["classes"].items():
+        found[end] = {"methods": evaluated.methods} | evaluated.metrics
+        for name, row in evaluated.metrics["classes"].items():
             gain = row["naive"]["ours_minus_it_wape"]
             print(
                 f"| {end} | {name} | {row['kinds']:,} | {row['units']:,.0f} | {row['ours']['wape']:.3f} | "
@@ -100,7 +100,7 @@ def main() -> None:
     for back in range(args.windows if args.series else 0):
         part = history.until(history.units.shape[1] - 4 * back)
         end = monday(part.last_week).isoformat()
-        others[end] = peers(part, min(args.series, len(part.kinds)), 4)
+        others[end] = libraries(part, min(args.series, len(part.kinds)), 4)
         print(f"\n| {end}, types with most units | WAPE | ours minus it | ms per series |\n|---|---|---|---|")
         for row in others[end]:
             gain = row.get("ours_minus_it")

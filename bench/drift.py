@@ -42,7 +42,7 @@ FOLLOWED = 14
 Doubles = NDArray[np.float64]
 
 
-class Judged:
+class Evaluated:
     """Every night of a history, looked at as the stage does with a champion made that very night."""
 
     def __init__(self, summaries: Sequence[Summary], alpha: float) -> None:
@@ -145,11 +145,11 @@ def false_alarms(shops: int, num_nights: int, alphas: Sequence[float], first_see
     for seed in range(first_seed, first_seed + shops):
         first = REFERENCE_DAYS + GAP + WEEK + MIN_NIGHTS + 140 + WEEK + GAP
         summaries = stationary(seed, first + num_nights)
-        judged = Judged(summaries, alphas[0])
+        evaluated = Evaluated(summaries, alphas[0])
         stops = range(first, first + num_nights)
         for alpha in alphas:
-            found[f"{alpha:g}"].append(float(np.mean([bool(judged.drifted(stop, alpha)) for stop in stops])))
-        by_rows.append(float(np.mean(rows_alarm(summaries, judged.when, 0.05)[-num_nights:])))
+            found[f"{alpha:g}"].append(float(np.mean([bool(evaluated.drifted(stop, alpha)) for stop in stops])))
+        by_rows.append(float(np.mean(rows_alarm(summaries, evaluated.when, 0.05)[-num_nights:])))
         print(f"shop {seed}: " + ", ".join(f"{a} {v[-1]:.3f}" for a, v in found.items()) + f", rows {by_rows[-1]:.2f}",
               flush=True)  # fmt: skip
     return {name: _interval(values) for name, values in {**found, "rows": by_rows}.items()}
@@ -313,13 +313,13 @@ def year(checkout: Path, alpha: float) -> dict[str, Any]:
     """What the checks would have said on each night of the demo's year that has enough nights before it."""
     with tempfile.TemporaryDirectory() as folder:
         summaries, first_day = Demo(checkout, Path(folder)).summaries(None)
-    judged = Judged(summaries, alpha)
-    stops = range(judged.first(), int(judged.stops[-1]) + 1)
+    evaluated = Evaluated(summaries, alpha)
+    stops = range(evaluated.first(), int(evaluated.stops[-1]) + 1)
     by_month: dict[str, list[int]] = {}
     names: Counter[str] = Counter()
     nights_of: list[str] = []
     for stop in stops:
-        found = judged.drifted(stop)
+        found = evaluated.drifted(stop)
         day = date(1970, 1, 1) + timedelta(days=first_day + stop - 1)
         shape, volume = any(kind != "volume" for _, kind in found), any(kind == "volume" for _, kind in found)
         counts = by_month.setdefault(f"{day:%Y-%m}", [0, 0, 0])
@@ -346,9 +346,9 @@ def power(checkout: Path, starts: Sequence[date], alpha: float) -> dict[str, Any
                 demo = Demo(checkout, Path(folder))
                 shift(demo, datetime(start.year, start.month, start.day))
                 summaries, first_day = demo.summaries(start)
-            judged = Judged(summaries, alpha)
+            evaluated = Evaluated(summaries, alpha)
             place = (start - date(1970, 1, 1)).days - first_day
-            told = [judged.drifted(stop) for stop in range(place + 1, place + 1 + FOLLOWED)]
+            told = [evaluated.drifted(stop) for stop in range(place + 1, place + 1 + FOLLOWED)]
             first.append(next((night for night, what in enumerate(told, 1) if what), None))
             half.append(sum(bool(what) for what in told))
             columns.update({one for what in told for one, _ in what})

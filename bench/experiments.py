@@ -43,7 +43,7 @@ def rates(
     means = [count / (size * looks) for count, size in zip(counts, sizes, strict=True)]
     squares = [mean * (1 - mean) / (size * looks - 1) for mean, size in zip(means, sizes, strict=True)]
     allowed = (counts[0] + counts[1] >= MIN_NONZERO) & (min(sizes) * looks >= MIN_CUSTOMERS)
-    return judged(means[1] - means[0], squares[0] + squares[1], sum(sizes) * looks, 2 * per_arm, allowed)
+    return evaluated(means[1] - means[0], squares[0] + squares[1], sum(sizes) * looks, 2 * per_arm, allowed)
 
 
 def values(
@@ -80,10 +80,10 @@ def _from_moments(
         means.append(mean)
         squares.append(np.maximum(second - num * mean**2, 1e-300) / (num - 1) / num)
     allowed = (both["some"] >= MIN_NONZERO) & (num >= MIN_CUSTOMERS)
-    return judged(means[1] - means[0], squares[0] + squares[1], 2 * num, 2 * per_arm, allowed)
+    return evaluated(means[1] - means[0], squares[0] + squares[1], 2 * num, 2 * per_arm, allowed)
 
 
-def judged(
+def evaluated(
     effect: NDArray[np.float64], square: NDArray[np.float64], num: NDArray[np.int64], planned: int,
     allowed: NDArray[np.bool_],
 ) -> dict[str, float]:  # fmt: skip
@@ -128,7 +128,7 @@ def incomplete(rng: np.random.Generator, num_tests: int, per_arm: int) -> dict[s
     effect = (bought[1] - bought[0]) / per_arm
     square = (bought[0] + bought[1]) / per_arm**2  # Poisson: the variance is the mean
     num = np.full(LOOKS, 2 * per_arm)
-    return judged(effect, square, num, 2 * per_arm, bought[0] + bought[1] >= MIN_NONZERO)
+    return evaluated(effect, square, num, 2 * per_arm, bought[0] + bought[1] >= MIN_NONZERO)
 
 
 def split_alarms(rng: np.random.Generator, num_tests: int) -> float:

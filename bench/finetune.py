@@ -172,7 +172,7 @@ def theirs(model: str, texts: list[str], precision: str, dropout: bool, num_step
     return Side(whole[0].auto_model, loss_of, num_steps)
 
 
-def judged(encoder: Encoder, texts: list[str], pairs: Batch) -> tuple[NDArray, dict[str, float]]:
+def evaluated(encoder: Encoder, texts: list[str], pairs: Batch) -> tuple[NDArray, dict[str, float]]:
     """Loss of each held-out pair among all positives but the anchor's own text [P], its mean, and the accuracies."""
     left, right = (encoder.encode([texts[text] for text in pairs[:, side]]) for side in (0, 1))
     own = (pairs[:, :1] == pairs[:, 1]) & ~np.eye(len(pairs), dtype=bool)
@@ -190,7 +190,7 @@ def judged(encoder: Encoder, texts: list[str], pairs: Batch) -> tuple[NDArray, d
 def compare(model: str, shop: Shop, batches: list[Batch], held_out: Batch) -> dict[str, Any]:
     """Train every side on the same batches, turn by turn; speed and final quality of each."""
     encoder = Encoder.load(model, "float32")
-    _, before = judged(encoder, shop.texts, held_out)
+    _, before = evaluated(encoder, shop.texts, held_out)
     warm, *rest = batches
     rivals = {
         "ours_bfloat16": ours(model, shop.texts, "bfloat16", len(batches)),
@@ -213,7 +213,7 @@ def compare(model: str, shop: Shop, batches: list[Batch], held_out: Batch) -> di
     losses = {}
     for name, side in rivals.items():
         encoder.model = side.network.eval()
-        losses[name], quality = judged(encoder, shop.texts, held_out)
+        losses[name], quality = evaluated(encoder, shop.texts, held_out)
         apart = losses[name] - losses["ours_bfloat16"]
         error = 1.96 * apart.std() / np.sqrt(len(apart))
         quality["loss_minus_ours"] = [round(float(apart.mean() + sign * error), 4) for sign in (-1, 0, 1)]

@@ -114,29 +114,29 @@ def seconds(num: int, seed: int, lexicon: Lexicon) -> tuple[int, float, float]:
 
 def measure(true: list[Case], false: list[Case], lexicon: Lexicon, show: int = 0) -> dict[str, int]:
     """Print the table by kind and locale, and false alarms by rule; return the counts, also of the held-out half."""
-    judged = [(case, rules(case, lexicon)) for case in [*false, *true]]
+    evaluated = [(case, rules(case, lexicon)) for case in [*false, *true]]
     print(f"{'kind':18s} {'locale':6s} {'development':>13s} {'held out':>13s}")
     for kind in [*KINDS, "true"]:
         for locale in LOCALES:
             cells = []
             for held in (False, True):
-                row = [bool(found) for c, found in judged if (c.kind, c.locale, c.held_out) == (kind, locale, held)]
+                row = [bool(found) for c, found in evaluated if (c.kind, c.locale, c.held_out) == (kind, locale, held)]
                 cells.append(f"{sum(row) if kind != 'true' else len(row) - sum(row)} / {len(row)}")
             print(f"{kind:18s} {locale:6s} {cells[0]:>13s} {cells[1]:>13s}")
     for held in (False, True):
         alarms = Counter(
             f"{rule.split(':')[0]} ({case.locale})"
-            for case, found in judged
+            for case, found in evaluated
             if case.kind == "true" and case.held_out == held
             for rule in set(found)
         )
         print("false alarms,", "held out:" if held else "development:", dict(alarms.most_common()))
-    missed = [(c, found) for c, found in judged if bool(found) == (c.kind == "true") and not c.held_out]
+    missed = [(c, found) for c, found in evaluated if bool(found) == (c.kind == "true") and not c.held_out]
     for case, found in missed if show < 0 else missed[:show]:
         print(f"  [{case.kind} {case.locale}] {case.texts} FAULT {case.fault!r} FOUND {found}")
     figures: dict[str, int] = {}
     for name, held in (("", None), ("_held_out", True)):
-        part = [(c, found) for c, found in judged if held is None or c.held_out]
+        part = [(c, found) for c, found in evaluated if held is None or c.held_out]
         figures[f"adversarial{name}"] = sum(c.kind != "true" for c, _ in part)
         figures[f"stopped{name}"] = sum(c.kind != "true" and bool(found) for c, found in part)
         figures[f"true_texts{name}"] = sum(c.kind == "true" for c, _ in part)

@@ -135,17 +135,17 @@ def open_bandit_verdicts(log: Log, seed: int) -> dict[str, PolicyEvaluation]:
     learning, judging = log.halves(seed)
     found = {"softmax, gated": learn(log, log.context.argmax(axis=1), 3, seed).verdict}
 
-    def judged(name: str, chances: np.ndarray, seen: Log) -> None:
+    def evaluated(name: str, chances: np.ndarray, seen: Log) -> None:
         found[name] = evaluate(judging, np.tile(chances, (len(judging), 1)), seed, chosen_on=seen.row)
 
     for name, seen in {"fair": learning, "careless": judging}.items():
         rates = Rates.empty(1, log.num_actions).updated(np.zeros(len(seen), np.int64), seen.action, seen.reward)
         for sharpness in (1.0, 4.0, 16.0):
-            judged(f"softmax {sharpness:g}, {name}", Softmax.of(rates, sharpness).chances[0], seen)
+            evaluated(f"softmax {sharpness:g}, {name}", Softmax.of(rates, sharpness).chances[0], seen)
         best = np.eye(log.num_actions)[(rates.clicks / np.maximum(rates.tries, 1))[0].argmax()]
-        judged(f"best item, {name}", mixed(best[None], 0.05)[0], seen)
+        evaluated(f"best item, {name}", mixed(best[None], 0.05)[0], seen)
         clicked = (rates.clicks[0] > 0) / max((rates.clicks[0] > 0).sum(), 1)
-        judged(f"clicked items, {name}", mixed(clicked[None], 0.05)[0], seen)
+        evaluated(f"clicked items, {name}", mixed(clicked[None], 0.05)[0], seen)
     found["uniform"] = evaluate(judging, np.full((len(judging), log.num_actions), 1 / log.num_actions), seed)
     return found
 

@@ -2,7 +2,7 @@
 
     python -m bench.reliability                     everything; the last line is one JSON object
     python -m bench.reliability --quick             two minutes of it
-    python -m bench.reliability --part kills --seed 7 --scene champion --hook swap.swapped:1:kill     one kill again
+    python -m bench.reliability --part kills --seed 7 --scenario champion --hook swap.swapped:1:kill     one kill again
 
 A hook is a place in our code (tasks.files.storage.hook) at which a process can be made to end; NAME:N:KIND is the
 N-th time that it is passed, and `half` cuts the file that is being written before the kill.
@@ -84,7 +84,7 @@ def part(name: str, folder: Path, seed: int, much: dict[str, int], say: Say) -> 
     if name == "malformed":
         from bench.faults import malformed
 
-        return vars(malformed.judge(folder / "tables", seed, much["classes"], much["days"], say))
+        return vars(malformed.evaluate(folder / "tables", seed, much["classes"], much["days"], say))
     if name == "disk":
         from bench.faults import disk
 
@@ -172,7 +172,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="two minutes")
     parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS)
-    parser.add_argument("--scene", help="with --hook: one kill, or chain of kills with +, again")
+    parser.add_argument("--scenario", help="with --hook: one kill, or chain of kills with +, again")
     parser.add_argument("--hook")
     parser.add_argument("--keep", type=Path, help="write what was found there as JSON, in place of the same parts")
     parser.add_argument("--only", choices=PARTS, help=argparse.SUPPRESS)
@@ -187,7 +187,7 @@ def main() -> int:
         if given.hook:
             from bench.faults import chains
 
-            tally = chains.again(folder, given.seed, given.scene, given.hook, _say)
+            tally = chains.again(folder, given.seed, given.scenario, given.hook, _say)
             print(json.dumps({"kills": tally.kills, "violations": tally.violations}))
             return bool(tally.violations)
         if given.only:

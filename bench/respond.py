@@ -137,7 +137,7 @@ def _trained(values: NDArray[np.float32], label: NDArray[np.bool_]) -> Callable:
     return log_odds
 
 
-def judged(chances: Chances, parts: Sequence[CampaignRows], num: int = 300) -> dict[str, Any]:
+def evaluated(chances: Chances, parts: Sequence[CampaignRows], num: int = 300) -> dict[str, Any]:
     """Metrics over the campaigns `parts`, and how well each customer's campaigns are ordered."""
     probability_ = np.concatenate([chances[part.campaign.campaign_id] for part in parts])
     label, customer = (np.concatenate([getattr(part, name) for part in parts]) for name in ("label", "customer"))
@@ -221,7 +221,7 @@ def main() -> None:
     found: dict[str, Any] = {}
     for title, asked in (("choice", choice), ("test", tests)):
         head(title, asked)
-        found[title] = {name: judged(values, asked) for name, values in chances.items()}
+        found[title] = {name: evaluated(values, asked) for name, values in chances.items()}
         print("\n".join(line(name, figure) for name, figure in found[title].items()), flush=True)
         orders = offer_orders(plain, asked)
         found[title]["offers"] = orders

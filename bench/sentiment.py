@@ -107,10 +107,10 @@ def main() -> None:
     cpu, wall = time.process_time(), time.perf_counter()
     chosen = fit(known, label, seed=given.seed, encode=encode)
     cost = {"cpu_seconds": time.process_time() - cpu, "seconds": time.perf_counter() - wall}
-    judged = judge(chosen, known, label, list(texts[test]), positive[test], given.seed, encode)
+    evaluated = evaluate(chosen, known, label, list(texts[test]), positive[test], given.seed, encode)
     figures: dict[str, Any] = {"chosen": chosen.figures["chosen"], "cross_validated": chosen.figures["candidates"]}
-    figures |= {"held_out": judged["table"], "calibration": judged["calibration"]}
-    figures["copies"] = copies(texts, positive, test, judged["right"])
+    figures |= {"held_out": evaluated["table"], "calibration": evaluated["calibration"]}
+    figures["copies"] = copies(texts, positive, test, evaluated["right"])
     for name, of in figures["held_out"].items():
         cells = "accuracy {value:.4f} [{low:.4f}, {high:.4f}]".format(**of)
         gain = "   minus baseline {value:+.4f} [{low:+.4f}, {high:+.4f}]".format(**of["gain"]) if "gain" in of else ""
@@ -127,7 +127,7 @@ def main() -> None:
     )
 
 
-def judge(
+def evaluate(
     chosen: Any, known: list[str], label: Bools, unseen: list[str], truth: Bools, seed: int, encode: Any
 ) -> dict[str, Any]:
     """Accuracy of every candidate on the held-out part, and whether the chosen one was right, text by text."""

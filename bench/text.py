@@ -103,8 +103,8 @@ def figures(exam: pretrain.Exam) -> dict[str, dict[str, np.ndarray]]:
     tower = Tower.load(storage.read_tensors(out / "tower.safetensors"), storage.read_json(out / "tower.json"))
     found: dict[str, dict[str, np.ndarray]] = {}
     for window in ("finetune", "test"):
-        judge = exam.shop.judge(window)
-        plain, towers = judge.plain(vectors), judge.towers(tower, vectors)
+        evaluate = exam.shop.evaluate(window)
+        plain, towers = evaluate.plain(vectors), evaluate.towers(tower, vectors)
         found[window] = {f"plain {task}": plain[task] for task in TASKS}
         found[window] |= {f"towers {task}": towers[task] for task in TASKS}
     return pretrain.searched(found, exam.searches(Encoder.load(str(out / "encoder"))), exam.questions.chosen_on)

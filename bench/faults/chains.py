@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.faults import kills, registry, scenes
+from bench.faults import kills, registry, scenarios
 
 Say = Callable[[str], None]
-KINDS = {kind.name: kind for kind in (*scenes.CHEAP, registry.Registration)}
+KINDS = {kind.name: kind for kind in (*scenarios.CHEAP, registry.Registration)}
 EARLY = ("register.locked", "register.opened", "register.reaped", "register.followed", "register.staged")
 LATER = (
     "mlflow.log_batch.before",
@@ -58,10 +58,10 @@ def registrations(folder: Path, seed: int, *, quick: bool, say: Say) -> kills.Ta
     return tally
 
 
-def again(folder: Path, seed: int, scene: str | None, chain: str, say: Say) -> kills.Tally:
+def again(folder: Path, seed: int, scenario: str | None, chain: str, say: Say) -> kills.Tally:
     """One chain of kills again; without a scene, of the whole stack."""
-    if scene is None:
+    if scenario is None:
         from bench.faults import stack
 
         return stack.kills(folder, [chain.split("+")], say)
-    return kills.Rig(KINDS[scene](seed), folder / "again").kill(chain.split("+"))
+    return kills.Rig(KINDS[scenario](seed), folder / "again").kill(chain.split("+"))

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from bench.faults.scenes import _package
+from bench.faults.scenarios import _package
 from flows.engine.run import dag, recovery, worktree
 from nightmarket.contracts import InputError
 from nightmarket.encoding.hashes import text_hashes

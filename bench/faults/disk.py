@@ -128,7 +128,7 @@ def _squeezed(disk: Path, stage: str, free: int, how: str, say: Callable[[str], 
     code, said = forked(lambda: _run(stage), place, "" if ballast else "file.written:1:full", seconds=300)
     if ballast:
         ballast.unlink()
-    wrong = _judged(code, said)
+    wrong = _evaluated(code, said)
     left = contents(place, KEPT)
     changed = sorted(name for name in before if left.get(name) != before[name])
     drafts = sorted(name for name in left if name.endswith((".tmp", ".new", ".old")))
@@ -149,7 +149,7 @@ def _run(stage: str) -> tuple[int, str]:
     return code, said.getvalue()
 
 
-def _judged(code: int, said: Any) -> str:
+def _evaluated(code: int, said: Any) -> str:
     if code or said[0] != 2:
         return f"exit {code}: {said}"
     lines = said[1].strip().splitlines()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.faults import scenes
+from bench.faults import scenarios
 from bench.faults.children import HUNG, KILLED, forked, passings
 from flows.engine.run import recovery
 
@@ -38,19 +38,19 @@ class Tally:
 class Rig:
     """A scene with what it starts from and what it comes to when nobody kills it."""
 
-    def __init__(self, scene: scenes.Scene, folder: Path) -> None:
-        self.scene, self.base, self.place = scene, folder / "base", folder / "place"
+    def __init__(self, scenario: scenarios.Scenario, folder: Path) -> None:
+        self.scenario, self.base, self.place = scenario, folder / "base", folder / "place"
         shutil.rmtree(folder, ignore_errors=True)
         self.place.mkdir(parents=True)
-        code, said = forked(lambda: scene.make(self.place), self.place, seconds=600)
+        code, said = forked(lambda: scenario.make(self.place), self.place, seconds=600)
         assert code == 0, said
-        scenes.fresh(self.place, self.base)  # absolute paths in databases stay those of the place
+        scenarios.fresh(self.place, self.base)  # absolute paths in databases stay those of the place
         self.old = self._state(self.place)
-        self.hooks = passings(scene.work, self.place)
+        self.hooks = passings(scenario.work, self.place)
         self.new = self._state(self.place)
 
     def _state(self, place: Path) -> Any:
-        code, found = forked(lambda: self.scene.state(place), place)
+        code, found = forked(lambda: self.scenario.state(place), place)
         assert code == 0, found
         return found
 
@@ -64,21 +64,21 @@ class Rig:
 
     def kill(self, faults: Sequence[str]) -> Tally:
         """Kill the work at each fault in turn, then let it end."""
-        tally, place, scene = Tally(), self.place, self.scene
-        replay = f"--seed {scene.seed} --scene '{scene.name}' --hook {'+'.join(faults)}"
-        scenes.fresh(self.base, place)
+        tally, place, scenario = Tally(), self.place, self.scenario
+        replay = f"--seed {scenario.seed} --scenario '{scenario.name}' --hook {'+'.join(faults)}"
+        scenarios.fresh(self.base, place)
         for fault in faults:
-            code, said = forked(scene.work, place, fault)
+            code, said = forked(scenario.work, place, fault)
             if code == 0:
                 continue  # after an earlier kill there was less to do
             hook = fault.split(":")[0]
             tally.hooks[hook] = tally.hooks.get(hook, 0) + 1
             if code != KILLED:
                 tally.violations.append(f"{replay}: {'hung' if code == HUNG else said}")
-            code, said = forked(lambda: scene.wrong(place, self.old, self.new), place)
+            code, said = forked(lambda: scenario.wrong(place, self.old, self.new), place)
             if code or said:
                 tally.violations.append(f"{replay}: {said}")
-        code, said = forked(scene.work, place)
+        code, said = forked(scenario.work, place)
         if code:
             tally.violations.append(f"{replay}: the next run failed: {said}")
         else:
@@ -93,7 +93,7 @@ def spread(folder: Path, seed: int, wanted: int, say: Any) -> Tally:
     tally, draw, round_ = Tally(), random.Random(seed), 0
     said = time.monotonic()
     while tally.kills < wanted:
-        for kind in scenes.CHEAP:
+        for kind in scenarios.CHEAP:
             rig = Rig(kind(seed + round_), folder / kind.name.replace(" ", "-"))
             every = list(rig.faults())
             chains = [[fault] for fault in every] if round_ == 0 else []

@@ -49,14 +49,14 @@ class Verdicts:
     vague: list[str] = field(default_factory=list)
 
 
-def judge(place: Path, seed: int, num_classes: int, num_days: int, say: Callable[[str], None]) -> Verdicts:
+def evaluate(place: Path, seed: int, num_classes: int, num_days: int, say: Callable[[str], None]) -> Verdicts:
     """Every class once, or so many of them (0: all); then so many good days."""
     os.environ.pop(storage.FAULT, None)
     verdicts, draw, started = Verdicts(), random.Random(seed), time.perf_counter()
     tables = make_shop(num_customers=40, num_products=60, num_weeks=20, seed=seed)
     wanted = classes()
     for one in draw.sample(wanted, num_classes) if num_classes else wanted:
-        code, told = forked(lambda one=one: _told(one, tables, draw), _fresh(place), seconds=300)
+        code, told = forked(lambda one=one: _in_words(one, tables, draw), _fresh(place), seconds=300)
         verdicts.classes += 1
         if code or not told["said"]:
             verdicts.missed.append(f"--seed {seed}, {one.name}: {told}")
@@ -82,7 +82,7 @@ def _fresh(place: Path) -> Path:
     return place
 
 
-def _told(one: Broken, tables: dict[str, Any], draw: random.Random) -> dict[str, Any]:
+def _in_words(one: Broken, tables: dict[str, Any], draw: random.Random) -> dict[str, Any]:
     """What the night after the fault says of it: the refusal, or of rows set aside what and where; and the bad row."""
     expectations.Expectations.write_docs = lambda *_: None  # type: ignore[method-assign]  # half of the time
     folder = Path("tables")

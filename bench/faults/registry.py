@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.faults.children import contents, forked
-from bench.faults.scenes import Scene
+from bench.faults.scenarios import Scenario
 from nightmarket.serving import set_environment
 from tasks import register
 from tasks.files import manifest, storage
@@ -60,7 +60,7 @@ def _between(call: Callable[..., Any], name: str) -> Callable[..., Any]:
     return called
 
 
-class Registration(Scene):
+class Registration(Scenario):
     """A better training is registered and promoted over a champion."""
 
     name = "registration"
@@ -146,16 +146,16 @@ def races(folder: Path, seed: int, rounds: int, say: Callable[[str], None], num:
             finally:
                 os._exit(status)
         children.append(child)
-    judge = _Judge(folder)
+    evaluate = _Evaluator(folder)
     for number, value in enumerate(values):
-        judge.reset()
+        evaluate.reset()
         for go, _ in pipes:
             os.write(go[1], b"g")
         ended = [os.read(done[0], 1) for _, done in pipes]
         if set(ended) != {b"d"}:
             wrong.append(f"--seed {seed} round {number}: a racer failed")
             break
-        made, said = judge.verdict(value)
+        made, said = evaluate.verdict(value)
         total += made
         wrong += [f"--seed {seed} round {number}: {said}"] if said else []
         if said:
@@ -192,7 +192,7 @@ def _race(number: int, values: list[dict[int, float]], go: int, done: int) -> No
             os.write(done, b"d")
 
 
-class _Judge:
+class _Evaluator:
     """Looks at the registry and the folder between rounds."""
 
     def __init__(self, folder: Path) -> None:

@@ -68,7 +68,7 @@ def bounded(folder: Path, say: Say) -> Waits:
                     except subprocess.TimeoutExpired:
                         run.kill()
                     waits.seconds[name] = round(time.monotonic() - began, 1)
-            if wrong := _judged(run.returncode, said(), waits.seconds[name]) or place.project.wrong():
+            if wrong := _evaluated(run.returncode, said(), waits.seconds[name]) or place.project.wrong():
                 waits.wrong.append(f"{name}: {wrong}")
             again = place.project.nightly()
             if again.returncode or place.project.state() != place.project.new:
@@ -87,7 +87,7 @@ def _night(place: Place, file: Path) -> Iterator[tuple[subprocess.Popen[bytes], 
         yield subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, **options), file.read_text
 
 
-def _judged(code: int | None, said: str, seconds: float) -> str:
+def _evaluated(code: int | None, said: str, seconds: float) -> str:
     """A clear line, in time, and no traceback."""
     lines = [line for line in said.splitlines() if line.startswith("nightmarket: ")]
     if seconds > LIMIT_S:

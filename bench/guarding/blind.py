@@ -49,7 +49,7 @@ def measure(lexicon: Lexicon, times: int, show: int = 0, seed: int = SEED) -> di
     reasons: Counter[str] = Counter()
     missed: list[str] = []
 
-    def judge(kind: str, pattern: str, facts: CopyFacts, texts: dict, *, is_true: bool) -> bool:  # type: ignore[type-arg]
+    def evaluate(kind: str, pattern: str, facts: CopyFacts, texts: dict, *, is_true: bool) -> bool:  # type: ignore[type-arg]
         found = [one for violations in message_violations(texts, facts, lexicon).values() for one in violations]
         right = bool(found) != is_true
         held = held_out(pattern)
@@ -63,22 +63,24 @@ def measure(lexicon: Lexicon, times: int, show: int = 0, seed: int = SEED) -> di
         passing = set()
         for need, drawn in draw_blind(locale, times, seed):
             pattern = SETS[locale][need][drawn.frame]
-            if judge("true", pattern, drawn.facts, drawn.texts, is_true=True):
+            if evaluate("true", pattern, drawn.facts, drawn.texts, is_true=True):
                 passing.add(drawn.wording)
         carriers = [one for one in draw_true(locale, 400, seed) if one.facts.offer is not None]
         carriers = [one for one in carriers if not any(message_violations(one.texts, one.facts, lexicon).values())]
         for kind, facts, texts, sentence in invented(locale, carriers, max(times // 2, 1), seed):
-            judge(f"invented: {kind}", sentence, facts, texts, is_true=False)
+            evaluate(f"invented: {kind}", sentence, facts, texts, is_true=False)
         for pattern, facts, text in inside(locale, max(times // 2, 1), seed):
-            judge(
+            evaluate(
                 "inside: ordinary words", pattern, facts, {"sms" if len(text) <= 140 else "body": text}, is_true=False
             )
         for is_true, pattern, facts, text in last(locale, times, seed):
             kind = "true" if is_true else "false"
-            judge(f"last round: {kind}", pattern, facts, {"sms" if len(text) <= 140 else "body": text}, is_true=is_true)
+            evaluate(
+                f"last round: {kind}", pattern, facts, {"sms" if len(text) <= 140 else "body": text}, is_true=is_true
+            )
         for kind, facts, texts, number in misstated(locale, times, seed):
             need, at = number.rsplit(" ", 1)
-            judge(f"misstated: {kind}", SETS[locale][need][int(at)], facts, texts, is_true=False)
+            evaluate(f"misstated: {kind}", SETS[locale][need][int(at)], facts, texts, is_true=False)
     print(f"\n{'texts written apart':32s} {'locale':6s} {'development: texts, patterns':>30s} {'held out':>26s}")
     for kind in dict.fromkeys(key[0] for key in counts):
         for locale in LOCALES:

@@ -93,7 +93,7 @@ def plant(kind: str, drawn: Drawn, draw: Random) -> Planted | None:
     return KINDS[kind](drawn, draw)
 
 
-def _told(drawn: Drawn, facts: CopyFacts, drop: str = "") -> Planted | None:
+def _in_words(drawn: Drawn, facts: CopyFacts, drop: str = "") -> Planted | None:
     texts = write(facts, drawn.frame, drawn.wording, drop)
     if set(texts) != set(drawn.texts):  # the other words have another length: keep to one form
         texts = {"body" if form != "subject" else "subject": text for form, text in texts.items()}
@@ -155,17 +155,17 @@ def wrong_price(drawn: Drawn, draw: Random) -> Planted | None:
     value = _other(facts, (4.0, 7.0, 13.0, 18.0, 22.0, 37.0, 85.0, 140.0, 260.0), draw)
     if way == 0 and facts.product.price and "{x}" in frames(facts.locale, offer=True)[drawn.frame]:
         price = draw.choice((value, facts.product.price + 1, facts.product.price * 10, facts.product.price / 2))
-        return _told(drawn, replace(facts, product=replace(facts.product, price=round(price, 2))))
+        return _in_words(drawn, replace(facts, product=replace(facts.product, price=round(price, 2))))
     if way == 1 and offer.amount:
-        return _told(drawn, replace(facts, offer=replace(offer, amount=draw.choice((value, offer.amount * 10)))))
+        return _in_words(drawn, replace(facts, offer=replace(offer, amount=draw.choice((value, offer.amount * 10)))))
     if way == 2 and offer.threshold:
-        return _told(drawn, replace(facts, offer=replace(offer, threshold=value)))
+        return _in_words(drawn, replace(facts, offer=replace(offer, threshold=value)))
     if way == 3 and offer.threshold and offer.amount and offer.threshold != offer.amount:
-        return _told(drawn, replace(facts, offer=replace(offer, threshold=offer.amount, amount=offer.threshold)))
+        return _in_words(drawn, replace(facts, offer=replace(offer, threshold=offer.amount, amount=offer.threshold)))
     if way == 4:
         other = draw.choice([c for c in ("USD", "EUR", "GBP") if c != facts.currency])
         if facts.locale == "en":
-            return _told(drawn, replace(facts, currency=other))
+            return _in_words(drawn, replace(facts, currency=other))
         text = list(drawn.texts.values())[-1]
         for sign in "元块¥￥":
             if sign in text and (offer.amount or offer.threshold):
@@ -190,7 +190,7 @@ def wrong_percentage(drawn: Drawn, draw: Random) -> Planted | None:
     value = int(_other(facts, (7.0, 18.0, 22.0, 33.0, 45.0, 55.0, 70.0, 80.0, 85.0, 90.0), draw))
     if offer.percent and draw.random() < 0.5:
         other = 100 - offer.percent if draw.random() < 0.2 and offer.percent != 50 else float(value)
-        return _told(drawn, replace(facts, offer=replace(offer, percent=other)))
+        return _in_words(drawn, replace(facts, offer=replace(offer, percent=other)))
     arabic = "".join(chr(0x660 + int(d)) for d in str(value))
     english = [f"That is {value}% off.", f"Up to {value}% less.", f"Extra {value} percent off.", f"{value} pct off.",
                f"Prices down by {value} per cent.", f"{arabic}% off.", f"{value}٪ off.", f"{value}﹪ off today's price."]  # fmt: skip
@@ -214,7 +214,7 @@ def wrong_date(drawn: Drawn, draw: Random) -> Planted | None:
     way = draw.randrange(4)
     if way < 2:
         end = offer.end + timedelta(draw.choice((-1, 1, 1, 7, 30, 31, -5, 365, 366)))
-        return _told(drawn, replace(facts, offer=replace(offer, end=end)))
+        return _in_words(drawn, replace(facts, offer=replace(offer, end=end)))
     if way == 2:
         off = (offer.end.weekday() + draw.randint(1, 6)) % 7
         if english:
@@ -242,10 +242,10 @@ def wrong_product(drawn: Drawn, draw: Random) -> Planted | None:
             break
     way = draw.randrange(4)
     if way == 0:
-        return _told(drawn, replace(facts, product=replace(facts.product, name=other.name, brand=other.brand)))
+        return _in_words(drawn, replace(facts, product=replace(facts.product, name=other.name, brand=other.brand)))
     if way == 1:
         scope = draw.choice((other.name, other.brand, other.category))
-        return _told(drawn, replace(facts, offer=replace(offer, scope=scope)))
+        return _in_words(drawn, replace(facts, offer=replace(offer, scope=scope)))
     name = draw.choice((other.name, other.brand, f"{other.brand} {other.name}", other.category))
     english = [f"Also on {name}.", f"Goes well with {name}.", f"By {other.brand}.", f"Includes {name}.",
                "Made by Zorvexia.", "Like Krellbourne, only nearer."]  # fmt: skip
@@ -259,7 +259,7 @@ def missing_condition(drawn: Drawn, draw: Random) -> Planted | None:
     offer = _offer(drawn.facts)
     ways = ["end"] + ["threshold"] * (offer.threshold is not None) * 2 + ["code"] * (offer.code is not None) * 2
     drop = draw.choice(ways)
-    found = _told(drawn, drawn.facts, drop)
+    found = _in_words(drawn, drawn.facts, drop)
     text = "".join(found[0].values()) if found else ""
     return None if drop == "code" and (offer.code or "") in text else found
 
@@ -269,7 +269,7 @@ def invented_gift(drawn: Drawn, draw: Random) -> Planted | None:
     facts, offer = drawn.facts, _offer(drawn.facts)
     gift = draw.choice([one for one in GIFTS[facts.locale] if one != offer.gift])
     if offer.gift and draw.random() < 0.4:
-        return _told(drawn, replace(facts, offer=replace(offer, gift=gift)))
+        return _in_words(drawn, replace(facts, offer=replace(offer, gift=gift)))
     return _put(drawn, draw.choice(GIFT_CLAIMS[facts.locale]).replace("{g}", gift), draw)
 
 
@@ -309,7 +309,7 @@ def injection(drawn: Drawn, draw: Random) -> Planted | None:
     if name == facts.product.name:  # the order was cut off: the title is a plain name again
         name = facts.product.name
     known = replace(facts, product=replace(facts.product, name=name if way == 1 else title))
-    said = _told(drawn, replace(facts, product=replace(facts.product, name=title)))
+    said = _in_words(drawn, replace(facts, product=replace(facts.product, name=title)))
     return (said[0], title, known) if said and order in "".join(said[0].values()) else None
 
 

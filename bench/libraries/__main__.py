@@ -2,9 +2,9 @@
 
     python -m bench.libraries setup                  bench/libraries/.venv from requirements.txt, once
     python -m bench.libraries export                 npz files of the windows (run `make nightly` first)
-    python -m bench.libraries tune [--peers NAME …] [--settings 8] [--cpu-seconds 2400]
+    python -m bench.libraries tune [--libraries NAME …] [--settings 8] [--cpu-seconds 2400]
                                                  random search on the tuning window
-    python -m bench.libraries run  [--peers NAME …] [--ends MONDAY …] [--seeds 3]
+    python -m bench.libraries run  [--libraries NAME …] [--ends MONDAY …] [--seeds 3]
     python -m bench.libraries collect                results.json from the fits that are there
     python -m bench.libraries table [--ours [MONDAY=]PATH …]
 
@@ -24,7 +24,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench.libraries import judge, results, table, trial, tuning
+from bench.libraries import evaluator, results, table, trial, tuning
 from bench.libraries.keeping import ENDS, STORE, TUNING, read_truth
 from bench.libraries.roster import ROSTER
 from bench.machine import machine
@@ -56,8 +56,8 @@ def tune(name: str, budget: tuning.Budget) -> None:
             failures[json.dumps(settings)] = str(error)
             print(f"{name} {settings}: {error}", flush=True)
             return dict.fromkeys(entry.tasks, -1.0), 0.0
-        scores = judge.per_customer(found.lists, truth)
-        figures = {task: judge.interval(of_task["ndcg@10"])["value"] for task, of_task in scores.items()}
+        scores = evaluator.per_customer(found.lists, truth)
+        figures = {task: evaluator.interval(of_task["ndcg@10"])["value"] for task, of_task in scores.items()}
         print(f"{name} {settings}: {figures}, {found.cpu_seconds:.0f} CPU s", flush=True)
         return figures, found.cpu_seconds
 
@@ -90,7 +90,7 @@ def main(words: list[str] | None = None) -> int:
     """Run one command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=("setup", "export", "tune", "run", "collect", "table"))
-    parser.add_argument("--peers", nargs="+", choices=list(ROSTER), default=list(ROSTER), metavar="NAME")
+    parser.add_argument("--libraries", nargs="+", choices=list(ROSTER), default=list(ROSTER), metavar="NAME")
     parser.add_argument("--ends", nargs="+", default=list(ENDS), metavar="MONDAY")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--settings", type=int, default=tuning.Budget.most_settings, help="most settings of a search")
@@ -106,10 +106,10 @@ def main(words: list[str] | None = None) -> int:
         for end in args.ends:
             export(trial.ROOT, STORE, end)
     elif args.command == "tune":
-        for name in args.peers:
+        for name in args.libraries:
             tune(name, tuning.Budget(args.settings, args.cpu_seconds))
     elif args.command == "run":
-        run(args.peers, args.ends, args.seeds)
+        run(args.libraries, args.ends, args.seeds)
     elif args.command == "collect":
         content = results.collect(list(ENDS), args.seeds)
         if results.RESULTS.exists():
@@ -128,7 +128,9 @@ def main(words: list[str] | None = None) -> int:
     if args.command in ("collect", "table"):
         where = results.RESULTS.relative_to(trial.ROOT).as_posix()
         print(
-            json.dumps({"results": where, "peers": args.peers, "machine": machine(), "seeds": list(range(args.seeds))})
+            json.dumps(
+                {"results": where, "libraries": args.libraries, "machine": machine(), "seeds": list(range(args.seeds))}
+            )
         )
     return 0
 

@@ -47,13 +47,13 @@ def main(path: Path) -> None:
     adapter: Any = getattr(importlib.import_module(module), name)
     clock = Clock()
     with clock.of("fit"):
-        peer = adapter(seed=job["seed"], **job["settings"])
-        peer.fit(shop)
+        library = adapter(seed=job["seed"], **job["settings"])
+        library.fit(shop)
     found: dict[str, list[Ints]] = {task: [] for task in job["tasks"]}
     for customers in batches(shop):
         for task in job["tasks"]:
             with clock.of(task):
-                found[task].append(peer.recommend(customers, job["num"], task))
+                found[task].append(library.recommend(customers, job["num"], task))
     for task in job["tasks"]:
         np.save(path.parent / f"{task}.npy", np.concatenate(found[task]))
     record: dict[str, Any] = {

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.libraries import judge, trial, tuning
+from bench.libraries import evaluator, trial, tuning
 from bench.libraries.keeping import ENDS, STORE, TUNING, read_truth
 from bench.libraries.roster import ROSTER
 from bench.libraries.shop import TASKS, Shop
@@ -51,7 +51,7 @@ def collect(ends: list[str], seeds: int, store: Path = STORE) -> dict[str, Any]:
     for end in ends:
         if (store / end / "shop.npz").exists():
             _collect_window(content, end, seeds, store)
-    content["peers"] = {name: peer for name, peer in content["peers"].items() if peer["windows"]}
+    content["peers"] = {name: library for name, library in content["peers"].items() if library["windows"]}
     return content
 
 
@@ -78,12 +78,12 @@ def _collect_window(content: dict[str, Any], end: str, seeds: int, store: Path) 
             found = _fits(name, end, settings, seeds if entry.stochastic else 1, store)
             if not found:
                 continue
-            of_seeds = [judge.per_customer({task: fit.lists[task]}, truth)[task] for fit in found]
-            of_task = judge.figures(of_seeds, [fit.lists[task] for fit in found], shop, task)
+            of_seeds = [evaluator.per_customer({task: fit.lists[task]}, truth)[task] for fit in found]
+            of_task = evaluator.figures(of_seeds, [fit.lists[task] for fit in found], shop, task)
             of_peer["chosen"][task] = settings
             of_peer["versions"] = found[0].record["versions"]
             of_peer["windows"].setdefault(end, {})[task] = of_task | {"cost": cost(found, task)}
-            mean = judge.mean_over_seeds([figures["ndcg@10"] for figures in of_seeds])
+            mean = evaluator.mean_over_seeds([figures["ndcg@10"] for figures in of_seeds])
             known = np.flatnonzero(~np.isnan(mean))
             columns["customer"].append(known.astype(np.int32))
             columns["task"] += [task] * known.size
@@ -143,10 +143,10 @@ def add_ours(content: dict[str, Any], given: list[str], store: Path = STORE) -> 
         )
         ours = _dense(pq.read_table(file).to_pandas())
         theirs = pq.read_table(store / end / "per_customer.parquet").to_pandas()
-        content["ours"][end] = {task: judge.interval(values) for task, values in ours.items()}
+        content["ours"][end] = {task: evaluator.interval(values) for task, values in ours.items()}
         content["paired"][end] = {
             task: {
-                name: judge.against(ours[task], _like(ours[task], of_peer, f"{pair}: {task}, {name}"))
+                name: evaluator.against(ours[task], _like(ours[task], of_peer, f"{pair}: {task}, {name}"))
                 for name, of_peer in theirs[theirs["task"] == task].groupby("peer", sort=False)
             }
             for task in ours

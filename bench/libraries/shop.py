@@ -96,7 +96,7 @@ class Shop:
             return cls(**{name: stored[name] if stored[name].ndim else int(stored[name]) for name in stored.files})
 
 
-class Peer(Protocol):
+class Library(Protocol):
     """One adapter per library: settings and seed in the constructor, `fit` once, then `recommend`."""
 
     def fit(self, shop: Shop) -> None:
@@ -168,6 +168,6 @@ def batches(shop: Shop, size: int = 256) -> Iterator[Ints]:
         yield everyone[start : start + size]
 
 
-def lists(peer: Peer, shop: Shop, task: str, num: int = 20, batch: int = 256) -> Ints:
+def lists(library: Library, shop: Shop, task: str, num: int = 20, batch: int = 256) -> Ints:
     """(C, num) every customer's list."""
-    return np.concatenate([peer.recommend(customers, num, task) for customers in batches(shop, batch)])
+    return np.concatenate([library.recommend(customers, num, task) for customers in batches(shop, batch)])

@@ -42,17 +42,17 @@ def quality(content: dict[str, Any], task: str) -> str:
         rows.append(f"| **{OURS}** | " + " | ".join(cells) + " |")
     names = [
         name
-        for name, peer in content["peers"].items()
-        if name not in BASELINES and any(task in found for found in peer["windows"].values())
+        for name, library in content["peers"].items()
+        if name not in BASELINES and any(task in found for found in library["windows"].values())
     ]
     for name in sorted(names, key=lambda name: -_value(content, name, ends, task)):
         cells = [_cell(content, name, end, task) for end in ends]
-        rows.append(f"| {content['peers'][name]['title']} | " + " | ".join(cells) + " |")
+        rows.append(f"| {content['libraries'][name]['title']} | " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
 
 def _any(content: dict[str, Any], end: str, task: str) -> bool:
-    return any(task in peer["windows"].get(end, {}) for peer in content["peers"].values())
+    return any(task in library["windows"].get(end, {}) for library in content["peers"].values())
 
 
 def _value(content: dict[str, Any], name: str, ends: list[str], task: str) -> float:
@@ -76,30 +76,30 @@ def costs(content: dict[str, Any]) -> str:
     rows = ["| model | fit, CPU s | recommend, CPU s | peak MiB | settings tried | search, CPU s | library |"]
     rows.append("|---|---|---|---|---|---|---|")
     first = next(iter(content["windows"]), "")
-    for peer in content["peers"].values():
-        of_window = peer["windows"].get(first, {})
+    for library in content["peers"].values():
+        of_window = library["windows"].get(first, {})
         task = next((task for task in TASKS if task in of_window), None)
         if task is None:
             continue
         cost = of_window[task]["cost"]
-        library = ", ".join(f"{name} {version}" for name, version in peer["versions"].items()) or "ours"
+        library = ", ".join(f"{name} {version}" for name, version in library["versions"].items()) or "ours"
         cells = [f"{cost[f'{what}_cpu_seconds']}" for what in ("fit", "recommend")]
-        cells += [f"{cost['peak_mib']:,}", str(len(peer["tried"])), str(peer["tuning_cpu_seconds"]), library]
-        rows.append(f"| {peer['title']} | " + " | ".join(cells) + " |")
+        cells += [f"{cost['peak_mib']:,}", str(len(library["tried"])), str(library["tuning_cpu_seconds"]), library]
+        rows.append(f"| {library['title']} | " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
 
 def settings(content: dict[str, Any]) -> str:
     """What the search chose, per task."""
     rows = ["| model | task | chosen on the tuning window |", "|---|---|---|"]
-    for peer in content["peers"].values():
+    for library in content["peers"].values():
         chosen = {
-            task: ", ".join(f"{k} {v}" for k, v in found.items()) or "–" for task, found in peer["chosen"].items()
+            task: ", ".join(f"{k} {v}" for k, v in found.items()) or "–" for task, found in library["chosen"].items()
         }
         if len(set(chosen.values())) == 1:
-            rows.append(f"| {peer['title']} | {', '.join(chosen)} | {next(iter(chosen.values()))} |")
+            rows.append(f"| {library['title']} | {', '.join(chosen)} | {next(iter(chosen.values()))} |")
         else:
-            rows += [f"| {peer['title']} | {task} | {found} |" for task, found in chosen.items()]
+            rows += [f"| {library['title']} | {task} | {found} |" for task, found in chosen.items()]
     return "\n".join(rows)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.libraries import house, judge, results, table, trial, tuning, windows
+from bench.libraries import evaluator, house, results, table, trial, tuning, windows
 from bench.libraries.keeping import TUNING, read_truth
 from bench.libraries.roster import ROSTER, Entry
 from bench.libraries.shop import Shop, admitted, best_items, lists
@@ -70,9 +70,9 @@ def test_every_peer_gives_distinct_admitted_items_and_masks_own_purchases_for_ne
 
 
 def test_only_launched_products_are_ranked_for_launch(shop):
-    peer = house.Affinity(0)
-    peer.fit(shop)
-    assert set(lists(peer, shop, "launch", 5).ravel()) == {-1, 23}
+    library = house.Affinity(0)
+    library.fit(shop)
+    assert set(lists(library, shop, "launch", 5).ravel()) == {-1, 23}
 
 
 def test_the_batch_does_not_matter(shop):
@@ -94,8 +94,8 @@ def test_shares_count_baskets_in_the_window_of_the_newest():
 
 def test_upcf_equals_its_formula(shop):
     alpha, locality, window = 0.75, 3, 4
-    peer = UpCf(0, recency=window, alpha=alpha, locality=locality)
-    peer.fit(shop)
+    library = UpCf(0, recency=window, alpha=alpha, locality=locality)
+    library.fit(shop)
     sets = [set(shop.item[shop.customer == c].tolist()) for c in range(NUM_CUSTOMERS)]
     expected = np.zeros((NUM_CUSTOMERS, NUM_ITEMS))
     for u in range(29):
@@ -105,7 +105,7 @@ def test_upcf_equals_its_formula(shop):
             for day in days:
                 for item in np.unique(shop.item[(shop.customer == v) & (shop.day == day)]):
                     expected[u, item] += like**locality / len(days)
-    found = peer.scores(np.arange(NUM_CUSTOMERS, dtype=np.int32))
+    found = library.scores(np.arange(NUM_CUSTOMERS, dtype=np.int32))
     scale = np.maximum((asymmetric_cosine(shop.matrix(), alpha) ** locality).max(axis=1, keepdims=True), 1e-30)
     assert found * scale == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
@@ -211,7 +211,7 @@ def test_a_fit_runs_in_its_own_process_once_and_is_collected(store, shop):
     content = results.collect([TUNING], 3, store)
     assert list(content["peers"]) == ["upcf"]
     found = content["peers"]["upcf"]["windows"][TUNING]["all"]
-    expected = judge.per_customer(first.lists, read_truth(store / TUNING))["all"]["ndcg@10"].mean()
+    expected = evaluator.per_customer(first.lists, read_truth(store / TUNING))["all"]["ndcg@10"].mean()
     assert found["ndcg@10"]["value"] == pytest.approx(expected, abs=1e-5)
     assert found["cost"]["peak_mib"] == first.record["peak_mib"]
 

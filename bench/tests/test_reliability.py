@@ -32,7 +32,7 @@ def test_the_quick_part_finds_nothing_wrong():
 
 @pytest.mark.slow
 def test_a_kill_is_done_again_by_its_seed_scene_and_hook():
-    done = bench("--seed", "11", "--scene", "champion", "--hook", "swap.swapped:1:kill+champion.filled:1:kill")
+    done = bench("--seed", "11", "--scenario", "champion", "--hook", "swap.swapped:1:kill+champion.filled:1:kill")
     assert json.loads(done.stdout.splitlines()[-1]) == {"kills": 2, "violations": []}
 
 

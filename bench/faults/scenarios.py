@@ -24,7 +24,7 @@ NOT_COMPARED = (".nightmarket/run.lock",)
 
 
 @dataclass
-class Scene:
+class Scenario:
     """One piece of work.
 
     units  folders that are the old one or the new one as a whole, never a mixture
@@ -63,7 +63,7 @@ class Scene:
         return ""
 
 
-class Files(Scene):
+class Files(Scenario):
     """A table, a table in parts, JSON and tensors, each over an older one: what a stage writes."""
 
     name = "files"
@@ -85,7 +85,7 @@ class Files(Scene):
         storage.write_tensors({"weight": rng.normal(size=(16, 16)).astype(np.float32)}, out / "model.safetensors")
 
 
-class Export(Scene):
+class Export(Scenario):
     """A folder that appears whole or not at all."""
 
     name = "export"
@@ -105,7 +105,7 @@ class Export(Scene):
             storage.write_json(manifest.build(draft), draft / "receipt.json")
 
 
-class Champion(Scene):
+class Champion(Scenario):
     """A model takes another's place in data/champion; at every moment one of the two delivers."""
 
     name = "champion"
@@ -150,20 +150,20 @@ def _package(folder: Path, seed: int, *, version: int) -> None:
     storage.write_json({"version": version, "seed": seed}, folder / "receipt.json")
 
 
-class Snapshot(Scene):
+class Snapshot(Scenario):
     """The source's tables become data/raw, in place of the day before."""
 
     name = "snapshot"
 
     def make(self, place: Path) -> None:
-        self._source(place, 1)
+        self._origin_of(place, 1)
         from bench.faults.children import forked
 
         code, said = forked(self.work, place)
         assert code == 0, said
-        self._source(place, 2)
+        self._origin_of(place, 2)
 
-    def _source(self, place: Path, day: int) -> None:
+    def _origin_of(self, place: Path, day: int) -> None:
         rng = np.random.default_rng(self.seed)
         lines = ["customer_id,product_id,timestamp,quantity,sales_value"]
         for _ in range(30 * day):
@@ -180,7 +180,7 @@ class Snapshot(Scene):
         snapshot.run(snapshot.Settings(source="folder", folder="tables"))
 
 
-class Resume(Scene):
+class Resume(Scenario):
     """A checkpoint is saved again and again; what is loaded after a kill is one that was saved."""
 
     name = "checkpoint"
@@ -205,7 +205,7 @@ class Resume(Scene):
         return "" if (found[0]["weight"] == rng.normal(size=(12, 12))).all() else "the checkpoint holds other numbers"
 
 
-class Vectors(Scene):
+class Vectors(Scenario):
     """Shards are added to the store of embeddings, and many become one."""
 
     name = "vectors"
@@ -243,7 +243,7 @@ class Vectors(Scene):
         return text_hashes(texts), rng.normal(size=(20, 4)).astype(np.float16)
 
 
-class Lock(Scene):
+class Lock(Scenario):
     """A run holds the lock and writes; whoever comes after a kill gets the lock at once."""
 
     name = "lock"
@@ -259,7 +259,7 @@ class Lock(Scene):
         asyncio.run(run())
 
 
-CHEAP: tuple[type[Scene], ...] = (Files, Export, Champion, FirstChampion, Snapshot, Resume, Vectors, Lock)
+CHEAP: tuple[type[Scenario], ...] = (Files, Export, Champion, FirstChampion, Snapshot, Resume, Vectors, Lock)
 
 
 def fresh(base: Path, place: Path) -> None:
