@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from bench.machine import machine
 from bench.windows import DAYS, window_before
-from nightmarket.evaluation import Task, hits, targets
-from nightmarket.ranking import Budget, CandidateSet
+from nightmarket.evaluation.metrics import hits
+from nightmarket.evaluation.protocol import Task, targets
+from nightmarket.ranking.candidate_set import Budget, CandidateSet
 from nightmarket.ranking.generators import CandidateGenerator
 from tasks.files.prepared import Prepared
 from tasks.models import recommender

@@ -29,7 +29,7 @@ from nightmarket.encoding.compression.measure import compare
 from nightmarket.encoding.encoder import Encoder, log_progress
 from nightmarket.encoding.loading import load_encoder
 from nightmarket.encoding.models import PACKAGED
-from nightmarket.evaluation import Interval, bootstrap, paired
+from nightmarket.evaluation.intervals import Interval, bootstrap, paired
 from nightmarket.retrieval.quality import TASKS, Evaluator
 from nightmarket.retrieval.search.index import ItemsByText, similarity
 from nightmarket.retrieval.search.quality import held_out, quality_of

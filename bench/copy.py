@@ -34,10 +34,12 @@ from bench.guarding.catalogue import draw_facts, names
 from bench.machine import machine
 from nightmarket.copywriting.composing import compose
 from nightmarket.copywriting.facts import CHANNELS, LIMITS, CopyFacts, Form
-from nightmarket.copywriting.guard import Lexicon
+from nightmarket.copywriting.guard.names import Lexicon
 from nightmarket.copywriting.phrases import vocabulary
 from nightmarket.copywriting.variety import distinct, self_bleu, tokens
-from nightmarket.copywriting.writers import Brief, Message, TemplateWriter, Writer, prompt
+from nightmarket.copywriting.writers import prompt
+from nightmarket.copywriting.writers.prompt import Brief, Message, Writer
+from nightmarket.copywriting.writers.template import TemplateWriter
 
 PRAISE = {"en": ("freshness", "taste"), "zh": ("新鲜", "口感")}
 LEARNT = 8

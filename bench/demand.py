@@ -19,8 +19,9 @@ import pandas as pd
 from bench.machine import machine
 from nightmarket import demand
 from nightmarket.demand import METHODS, Weekly
-from nightmarket.evaluation import paired
-from nightmarket.histories import Histories, last_whole_week, monday
+from nightmarket.evaluation.intervals import paired
+from nightmarket.histories.calendar import last_whole_week, monday
+from nightmarket.histories.histories import Histories
 from tasks.files.prepared import Prepared
 
 SEED = 17

@@ -30,7 +30,7 @@ from nightmarket.drift import predictions
 from nightmarket.drift.daily import vectors
 from nightmarket.drift.nights import MIN_NIGHTS, REFERENCE_DAYS, WEEK, Nights, max_t, nights
 from nightmarket.drift.summaries import Summary, comparable, every_distance
-from nightmarket.evaluation import Window
+from nightmarket.evaluation.protocol import Window
 from tasks import drift as stage
 from tasks.files import storage
 from tasks.files.prepared import Prepared

@@ -25,7 +25,8 @@ from bench.guarding.true_texts import Message
 from bench.machine import machine
 from nightmarket.copywriting.composing import compose
 from nightmarket.copywriting.facts import CHANNELS, CopyFacts, Locale
-from nightmarket.copywriting.guard import Lexicon, message_violations
+from nightmarket.copywriting.guard.check import message_violations
+from nightmarket.copywriting.guard.names import Lexicon
 from nightmarket.copywriting.phrases import vocabulary
 from nightmarket.copywriting.writers.prompt import Brief
 from nightmarket.copywriting.writers.template import TemplateWriter

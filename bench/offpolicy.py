@@ -18,8 +18,8 @@ import pandas as pd
 
 from bench.machine import machine
 from nightmarket.delivery.policies import Rates, Softmax, choose, learn, mixed
-from nightmarket.evaluation.offpolicy import Log, PolicyEvaluation, evaluate
-from nightmarket.evaluation.offpolicy.evaluation import propensity_test
+from nightmarket.evaluation.offpolicy.evaluation import PolicyEvaluation, evaluate, propensity_test
+from nightmarket.evaluation.offpolicy.logs import Log
 from tests.made_up.clicks import NUM_ACTIONS, click_rates, logged, target, truth, world
 
 

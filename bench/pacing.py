@@ -27,7 +27,7 @@ import pandas as pd
 from bench.machine import machine
 from nightmarket.delivery.pacing import Pacer, Profile, hindsight
 from nightmarket.delivery.timing import Preference, log_likelihood, slot_of_hour, slots
-from nightmarket.histories import offsets
+from nightmarket.histories.calendar import offsets
 from tasks.campaigns import visits
 from tasks.plan import SLOTS
 

@@ -25,9 +25,11 @@ from numpy.typing import NDArray
 
 from bench.machine import machine
 from bench.windows import DAYS, window_before
-from nightmarket.evaluation import Targets, Window, bootstrap, paired, rank_metrics, targets
-from nightmarket.ranking import Budget, CandidateSet
+from nightmarket.evaluation.intervals import bootstrap, paired
+from nightmarket.evaluation.metrics import rank_metrics
+from nightmarket.evaluation.protocol import Targets, Window, targets
 from nightmarket.ranking.baseline_lists import baselines
+from nightmarket.ranking.candidate_set import Budget, CandidateSet
 from nightmarket.ranking.lists import mask_entries, top_items
 from nightmarket.retrieval.scorers.material import ScorerData
 from nightmarket.retrieval.scorers.scorer import SCORERS, config_of

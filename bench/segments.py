@@ -21,8 +21,9 @@ import pandas as pd
 
 from bench.machine import machine
 from nightmarket import segments
-from nightmarket.evaluation import Windows
-from nightmarket.histories import Histories, last_whole_week, week_of
+from nightmarket.evaluation.protocol import Windows
+from nightmarket.histories.calendar import last_whole_week, week_of
+from nightmarket.histories.histories import Histories
 from nightmarket.segments import Grouping, Visits
 from tasks import segment
 from tasks.files import storage

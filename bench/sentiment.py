@@ -22,8 +22,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from bench.machine import machine
-from nightmarket.evaluation import bootstrap, paired
 from nightmarket.evaluation.calibration import calibration_figures
+from nightmarket.evaluation.intervals import bootstrap, paired
 from nightmarket.reviews.documents import normalised
 from nightmarket.reviews.sentiment import fit, kinds
 from nightmarket.reviews.sentiment.choosing import BASELINE, candidates

@@ -23,7 +23,7 @@ import numpy as np
 import yaml
 
 from bench.machine import machine
-from nightmarket.evaluation import bootstrap, paired
+from nightmarket.evaluation.intervals import bootstrap, paired
 from nightmarket.retrieval.tower import Tower
 from tasks import pretrain
 from tasks.__main__ import main as run_stage

@@ -22,8 +22,8 @@ from typing import Any
 import yaml
 
 from bench.machine import machine
-from nightmarket.evaluation import TASKS, Window
-from nightmarket.histories import day_of
+from nightmarket.evaluation.protocol import TASKS, Window
+from nightmarket.histories.calendar import day_of
 from tasks.__main__ import main as run_stage
 from tasks.pipeline.settings import sections
 

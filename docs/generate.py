@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
-from nightmarket.contracts import TABLES, Column, Table
+from nightmarket.contracts.tables import TABLES, Column, Table
 from tasks.pipeline.settings import MACHINE, RETENTION, STAGES, STEPS, settings_model
 
 FOLDER = Path("docs/reference")

@@ -13,8 +13,8 @@ import numpy as np
 from pydantic import Field
 
 from nightmarket.copywriting.composing import GuardDecision, compose
-from nightmarket.copywriting.guard import Lexicon
-from nightmarket.copywriting.writers import Brief, Writer
+from nightmarket.copywriting.guard.names import Lexicon
+from nightmarket.copywriting.writers.prompt import Brief, Writer
 from tasks.campaigns import briefs, writing
 from tasks.campaigns.tastes import Taste, buyers
 from tasks.files import catalogue, manifest, storage

@@ -16,7 +16,8 @@ from pydantic import Field
 
 from nightmarket import demand
 from nightmarket.demand import Evaluation, Weekly
-from nightmarket.histories import Histories, last_whole_week, monday
+from nightmarket.histories.calendar import last_whole_week, monday
+from nightmarket.histories.histories import Histories
 from tasks.files import catalogue
 from tasks.files.prepared import Prepared
 from tasks.pipeline.declaration import Stage

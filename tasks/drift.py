@@ -26,8 +26,8 @@ from nightmarket.drift.nights import REFERENCE_DAYS, WEEK, Nights, max_t, nights
 from nightmarket.drift.summaries import Summary, comparable, every_distance
 from nightmarket.encoding.hashes import lookup, text_hashes
 from nightmarket.evaluation.protocol import Windows
-from nightmarket.histories import date_of, day_of, local_days, offsets
-from nightmarket.histories.calendar import MONDAY
+from nightmarket.histories.calendar import MONDAY, date_of, day_of, offsets
+from nightmarket.histories.purchases import local_days
 from tasks.files import catalogue
 from tasks.files.prepared import Prepared
 from tasks.pipeline.declaration import Stage

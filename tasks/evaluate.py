@@ -15,13 +15,13 @@ from pydantic import Field
 from nightmarket.contracts.arrays import Float64s
 from nightmarket.drift import predictions
 from nightmarket.encoding.encoder import log_progress
-from nightmarket.evaluation import TASKS, Task, rank_metrics, targets
 from nightmarket.evaluation.figures import METRIC, OURS, PLANNED, Figures, Metrics, customer_scores, spread
 from nightmarket.evaluation.groups import groups
-from nightmarket.evaluation.protocol import num_customers
-from nightmarket.ranking import CandidateSet
+from nightmarket.evaluation.metrics import rank_metrics
+from nightmarket.evaluation.protocol import TASKS, Task, num_customers, targets
 from nightmarket.ranking.audiences import audiences
 from nightmarket.ranking.baseline_lists import BASELINES, Lists, baselines, walk
+from nightmarket.ranking.candidate_set import CandidateSet
 from nightmarket.ranking.chances import Chances
 from nightmarket.ranking.model import recommend
 from tasks.files import catalogue, storage

@@ -21,7 +21,7 @@ from pydantic import Field
 
 from nightmarket.contracts import InputError
 from nightmarket.encoding.hashes import lookup, text_hashes
-from nightmarket.histories import NEVER
+from nightmarket.histories.calendar import NEVER
 from nightmarket.retrieval.search.filters import Filters
 from nightmarket.retrieval.search.index import Hit, Index, ItemsByText, Method
 from tasks.campaigns import export

@@ -25,10 +25,12 @@ from nightmarket.delivery.campaign import CampaignPlan, Channel, Goal, Options, 
 from nightmarket.delivery.eligibility import earlier_contacts, eligible
 from nightmarket.delivery.summary import summarise
 from nightmarket.delivery.timing import Slot, slots
-from nightmarket.histories import coming_weeks, week_of
-from nightmarket.ranking import Batch, CandidateSet, Ranker
+from nightmarket.histories.calendar import week_of
+from nightmarket.histories.promotions import coming_weeks
 from nightmarket.ranking.calibration import Calibration
+from nightmarket.ranking.candidate_set import Batch, CandidateSet
 from nightmarket.ranking.model import Model
+from nightmarket.ranking.ranker import Ranker
 from tasks.campaigns import announcing, audience, contacts, newcomers, responder
 from tasks.campaigns.newcomers import Newcomers, NewProduct
 from tasks.campaigns.visits import slot_factors

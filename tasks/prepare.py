@@ -17,20 +17,9 @@ from pydantic import Field
 from nightmarket.contracts import InputError
 from nightmarket.contracts.sources import SOURCE, zones
 from nightmarket.evaluation.protocol import Window, Windows, cuts
-from nightmarket.histories import (
-    NEVER,
-    day_of,
-    last_complete_week,
-    last_day,
-    levels,
-    local_days,
-    number_customers,
-    offsets,
-    product_texts,
-    promotion_shares,
-    purchase_lines,
-    week_of,
-)
+from nightmarket.histories.calendar import NEVER, day_of, last_complete_week, last_day, offsets, week_of
+from nightmarket.histories.purchases import local_days, number_customers, promotion_shares, purchase_lines
+from nightmarket.histories.texts import levels, product_texts
 from tasks.files import catalogue, storage
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings

@@ -182,7 +182,7 @@ def searched(by_window: dict[str, Values], values: np.ndarray, chosen_on: np.nda
 
 def compared(before: Values, after: Values, seed: int) -> dict[str, Any]:
     """Per figure: before, after, their paired difference, each with a 95% interval, and how many were asked."""
-    from nightmarket.evaluation import bootstrap, paired
+    from nightmarket.evaluation.intervals import bootstrap, paired
 
     def rounded(interval: Any) -> dict[str, float]:
         return {name: round(value, 6) for name, value in interval._asdict().items()}

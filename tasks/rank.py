@@ -14,10 +14,12 @@ from pydantic import Field
 from scipy import sparse
 
 from nightmarket.contracts.arrays import Bools, Values
-from nightmarket.histories import coming_weeks, date_of, week_of
-from nightmarket.ranking import Budget, CandidateSet, Ranker, TrainingRows, Trees, fit, thinned
+from nightmarket.histories.calendar import date_of, week_of
+from nightmarket.histories.promotions import coming_weeks
 from nightmarket.ranking.calibration import Calibration
+from nightmarket.ranking.candidate_set import Budget, CandidateSet
 from nightmarket.ranking.model import Forests, Model
+from nightmarket.ranking.ranker import Ranker, TrainingRows, Trees, fit, thinned
 from tasks.files import catalogue, storage
 from tasks.files.prepared import Prepared
 from tasks.models import recommender

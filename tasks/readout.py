@@ -15,8 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
-from nightmarket.contracts import BY_NAME, InputError, arrow_schema, midnight
+from nightmarket.contracts import InputError
+from nightmarket.contracts.clock import midnight
 from nightmarket.contracts.privacy import MIN_GROUP
+from nightmarket.contracts.tables import BY_NAME, arrow_schema
 from nightmarket.evaluation.experiments import cases as experiment_cases
 from nightmarket.evaluation.experiments.effect_index import effect_index
 from nightmarket.evaluation.experiments.ledger import Lift, ledger, trust
@@ -28,7 +30,7 @@ from tasks.pipeline.settings import StageSettings
 if TYPE_CHECKING:
     import pandas as pd
 
-    from nightmarket.evaluation.offpolicy import PolicyEvaluation
+    from nightmarket.evaluation.offpolicy.evaluation import PolicyEvaluation
 
 CLEAN = catalogue.CLEAN.path
 PREPARED = catalogue.PREPARE.path
@@ -215,8 +217,8 @@ def _off_policy(settings: Settings, tables: dict[str, "pd.DataFrame"]) -> list[d
     logged = tables["exposures"][tables["exposures"]["propensity"].notna()]
     if logged.empty:
         return []
-    from nightmarket.evaluation import offpolicy
     from nightmarket.evaluation.experiments.contacts import decisions, fixed_policies
+    from nightmarket.evaluation.offpolicy import estimators, evaluation
 
     ends = tables["campaigns"].set_index("campaign_id")["end"]
     estimates: list[dict[str, Any]] = []
@@ -226,9 +228,9 @@ def _off_policy(settings: Settings, tables: dict[str, "pd.DataFrame"]) -> list[d
         about = {"campaign_id": name, "decisions": len(rows), "policies": {}, "reason": ""}
         try:
             logs = decisions(rows, tables["responses"][tables["responses"]["campaign_id"] == name], ends[name])
-            q = offpolicy.cross_fitted(logs.log, settings.seed)
+            q = estimators.cross_fitted(logs.log, settings.seed)
             for policy, target in fixed_policies(logs.actions, len(logs.log)).items():
-                about["policies"][policy] = _policy_content(offpolicy.evaluate(logs.log, target, settings.seed, q=q))
+                about["policies"][policy] = _policy_content(evaluation.evaluate(logs.log, target, settings.seed, q=q))
         except InputError as error:
             about["reason"] = str(error)
         estimates.append(about)

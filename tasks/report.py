@@ -17,7 +17,7 @@ import yaml
 
 from nightmarket.contracts import InputError
 from nightmarket.evaluation.calibration import reliability
-from nightmarket.histories import last_whole_week, week_of
+from nightmarket.histories.calendar import last_whole_week, week_of
 from nightmarket.reporting import Night, Person, Pick, Purchase, choose, graph, render, shelf
 from nightmarket.reporting.night import KINDS
 from tasks.files import catalogue, storage

@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import Field
 
-from nightmarket.histories import offsets, week_of
+from nightmarket.histories.calendar import offsets, week_of
 from nightmarket.reviews import aspects, documents, sentiment
 from nightmarket.reviews.topics import overview, praise
 from tasks.files import catalogue

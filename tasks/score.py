@@ -17,8 +17,10 @@ from pydantic import Field
 
 from nightmarket.contracts import InputError
 from nightmarket.encoding.ranks import ALONE, Ranks
-from nightmarket.ranking import CandidateSet
-from nightmarket.ranking.explanations import Facts, Paths, explain, mix
+from nightmarket.ranking.candidate_set import CandidateSet
+from nightmarket.ranking.explanations.explaining import explain, mix
+from nightmarket.ranking.explanations.facts import Facts
+from nightmarket.ranking.explanations.paths import Paths
 from nightmarket.ranking.lists import fill
 from nightmarket.ranking.model import SHORTLIST, Model
 from tasks.files import catalogue, manifest, storage

@@ -22,7 +22,7 @@ from nightmarket import segments
 from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.contracts.sources import SOURCE, zones
 from nightmarket.evaluation.protocol import Windows
-from nightmarket.histories import last_whole_week, offsets, week_of
+from nightmarket.histories.calendar import last_whole_week, offsets, week_of
 from nightmarket.segments import OTHER, Grouping, Visits, partition
 from nightmarket.segments.profiles import Reviews, SegmentInput, profiles, value_figures, week_before
 from tasks.files import catalogue, storage

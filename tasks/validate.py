@@ -24,7 +24,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from nightmarket.contracts import ATTRIBUTE_PREFIX, TABLES, InputError, Table, arrow_schema, local_day, midnight
+from nightmarket.contracts import InputError
+from nightmarket.contracts.clock import local_day, midnight
 from nightmarket.contracts.refusals import Block, Positions, Refusals, distinct_frame, find, fold, sort_out
 from nightmarket.contracts.sources import (
     SOURCE,
@@ -37,6 +38,7 @@ from nightmarket.contracts.sources import (
     with_source,
 )
 from nightmarket.contracts.suites import COPY, REPEAT, suite
+from nightmarket.contracts.tables import ATTRIBUTE_PREFIX, TABLES, Table, arrow_schema
 from tasks.files import catalogue, manifest
 from tasks.files.storage import RAW, stream_table, stream_writer, swap, write_json
 from tasks.intake.expectations import Expectations

@@ -19,7 +19,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from bench.faults.children import forked
-from nightmarket.contracts import BY_NAME, InputError
+from nightmarket.contracts import InputError
+from nightmarket.contracts.tables import BY_NAME
 from nightmarket.testing.dialects import DIALECTS, speak
 from nightmarket.testing.shop import START, make_shop
 from tasks import snapshot, validate

@@ -13,7 +13,8 @@ from bench.guarding.blind_last import last
 from bench.guarding.blind_true import SETS, draw_blind
 from bench.guarding.faults import draw_true
 from nightmarket.copywriting.facts import CopyFacts, Locale
-from nightmarket.copywriting.guard import Lexicon, message_violations
+from nightmarket.copywriting.guard.check import message_violations
+from nightmarket.copywriting.guard.names import Lexicon
 
 SEED = 61
 LOCALES: tuple[Locale, ...] = ("en", "zh")

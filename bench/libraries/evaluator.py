@@ -6,7 +6,8 @@ import numpy as np
 
 from bench.libraries.keeping import Truth
 from bench.libraries.shop import Shop
-from nightmarket.evaluation import bootstrap, coverage, paired, rank_metrics
+from nightmarket.evaluation.intervals import bootstrap, paired
+from nightmarket.evaluation.metrics import coverage, rank_metrics
 
 SEED = 17
 METRICS = ("ndcg@10", "ndcg@20", "recall@10", "hit@10")

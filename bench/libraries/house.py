@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from bench.libraries.shop import Ints, Scores, Scoring, Shop
-from nightmarket.histories import Histories
+from nightmarket.histories.histories import Histories
 from nightmarket.ranking import baselines
 
 

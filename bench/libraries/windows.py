@@ -9,8 +9,8 @@ import numpy as np
 import yaml
 
 from bench.libraries.shop import TASKS, Shop
-from nightmarket.evaluation import Window, targets
-from nightmarket.histories import date_of
+from nightmarket.evaluation.protocol import Window, targets
+from nightmarket.histories.calendar import date_of
 from tasks.__main__ import main as run_stage
 from tasks.files.prepared import Prepared
 from tasks.pipeline.settings import sections

@@ -1,8 +1,8 @@
 """Writers side by side: what was told wrong never stays, whoever wrote it."""
 
 from bench.copy import figures, local_server, made_briefs, misinformed
-from nightmarket.copywriting.writers import TemplateWriter
 from nightmarket.copywriting.writers.server import ServerAddress, ServerWriter
+from nightmarket.copywriting.writers.template import TemplateWriter
 
 
 def test_what_a_writer_was_told_wrong_is_not_kept():

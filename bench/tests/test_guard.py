@@ -5,7 +5,7 @@ import pytest
 from bench.guard import false_cases, praised, rules, true_cases
 from bench.guarding import blind
 from bench.guarding.catalogue import names
-from nightmarket.copywriting.guard import Lexicon
+from nightmarket.copywriting.guard.names import Lexicon
 from nightmarket.copywriting.phrases import vocabulary
 
 

@@ -6,7 +6,7 @@ import pytest
 from bench.libraries import trial
 from bench.libraries.keeping import TUNING
 from bench.libraries.shop import Shop
-from nightmarket.histories import last_day
+from nightmarket.histories.calendar import last_day
 
 pytestmark = [
     pytest.mark.skipif(not trial.PYTHON.exists(), reason="python -m bench.libraries setup was not run"),

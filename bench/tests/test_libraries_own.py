@@ -13,9 +13,9 @@ from bench.libraries.keeping import TUNING, read_truth
 from bench.libraries.roster import ROSTER, Entry
 from bench.libraries.shop import Shop, admitted, best_items, lists
 from bench.libraries.upcf import UpCf, asymmetric_cosine, recent_shares
-from nightmarket.evaluation import Window
-from nightmarket.histories import last_day
-from nightmarket.ranking import Promotions
+from nightmarket.evaluation.protocol import Window
+from nightmarket.histories.calendar import last_day
+from nightmarket.histories.promotions import Promotions
 from tasks.files.prepared import Prepared
 
 NUM_CUSTOMERS, NUM_ITEMS, ORIGIN = 30, 24, 12

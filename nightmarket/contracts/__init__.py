@@ -1,32 +1,5 @@
 """The data contract: tables that cross a stage, and the error for input that breaks it."""
 
-from nightmarket.contracts.clock import local_day, local_to_utc, midnight, naive_utc
-from nightmarket.contracts.tables import (
-    ATTRIBUTE_PREFIX,
-    BY_NAME,
-    TABLES,
-    Column,
-    InputError,
-    ModelError,
-    NoRoomError,
-    Table,
-    arrow_schema,
-    arrow_type,
-)
+from nightmarket.contracts.tables import InputError, ModelError, NoRoomError
 
-__all__ = [
-    "ATTRIBUTE_PREFIX",
-    "BY_NAME",
-    "TABLES",
-    "Column",
-    "InputError",
-    "ModelError",
-    "NoRoomError",
-    "Table",
-    "arrow_schema",
-    "arrow_type",
-    "local_day",
-    "local_to_utc",
-    "midnight",
-    "naive_utc",
-]
+__all__ = ["InputError", "ModelError", "NoRoomError"]

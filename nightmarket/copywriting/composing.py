@@ -8,11 +8,12 @@ import numpy as np
 
 from nightmarket.contracts.arrays import Float32s
 from nightmarket.copywriting.facts import LIMITS, CopyFacts, Form, folded
-from nightmarket.copywriting.guard import Lexicon, Violation, message_violations
+from nightmarket.copywriting.guard.check import Violation, message_violations
 from nightmarket.copywriting.guard.figures import conditions
-from nightmarket.copywriting.guard.names import mask
+from nightmarket.copywriting.guard.names import Lexicon, mask
 from nightmarket.copywriting.phrases import LANGUAGES
-from nightmarket.copywriting.writers import Brief, Message, TemplateWriter, Writer
+from nightmarket.copywriting.writers.prompt import Brief, Message, Writer
+from nightmarket.copywriting.writers.template import TemplateWriter
 
 Fate = Literal["passed", "repaired", "stopped"]
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from nightmarket.contracts.arrays import Float32s, Float64s, Int32s
-from nightmarket.histories import Histories
+from nightmarket.histories.histories import Histories
 
 Kind = Literal["discount", "threshold", "gift", "coupon"]
 

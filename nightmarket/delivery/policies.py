@@ -16,7 +16,8 @@ from scipy import special
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.arrays import Float64s, Int64s
-from nightmarket.evaluation.offpolicy import Log, PolicyEvaluation, evaluate
+from nightmarket.evaluation.offpolicy.evaluation import PolicyEvaluation, evaluate
+from nightmarket.evaluation.offpolicy.logs import Log
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 from nightmarket.contracts.arrays import Bools, Float64s, Int64s
 from nightmarket.demand.methods import METHODS, seasonal_naive
 from nightmarket.demand.series import CLASSES, Weekly, classes
-from nightmarket.evaluation import bootstrap
+from nightmarket.evaluation.intervals import bootstrap
 
 HORIZON = 4
 CALIBRATIONS = 5

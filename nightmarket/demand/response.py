@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from nightmarket.contracts.arrays import Bools, Float64s, Int64s
-from nightmarket.histories import Histories, first_day, last_day
+from nightmarket.histories.calendar import first_day, last_day
+from nightmarket.histories.histories import Histories
 
 LEAST_WEEKS = 10
 LEAST_SHARE = 0.5

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from nightmarket.contracts.arrays import Float64s, Int64s
-from nightmarket.histories import Histories, first_day, last_complete_week, last_day
+from nightmarket.histories.calendar import first_day, last_complete_week, last_day
+from nightmarket.histories.histories import Histories
 
 CLASSES = ("smooth", "erratic", "intermittent", "lumpy")
 

@@ -14,7 +14,7 @@ import numpy as np
 from nightmarket.contracts.arrays import Float64s, Int32s
 from nightmarket.evaluation.intervals import Interval
 from nightmarket.evaluation.metrics import hits, rank_metrics
-from nightmarket.histories import Histories
+from nightmarket.histories.histories import Histories
 
 HALF_LIFE_DAYS = 90.0
 PLACES = 10

@@ -16,7 +16,7 @@ from scipy import stats
 from nightmarket.contracts import InputError
 from nightmarket.contracts.arrays import Bools, Float64s
 from nightmarket.evaluation.intervals import Interval, bootstrap
-from nightmarket.histories import Histories
+from nightmarket.histories.histories import Histories
 
 MIN_CUSTOMERS = 50
 MAX_LEVELS = 12

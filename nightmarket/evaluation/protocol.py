@@ -13,7 +13,7 @@ import numpy as np
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.arrays import Bools, Int32s, Int64s
-from nightmarket.histories import Histories
+from nightmarket.histories.histories import Histories
 
 RARE_BUYERS = 10
 """A product with fewer buyers ever is rare."""

@@ -4,8 +4,8 @@ import numpy as np
 from scipy import sparse
 
 from nightmarket.contracts.arrays import Float64s
-from nightmarket.evaluation import audience_auc
 from nightmarket.evaluation.figures import OURS, PLANNED
+from nightmarket.evaluation.metrics import audience_auc
 from nightmarket.ranking.baseline_lists import line_scorer
 from nightmarket.ranking.candidate_set import CandidateSet
 from nightmarket.ranking.model import Model

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from nightmarket.contracts.arrays import Int32s
-from nightmarket.histories import Histories
+from nightmarket.histories.histories import Histories
 from nightmarket.ranking.baselines import Scorer, ease, line_affinity, popularity, recency_frequency, tifu_knn
 from nightmarket.ranking.candidate_set import CHUNK, CandidateSet, ahead
 from nightmarket.ranking.lists import mask_entries, top_items

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from nightmarket.contracts.arrays import Float32s, Int32s, Values
-from nightmarket.histories import Histories
+from nightmarket.histories.histories import Histories
 from nightmarket.ranking.collaborative import Ease, log_counts, mean_of_nearest, reference
 
 Scorer = Callable[[slice], Float32s]

@@ -12,7 +12,7 @@ from scipy import sparse
 from scipy.linalg import cho_factor, cho_solve
 
 from nightmarket.contracts.arrays import Float32s, Int32s, Int64s
-from nightmarket.histories import Histories
+from nightmarket.histories.histories import Histories
 
 MAX_REFERENCE = 2500
 

@@ -8,7 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from nightmarket.contracts.arrays import Float32s, Float64s, Int32s, Int64s, Values
-from nightmarket.histories import Histories, coming_weeks
+from nightmarket.histories.histories import Histories
+from nightmarket.histories.promotions import coming_weeks
 from nightmarket.ranking.pairs import take
 from nightmarket.ranking.point_in_time import LEVELS, Customers, PointInTimeStatistics
 

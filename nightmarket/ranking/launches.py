@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from nightmarket.contracts.arrays import Float32s, Int32s, Values
-from nightmarket.histories import coming_weeks
+from nightmarket.histories.promotions import coming_weeks
 from nightmarket.ranking.features import PLAN, level_columns, table
 from nightmarket.ranking.generators import CandidateGenerator, affinity
 from nightmarket.ranking.point_in_time import LEVELS, NEW_WEEKS, Customers, PointInTimeStatistics

@@ -8,7 +8,7 @@ import numpy as np
 
 from nightmarket.contracts.arrays import Bools, Float64s, Int32s
 from nightmarket.evaluation.protocol import RARE_BUYERS, TASKS, Task
-from nightmarket.histories import Promotions, coming_weeks
+from nightmarket.histories.promotions import Promotions, coming_weeks
 from nightmarket.ranking import lists as ranked_lists
 from nightmarket.ranking.calibration import Calibration
 from nightmarket.ranking.candidate_set import Batch, Budget, CandidateSet

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from nightmarket.contracts.arrays import Float32s, Int32s, Int64s, Values
-from nightmarket.histories import Histories
+from nightmarket.histories.histories import Histories
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,10 @@ import numpy as np
 
 from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Int64s, Values
 from nightmarket.evaluation.protocol import RARE_BUYERS
-from nightmarket.histories import Catalogue, Histories, Promotions, week_of, weeks_before
+from nightmarket.histories.calendar import week_of, weeks_before
+from nightmarket.histories.catalogue import Catalogue
+from nightmarket.histories.histories import Histories
+from nightmarket.histories.promotions import Promotions
 from nightmarket.ranking.pairs import Pairs, pairs
 
 LEVELS = ("item", "text", "line", "kind", "category", "maker")

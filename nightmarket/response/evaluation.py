@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from nightmarket.contracts.arrays import Bools, Float64s, Int32s, Int64s
-from nightmarket.evaluation import bootstrap
 from nightmarket.evaluation.calibration import LEAST, bins
+from nightmarket.evaluation.intervals import bootstrap
 
 BINS = 10
 """Bins of equal mass of the calibration error."""

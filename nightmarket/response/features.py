@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from nightmarket.contracts.arrays import Float32s, Float64s, Int32s
-from nightmarket.histories import Catalogue, Histories
+from nightmarket.histories.catalogue import Catalogue
+from nightmarket.histories.histories import Histories
 from nightmarket.response.market import Campaign, Market
 
 LINE_HALF_LIFE = 60.0

@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from nightmarket.contracts.arrays import Bools, Float32s, Int32s
-from nightmarket.histories import Catalogue, Histories
+from nightmarket.histories.catalogue import Catalogue
+from nightmarket.histories.histories import Histories
 
 KNOWN_DAYS = 28
 

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from nightmarket.contracts.arrays import Bools, Float32s, Float64s, Int32s, Int64s
-from nightmarket.evaluation import Interval, bootstrap, paired, rank_metrics
+from nightmarket.evaluation.intervals import Interval, bootstrap, paired
+from nightmarket.evaluation.metrics import rank_metrics
 from nightmarket.evaluation.protocol import Targets, Task, Window, launching, num_customers, targets
-from nightmarket.histories import Histories, weeks_before
+from nightmarket.histories.calendar import weeks_before
+from nightmarket.histories.histories import Histories
 from nightmarket.retrieval.nearest import best_items
 from nightmarket.retrieval.tower import Tower
 

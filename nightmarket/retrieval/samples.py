@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Int64s
-from nightmarket.histories import Histories
+from nightmarket.histories.histories import Histories
 from nightmarket.retrieval.recency import ranges
 
 _SPAN = 1 << 20  # above any day

@@ -19,7 +19,8 @@ from torch.nn import functional
 
 from nightmarket.contracts import ModelError
 from nightmarket.contracts.arrays import Float32s, Int32s, Int64s
-from nightmarket.histories import Histories, weeks_before
+from nightmarket.histories.calendar import weeks_before
+from nightmarket.histories.histories import Histories
 from nightmarket.retrieval.recency import AGES, pooled, ranges
 
 INTENTS = ("repertoire", "launch")

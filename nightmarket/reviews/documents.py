@@ -14,7 +14,7 @@ from scipy import sparse
 
 from nightmarket.contracts.arrays import Int32s, Int64s
 from nightmarket.contracts.privacy import MIN_GROUP
-from nightmarket.histories import Histories
+from nightmarket.histories.histories import Histories
 
 HAN = "\u4e00-\u9fff"
 RUNS = re.compile(rf"[{HAN}]+|[^\W\d_{HAN}]+(?:['’-][^\W\d_{HAN}]+)*")

@@ -12,7 +12,7 @@ from nightmarket.contracts.arrays import Bools, Float64s, Int32s, Int64s
 from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.evaluation.experiments.readout import benjamini_hochberg
 from nightmarket.evaluation.intervals import Interval, clustered
-from nightmarket.histories import monday
+from nightmarket.histories.calendar import monday
 
 LEAST_PERIODS = {"week": 8, "month": 6}
 FALSE_SHARE = 0.05

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nightmarket.contracts.arrays import Bools, Float64s, Int32s, Int64s
-from nightmarket.histories import Histories
+from nightmarket.histories.histories import Histories
 
 PARTS = ("morning", "midday", "evening", "night")
 """Day parts by local hour: morning 5-10, midday 11-16, evening 17-21, night 22-4."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nightmarket.contracts.arrays import Bools, Float64s
 from nightmarket.contracts.privacy import MIN_GROUP
-from nightmarket.histories import Histories
+from nightmarket.histories.histories import Histories
 from nightmarket.segments.behaviour import Assortment, Visits, behaviour
 from nightmarket.segments.partition import FeatureSpace, Stability, by_spend, choose, kmeans, nearest
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from nightmarket.contracts.arrays import Bools
 from nightmarket.contracts.privacy import MIN_GROUP
-from nightmarket.histories import Histories
+from nightmarket.histories.histories import Histories
 from nightmarket.segments.behaviour import PARTS, Assortment, Visits
 
 LEAST_SHARE = 0.005

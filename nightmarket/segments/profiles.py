@@ -8,7 +8,7 @@ import pandas as pd
 from nightmarket.contracts.arrays import Bools
 from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.evaluation.intervals import clustered
-from nightmarket.histories import Histories
+from nightmarket.histories.histories import Histories
 from nightmarket.segments import naming
 from nightmarket.segments.answers import answers, strategy
 from nightmarket.segments.behaviour import Assortment, Visits, behaviour

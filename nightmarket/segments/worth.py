@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from nightmarket.contracts.arrays import Bools, Float64s
-from nightmarket.evaluation import Interval, bootstrap, paired
-from nightmarket.histories import Histories, first_day, last_day
+from nightmarket.evaluation.intervals import Interval, bootstrap, paired
+from nightmarket.histories.calendar import first_day, last_day
+from nightmarket.histories.histories import Histories
 
 HORIZON = 13
 LEAST_BEFORE = 4

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nightmarket.evaluation import Interval
 from nightmarket.evaluation.figures import METRIC
-from nightmarket.histories import date_of
+from nightmarket.evaluation.intervals import Interval
+from nightmarket.histories.calendar import date_of
 from nightmarket.serving import gate
 
 Pairs = Sequence[tuple[str, str]]

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from nightmarket.evaluation import Interval
 from nightmarket.evaluation.figures import METRIC, Figure, Metrics
 from nightmarket.evaluation.forgetting import Kept
+from nightmarket.evaluation.intervals import Interval
 
 FIRST = "all"
 """The task that must not lose."""

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
 
-from nightmarket.contracts import BY_NAME
+from nightmarket.contracts.tables import BY_NAME
 from nightmarket.testing.words import ADJECTIVES, ADJECTIVES_ZH, SIZES, TYPES
 
 PATHS = {

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pandas as pd
 
 from nightmarket.copywriting.facts import CopyFacts, Product, spoken
-from nightmarket.copywriting.writers import Brief
+from nightmarket.copywriting.writers.prompt import Brief
 from tasks.campaigns import writing
 from tasks.campaigns.briefs import Readers, ShopFacts, kind_of, readers, table_of
 from tasks.campaigns.newcomers import Newcomers

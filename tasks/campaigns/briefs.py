@@ -10,7 +10,7 @@ import pandas as pd
 
 from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.copywriting.facts import Angle, CopyFacts, CopyOffer, Locale, Product, spoken
-from nightmarket.copywriting.writers import Brief
+from nightmarket.copywriting.writers.prompt import Brief
 from tasks.files import catalogue, storage
 
 PLAN = catalogue.PLAN.path

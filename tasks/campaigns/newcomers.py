@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from nightmarket.contracts import InputError
-from nightmarket.histories import NEVER, levels, product_texts
+from nightmarket.histories.calendar import NEVER
+from nightmarket.histories.texts import levels, product_texts
 from tasks.files.prepared import Prepared
 
 Words = Annotated[str, Field(max_length=500)]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nightmarket.histories import Histories
+from nightmarket.histories.histories import Histories
 from tasks.campaigns import briefs
 from tasks.files import catalogue
 from tasks.files.prepared import Prepared

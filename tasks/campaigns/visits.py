@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nightmarket.contracts import midnight
+from nightmarket.contracts.clock import midnight
 from nightmarket.contracts.sources import SOURCE, zones
 from nightmarket.delivery.timing import Preference, Slot, damping, slot_of_hour
-from nightmarket.histories import offsets
+from nightmarket.histories.calendar import offsets
 from tasks.files import catalogue, storage
 
 EVENTS = catalogue.CLEAN_EVENTS.path

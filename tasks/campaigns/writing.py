@@ -16,11 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from nightmarket.contracts import InputError
 from nightmarket.copywriting.composing import Composed, GuardDecision, best_distinct, compose, whole
 from nightmarket.copywriting.facts import Locale
-from nightmarket.copywriting.guard import Lexicon
+from nightmarket.copywriting.guard.names import Lexicon
 from nightmarket.copywriting.phrases import vocabulary
 from nightmarket.copywriting.variety import distinct, self_bleu
-from nightmarket.copywriting.writers import Brief, TemplateWriter, Writer
-from nightmarket.copywriting.writers.prompt import as_data
+from nightmarket.copywriting.writers.prompt import Brief, Writer, as_data
+from nightmarket.copywriting.writers.template import TemplateWriter
 from tasks.campaigns.tastes import Taste
 from tasks.files import catalogue
 from tasks.pipeline.settings import StageSettings

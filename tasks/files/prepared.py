@@ -8,8 +8,10 @@ import pandas as pd
 
 from nightmarket.contracts.arrays import Bools, Int32s, Int64s
 from nightmarket.evaluation.protocol import Window, Windows, launching
-from nightmarket.histories import Catalogue, Histories, Promotions
-from nightmarket.histories import catalogue as codes_of
+from nightmarket.histories.catalogue import Catalogue
+from nightmarket.histories.catalogue import catalogue as codes_of
+from nightmarket.histories.histories import Histories
+from nightmarket.histories.promotions import Promotions
 from tasks.files import catalogue
 
 

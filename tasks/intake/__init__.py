@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from nightmarket.contracts import Table
+from nightmarket.contracts.tables import Table
 
 BATCH_ROWS = 1 << 19
 

@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightmarket.contracts import arrow_schema, midnight
+from nightmarket.contracts.clock import midnight
+from nightmarket.contracts.tables import arrow_schema
 from tasks.files.storage import stream_writer
 from tasks.intake import BATCH_ROWS, Feed
 from tasks.privacy.pseudonyms import Pseudonyms

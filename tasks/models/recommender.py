@@ -17,9 +17,11 @@ from nightmarket.contracts.arrays import Float32s
 from nightmarket.encoding.hashes import lookup
 from nightmarket.evaluation.figures import customer_scores
 from nightmarket.evaluation.protocol import Window, targets
-from nightmarket.ranking import Budget, CandidateSet, PointInTimeStatistics, Ranker, TextScores
 from nightmarket.ranking.calibration import Calibration
+from nightmarket.ranking.candidate_set import Budget, CandidateSet, TextScores
 from nightmarket.ranking.model import Forests, Model, recommend
+from nightmarket.ranking.point_in_time import PointInTimeStatistics
+from nightmarket.ranking.ranker import Ranker
 from nightmarket.retrieval.tower import Tower
 from tasks.files import storage
 from tasks.files.prepared import Prepared

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nightmarket.contracts import InputError
-from nightmarket.histories import date_of
+from nightmarket.histories.calendar import date_of
 from tasks.files import catalogue, storage
 
 if TYPE_CHECKING:

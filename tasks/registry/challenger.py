@@ -14,10 +14,11 @@ import numpy as np
 import pyarrow.csv as pc
 
 from nightmarket.contracts import InputError, ModelError
-from nightmarket.evaluation import Interval, forgetting, paired
+from nightmarket.evaluation import forgetting
 from nightmarket.evaluation.figures import METRIC, Metrics
+from nightmarket.evaluation.intervals import Interval, paired
 from nightmarket.evaluation.protocol import Window
-from nightmarket.histories import date_of
+from nightmarket.histories.calendar import date_of
 from nightmarket.serving import gate
 from nightmarket.serving.figures import flatten_metrics, flatten_params
 from tasks.files import manifest, storage

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from docs.generate import METRICS, contract, main, pages
-from nightmarket.contracts import TABLES
+from nightmarket.contracts.tables import TABLES
 from tasks.pipeline.settings import MACHINE, RETENTION, STAGES, STEPS, settings_model
 
 ROOT = Path(__file__).parents[2]

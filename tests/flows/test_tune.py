@@ -14,7 +14,7 @@ import yaml
 from flows.engine.tuning import space
 from flows.engine.tuning.study import Study
 from nightmarket.contracts import InputError
-from nightmarket.evaluation import Window, Windows
+from nightmarket.evaluation.protocol import Window, Windows
 
 ROOT = Path(__file__).parents[2]
 TEST = Window.after(17503, 28)

@@ -8,7 +8,7 @@ fifth of its choices.
 import numpy as np
 
 from nightmarket.delivery.policies import choose, mixed
-from nightmarket.evaluation.offpolicy import Log
+from nightmarket.evaluation.offpolicy.logs import Log
 
 NUM_ACTIONS, NUM_FEATURES = 10, 5
 _DRAWN = np.random.default_rng(7)

@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 import yaml
 from safetensors.numpy import save_file
 
-from nightmarket.evaluation import Interval, Window, Windows, bootstrap, paired
-from nightmarket.histories import NEVER
+from nightmarket.evaluation.intervals import Interval, bootstrap, paired
+from nightmarket.evaluation.protocol import Window, Windows
+from nightmarket.histories.calendar import NEVER
 from tests.made_up.campaigns import TYPES, write_campaigns, write_json, write_reviews, write_table
 
 FEATURES = ("times_bought", "weeks_since", "text_similarity", "popularity", "display_this_week")

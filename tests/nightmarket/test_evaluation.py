@@ -6,7 +6,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from nightmarket.evaluation import bootstrap, coverage, novelty, paired, rank_metrics
+from nightmarket.evaluation.intervals import bootstrap, paired
+from nightmarket.evaluation.metrics import coverage, novelty, rank_metrics
 
 LISTS = np.array([[3, 1, 2], [0, 1, -1], [5, 4, 3]], np.int32)
 INDPTR = np.array([0, 2, 2, 3])

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from nightmarket.evaluation.forgetting import Group, compared, frequent_lists, strong_groups
-from nightmarket.histories import Histories, last_day
+from nightmarket.histories.calendar import last_day
+from nightmarket.histories.histories import Histories
 
 DEPARTMENTS = ["BAKERY"] * 5 + ["DAIRY"] * 11
 

@@ -7,21 +7,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nightmarket.histories import (
-    Histories,
+from nightmarket.histories.calendar import (
     date_of,
     day_of,
     last_complete_week,
     last_day,
     last_whole_week,
-    levels,
     monday,
     offsets,
-    product_texts,
     week_of,
     weeks_before,
     weeks_ending,
 )
+from nightmarket.histories.histories import Histories
+from nightmarket.histories.texts import levels, product_texts
 
 
 def history(rows: list[tuple[int, int, int]], num_customers: int = 3, num_items: int = 4) -> Histories:

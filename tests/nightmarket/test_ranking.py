@@ -6,20 +6,10 @@ import pytest
 from scipy import sparse
 
 from nightmarket.contracts import InputError
-from nightmarket.histories import Histories, last_day
-from nightmarket.ranking import (
-    Budget,
-    CandidateSet,
-    PointInTimeStatistics,
-    Promotions,
-    Ranker,
-    TextScores,
-    TrainingRows,
-    Trees,
-    catalogue,
-    fit,
-    thinned,
-)
+from nightmarket.histories.calendar import last_day
+from nightmarket.histories.catalogue import catalogue
+from nightmarket.histories.histories import Histories
+from nightmarket.histories.promotions import Promotions
 from nightmarket.ranking.baselines import (
     TifuSettings,
     ease,
@@ -29,10 +19,12 @@ from nightmarket.ranking.baselines import (
     recency_frequency,
     tifu_vectors,
 )
-from nightmarket.ranking.candidate_set import ahead
+from nightmarket.ranking.candidate_set import Budget, CandidateSet, TextScores, ahead
 from nightmarket.ranking.collaborative import Ease, Neighbours, log_counts, reference
 from nightmarket.ranking.lists import fill, mask_entries, top_items
 from nightmarket.ranking.pairs import pairs
+from nightmarket.ranking.point_in_time import PointInTimeStatistics
+from nightmarket.ranking.ranker import Ranker, TrainingRows, Trees, fit, thinned
 
 NUM_CUSTOMERS, NUM_ITEMS, ORIGIN = 60, 40, 19
 CUT = last_day(ORIGIN)

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from nightmarket.evaluation import TASKS, targets
+from nightmarket.evaluation.protocol import TASKS, targets
 from nightmarket.ranking.baseline_lists import BASELINES
 from nightmarket.ranking.model import recommend
 from tasks.__main__ import main

@@ -12,8 +12,8 @@ import pytest
 
 from nightmarket.contracts import InputError
 from nightmarket.encoding.encoder import Encoder
-from nightmarket.evaluation import Window, Windows
-from nightmarket.histories import NEVER, last_day
+from nightmarket.evaluation.protocol import Window, Windows
+from nightmarket.histories.calendar import NEVER, last_day
 from nightmarket.retrieval.tower import Tower
 from nightmarket.testing.models import write_bert
 from tasks import embed, finetune

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from nightmarket.contracts import InputError
-from nightmarket.histories import week_of
+from nightmarket.histories.calendar import week_of
 from tasks.__main__ import main
 from tasks.campaigns import newcomers
 from tasks.campaigns.newcomers import NewProduct, listed

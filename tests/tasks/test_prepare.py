@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import yaml
 
-from nightmarket.histories import NEVER
+from nightmarket.histories.calendar import NEVER
 from tasks.__main__ import main
 
 

@@ -12,8 +12,8 @@ import yaml
 
 from nightmarket.encoding.encoder import Encoder
 from nightmarket.encoding.models import PACKAGED
-from nightmarket.evaluation import Window, Windows
-from nightmarket.histories import last_day
+from nightmarket.evaluation.protocol import Window, Windows
+from nightmarket.histories.calendar import last_day
 from nightmarket.testing.models import write_bert
 from tasks import embed, pretrain
 from tasks.files import catalogue, storage

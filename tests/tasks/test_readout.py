@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from nightmarket.contracts import BY_NAME, arrow_schema
+from nightmarket.contracts.tables import BY_NAME, arrow_schema
 from tasks.__main__ import main
 from tasks.files import storage
 from tasks.registry import versions

@@ -12,7 +12,7 @@ from typing import Any
 from flows.engine.run import dag, overrides
 from nightmarket.contracts import InputError
 from nightmarket.evaluation.protocol import Windows
-from nightmarket.histories import date_of
+from nightmarket.histories.calendar import date_of
 from tasks.files import storage
 from tasks.pipeline import settings
 

@@ -2,8 +2,3 @@
 
 The rules know no writer: a template's text and a language model's are read alike.
 """
-
-from nightmarket.copywriting.guard.check import Violation, check, message_violations
-from nightmarket.copywriting.guard.names import Lexicon
-
-__all__ = ["Lexicon", "Violation", "check", "message_violations"]

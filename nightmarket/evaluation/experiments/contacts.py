@@ -8,7 +8,7 @@ import pandas as pd
 
 from nightmarket.contracts import InputError
 from nightmarket.evaluation.experiments.cases import without_holdouts
-from nightmarket.evaluation.offpolicy import Log
+from nightmarket.evaluation.offpolicy.logs import Log
 
 MAX_ACTIONS = 50
 """Offers of one campaign; with more, a log says little about each."""

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nightmarket.contracts.arrays import Bools, Float64s, Int32s
-from nightmarket.histories import Histories
+from nightmarket.histories.histories import Histories
 
 LEAST_DAYS = 28
 """Days of history before the placebo's days; with fewer there is no placebo."""

@@ -12,7 +12,8 @@ import torch
 from scipy import sparse
 
 from nightmarket.contracts.arrays import Bools, Float32s, Float64s, Int32s, Int64s
-from nightmarket.histories import Histories, weeks_ending
+from nightmarket.histories.calendar import weeks_ending
+from nightmarket.histories.histories import Histories
 from nightmarket.retrieval.samples import log_inclusion
 
 DAMPING = 0.5

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Int64s
-from nightmarket.histories import NEVER, Histories, weeks_ending
+from nightmarket.histories.calendar import NEVER, weeks_ending
+from nightmarket.histories.histories import Histories
 
 NUM_PRICES = 16
 """Quantile buckets of the price paid per unit."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nightmarket.contracts import InputError
 from nightmarket.encoding.device import choose_device
-from nightmarket.histories import date_of
+from nightmarket.histories.calendar import date_of
 from nightmarket.retrieval.scorers.config import ScorerConfig
 from nightmarket.retrieval.scorers.loss import Logits, Wanted, softmax_of_new
 from nightmarket.retrieval.scorers.material import EventTable, ScorerData, Vocabulary

@@ -16,8 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nightmarket.contracts.arrays import Bools, Float32s, Float64s, Int32s, Int64s
-from nightmarket.evaluation import rank_metrics
-from nightmarket.histories import levels, product_texts
+from nightmarket.evaluation.metrics import rank_metrics
+from nightmarket.histories.texts import levels, product_texts
 from nightmarket.retrieval.search.index import ItemsByText
 from nightmarket.retrieval.search.lexical import words
 

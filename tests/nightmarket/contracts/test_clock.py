@@ -2,7 +2,7 @@ from datetime import date, datetime
 
 import pyarrow as pa
 
-from nightmarket.contracts import local_day, local_to_utc, midnight, naive_utc
+from nightmarket.contracts.clock import local_day, local_to_utc, midnight, naive_utc
 
 BERLIN = "Europe/Berlin"
 

@@ -4,9 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from nightmarket.contracts import BY_NAME, Column, InputError, Table, arrow_schema
+from nightmarket.contracts import InputError
 from nightmarket.contracts.refusals import Refusals, distinct_frame, find, fold, sort_out
 from nightmarket.contracts.suites import COPY, REPEAT
+from nightmarket.contracts.tables import BY_NAME, Column, Table, arrow_schema
 
 THINGS = Table(
     "things",

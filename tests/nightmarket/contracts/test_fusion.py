@@ -1,8 +1,8 @@
 import pyarrow as pa
 import pytest
 
-from nightmarket.contracts import BY_NAME, arrow_schema
 from nightmarket.contracts.sources import fuse, with_source
+from nightmarket.contracts.tables import BY_NAME, arrow_schema
 
 
 def rows(source, **columns):

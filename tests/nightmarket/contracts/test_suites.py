@@ -2,8 +2,8 @@ from datetime import datetime
 
 import pytest
 
-from nightmarket.contracts import BY_NAME, TABLES
 from nightmarket.contracts.suites import facets, suite
+from nightmarket.contracts.tables import BY_NAME, TABLES
 
 HORIZON = datetime(2024, 1, 1)
 

@@ -1,6 +1,6 @@
 import pytest
 
-from nightmarket.contracts import BY_NAME, TABLES, arrow_schema
+from nightmarket.contracts.tables import BY_NAME, TABLES, arrow_schema
 
 
 def test_every_reference_names_a_column_of_an_earlier_table():

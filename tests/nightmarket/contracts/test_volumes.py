@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from nightmarket.contracts import BY_NAME, InputError
+from nightmarket.contracts import InputError
 from nightmarket.contracts.refusals import Refusals, RetailerFile
 from nightmarket.contracts.sources import account, called, check_arrived, check_volume, files, never_filled
+from nightmarket.contracts.tables import BY_NAME
 
 EVENTS = BY_NAME["events"]
 

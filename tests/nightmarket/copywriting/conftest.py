@@ -2,7 +2,7 @@
 
 import pytest
 
-from nightmarket.copywriting.guard import Lexicon
+from nightmarket.copywriting.guard.names import Lexicon
 from nightmarket.copywriting.phrases import vocabulary
 from tests.made_up.copy import CATALOGUE
 

@@ -4,8 +4,9 @@ import pytest
 
 from nightmarket.copywriting.composing import compose, repaired
 from nightmarket.copywriting.facts import CHANNELS
-from nightmarket.copywriting.guard import message_violations
-from nightmarket.copywriting.writers import Brief, TemplateWriter
+from nightmarket.copywriting.guard.check import message_violations
+from nightmarket.copywriting.writers.prompt import Brief
+from nightmarket.copywriting.writers.template import TemplateWriter
 from tests.made_up.copy import chinese, english, offer
 
 TENTH = english(offer(percent=20.0))

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from nightmarket.copywriting.facts import CopyFacts, Product, spoken
-from nightmarket.copywriting.guard import Lexicon, check, message_violations
+from nightmarket.copywriting.guard.check import check, message_violations
+from nightmarket.copywriting.guard.names import Lexicon
 from tests.made_up.copy import chinese, english, offer
 
 TENTH = offer(percent=20.0)

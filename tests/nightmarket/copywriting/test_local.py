@@ -8,8 +8,9 @@ import pytest
 from nightmarket.contracts import InputError
 from nightmarket.copywriting.composing import compose
 from nightmarket.copywriting.facts import CopyFacts
-from nightmarket.copywriting.writers import Brief, prompt
+from nightmarket.copywriting.writers import prompt
 from nightmarket.copywriting.writers.local import LocalWriter
+from nightmarket.copywriting.writers.prompt import Brief
 from nightmarket.testing.models import gpt, save_gpt, words_tokenizer
 from tests.made_up.copy import english, offer
 

@@ -15,7 +15,7 @@ import pytest
 
 from nightmarket.contracts import InputError
 from nightmarket.copywriting.composing import compose
-from nightmarket.copywriting.writers import Brief
+from nightmarket.copywriting.writers.prompt import Brief
 from nightmarket.copywriting.writers.server import ServerAddress, ServerWriter
 from tests.made_up.copy import english, offer
 

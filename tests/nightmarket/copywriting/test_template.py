@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from nightmarket.copywriting.facts import CHANNELS, LIMITS
-from nightmarket.copywriting.guard import message_violations
+from nightmarket.copywriting.guard.check import message_violations
 from nightmarket.copywriting.variety import self_bleu
-from nightmarket.copywriting.writers import Brief, TemplateWriter
-from nightmarket.copywriting.writers.prompt import as_data, chat
+from nightmarket.copywriting.writers.prompt import Brief, as_data, chat
+from nightmarket.copywriting.writers.template import TemplateWriter
 from tests.made_up.copy import chinese, english, offer
 
 REASON = {"en": "bought by 643 customers in the last 4 weeks", "zh": "近 4 周有 643 位顾客买过"}

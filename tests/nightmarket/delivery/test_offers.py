@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nightmarket.delivery.offers import OfferTerms, credible_means, redemption_values
-from nightmarket.histories import Histories
+from nightmarket.histories.histories import Histories
 
 
 def test_credibility_lies_between_own_and_common_mean_and_beats_both_on_a_known_truth():

@@ -8,7 +8,8 @@ import pytest
 
 from nightmarket.demand import CLASSES, METHODS, Weekly, classes, evaluate, forecast_units, horizon, kind_paths, weekly
 from nightmarket.demand.methods import seasonal_naive
-from nightmarket.histories import Histories, day_of, week_of
+from nightmarket.histories.calendar import day_of, week_of
+from nightmarket.histories.histories import Histories
 
 FIRST = week_of(day_of(date(2024, 1, 1)))
 

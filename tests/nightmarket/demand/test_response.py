@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nightmarket.demand import Panel, clustered, panel, response, within, words
-from nightmarket.histories import Histories
+from nightmarket.histories.histories import Histories
 
 
 def market(elasticity=-1.5, discount=2.0, anticipated=0.0, num=120, weeks=40, seed=0):

@@ -7,7 +7,7 @@ from scipy import stats
 
 from nightmarket.contracts import InputError
 from nightmarket.evaluation.groups import groups, student
-from nightmarket.histories import Histories
+from nightmarket.histories.histories import Histories
 
 
 def histories(lines: np.ndarray) -> Histories:

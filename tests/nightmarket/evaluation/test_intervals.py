@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nightmarket.evaluation import bootstrap, intervals, paired
-from nightmarket.evaluation.intervals import clustered, wilson
+from nightmarket.evaluation import intervals
+from nightmarket.evaluation.intervals import bootstrap, clustered, paired, wilson
 
 
 def test_the_ends_are_the_2_5_and_the_97_5_percent_points_of_the_resampled_mean():

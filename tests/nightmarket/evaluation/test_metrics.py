@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from nightmarket.evaluation import coverage, novelty, rank_metrics
-from nightmarket.evaluation.metrics import audience_auc, hits
+from nightmarket.evaluation.metrics import audience_auc, coverage, hits, novelty, rank_metrics
 
 
 def lists(*rows):

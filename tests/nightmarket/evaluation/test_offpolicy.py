@@ -10,19 +10,19 @@ from scipy import stats
 
 from nightmarket.contracts import InputError
 from nightmarket.delivery.policies import mixed
-from nightmarket.evaluation.offpolicy import (
-    Log,
+from nightmarket.evaluation.offpolicy.estimators import (
     cross_fitted,
-    diagnose,
     direct,
     doubly_robust,
-    evaluate,
+    folds,
+    gamma_interval,
     importance,
     self_normalised,
+    standard_error,
     switch_doubly_robust,
 )
-from nightmarket.evaluation.offpolicy.estimators import folds, gamma_interval, standard_error
-from nightmarket.evaluation.offpolicy.evaluation import propensity_test
+from nightmarket.evaluation.offpolicy.evaluation import diagnose, evaluate, propensity_test
+from nightmarket.evaluation.offpolicy.logs import Log
 from tests.made_up import clicks as world
 
 

@@ -9,28 +9,22 @@ from scipy import stats
 from sklearn.linear_model import Ridge
 
 from nightmarket.contracts import InputError
-from nightmarket.evaluation.offpolicy import (
-    Diagnostics,
-    Log,
+from nightmarket.evaluation.offpolicy.estimators import (
     cross_fitted,
-    diagnose,
     direct,
     doubly_robust,
-    evaluate,
-    importance,
-    self_normalised,
-    switch_doubly_robust,
-)
-from nightmarket.evaluation.offpolicy.estimators import (
     effective_clicks,
     folds,
     gamma_interval,
+    importance,
     predicted,
     scaled,
+    self_normalised,
     standard_error,
+    switch_doubly_robust,
 )
-from nightmarket.evaluation.offpolicy.evaluation import _guess, _z, propensity_test
-from nightmarket.evaluation.offpolicy.logs import check_target, weights
+from nightmarket.evaluation.offpolicy.evaluation import Diagnostics, _guess, _z, diagnose, evaluate, propensity_test
+from nightmarket.evaluation.offpolicy.logs import Log, check_target, weights
 
 Z = stats.norm.ppf(0.975)
 

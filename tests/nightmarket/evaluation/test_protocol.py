@@ -5,7 +5,8 @@ import pytest
 
 from nightmarket.contracts import InputError
 from nightmarket.evaluation.protocol import Task, Window, Windows, cuts, launching, num_customers, targets
-from nightmarket.histories import Histories, last_day
+from nightmarket.histories.calendar import last_day
+from nightmarket.histories.histories import Histories
 
 
 def history(rows: list[tuple[int, int, int]], num_customers: int = 3, num_items: int = 4) -> Histories:

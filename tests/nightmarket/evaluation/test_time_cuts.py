@@ -7,7 +7,6 @@ import pytest
 
 from nightmarket.contracts import InputError
 from nightmarket.evaluation.protocol import RARE_BUYERS, Task, Window, cuts, targets
-from nightmarket.histories import Histories
 from nightmarket.histories.calendar import (
     NEVER,
     date_of,
@@ -20,6 +19,7 @@ from nightmarket.histories.calendar import (
     offsets,
     week_of,
 )
+from nightmarket.histories.histories import Histories
 
 
 def test_exactly_enough_history_is_enough_and_a_day_less_is_not():

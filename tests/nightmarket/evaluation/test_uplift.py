@@ -10,7 +10,7 @@ from nightmarket.contracts import InputError
 from nightmarket.evaluation.uplift.campaigns import PastCampaign, campaigns_of, case
 from nightmarket.evaluation.uplift.doubly_robust import effect_on_exposed, naive
 from nightmarket.evaluation.uplift.effects import observational, randomized
-from nightmarket.histories import Histories
+from nightmarket.histories.histories import Histories
 
 NAMES = tuple("abcd")
 

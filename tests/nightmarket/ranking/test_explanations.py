@@ -8,12 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nightmarket.histories import Histories, last_day
-from nightmarket.ranking import Budget, CandidateSet, PointInTimeStatistics, Promotions, catalogue
-from nightmarket.ranking.explanations import Facts, Paths, explain, facts, family_of, mix
+from nightmarket.histories.calendar import last_day
+from nightmarket.histories.catalogue import catalogue
+from nightmarket.histories.histories import Histories
+from nightmarket.histories.promotions import Promotions
+from nightmarket.ranking.candidate_set import Budget, CandidateSet
+from nightmarket.ranking.explanations import facts
 from nightmarket.ranking.explanations.claims import CLAIMS, MIN_BUYERS
-from nightmarket.ranking.explanations.families import FAMILIES, by_family
+from nightmarket.ranking.explanations.explaining import explain, mix
+from nightmarket.ranking.explanations.facts import Facts
+from nightmarket.ranking.explanations.families import FAMILIES, by_family, family_of
+from nightmarket.ranking.explanations.paths import Paths
 from nightmarket.ranking.explanations.wording import LANGUAGES
+from nightmarket.ranking.point_in_time import PointInTimeStatistics
 
 NUM_CUSTOMERS, NUM_ITEMS, ORIGIN = 60, 48, 19
 CUT = last_day(ORIGIN)

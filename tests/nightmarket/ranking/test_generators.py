@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nightmarket.histories import Histories
+from nightmarket.histories.histories import Histories
 from nightmarket.ranking.generators import (
     CandidateGenerator,
     affinity,

@@ -4,20 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nightmarket.evaluation import audience_auc, rank_metrics
-from nightmarket.histories import Histories, last_day
-from nightmarket.ranking import (
-    Budget,
-    CandidateSet,
-    PointInTimeStatistics,
-    Promotions,
-    Ranker,
-    TrainingRows,
-    Trees,
-    catalogue,
-    fit,
-)
+from nightmarket.evaluation.metrics import audience_auc, rank_metrics
+from nightmarket.histories.calendar import last_day
+from nightmarket.histories.catalogue import catalogue
+from nightmarket.histories.histories import Histories
+from nightmarket.histories.promotions import Promotions
+from nightmarket.ranking.candidate_set import Budget, CandidateSet
 from nightmarket.ranking.lists import fill
+from nightmarket.ranking.point_in_time import PointInTimeStatistics
+from nightmarket.ranking.ranker import Ranker, TrainingRows, Trees, fit
 
 CUSTOMERS, KINDS, OLD, LAUNCHES = 240, 6, 60, 36
 FIRST_CUT, CUT = last_day(15), last_day(19)

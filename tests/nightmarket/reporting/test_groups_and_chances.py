@@ -8,7 +8,7 @@ import pytest
 
 from nightmarket.evaluation.calibration import calibration_figures
 from nightmarket.evaluation.groups import groups as judge
-from nightmarket.histories import Histories
+from nightmarket.histories.histories import Histories
 from nightmarket.ranking.explanations.families import FAMILIES
 from nightmarket.reporting import Night, chances, charts, groups, render
 

@@ -6,11 +6,12 @@ import re
 import numpy as np
 import pytest
 
-from nightmarket.evaluation import offpolicy
 from nightmarket.evaluation.experiments.effect_index import effect_index
 from nightmarket.evaluation.experiments.effects import Metric
 from nightmarket.evaluation.experiments.ledger import Lift, ledger, trust
 from nightmarket.evaluation.experiments.readout import Experiment, blocked, read_out
+from nightmarket.evaluation.offpolicy.evaluation import evaluate
+from nightmarket.evaluation.offpolicy.logs import Log
 from nightmarket.evaluation.uplift.effects import refused
 from nightmarket.reporting import Night, readouts, render
 
@@ -90,8 +91,8 @@ def test_the_page_never_speaks_of_incremental_effects_without_a_lot():
 
 def test_a_policy_that_is_refused_shows_why_and_no_figure():
     rng = np.random.default_rng(0)
-    log = offpolicy.Log(np.zeros((200, 0)), rng.integers(0, 2, 200), rng.random(200).round(), np.full(200, 0.5), 2)
-    said = offpolicy.evaluate(log, np.tile([1.0, 0.0], (200, 1)), 0)
+    log = Log(np.zeros((200, 0)), rng.integers(0, 2, 200), rng.random(200).round(), np.full(200, 0.5), 2)
+    said = evaluate(log, np.tile([1.0, 0.0], (200, 1)), 0)
     policy = {"verdict": said.verdict, "words": said.words, "logging": said.logging.value}
     (view,) = readouts.logs(night(off_policy=[{"campaign_id": "x", "decisions": 200, "policies": {"first": policy}}]))
     (row,) = view.policies

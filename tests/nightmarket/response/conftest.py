@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nightmarket.histories import Histories
-from nightmarket.ranking import Catalogue
+from nightmarket.histories.catalogue import Catalogue
+from nightmarket.histories.histories import Histories
 from nightmarket.response.market import Answers, Campaign, Contacts, CouponLines, Offer, Records
 
 NUM_CUSTOMERS, NUM_ITEMS, NUM_CAMPAIGNS, LENGTH = 240, 40, 8, 20

@@ -3,8 +3,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from nightmarket.evaluation import Window
-from nightmarket.histories import Histories, last_day
+from nightmarket.evaluation.protocol import Window
+from nightmarket.histories.calendar import last_day
+from nightmarket.histories.histories import Histories
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from nightmarket.histories import Histories, last_day
+from nightmarket.histories.calendar import last_day
+from nightmarket.histories.histories import Histories
 from nightmarket.retrieval.nearest import best_items, score
 from nightmarket.retrieval.recency import AGES, age_bin
 from nightmarket.retrieval.tower import INTENTS, Tower, TowerConfig, item_matrix

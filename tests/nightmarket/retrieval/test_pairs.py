@@ -13,8 +13,9 @@ from nightmarket.contracts import InputError
 from nightmarket.encoding.encoder import Encoder
 from nightmarket.encoding.packed import embed
 from nightmarket.encoding.ranks import Ranks
-from nightmarket.evaluation import Window
-from nightmarket.histories import Histories, last_day
+from nightmarket.evaluation.protocol import Window
+from nightmarket.histories.calendar import last_day
+from nightmarket.histories.histories import Histories
 from nightmarket.retrieval.pairs.adapters import Learner
 from nightmarket.retrieval.pairs.fitting import fit
 from nightmarket.retrieval.pairs.sampling import PairBatch, PairSampler, bought_together, hard_negatives

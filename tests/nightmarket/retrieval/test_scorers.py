@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from nightmarket.contracts import InputError
-from nightmarket.evaluation import rank_metrics
-from nightmarket.histories import Histories, last_day
+from nightmarket.evaluation.metrics import rank_metrics
+from nightmarket.histories.calendar import last_day
+from nightmarket.histories.histories import Histories
 from nightmarket.retrieval.scorers.material import ScorerData
 from nightmarket.retrieval.scorers.scorer import SCORERS, config_of, load
 from nightmarket.retrieval.scorers.training import fit

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from nightmarket.histories import Histories, last_day
+from nightmarket.histories.calendar import last_day
+from nightmarket.histories.histories import Histories
 from nightmarket.retrieval.scorers.loss import Logits, Wanted, by_owner, negative_sampling, sampled_softmax
 from nightmarket.retrieval.scorers.material import EventTable, ScorerData, Vocabulary
 from nightmarket.retrieval.scorers.past import Past

@@ -141,7 +141,7 @@ def test_a_type_of_one_word_tells_what_it_belongs_to():
 
 
 def test_a_basket_counts_a_type_once_and_needs_two():
-    from nightmarket.histories import Histories
+    from nightmarket.histories.histories import Histories
 
     num = 60
     basket = np.repeat(np.arange(num), 3)

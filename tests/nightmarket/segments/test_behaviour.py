@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nightmarket.histories import Histories
+from nightmarket.histories.histories import Histories
 from nightmarket.segments import FeatureSpace, assortment, behaviour, visits
 
 MONDAY = 4 + 7 * 2500

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from nightmarket.histories import Histories
+from nightmarket.histories.histories import Histories
 from nightmarket.segments import answers, group_worth, more_often, names, rate, reached, strategy, traits, worth
 
 T = pd.Timestamp

@@ -2,9 +2,9 @@ import math
 
 import pytest
 
-from nightmarket.evaluation import Interval
 from nightmarket.evaluation.figures import Metrics
 from nightmarket.evaluation.forgetting import Kept
+from nightmarket.evaluation.intervals import Interval
 from nightmarket.serving import gate
 from nightmarket.serving.gate import Rival, phrase
 

@@ -17,7 +17,7 @@ from nightmarket.delivery.policies import (
     learn,
     mixed,
 )
-from nightmarket.evaluation.offpolicy import Log
+from nightmarket.evaluation.offpolicy.logs import Log
 
 RATES = np.array([0.02, 0.03, 0.03, 0.04, 0.05, 0.05, 0.06, 0.07, 0.08, 0.12])
 

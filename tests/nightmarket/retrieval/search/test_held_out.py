@@ -43,7 +43,7 @@ def test_no_word_of_the_name_is_left_in_singular_or_plural():
 
 
 def test_with_nothing_held_out_the_texts_are_those_that_are_encoded_every_night():
-    from nightmarket.histories import product_texts
+    from nightmarket.histories.texts import product_texts
 
     _, texts = asked("type", "nothing")
     assert texts == product_texts(PRODUCTS).tolist()
