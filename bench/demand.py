@@ -17,8 +17,10 @@ import numpy as np
 import pandas as pd
 
 from bench.machine import machine
-from nightmarket import demand
-from nightmarket.demand import METHODS, Weekly
+from nightmarket.demand import response as price_response
+from nightmarket.demand.forecast import evaluate
+from nightmarket.demand.methods import METHODS
+from nightmarket.demand.series import Weekly, kind_paths, weekly
 from nightmarket.evaluation.intervals import paired
 from nightmarket.histories.calendar import last_whole_week, monday
 from nightmarket.histories.histories import Histories
@@ -31,9 +33,9 @@ def shop() -> tuple[Histories, Weekly, np.ndarray, list[str]]:
     """Purchases, weekly units, and the type of each product."""
     data = Prepared()
     lines = data.histories
-    code, names = pd.factorize(demand.kind_paths(data.products))
+    code, names = pd.factorize(kind_paths(data.products))
     last = last_whole_week(data.windows.test.last_target)
-    return lines, demand.weekly(lines, code, list(names), last), code, list(names)
+    return lines, weekly(lines, code, list(names), last), code, list(names)
 
 
 def libraries(history: Weekly, num: int, ahead: int) -> list[dict[str, Any]]:
@@ -84,7 +86,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|---|---|")
     for back in range(args.windows):
         part = history.until(history.units.shape[1] - 4 * back)
-        evaluated = demand.evaluate(part, SEED)
+        evaluated = evaluate(part, SEED)
         if evaluated is None:
             break
         end = monday(part.last_week).isoformat()
@@ -107,11 +109,11 @@ def main() -> None:
             gain = row.get("ours_minus_it")
             told = f"{gain['value']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]" if gain else ""
             print(f"| {row['model']} | {row['wape']:.3f} | {told} | {row['ms_per_series'] or 0:.1f} |")
-    measured = demand.response(demand.panel(lines, history.first_week, history.last_week), code, names)
+    measured = price_response.response(price_response.panel(lines, history.first_week, history.last_week), code, names)
     response: dict[str, Any] = {}
     if measured is not None:
         response = {"pooled": measured.pooled, "placebo_next_week": measured.placebo, "between": measured.between}
-        print(f"\n{demand.words(measured)['en']}")
+        print(f"\n{price_response.words(measured)['en']}")
     run = {"seconds": time.perf_counter() - started, "machine": machine(), "seed": SEED}
     print(json.dumps({"windows": found, "peers": others, "response": response} | run))
 

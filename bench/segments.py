@@ -20,11 +20,12 @@ import numpy as np
 import pandas as pd
 
 from bench.machine import machine
-from nightmarket import segments
 from nightmarket.evaluation.protocol import Windows
 from nightmarket.histories.calendar import last_whole_week, week_of
 from nightmarket.histories.histories import Histories
-from nightmarket.segments import Grouping, Visits
+from nightmarket.segments import behaviour, worth
+from nightmarket.segments.behaviour import Visits
+from nightmarket.segments.grouping import Grouping, agreement, group
 from tasks import segment
 from tasks.files import storage
 from tasks.files.prepared import Prepared
@@ -59,10 +60,10 @@ def made(lines: Histories, seen: Visits, products: pd.DataFrame, weeks: int, see
     day = int(lines.day.max()) - 7 * weeks
     since = day - 7 * WEEKS
     known = lines.where((lines.day > since) & (lines.day <= day))
-    shelf = segments.assortment(products, known)
+    shelf = behaviour.assortment(products, known)
     visits = seen.where((seen.day > since) & (seen.day <= day))
-    features = segments.behaviour(known, visits, shelf, day).dropna()
-    found = segments.group(features, 8, seed)
+    features = behaviour.behaviour(known, visits, shelf, day).dropna()
+    found = group(features, 8, seed)
     return found, pd.Series(found.segment, features.index)
 
 
@@ -75,7 +76,7 @@ def others(
     for weeks, seed in [(weeks, SEED) for weeks in back] + [(0, seed) for seed in range(1, num_seeds + 1)]:
         found, labels = made(lines, seen, products, weeks, seed)
         row = next(row for row in found.table if row.k == len(found.centres))
-        agreed = {f"tonight_{name}": value for name, value in segments.agreement(tonight, labels).items()}
+        agreed = {f"tonight_{name}": value for name, value in agreement(tonight, labels).items()}
         rows.append(
             {"weeks_back": weeks, "seed": seed, "groups": len(found.names), "ari": row.ari, "halves": row.halves}
             | agreed
@@ -88,7 +89,7 @@ def values(lines: Histories, windows: Windows, back: list[int], seed: int) -> li
     rows = []
     first, last = week_of(windows.first_day) + 1, last_whole_week(windows.test.last_target)
     for weeks in sorted({0, *back}):
-        found = segments.worth(lines, first, last - weeks, seed)
+        found = worth.worth(lines, first, last - weeks, seed)
         if found:
             figures = {name: getattr(found, name)._asdict() for name in ("model", "naive", "paired")}
             rows.append({"weeks_back": weeks, "weeks": found.weeks, "bias": float(np.nanmean(found.error))} | figures)

@@ -14,8 +14,9 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import Field
 
-from nightmarket import demand
-from nightmarket.demand import Evaluation, Weekly
+from nightmarket.demand import forecast, response
+from nightmarket.demand.forecast import Evaluation
+from nightmarket.demand.series import Weekly, kind_paths, weekly
 from nightmarket.histories.calendar import last_whole_week, monday
 from nightmarket.histories.histories import Histories
 from tasks.files import catalogue
@@ -42,11 +43,11 @@ class Settings(StageSettings):
 def run(settings: Settings) -> None:
     """Write artifacts/demand."""
     data = Prepared()
-    code, names = pd.factorize(demand.kind_paths(data.products))
-    history = demand.weekly(data.histories, code, list(names), last_whole_week(data.windows.test.last_target))
+    code, names = pd.factorize(kind_paths(data.products))
+    history = weekly(data.histories, code, list(names), last_whole_week(data.windows.test.last_target))
     weeks = history.units.shape[1]
     log.info("demand: %s product types, %s complete weeks", f"{len(history.kinds):,}", weeks)
-    judged = demand.evaluate(history, settings.seed)
+    judged = forecast.evaluate(history, settings.seed)
     metrics: dict[str, Any] = {"last_complete_week": monday(history.last_week).isoformat()}
     if judged is None:
         metrics["forecast"] = {"reason": f"{weeks} complete weeks; a forecast that can be judged needs 7"}
@@ -61,7 +62,7 @@ def run(settings: Settings) -> None:
 
 
 def _forecast(history: Weekly, judged: Evaluation) -> pa.Table:
-    units, bounds = demand.forecast_units(history, judged)
+    units, bounds = forecast.forecast_units(history, judged)
     ahead = judged.horizon
     weeks = [monday(history.last_week + 1 + h) for h in range(ahead)]
     columns = {"units": units} | bounds
@@ -76,8 +77,8 @@ def _forecast(history: Weekly, judged: Evaluation) -> pa.Table:
 
 
 def _response(lines: Histories, code: np.ndarray, names: list[str], history: Weekly) -> dict[str, Any]:
-    rows = demand.panel(lines, history.first_week, max(history.last_week, history.first_week))
-    measured = demand.response(rows, code, names)
+    rows = response.panel(lines, history.first_week, max(history.last_week, history.first_week))
+    measured = response.response(rows, code, names)
     if measured is None:
         catalogue.PRICE_RESPONSE.write_empty()
         return {"reason": "fewer than 10 products sold steadily at prices or discounts that changed"}
@@ -91,5 +92,5 @@ def _response(lines: Histories, code: np.ndarray, names: list[str], history: Wee
         "pooled": measured.pooled,
         "between_kinds": measured.between,
         "placebo_next_week": measured.placebo,
-        "words": demand.words(measured),
+        "words": response.words(measured),
     }

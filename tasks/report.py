@@ -18,8 +18,10 @@ import yaml
 from nightmarket.contracts import InputError
 from nightmarket.evaluation.calibration import reliability
 from nightmarket.histories.calendar import last_whole_week, week_of
-from nightmarket.reporting import Night, Person, Pick, Purchase, choose, graph, render, shelf
-from nightmarket.reporting.night import KINDS
+from nightmarket.reporting.launches import shelf
+from nightmarket.reporting.lineage import graph
+from nightmarket.reporting.night import KINDS, Night, Person, Pick, Purchase, choose
+from nightmarket.reporting.page import render
 from tasks.files import catalogue, storage
 from tasks.files.prepared import Prepared
 from tasks.pipeline.declaration import Stage
@@ -190,7 +192,7 @@ def _demand(folder: Path, data: Prepared) -> Any:
 
 def _past(data: Prepared, kinds: list[str]) -> dict[str, list[float]]:
     """Units of these product types in the last weeks, counted as the forecast counts them."""
-    from nightmarket.demand import kind_paths, weekly
+    from nightmarket.demand.series import kind_paths, weekly
 
     products = data.products[["department", "category", "type"]]
     levels = products.drop_duplicates()

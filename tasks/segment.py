@@ -5,7 +5,7 @@ reads   artifacts/prepare          purchases, products, customers, windows
         artifacts/reviews            topics of baskets and reviews
 writes  artifacts/segment          segments.parquet   customer_id, segment, probability, distance
                                    segments.json      portraits, stability, methods, accuracy of the classifier
-                                   assigner.json      the classifier, for nightmarket.segments.Assigner.from_json
+                                   assigner.json      the classifier, for segments.grouping.Assigner.from_json
 """
 
 import logging
@@ -18,12 +18,22 @@ import pyarrow.compute as pc
 from pydantic import Field
 from threadpoolctl import threadpool_limits
 
-from nightmarket import segments
 from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.contracts.sources import SOURCE, zones
 from nightmarket.evaluation.protocol import Windows
 from nightmarket.histories.calendar import last_whole_week, offsets, week_of
-from nightmarket.segments import OTHER, Grouping, Visits, partition
+from nightmarket.segments import answers, behaviour, partition, worth
+from nightmarket.segments.behaviour import Visits
+from nightmarket.segments.grouping import (
+    OTHER,
+    Assigner,
+    Classifier,
+    Grouping,
+    beginners,
+    classifier,
+    group,
+    held_out_accuracy,
+)
 from nightmarket.segments.profiles import Reviews, SegmentInput, profiles, value_figures, week_before
 from tasks.files import catalogue, storage
 from tasks.files.prepared import Prepared
@@ -64,8 +74,8 @@ def _group(settings: Settings) -> None:
     recent = lines.where(lines.day > since)
     visits = read_visits(customers, windows.time_zone)
     seen = visits.where((visits.day > since) & (visits.day <= today))
-    assortment = segments.assortment(products, recent)
-    features = segments.behaviour(recent, seen, assortment, today).dropna()
+    assortment = behaviour.assortment(products, recent)
+    features = behaviour.behaviour(recent, seen, assortment, today).dropna()
     num, seed = len(features), settings.seed
     most = min(settings.num_segments or settings.max_segments, num // (2 * MIN_GROUP))
     if most < 2:
@@ -73,15 +83,15 @@ def _group(settings: Settings) -> None:
         return
     log.info("segment: %s customers, %s figures each", f"{num:,}", features.shape[1])
     fixed = most if settings.num_segments else None
-    grouping = segments.group(features, most, seed, fixed)
+    grouping = group(features, most, seed, fixed)
     log.info("segment: %s groups", len(grouping.names))
-    early = segments.beginners(lines, visits, assortment, today).reindex(features.index)
-    assigner = segments.classifier(grouping.space, grouping.segment, features, early)
+    early = beginners(lines, visits, assortment, today).reindex(features.index)
+    assigner = classifier(grouping.space, grouping.segment, features, early)
     chance = assigner.assign(features)
     catalogue.SEGMENT_ASSIGNER.write(assigner.to_json())
     _write_customers(customers, features, grouping, chance["probability"].to_numpy())
     first = week_of(windows.first_day) + 1
-    value = segments.worth(lines, first, last_whole_week(windows.test.last_target), seed)
+    value = worth.worth(lines, first, last_whole_week(windows.test.last_target), seed)
     pairs, responses = _reached(customers, int(lines.day.min()), today)
     described = SegmentInput(features, recent, seen, assortment, pairs, read_reviews(customers))
     result = {
@@ -93,10 +103,10 @@ def _group(settings: Settings) -> None:
         "other": len(customers) - int((grouping.segment != OTHER).sum()),
         "segments": profiles(grouping, described, value),
         "stability": [asdict(row) for row in grouping.table],
-        "least_ari": segments.STABLE,
-        "methods": partition.kmeans_rows(grouping.table, num) + segments.density_methods(grouping.points, seed),
+        "least_ari": partition.STABLE,
+        "methods": partition.kmeans_rows(grouping.table, num) + partition.density_methods(grouping.points, seed),
         "week_before": week_before(grouping, described, seed),
-        "classifier": segments.held_out_accuracy(grouping, features, early, seed),
+        "classifier": held_out_accuracy(grouping, features, early, seed),
         "value": value_figures(value) if value else None,
         "responses": responses,
     }
@@ -119,7 +129,7 @@ def read_visits(customers: pd.DataFrame, time_zone: str) -> Visits:
         here = pc.equal(events[SOURCE], name).to_numpy() if several else slice(None)
         steps = np.array(offsets(zone, span["min"], span["max"]), np.int64)
         local[here] += steps[np.maximum(np.searchsorted(steps[:, 0], seconds[here], side="right") - 1, 0), 1]
-    return segments.visits(numbers[code[known].astype(np.int64)], local[known])
+    return behaviour.visits(numbers[code[known].astype(np.int64)], local[known])
 
 
 def _write_customers(
@@ -144,10 +154,10 @@ def _write_customers(
 def _write_empty(customers: pd.DataFrame, windows: Windows, reason: str) -> None:
     """The files of a shop with too few customers, and why."""
     log.info("segment: %s", reason)
-    space, classifier = segments.FeatureSpace((), (), (), (), ()), segments.Classifier(np.zeros((0, 0)), np.zeros(0))
+    space, classifier = partition.FeatureSpace((), (), (), (), ()), Classifier(np.zeros((0, 0)), np.zeros(0))
     nobody = Grouping(space, np.zeros((0, 0)), np.zeros((0, 0)), np.zeros(0, object), np.zeros(0), [])
     _write_customers(customers, pd.DataFrame(index=pd.RangeIndex(0)), nobody, np.zeros(0))
-    catalogue.SEGMENT_ASSIGNER.write(segments.Assigner(space, (), classifier, classifier).to_json())
+    catalogue.SEGMENT_ASSIGNER.write(Assigner(space, (), classifier, classifier).to_json())
     result = {
         "as_of": windows.as_of,
         "reason": reason,
@@ -157,7 +167,7 @@ def _write_empty(customers: pd.DataFrame, windows: Windows, reason: str) -> None
         "other": len(customers),
         "segments": [],
         "stability": [],
-        "least_ari": segments.STABLE,
+        "least_ari": partition.STABLE,
         "methods": [],
         "week_before": None,
         "classifier": None,
@@ -196,7 +206,7 @@ def _reached(customers: pd.DataFrame, first_day: int, today: int) -> tuple[pd.Da
     ]
     # A campaign's days are the shop's; a day more on each side allows for the zone.
     span = [pd.Timestamp("1970-01-01") + pd.Timedelta(days=day) for day in (first_day - 1, today + 2)]
-    pairs, left_out = segments.reached(*tables, *span)
+    pairs, left_out = answers.reached(*tables, *span)
     pairs = pairs.merge(customers[["customer_id", "customer"]], on="customer_id", validate="many_to_one")
     return pairs, (
         f"{len(pairs)} customers x campaigns of {pairs['campaign_id'].nunique()} campaigns; {left_out} campaigns that "

@@ -9,21 +9,6 @@ from markupsafe import Markup
 from nightmarket.reporting import charts, words
 from nightmarket.reporting.night import Night
 
-REASONS = {
-    "repeat": "they buy it",
-    "text": "like something they buy, by its description",
-    "line": "of a maker they buy",
-    "kind": "of a kind they buy",
-    "goes_with": "goes with what they buy",
-    "shop": "liked in their shop",
-    "popular": "many buy it now",
-    "loyal": "its buyers come back",
-    "price": "its price",
-    "promotion": "on display or in the mailer",
-    "new": "new on sale",
-    "fallback": "no single reason",
-}
-
 
 @dataclass(frozen=True)
 class ChancesView:
@@ -76,7 +61,7 @@ def reasons(night: Night) -> ReasonsView | None:
     most = max(shares.values())
     rows = []
     for name, share in sorted(shares.items(), key=lambda pair: (-pair[1], pair[0])):
-        title = REASONS.get(name, name.replace("_", " "))
+        title = words.called("reasons", name)
         rows.append((title, charts.bar(share / most, f"{title}: {words.share(share, 1)}"), words.share(share, 1)))
     generic = words.share(shares_by_family.get("generic", 0.0), 1)
     verdict = (

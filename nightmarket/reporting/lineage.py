@@ -12,14 +12,6 @@ from nightmarket.reporting.night import Content, Night
 METRIC = "ndcg@10"
 STEPS = {"data/raw": "snapshot", "data/champion": "register"}
 """What the two folders that no stage writes are made by."""
-ENVIRONMENT = {
-    "python": "Python",
-    "torch": "torch",
-    "device": "Device",
-    "threads": "Threads",
-    "cpu": "Processor",
-    "constraints_sha256": "Constraints, SHA-256",
-}
 
 
 @dataclass(frozen=True)
@@ -73,7 +65,7 @@ def view(night: Night) -> LineageView:
         card=tuple(_card(receipt)),
         made_on=tuple(
             CardRow(label, str(made_on[name]), name.endswith("sha256"))
-            for name, label in ENVIRONMENT.items()
+            for name, label in words.WORDING["environment"].items()
             if made_on.get(name) not in (None, "")
         ),
         packages=tuple((str(name), str(value)) for name, value in sorted((made_on.get("packages") or {}).items())),
@@ -102,15 +94,9 @@ def _card(receipt: Content) -> list[CardRow]:
 
 
 def _codes(content: Content) -> list[CardRow]:
-    names = {
-        "run": "Kept as",
-        "commit": "Commit",
-        "lock_hash": "DVC lock, SHA-256",
-        "params_sha256": "Parameters, SHA-256",
-        "data_fingerprint": "Data, fingerprint",
-        "run_id": "MLflow run",
-    }
-    return [CardRow(label, str(content[name]), True) for name, label in names.items() if content.get(name)]
+    return [
+        CardRow(label, str(content[name]), True) for name, label in words.WORDING["codes"].items() if content.get(name)
+    ]
 
 
 def _tables(receipt: Content) -> list[LineageTable]:

@@ -32,21 +32,8 @@ from nightmarket.reporting.night import Night
 PSEUDONYM_LENGTH = 8
 MAX_TITLE = 90
 """Characters of a product title or reason; what is longer is cut."""
-PARTS = {
-    "Tonight": {"gate": "Decision", "versions": "Quality over time", "intake": "What came in", "drift": "Drift"},
-    "To decide": {"plan": "Campaign plan", "copy": "Copy to approve", "launches": "Launches"},
-    "Customers": {
-        "segments": "Segments",
-        "reviews": "What customers say",
-        "respond": "Who responds",
-        "demand": "Demand",
-        "people": "A few of them",
-    },
-    "How it goes": {"readouts": "What came of it", "quality": "Quality", "text": "Text", "moves": "What moves a score"},
-    "On record": {"lineage": "Where this comes from"},
-}
-"""Each section's template and its line in the contents, in the order of the page: what happened and whether it
-delivers, then what waits for a yes, then the details."""
+PARTS: dict[str, dict[str, str]] = words.WORDING["parts"]
+"""Per part of the page its sections: template, and line in the contents."""
 SECTIONS = {key: title for part in PARTS.values() for key, title in part.items()}
 
 

@@ -11,14 +11,6 @@ from nightmarket.reporting import charts, words
 from nightmarket.reporting.night import Content, Night
 from nightmarket.reporting.quality import ModelRow
 
-VERDICTS = {
-    "ship": ("Ship", "opened"),
-    "stop": ("Stop", "closed"),
-    "continue": ("Continue", ""),
-    "blocked": ("Blocked: not to be read", "closed"),
-}
-METRICS = {"spend": "spend", "responded": "responded"}
-
 
 @dataclass(frozen=True)
 class ExperimentView:
@@ -78,7 +70,7 @@ def view(night: Night) -> ReadoutsView | None:
 
 def _experiment(experiment: Content) -> ExperimentView:
     word, said = experiment["verdict"]["word"], experiment["verdict"]["reason"]
-    title, kind = VERDICTS.get(word, (str(word).capitalize(), ""))
+    title, kind = words.WORDING["verdicts"].get(word, (str(word).capitalize(), ""))
     arm = experiment["verdict"].get("arm")
     axis, rows = _comparisons(experiment["comparisons"])
     return ExperimentView(
@@ -114,7 +106,7 @@ def _comparisons(comparisons: Sequence[Mapping[str, Any]]) -> tuple[Markup, tupl
     axis = charts.scale([figure for _, figure in drawn])
     rows = []
     for comparison, figure in drawn:
-        name = f"{METRICS.get(comparison['metric'], comparison['metric'])}, {comparison['arm']}"
+        name = f"{comparison['metric']}, {comparison['arm']}"
         row = _relative(name, figure, axis)
         rows.append(row)
     return (charts.axis_labels(axis, percent=True) if rows else Markup("")), tuple(rows)

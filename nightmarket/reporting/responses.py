@@ -11,21 +11,6 @@ from nightmarket.reporting.delivery import KeyFigure
 from nightmarket.reporting.night import Content, Night
 from nightmarket.reporting.quality import ModelRow, model_row
 
-DRIVERS = {
-    "answers": "how they answered earlier campaigns",
-    "contacts": "how often they were shown campaigns",
-    "offered": "purchases of the products on offer",
-    "related": "purchases of similar products",
-    "alike": "whether they shop like earlier responders",
-    "known": "how much the shop knows of them",
-    "visits": "how much and how recently they shop",
-    "discounts": "purchases at a reduction",
-    "coupons": "use of coupons of all sorts",
-    "campaign": "the campaign’s own terms",
-    "other": "anything else",
-}
-MODELS = {"nightmarket": "nightmarket", "own purchases": "own purchases alone"}
-
 
 @dataclass(frozen=True)
 class ResponsesView:
@@ -159,7 +144,7 @@ def _drivers(overall: Any) -> tuple[tuple[str, Markup, str], ...]:
         return ()
     rows = []
     for name, part in kept:
-        title, share = DRIVERS.get(name, name.replace("_", " ")), words.share(round(part, 2), 1)
+        title, share = words.called("drivers", name), words.share(round(part, 2), 1)
         rows.append((title, charts.bar(part / kept[0][1], f"{title}: {share}"), share))
     return tuple(rows)
 
@@ -172,8 +157,7 @@ def _offers(content: Mapping[str, Any]) -> tuple[Markup, tuple[ModelRow, ...], s
     axis = charts.scale(list(models.values()))
     ours = models["nightmarket"]["value"]
     rows = tuple(
-        model_row(MODELS.get(name, name), figure, axis, None, name == "nightmarket", ours)
-        for name, figure in models.items()
+        model_row(words.model(name), figure, axis, None, name == "nightmarket", ours) for name, figure in models.items()
     )
     num = words.things(models["nightmarket"]["num_groups"], "customer and campaign pair")
     verdict = f"Over {num} with a known redemption: how near the top the offers stood that were taken up (NDCG@5)."

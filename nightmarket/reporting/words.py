@@ -3,35 +3,29 @@
 import math
 from collections.abc import Mapping
 from datetime import date, timedelta
+from importlib.resources import files
 from typing import Any, Literal
+
+import yaml
 
 FIRST_MONDAY = date(1970, 1, 5)
 """Week 0 starts here."""
 
 Standing = Literal["better", "worse", "level"]
 
-MODELS = {
-    "nightmarket": "nightmarket",
-    "nightmarket_plan": "nightmarket, promotion plan known",
-    "popularity": "popularity",
-    "recency_frequency": "recency-weighted frequency",
-    "tifu_knn": "TIFU-kNN",
-    "ease": "EASE",
-    "affinity": "type and maker affinity",
-    "text_before": "text, before fine-tuning",
-    "text_after": "text, after fine-tuning",
-}
-TASKS = {
-    "all": ("All purchases", "what customers buy in the four weeks after the cut, repeats included"),
-    "new": ("New to the customer", "products that the customer never bought before"),
-    "rare": ("Rare products", "products new to the customer that fewer than ten customers had ever bought"),
-    "launch": ("Launches", "products that nobody had bought before the cut"),
-}
+WORDING: dict[str, Any] = yaml.safe_load(files(__package__).joinpath("wording.yaml").read_text(encoding="utf-8"))
+TASKS: dict[str, tuple[str, str]] = {task: (title, meaning) for task, (title, meaning) in WORDING["tasks"].items()}
+"""Per task its title, and what it asks."""
+
+
+def called(kind: str, name: str) -> str:
+    """What the page calls a thing, by `kind`, a list of wording.yaml; else its own name with spaces."""
+    return str(WORDING[kind].get(name, name.replace("_", " ")))
 
 
 def model(name: str) -> str:
     """A model's name as the page writes it."""
-    return MODELS.get(name, name.replace("_", " "))
+    return called("models", name)
 
 
 def count(number: float) -> str:

@@ -19,6 +19,7 @@ _CONTENT = yaml.safe_load(files(__package__).joinpath("drivers.yaml").read_text(
 FAMILIES: dict[str, tuple[str, ...]] = {family: tuple(content["features"]) for family, content in _CONTENT.items()}
 WORDS: dict[str, dict[Language, list[str]]] = {family: content["words"] for family, content in _CONTENT.items()}
 """family → language → words when it speaks for a response, and against one."""
+TITLES: dict[str, dict[Language, str]] = {family: content["title"] for family, content in _CONTENT.items()}
 OTHER = "other"
 SAID = 0.1
 """Log-odds below which a family is not worth a word."""
@@ -69,17 +70,3 @@ def summary(part: dict[str, float], language: Language = "en", num: int = 3) -> 
     if language == "zh":
         return "客户响应与否的主要区别:" + "、".join(drivers) + "。"
     return "What sets likely responders apart: " + ", ".join(drivers) + "."
-
-
-TITLES: dict[str, dict[Language, str]] = {
-    "answers": {"en": "how they answered earlier campaigns", "zh": "以往对活动的响应"},
-    "contacts": {"en": "how often they were shown campaigns", "zh": "以往被触达的次数"},
-    "offered": {"en": "purchases of the products on offer", "zh": "对优惠商品的购买"},
-    "related": {"en": "purchases of similar products", "zh": "对同类商品的购买"},
-    "alike": {"en": "whether they shop like earlier responders", "zh": "购物习惯是否与以往响应者相似"},
-    "known": {"en": "how much the shop knows of them", "zh": "会员资料是否完整"},
-    "visits": {"en": "how much and how recently they shop", "zh": "购物的频率与近况"},
-    "discounts": {"en": "purchases at a reduction", "zh": "对打折商品的偏好"},
-    "coupons": {"en": "use of coupons of all sorts", "zh": "对各类优惠券的使用"},
-    "campaign": {"en": "the campaign's own terms", "zh": "活动本身的条件"},
-}

@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.resources import files
 
 import numpy as np
 import pandas as pd
+import yaml
 from scipy import sparse
 
 from nightmarket.contracts.arrays import Int32s, Int64s
@@ -24,26 +26,10 @@ LEAST_COHESION = 2.5
 LEAST_ENTROPY = 1.2
 MOST_LETTERS = 1_500_000
 """Letters that Chinese words are looked for in; more find no more of the frequent ones."""
-EDGES = frozenset(
-    "的了是在我你您他她它们这那有和就也都很还要说到着过吧啊呢吗啦呀哦嘛与及或但而被把让给从对以于等个之其某各每太最更挺蛮好"
-)
+_STOP_WORDS = yaml.safe_load(files(__package__).joinpath("stop_words.yaml").read_text(encoding="utf-8"))
+EDGES = frozenset(_STOP_WORDS["edges"])
 """Letters that words of a topic neither begin nor end with: particles, pronouns, copulas, degrees."""
-_CHINESE = """
-不是 没有 可以 一个 一下 一点 一些 一直 一样 一次 什么 怎么 怎样 如果 因为 所以 虽然 不过 而且 然后 这个 那个
-这样 这种 自己 大家 我们 感觉 觉得 认为 知道 比较 非常 真的 确实 实在 不错 东西 时候 出来 起来 下来 上去 不要
-不能 不会 不到 不知 应该 可能 已经 还是 只是 只有 就是 可是 而言 来说 所有 很多 许多 不少 多少 为了 关于 由于
-以后 以前 之后 之前 目前 现在 今天 昨天 不用 需要 希望 喜欢 推荐 失望 总体 总之 方面 地方 问题 情况 有些 有点
-还有 除了 其他 其它 别的 那么 这么 几乎 基本 当然 甚至 居然 竟然 完全 特别 十分 的话 不好 值得 无法 并不 第一
-第二 第三 两个 几个 这里 那里 哪里 任何 一般 一定 必须 看到 看了 买了 用了 发现 建议 不如 不太 不得 不可 不行
-不同 不知道 没什么 真是 简直 根本 本来 原来 其实 虽说 尤其 不仅 只能 只要 只好 至少 最后 终于 一切 一种 不管
-无论 经常 有时 总是 一起 之一 左右 以上 以下
-"""
-_ENGLISH = """
-good great nice bad love like really very just got get bought buy use used using product item would could one two
-much well also even don't didn't doesn't i'm it's i've can't won't isn't wasn't that's thing things lot best better
-ever still make made does did want need know think say says said
-"""
-EMPTY = frozenset(_CHINESE.split() + _ENGLISH.split())
+EMPTY = frozenset(_STOP_WORDS["chinese"].split() + _STOP_WORDS["english"].split())
 """Words that say nothing about what a text is about, besides scikit-learn's English ones."""
 
 

@@ -1,34 +1,22 @@
 """Names of groups, from what sets them apart: rules, in English and Chinese."""
 
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from nightmarket.contracts.arrays import Bools
 from nightmarket.segments.behaviour import BLOCKS, SHARE
 
 MARKED = 0.4
 """Least difference from all customers, in standard deviations, that is worth a word."""
-WORDS: dict[str, tuple[tuple[str, str], tuple[str, str] | None]] = {
-    "recency": (("long absent", "久未光顾"), None),
-    "visits": (("frequent visits", "常来"), ("rare visits", "少来")),
-    "spend": (("high spend", "高消费"), ("low spend", "低消费")),
-    "basket": (("large baskets", "大单"), ("small baskets", "小单")),
-    "price": (("dearer choices", "偏高价"), ("cheaper choices", "偏低价")),
-    "discount": (("deep discounts", "折扣力度敏感"), ("small discounts", "少要折扣")),
-    "discounted": (("buys on offer", "爱买促销"), ("seldom on offer", "少买促销")),
-    "morning": (("mornings", "上午"), None),
-    "midday": (("midday", "午间"), None),
-    "evening": (("evenings", "傍晚"), None),
-    "night": (("nights", "夜间"), None),
-    "weekend": (("weekends", "周末"), ("weekdays", "工作日")),
-    "channels": (("several channels", "多渠道"), ("one channel", "单一渠道")),
-    "main_channel": (("one channel", "单一渠道"), ("several channels", "多渠道")),
-    "kinds": (("broad choice", "品类广"), ("narrow choice", "品类窄")),
-}
-"""Per feature the words for high and low; no word where the low end says nothing."""
+WORDS: dict[str, dict[str, dict[str, str]]] = yaml.safe_load(
+    files(__package__).joinpath("naming.yaml").read_text(encoding="utf-8")
+)
+"""feature → "high" or "low" → language → words; no "low" where the low end says nothing."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +59,8 @@ def _words(feature: str, difference: float) -> tuple[str, str] | None:
     if feature.startswith(SHARE):
         name = feature.removeprefix(SHARE).rsplit(" > ", 1)[-1].strip()
         return (f"much {name.lower()}", f"偏好{name}") if difference > 0 and name else None
-    high, low = WORDS[feature]
-    return high if difference > 0 else low
+    words = WORDS[feature].get("high" if difference > 0 else "low")
+    return (words["en"], words["zh"]) if words else None
 
 
 def names(marks: list[list[Trait]]) -> list[dict[str, str]]:

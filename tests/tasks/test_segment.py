@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from nightmarket.segments import Assigner
+from nightmarket.segments.grouping import Assigner
 from tasks.__main__ import main
 
 OUT = "artifacts/segment"

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nightmarket.demand import CLASSES, METHODS, Weekly, classes, evaluate, forecast_units, horizon, kind_paths, weekly
-from nightmarket.demand.methods import seasonal_naive
+from nightmarket.demand.forecast import evaluate, forecast_units, horizon
+from nightmarket.demand.methods import METHODS, seasonal_naive
+from nightmarket.demand.series import CLASSES, Weekly, classes, kind_paths, weekly
 from nightmarket.histories.calendar import day_of, week_of
 from nightmarket.histories.histories import Histories
 

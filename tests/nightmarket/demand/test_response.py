@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nightmarket.demand import Panel, clustered, panel, response, within, words
+from nightmarket.demand.response import Panel, clustered, panel, response, within, words
 from nightmarket.histories.histories import Histories
 
 

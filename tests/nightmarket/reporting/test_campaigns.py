@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from nightmarket.evaluation.calibration import reliability
-from nightmarket.reporting import Night, demand, pictures, plan, render, responses, segments
+from nightmarket.reporting import demand, pictures, plan, responses, segments, words
+from nightmarket.reporting.night import Night
+from nightmarket.reporting.page import render
 from nightmarket.reporting.pictures import Bar
 from nightmarket.response.drivers import TITLES
 from tests.made_up.campaigns import TYPES, write_campaigns
@@ -133,7 +135,7 @@ def test_campaigns_called_by_numbers_stand_in_their_order(made):
 
 
 def test_every_family_of_drivers_has_words():
-    assert set(TITLES) <= set(responses.DRIVERS)
+    assert set(TITLES) <= set(words.WORDING["drivers"])
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 import re
 
-from nightmarket.reporting import Night, render
 from nightmarket.reporting.drift import line, silence, view
 from nightmarket.reporting.morning import view as morning
+from nightmarket.reporting.night import Night
+from nightmarket.reporting.page import render
 
 BAD = "<script>alert(1)</script>"
 COLUMN = {"table": "events", "name": "value", "kind": "number", "score": 9.26, "drifted": True}

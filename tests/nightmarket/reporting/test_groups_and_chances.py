@@ -10,7 +10,9 @@ from nightmarket.evaluation.calibration import calibration_figures
 from nightmarket.evaluation.groups import groups as judge
 from nightmarket.histories.histories import Histories
 from nightmarket.ranking.explanations.families import FAMILIES
-from nightmarket.reporting import Night, chances, charts, groups, render
+from nightmarket.reporting import chances, charts, groups, words
+from nightmarket.reporting.night import Night
+from nightmarket.reporting.page import render
 
 BAD = "<img src=x onerror=alert(1)> {{ 7*7 }}"
 
@@ -116,4 +118,4 @@ def test_reasons_are_counted_by_kind_with_what_says_nothing_of_the_customer():
     assert view.verdict.startswith("40% of tonight’s recommendations")
     assert "Why these products" in render(night(summary={"reasons": shares}))
     assert chances.reasons(night(summary={"num_customers": 2})) is None
-    assert set(FAMILIES) - {"customer", "other"} < set(chances.REASONS)
+    assert set(FAMILIES) - {"customer", "other"} < set(words.WORDING["reasons"])

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from nightmarket.reporting import Night, shelf
-from nightmarket.reporting.launches import line, view
+from nightmarket.reporting.launches import line, shelf, view
+from nightmarket.reporting.night import Night
 
 NEVER = np.iinfo(np.int32).max
 TITLES = ["old", "found", "lost", "unsold"]

@@ -1,7 +1,7 @@
 import re
 
-from nightmarket.reporting import Night, graph
-from nightmarket.reporting.lineage import reduced, view
+from nightmarket.reporting.lineage import graph, reduced, view
+from nightmarket.reporting.night import Night
 from nightmarket.reporting.pictures import ROW, arcs
 
 DAG = {

@@ -1,5 +1,5 @@
-from nightmarket.reporting import Night
 from nightmarket.reporting.morning import view
+from nightmarket.reporting.night import Night
 
 PLAN = {"num_sent": 394, "spend": 150.0, "budget": 150.0, "expected_responses": 55.4, "campaign": {"currency": "USD"}}
 

@@ -6,9 +6,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from nightmarket.reporting import Night, Person, Pick, Purchase, choose, render
 from nightmarket.reporting.delivery import gate, headline, importance
 from nightmarket.reporting.intake import intake
+from nightmarket.reporting.night import Night, Person, Pick, Purchase, choose
+from nightmarket.reporting.page import render
 from nightmarket.reporting.quality import slices, tasks, text
 
 BAD = "<img src=x onerror=alert(1)> {{ 7*7 }} {% raw %} </style><script>"

@@ -13,7 +13,9 @@ from nightmarket.evaluation.experiments.readout import Experiment, blocked, read
 from nightmarket.evaluation.offpolicy.evaluation import evaluate
 from nightmarket.evaluation.offpolicy.logs import Log
 from nightmarket.evaluation.uplift.effects import refused
-from nightmarket.reporting import Night, readouts, render
+from nightmarket.reporting import readouts
+from nightmarket.reporting.night import Night
+from nightmarket.reporting.page import render
 
 HALF = {"control": 0.5, "v2": 0.5}
 

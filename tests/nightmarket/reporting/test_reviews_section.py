@@ -7,7 +7,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from nightmarket.reporting import Night, render, reviews
+from nightmarket.reporting import reviews
+from nightmarket.reporting.night import Night
+from nightmarket.reporting.page import render
 from tests.made_up.campaigns import write_reviews
 
 BAD = "<img src=x onerror=alert(1)> {{ 7*7 }}"

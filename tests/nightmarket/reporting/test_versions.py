@@ -1,6 +1,7 @@
 import re
 
-from nightmarket.reporting import Night, render
+from nightmarket.reporting.night import Night
+from nightmarket.reporting.page import render
 from nightmarket.reporting.pictures import FLOOR, LEFT, RIGHT, TOP, Point, course
 from nightmarket.reporting.versions import view
 

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from nightmarket.histories.histories import Histories
-from nightmarket.segments import FeatureSpace, assortment, behaviour, visits
+from nightmarket.segments.behaviour import assortment, behaviour, visits
+from nightmarket.segments.partition import FeatureSpace
 
 MONDAY = 4 + 7 * 2500
 

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nightmarket.segments import OTHER, Assigner, agreement, choose, classifier, density_methods, group, stability
+from nightmarket.segments.grouping import OTHER, Assigner, agreement, classifier, group
+from nightmarket.segments.partition import choose, density_methods, stability
 
 
 def planted(centres, size=60, spread=0.15, seed=0):

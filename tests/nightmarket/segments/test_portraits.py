@@ -6,7 +6,10 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 from nightmarket.histories.histories import Histories
-from nightmarket.segments import answers, group_worth, more_often, names, rate, reached, strategy, traits, worth
+from nightmarket.segments.answers import answers, rate, reached, strategy
+from nightmarket.segments.naming import names, traits
+from nightmarket.segments.portraits import more_often
+from nightmarket.segments.worth import group_worth, worth
 
 T = pd.Timestamp
 
