@@ -11,6 +11,8 @@ from datetime import date
 from functools import lru_cache
 from typing import Literal
 
+from nightmarket.copywriting.patterns import patterns
+
 Role = Literal["waived", "threshold", "price"]
 MASK = "\u25a2"
 """Stands for a name that the facts hold: the words around it are read, its own are not."""
@@ -139,22 +141,9 @@ _WAIVED_AFTER = re.compile(
     r"(?:comes?|is|are|gets?|will be|taken|knocked|disappears?|drops?) (?:taken |knocked )?(?:off|from)\b|的?(?:优惠|减免)(?! ?[\d¥$€£零〇一二两三四五六七八九十百])|折扣|券|代金券)",
     re.IGNORECASE,
 )
-_THRESHOLD_BEFORE = re.compile(
-    r"\b(?:spend(?:s|ing)?|over|above|from|at least|orders?|minimum|baskets?|reach(?:es|ed)?|purchases?|hit(?:s)?|upwards of|"
-    r"com(?:e|es|ing) to|worth|amounts? to|total(?:s|ling)?)\b|满|达到?|够|凑|不低于|不少于|金额|消费|花满",
-    re.IGNORECASE,
-)
-_WAIVED_BEFORE = re.compile(
-    r"\b(?:sav(?:e|es|ed|ing)|knock(?:s|ed|ing)?|tak(?:e|es|ing)|less|minus|cut(?:s|ting)?|drop(?:s|ped)?|keep|reduced?|down by|off|"
-    r"discount of|lower by|cheaper by)\b|减|省|抵|降|优惠|返|便宜|下调|少付|少花|替您付",
-    re.IGNORECASE,
-)
-_PRICE_BEFORE = re.compile(
-    r"\b(?:costs?|price[ds]?|sells?|usual(?:ly)?|normal(?:ly)?|regular(?:ly)?|was|now|only|for|at|yours for|pay)\b|价|卖|售|只要|到手|现",
-    re.IGNORECASE,
-)
 
 
+_LISTS = patterns(__package__, "reading")
 _BREAK = re.compile(r"[,.;:!?](?!\d)|[，。；：！？、（(]")
 _FULL_ROLES: tuple[tuple[str, Role], ...] = (("t", "threshold"), ("w", "waived"))
 
@@ -205,9 +194,9 @@ def _role(before: str, after: str) -> Role:
     if _WAIVED_AFTER.search(after):
         return "waived"
     cues: tuple[tuple[re.Pattern[str], Role], ...] = (
-        (_PRICE_BEFORE, "price"),
-        (_THRESHOLD_BEFORE, "threshold"),
-        (_WAIVED_BEFORE, "waived"),
+        (_LISTS["price_before"], "price"),
+        (_LISTS["threshold_before"], "threshold"),
+        (_LISTS["waived_before"], "waived"),
     )
     last = -1
     role: Role = "price"

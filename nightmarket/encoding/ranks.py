@@ -179,10 +179,6 @@ class Ranks:
         for tensor in tensors:
             dist.broadcast(tensor.data, 0)
 
-    def barrier(self) -> None:
-        """Wait until everybody is here."""
-        self.counts(0)
-
 
 ALONE = Ranks()
 """One process."""

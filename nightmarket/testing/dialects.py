@@ -1,6 +1,7 @@
 """Made-up shops that speak: the same tables under a shop's own column names, in its language and its money."""
 
 from dataclasses import dataclass
+from importlib.resources import files
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,15 @@ import pyarrow.compute as pc
 import yaml
 
 from nightmarket.contracts.tables import BY_NAME
-from nightmarket.testing.words import ADJECTIVES, ADJECTIVES_ZH, SIZES, TYPES
 
-PATHS = {
-    "GROCERY": "食品", "DAIRY": "乳制品", "MILK": "牛奶", "YOGURT": "酸奶", "CHEESE": "奶酪", "BREAD": "面包",
-    "LOAVES": "吐司", "DRINKS": "饮料", "COFFEE": "咖啡", "TEA": "茶", "SNACKS": "零食", "CHOCOLATE": "巧克力",
-    "STAPLES": "主食", "RICE": "大米", "PRODUCE": "生鲜", "FRUIT": "水果", "CITRUS": "柑橘", "VEGETABLES": "蔬菜",
-    "LEAVES": "叶菜", "DRUG": "个护", "HAIR CARE": "护发", "SHAMPOO": "洗发水", "PAPER": "纸品", "TISSUES": "纸巾",
-    "FUEL": "燃油", "GASOLINE": "汽油",
-}  # fmt: skip
-"""Levels of the category path."""
+_CONTENT = yaml.safe_load(files(__package__).joinpath("dialects.yaml").read_text(encoding="utf-8"))
+TYPES: list[tuple[str, list[str], list[str], float]] = [tuple(row) for row in _CONTENT["types"]]
+"""(department > category > type, nouns in English, nouns in Chinese, usual price) of what the shops sell."""
+ADJECTIVES: list[str] = _CONTENT["adjectives"]
+ADJECTIVES_ZH: list[str] = _CONTENT["adjectives_zh"]
+SIZES: list[str] = _CONTENT["sizes"]
+PATHS: dict[str, str] = _CONTENT["paths"]
+"""Levels of the category path, in Chinese."""
 
 
 @dataclass(frozen=True)
@@ -39,48 +39,7 @@ class Dialect:
     columns: dict[str, dict[str, str]]
 
 
-ENGLISH = Dialect(
-    chinese=False,
-    time_zone="Europe/London",
-    currency="GBP",
-    worth=1.0,
-    rate=1.0,
-    columns={
-        "customers": {"customer_id": "member"},
-        "products": {"product_id": "sku", "title": "name", "category": "range"},
-        "events": {"customer_id": "member", "product_id": "sku", "timestamp": "paid_at", "value": "amount"},
-        "promotions": {"product_id": "sku", "channel": "store"},
-    },
-)
-CHINESE = Dialect(
-    chinese=True,
-    time_zone="Asia/Shanghai",
-    currency="CNY",
-    worth=9.0,
-    rate=0.11,
-    columns={
-        "customers": {"customer_id": "会员号", "age": "年龄", "country": "国家"},
-        "products": {"product_id": "商品编码", "title": "品名", "category": "类目", "brand": "品牌", "price": "标价"},
-        "events": {
-            "customer_id": "会员号",
-            "product_id": "商品编码",
-            "timestamp": "下单时间",
-            "quantity": "数量",
-            "value": "实付金额",
-            "discount": "优惠金额",
-            "basket_id": "订单号",
-            "channel": "门店",
-        },
-        "reviews": {
-            "customer_id": "会员号",
-            "product_id": "商品编码",
-            "timestamp": "时间",
-            "text": "评价",
-            "rating": "星级",
-        },
-    },
-)
-DIALECTS = {"english": ENGLISH, "chinese": CHINESE}
+DIALECTS = {name: Dialect(**content) for name, content in _CONTENT["dialects"].items()}
 
 
 def speak(tables: dict[str, pa.Table], dialect: Dialect) -> dict[str, pa.Table]:
@@ -117,17 +76,12 @@ def _written(table: pa.Table, name: str, dialect: Dialect) -> pa.Table:
     return pa.table(columns)
 
 
-def _titles() -> dict[str, str]:
-    """English title without its size → Chinese."""
-    pairs = {
-        f"{english.capitalize()} {noun}": f"{chinese}{other}"
-        for (english, chinese), (_, nouns, others, _) in product(zip(ADJECTIVES, ADJECTIVES_ZH, strict=True), TYPES)
-        for noun, other in zip(nouns, others, strict=True)
-    }
-    return pairs | {"Gasoline": "汽油"}
-
-
-TITLES = _titles()
+TITLES = {
+    f"{english.capitalize()} {noun}": f"{chinese}{other}"
+    for (english, chinese), (_, nouns, others, _) in product(zip(ADJECTIVES, ADJECTIVES_ZH, strict=True), TYPES)
+    for noun, other in zip(nouns, others, strict=True)
+} | {"Gasoline": "汽油"}
+"""English title without its size → Chinese."""
 BACK = {chinese: english for english, chinese in TITLES.items()}
 
 

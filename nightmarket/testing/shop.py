@@ -15,8 +15,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from nightmarket.testing.dialects import DIALECTS, speak
-from nightmarket.testing.words import ADJECTIVES, ADJECTIVES_ZH, SIZES, TYPES
+from nightmarket.testing.dialects import ADJECTIVES, ADJECTIVES_ZH, DIALECTS, SIZES, TYPES, speak
 
 START = datetime(2024, 1, 1)
 """A Monday. Times are local to the shop."""

@@ -13,9 +13,11 @@ from importlib.resources import files
 
 from nightmarket.copywriting.facts import CopyFacts, Violation, folded
 from nightmarket.copywriting.guard.names import without
+from nightmarket.copywriting.patterns import patterns
 from nightmarket.copywriting.phrases import LANGUAGES, runs, vocabulary
 from nightmarket.copywriting.reading import MASK, MONTHS, SENTENCE, WEEKDAYS, read
 
+_LISTS = patterns(__package__, "wording")
 _TALK_EN = re.compile(
     r"(?:(?:so|and|well|psst|now|simply|just|please|oh)[,:]? )?(?:hello|hi|hey|dear|good (?:morning|evening|day|news|to know|afternoon)|thanks?|"
     r"see you|we (?:hope|look forward|would like to (?:see|welcome)|wish|thought|picked|are (?:glad|happy|pleased)|have something)|welcome|"
@@ -24,18 +26,6 @@ _TALK_EN = re.compile(
     r"your (?:basket|shelf|table|kitchen|list)|for your|bring it|how about|happy|yours|until (?:then|soon)|we(?:'d| would) like to|"
     r"(?:enter|use|type|add|show) (?:it|(?:the|this|your) code) )",
     re.IGNORECASE,
-)
-_MORE_EN = re.compile(
-    r"\b(?:also|too|again|another|more|lower|next (?!visit|basket|order|shop|time|trip)\w+|prices?(?!, big)|friends?|sav(?:e|es|ing|ings)|later|free|"
-    r"coupons?|vouchers?|offers?|discounts?|gifts?|extra|same|both|any|every|kids|costs?|works?|holds?|before (?!you)|after|else|half|works|helps?)\b",
-    re.IGNORECASE,
-)
-_TALK_ZH = re.compile(
-    r"(?:亲爱的|尊敬的|您好|你好|大家好|亲|各位|小主|欢迎|期待|祝|感谢|谢谢|我们(?:店里)?见|我们等|店里见|再见|记得|别忘了|慢慢|不着急|随时|有空|来看看|看看|逛逛|来逛|"
-    r"为您|想到您|家里|厨房|冰箱|餐桌|好好|该补货|温馨|小贴士|省心|下次购物|想试试|换个口味|常买的|过日子|这一单|给餐桌|给家里|给自己|犒劳|用心|好消息|一点|就等您|等您|结算时填|下单时填|付款前填|见$|给您写信|的?来信|上架)"
-)
-_MORE_ZH = re.compile(
-    r"价格|减|也|还|都|再|可用|付|顾客(?![，,。！])|朋友也|送|免|下次(?!购物|见)|换别|别的|一年|券|礼|便宜|够用|适用|换(?!个口味)"
 )
 _KNOWN = {
     locale: frozenset(
@@ -52,7 +42,9 @@ def free_standing(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     shop = folded(facts.shop)
     names = [name for name in facts.names if name != shop]
     talk, more, known = (
-        (_TALK_EN, _MORE_EN, _KNOWN["en"]) if facts.locale == "en" else (_TALK_ZH, _MORE_ZH, _KNOWN["zh"])
+        (_TALK_EN, _LISTS["more_en"], _KNOWN["en"])
+        if facts.locale == "en"
+        else (_LISTS["talk_zh"], _LISTS["more_zh"], _KNOWN["zh"])
     )
     broken = []
     for sentence in SENTENCE.split(without(text, names)):
@@ -82,12 +74,7 @@ EN = frozenset(
 )
 _EN_NEWS = "new newly newcomer arrival arrivals arrived arrives debut debuts launch launched first introducing met"
 EN_NEWS = frozenset(_EN_NEWS.split())
-EN_TURNS = re.compile(
-    r"\b(?:no (?:rush|hurry|later than|extra (?:cost|charge)|charge|cost)|free of charge|don'?t forget|everything between|running low(?: on)?|"
-    r"that'?s all|(?:your|the) own|once more|as ever|on its way|in stock|up to and including|or more|and more(?=[:,.]|$)|any time|first day|not to forget|"
-    r"in short|at least|(?:or|and) above|gentle (?:reminder|nudge)|fancy a change|(?:cosy|quiet|long) (?:evenings?|mornings?)|weekend (?:plans|list|shop)|good (?:morning|evening))\b",
-    re.IGNORECASE,
-)
+EN_TURNS = _LISTS["en_turns"]
 """Turns of speech with a word that alone could turn a statement into its opposite."""
 EN_CLAIMS = re.compile(
     r"\bthe more\b|\bnext (?!order|visit|basket|shop|time|trip|purchase|meal)\w+|\b(?:we|you)(?:'ve| have)? (?:noticed|saw|know)\b|"

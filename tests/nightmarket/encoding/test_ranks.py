@@ -35,7 +35,7 @@ found["unused"] = np.array(weights["unused"].grad is None)
 found["mean"] = np.array(ranks.mean(float(ranks.rank)))
 same = torch.full((3,), float(ranks.rank))
 ranks.broadcast([same])
-ranks.barrier()
+ranks.counts(0)
 found["same"] = ranks.gather(same.numpy())
 told = []
 found["vectors"] = module.encode_shared(Encoder.load({model!r}), TEXTS, ranks, lambda *done: told.append(done[:2]))
