@@ -1,6 +1,6 @@
 """Calibration of the probabilities, and the reasons of recommendations."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,17 +31,20 @@ def chances(night: Night) -> ChancesView | None:
         f"said and what happened lie {100 * totals['ece']:.2f} percentage points on average (ECE, {len(bins)} groups "
         "of equal size)."
     )
-    rows = tuple(
+    rows = bin_rows(bins)
+    said = "; ".join(f"said {row[0]}, bought {row[1]}" for row in rows)
+    return ChancesView(verdict, charts.reliability(bins, f"Probability said and share bought: {said}"), rows)
+
+
+def bin_rows(bins: Sequence[Mapping[str, float]]) -> tuple[tuple[str, str, str, str], ...]:
+    """Per bin: probability said, share that came true and its interval, pairs."""
+    return tuple(
         (
-            words.percent(part["predicted"]),
-            words.percent(part["value"]),
-            f"[{words.percent(part['low'])}, {words.percent(part['high'])}]",
+            words.percent(part["predicted"]), words.percent(part["value"]), words.reach(part, words.percent),
             words.count(part["num_pairs"]),
         )
         for part in bins
-    )
-    said = "; ".join(f"said {row[0]}, bought {row[1]}" for row in rows)
-    return ChancesView(verdict, charts.reliability(bins, f"Probability said and share bought: {said}"), rows)
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

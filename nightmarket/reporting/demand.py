@@ -10,7 +10,7 @@ from markupsafe import Markup
 from nightmarket.reporting import charts, words
 from nightmarket.reporting.night import Content, Night
 from nightmarket.reporting.pictures import fan
-from nightmarket.reporting.quality import ModelRow
+from nightmarket.reporting.quality import ModelRow, figure_row
 
 PRICE_STEP = 1.1
 """Responses are told for a price 10% higher."""
@@ -130,12 +130,8 @@ def _prices(response: Content, kinds: Sequence[Mapping[str, Any]]) -> tuple[Mark
         if words.known(change)
     ]
     axis = charts.scale([figure for _, _, figure in drawn])
-    rows = []
-    for name, note, figure in drawn:
-        value, low, high = (words.change(figure[part]) for part in ("value", "low", "high"))
-        chart = charts.whisker(figure, axis, f"{name}: {value} [{low}, {high}]", ours=not note)
-        rows.append(ModelRow(name, not note, chart, value, f"[{low}, {high}]", "", "", "", note))
-    return (charts.axis_labels(axis, percent=True) if rows else Markup("")), tuple(rows)
+    rows = tuple(figure_row(name, figure, axis, words.change, note, ours=not note) for name, note, figure in drawn)
+    return (charts.axis_labels(axis, percent=True) if rows else Markup("")), rows
 
 
 def _change(elasticity: float) -> float:

@@ -1,7 +1,7 @@
 """How good the recommendations are: against every baseline, in slices, and what the text encoder learned."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,9 +27,9 @@ class ModelRow:
     chart: Markup
     figure: str
     reach: str
-    difference: str
-    difference_reach: str
-    standing: str
+    difference: str = ""
+    difference_reach: str = ""
+    standing: str = ""
     note: str = ""
 
 
@@ -124,6 +124,16 @@ def model_row(
         difference_reach=words.reach(difference) if compared else "",
         standing=words.standing(difference) if compared else "",
     )
+
+
+def figure_row(
+    name: str, figure: Mapping[str, float], axis: charts.Scale, write: Callable[[float], str], note: str = "", *,
+    ours: bool = False, filled: bool = False, mark: float | None = None,
+) -> ModelRow:  # fmt: skip
+    """A figure with its interval as `write` writes numbers, alone; drawn as ours where it is `ours` or `filled`."""
+    said, reach = write(figure["value"]), words.reach(figure, write)
+    chart = charts.whisker(figure, axis, f"{name}: {said} {reach}", ours=ours or filled, mark=mark)
+    return ModelRow(name, ours, chart, said, reach, note=note)
 
 
 def best_baseline(figures: Mapping[str, Mapping[str, float]]) -> str | None:

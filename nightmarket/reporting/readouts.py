@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from nightmarket.reporting import charts, words
 from nightmarket.reporting.night import Content, Night
-from nightmarket.reporting.quality import ModelRow
+from nightmarket.reporting.quality import ModelRow, figure_row
 
 
 @dataclass(frozen=True)
@@ -104,18 +104,11 @@ def _comparisons(comparisons: Sequence[Mapping[str, Any]]) -> tuple[Markup, tupl
             part = {"value": comparison["effect"], **comparison["sequence"]}
             drawn.append((comparison, {key: number / abs(comparison["control"]) for key, number in part.items()}))
     axis = charts.scale([figure for _, figure in drawn])
-    rows = []
-    for comparison, figure in drawn:
-        name = f"{comparison['metric']}, {comparison['arm']}"
-        row = _relative(name, figure, axis)
-        rows.append(row)
-    return (charts.axis_labels(axis, percent=True) if rows else Markup("")), tuple(rows)
-
-
-def _relative(name: str, figure: Mapping[str, float], axis: charts.Scale) -> ModelRow:
-    value, low, high = (words.change(figure[part]) for part in ("value", "low", "high"))
-    chart = charts.whisker(figure, axis, f"{name}: {value} [{low}, {high}]", ours=True)
-    return ModelRow(name, False, chart, value, f"[{low}, {high}]", "", "", "")
+    rows = tuple(
+        figure_row(f"{comparison['metric']}, {comparison['arm']}", figure, axis, words.change, filled=True)
+        for comparison, figure in drawn
+    )
+    return (charts.axis_labels(axis, percent=True) if rows else Markup("")), rows
 
 
 def _group(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
@@ -179,15 +172,13 @@ def _index(content: Content) -> IndexView | None:
 
 
 def _strategy(strategy: Content, axis: charts.Scale) -> ModelRow:
-    figure, name = strategy["index"], str(strategy["name"])
-    value, reach = f"{figure['value']:.0f}", f"[{figure['low']:.0f}, {figure['high']:.0f}]"
     rates = [
         f"{words.percent(strategy[key]['value'])} {verb}"
         for key, verb in (("click_through", "clicked"), ("response", "responded"))
         if strategy.get(key)
     ]
-    chart = charts.whisker(figure, axis, f"{name}: {value} {reach}", ours=True, mark=100.0)
-    return ModelRow(name, False, chart, value, reach, "", "", "", ", ".join(rates))
+    name, figure = str(strategy["name"]), strategy["index"]
+    return figure_row(name, figure, axis, "{:.0f}".format, ", ".join(rates), filled=True, mark=100.0)
 
 
 CHIPS = {"certified better": "good", "refused": "bad"}
@@ -259,4 +250,4 @@ def _lift(lift: Mapping[str, Any] | None) -> str:
     said = words.change(lift["value"])
     if lift.get("low") is None or lift.get("high") is None:
         return said
-    return f"{said} [{words.change(lift['low'])}, {words.change(lift['high'])}]"
+    return f"{said} {words.reach(lift, words.change)}"

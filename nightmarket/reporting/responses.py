@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from nightmarket.reporting import charts, words
+from nightmarket.reporting.chances import bin_rows
 from nightmarket.reporting.delivery import KeyFigure
 from nightmarket.reporting.night import Content, Night
 from nightmarket.reporting.quality import ModelRow, model_row
@@ -67,7 +68,7 @@ def view(night: Night) -> ResponsesView | None:
         details=tuple(_detail(name, campaign) for name, campaign in campaigns.items()),
         chart=_reliability(bins),
         held=_held(whole),
-        bins=tuple(_bin(part) for part in bins),
+        bins=bin_rows(bins),
         drivers=drivers,
         offers_axis=offers_axis,
         offers=offers,
@@ -127,13 +128,8 @@ def _held(whole: Content) -> str:
 def _reliability(bins: list[Mapping[str, float]]) -> Markup | None:
     if not bins:
         return None
-    said = "; ".join(f"said {row[0]}, responded {row[1]}" for row in map(_bin, bins))
+    said = "; ".join(f"said {row[0]}, responded {row[1]}" for row in bin_rows(bins))
     return charts.reliability(bins, f"Probability said and share that responded: {said}")
-
-
-def _bin(part: Mapping[str, float]) -> tuple[str, str, str, str]:
-    reach = f"[{words.percent(part['low'])}, {words.percent(part['high'])}]"
-    return words.percent(part["predicted"]), words.percent(part["value"]), reach, words.count(part["num_pairs"])
 
 
 def _drivers(overall: Any) -> tuple[tuple[str, Markup, str], ...]:

@@ -9,10 +9,11 @@ from markupsafe import Markup
 from nightmarket.reporting import charts, pictures, words
 from nightmarket.reporting.charts import Scale
 from nightmarket.reporting.night import Content, Night
-from nightmarket.reporting.quality import ModelRow
+from nightmarket.reporting.quality import ModelRow, figure_row
 
 ASPECTS = {"size": "size and fit", "ease": "ease of use"}
 """Aspects that are called otherwise than their key."""
+SHARES = Scale(0.0, 1.0)
 NUM_TOPICS = 9
 """Topics with a picture; the others are named."""
 
@@ -73,7 +74,7 @@ def view(night: Night) -> ReviewsView | None:
     baskets = _topics(topics["baskets"], "basket")
     if not metrics["num_reviews"]:
         return ReviewsView(f"There are no reviews to read: {topics['words']}.", baskets)
-    candidates = metrics["sentiment"]["candidates"]
+    candidates, chosen = metrics["sentiment"]["candidates"], metrics["sentiment"]["chosen"]
     axis = charts.scale([_accuracy(entry) for entry in candidates.values()], zero=False)
     spoken = [(key, entry) for key, entry in metrics["aspects"].items() if entry["positive"] is not None]
     spoken.sort(key=lambda pair: (-pair[1]["people"], pair[0]))
@@ -85,16 +86,16 @@ def view(night: Night) -> ReviewsView | None:
         sentiment=_sentiment(metrics["sentiment"]),
         candidates_axis=charts.axis_labels(axis, percent=True) if candidates else charts.BLANK,
         candidates=tuple(
-            _row(name.capitalize(), _accuracy(entry), axis, "", ours=name == metrics["sentiment"]["chosen"])
+            figure_row(name.capitalize(), _accuracy(entry), axis, words.percent, ours=name == chosen)
             for name, entry in sorted(candidates.items(), key=lambda pair: -pair[1]["accuracy"])
         ),
         reviews=_topics(topics["reviews"], "review"),
-        aspects_axis=charts.axis_labels(Scale(0.0, 1.0), percent=True),
+        aspects_axis=charts.axis_labels(SHARES, percent=True),
         aspects=tuple(
-            _row(ASPECTS.get(key, key).capitalize(), _positive(entry), Scale(0.0, 1.0), _people(entry))
+            figure_row(ASPECTS.get(key, key).capitalize(), _positive(entry), SHARES, words.percent, _people(entry))
             for key, entry in spoken
         ),
-        products_axis=charts.axis_labels(Scale(0.0, 1.0), percent=True),
+        products_axis=charts.axis_labels(SHARES, percent=True),
         praised=_products(content["products"].get("above") or (), whole),
         blamed=_products(content["products"].get("below") or (), whole),
     )
@@ -134,27 +135,14 @@ def _people(entry: Mapping[str, Any]) -> str:
     return words.things(entry["people"], "customer")
 
 
-def _row(
-    name: str, figure: Mapping[str, float], axis: Scale, note: str, *, ours: bool = False, mark: float | None = None
-) -> ModelRow:
-    said, reach = words.percent(figure["value"]), f"[{words.percent(figure['low'])}, {words.percent(figure['high'])}]"
-    drawn = charts.whisker(figure, axis, f"{name}: {said} {reach}", ours=ours, mark=mark)
-    return ModelRow(name, ours, drawn, said, reach, "", "", "", note)
-
-
 def _products(rows: Sequence[Mapping[str, Any]], whole: Mapping[str, Any] | None) -> tuple[ModelRow, ...]:
     """Products beside the shop's share of praise."""
     mark = whole["value"] if whole else None
-    return tuple(
-        _row(
-            str(product["title"]),
-            _positive(product),
-            Scale(0.0, 1.0),
-            words.things(product["num_reviews"], "review"),
-            mark=mark,
-        )
-        for product in rows
-    )
+    drawn = []
+    for product in rows:
+        note = words.things(product["num_reviews"], "review")
+        drawn.append(figure_row(str(product["title"]), _positive(product), SHARES, words.percent, note, mark=mark))
+    return tuple(drawn)
 
 
 def _topics(content: Content, of: str) -> TopicsView:
@@ -188,7 +176,7 @@ def _topic(topic: Content) -> TopicView:
         name=str(topic["name"]),
         more=", ".join(map(str, topic["words"][3:6])),
         share=share,
-        reach=f"[{words.percent(topic['low'])}, {words.percent(topic['high'])}]",
+        reach=words.reach(topic, words.percent),
         chart=pictures.trail(trend["points"], f"{topic['name']}: {verdict}") if trend else charts.BLANK,
         verdict=verdict,
         change=_change(trend["change"]) if trend else "",

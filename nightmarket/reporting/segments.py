@@ -9,7 +9,7 @@ from markupsafe import Markup
 from nightmarket.reporting import charts, words
 from nightmarket.reporting.night import Content, Night
 from nightmarket.reporting.pictures import Bar, columns
-from nightmarket.reporting.quality import ModelRow
+from nightmarket.reporting.quality import ModelRow, figure_row
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 NUM_CATEGORIES = 4
@@ -117,13 +117,13 @@ def _worth(segments: Sequence[Content]) -> tuple[Markup, tuple[ModelRow, ...]]:
         return Markup(""), ()
     axis = charts.scale([segment["value"] for segment in known])
     write = words.whole if axis.high >= 20 else words.money
-    rows = []
-    for segment in known:
-        figure, name = segment["value"], _name(segment)
-        said, reach = write(figure["value"]), f"[{write(figure['low'])}, {write(figure['high'])}]"
-        drawn = charts.whisker(figure, axis, f"{name}: {said} {reach}", ours=True)
-        rows.append(ModelRow(name, False, drawn, said, reach, "", "", "", f"{words.count(segment['size'])} customers"))
-    return charts.axis_labels(axis), tuple(rows)
+    rows = tuple(
+        figure_row(
+            _name(segment), segment["value"], axis, write, f"{words.count(segment['size'])} customers", filled=True
+        )
+        for segment in known
+    )
+    return charts.axis_labels(axis), rows
 
 
 def _name(segment: Content) -> str:

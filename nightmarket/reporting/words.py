@@ -1,7 +1,7 @@
 """Numbers and dates as people read them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from importlib.resources import files
 from typing import Any, Literal
@@ -66,9 +66,9 @@ def interval(figure: Mapping[str, float], plus: bool = False) -> str:
     return f"{value} {reach(figure)}"
 
 
-def reach(figure: Mapping[str, float]) -> str:
+def reach(figure: Mapping[str, float], write: Callable[[float], str] = fraction) -> str:
     """The interval alone: "[.422, .450]"."""
-    return f"[{fraction(figure['low'])}, {fraction(figure['high'])}]"
+    return f"[{write(figure['low'])}, {write(figure['high'])}]"
 
 
 def standing(difference: Mapping[str, float]) -> Standing:
@@ -129,7 +129,7 @@ def percent(share: float) -> str:
 
 def percents(figure: Mapping[str, float], value: str = "value") -> str:
     """{value, low, high} → "20.0% [17.1%, 23.3%]"."""
-    return f"{percent(figure[value])} [{percent(figure['low'])}, {percent(figure['high'])}]"
+    return f"{percent(figure[value])} {reach(figure, percent)}"
 
 
 def change(share: float) -> str:

@@ -111,14 +111,9 @@ def mean_figure(values: Float64s, customer: Int32s, seed: int) -> dict[str, floa
         return {"value": 0.0, "low": 0.0, "high": 0.0, "num_groups": 0}
     owner = np.unique(customer[known], return_inverse=True)[1]
     total, count = np.bincount(owner, values[known]).astype(np.float64), np.bincount(owner)
+    num_groups = {"num_groups": int(known.sum())}
     if (count == 1).all():
-        interval = bootstrap(total, seed)
-        return {"value": interval.value, "low": interval.low, "high": interval.high, "num_groups": int(known.sum())}
+        return bootstrap(total, seed)._asdict() | num_groups
     draws = np.random.default_rng(seed).multinomial(count.size, np.full(count.size, 1 / count.size), size=1000)
     low, high = np.quantile((draws @ total) / (draws @ count), [0.025, 0.975])
-    return {
-        "value": float(total.sum() / count.sum()),
-        "low": float(low),
-        "high": float(high),
-        "num_groups": int(known.sum()),
-    }
+    return {"value": float(total.sum() / count.sum()), "low": float(low), "high": float(high)} | num_groups
