@@ -99,10 +99,8 @@ def gate(night: Night) -> GateView | None:
     title = f"Version {version} was let through" if decision["opened"] else f"Version {version} was not let through"
     reasons = tuple(words.reason(reason) for reason in decision["reasons"])
     if change:
-        title, reasons = (
-            f"Version {version} was {_by_hand(change)}",
-            (f"Why: {change['reason']}", f"{title}.", *reasons),
-        )
+        reasons = (f"Why: {change['reason']}", f"{title}.", *reasons)
+        title = f"Version {version} was {_by_hand(change)}"
     return GateView(
         decision["opened"] or bool(change), title, reasons, decision["against"], charts.axis_labels(axis), tuple(rows)
     )

@@ -9,10 +9,11 @@ from markupsafe import Markup
 from nightmarket.reporting import words
 from nightmarket.reporting.charts import Scale
 from nightmarket.reporting.night import Night
+from nightmarket.reporting.pictures import height
 
 SHOWN = 8
 """Columns in the table, those that drifted first."""
-LEFT, RIGHT, TOP, FLOOR = 6.0, 99.0, 6.0, 94.0
+LEFT, RIGHT, FLOOR = 6.0, 99.0, 94.0
 TABLES = {"events": "Events", "products": "Products", "customers": "Customers", "predictions": "Predictions"}
 
 
@@ -105,21 +106,18 @@ def _picture(nights: Sequence[float | None], limit: float | None) -> Markup | No
     parts = []
     for tick in up.ticks(3):
         grid = '<line class="grid" x1="{0}%" x2="100%" y1="{1}%" y2="{1}%"/><text x="0" y="{1}%" dy="4">{2:g}</text>'
-        parts.append(Markup(grid).format(LEFT, _up(tick, up), tick))
+        parts.append(Markup(grid).format(LEFT, height(tick, up, FLOOR), tick))
     parts.append(
-        Markup('<line class="delivers" x1="{0}%" x2="100%" y1="{1}%" y2="{1}%"/>').format(LEFT, _up(limit, up))
+        Markup('<line class="delivers" x1="{0}%" x2="100%" y1="{1}%" y2="{1}%"/>').format(
+            LEFT, height(limit, up, FLOOR)
+        )
     )
     for place, score in known:
         last = place == len(nights) - 1
         kind, size = ("ours", 4) if last else ("theirs", 2)
         across = round(LEFT + 1 + (RIGHT - LEFT - 1) * place / max(len(nights) - 1, 1), 2)
         dot = '<circle class="dot {}" cx="{}%" cy="{}%" r="{}"/>'
-        parts.append(Markup(dot).format(kind, across, _up(score, up), size))
+        parts.append(Markup(dot).format(kind, across, height(score, up, FLOOR), size))
     above = "above" if nights[-1] > limit else "not above"
     said = f"Distance of {len(known)} nights from what their model was trained on; tonight is {above} the limit"
     return Markup('<svg class="course" role="img" aria-label="{}">{}</svg>').format(said, Markup("").join(parts))
-
-
-def _up(number: float, up: Scale) -> float:
-    share = (number - up.low) / ((up.high - up.low) or 1.0)
-    return round(FLOOR - (FLOOR - TOP) * min(max(share, 0.0), 1.0), 2)

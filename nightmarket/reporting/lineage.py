@@ -105,16 +105,9 @@ def _tables(receipt: Content) -> list[LineageTable]:
     rows = []
     for name in sorted({*data, *checked}):
         table, seen = data.get(name, {}), checked.get(name, {})
-        number = table.get("rows", seen.get("rows"))
-        aside = seen.get("set_aside")
-        rows.append(
-            LineageTable(
-                name=name,
-                rows="–" if number is None else words.count(number),
-                set_aside="–" if aside is None else words.count(aside),
-                sha256=str(table.get("sha256", "–")),
-            )
-        )
+        numbers = table.get("rows", seen.get("rows")), seen.get("set_aside")
+        num_rows, aside = ("–" if number is None else words.count(number) for number in numbers)
+        rows.append(LineageTable(name, num_rows, aside, str(table.get("sha256", "–"))))
     return rows
 
 

@@ -45,10 +45,10 @@ def course(points: Sequence[Point], said: str) -> Markup:
             parts.append(Markup('<line class="mark" x1="{0}%" x2="{0}%" y1="{1}%" y2="{2}%"/>').format(x, TOP, FLOOR))
         bar = '<line class="whisker {0}" x1="{1}%" x2="{1}%" y1="{2}%" y2="{3}%"/>'
         if point.high > point.low:
-            parts.append(Markup(bar).format(kind, x, _up(point.high, up), _up(point.low, up)))
+            parts.append(Markup(bar).format(kind, x, height(point.high, up), height(point.low, up)))
         hollow = "" if point.champion else " hollow"
         dot = '<circle class="dot {}{}" cx="{}%" cy="{}%" r="4"/>'
-        parts.append(Markup(dot).format(kind, hollow, x, _up(point.value, up)))
+        parts.append(Markup(dot).format(kind, hollow, x, height(point.value, up)))
     parts.append(_names(points, across))
     return Markup('<svg class="course" role="img" aria-label="{}">{}</svg>').format(said, Markup("").join(parts))
 
@@ -57,14 +57,15 @@ def _across(i: int, num: int) -> float:
     return round(LEFT + (RIGHT - LEFT) * (i + 0.5) / num, 2)
 
 
-def _up(number: float, up: Scale) -> float:
-    share = (number - up.low) / (up.high - up.low)
-    return round(FLOOR - (FLOOR - TOP) * min(max(share, 0.0), 1.0), 2)
+def height(number: float, up: Scale, floor: float = FLOOR) -> float:
+    """Place of a number between TOP and the floor, percent from the top."""
+    share = (number - up.low) / ((up.high - up.low) or 1.0)
+    return round(floor - (floor - TOP) * min(max(share, 0.0), 1.0), 2)
 
 
 def _level_lines(up: Scale) -> Markup:
     line = '<line class="grid" x1="{0}%" x2="100%" y1="{1}%" y2="{1}%"/><text x="0" y="{1}%" dy="4">{2}</text>'
-    return Markup("").join(Markup(line).format(LEFT - 2, _up(t, up), _short(t)) for t in up.ticks(NUM_TICKS))
+    return Markup("").join(Markup(line).format(LEFT - 2, height(t, up), _short(t)) for t in up.ticks(NUM_TICKS))
 
 
 def _delivering(points: Sequence[Point], across: Sequence[float], up: Scale) -> Markup:
@@ -77,7 +78,7 @@ def _delivering(points: Sequence[Point], across: Sequence[float], up: Scale) -> 
         if held is not None:
             end = across[i + 1] if i + 1 < len(points) else RIGHT
             line = '<line class="delivers" x1="{}%" x2="{}%" y1="{}%" y2="{}%"/>'
-            level = _up(held.value, up)
+            level = height(held.value, up)
             parts.append(Markup(line).format(across[i], end, level, level))
     return Markup("").join(parts)
 

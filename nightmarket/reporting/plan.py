@@ -57,9 +57,10 @@ def view(night: Night) -> PlanView | None:
         return None
     campaign: Content = plan.get("campaign") or {}
     currency = str(campaign.get("currency") or "")
+    notes = tuple(str(note) for note in plan.get("notes") or ())
     if plan.get("empty_because"):
         verdict = f"Nothing would be sent: {plan['empty_because']}."
-        return PlanView(verdict, True, (), Markup(""), (), None, None, currency, (), _notes(plan), "")
+        return PlanView(verdict, True, (), Markup(""), (), None, None, currency, (), notes, "")
     spent = plan["spend"] / plan["budget"] if plan["budget"] else 0.0
     said = f"{words.money(plan['spend'], currency)} of {words.money(plan['budget'], currency)}"
     return PlanView(
@@ -72,7 +73,7 @@ def view(night: Night) -> PlanView | None:
         days=_days(plan["pacing"], currency),
         currency=currency,
         groups=_groups(plan, night),
-        notes=_notes(plan),
+        notes=notes,
         said=str(plan.get("words") or ""),
     )
 
@@ -233,8 +234,3 @@ def _rows(rows: Sequence[Mapping[str, Any]]) -> tuple[GroupRow, ...]:
             )
         )
     return tuple(shown)
-
-
-def _notes(plan: Content) -> tuple[str, ...]:
-    """What the figures rest on, as the stage says it."""
-    return tuple(str(note) for note in plan.get("notes") or ())

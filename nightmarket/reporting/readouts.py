@@ -218,12 +218,11 @@ def logs(night: Night) -> tuple[LogView, ...]:
 
 
 def _log(log: Content) -> LogView:
-    policies = tuple(_policy(str(name), said) for name, said in log["policies"].items())
+    policies = tuple(
+        PolicyRow(str(name), str(said["verdict"]), CHIPS.get(said["verdict"], ""), str(said["words"]))
+        for name, said in log["policies"].items()
+    )
     return LogView(str(log["campaign_id"]), words.count(log["decisions"]), str(log.get("reason") or ""), policies)
-
-
-def _policy(name: str, said: Content) -> PolicyRow:
-    return PolicyRow(name, str(said["verdict"]), CHIPS.get(said["verdict"], ""), str(said["words"]))
 
 
 def ledger(night: Night) -> LedgerView | None:

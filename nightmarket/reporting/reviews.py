@@ -75,7 +75,7 @@ def view(night: Night) -> ReviewsView | None:
     if not metrics["num_reviews"]:
         return ReviewsView(f"There are no reviews to read: {topics['words']}.", baskets)
     candidates, chosen = metrics["sentiment"]["candidates"], metrics["sentiment"]["chosen"]
-    axis = charts.scale([_accuracy(entry) for entry in candidates.values()], zero=False)
+    axis = charts.scale([_figure(entry, "accuracy") for entry in candidates.values()], zero=False)
     spoken = [(key, entry) for key, entry in metrics["aspects"].items() if entry["positive"] is not None]
     spoken.sort(key=lambda pair: (-pair[1]["people"], pair[0]))
     whole = metrics["positive"]
@@ -86,13 +86,19 @@ def view(night: Night) -> ReviewsView | None:
         sentiment=_sentiment(metrics["sentiment"]),
         candidates_axis=charts.axis_labels(axis, percent=True) if candidates else charts.BLANK,
         candidates=tuple(
-            figure_row(name.capitalize(), _accuracy(entry), axis, words.percent, ours=name == chosen)
+            figure_row(name.capitalize(), _figure(entry, "accuracy"), axis, words.percent, ours=name == chosen)
             for name, entry in sorted(candidates.items(), key=lambda pair: -pair[1]["accuracy"])
         ),
         reviews=_topics(topics["reviews"], "review"),
         aspects_axis=charts.axis_labels(SHARES, percent=True),
         aspects=tuple(
-            figure_row(ASPECTS.get(key, key).capitalize(), _positive(entry), SHARES, words.percent, _people(entry))
+            figure_row(
+                ASPECTS.get(key, key).capitalize(),
+                _figure(entry, "positive"),
+                SHARES,
+                words.percent,
+                words.things(entry["people"], "customer"),
+            )
             for key, entry in spoken
         ),
         products_axis=charts.axis_labels(SHARES, percent=True),
@@ -118,21 +124,13 @@ def _sentiment(content: Content) -> str:
     name = f"the average of {words.listed([f'“{member}”' for member in of])}" if of else f"“{content['chosen']}”"
     return (
         f"Praise and complaint are told apart by {name}, learnt from {rated} of this shop. On texts that it had "
-        f"not seen it was right in {words.percents(_accuracy(chosen))}. It was chosen among these for the least "
+        f"not seen it was right in {words.percents(chosen, 'accuracy')}. It was chosen among these for the least "
         "log-loss in cross-validation. A rating, where there is one, counts for itself."
     )
 
 
-def _accuracy(entry: Mapping[str, float]) -> dict[str, float]:
-    return {"value": entry["accuracy"], "low": entry["low"], "high": entry["high"]}
-
-
-def _positive(entry: Mapping[str, float]) -> dict[str, float]:
-    return {"value": entry["positive"], "low": entry["low"], "high": entry["high"]}
-
-
-def _people(entry: Mapping[str, Any]) -> str:
-    return words.things(entry["people"], "customer")
+def _figure(entry: Mapping[str, float], value: str) -> dict[str, float]:
+    return {"value": entry[value], "low": entry["low"], "high": entry["high"]}
 
 
 def _products(rows: Sequence[Mapping[str, Any]], whole: Mapping[str, Any] | None) -> tuple[ModelRow, ...]:
@@ -141,7 +139,9 @@ def _products(rows: Sequence[Mapping[str, Any]], whole: Mapping[str, Any] | None
     drawn = []
     for product in rows:
         note = words.things(product["num_reviews"], "review")
-        drawn.append(figure_row(str(product["title"]), _positive(product), SHARES, words.percent, note, mark=mark))
+        drawn.append(
+            figure_row(str(product["title"]), _figure(product, "positive"), SHARES, words.percent, note, mark=mark)
+        )
     return tuple(drawn)
 
 

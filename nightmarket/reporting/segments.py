@@ -136,6 +136,7 @@ def _portrait(segment: Content, axis: charts.Scale) -> Portrait:
         (label, charts.bar(part, f"{words.share(part, 1)} {label}"), words.share(part, 1)) for label, part in shares
     )
     answers = tuple(_answer(row, axis) for row in segment["responses"])
+    visits = segment.get("when") or {}
     return Portrait(
         key=str(segment["segment"]),
         name=str(segment["name"]["en"]),
@@ -146,8 +147,8 @@ def _portrait(segment: Content, axis: charts.Scale) -> Portrait:
         categories=tuple(_category(row) for row in segment["categories"][:NUM_CATEGORIES]),
         topics=_topics(segment.get("reviews") or {}),
         praise=_praise((segment.get("reviews") or {}).get("praise")),
-        parts=_parts((segment.get("when") or {}).get("parts")),
-        weekdays=_weekdays((segment.get("when") or {}).get("weekdays")),
+        parts=_when([(str(row["part"]), row) for row in visits.get("parts") or ()], "part of the day"),
+        weekdays=_when([(DAYS[i], row) for i, row in enumerate(visits.get("weekdays") or ())], "weekday"),
         answers=answers,
         answers_axis=charts.axis_labels(axis, percent=True) if answers else charts.BLANK,
         strategy=str(segment["strategy"]["en"]),
@@ -183,16 +184,10 @@ def _praise(figure: Any) -> str:
     return f"{words.percents(figure)} of their reviews praise." if words.known(figure) else ""
 
 
-def _parts(rows: Any) -> Markup | None:
-    return _when([(str(row["part"]), row) for row in rows], "part of the day") if rows else None
-
-
-def _weekdays(rows: Any) -> Markup | None:
-    return _when(list(zip(DAYS, rows, strict=True)), "weekday") if rows else None
-
-
-def _when(rows: Sequence[tuple[str, Mapping[str, float]]], by: str) -> Markup:
-    """Shares of visits as columns, everybody's as dashes."""
+def _when(rows: Sequence[tuple[str, Mapping[str, float]]], by: str) -> Markup | None:
+    """Shares of visits as columns, everybody's as dashes; None where the shop does not record them."""
+    if not rows:
+        return None
     drawn = []
     for name, row in rows:
         usual = row["share"] / row["lift"] if row["lift"] else None

@@ -208,11 +208,8 @@ def answered(market: Market, campaign: Campaign, customers: Int32s) -> Columns:
     expected = _expected(market)
     ended = np.array([c.end_day < market.day for c in market.campaigns], bool)
     same = np.array([c.kind == campaign.kind for c in market.campaigns], bool)
-    contacted, answered, due = (
-        count(shown.customer),
-        count(said.customer),
-        count(shown.customer, expected[shown.campaign]),
-    )
+    contacted, answered = count(shown.customer), count(said.customer)
+    due = count(shown.customer, expected[shown.campaign])
     base = float(expected[ended].mean()) if ended.any() else 0.1
     columns: Columns = {
         "told": np.log1p(contacted),
@@ -275,33 +272,19 @@ def campaign_rows(market: Market, campaign: Campaign, customers: Int32s) -> tupl
 def on_offer(shares: Affinity, fresh: NDArray) -> dict[str, NDArray]:
     """A campaign's offers summed up per customer. fresh (N,): the customer's lines in all, halved every 60 days."""
     if shares.items.shape[1] == 0:
-        return {name: np.zeros(fresh.size) for name in ON_OFFER}
+        nothing = np.zeros((fresh.size, 1), np.float32)
+        shares = Affinity(nothing, nothing, nothing, nothing)
     best = -np.sort(-shares.items, axis=1)[:, :5]
     near = -np.sort(-shares.kinds, axis=1)[:, :5]
-    values = (
-        np.log1p(shares.items.sum(axis=1)),
-        np.log1p(shares.lines.sum(axis=1)),
-        np.log1p(shares.kinds.sum(axis=1)),
-        shares.items.sum(axis=1) / (fresh + 5),
-        shares.kinds.sum(axis=1) / (fresh + 5),
-        np.log1p(best[:, 0]),
-        np.log1p(best.sum(axis=1)),
-        np.log1p(near.sum(axis=1)),
-        np.log1p((shares.items > 0).sum(axis=1)),
-        np.log1p(shares.last.min(axis=1)),
-    )
-    return dict(zip(ON_OFFER, values, strict=True))
-
-
-ON_OFFER = (
-    "own_items",
-    "own_lines",
-    "own_kinds",
-    "own_share",
-    "kind_share",
-    "best_offer",
-    "best_offers",
-    "near_offers",
-    "own_offers",
-    "days_since_item",
-)
+    return {
+        "own_items": np.log1p(shares.items.sum(axis=1)),
+        "own_lines": np.log1p(shares.lines.sum(axis=1)),
+        "own_kinds": np.log1p(shares.kinds.sum(axis=1)),
+        "own_share": shares.items.sum(axis=1) / (fresh + 5),
+        "kind_share": shares.kinds.sum(axis=1) / (fresh + 5),
+        "best_offer": np.log1p(best[:, 0]),
+        "best_offers": np.log1p(best.sum(axis=1)),
+        "near_offers": np.log1p(near.sum(axis=1)),
+        "own_offers": np.log1p((shares.items > 0).sum(axis=1)),
+        "days_since_item": np.log1p(shares.last.min(axis=1)),
+    }

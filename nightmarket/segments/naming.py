@@ -1,6 +1,6 @@
 """Names of groups, from what sets them apart: rules, in English and Chinese."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from typing import Any
 
@@ -86,7 +86,4 @@ def names(marks: list[list[Trait]]) -> list[dict[str, str]]:
 
 def to_json(group: list[Trait]) -> list[dict[str, Any]]:
     """Traits for JSON."""
-    return [
-        {"feature": trait.feature, "difference": round(trait.difference, 3), "en": trait.en, "zh": trait.zh}
-        for trait in group
-    ]
+    return [asdict(trait) | {"difference": round(trait.difference, 3)} for trait in group]
