@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from nightmarket.histories.calendar import monday
+from nightmarket.histories.calendar import monday, week_of
 from tasks.__main__ import main
 
 OUT = "artifacts/demand"
