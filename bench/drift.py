@@ -32,7 +32,7 @@ from nightmarket.drift.nights import MIN_NIGHTS, REFERENCE_DAYS, WEEK, Nights, m
 from nightmarket.drift.summaries import Summary, comparable, every_distance
 from nightmarket.evaluation.protocol import Window
 from tasks import drift as stage
-from tasks.files import storage
+from tasks.files import catalogue, storage
 from tasks.files.prepared import Prepared
 
 GAP = 3 * WEEK
@@ -182,7 +182,7 @@ class Demo:
     def summaries(self, start: date | None) -> tuple[list[Summary], int]:
         """The stage's summaries, bins from the weeks before `start`, and the first day of them."""
         with contextlib.chdir(self.folder):
-            snapshot = storage.read_json(stage.CLEAN / "snapshot.json")
+            snapshot = catalogue.CLEAN_SNAPSHOT.read()
             windows = Prepared().windows
             engine = stage._engine()
             try:

@@ -1,8 +1,6 @@
 """Write the texts of the plan, per group of customers, offer, channel and language, each checked against its facts.
 
-reads   artifacts/plan, artifacts/segment, artifacts/prepare, artifacts/reviews (what reviews praise), data/champion
-        (its encoder orders the texts)
-writes  artifacts/compose   copy.parquet, customers.parquet, decisions.parquet, summary.json
+The champion's encoder orders the texts; the aspects that reviews praise are among the facts.
 """
 
 import dataclasses
@@ -21,7 +19,6 @@ from tasks.files import catalogue, manifest, storage
 from tasks.files.prepared import Prepared
 from tasks.pipeline.declaration import Stage
 
-OUT = catalogue.COMPOSE.path
 log = logging.getLogger("nightmarket")
 STAGE = Stage(
     "write the plan's texts, each checked against the offer's terms",
@@ -60,7 +57,7 @@ def run(settings: Settings) -> None:
     if settings.per_customer:
         theirs, more = _of_customers(planned, shop, taste, lexicon, writer, settings.seed)
         texts = dataclasses.replace(texts, record=texts.record + more)
-    texts.save(OUT)
+    texts.save(catalogue.COMPOSE.path)
     catalogue.MESSAGES.write(theirs)
     notes = [note for offer in planned.summary["offers"] if (note := briefs.unwritable(offer)) is not None]
     summary = texts.summary(settings, notes)

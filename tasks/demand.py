@@ -1,9 +1,6 @@
 """Forecast units per product type and week, for stock; measure how units depended on price and discount.
 
-reads   artifacts/prepare   purchases, products, windows
-writes  artifacts/demand    forecast.parquet   kind, week (its Monday), units, low80, high80, low95, high95
-                            response.parquet   per kind: price and discount coefficients with intervals
-                            metrics.json       how the forecast was judged; the response in words, with its placebo
+A week is named by its Monday. metrics.json: how the forecast was judged; the response in words, with its placebo.
 """
 
 import logging
@@ -24,7 +21,6 @@ from tasks.files.prepared import Prepared
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
-OUT = catalogue.DEMAND.path
 BOUNDS = ("low80", "high80", "low95", "high95")
 log = logging.getLogger("nightmarket")
 STAGE = Stage(

@@ -1,8 +1,7 @@
 """Does tonight look like what the champion was trained on?
 
-reads   artifacts/validate/clean, artifacts/prepare, artifacts/embed, artifacts/score, data/champion/receipt.json
-writes  artifacts/drift   drift.json: the verdict and every column; nights.parquet: how far off each past night was;
-                          shares.parquet: what the reference looked like, and tonight
+drift.json holds the verdict and every column; nights.parquet how far off each past night was; shares.parquet what the
+reference looked like, and tonight.
 """
 
 import logging
@@ -33,9 +32,6 @@ from tasks.files.prepared import Prepared
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
-CLEAN = catalogue.CLEAN.path
-PREPARED = catalogue.PREPARE.path
-OUT = catalogue.DRIFT_FOLDER.path
 HISTORY_DAYS = 60 * WEEK
 """Older days play no part: a year and its season are enough."""
 NEW_DAYS = 28

@@ -1,9 +1,7 @@
 """Encode each distinct text with the frozen language model; texts that an earlier night encoded are not encoded again.
 
-reads   artifacts/prepare/texts.parquet   one row per distinct text
-        artifacts/pretrain                which model to take: a pre-trained one where the gate kept it
-writes  artifacts/embed                   vectors (f16, unit norm) with the texts' hashes, and a manifest
-keeps   .nightmarket/embeddings/          vectors of all texts of the last weeks, per model and settings
+The model is the pre-trained one where its gate kept it. Vectors are float16 with unit norm, beside the texts' hashes;
+.nightmarket/embeddings/ keeps those of all texts of the last weeks, per model and settings.
 """
 
 import hashlib
@@ -25,7 +23,6 @@ from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
 TEXTS = catalogue.TEXTS.path
-PRETRAINED = catalogue.PRETRAINED.path
 OUT = catalogue.EMBED.path
 VERSION = 2
 """Raised when the same model and settings come to give other vectors, so that none of before is used."""
@@ -100,7 +97,7 @@ def run(settings: Settings) -> None:
 
 def chosen(model: str) -> str:
     """The model to take: the pre-trained folder where stage `pretrain` kept one, else the one of the settings."""
-    decision: dict[str, Any] = catalogue.PRETRAINED.read() if PRETRAINED.exists() else {"kept": False}
+    decision: dict[str, Any] = catalogue.PRETRAINED.read() if catalogue.PRETRAINED.exists() else {"kept": False}
     return decision["model"] if decision["kept"] else model
 
 

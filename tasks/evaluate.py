@@ -1,7 +1,6 @@
 """Score everything held out, beside the baselines, with intervals over customers.
 
-reads   artifacts/prepare, artifacts/finetune, artifacts/rank
-writes  artifacts/evaluate   metrics.json, per_customer.parquet, ndcg.csv, predictions.json (the lists, as counts)
+predictions.json holds the recommended lists as counts.
 """
 
 import logging

@@ -1,9 +1,7 @@
 """Fine-tune the text encoder together with a customer tower on what customers bought next.
 
-reads   artifacts/prepare, artifacts/embed   histories, texts, windows, frozen vectors
-        data/raw/warm                        the champion's weights, where finetune.warm_start says so
-writes  artifacts/finetune                   encoder, tower, vectors of all texts, history with quality before and after
-keeps   .nightmarket/checkpoints/            until the run ends; a killed run goes on from there
+What is written holds the vectors of all texts, and a history with quality before and after. A killed run goes on from
+.nightmarket/checkpoints/, which are kept until the run ends.
 """
 
 import hashlib
@@ -36,7 +34,6 @@ from tasks.models.pairs import PairSettings
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
-EMBEDDED = catalogue.EMBED.path
 OUT = catalogue.FINETUNE.path
 Kept = tuple[Encoder, np.ndarray]
 log = logging.getLogger("nightmarket")
@@ -203,7 +200,7 @@ def _frozen_vectors(data: Prepared) -> np.ndarray:
     stored = catalogue.EMBEDDINGS.read()
     vectors, missing = lookup(text_hashes(data.texts), stored["hashes"], stored["vectors"])
     if len(missing):
-        raise InputError(f"{EMBEDDED}: {len(missing)} texts have no vector, first row {missing[0]}; run embed")
+        raise InputError(f"{catalogue.EMBED}: {len(missing)} texts have no vector, first row {missing[0]}; run embed")
     return vectors.astype(np.float32)
 
 
@@ -213,8 +210,8 @@ def _key(settings: Settings, data: Prepared, ranks: Ranks) -> str:
     past = data.histories.until(window.last_target)
     whole = hashlib.sha256(f"{settings.model_dump_json()}|{window}|{torch.__version__}".encode())
     whole.update(f"{choose_device().type}|{torch.get_num_threads()}|{ranks.size}".encode())
-    for name in ("manifest.json", "vectors.safetensors"):
-        whole.update((EMBEDDED / name).read_bytes())
+    for artifact in (catalogue.EMBEDDED, catalogue.EMBEDDINGS):
+        whole.update(artifact.path.read_bytes())
     for path in (warm_start.FOLDER / warm_start.ABOUT, warm_start.FOLDER / "tower.safetensors"):
         whole.update(path.read_bytes() if settings.warm_start and path.exists() else b"")
     arrays = (past.customer, past.item, past.day, data.text_id, data.text_kinds, data.recommendable)

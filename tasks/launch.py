@@ -1,9 +1,7 @@
 """Plan the launch of products that nobody has bought: who may want them, when, and what a test could detect.
 
-A step: it runs by hand alone, from the champion and what the last night left; nothing is trained.
-
-reads   data/champion, artifacts/prepare, artifacts/validate/clean, artifacts/segment
-writes  artifacts/launch   plan.parquet, eligible.parquet, summary.json; copy.parquet, decisions.parquet (its texts)
+A step: it runs by hand alone, from the champion and what the last night left; nothing is trained. It writes
+artifacts/launch.
 """
 
 import logging

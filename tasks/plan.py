@@ -1,8 +1,4 @@
-"""Plan a campaign: who gets which offer, when, on which channel, within the budget; and who is kept back.
-
-reads   artifacts/prepare, artifacts/validate/clean, artifacts/respond, artifacts/segment
-writes  artifacts/plan   plan.parquet, eligible.parquet, offers.parquet, summary.json
-"""
+"""Plan a campaign: who gets which offer, when, on which channel, within the budget; and who is kept back."""
 
 import logging
 from collections import Counter
@@ -14,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from nightmarket.contracts import InputError
 from nightmarket.delivery.campaign import CampaignPlan, Channel, Goal, Options, Outlook, Rules, kept_back, plan
@@ -28,29 +24,23 @@ from tasks.campaigns import audience, contacts, offers, responder
 from tasks.campaigns.audience import Audience
 from tasks.campaigns.offers import OfferSettings
 from tasks.campaigns.visits import slot_factors
-from tasks.files import catalogue, storage
+from tasks.files import catalogue
 from tasks.files.prepared import Prepared
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
-OUT = catalogue.PLAN.path
-RESPOND = storage.ARTIFACTS / "respond"
 log = logging.getLogger("nightmarket")
 
 
-class ChannelSettings(BaseModel):
+class ChannelSettings(StageSettings):
     """A way to a customer."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     cost: float = Field(ge=0, description="cost of one contact, currency")
     capacity: int | None = Field(None, ge=0, description="contacts in one slot of one day; null: no limit")
 
 
-class QuietHours(BaseModel):
+class QuietHours(StageSettings):
     """Nobody is contacted from `begin` to `end`, hours of the local day; over midnight where begin > end."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     begin: int = Field(21, ge=0, le=24, description="first quiet hour")
     end: int = Field(8, ge=0, le=24, description="first hour that is not quiet; equal to begin: none is")
@@ -131,7 +121,7 @@ def run(settings: Settings) -> None:
     ids = customers["customer_id"].to_numpy()[reachable]
     held = kept_back(ids.tolist(), settings.name, settings.holdout)
     terms = named or offers.past(market, context.kind, settings.max_offers, settings.assumed_discount)
-    model = responder.load(RESPOND)
+    model = responder.load(catalogue.RESPONDER.path.parent)
     reason = _reason(context, terms, reachable, model is not None)
     made = CampaignPlan.empty()
     if model is not None and reason is None:
@@ -205,7 +195,7 @@ def _write(
         context.start,
     )
     rows = contacts.rows(made.contacts, names, settings.holdout)
-    contacts.write(OUT, rows, ids, held, settings.holdout)
+    contacts.write(catalogue.PLAN.path, rows, ids, held, settings.holdout)
     campaign = {
         "name": settings.name, "goal": settings.goal, "kind": context.kind or None, "start": context.start.isoformat(),
         "days": settings.days, "budget": settings.budget, "currency": settings.currency, "margin": settings.margin,

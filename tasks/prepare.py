@@ -1,8 +1,4 @@
-"""Cut time, build purchase histories, render texts. The only place where time is cut.
-
-reads   artifacts/validate/clean   tables that passed the contract
-writes  artifacts/prepare          products, texts, customers, purchases, promotions, windows
-"""
+"""Cut time, build purchase histories, render texts. The only place where time is cut."""
 
 import logging
 from datetime import date, datetime
@@ -24,8 +20,6 @@ from tasks.files import catalogue, storage
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
-CLEAN = catalogue.CLEAN.path
-OUT = catalogue.PREPARE.path
 ROW = "file_row_number"
 log = logging.getLogger("nightmarket")
 STAGE = Stage(
@@ -117,7 +111,7 @@ def _naive(moment: datetime) -> datetime:
 
 
 def _write_customers(customers: pd.DataFrame, known_from: pd.DataFrame | None) -> None:
-    path = CLEAN / "customers.parquet"
+    path = catalogue.CLEAN / "customers.parquet"
     if path.exists():
         known = storage.read_table(path).to_pandas()
         attributes = [name for name in known if name == "text" or name.startswith("attr_")]
@@ -146,7 +140,7 @@ def _write_products(products: pd.DataFrame, lines: pa.Table) -> None:
 
 def _write_promotions(engine: ibis.BaseBackend, items: ir.Table, sources: list[dict]) -> None:
     """A product's share is one of the channels of the shop that it is in; what shops share, of those of all of them."""
-    path = CLEAN / "promotions.parquet"
+    path = catalogue.CLEAN / "promotions.parquet"
     if not path.exists():
         catalogue.PROMOTIONS.write_empty()
         return

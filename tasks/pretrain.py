@@ -1,12 +1,11 @@
 """Continue the encoder's pre-training on the retailer's own texts; keep it only where that pays. Off by default.
 
-reads   artifacts/prepare          texts, products, histories, windows
-        artifacts/validate/clean   products, for search queries about names that are held out of their texts
-writes  artifacts/pretrain         manifest with the model that `embed` takes and why, report, and the encoder if kept
-keeps   .nightmarket/checkpoints/  until the run ends; a killed run goes on from there
+The manifest says which model `embed` takes and why. A killed run goes on from .nightmarket/checkpoints/, which are kept
+until the run ends.
 
 The gate: the encoder is kept where, on the finetune window and by text alone, the paired interval of NDCG@10 on `new`
-lies above zero, and that of no other task, search queries included, lies below. The test window is only reported.
+lies above zero, and that of no other task, search queries about names held out of their texts included, lies below. The
+test window is only reported.
 """
 
 import hashlib
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from nightmarket.encoding.encoder import Encoder
     from nightmarket.retrieval.quality import Evaluator
 
-CLEAN = catalogue.CLEAN.path
 OUT = catalogue.PRETRAIN.path
 CRITERION = "new"
 FIGURES = ("all", "new", "launch", "search")

@@ -1,7 +1,6 @@
 """Gather candidates at earlier cuts in time and train the second stage on what was bought afterwards.
 
-reads   artifacts/prepare, artifacts/finetune
-writes  artifacts/rank   NAME.txt per forest (LightGBM's text form), ranker.json, importance.json
+Each forest is kept as NAME.txt, in LightGBM's text form.
 """
 
 import logging

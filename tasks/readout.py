@@ -1,9 +1,6 @@
 """Read out the campaigns: experiments, campaigns without one, logs with propensities, and the ledger of estimates.
 
-reads   artifacts/validate/clean   campaigns, exposures, responses, offers, events
-        artifacts/prepare          histories of the customers
-        data/raw/versions.json     what was promised of each registered version
-writes  artifacts/readout/readout.json
+versions.json of the snapshot says what was promised of each registered version.
 """
 
 import logging
@@ -13,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.clock import midnight
@@ -32,10 +29,6 @@ if TYPE_CHECKING:
 
     from nightmarket.evaluation.offpolicy.evaluation import PolicyEvaluation
 
-CLEAN = catalogue.CLEAN.path
-PREPARED = catalogue.PREPARE.path
-OUT = catalogue.READOUT_FOLDER.path
-VERSIONS = catalogue.VERSIONS.path
 MAX_LEVELS = 12
 NEVER_INCREMENTAL = (
     "exposure was not randomized; adjusted figures are no effect of the campaign unless every check holds"
@@ -43,10 +36,8 @@ NEVER_INCREMENTAL = (
 log = logging.getLogger("nightmarket")
 
 
-class ExperimentSettings(BaseModel):
+class ExperimentSettings(StageSettings):
     """What was decided about one experiment before it started."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     control: str | None = Field(None, description="the arm that the others are compared with")
     shares: dict[str, float] | None = Field(None, description="planned share per arm")
@@ -82,7 +73,7 @@ class Settings(StageSettings):
 def run(settings: Settings) -> None:
     """Write artifacts/readout/readout.json."""
     tables = {name: _table(name) for name in ("campaigns", "exposures", "responses", "offers")}
-    promised = catalogue.VERSIONS.read() if VERSIONS.exists() else []
+    promised = catalogue.VERSIONS.read() if catalogue.VERSIONS.exists() else []
     if not len(tables["campaigns"]) or not len(tables["exposures"]):
         missing = " and ".join(name for name in ("campaigns", "exposures") if not len(tables[name]))
         _write(
@@ -104,7 +95,7 @@ def run(settings: Settings) -> None:
 
 def _table(name: str) -> "pd.DataFrame":
     """A clean table, with its contract's columns and no rows where the retailer brought none."""
-    path = CLEAN / f"{name}.parquet"
+    path = catalogue.CLEAN / f"{name}.parquet"
     table = storage.read_table(path) if path.exists() else arrow_schema(BY_NAME[name]).empty_table()
     return table.to_pandas()
 

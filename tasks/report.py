@@ -1,9 +1,4 @@
-"""One page to read in the morning.
-
-reads   what every stage left: validate, prepare, finetune, respond, reviews, segment, demand, evaluate, score, plan,
-        compose, readout; data/champion, data/raw/versions.json and dvc.yaml
-writes  artifacts/report/index.html, self-contained
-"""
+"""One page to read in the morning, self-contained, from what every stage left."""
 
 import contextlib
 import logging

@@ -1,8 +1,6 @@
 """Learn who responds to which campaign and offer, and evaluate the model on the last finished campaigns.
 
-reads   artifacts/validate/clean   campaigns, offers, exposures, responses; a shop without them gets an empty result
-        artifacts/prepare
-writes  artifacts/respond          responder.json, metrics.json, drivers.json, predictions.parquet
+A shop without campaigns, offers, exposures or responses gets an empty result.
 """
 
 import logging
@@ -17,12 +15,11 @@ from nightmarket.response.backtest import backtest
 from nightmarket.response.drivers import contributions, shares, summary
 from nightmarket.response.responder import CampaignRows, Responder, enough, rolling, rows
 from tasks.campaigns import responder
-from tasks.files import catalogue, storage
+from tasks.files import catalogue
 from tasks.files.prepared import Prepared
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
-OUT = storage.ARTIFACTS / "respond"
 log = logging.getLogger("nightmarket")
 STAGE = Stage(
     "learn who responds to which campaign and offer",

@@ -1,15 +1,14 @@
 """Reviews and baskets: sentiment, aspects, topics and praise of reviews; topics of what is bought together.
 
-reads   artifacts/validate/clean    reviews, where there are any
-        artifacts/prepare           purchases, products, windows
-        artifacts/finetune/encoder  a candidate for the sentiment; loaded only where there are reviews
-writes  artifacts/reviews             reviews.parquet    per distinct review: P(positive), topic
-                                    aspects.parquet    per review and aspect it speaks of: P(positive) of the clauses
-                                    products.parquet   per product with reviews: share of praise with interval
-                                    aspects.parquet     what a text may praise a product for
-                                    baskets.parquet    customers x basket topics, counted over the baskets drawn
-                                    topics.json        topics of reviews and baskets; products that stand out
-                                    metrics.json       how good the sentiment is, and the whole in figures
+reviews.parquet    per distinct review: P(positive), topic
+aspects.parquet    per review and aspect it speaks of: P(positive) of the clauses
+products.parquet   per product with reviews: share of praise with interval
+praise.parquet     what a text may praise a product for
+baskets.parquet    customers x basket topics, counted over the baskets drawn
+topics.json        topics of reviews and baskets; products that stand out
+metrics.json       how good the sentiment is, and the whole in figures
+
+The fine-tuned encoder is a candidate for the sentiment, loaded only where there are reviews.
 """
 
 import logging
@@ -29,9 +28,6 @@ from tasks.files.prepared import Prepared
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
-REVIEWS = catalogue.CLEAN_REVIEWS.path
-ENCODER = catalogue.ENCODER.path
-OUT = catalogue.REVIEWS.path
 LONG = 30
 """Characters from which on the same text under several names is a copy rather than the same opinion."""
 MOST_RATED = 50_000
@@ -121,7 +117,7 @@ def read_reviews(time_zone: str) -> pd.DataFrame | None:
     A copy is the same text by the same customer on the same product, and any further one of a text of 30 characters
     or more. `who` is a code per customer; a review without a customer is one of its own.
     """
-    if not REVIEWS.exists():
+    if not catalogue.CLEAN_REVIEWS.exists():
         return None
     table = catalogue.CLEAN_REVIEWS.read()
     rows = table.select(["product_id", "customer_id", "text", "rating"]).to_pandas()
@@ -169,12 +165,12 @@ def _fit(rated: pd.DataFrame, seed: int, encode: Callable[[Sequence[str]], np.nd
 
 def _encoder() -> Callable[[Sequence[str]], np.ndarray] | None:
     """Vectors of texts by the fine-tuned encoder; None where there is none."""
-    if not ENCODER.exists():
+    if not catalogue.ENCODER.exists():
         return None
     from nightmarket.encoding.encoder import log_progress
     from nightmarket.encoding.loading import load_encoder
 
-    encoder = load_encoder(str(ENCODER))
+    encoder = load_encoder(str(catalogue.ENCODER))
     return lambda texts: encoder.encode(list(texts), log_progress(log, "reviews"))
 
 

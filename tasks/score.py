@@ -1,8 +1,4 @@
-"""Recommend for every customer, from the champion and everything known tonight.
-
-reads   data/champion, artifacts/prepare
-writes  artifacts/score   recommendations.parquet, launches.parquet, summary.json
-"""
+"""Recommend for every customer, from the champion and everything known tonight."""
 
 import logging
 import math
@@ -29,7 +25,6 @@ from tasks.models import recommender
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
-OUT = catalogue.SCORE.path
 SLICE = 256
 """Customers that are scored together; with several processes, slices are dealt out in turn."""
 STEP = 1024

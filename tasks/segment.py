@@ -1,11 +1,7 @@
 """Group customers who buy alike; say what marks each group and how it answered campaigns.
 
-reads   artifacts/prepare          purchases, products, customers, windows
-        artifacts/validate/clean   events (for the time of day); campaigns, exposures, responses where there are any
-        artifacts/reviews            topics of baskets and reviews
-writes  artifacts/segment          segments.parquet   customer_id, segment, probability, distance
-                                   segments.json      portraits, stability, methods, accuracy of the classifier
-                                   assigner.json      the classifier, for segments.grouping.Assigner.from_json
+segments.json holds portraits, stability, methods and the classifier's accuracy; assigner.json the classifier, for
+segments.grouping.Assigner.from_json. Events give the time of day.
 """
 
 import logging
@@ -41,8 +37,6 @@ from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
 CLEAN = catalogue.CLEAN.path
-REVIEWS = catalogue.REVIEWS.path
-OUT = catalogue.SEGMENT.path
 log = logging.getLogger("nightmarket")
 STAGE = Stage(
     "group customers who buy alike, with portraits and a classifier for new ones",

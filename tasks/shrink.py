@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from nightmarket.encoding.encoder import Encoder
     from nightmarket.encoding.loading import AnyEncoder
 
-TEXTS = catalogue.TEXTS.path
 SAMPLE = 500
 """Texts that the choice of layers looks at."""
 MIN_TEXTS = 50
@@ -78,7 +77,9 @@ def run(settings: Settings) -> None:
     model = teacher_model(settings.source)
     texts = catalogue.TEXTS.read(["text"])["text"].to_pylist()
     if len(texts) < MIN_TEXTS:
-        raise InputError(f"{TEXTS} holds {len(texts)} texts; a student needs {MIN_TEXTS} or more to learn from")
+        raise InputError(
+            f"{catalogue.TEXTS} holds {len(texts)} texts; a student needs {MIN_TEXTS} or more to learn from"
+        )
     fast = load_encoder(model)
     if not isinstance(fast, Encoder):
         raise InputError(f"shrink.source '{settings.source}' is a static encoder already; nothing is smaller")

@@ -3,18 +3,15 @@
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from nightmarket.contracts import InputError
 from tasks.files import catalogue
+from tasks.pipeline.settings import StageSettings
 
-SEGMENTS = catalogue.SEGMENTS.path
 
-
-class Audience(BaseModel):
+class Audience(StageSettings):
     """Who may be contacted."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     segments: tuple[str, ...] = Field((), description="names of segments; empty: everybody")
     min_baskets: int = Field(1, ge=0, description="baskets before the campaign, at least")
@@ -26,7 +23,7 @@ def segments(customers: pd.DataFrame, wanted: tuple[str, ...]) -> NDArray[np.obj
     customers  customer, customer_id; row i is customer i
     """
     out = np.full(len(customers), None, object)
-    if SEGMENTS.exists():
+    if catalogue.SEGMENTS.exists():
         table = catalogue.SEGMENTS.read(["customer_id", "segment"]).to_pandas()
         segment = customers["customer_id"].map(table.set_index("customer_id")["segment"]).astype(object)
         out = segment.where(segment.notna(), None).to_numpy(object)

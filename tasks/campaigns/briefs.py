@@ -11,11 +11,8 @@ import pandas as pd
 from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.copywriting.facts import Angle, CopyFacts, CopyOffer, Locale, Product, spoken
 from nightmarket.copywriting.writers.prompt import Brief
-from tasks.files import catalogue, storage
+from tasks.files import catalogue
 
-PLAN = catalogue.PLAN.path
-SEGMENTS = catalogue.SEGMENT_PORTRAITS.path
-PRAISE = catalogue.PRAISE.path
 _TRAITS: dict[tuple[str, bool], Angle] = {
     ("discount", True): "saving",
     ("discounted", True): "saving",
@@ -72,7 +69,7 @@ def read(products: pd.DataFrame, buyers: np.ndarray) -> Planned:
     table = table_of(products, buyers)
     offers = catalogue.PLAN_OFFERS.read().to_pandas()
     offered = {str(name): table.loc[group["product_id"]] for name, group in offers.groupby("offer", sort=True)}
-    rows = storage.read_table(PLAN / "plan.parquet").to_pandas().fillna({"segment": "other"})
+    rows = catalogue.CONTACTS.at(catalogue.PLAN.path).read().to_pandas().fillna({"segment": "other"})
     return Planned(rows, catalogue.PLAN_SUMMARY.read(), offered, table, praise(), readers())
 
 
@@ -129,7 +126,7 @@ def facts_of(
 
 def praise() -> dict[tuple[str, str], tuple[str, ...]]:
     """(product_id, locale) → what reviews measurably praise, most mentioned first; empty without reviews."""
-    if not PRAISE.exists():
+    if not catalogue.PRAISE.exists():
         return {}
     table = catalogue.PRAISE.read().to_pandas().sort_values(["num_mentions", "aspect"], ascending=[False, True])
     return {
@@ -158,7 +155,7 @@ def kind_of(name: str | None) -> str:
 
 def readers() -> dict[str, Readers]:
     """What marks each segment, and the angle that follows from its strongest trait that has one."""
-    if not SEGMENTS.exists():
+    if not catalogue.SEGMENT_PORTRAITS.exists():
         return {}
     readers_of = {}
     for segment in catalogue.SEGMENT_PORTRAITS.read()["segments"]:

@@ -6,21 +6,20 @@ from typing import Annotated, Any, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from nightmarket.contracts import InputError
 from nightmarket.histories.calendar import NEVER
 from nightmarket.histories.texts import levels, product_texts
 from tasks.files.prepared import Prepared
+from tasks.pipeline.settings import StageSettings
 
 Words = Annotated[str, Field(max_length=500)]
 """Empty where there is nothing to say: in the form a plain box, where a value or null would be two."""
 
 
-class NewProduct(BaseModel):
+class NewProduct(StageSettings):
     """One new product: the id of a product in the catalogue that was never sold, or its title, category and price."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     product_id: Words = Field("", description="of a product in the catalogue that nobody has bought")
     title: Words = Field("", description="as customers will read it; for a product not yet in the catalogue")

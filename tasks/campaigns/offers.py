@@ -6,22 +6,20 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from nightmarket.contracts import InputError
 from nightmarket.delivery.offers import OfferTerms
 from nightmarket.response.market import Market
 from tasks.files import catalogue
+from tasks.pipeline.settings import StageSettings
 
-OFFERS = catalogue.CLEAN_OFFERS.path
 LEVELS = ("department", "category", "type")
 Positive = Annotated[float, Field(gt=0)]
 
 
-class OfferSettings(BaseModel):
+class OfferSettings(StageSettings):
     """One offer: what it is called, what it applies to, and what it costs."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1, max_length=80, description="as people know it")
     kind: Literal["discount", "threshold", "gift", "coupon"] = Field(description="kind of offer")
@@ -122,7 +120,7 @@ def past(market: Market, kind: str, most: int, discount: float) -> list[OfferTer
 
 def _costs(names: list[str]) -> dict[str, float]:
     """offer_id → mean cost of one redemption, where there is one on file."""
-    if not names or not OFFERS.exists():
+    if not names or not catalogue.CLEAN_OFFERS.exists():
         return {}
     table = catalogue.CLEAN_OFFERS.read(["offer_id", "cost"]).to_pandas()
     known = table[table["cost"].notna() & table["offer_id"].isin(names)]

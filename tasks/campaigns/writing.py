@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from nightmarket.contracts import InputError
 from nightmarket.copywriting.composing import Composed, GuardDecision, best_distinct, compose, whole
@@ -32,10 +32,8 @@ Wanted = tuple[Brief, str, str]
 """A brief, and the segment and offer that it is for."""
 
 
-class WriterServer(BaseModel):
+class WriterServer(StageSettings):
     """An OpenAI-compatible server; its key comes from the environment alone."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: str = Field(description="address up to /v1")
     model: str = Field(min_length=1, description="name of the model there")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from nightmarket.contracts import InputError
 from nightmarket.encoding.encoder import Encoder, log_progress
@@ -21,6 +21,7 @@ from nightmarket.retrieval.pairs.training import PairConfig, PairData, PairTrain
 from nightmarket.retrieval.quality import Evaluator
 from tasks.files.checkpoints import Checkpoint
 from tasks.files.prepared import Prepared
+from tasks.pipeline.settings import StageSettings
 
 log = logging.getLogger("nightmarket")
 
@@ -28,10 +29,8 @@ Tensors = dict[str, np.ndarray]
 State = tuple[Tensors, Tensors, History]
 
 
-class PairSettings(BaseModel):
+class PairSettings(StageSettings):
     """Contrastive training of the encoder; what is not here is as in `finetune`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     steps: int = Field(600, ge=1, le=1_000_000, description="training steps")
     batch_size: int = Field(128, ge=2, le=65536, description="pairs of a step")

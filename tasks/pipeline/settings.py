@@ -33,7 +33,7 @@ STEPS = ("snapshot", "register", "launch", "find", "shrink")
 
 
 class StageSettings(BaseModel):
-    """The section of params.yaml that carries the stage's name."""
+    """The section of params.yaml that carries the stage's name, or a part of one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

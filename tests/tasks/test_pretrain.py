@@ -46,7 +46,7 @@ def write_shop():
     storage.write_table(pa.table({"customer": np.arange(40, dtype=np.int32)}), out / "customers.parquet")
     clean = {"product_id": ids, "title": [f"{KINDS[k]} {i} oz" for i, k in enumerate(kind)]}
     clean |= {"brand": ["National"] * 80, "category": [f"FOOD > SHELF > {NAMES[k]}" for k in kind]}
-    storage.write_table(pa.table(clean), pretrain.CLEAN / "products.parquet")
+    storage.write_table(pa.table(clean), catalogue.CLEAN_PRODUCTS.path)
     finetune, test = (Window.after(last_day(week), 28) for week in (2507, 2515))
     end = test.last_target
     windows = Windows(test, (), (), finetune, Window.after(end), end - 139, end, "2018-05-21", "UTC")
@@ -182,8 +182,8 @@ def test_the_gate_wants_a_certain_gain_on_new_and_no_certain_loss(paired, kept):
 
 
 def test_a_shop_without_product_types_has_no_search_queries_and_is_measured_all_the_same(checkout):
-    clean = storage.read_table(pretrain.CLEAN / "products.parquet").to_pandas().assign(category=None)
-    storage.write_table(pa.Table.from_pandas(clean), pretrain.CLEAN / "products.parquet")
+    clean = storage.read_table(catalogue.CLEAN_PRODUCTS.path).to_pandas().assign(category=None)
+    storage.write_table(pa.Table.from_pandas(clean), catalogue.CLEAN_PRODUCTS.path)
     pretrain.run(pretrain.Settings(**SMALL))
     assert report()["finetune"]["search"]["num"] == 0
     assert json.dumps(report())
