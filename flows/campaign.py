@@ -30,9 +30,6 @@ from tasks.campaigns import export
 from tasks.files import catalogue, storage
 from tasks.pipeline import settings
 
-PLAN = catalogue.PLAN.path
-TEXTS = Path("artifacts/compose/copy.parquet")
-
 
 @one_line_flow("campaign", "{name}")
 async def campaign(
@@ -83,7 +80,7 @@ async def campaign(
             await run.on_last_night("plan")
             await run.on_last_night("compose")
             run.keep("compose")
-            held = stack.enter_context(approval.held(run, name, PLAN, TEXTS))
+            held = stack.enter_context(approval.held(run, name, catalogue.PLAN.path, catalogue.COMPOSE / export.TEXTS))
         return await contacts.decide(held, minutes=approval_minutes, excel=excel)
 
 

@@ -25,9 +25,6 @@ from flows.engine.run.run import open_run
 from tasks.campaigns import export
 from tasks.files import catalogue, storage
 
-PLAN = catalogue.LAUNCH.path
-TEXTS = PLAN / export.TEXTS
-
 
 @one_line_flow("launch", "{name}")
 async def launch(
@@ -73,7 +70,7 @@ async def launch(
             run.require_data()
             run.require_champion()
             await run.launch()
-            held = stack.enter_context(approval.held(run, name, PLAN, TEXTS))
+            held = stack.enter_context(approval.held(run, name, catalogue.LAUNCH.path, catalogue.LAUNCH / export.TEXTS))
         return await contacts.decide(held, minutes=approval_minutes, excel=excel)
 
 

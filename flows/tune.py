@@ -16,14 +16,14 @@ from prefect.artifacts import acreate_table_artifact
 from flows.engine.forms import terminal
 from flows.engine.forms.form import Metric, Minutes, NumTrials, SearchName, SearchSpace, Seed, WaitMinutes, Windows
 from flows.engine.reporting import outcome
-from flows.engine.reporting.outcome import METRICS, OURS, one_line_flow
+from flows.engine.reporting.outcome import OURS, one_line_flow
 from flows.engine.retention import mlflow_rows
 from flows.engine.run import lock
 from flows.engine.run.run import open_run
 from flows.engine.tuning.space import LAST_STAGE, SearchPlan, plan
 from flows.engine.tuning.study import Ended, Open, Study
 from nightmarket.contracts import InputError
-from tasks.files import storage
+from tasks.files import catalogue, storage
 
 DEFAULT_SPACE = {
     "rank.num_leaves": [15, 127],
@@ -125,7 +125,7 @@ async def _evaluate(trial: Open, planned: SearchPlan, name: str, runs: Any, wait
                 under_way = True
                 run.about = f"trial {trial.number}, {window}: "
                 await run.upto(LAST_STAGE)
-                metrics = storage.read_json(run.tree / METRICS)
+                metrics = catalogue.METRICS.at(run.tree).read()
                 figure = _figure(metrics, planned)
                 runs.window(mlflow_run, window, step, figure, metrics[planned.task][OURS], run.keep(LAST_STAGE))
         except Exception as error:
@@ -149,7 +149,7 @@ def _figure(metrics: Mapping[str, Any], planned: SearchPlan) -> float:
     entry = metrics.get(planned.task, {}).get(OURS, {}).get(planned.metric, {})
     value = entry.get("value") if isinstance(entry, Mapping) else None
     if not isinstance(value, int | float) or not abs(value) < float("inf"):
-        raise InputError(f"metric: {METRICS} has no finite '{planned.task} {planned.metric}' of {OURS}")
+        raise InputError(f"metric: {catalogue.METRICS} has no finite '{planned.task} {planned.metric}' of {OURS}")
     return float(value)
 
 

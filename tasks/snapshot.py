@@ -29,8 +29,7 @@ from tasks.intake.folders import Folders, ShopFolder, check, known_zone
 from tasks.models import warm_start
 from tasks.pipeline.declaration import Step
 from tasks.pipeline.settings import StageSettings, sections
-from tasks.privacy import forgotten
-from tasks.privacy.pseudonyms import Pseudonyms, customer_keys, key_id
+from tasks.privacy.pseudonyms import Pseudonyms, customer_keys, forgotten, key_id
 from tasks.registry import versions
 
 LOG = logging.getLogger("nightmarket")
@@ -95,7 +94,7 @@ def run(settings: Settings) -> None:
     keys = customer_keys()
     as_of = settings.business_date or source.known_until()
     wanted = _warm_start_wanted()
-    left_out = forgotten.digests()
+    left_out = frozenset(forgotten())
     fingerprint = _fingerprint(settings, source.identity(), key_id(keys), as_of, wanted, left_out)
     old = _old()
     if old.get("fingerprint") == fingerprint and _whole(old):

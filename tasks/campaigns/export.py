@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 
 from nightmarket.contracts import InputError
-from tasks.files import storage
+from tasks.files import catalogue, storage
 
 PLAN, ELIGIBLE, SUMMARY = "plan.parquet", "eligible.parquet", "summary.json"
 FILES = (PLAN, ELIGIBLE, SUMMARY)
@@ -131,8 +131,8 @@ def export(planned: Path, home: Path, name: str, *, approved: str, receipt: Mapp
 
 def _key(home: Path) -> dict[str, str]:
     """Which key the customers' names are under, as the last night's snapshot says."""
-    about = home / storage.RAW / "snapshot.json"
-    return {"key_id": storage.read_json(about)["key_id"]} if about.exists() else {}
+    about = catalogue.SNAPSHOT.at(home)
+    return {"key_id": about.read()["key_id"]} if about.exists() else {}
 
 
 def write_csv(table: pa.Table, path: Path, excel: bool) -> None:

@@ -3,22 +3,39 @@
 `.nightmarket/customer.key` holds one key a line, oldest first. A customer's pseudonym is the keyed hash of their id
 under the first key, then of that hash under the second, and so on: a new key renames everybody without needing their
 ids, and who was left out under an earlier pseudonym still is.
+
+`.nightmarket/forgotten.json` lists who asked to be forgotten, by a hash of each pseudonym, so that it names nobody.
 """
 
 import hashlib
 import hmac
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightmarket.contracts import InputError
-from tasks.files.storage import hook, private, replacing
-from tasks.privacy.forgotten import digest
+from tasks.files.storage import hook, private, read_json, replacing, write_json
 from tasks.privacy.keys import own_secret
 
 HEX_DIGITS = 32
+
+
+def digest(pseudonym: str) -> str:
+    """What the list of the forgotten holds of a customer: SHA-256 of the keyed hash, 64 hex digits."""
+    return hashlib.sha256(pseudonym.encode()).hexdigest()
+
+
+def forgotten() -> dict[str, str]:
+    """{digest: YYYY-MM-DD} of everybody who asked to be left out of every snapshot from that day on."""
+    path = private("forgotten.json")
+    return dict(read_json(path)["customers"]) if path.exists() else {}
+
+
+def forget(pseudonyms: Iterable[str], day: str) -> None:
+    """Put customers on that list, with the day on which they asked; whoever is on it keeps the first day."""
+    write_json({"customers": {**{digest(name): day for name in pseudonyms}, **forgotten()}}, private("forgotten.json"))
 
 
 def customer_keys() -> tuple[bytes, ...]:

@@ -21,7 +21,7 @@ from nightmarket.evaluation.protocol import Window
 from nightmarket.histories.calendar import date_of
 from nightmarket.serving import gate
 from nightmarket.serving.figures import flatten_metrics, flatten_params
-from tasks.files import manifest, storage
+from tasks.files import catalogue, manifest, storage
 from tasks.files.prepared import Prepared
 from tasks.pipeline import settings
 from tasks.registry import champion, lineage
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from nightmarket.serving.registry import VersionRecord
 
 TASKS = (gate.FIRST, *gate.GUARDED)
-COMPARED = ("customers.parquet", "products.parquet", "purchases.parquet", "promotions.parquet", "windows.json")
+COMPARED = (catalogue.CUSTOMERS, catalogue.PRODUCTS, catalogue.PURCHASES, catalogue.PROMOTIONS, catalogue.WINDOWS)
 """Files of prepare that decide what a model is shown and judged on."""
 
 ORIGIN = ("run_id", "lock_hash", "commit", "as_of", "window", "data_fingerprint", "params_sha256")
@@ -79,19 +79,18 @@ def read() -> Challenger:
     lock = Path("dvc.lock")
     if not lock.exists():
         raise InputError("dvc.lock is missing; run the stages through `dvc repro` before registering")
-    prepare = storage.ARTIFACTS / "prepare"
     commit, dirty = git_commit()
     return Challenger(
         lock_hash=lineage.lock_hash(lock),
         commit=commit,
         dirty=dirty,
-        snapshot=storage.read_json(storage.RAW / "snapshot.json"),
-        validation=storage.read_json(storage.ARTIFACTS / "validate/report.json"),
-        window=storage.read_json(prepare / "windows.json")["test"],
-        prepared=manifest.tree_digest(*(prepare / name for name in COMPARED if (prepare / name).exists())),
-        metrics=Metrics.read(storage.read_json(storage.ARTIFACTS / "evaluate/metrics.json")),
-        ranker=storage.read_json(storage.ARTIFACTS / "rank/ranker.json"),
-        history=storage.read_json(storage.ARTIFACTS / "finetune/history.json"),
+        snapshot=catalogue.SNAPSHOT.read(),
+        validation=catalogue.VALIDATION.read(),
+        window=catalogue.WINDOWS.read()["test"],
+        prepared=manifest.tree_digest(*(artifact.path for artifact in COMPARED if artifact.exists())),
+        metrics=Metrics.read(catalogue.METRICS.read()),
+        ranker=catalogue.RANKER.read(),
+        history=catalogue.FINETUNE_HISTORY.read(),
         params=settings.sections(Path("params.yaml")),
     )
 
@@ -117,13 +116,12 @@ def record(tonight: Challenger, package_sha256: str, rival: gate.Rival) -> "Vers
     content = {name: part for name, part in tonight.metrics.content().items() if name != "slices"}
     groups = {f"forgetting {name}": kept.content() for name, kept in rival.groups.items()}
     metrics, left_out = flatten_metrics(content | groups)
-    evaluate = storage.ARTIFACTS / "evaluate"
-    files = [(evaluate / "metrics.json", "evaluate"), (storage.ARTIFACTS / "validate/report.json", "validate")]
-    files += [(evaluate / champion.PER_CUSTOMER, ""), (Path("params.yaml"), ""), (Path("dvc.lock"), "")]
+    files = [(catalogue.METRICS.path, "evaluate"), (catalogue.VALIDATION.path, "validate")]
+    files += [(catalogue.CUSTOMER_SCORES.path, ""), (Path("params.yaml"), ""), (Path("dvc.lock"), "")]
     figures = []
-    if (evaluate / "ndcg.csv").exists():
-        files.append((evaluate / "ndcg.csv", "evaluate"))
-        figures.append((ndcg_bars(pc.read_csv(evaluate / "ndcg.csv").to_pylist()), "evaluate/ndcg.png"))
+    if catalogue.NDCG_PLOT.exists():
+        files.append((catalogue.NDCG_PLOT.path, "evaluate"))
+        figures.append((ndcg_bars(pc.read_csv(catalogue.NDCG_PLOT.path).to_pylist()), "evaluate/ndcg.png"))
     as_of = tonight.snapshot["as_of"]
     return VersionRecord(
         run_name=os.environ.get("NIGHTMARKET_RUN", f"night-{as_of}"),
@@ -173,7 +171,7 @@ def rival(tonight: Challenger, seed: int) -> gate.Rival:
     same = receipt["prepared"] == tonight.prepared and receipt["window"] == tonight.window
     notes: tuple[str, ...] = ()
     try:
-        theirs = _scored(storage.CHAMPION / champion.PER_CUSTOMER) if same else _rescored()
+        theirs = catalogue.CHAMPION_SCORES.read().to_pandas() if same else _rescored()
     except ModelError as error:  # whatever else goes wrong is a mistake of ours, which must not lead to an easier rule
         said = f"{name} cannot be scored by this code ({error}), so the rule for a first champion holds"
         return _popularity(tonight, (said,))
@@ -182,7 +180,7 @@ def rival(tonight: Challenger, seed: int) -> gate.Rival:
             f"{name} was trained on days of this window (until {date_of(receipt['trained_until'])}), so its figures "
             "here are too good; the challenger had to match them even so",
         )
-    ours = _scored(storage.ARTIFACTS / "evaluate" / champion.PER_CUSTOMER)
+    ours = catalogue.CUSTOMER_SCORES.read().to_pandas()
     differences = {task: _difference(ours, theirs, task, seed) for task in TASKS}
     return gate.Rival("champion", name, differences, notes, _kept(tonight, ours, theirs, seed))
 
@@ -194,10 +192,6 @@ def _popularity(tonight: Challenger, notes: tuple[str, ...]) -> gate.Rival:
         if figure:
             differences[task] = figure.interval
     return gate.Rival("popularity", "popularity", differences, notes)
-
-
-def _scored(path: Path) -> "pd.DataFrame":
-    return storage.read_table(path).to_pandas()
 
 
 def _rescored() -> "pd.DataFrame":
@@ -247,7 +241,8 @@ def receipt(tonight: Challenger, version: "ModelVersion", said: Mapping[str, Any
         "prepared": tonight.prepared,
         "trained_until": tonight.trained_until,
         "metrics": _ours(tonight.metrics),
-        "predictions": _predictions(),
+        # what it recommended when it was evaluated, as counts; drift compares every night with it
+        "predictions": catalogue.PREDICTIONS.read() if catalogue.PREDICTIONS.exists() else None,
         "environment": tonight.environment,
         "data": lineage.data(tonight.snapshot),
         "validation": lineage.validation(tonight.validation),
@@ -277,12 +272,6 @@ def _origin(tonight: Challenger, version: "ModelVersion") -> dict[str, Any]:
         "data_fingerprint": tonight.snapshot["fingerprint"],
         "params_sha256": tonight.params_sha256,
     }
-
-
-def _predictions() -> Any:
-    """What it recommended when it was evaluated, as counts; drift compares every night with it."""
-    path = storage.ARTIFACTS / "evaluate/predictions.json"
-    return storage.read_json(path) if path.exists() else None
 
 
 def _ours(metrics: Metrics) -> dict[str, Any]:

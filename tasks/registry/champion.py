@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nightmarket.contracts import InputError
-from tasks.files import manifest, storage
+from tasks.files import catalogue, manifest, storage
 
 RECEIPT = "receipt.json"
 DECISION = "decision.json"
@@ -23,11 +23,7 @@ Read = TypeVar("Read")
 
 def receipt() -> dict[str, Any] | None:
     """The receipt of the model that delivers, or None where there is none that can be read."""
-    path = storage.CHAMPION / RECEIPT
-    try:
-        return storage.read_json(path) if path.exists() else None
-    except ValueError:
-        return None
+    return _read(catalogue.CHAMPION_RECEIPT)
 
 
 def intact() -> bool:
@@ -54,7 +50,7 @@ def install(fill: Callable[[Path], None]) -> None:
         storage.hook("champion.filled")
         manifest.write(fresh)
         storage.hook("champion.listed")
-        _flush(fresh)
+        storage.flush_all(fresh)
         storage.swap(fresh, storage.CHAMPION)
     finally:
         sweep()
@@ -88,12 +84,11 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 
 def note(decision: dict[str, Any]) -> None:
     """Write the gate's latest word; a file that says the same already stays untouched."""
-    path = storage.CHAMPION / DECISION
-    if not storage.CHAMPION.exists() or (path.exists() and _says(path) == decision):
+    if not storage.CHAMPION.exists() or _read(catalogue.CHAMPION_DECISION) == decision:
         return
     temporary = _beside(DECISION)
     storage.write_json(decision, temporary)
-    temporary.replace(path)
+    temporary.replace(catalogue.CHAMPION_DECISION.path)
 
 
 def sweep() -> None:
@@ -110,16 +105,13 @@ def link(source: str, target: str) -> str:
     return target
 
 
-def _says(path: Path) -> Any:
+def _read(document: catalogue.Json) -> Any:
+    """Its content; None where it is missing or cannot be read."""
     try:
-        return storage.read_json(path)
+        return document.read()
     except ValueError:
         return None
 
 
 def _beside(kind: str) -> Path:
     return storage.CHAMPION.with_name(f".champion.{os.getpid()}.{kind}")
-
-
-def _flush(folder: Path) -> None:
-    storage.flush_all(folder)

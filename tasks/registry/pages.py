@@ -54,12 +54,10 @@ def _is_database(path: Path) -> bool:
 
 def _version() -> tuple[int, str]:
     """Number and run of the version that the page is kept with."""
-    for name in ("decision.json", "receipt.json"):
-        path = Path(storage.CHAMPION) / name
-        if path.exists():
-            record = storage.read_json(path)
-            if record.get("run_id"):
-                return int(record["version"]), str(record["run_id"])
+    for document in (catalogue.CHAMPION_DECISION, catalogue.CHAMPION_RECEIPT):
+        record = document.read() if document.exists() else {}
+        if record.get("run_id"):
+            return int(record["version"]), str(record["run_id"])
     raise InputError("no version is on record in data/champion, so the page is kept with none")
 
 

@@ -55,7 +55,7 @@ def finish(registry: "Registry") -> dict[str, Any] | None:
         intent = json.loads(version.tags[INTENT])
         if number == reigning:
             done = intent
-            _note(intent)
+            records.append_once(storage.private(RECORD), intent)
             storage.hook("promotion.noted")
             _hand_over(registry, versions, intent)
             storage.hook("promotion.handed")
@@ -104,8 +104,3 @@ def moment(milliseconds: int) -> str:
 def now() -> str:
     """This moment, in UTC, to the second."""
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _note(intent: dict[str, Any]) -> None:
-    """One line; a change that is there already is not repeated."""
-    records.append_once(storage.private(RECORD), intent)

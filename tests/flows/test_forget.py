@@ -36,11 +36,10 @@ STAGES = {
     "snapshot": HEAD
     + """
 def run(settings):
-    from tasks.privacy import forgotten
-    from tasks.privacy.pseudonyms import Pseudonyms, customer_keys
+    from tasks.privacy.pseudonyms import Pseudonyms, customer_keys, forgotten
 
     ids = pa.array((storage.home() / "source.csv").read_text().split())
-    hashed = Pseudonyms(customer_keys(), forgotten.digests())
+    hashed = Pseudonyms(customer_keys(), forgotten())
     rows = pa.record_batch({"customer_id": hashed(ids), "spend": list(range(len(ids)))})
     table = pa.Table.from_batches([hashed.without_forgotten(rows, "customer_id")])
     storage.write_table(table, storage.RAW / "customers.parquet")

@@ -15,8 +15,7 @@ SNAPSHOT = """
 import pyarrow as pa
 
 from tasks.files import storage
-from tasks.privacy import forgotten
-from tasks.privacy.pseudonyms import Pseudonyms, customer_keys, key_id
+from tasks.privacy.pseudonyms import Pseudonyms, customer_keys, forgotten, key_id
 from tasks.pipeline.declaration import Step
 from tasks.pipeline.settings import StageSettings
 
@@ -29,7 +28,7 @@ class Settings(StageSettings):
 
 def run(settings):
     ids = pa.array((storage.home() / "source.csv").read_text().split())
-    hashed = Pseudonyms(customer_keys(), forgotten.digests())
+    hashed = Pseudonyms(customer_keys(), forgotten())
     rows = hashed.without_forgotten(pa.record_batch({"customer_id": hashed(ids)}), "customer_id")
     storage.write_table(pa.Table.from_batches([rows]), storage.RAW / "customers.parquet")
     storage.write_json({"key_id": key_id(customer_keys())}, storage.RAW / "snapshot.json")
@@ -94,7 +93,7 @@ def test_a_new_key_renames_everybody_and_older_copies_stay_readable(shop):
 def test_who_was_forgotten_stays_forgotten_and_is_found_under_every_name(shop):
     home = shop.home
     _, theirs = read(shop, ID)
-    read(shop, f"from tasks.privacy import forgotten\nforgotten.add(['{theirs}'], '2024-01-01')")
+    read(shop, f"forget(['{theirs}'], '2024-01-01')")
     other = read(shop, "print(*Pseudonyms(customer_keys()).under_each_key('member-8'))")
     folder = export(home, [other[0], "f" * 32])
     done = shop.command("-m", "flows", "rotate", "--reason", "once a year")

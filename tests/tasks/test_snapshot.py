@@ -20,7 +20,7 @@ import yaml
 from nightmarket.testing.shop import make_shop
 from tasks.__main__ import main
 from tasks.files import manifest
-from tasks.privacy import forgotten
+from tasks.privacy import pseudonyms
 
 SHOP = make_shop(num_customers=40, num_products=60, num_weeks=6)
 ROOT = Path(__file__).parents[2]
@@ -500,7 +500,7 @@ def test_a_forgotten_customer_is_in_no_table_and_in_no_dictionary_of_a_file(plac
     first = raw("customers")["customer_id"].to_pylist()[0]
     theirs = raw("events")["customer_id"].cast(pa.string()).to_pylist().count(first)
     assert theirs > 0
-    forgotten.add([first], "2024-02-12")
+    pseudonyms.forget([first], "2024-02-12")
     assert main("snapshot") == 0
     assert about()["fingerprint"] != before
     assert raw("events").num_rows == rows - theirs

@@ -9,13 +9,12 @@ import pyarrow.compute as pc
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 
 from tasks.campaigns import export
-from tasks.files import catalogue, storage
+from tasks.files import storage
 
 GROUPS = {"by_segment": "segment", "by_offer": "offer", "by_channel": "channel", "by_slot": "time slot"}
 LISTS = {"products": "The new products", "audiences": "Audiences by size, the likeliest customers first"}
 FIRST_LINES = 10
 FIRST_TEXTS = 12
-SEGMENTS = catalogue.SEGMENT_PORTRAITS.path
 
 
 def facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -47,10 +46,8 @@ def words(summary: Mapping[str, Any]) -> list[str]:
 
 def segment_names(home: Path) -> dict[str, str]:
     """What marks each segment, by its number; empty where there are none."""
-    path = home / SEGMENTS
-    if not path.exists():
-        return {}
-    rows = storage.read_json(path).get("segments") or []
+    portraits = catalogue.SEGMENT_PORTRAITS.at(home)
+    rows = portraits.read().get("segments") or [] if portraits.exists() else []
     return {str(row["segment"]): str((row.get("name") or {}).get("en", "")) for row in rows}
 
 

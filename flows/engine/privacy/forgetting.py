@@ -17,8 +17,7 @@ from flows.engine.run import lock, worktree
 from flows.engine.server import server
 from nightmarket.contracts import InputError
 from tasks.files import storage
-from tasks.privacy import forgotten
-from tasks.privacy.pseudonyms import Pseudonyms, customer_keys
+from tasks.privacy.pseudonyms import Pseudonyms, customer_keys, forget
 
 WAIT_S = 4 * 3600.0
 
@@ -32,7 +31,7 @@ def from_terminal(home: Path, arguments: list[str] | None, nightly: Callable[[],
     if not customer:
         raise InputError("--customer: name the shop's own id of the customer")
     pseudonyms = of_customer(home, customer)
-    forgotten.add(pseudonyms, datetime.date.today().isoformat())
+    forget(pseudonyms, datetime.date.today().isoformat())
     print(
         "on the list: the customer is left out of every snapshot from now on; a night without them begins", flush=True
     )

@@ -15,11 +15,9 @@ from prefect.artifacts import acreate_table_artifact
 from flows.engine.reporting import diary
 from flows.engine.reporting.outcome import RunOutcome, post
 from nightmarket.contracts import InputError
-from tasks.files import catalogue, storage
+from tasks.files import catalogue
 from tasks.pipeline import settings
 
-DRIFT = catalogue.DRIFT.path
-DECISION = catalogue.CHAMPION_DECISION.path
 RETRAIN = "retrain/retrain"
 ONE_DAY = datetime.timedelta(days=1)
 NAMED = 3
@@ -58,8 +56,8 @@ async def _tell(flow: str, run: Any, outcome: RunOutcome) -> None:
 
 def night(tree: Path, outcome: RunOutcome) -> dict[str, Any]:
     """What is remembered of a night; the drift stage's verdict, the champion, the first figure."""
-    drift = _read(tree / DRIFT)
-    receipt = _read(tree / storage.CHAMPION / "receipt.json")
+    drift = _read(catalogue.DRIFT.at(tree))
+    receipt = _read(catalogue.CHAMPION_RECEIPT.at(tree))
     columns = [column for column in drift.get("columns", ()) if column["drifted"]]
     return {
         "night": str(drift.get("as_of") or receipt.get("as_of") or _now().date()),
@@ -81,7 +79,7 @@ def pressing(
 
     before  the nights on record, oldest first; row  tonight's
     """
-    drift = _read(tree / DRIFT)
+    drift = _read(catalogue.DRIFT.at(tree))
     alerts: list[Alert] = []
     if not outcome.published:
         what = "the run was kept but not published, so people still see the night before"
@@ -126,7 +124,7 @@ def _quality(tree: Path, before: Sequence[Mapping[str, Any]], row: Mapping[str, 
         past = earlier[-1]["quality"]
         what = f"{now['task']} NDCG@10 {now['value']:.3f}, below {past['value']:.3f} of {earlier[-1]['night']}"
         return [_alert("quality", what, "evaluate", do)]
-    decision = _read(tree / DECISION)
+    decision = _read(catalogue.CHAMPION_DECISION.at(tree))
     difference = (decision.get("differences") or {}).get(now["task"]) or {}
     if decision.get("as_of") == row["night"] and decision.get("kind") == "champion" and difference.get("high", 0) < 0:
         what = f"tonight’s model is {-difference['value']:.3f} NDCG@10 below the champion on {now['task']}"
@@ -211,9 +209,9 @@ def _wish(tree: Path) -> str:
     return str(section.get("retrain", "recommend"))
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(document: catalogue.Json) -> dict[str, Any]:
     try:
-        return dict(storage.read_json(path))
+        return dict(document.read())
     except InputError:
         return {}
 

@@ -23,8 +23,6 @@ from nightmarket.contracts import InputError
 from tasks.files import catalogue, storage
 from tasks.privacy import redaction
 
-METRICS = catalogue.METRICS.path
-REPORT = catalogue.PAGE.path
 HEADLINE = "ndcg@10"
 OURS = "nightmarket"
 WEBHOOK_S = 10
@@ -50,12 +48,12 @@ class RunOutcome:
     @classmethod
     def of(cls, run: Any, *, published: bool) -> "RunOutcome":
         """Collect it while the run's worktree still stands."""
-        report = run.home / REPORT if published and (run.home / REPORT).exists() else None
+        report = catalogue.PAGE.at(run.home)
         return cls(
             run=run.name,
             commit=run.sha,
             published=published,
-            report=str(report) if report else None,
+            report=str(report) if published and report.exists() else None,
             champion=champion_in_words(run.tree),
             decision=run.decision,
             rows=tuple(headline(run.tree)),
@@ -79,29 +77,28 @@ class RunOutcome:
 
 def headline(root: Path) -> list[dict[str, Any]]:
     """Our model's NDCG@10 on each task, with its interval; empty where nothing was evaluated."""
-    if not (root / METRICS).exists():
-        return []
-    metrics = storage.read_json(root / METRICS)
-    intervals = {task: models[OURS][HEADLINE] for task, models in metrics.items() if _has_ours(models)}
+    intervals = {task: models[OURS][HEADLINE] for task, models in _metrics(root).items()}
     return [{"task": task, "metric": HEADLINE, **interval} for task, interval in intervals.items()]
 
 
 def table(root: Path) -> list[dict[str, Any]]:
     """Every model's NDCG@10 on every task."""
-    if not (root / METRICS).exists():
-        return []
-    metrics = storage.read_json(root / METRICS)
     return [
         {"task": task, "model": model, **{key: round(value, 4) for key, value in values[HEADLINE].items()}}
-        for task, models in metrics.items()
-        if _has_ours(models)
+        for task, models in _metrics(root).items()
         for model, values in models.items()
         if isinstance(values, dict) and HEADLINE in values
     ]
 
 
-def _has_ours(models: Any) -> bool:
-    return isinstance(models, dict) and isinstance(models.get(OURS), dict) and HEADLINE in models[OURS]
+def _metrics(root: Path) -> dict[str, Any]:
+    """{task: {model: figures}} of the tasks that our model was evaluated on; none where nothing was evaluated."""
+
+    def has_ours(models: Any) -> bool:
+        return isinstance(models, dict) and isinstance(models.get(OURS), dict) and HEADLINE in models[OURS]
+
+    metrics = catalogue.METRICS.at(root)
+    return {task: models for task, models in metrics.read().items() if has_ours(models)} if metrics.exists() else {}
 
 
 def commit_message(name: str, root: Path) -> str:
@@ -115,7 +112,7 @@ def commit_message(name: str, root: Path) -> str:
 def champion_in_words(root: Path) -> str:
     """Which version delivers from this folder."""
     with contextlib.suppress(InputError, ValueError, AttributeError):
-        receipt = storage.read_json(root / storage.CHAMPION / "receipt.json")
+        receipt = catalogue.CHAMPION_RECEIPT.at(root).read()
         return f"version {receipt.get('version')}, of {receipt.get('as_of')}"
     return "none yet"
 
@@ -123,7 +120,7 @@ def champion_in_words(root: Path) -> str:
 def decision(root: Path, said: str = "") -> str:
     """The gate's latest word, from data/champion; where there is no champion, the last line that `register` said."""
     with contextlib.suppress(InputError, ValueError, KeyError):
-        return str(storage.read_json(root / storage.CHAMPION / "decision.json")["sentence"])
+        return str(catalogue.CHAMPION_DECISION.at(root).read()["sentence"])
     sentences = [line for line in said.splitlines() if line.startswith("register: ") and ": done in" not in line]
     return sentences[-1].removeprefix("register: ") if sentences else "not on record"
 

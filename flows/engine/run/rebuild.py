@@ -21,7 +21,7 @@ from flows.engine.retention import objects
 from flows.engine.run import dag, stage, worktree
 from nightmarket.contracts import InputError
 from nightmarket.serving import comparison
-from tasks.files import locks, manifest, storage
+from tasks.files import catalogue, locks, manifest, storage
 from tasks.registry import champion, lineage
 
 FOLDER = Path(".nightmarket/rebuilds")
@@ -133,11 +133,11 @@ class Rebuild:
 
     def metrics(self) -> Any:
         """The figures that came out."""
-        return storage.read_json(self.tree / storage.ARTIFACTS / METRICS)
+        return catalogue.METRICS.at(self.tree).read()
 
     def environment(self, threads: str) -> dict[str, Any]:
         """Of this rebuild; constraints.txt is the checkout's, from which this environment was installed."""
-        history = storage.read_json(self.tree / storage.ARTIFACTS / "finetune/history.json")
+        history = catalogue.FINETUNE_HISTORY.at(self.tree).read()
         environment = lineage.environment(str(history.get("device", "unknown")), self.home / lineage.CONSTRAINTS)
         return environment | {"threads": int(threads)}
 

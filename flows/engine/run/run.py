@@ -15,7 +15,7 @@ from flows.engine.reporting import outcome
 from flows.engine.run import dag, lock, overrides, publish, rebuild, recovery, registered, stage, worktree
 from flows.engine.server import watch
 from nightmarket.contracts import InputError
-from tasks.files import storage
+from tasks.files import catalogue, storage
 
 SNAPSHOT, REGISTER, LAUNCH = "snapshot", "register", "launch"
 
@@ -152,7 +152,7 @@ class Run:
 
     def require_champion(self) -> None:
         """Delivery needs a champion; say so before a stage fails on a missing folder."""
-        if not (self.tree / storage.CHAMPION / "receipt.json").exists():
+        if not catalogue.CHAMPION_RECEIPT.at(self.tree).exists():
             decided = f" (the gate said: {self.decision})" if self.decision else ""
             raise InputError(
                 f"there is no champion to deliver from{decided}; run retrain until a model passes the gate"

@@ -13,7 +13,7 @@ from flows.engine.run import dag, overrides
 from nightmarket.contracts import InputError
 from nightmarket.evaluation.protocol import Windows
 from nightmarket.histories.calendar import date_of
-from tasks.files import storage
+from tasks.files import catalogue
 from tasks.pipeline import settings
 
 LAST_STAGE = "evaluate"
@@ -150,10 +150,10 @@ def _value(content: Mapping[str, Any], key: str) -> Any:
 
 
 def _windows(home: Path, windows: Sequence[str]) -> tuple[str, ...]:
-    path = home / storage.ARTIFACTS / "prepare" / "windows.json"
-    if not path.exists():
-        raise InputError(f"{path} is missing, so it is not known where the test window begins; run nightly first")
-    test = Windows.read(storage.read_json(path)).test
+    stored = catalogue.WINDOWS.at(home)
+    if not stored.exists():
+        raise InputError(f"{stored} is missing, so it is not known where the test window begins; run nightly first")
+    test = Windows.read(stored.read()).test
     begins, before = date_of(test.first_target), date_of(test.first_target - test.days)
     if not windows:
         return (begins.isoformat(), before.isoformat())
