@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 
 from tasks.campaigns import export
-from tasks.files import storage
+from tasks.files import catalogue, storage
 
 GROUPS = {"by_segment": "segment", "by_offer": "offer", "by_channel": "channel", "by_slot": "time slot"}
 LISTS = {"products": "The new products", "audiences": "Audiences by size, the likeliest customers first"}
