@@ -9,19 +9,8 @@ from typing import Any
 from prefect.client.schemas import State
 
 from flows.engine.approval import approval, contacts, figures
+from flows.engine.forms import campaign as fields
 from flows.engine.forms import terminal
-from flows.engine.forms.campaign import (
-    ApprovalMinutes,
-    Budget,
-    CampaignName,
-    Count,
-    Day,
-    Goal,
-    HoldoutShare,
-    Kind,
-    Names,
-    Offers,
-)
 from flows.engine.forms.form import WaitMinutes
 from flows.engine.reporting.outcome import one_line_flow
 from flows.engine.run.run import open_run
@@ -33,19 +22,19 @@ from tasks.pipeline import settings
 
 @one_line_flow("campaign", "{name}")
 async def campaign(
-    name: CampaignName,
-    budget: Budget,
-    goal: Goal = "profit",
-    start: Day = "",
-    end: Day = "",
-    segments: Names = [],  # noqa: B006 - a parameter's default in the form
-    channels: Names = [],  # noqa: B006
-    offers: Offers = [],  # noqa: B006
-    kind: Kind = "",
-    max_per_customer: Count = None,
-    holdout: HoldoutShare = None,
+    name: fields.CampaignName,
+    budget: fields.Budget,
+    goal: fields.Goal = "profit",
+    start: fields.Day = "",
+    end: fields.Day = "",
+    segments: fields.Names = [],  # noqa: B006 - a parameter's default in the form
+    channels: fields.Names = [],  # noqa: B006
+    offers: fields.Offers = [],  # noqa: B006
+    kind: fields.Kind = "",
+    max_per_customer: fields.Count = None,
+    holdout: fields.HoldoutShare = None,
     excel: bool = False,
-    approval_minutes: ApprovalMinutes = 480,
+    approval_minutes: fields.ApprovalMinutes = 480,
     wait_minutes: WaitMinutes = 240,
 ) -> State[contacts.Decided]:
     """Plan, write, show figures and texts, wait for approval, export; nothing is trained, nothing leaves without a yes.

@@ -7,18 +7,8 @@ from prefect.client.schemas import State
 
 from flows.campaign import check_segments, num_days, said
 from flows.engine.approval import approval, contacts
+from flows.engine.forms import campaign as fields
 from flows.engine.forms import terminal
-from flows.engine.forms.campaign import (
-    ApprovalMinutes,
-    Budget,
-    CampaignName,
-    Day,
-    Goal,
-    HoldoutShare,
-    Names,
-    NewProducts,
-    Reach,
-)
 from flows.engine.forms.form import WaitMinutes
 from flows.engine.reporting.outcome import one_line_flow
 from flows.engine.run.run import open_run
@@ -28,17 +18,17 @@ from tasks.files import catalogue, storage
 
 @one_line_flow("launch", "{name}")
 async def launch(
-    name: CampaignName,
-    products: NewProducts,
-    budget: Budget,
-    reach: Reach = 0.5,
-    goal: Goal = "responses",
-    start: Day = "",
-    end: Day = "",
-    segments: Names = [],  # noqa: B006 - a parameter's default in the form
-    holdout: HoldoutShare = None,
+    name: fields.CampaignName,
+    products: fields.NewProducts,
+    budget: fields.Budget,
+    reach: fields.Reach = 0.5,
+    goal: fields.Goal = "responses",
+    start: fields.Day = "",
+    end: fields.Day = "",
+    segments: fields.Names = [],  # noqa: B006 - a parameter's default in the form
+    holdout: fields.HoldoutShare = None,
     excel: bool = False,
-    approval_minutes: ApprovalMinutes = 480,
+    approval_minutes: fields.ApprovalMinutes = 480,
     wait_minutes: WaitMinutes = 240,
 ) -> State[contacts.Decided]:
     """Audience, hours, test and texts of a launch, shown for approval, then exported; nothing is trained.

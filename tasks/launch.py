@@ -29,7 +29,7 @@ from nightmarket.ranking.calibration import Calibration
 from nightmarket.ranking.candidate_set import Batch, CandidateSet
 from nightmarket.ranking.model import Model
 from nightmarket.ranking.ranker import Ranker
-from tasks.campaigns import announcing, audience, contacts, newcomers, responder
+from tasks.campaigns import announcing, contacts, newcomers, responder
 from tasks.campaigns.newcomers import Newcomers, NewProduct
 from tasks.campaigns.visits import slot_factors
 from tasks.files import catalogue, manifest, storage
@@ -185,7 +185,7 @@ def _shop(given: Settings, new: Newcomers) -> LaunchContext:
     start = given.start or date.fromisoformat(new.data.windows.as_of)
     market = responder.market(new.data, (start - responder.EPOCH).days)
     customers = new.data.customers
-    segment = audience.segments(customers, given.segments)
+    segment = contacts.segments(customers, given.segments)
     rules = Rules(given.days, given.budget, 1, shop.max_per_week, earlier_contacts(market))
     may = eligible(market, segment, rules, given.segments)
     quiet = shop.quiet_hours

@@ -20,8 +20,8 @@ from nightmarket.delivery.summary import summarise, words
 from nightmarket.delivery.timing import Slot, slots
 from nightmarket.response.market import Campaign, Market, Offer
 from nightmarket.response.responder import Responder
-from tasks.campaigns import audience, contacts, offers, responder
-from tasks.campaigns.audience import Audience
+from tasks.campaigns import contacts, offers, responder
+from tasks.campaigns.contacts import Audience
 from tasks.campaigns.offers import OfferSettings
 from tasks.campaigns.visits import slot_factors
 from tasks.files import catalogue
@@ -106,7 +106,7 @@ def run(settings: Settings) -> None:
     named = offers.named(settings.offers, data.products)
     market = responder.market(data, (start - responder.EPOCH).days)
     customers = data.customers
-    segment = audience.segments(customers, settings.audience.segments)
+    segment = contacts.segments(customers, settings.audience.segments)
     context = PlanContext(settings, data, market, start, _slots(settings), customers, segment, _kind(settings, market))
     rules = Rules(
         settings.days,

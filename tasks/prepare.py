@@ -1,7 +1,7 @@
 """Cut time, build purchase histories, render texts. The only place where time is cut."""
 
 import logging
-from datetime import date, datetime
+from datetime import date
 
 import ibis
 import ibis.expr.types as ir
@@ -90,7 +90,7 @@ def _events(engine: ibis.BaseBackend, snapshot: dict) -> ir.Table:
     """Events with their day and week, local to the shop that each comes from."""
     events = engine.read_parquet(catalogue.CLEAN_EVENTS.path, file_row_number=True)
     span = events.agg(first=events.timestamp.min(), last=events.timestamp.max()).to_pandas().iloc[0]
-    first, last = (_naive(pd.Timestamp(span[name]).to_pydatetime()) for name in ("first", "last"))
+    first, last = (pd.Timestamp(span[name]).to_pydatetime().replace(tzinfo=None) for name in ("first", "last"))
     several = zones(snapshot)
     if not several:
         return local_days(events, offsets(snapshot["time_zone"], first, last))
@@ -104,10 +104,6 @@ def _first_sources(events: ir.Table) -> pd.DataFrame:
     """Per customer the source of the first event: known as soon as the customer is, and never another one later."""
     moment = ibis.struct({"time": events.timestamp, "row": events[ROW]})
     return events.group_by("customer_id").agg(attr_source=events[SOURCE].argmin(moment)).to_pandas()
-
-
-def _naive(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=None)
 
 
 def _write_customers(customers: pd.DataFrame, known_from: pd.DataFrame | None) -> None:
@@ -173,7 +169,12 @@ def _write_windows(settings: Settings, snapshot: dict, lines: pa.Table) -> None:
         raise InputError(f"params.yaml: prepare.window_end {settings.window_end} lies after the last purchase")
     made = Windows(
         **cuts(
-            last_day(last), first, settings.target_days, settings.origins, settings.origin_step, settings.launch_origins
+            last_day(last),
+            first,
+            settings.target_days,
+            settings.origins,
+            settings.origin_step,
+            settings.launch_origins,
         ),
         deliver=Window.after(newest),
         first_day=first,

@@ -121,13 +121,8 @@ class Examples:
 
     def fit(self, trees: Trees, plan: bool, name: str) -> Ranker:
         """A forest, with or without what is known of the promotion plan."""
-        features = self.names if plan else without_plan(self.names)
+        features = [name for name in self.names if plan or not name.startswith("plan_")]
         return fit(self.parts, self.names, features, trees, name)
-
-
-def without_plan(names: list[str]) -> list[str]:
-    """The features that need no promotion plan."""
-    return [name for name in names if not name.startswith("plan_")]
 
 
 def _trees(settings: Settings) -> Trees:

@@ -88,15 +88,11 @@ def closure(start: Path) -> frozenset[Path]:
         path = waiting.pop()
         if path not in reached:
             reached.add(path)
-            waiting += _imported(path)
+            waiting += {module for name in _names(path) for module in _modules(name)}
     return frozenset(reached)
 
 
 @cache
-def _imported(path: Path) -> frozenset[Path]:
-    return frozenset(module for name in _names(path) for module in _modules(name))
-
-
 def _names(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

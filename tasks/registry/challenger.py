@@ -23,6 +23,7 @@ from nightmarket.serving import gate
 from nightmarket.serving.figures import flatten_metrics, flatten_params
 from tasks.files import catalogue, manifest, storage
 from tasks.files.prepared import Prepared
+from tasks.models import recommender
 from tasks.pipeline import settings
 from tasks.registry import champion, lineage
 
@@ -36,7 +37,7 @@ TASKS = (gate.FIRST, *gate.GUARDED)
 COMPARED = (catalogue.CUSTOMERS, catalogue.PRODUCTS, catalogue.PURCHASES, catalogue.PROMOTIONS, catalogue.WINDOWS)
 """Files of prepare that decide what a model is shown and judged on."""
 
-ORIGIN = ("run_id", "lock_hash", "commit", "as_of", "window", "data_fingerprint", "params_sha256")
+ORIGIN = ("version", "run_id", "lock_hash", "commit", "as_of", "window", "data_fingerprint", "params_sha256", "metrics")
 GATE = ("opened", "reasons", "against", "kind", "differences", "groups")
 """What a receipt keeps of where the version came from, and of the gate's word."""
 
@@ -171,7 +172,7 @@ def rival(tonight: Challenger, seed: int) -> gate.Rival:
     same = receipt["prepared"] == tonight.prepared and receipt["window"] == tonight.window
     notes: tuple[str, ...] = ()
     try:
-        theirs = catalogue.CHAMPION_SCORES.read().to_pandas() if same else _rescored()
+        theirs = catalogue.CHAMPION_SCORES.read().to_pandas() if same else recommender.window_scores(storage.CHAMPION)
     except ModelError as error:  # whatever else goes wrong is a mistake of ours, which must not lead to an easier rule
         said = f"{name} cannot be scored by this code ({error}), so the rule for a first champion holds"
         return _popularity(tonight, (said,))
@@ -192,12 +193,6 @@ def _popularity(tonight: Challenger, notes: tuple[str, ...]) -> gate.Rival:
         if figure:
             differences[task] = figure.interval
     return gate.Rival("popularity", "popularity", differences, notes)
-
-
-def _rescored() -> "pd.DataFrame":
-    from tasks.models import recommender
-
-    return recommender.window_scores(storage.CHAMPION)
 
 
 def _kept(tonight: Challenger, ours: "pd.DataFrame", theirs: "pd.DataFrame", seed: int) -> dict[str, forgetting.Kept]:
@@ -227,20 +222,16 @@ def decision(tonight: Challenger, version: "ModelVersion", verdict: gate.Decisio
     return {
         **verdict.content(),
         "sentence": f"version {version.version} {outcome}: {said}",
-        "version": int(version.version),
         **_origin(tonight, version),
-        "metrics": _ours(tonight.metrics),
     }
 
 
 def receipt(tonight: Challenger, version: "ModelVersion", said: Mapping[str, Any]) -> dict[str, Any]:
     """Where the model comes from, and what it was worth when it was made."""
     return {
-        "version": int(version.version),
         **_origin(tonight, version),
         "prepared": tonight.prepared,
         "trained_until": tonight.trained_until,
-        "metrics": _ours(tonight.metrics),
         # what it recommended when it was evaluated, as counts; drift compares every night with it
         "predictions": catalogue.PREDICTIONS.read() if catalogue.PREDICTIONS.exists() else None,
         "environment": tonight.environment,
@@ -255,7 +246,7 @@ def late_receipt(decision: Mapping[str, Any], package: Path) -> dict[str, Any]:
     ranker = storage.read_json(package / "rank/ranker.json")
     history = storage.read_json(package / "finetune/history.json")
     return {
-        **{name: decision[name] for name in ("version", *ORIGIN, "metrics")},
+        **{name: decision[name] for name in ORIGIN},
         "prepared": "",  # unknown, so the next gate scores it anew
         "trained_until": max(int(ranker["trained_until"]), int(history.get("trained_until", 0))),
         "gate": {name: decision.get(name) for name in GATE},
@@ -263,7 +254,10 @@ def late_receipt(decision: Mapping[str, Any], package: Path) -> dict[str, Any]:
 
 
 def _origin(tonight: Challenger, version: "ModelVersion") -> dict[str, Any]:
+    """What is said of a version, with its own finite figures by task."""
+    figures = {task: tonight.metrics.ours(task).items() for task in TASKS}
     return {
+        "version": int(version.version),
         "run_id": version.run_id,
         "lock_hash": tonight.lock_hash,
         "commit": tonight.commit,
@@ -271,14 +265,8 @@ def _origin(tonight: Challenger, version: "ModelVersion") -> dict[str, Any]:
         "window": tonight.window,
         "data_fingerprint": tonight.snapshot["fingerprint"],
         "params_sha256": tonight.params_sha256,
-    }
-
-
-def _ours(metrics: Metrics) -> dict[str, Any]:
-    """The challenger's own finite figures by task."""
-    return {
-        task: {
-            name: figure.model_dump(exclude_unset=True) for name, figure in metrics.ours(task).items() if figure.finite
-        }
-        for task in TASKS
+        "metrics": {
+            task: {name: figure.model_dump(exclude_unset=True) for name, figure in own if figure.finite}
+            for task, own in figures.items()
+        },
     }

@@ -240,9 +240,9 @@ def test_a_database_that_another_program_holds_or_that_is_damaged_is_one_line(pl
 
 WATCHED = """
 import sys, time
-from flows.engine.server import watch
-watch.LOOK_EVERY_S, watch.ANSWER_S, watch.PATIENCE_S = 0.1, 0.3, 1.0
-with watch.server("nightly"):
+from flows.engine.server import server
+server.LOOK_EVERY_S, server.ANSWER_S, server.PATIENCE_S = 0.1, 0.3, 1.0
+with server.watched("nightly"):
     print("watching", flush=True)
     time.sleep(float(sys.argv[1]))
 """

@@ -18,6 +18,7 @@ from prefect.logging.loggers import flow_run_logger
 from prefect.states import Crashed, Failed
 
 from flows.engine.reporting import page
+from flows.engine.run import dag
 from flows.engine.run.stage import StageError
 from nightmarket.contracts import InputError
 from tasks.files import catalogue, storage
@@ -152,7 +153,7 @@ def _in_one_line(work: Callable[P, Awaitable[Any]]) -> Callable[P, Awaitable[Any
         except (InputError, StageError) as error:
             line = str(error)
         except Exception as error:
-            if not isinstance(error, OSError | _dvc_error()):
+            if not isinstance(error, OSError | dag.dvc_error()):
                 raise redaction.redactor().of_error(error) from None
             line = f"{type(error).__name__}: {' '.join(str(error).split())}"
             get_run_logger().debug("where it happened", exc_info=True)
@@ -161,12 +162,6 @@ def _in_one_line(work: Callable[P, Awaitable[Any]]) -> Callable[P, Awaitable[Any
         return Failed(message=line)
 
     return guarded
-
-
-def _dvc_error() -> type[Exception]:
-    from dvc.exceptions import DvcException
-
-    return DvcException
 
 
 def post_failure(flow: Any, flow_run: Any, state: Any) -> None:

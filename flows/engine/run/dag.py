@@ -106,3 +106,10 @@ def status(root: Path) -> dict[str, list[Any]]:
     """
     with repo(root) as opened:
         return {key.rpartition(":")[2]: value for key, value in opened.status().items()}
+
+
+def dvc_error() -> type[Exception]:
+    """What DVC raises; its import takes a second."""
+    from dvc.exceptions import DvcException
+
+    return DvcException

@@ -100,7 +100,8 @@ def _bring_champion(home: Path) -> None:
     listed = objects.listed(cache, str(recorded[storage.CHAMPION.as_posix()]["md5"]))
     if not listed:
         return  # DVC says what is missing
-    if listed == _checksums(target):
+    files = (path for path in target.rglob("*") if path.is_file())
+    if listed == {path.relative_to(target).as_posix(): inputs.md5(path) for path in files}:
         return
     fresh = target.with_name(f".{target.name}.{os.getpid()}.new")
     shutil.rmtree(fresh, ignore_errors=True)
@@ -109,10 +110,6 @@ def _bring_champion(home: Path) -> None:
         shutil.copyfile(objects.path(cache, checksum), fresh / name)
     storage.hook("publish.copied")
     storage.swap(fresh, target)
-
-
-def _checksums(folder: Path) -> dict[str, str]:
-    return {path.relative_to(folder).as_posix(): inputs.md5(path) for path in folder.rglob("*") if path.is_file()}
 
 
 def _outputs_as_recorded(home: Path) -> set[Path]:

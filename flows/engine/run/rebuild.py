@@ -56,7 +56,7 @@ class Rebuild:
         remotes = [CACHE_REMOTE, *([default] if default else [])]
         with _dvc_silent():
             for remote in remotes:
-                with dag.repo(self.tree) as repo, contextlib.suppress(_dvc_error()):
+                with dag.repo(self.tree) as repo, contextlib.suppress(dag.dvc_error()):
                     repo.fetch(targets=targets, remote=remote)
                 if not (left := [name for source in sources for name in self._missing(source)]):
                     break
@@ -246,9 +246,3 @@ def _dvc_silent() -> Iterator[None]:
     finally:
         for name, level in zip(names, before, strict=True):
             logging.getLogger(name).setLevel(level)
-
-
-def _dvc_error() -> type[Exception]:
-    from dvc.exceptions import DvcException
-
-    return DvcException

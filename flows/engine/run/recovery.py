@@ -113,14 +113,10 @@ def _objects(cache: Path) -> Iterator[tuple[str, Path]]:
 
 def require_room(home: Path) -> None:
     """InputError where the disk cannot hold what a run lays down, going by what the last one did."""
-    needed = COPIES * _last_bytes(home)
+    needed = COPIES * sum(int(out.get("size", 0)) for _, out in objects.outs(objects.records(home)))
     free = shutil.disk_usage(home).free
     if free < needed:
         raise InputError(
             f"the disk has {free:,} bytes free and a run needs about {needed:,} ({COPIES} times what the last one "
             "left); make room and run it again"
         )
-
-
-def _last_bytes(home: Path) -> int:
-    return sum(int(out.get("size", 0)) for _, out in objects.outs(objects.records(home)))

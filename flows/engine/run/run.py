@@ -13,7 +13,7 @@ from prefect.states import Completed
 
 from flows.engine.reporting import outcome
 from flows.engine.run import dag, lock, overrides, publish, rebuild, recovery, registered, stage, worktree
-from flows.engine.server import watch
+from flows.engine.server import server
 from nightmarket.contracts import InputError
 from tasks.files import catalogue, storage
 
@@ -277,7 +277,7 @@ async def open_run(
         try:
             overrides.write(tree, values)
             storage.hook("run.ready")
-            with watch.server(flow):
+            with server.watched(flow):
                 yield Run(name, home, tree, force=force, trial=bool(changes), hold=held.descriptor)
         except Exception:
             log.info("this run's folder stays for a look, until the next run begins: %s", tree.relative_to(home))

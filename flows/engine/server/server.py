@@ -1,4 +1,9 @@
-"""A Prefect server on a free loopback port, for as long as it is needed."""
+"""A Prefect server on a free loopback port, for as long as it is needed.
+
+While a run uses one it is watched: when it is gone, the run ends with one line instead of waiting for it. Prefect's
+client tries again for many minutes, and a run that nobody can see or stop helps nobody. What had finished is in DVC's
+cache, so the next run picks up there.
+"""
 
 import contextlib
 import json
@@ -7,7 +12,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +28,11 @@ START_S = 120.0
 LOG_BYTES = 10_000_000
 """A log of more is put aside as `.1`, in place of the one before, when its program starts anew."""
 LOOPBACK = "127.0.0.1"
+LOOK_EVERY_S = 5.0
+ANSWER_S = 5.0
+PATIENCE_S = 40.0
+"""A server that is started anew takes less."""
+GONE = 1
 
 
 class PrefectServer:
@@ -198,3 +210,45 @@ def some_server(home: Path) -> Iterator[PrefectServer | None]:
     finally:
         if server:
             server.stop()
+
+
+@contextlib.contextmanager
+def watched(flow: str) -> Iterator[None]:
+    """End this process, its stage and all, when the server has not answered for `PATIENCE_S`."""
+    from prefect.settings import PREFECT_API_URL
+
+    url, over = PREFECT_API_URL.value(), threading.Event()
+    if not url:
+        yield
+        return
+    threading.Thread(target=_watch, args=(flow, url, over), daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _watch(flow: str, url: str, over: threading.Event) -> None:
+    answered = time.monotonic()
+    while not over.wait(LOOK_EVERY_S):
+        if _answers(url):
+            answered = time.monotonic()
+        elif time.monotonic() - answered > PATIENCE_S:
+            print(
+                f"nightmarket: {flow}: the Prefect server has not answered for {PATIENCE_S:.0f} s, so the run ends "
+                "here; what had finished is in the cache and the champion goes on serving; start the server and run "
+                "it again",
+                file=sys.stderr,
+                flush=True,
+            )
+            os._exit(GONE)  # the guard ends the stage; waiting for Prefect's own end would wait for the server
+
+
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(f"{url}/health", timeout=ANSWER_S).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
