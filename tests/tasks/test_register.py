@@ -294,7 +294,7 @@ def test_a_better_challenger_that_forgot_the_regulars_of_a_department_is_refused
     ours.loc[everybody & (ours["customer"] % 2 == 1), "ndcg@10"] += 0.12 if forgets else 0.0
     ours.to_parquet(path)
     theirs = pd.read_parquet(night / "data/champion/per_customer.parquet")
-    monkeypatch.setattr(challenger, "_rescored", lambda: theirs)  # the made-up champion cannot score
+    monkeypatch.setattr(challenger.recommender, "window_scores", lambda _: theirs)  # the made-up champion cannot score
     register.run(register.Settings())
     decision = json.loads((night / "data/champion/decision.json").read_text())
     assert decision["opened"] is not forgets
@@ -337,7 +337,7 @@ def test_a_champion_from_another_window_is_scored_again_and_one_that_saw_the_tar
         asked.append(folder)
         return pd.read_parquet(trainings[0.05] / "artifacts/evaluate/per_customer.parquet")
 
-    monkeypatch.setattr(challenger, "_rescored", lambda: scores(champion.storage.CHAMPION))
+    monkeypatch.setattr(challenger.recommender, "window_scores", lambda _: scores(champion.storage.CHAMPION))
     register.run(register.Settings())
     assert asked == [Path("data/champion")]
     decision = json.loads((night / "data/champion/decision.json").read_text())
@@ -351,10 +351,10 @@ def test_a_champion_that_this_code_cannot_score_gives_way_only_to_a_model_that_b
     train(night, trainings[0.0])
     (night / "artifacts/prepare/promotions.parquet").write_bytes(b"other data")
 
-    def fail():
+    def fail(_):
         raise ModelError("a feature that is gone")
 
-    monkeypatch.setattr(challenger, "_rescored", fail)
+    monkeypatch.setattr(challenger.recommender, "window_scores", fail)
     register.run(register.Settings())
     decision = json.loads((night / "data/champion/decision.json").read_text())
     assert (decision["opened"], decision["against"]) == (True, "popularity")
@@ -366,10 +366,10 @@ def test_a_mistake_of_ours_leads_to_no_easier_rule(night, trainings, monkeypatch
     (night / "artifacts/prepare/promotions.parquet").write_bytes(b"other data")
     before = (night / "data/champion/decision.json").read_bytes()
 
-    def fail():
+    def fail(_):
         raise KeyError("item_num")
 
-    monkeypatch.setattr(challenger, "_rescored", fail)
+    monkeypatch.setattr(challenger.recommender, "window_scores", fail)
     with pytest.raises(KeyError, match="item_num"):
         register.run(register.Settings())
     assert (night / "data/champion/decision.json").read_bytes() == before
