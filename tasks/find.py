@@ -30,7 +30,6 @@ from tasks.files.prepared import Prepared
 from tasks.pipeline.settings import StageSettings
 from tasks.registry import champion
 
-"""Week of the last sale of a product that was never sold."""
 WIDTH = 60
 SCHEMA = pa.schema(
     [("place", pa.int32())]
@@ -115,7 +114,9 @@ def answer(home: Path, given: Settings, root: Path | None = None) -> Answer:
     result = _answer(hits, products, texts, sold)
     if target is None:
         return result
-    _write(result.table, target, given.excel)
+    with storage.whole_folder(target) as draft:
+        storage.write_table(result.table, draft / "products.parquet")
+        export.write_csv(result.table, draft / "products.csv", given.excel)
     return Answer(result.rows, result.table, target)
 
 
@@ -171,12 +172,6 @@ def _target(home: Path, name: str) -> Path:
     if target.exists():
         raise InputError(f"name: exports/find/{name} is there already, and nothing is written over; choose another")
     return target
-
-
-def _write(table: pa.Table, target: Path, excel: bool) -> None:
-    with storage.whole_folder(target) as draft:
-        storage.write_table(table, draft / "products.parquet")
-        export.write_csv(table, draft / "products.csv", excel)
 
 
 def _text(value: Any) -> str:

@@ -109,11 +109,7 @@ def run(settings: Settings) -> None:
     segment = contacts.segments(customers, settings.audience.segments)
     context = PlanContext(settings, data, market, start, _slots(settings), customers, segment, _kind(settings, market))
     rules = Rules(
-        settings.days,
-        settings.budget,
-        settings.max_per_customer,
-        settings.max_per_week,
-        earlier_contacts(market),
+        settings.days, settings.budget, settings.max_per_customer, settings.max_per_week, earlier_contacts(market)
     )
     wanted = settings.audience
     reachable = eligible(market, segment, rules, wanted.segments, wanted.min_baskets)

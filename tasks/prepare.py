@@ -22,11 +22,7 @@ from tasks.pipeline.settings import StageSettings
 
 ROW = "file_row_number"
 log = logging.getLogger("nightmarket")
-STAGE = Stage(
-    "cut time, build histories, render texts",
-    reads=(catalogue.CLEAN,),
-    writes=(catalogue.PREPARE,),
-)
+STAGE = Stage("cut time, build histories, render texts", reads=(catalogue.CLEAN,), writes=(catalogue.PREPARE,))
 
 
 class Settings(StageSettings):

@@ -104,11 +104,7 @@ def deliver(settings: Settings, data: Prepared, champion: Model, ranks: Ranks = 
 
 
 def _recommend(
-    champion: Model,
-    candidate_set: CandidateSet,
-    data: Prepared,
-    settings: Settings,
-    slices: list[slice],
+    champion: Model, candidate_set: CandidateSet, data: Prepared, settings: Settings, slices: list[slice]
 ) -> Iterator[dict[str, NDArray]]:
     """customer, item, rank, score, probability, reason, reason_kind; best first, for each slice of customers."""
     forest = champion.forests.on_sale(candidate_set.promotion_plan)

@@ -175,7 +175,12 @@ def _old() -> dict[str, Any]:
 def _whole(about: dict[str, Any]) -> bool:
     """Whether data/raw holds exactly the files that its snapshot.json describes."""
     tables = about["tables"]
-    names = {"snapshot.json", versions.FILE.name, warm_start.FOLDER.name, *(f"{name}.parquet" for name in tables)}
+    names = {
+        "snapshot.json",
+        catalogue.VERSIONS.path.name,
+        warm_start.FOLDER.name,
+        *(f"{name}.parquet" for name in tables),
+    }
     return {path.name for path in RAW.iterdir()} == names and all(
         manifest.digest(RAW / f"{name}.parquet") == table["sha256"] for name, table in tables.items()
     )

@@ -189,11 +189,8 @@ class Validator:
         """What a person should know and no run stops for: a source whose last full day has no events."""
         warnings = []
         for source, origin in self._origins().items():
-            day, zone, last = (
-                date.fromisoformat(origin["last_full_day"]),
-                origin["time_zone"],
-                self.last_event.get(source),
-            )
+            day, zone = date.fromisoformat(origin["last_full_day"]), origin["time_zone"]
+            last = self.last_event.get(source)
             if last is None or last < midnight(day, zone):
                 name = f"events of {source}" if source else "events"
                 seen = local_day(last, zone) if last else "never"

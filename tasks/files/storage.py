@@ -253,10 +253,7 @@ def write_table(table: pa.Table, path: Path, *, row_group_size: int = CHUNK) -> 
 @contextlib.contextmanager
 def table_writer(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
     """A function that appends tables to a parquet file, which replaces `path` when the block ends well."""
-    with (
-        replacing(path) as temporary,
-        pq.ParquetWriter(temporary, schema, **PARQUET) as writer,
-    ):
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, **PARQUET) as writer:
 
         def write(table: pa.Table) -> None:
             writer.write_table(table)

@@ -15,19 +15,18 @@ from typing import Any
 from nightmarket.contracts import InputError
 from tasks.files import catalogue, storage
 
-FILE = catalogue.VERSIONS.path
 log = logging.getLogger("nightmarket")
 
 
-def pin(folder: Path, before: Path = FILE) -> None:
+def pin(folder: Path, before: Path = catalogue.VERSIONS.path) -> None:
     """Write versions.json into the folder: the rows of the snapshot before, and those of versions decided since."""
     rows = registered(pinned(before))
-    storage.write_json(rows, folder / FILE.name)
+    storage.write_json(rows, folder / catalogue.VERSIONS.path.name)
     if rows:
         log.info("snapshot: offline estimates of %d versions", len(rows))
 
 
-def pinned(path: Path = FILE) -> list[dict[str, Any]]:
+def pinned(path: Path = catalogue.VERSIONS.path) -> list[dict[str, Any]]:
     """The rows of versions.json; none where there is no such file."""
     return storage.read_json(path) if path.exists() else []
 

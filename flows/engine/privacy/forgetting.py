@@ -14,12 +14,11 @@ import yaml
 
 from flows.engine.privacy import purge, traces
 from flows.engine.run import lock, worktree
+from flows.engine.run.lock import say
 from flows.engine.server import server
 from nightmarket.contracts import InputError
 from tasks.files import storage
 from tasks.privacy.pseudonyms import Pseudonyms, customer_keys, forget
-
-WAIT_S = 4 * 3600.0
 
 
 def from_terminal(home: Path, arguments: list[str] | None, nightly: Callable[[], int]) -> int:
@@ -32,9 +31,7 @@ def from_terminal(home: Path, arguments: list[str] | None, nightly: Callable[[],
         raise InputError("--customer: name the shop's own id of the customer")
     pseudonyms = of_customer(home, customer)
     forget(pseudonyms, datetime.date.today().isoformat())
-    print(
-        "on the list: the customer is left out of every snapshot from now on; a night without them begins", flush=True
-    )
+    say("on the list: the customer is left out of every snapshot from now on; a night without them begins")
     if nightly():
         print("nightmarket: forget: the night failed, so older copies are still here; run this again", file=sys.stderr)
         return 1
@@ -51,15 +48,12 @@ def of_customer(home: Path, customer: str) -> tuple[str, ...]:
 
 
 async def _remove(home: Path, pseudonyms: Collection[str]) -> int:
-    def say(text: str) -> None:
-        print(text, flush=True)
-
-    async with lock.run_lock(home / ".nightmarket" / "run.lock", "forget", wait_s=WAIT_S, say=say):
+    async with lock.by_hand(home, "forget"):
         name_them = purge.Snapshots(worktree.cache(home), pseudonyms).name_them
         purged = purge.purge(home, name_them, "names the customer", say)
         cleared = traces.from_database(server.database(home), pseudonyms)
         rows = sum(traces.without_rows(path, pseudonyms) for path in _carried_away(home))
-        pages = _without_pages(home, pseudonyms)
+        pages = traces.without_pages(home, lambda path: bool(traces.names(path, pseudonyms)))
         say(f"{rows:,} rows of exports, {cleared:,} rows of Prefect's and {pages:,} pages of MLflow's removed")
         for version in _versions(home, purged.commits):
             say(f"version {version} was trained on data with the customer; its data are gone, so it cannot be rebuilt")
@@ -76,14 +70,6 @@ def _carried_away(home: Path) -> list[Path]:
     """Tables that lie outside DVC's care."""
     places = (home / "exports", home / ".nightmarket" / "set-aside")
     return [path for place in places for path in sorted(place.rglob("*")) if path.suffix in (".csv", ".parquet")]
-
-
-def _without_pages(home: Path, pseudonyms: Collection[str]) -> int:
-    """Delete morning pages on record that show one of them; how many."""
-    pages = [path for path in (home / "mlruns").rglob("*.html") if traces.names(path, pseudonyms)]
-    for path in pages:
-        path.unlink()
-    return len(pages)
 
 
 def _versions(home: Path, commits: Collection[str]) -> list[str]:

@@ -21,13 +21,13 @@ from flows.engine.forms import form
 from flows.engine.privacy import purge, traces
 from flows.engine.retention import objects
 from flows.engine.run import lock, worktree
+from flows.engine.run.lock import say
 from flows.engine.server import server
 from nightmarket.contracts import InputError
 from tasks.files import manifest, records, storage
 from tasks.privacy import renaming
 from tasks.privacy.pseudonyms import add_key, customer_keys, key_id
 
-WAIT_S = 4 * 3600.0
 BEGUN, RECORD = "rotating.json", "keys.jsonl"
 
 
@@ -44,7 +44,7 @@ def from_terminal(home: Path, arguments: list[str] | None, nightly: Callable[[],
         except ValidationError as error:
             raise InputError(f"--{name}: {error.errors()[0]['msg']}") from None
     begun = asyncio.run(_locked(home, lambda: _begin(home, given)))
-    _say(f"new key {begun['to']} (before: {begun['from']}); a night under the new names begins")
+    say(f"new key {begun['to']} (before: {begun['from']}); a night under the new names begins")
     if nightly():
         print("nightmarket: rotate: the night failed; run this again to go on", file=sys.stderr)
         return 1
@@ -53,7 +53,7 @@ def from_terminal(home: Path, arguments: list[str] | None, nightly: Callable[[],
 
 
 async def _locked(home: Path, work: Callable[[], Any]) -> Any:
-    async with lock.run_lock(home / ".nightmarket" / "run.lock", "rotate", wait_s=WAIT_S, say=_say):
+    async with lock.by_hand(home, "rotate"):
         return work()
 
 
@@ -62,7 +62,7 @@ def _begin(home: Path, given: dict[str, Any]) -> dict[str, Any]:
     journal = storage.private(BEGUN)
     if journal.exists():
         begun = dict(storage.read_json(journal))
-        _say(f"going on with what {begun['who']} began at {begun['at']}: {begun['reason']}")
+        say(f"going on with what {begun['who']} began at {begun['at']}: {begun['reason']}")
         begun["leaked"] = begun["leaked"] or given["leaked"]
     else:
         _require_decided(home)
@@ -84,20 +84,20 @@ def _end(home: Path, begun: dict[str, Any]) -> None:
     _require_decided(home)
     if begun["leaked"]:
         exports = renaming.exports(home, customer_keys())
-        gone = purge.purge(home, Older(worktree.cache(home), begun["to"]).must_go, "has an older key", _say)
+        gone = purge.purge(home, Older(worktree.cache(home), begun["to"]).must_go, "has an older key", say)
         noted = traces.clear_database(server.database(home))
         pages = _without_older_pages(home)
-        _say(f"{exports} exports renamed; {noted:,} rows of Prefect's and {pages:,} pages of MLflow's removed")
-        _say(f"{len(gone.commits)} runs had snapshots under older keys; they can be looked at, not rebuilt")
+        say(f"{exports} exports renamed; {noted:,} rows of Prefect's and {pages:,} pages of MLflow's removed")
+        say(f"{len(gone.commits)} runs had snapshots under older keys; they can be looked at, not rebuilt")
         for name in ("set-aside", "damaged"):
             if left := [path for path in (home / ".nightmarket" / name).rglob("*") if path.is_file()]:
-                _say(f".nightmarket/{name} holds {len(left)} files that may carry older names: look, and remove them")
-        _say("files that were carried away, backups and other checkouts are out of reach: remove them there")
+                say(f".nightmarket/{name} holds {len(left)} files that may carry older names: look, and remove them")
+        say("files that were carried away, backups and other checkouts are out of reach: remove them there")
     else:
-        _say("older runs and exports keep their older names, and the older keys stay, so that both can be read")
+        say("older runs and exports keep their older names, and the older keys stay, so that both can be read")
     storage.hook("rotate.ending")
     storage.private(BEGUN).unlink()
-    _say(f"done; names are under key {begun['to']}. Back up .nightmarket/customer.key: without it nobody can be told")
+    say(f"done; names are under key {begun['to']}. Back up .nightmarket/customer.key: without it nobody can be told")
 
 
 def _require_decided(home: Path) -> None:
@@ -125,11 +125,4 @@ def _without_older_pages(home: Path) -> int:
     """Delete the morning pages on record but the last night's; how many."""
     now = home / "artifacts" / "report" / "index.html"
     keep = manifest.digest(now) if now.exists() else ""
-    pages = [path for path in (home / "mlruns").rglob("*.html") if manifest.digest(path) != keep]
-    for path in pages:
-        path.unlink()
-    return len(pages)
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)
+    return traces.without_pages(home, lambda path: manifest.digest(path) != keep)

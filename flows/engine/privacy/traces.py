@@ -3,7 +3,7 @@
 import csv
 import io
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -160,3 +160,11 @@ def clear_database(path: Path) -> int:
         base.commit()
         base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return number
+
+
+def without_pages(home: Path, goes: Callable[[Path], bool]) -> int:
+    """Delete the morning pages on record that `goes` says so of; how many."""
+    pages = [path for path in (home / "mlruns").rglob("*.html") if goes(path)]
+    for path in pages:
+        path.unlink()
+    return len(pages)

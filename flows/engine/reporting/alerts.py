@@ -91,17 +91,11 @@ def pressing(
         what = f"no events since {fresh['last_events']}; the last full day is {fresh['last_full_day']}"
         alerts.append(_alert("freshness", what, "events", "see whether the export of the source ran; then run nightly"))
     columns = [column for column in drift.get("columns", ()) if column["drifted"]]
+    volume = [column for column in columns if column["kind"] == "volume"]
+    drifted = [column for column in columns if column["kind"] != "volume"]
     for kind, chosen, do in (
-        (
-            "volume",
-            [column for column in columns if column["kind"] == "volume"],
-            "ask the source for the missing rows first",
-        ),
-        (
-            "drift",
-            [column for column in columns if column["kind"] != "volume"],
-            "see Drift on the page: a fault of the data, or news?",
-        ),
+        ("volume", volume, "ask the source for the missing rows first"),
+        ("drift", drifted, "see Drift on the page: a fault of the data, or news?"),
     ):
         if chosen:
             more = f"; and {len(chosen) - NAMED} more" if len(chosen) > NAMED else ""
@@ -113,12 +107,10 @@ def pressing(
 
 def _quality(tree: Path, before: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) -> list[Alert]:
     """Tonight's interval wholly below that of the night before, or wholly below the champion's on the same window."""
-    now, earlier = (
-        row["quality"],
-        [past for past in before if past.get("night") != row["night"] and past.get("quality")],
-    )
+    now = row["quality"]
     if not now:
         return []
+    earlier = [past for past in before if past.get("night") != row["night"] and past.get("quality")]
     do = "the champion stays as the gate said; look at Quality and at what came in"
     if earlier and now["high"] < earlier[-1]["quality"]["low"]:
         past = earlier[-1]["quality"]

@@ -29,7 +29,6 @@ Say = Callable[[str], None]
 LAG_DAYS = 7
 """A night opens MLflow, which takes seconds, once something is overdue by so much; then all goes that is due."""
 PATIENCE_S = 120.0
-WAIT_S = 4 * 3600.0
 SAY_EVERY_S = 5.0
 
 
@@ -159,11 +158,8 @@ def from_terminal(home: Path, arguments: Sequence[str] | None) -> int:
 
 
 async def _locked(home: Path) -> str:
-    def say(text: str) -> None:
-        print(text, flush=True)
-
-    async with lock.run_lock(home / ".nightmarket" / "run.lock", "prune", wait_s=WAIT_S, say=say) as held:
-        return await prune(home, say, say, hold=held.descriptor, now=time.time())
+    async with lock.by_hand(home, "prune") as held:
+        return await prune(home, lock.say, lock.say, hold=held.descriptor, now=time.time())
 
 
 def _show(home: Path, policy: Policy) -> None:

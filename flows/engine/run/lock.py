@@ -16,6 +16,8 @@ from tasks.files import locks, storage
 
 SAY_EVERY_S = 10.0
 LOOK_EVERY_S = 0.5
+BY_HAND_S = 4 * 3600.0
+"""How long a command on a terminal waits for a night to end."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +53,18 @@ async def run_lock(
             _write(descriptor, "")
     finally:
         os.close(descriptor)
+
+
+def say(text: str) -> None:
+    """A line on the terminal, at once."""
+    print(text, flush=True)
+
+
+@contextlib.asynccontextmanager
+async def by_hand(home: Path, command: str) -> AsyncIterator[HeldLock]:
+    """The run lock for a command on a terminal."""
+    async with run_lock(home / ".nightmarket" / "run.lock", command, wait_s=BY_HAND_S, say=say) as held:
+        yield held
 
 
 async def _take(descriptor: int, path: Path, wait_s: float, say: Callable[[str], None]) -> None:

@@ -205,7 +205,8 @@ class Run:
         """`dvc add`, when the folder differs from what its .dvc file records."""
         record = f"{path}.dvc"
         self._status = dag.status(self.tree)
-        if (self.tree / record).exists() and record not in {_tail(key) for key in self._status}:
+        tracked = {"/".join(Path(key).parts[-2:]) for key in self._status}  # .runs/NAME/data/raw.dvc → data/raw.dvc
+        if (self.tree / record).exists() and record not in tracked:
             return False
         with dag.repo(self.tree) as repo:
             repo.add([str(self.tree / path)], no_commit=False)
@@ -233,11 +234,6 @@ class Run:
         """Whether nothing was trained in this run that MLflow has not seen."""
         trained = {scheduled.name for scheduled in self.stages if scheduled.phase == "retrain"} & set(self.ran)
         return not trained and registered.known(self.home, self.tree)
-
-
-def _tail(key: str) -> str:
-    """`.runs/NAME/data/raw.dvc` → `data/raw.dvc`: DVC names files as seen from the current folder."""
-    return "/".join(Path(key).parts[-2:])
 
 
 @contextlib.asynccontextmanager
