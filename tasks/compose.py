@@ -14,7 +14,7 @@ from nightmarket.copywriting.composing import GuardDecision, compose
 from nightmarket.copywriting.guard.names import Lexicon
 from nightmarket.copywriting.writers.prompt import Brief, Writer
 from tasks.campaigns import briefs, writing
-from tasks.campaigns.tastes import Taste, buyers
+from tasks.campaigns.writing import Taste, buyers
 from tasks.files import catalogue, manifest, storage
 from tasks.files.prepared import Prepared
 from tasks.pipeline.declaration import Stage

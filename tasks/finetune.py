@@ -109,8 +109,10 @@ def run(settings: Settings) -> None:
     start = _start(settings, sizes, encoder, data)
     if isinstance(start, warm_start.Start):
         bank, tower, encoder = start.bank(data.texts), start.tower, start.encoder
+        on_record: dict[str, Any] = {"version": start.version, "trained_until": start.trained_until}
     else:
         bank, tower = frozen if vectors is None else vectors, Tower(sizes, settings.seed)
+        on_record = {"version": None, "why": start}
     warm = isinstance(start, warm_start.Start)
     config = _training(settings, warm)
     top = hidden = None
@@ -122,7 +124,7 @@ def run(settings: Settings) -> None:
     history = _train(settings, trainer, evaluator, checkpoint)
     encoder, vectors = _keep(trainer, encoder, bank, history, settings, start)
     history["encoder"] = "untouched" if np.array_equal(vectors, frozen) else "trained"
-    history |= {"start": _start_on_record(start), "method": settings.method} | paired
+    history |= {"start": on_record, "method": settings.method} | paired
     history |= {"device": device.type, "precision": str(dtype).removeprefix("torch."), "seed": settings.seed}
     history["trained_until"] = window.cut
     plain, tuned = evaluator.plain(frozen), evaluator.towers(trainer.tower, vectors)
@@ -154,12 +156,6 @@ def _start(settings: Settings, sizes: TowerConfig, encoder: Encoder, data: Prepa
     else:
         log.info("finetune: starting cold: %s", start)
     return start
-
-
-def _start_on_record(start: warm_start.Start | str) -> dict[str, Any]:
-    if isinstance(start, warm_start.Start):
-        return {"version": start.version, "trained_until": start.trained_until}
-    return {"version": None, "why": start}
 
 
 def _training(settings: Settings, is_warm: bool) -> TrainingConfig:

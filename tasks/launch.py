@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,8 @@ from pydantic import Field
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.arrays import Float64s
+from nightmarket.copywriting.facts import CopyFacts, Product, spoken
+from nightmarket.copywriting.writers.prompt import Brief
 from nightmarket.delivery import launches
 from nightmarket.delivery.campaign import CampaignPlan, Channel, Goal, Options, Outlook, Rules, kept_back, plan
 from nightmarket.delivery.eligibility import earlier_contacts, eligible
@@ -29,7 +32,8 @@ from nightmarket.ranking.calibration import Calibration
 from nightmarket.ranking.candidate_set import Batch, CandidateSet
 from nightmarket.ranking.model import Model
 from nightmarket.ranking.ranker import Ranker
-from tasks.campaigns import announcing, contacts, newcomers, responder
+from tasks.campaigns import contacts, newcomers, responder, writing
+from tasks.campaigns.briefs import Readers, ShopFacts, kind_of, readers, table_of
 from tasks.campaigns.newcomers import Newcomers, NewProduct
 from tasks.campaigns.visits import slot_factors
 from tasks.files import catalogue, manifest, storage
@@ -237,7 +241,7 @@ def _write(shop: LaunchContext, chance: Float64s, past: dict[str, Any], standing
     rate = float(sent.probability.mean()) if len(sent) else 0.0
     design = launches.Design.of(summary["num_sent"] + summary["num_holdout"], given.holdout, rate)
     summary["test"] = asdict(design)
-    summary["texts"] = announcing.write(shop.new, rows, shop.plan.currency, OUT)
+    summary["texts"] = write_texts(shop.new, rows, shop.plan.currency, OUT)
     summary["words"] = [*launches.words(summary, design, past, notes), f"Texts: {summary['texts']['words']}."]
     storage.write_json(summary, OUT / "summary.json")
     for line in summary["words"]:
@@ -271,3 +275,45 @@ def _intent(new: Newcomers, chance: Float64s) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def write_texts(launched: Newcomers, rows: pd.DataFrame, currency: str, out: Path) -> dict[str, Any]:
+    """Write copy.parquet and decisions.parquet for a launch's contacts; returns their summary.
+
+    rows  of the launch's plan.parquet
+    """
+    manner = cast(writing.Manner, settings.load("compose"))
+    data = Prepared()
+    taste = writing.Taste(data)
+    shop = ShopFacts(manner.shop, currency, manner.locales, manner.channels)
+    placed = rows.fillna({"segment": "other"})
+    taste.group(placed)
+    lexicon = writing.lexicon(table_of(data.products, writing.buyers(data, 4)), launched.names)
+    texts = writing.write(list(launch_briefs(placed, launched, shop)), taste, lexicon, manner, writing.writer(manner))
+    texts.save(out)
+    return texts.summary(manner)
+
+
+def launch_briefs(rows: pd.DataFrame, launched: Newcomers, shop: ShopFacts) -> Iterator[tuple[Brief, str, str]]:
+    """(brief, segment, product) for every segment that hears of a new product, and its channels and languages.
+
+    There is no offer, no reason by buyers and no praise, for nobody has bought it; that it is new is a fact.
+
+    rows  contacts of the launch, a segment for everybody; `offer` the product's name in `launched`
+    """
+    traits = readers()
+    place = {name: number for number, name in enumerate(launched.names)}
+    for (segment, name), group in rows.groupby(["segment", "offer"], sort=True):
+        row = launched.data.products.iloc[launched.items[place[name]]]
+        kind = kind_of(row["type"])
+        title = spoken(row["title"], kind)
+        if not title:
+            continue
+        whose = traits.get(str(segment), Readers())
+        new = Product(title, category=kind, price=float(launched.price[place[name]]), is_new=True)
+        for channel in shop.channels or tuple(sorted(group["channel"].unique())):
+            for locale in shop.locales:
+                facts = CopyFacts(
+                    locale, shop.name, shop.currency, new, angle=whose.angle, readers=whose.marks.get(locale, ())
+                )
+                yield Brief(f"{segment}|{name}|{channel}|{locale}", channel, facts), str(segment), str(name)

@@ -10,7 +10,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.logging import disable_run_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.engine.reporting import page
+from flows.engine.reporting import outcome
 from nightmarket.serving import set_environment
 
 set_environment()
@@ -71,13 +71,13 @@ def test_a_night_goes_on_without_mlflow(project, registered):
 
 
 def test_a_registry_that_does_not_answer_is_waited_for_no_longer_than_that(project, registered, monkeypatch):
-    monkeypatch.setattr(page, "PATIENCE_S", 5.0)
+    monkeypatch.setattr(outcome, "PATIENCE_S", 5.0)
     monkeypatch.setenv("NIGHTMARKET_HOME", str(project.home))
     edit(project.home / "data/champion/receipt.json", "{", f'{{"run_id": "{registered}",')
     other = sqlite3.connect(project.home / "mlruns/mlflow.db")
     other.execute("begin exclusive")
     with disable_run_logger():
-        said = asyncio.run(page.keep(project.home))
+        said = asyncio.run(outcome.keep(project.home))
     other.close()
     assert said == "not kept with MLflow: MLflow did not answer within 5 s"
 
@@ -86,5 +86,5 @@ def test_a_run_that_is_not_published_leads_to_its_commit():
     from flows.engine.reporting.outcome import RunOutcome
 
     told = RunOutcome("nightly-1", "c" * 40, False, None, "version 1, of 2018-01-01", "", (), {"rank": 2.0}, ())
-    assert page.markdown(told).splitlines()[0] == "**Report** not published; kept as refs/runs/nightly-1"
-    assert "| rank | skipped: nothing changed | 2.0 |" in page.markdown(told)
+    assert outcome.markdown(told).splitlines()[0] == "**Report** not published; kept as refs/runs/nightly-1"
+    assert "| rank | skipped: nothing changed | 2.0 |" in outcome.markdown(told)

@@ -64,50 +64,46 @@ def main(flow: str = "", arguments: list[str] | None = None) -> int:
 def _parameters(flow: str, arguments: list[str] | None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog=f"python -m flows.{flow}")
     if flow == "tune":
-        return _tune_parameters(parser, arguments)
-    if flow in ("reproduce", "promote", "rollback"):
-        return _version_parameters(flow, parser, arguments)
-    if flow == "nightly":
-        parser.add_argument("--business-date", metavar="YYYY-MM-DD", help="rows from this day on are left out")
-    parser.add_argument("--force", action="append", default=[], choices=settings.STAGES, help="run this stage anyway")
-    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="for this run only")
-    parser.add_argument("--wait-minutes", type=float, help="how long to wait for another run")
-    given = vars(parser.parse_args(arguments))
-    _check_date(given.get("business_date"))
-    given["overrides"] = dict(overrides.parse(assignment) for assignment in given.pop("set"))
-    return {key: value for key, value in given.items() if value not in (None, [], {})}
-
-
-def _tune_parameters(parser: argparse.ArgumentParser, arguments: list[str] | None) -> dict[str, Any]:
-    what = "as rank.num_leaves='[31, 255]' or rank.learning_rate='{low: 0.03, high: 0.2, log: true}'"
-    parser.add_argument("--space", action="append", default=[], metavar="SECTION.KEY=RANGE", help=what)
-    parser.add_argument("--trials", type=int, help="how many in all")
-    parser.add_argument("--metric", help="task and figure, as 'all ndcg@10'")
-    parser.add_argument("--windows", nargs="+", metavar="MONDAY", help="where the windows end, before the test window")
-    parser.add_argument("--minutes", type=float, help="no trial begins after so many minutes")
-    parser.add_argument("--seed", type=int, help="of the sampler")
-    parser.add_argument("--name", help="of the search; one that was killed goes on under its name")
-    parser.add_argument("--wait-minutes", type=float, help="how long to wait for another run")
-    given = vars(parser.parse_args(arguments))
-    given["space"] = dict(overrides.parse(assignment) for assignment in given["space"])
-    return {key: value for key, value in given.items() if value not in (None, [], {})}
-
-
-def _version_parameters(flow: str, parser: argparse.ArgumentParser, arguments: list[str] | None) -> dict[str, Any]:
-    if flow != "rollback":
-        without = "; without: the champion" if flow == "reproduce" else ""
-        parser.add_argument("--version", type=int, required=not without, help=f"number of the version{without}")
-    if flow != "reproduce":
-        parser.add_argument("--reason", required=True, help="goes on record")
-        parser.add_argument("--who", default=getpass.getuser(), help="goes on record; without: the system's user")
+        _add_tune(parser)
+    elif flow in ("reproduce", "promote", "rollback"):
+        _add_version(flow, parser)
+    else:
+        if flow == "nightly":
+            parser.add_argument("--business-date", metavar="YYYY-MM-DD", help="rows from this day on are left out")
+        parser.add_argument("--force", action="append", choices=settings.STAGES, help="run this stage anyway")
+        parser.add_argument("--set", action="append", metavar="SECTION.KEY=VALUE", help="for this run only")
     parser.add_argument("--wait-minutes", type=float, help="how long to wait for another run")
     given = {key: value for key, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    _check_date(given.get("business_date"))
+    for option, name in (("set", "overrides"), ("space", "space")):
+        if option in given:
+            given[name] = dict(overrides.parse(assignment) for assignment in given.pop(option))
     for name, kind in (("version", form.Version), ("reason", form.Reason), ("who", form.Who)):
         try:
             TypeAdapter(kind).validate_python(given[name]) if name in given else None
         except ValidationError as error:
             raise InputError(f"--{name}: {error.errors()[0]['msg']}") from None
     return given
+
+
+def _add_tune(parser: argparse.ArgumentParser) -> None:
+    what = "as rank.num_leaves='[31, 255]' or rank.learning_rate='{low: 0.03, high: 0.2, log: true}'"
+    parser.add_argument("--space", action="append", metavar="SECTION.KEY=RANGE", help=what)
+    parser.add_argument("--trials", type=int, help="how many in all")
+    parser.add_argument("--metric", help="task and figure, as 'all ndcg@10'")
+    parser.add_argument("--windows", nargs="+", metavar="MONDAY", help="where the windows end, before the test window")
+    parser.add_argument("--minutes", type=float, help="no trial begins after so many minutes")
+    parser.add_argument("--seed", type=int, help="of the sampler")
+    parser.add_argument("--name", help="of the search; one that was killed goes on under its name")
+
+
+def _add_version(flow: str, parser: argparse.ArgumentParser) -> None:
+    if flow != "rollback":
+        without = "; without: the champion" if flow == "reproduce" else ""
+        parser.add_argument("--version", type=int, required=not without, help=f"number of the version{without}")
+    if flow != "reproduce":
+        parser.add_argument("--reason", required=True, help="goes on record")
+        parser.add_argument("--who", default=getpass.getuser(), help="goes on record; without: the system's user")
 
 
 def _check_date(text: str | None) -> None:
@@ -122,7 +118,7 @@ def _run(flow: str, read: Callable[[Any], dict[str, Any]]) -> int:
     home = storage.home()
     if not (home / "dvc.yaml").exists():
         raise InputError(f"{home} holds no dvc.yaml; run from the folder of the checkout")
-    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with server.some_server(home) as own:
         module = importlib.import_module(f"flows.{flow}")  # Prefect is imported while the server starts
         from prefect.exceptions import TerminationSignal
@@ -148,7 +144,3 @@ def _tell(flow: str, state: Any, outcome: Any, seconds: float) -> int:
         return 1
     print("\n".join(["", *outcome.lines(), f"{flow} done in {seconds:.1f} s"]), flush=True)
     return getattr(outcome, "exit_code", 0)
-
-
-def _terminated(*_: Any) -> None:
-    raise KeyboardInterrupt

@@ -32,11 +32,7 @@ def repo(root: Path) -> Iterator[Any]:
     os.environ.setdefault("DVC_NO_ANALYTICS", "1")
     from dvc.repo import Repo
 
-    for noisy in (
-        "dvc",
-        "dvc_data",
-        "dvc_objects",
-    ):  # what it says about git and missing files is for people at a prompt
+    for noisy in ("dvc", "dvc_data", "dvc_objects"):  # what they say is for people at a prompt
         logging.getLogger(noisy).setLevel(logging.ERROR)
 
     with Repo(str(root), _wait_for_lock=True) as opened:
@@ -57,8 +53,6 @@ def read(root: Path) -> list[ScheduledStage]:
     """
     if not (root / "dvc.yaml").exists():
         raise InputError(f"{root} holds no dvc.yaml; run from the folder of the checkout")
-    from dvc.exceptions import DvcException
-
     try:
         with repo(root) as opened:
             graph = opened.index.graph
@@ -66,7 +60,7 @@ def read(root: Path) -> list[ScheduledStage]:
             stages = {name: _stage(node, graph) for name, node in named.items()}
             listed = [getattr(node, "name", None) for node in opened.index.stages]
             order = {name: position for position, name in enumerate(listed) if name}
-    except DvcException as error:
+    except dvc_error() as error:
         raise InputError(f"dvc.yaml: {' '.join(str(error).split())}") from None
     return _sorted(stages, order)
 

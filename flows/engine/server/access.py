@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nightmarket.contracts import InputError
-from tasks.privacy.keys import own_secret
+from tasks.privacy.pseudonyms import own_secret
 
 USER = "nightmarket"
 LOGIN = Path(".nightmarket/login")
