@@ -16,7 +16,7 @@ TOOLS = Path(sys.executable).parent
 def blocks() -> list[str]:
     """Code of "Add a stage", in order."""
     section = TEXT.split("## Add a stage")[1].split("\n## ")[0]
-    return re.findall(r"```(?:python|yaml)\n(.*?)```", section, re.DOTALL)
+    return re.findall(r"```(?:python|yaml|text)\n(.*?)```", section, re.DOTALL)
 
 
 @pytest.fixture(scope="module")
