@@ -134,13 +134,16 @@ def run(settings: Settings) -> None:
     evaluator = Evaluator(data.histories, data.text_id, data.recommendable, test)
     plain, tuned = evaluator.plain(frozen), evaluator.towers(trainer.tower, vectors)
     history["test"] = before_after(plain, tuned, evaluator, settings.seed) | {"cut": test.cut}
-    for task in TASKS:
-        was, now = history["test"]["before"][task]["ndcg@10"], history["test"]["after"][task]["ndcg@10"]
-        log.info("finetune: test window, %s: ndcg@10 %.4f before, %.4f after", task, was["value"], now["value"])
+    _tell(history["test"])
     _write(trainer.tower, encoder, vectors, data, history)
-    checkpoint.remove()
-    if paired:
-        Checkpoint("finetune", f"{key}-pairs").remove()
+    for done in (checkpoint, Checkpoint("finetune", f"{key}-pairs")):
+        done.remove()
+
+
+def _tell(measured: dict[str, Any]) -> None:
+    for task in TASKS:
+        was, now = (measured[when][task]["ndcg@10"]["value"] for when in ("before", "after"))
+        log.info("finetune: test window, %s: ndcg@10 %.4f before, %.4f after", task, was, now)
 
 
 def _start(settings: Settings, sizes: TowerConfig, encoder: Encoder, data: Prepared) -> warm_start.Start | str:

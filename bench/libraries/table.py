@@ -47,7 +47,7 @@ def quality(content: dict[str, Any], task: str) -> str:
     ]
     for name in sorted(names, key=lambda name: -_value(content, name, ends, task)):
         cells = [_cell(content, name, end, task) for end in ends]
-        rows.append(f"| {content['libraries'][name]['title']} | " + " | ".join(cells) + " |")
+        rows.append(f"| {content['peers'][name]['title']} | " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
 
@@ -82,9 +82,9 @@ def costs(content: dict[str, Any]) -> str:
         if task is None:
             continue
         cost = of_window[task]["cost"]
-        library = ", ".join(f"{name} {version}" for name, version in library["versions"].items()) or "ours"
+        versions = ", ".join(f"{name} {version}" for name, version in library["versions"].items()) or "ours"
         cells = [f"{cost[f'{what}_cpu_seconds']}" for what in ("fit", "recommend")]
-        cells += [f"{cost['peak_mib']:,}", str(len(library["tried"])), str(library["tuning_cpu_seconds"]), library]
+        cells += [f"{cost['peak_mib']:,}", str(len(library["tried"])), str(library["tuning_cpu_seconds"]), versions]
         rows.append(f"| {library['title']} | " + " | ".join(cells) + " |")
     return "\n".join(rows)
 

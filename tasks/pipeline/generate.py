@@ -88,11 +88,15 @@ def closure(start: Path) -> frozenset[Path]:
         path = waiting.pop()
         if path not in reached:
             reached.add(path)
-            waiting += {module for name in _names(path) for module in _modules(name)}
+            waiting += _imported(path)
     return frozenset(reached)
 
 
 @cache
+def _imported(path: Path) -> frozenset[Path]:
+    return frozenset(module for name in _names(path) for module in _modules(name))
+
+
 def _names(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

@@ -32,8 +32,11 @@ def shop(tmp_path, monkeypatch):
     prepared = tmp_path / "artifacts" / "prepare"
     storage.write_table(pa.table(PRODUCTS), prepared / "products.parquet")
     storage.write_table(pa.table({"text": TITLES}), prepared / "texts.parquet")
-    sales = {"item": pa.array([0, 1, 1, 2], pa.int32()), "week": pa.array([4, 5, 9, 9], pa.int32())}
+    weeks = pa.array([4, 5, 9, 9], pa.int32())
+    sales = {"customer": [0] * 4, "item": [0, 1, 1, 2], "week": weeks, "day": [7 * week.as_py() + 4 for week in weeks]}
+    sales |= {name: [1] * 4 for name in ("quantity", "value", "discount", "basket", "channel")}
     storage.write_table(pa.table(sales), prepared / "purchases.parquet")
+    storage.write_table(pa.table({"customer": [0], "customer_id": ["x"]}), prepared / "customers.parquet")
     (tmp_path / "params.yaml").write_text("find: {method: words}\n")
     monkeypatch.setenv("NIGHTMARKET_HOME", str(tmp_path))
     return tmp_path

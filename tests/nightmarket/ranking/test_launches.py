@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from nightmarket.evaluation.metrics import audience_auc, rank_metrics
-from nightmarket.histories.calendar import last_day
+from nightmarket.histories.calendar import last_day, week_of
 from nightmarket.histories.catalogue import catalogue
 from nightmarket.histories.histories import Histories
 from nightmarket.histories.promotions import Promotions
@@ -153,7 +153,7 @@ def test_the_area_under_the_curve_equals_its_definition():
 SHOWN = OLD + LAUNCHES - 1
 PROMOTIONS = Promotions(
     np.full(5, SHOWN, np.int32),
-    np.array([CUT - 14, CUT - 9, CUT - 1, CUT + 1, CUT + 2], np.int32),
+    np.array([-14, -9, -1, 1, 2], np.int32) + np.int32(week_of(CUT)),
     np.array([0.5, 0.0, 0.2, 0.0, 0.8], np.float32),
     np.array([0.0, 0.0, 1.0, 0.4, 0.0], np.float32),
 )
