@@ -35,6 +35,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from nightmarket.evaluation.protocol import Window, Windows
 from tasks.files import storage
 from tasks.pipeline.settings import StageSettings
 

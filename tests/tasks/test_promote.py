@@ -266,7 +266,7 @@ def fork(folder, arguments, moment):
         return child
     if moment == "before the aliases": registry.Registry.promote = die
     if moment == "between aliases and folder": registry.Registry.promote = move_and_die
-    if moment == "before the record": promotion._note = die
+    if moment == "before the record": promotion.records.append_once = die
     if moment == "in the record": promotion._hand_over = die
     os.environ["NIGHTMARKET_HOME"] = folder
     os.chdir(folder)

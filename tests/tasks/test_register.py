@@ -436,7 +436,7 @@ def fork(home, folders, moment):
     if child:
         return child
     if moment == "before the decision": service.RegistryService._settle = die
-    if moment == "before the folder is complete": champion._flush = die
+    if moment == "before the folder is complete": os.environ["NIGHTMARKET_FAULT"] = "champion.listed:1:kill"
     if moment == "between alias and folder": registry.Registry.promote = promote_and_die
     if moment == "before the last word": registry.Registry.open_gate = die
     os.environ["NIGHTMARKET_HOME"] = home
