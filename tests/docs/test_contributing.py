@@ -46,6 +46,7 @@ def run(house, *command):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_new_stage_is_generated_and_its_test_and_the_quick_checks_pass(house):
     run(house, sys.executable, "-m", "tasks.pipeline.generate")
     run(house, sys.executable, "-m", "docs.generate", "--write")
