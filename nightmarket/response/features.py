@@ -78,7 +78,7 @@ def shares_of(member: sparse.csr_matrix, codes: Int32s) -> sparse.csr_matrix:
 
 HALF_LIFE = 90.0
 """Days after which a purchase counts half."""
-PRIOR = 20.0
+LIKENESS_PRIOR = 20.0
 """Answers that the answerers' mean basket is shrunk by."""
 
 
@@ -118,7 +118,7 @@ def _direction(mix: sparse.csr_matrix | NDArray, shown: NDArray, said: NDArray) 
     if said.size == 0 or shown.size == 0:
         return np.zeros(mix.shape[1])
     among, all_of = (np.bincount(rows, minlength=mix.shape[0]) / rows.size for rows in (said, shown))
-    return np.asarray(mix.T @ (among - all_of)).ravel() * said.size / (said.size + PRIOR)
+    return np.asarray(mix.T @ (among - all_of)).ravel() * said.size / (said.size + LIKENESS_PRIOR)
 
 
 def _text(market: Market, campaign: Campaign, profile: NDArray) -> dict[str, NDArray]:
@@ -215,7 +215,7 @@ def answered(market: Market, campaign: Campaign, customers: Int32s) -> Columns:
         "told": np.log1p(contacted),
         "answered": np.log1p(answered),
         "taken": np.log1p(count(market.answers.customer)),
-        "answer_rate": (answered + ANSWER_PRIOR * base) / (contacted + PRIOR),
+        "answer_rate": (answered + ANSWER_PRIOR * base) / (contacted + ANSWER_PRIOR),
         "answer_lift": (answered + 0.3) / (due + 0.3),
         "told_kind": np.log1p(count(shown.customer, same[shown.campaign])),
         "answered_kind": np.log1p(count(said.customer, same[said.campaign])),
