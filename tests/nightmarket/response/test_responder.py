@@ -178,3 +178,16 @@ def test_likeness_tells_those_who_shop_like_the_answerers(record):
     assert alike[main == 2].min() > alike[main != 2].max()
     silent = replace(market, answers=market.answers.where(market.answers.day < 0))
     assert (likeness(silent, record.campaigns[4], everyone)["alike"] == 0).all()
+
+
+def test_a_response_rate_is_shrunk_as_if_by_two_campaigns_that_went_as_others_did(parts):
+    """(answers + 2 x base) / (contacts + 2): what is left of rate x (contacts + 2) - answers is one number for all."""
+    part = parts[-1]
+    columns = {name: part.values[:, i].astype(float) for i, name in enumerate(part.names)}
+    told, answered = np.expm1(columns["told"]), np.expm1(columns["answered"])
+    assert np.unique(np.round(told)).size > 2
+    base = (columns["answer_rate"] * (told + 2) - answered) / 2
+    np.testing.assert_allclose(base, base[0], atol=1e-5)
+    assert 0 < base[0] < 1
+    kind = columns["rate_kind"] * (np.expm1(columns["told_kind"]) + 2) - np.expm1(columns["answered_kind"])
+    np.testing.assert_allclose(kind, 2 * columns["answer_rate"], atol=1e-5)
