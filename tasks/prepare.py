@@ -69,10 +69,10 @@ def _products(settings: Settings) -> pd.DataFrame:
     path = products["category"].fillna("").str.split(" > ")
     text = product_texts(products)
     products = products.drop(columns="category").join(levels(products["category"]))
-    depth = path.map(lambda found: len(found) if found[0] else 0)
+    depth = path.map(lambda names: len(names) if names[0] else 0)
     excluded = products["department"].isin(settings.exclude_departments) | (depth < settings.min_category_levels)
     for word in settings.exclude_categories:
-        excluded |= path.map(lambda found, w=word: any(w in level for level in found[1:]))
+        excluded |= path.map(lambda names, w=word: any(w in level for level in names[1:]))
     products["recommendable"] = ~excluded
     products["item"] = np.arange(len(products), dtype=np.int32)
     codes, distinct = pd.factorize(text)

@@ -77,7 +77,7 @@ class CopyOffer:
 
 @dataclass(frozen=True)
 class CopyFacts:
-    """All that a writer is told.
+    """All that a writer knows.
 
     currency    ISO code
     offer       None for a text about a product alone

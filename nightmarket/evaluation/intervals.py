@@ -69,7 +69,7 @@ Z = 1.959964
 
 
 def wilson(share: float, num: float, z: float = Z) -> Interval:
-    """Wilson's (1927) interval of a share of `num` independent observations, 95% unless told otherwise.
+    """Wilson's (1927) interval of a share of `num` independent observations, 95% by default.
 
     num  above 0; need not be whole, for an effective sample size
     """

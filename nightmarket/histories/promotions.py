@@ -35,12 +35,12 @@ class Promotions:
         begin, end = (np.full(num_items, value, np.float32) for value in (np.inf, -np.inf))
         np.minimum.at(begin, item, week)
         np.maximum.at(end, item, week)
-        found = {name: np.where(np.isfinite(ends), ends, np.nan) for name, ends in (("first", begin), ("last", end))}
-        found["weeks"] = np.bincount(item, minlength=num_items).astype(np.float32)
+        columns = {name: np.where(np.isfinite(ends), ends, np.nan) for name, ends in (("first", begin), ("last", end))}
+        columns["weeks"] = np.bincount(item, minlength=num_items).astype(np.float32)
         for name, shares in (("display", self.display), ("mailer", self.mailer)):
-            found[name] = np.zeros(num_items, np.float32)
-            np.maximum.at(found[name], item, shares[inside])
-        return found
+            columns[name] = np.zeros(num_items, np.float32)
+            np.maximum.at(columns[name], item, shares[inside])
+        return columns
 
     def covers(self, first: int, last: int) -> bool:
         """Whether every one of the weeks first..last has promotions."""

@@ -1,4 +1,4 @@
-"""How well the audience of a launch is told from everybody else."""
+"""How well the audience of a launch is distinguished from everybody else."""
 
 import numpy as np
 from scipy import sparse

@@ -43,16 +43,16 @@ def walk(scorer: Scorer, candidate_set: CandidateSet, tasks: tuple[str, ...], nu
     chosen = {"all": sold, "new": sold, "rare": statistics.rare, "launch": candidate_set.launching}
 
     def best(rows: slice) -> tuple[slice, Lists]:
-        scores, found = scorer(rows).astype(np.float32), {}
+        scores, recommended = scorer(rows).astype(np.float32), {}
         for task in tasks:  # `all` comes first: the later tasks leave out what the customer owns
             if task != "all":
                 mask_entries(scores, bought[rows])
             places = top_items(scores[:, chosen[task]], num)
-            found[task] = np.where(places >= 0, chosen[task][np.maximum(places, 0)], -1).astype(np.int32)
-        return rows, found
+            recommended[task] = np.where(places >= 0, chosen[task][np.maximum(places, 0)], -1).astype(np.int32)
+        return rows, recommended
 
     lists = {task: np.full((statistics.histories.num_customers, num), -1, np.int32) for task in tasks}
-    for rows, found in ahead(best, statistics.slices(CHUNK)):
-        for task, places in found.items():
+    for rows, recommended in ahead(best, statistics.slices(CHUNK)):
+        for task, places in recommended.items():
             lists[task][rows] = places
     return lists

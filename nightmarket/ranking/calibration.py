@@ -55,8 +55,8 @@ class Calibration:
 
     def probability(self, score: Float64s, own: Bools) -> Float64s:
         """(N,) probabilities that the pairs of raw scores (N,) are bought; `own` (N,) as in `fit`."""
-        found = {name: _sigmoid(slope * score + offset) for name, (slope, offset) in self.curves.items()}
-        return np.where(own, found[OWN], found[OTHER])
+        probabilities = {name: _sigmoid(slope * score + offset) for name, (slope, offset) in self.curves.items()}
+        return np.where(own, probabilities[OWN], probabilities[OTHER])
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers for a JSON file."""
@@ -76,8 +76,8 @@ class Calibration:
 
 
 def _sigmoid(values: Float64s) -> Float64s:
-    found: Float64s = np.exp(-np.logaddexp(0.0, -values))
-    return found
+    chances: Float64s = np.exp(-np.logaddexp(0.0, -values))
+    return chances
 
 
 def _curve(score: Float64s, label: Bools, weight: Float64s) -> tuple[float, float]:
@@ -99,5 +99,5 @@ def _curve(score: Float64s, label: Bools, weight: Float64s) -> tuple[float, floa
         return value, np.array([(gap * scaled).sum(), gap.sum()])
 
     bounds = [(0.0, None), (None, None)]
-    found = minimize(loss, np.array([1.0, flat]), jac=True, method="L-BFGS-B", bounds=bounds, tol=1e-12).x
-    return float(found[0] / spread), float(found[1] - found[0] * middle / spread)
+    fitted = minimize(loss, np.array([1.0, flat]), jac=True, method="L-BFGS-B", bounds=bounds, tol=1e-12).x
+    return float(fitted[0] / spread), float(fitted[1] - fitted[0] * middle / spread)

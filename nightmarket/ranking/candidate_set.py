@@ -212,8 +212,8 @@ def ahead(make: Callable[[T], R], wanted: Iterable[T]) -> Iterator[R]:
     """`make` of each, in order; `WORKERS` of them are under way while one is used."""
     under_way: deque[Future[R]] = deque()
     with ThreadPoolExecutor(WORKERS) as pool:
-        for one in wanted:
-            under_way.append(pool.submit(make, one))
+        for argument in wanted:
+            under_way.append(pool.submit(make, argument))
             if len(under_way) > WORKERS:
                 yield under_way.popleft().result()
         while under_way:

@@ -88,15 +88,15 @@ class FeatureTable:
 
     def rows(self, customers: Customers, customer: Int32s, item: Int32s, scores: dict[str, Float32s]) -> Float32s:
         """(N, F) features of the pairs (customer[i], item[i]); customers are counted inside the slice."""
-        found = _levels(customers, customer, item)
+        features = _levels(customers, customer, item)
         of_customer = _of_customers(customers)
-        found |= {name: values[item] for name, values in self._items.items()}
-        found |= _ratios(found, of_customer, customer)
-        found |= {name: of_customer[name][customer] for name in _CUSTOMER_FEATURES}
+        features |= {name: values[item] for name, values in self._items.items()}
+        features |= _ratios(features, of_customer, customer)
+        features |= {name: of_customer[name][customer] for name in _CUSTOMER_FEATURES}
         if self._plan:
-            found |= {name: values[item] for name, values in self._planned.items()}
-        found |= {f"score_{name}": values for name, values in scores.items()}
-        return table(found, self.names(list(scores)), customer.size)
+            features |= {name: values[item] for name, values in self._planned.items()}
+        features |= {f"score_{name}": values for name, values in scores.items()}
+        return table(features, self.names(list(scores)), customer.size)
 
     @cached_property
     def _items(self) -> dict[str, Float32s]:
@@ -133,11 +133,11 @@ class FeatureTable:
         return dict(zip(PLAN, shares, strict=True))
 
 
-def table(found: dict[str, Values], names: list[str], num: int) -> Float32s:
+def table(features: dict[str, Values], names: list[str], num: int) -> Float32s:
     """(N, F) the named columns side by side."""
     rows = np.empty((num, len(names)), np.float32)
     for column, name in enumerate(names):
-        rows[:, column] = found[name]
+        rows[:, column] = features[name]
     return rows
 
 
@@ -146,39 +146,39 @@ def level_columns(customers: Customers, level: str, customer: Int32s, row: Int64
     stats = customers.levels[level]
     age = (customers.statistics.today - stats.last).astype(np.float32)
     counts = {"num": stats.num, "fresh": stats.fresh, "brief": stats.brief}
-    found = {name: take(values, row, 0.0) for name, values in counts.items()}
-    found |= {"age": take(age, row, np.nan), "due": take(age / stats.gap, row, np.nan)}
-    return found | {"share": found["fresh"] / customers.fresh[customer]}
+    features = {name: take(values, row, 0.0) for name, values in counts.items()}
+    features |= {"age": take(age, row, np.nan), "due": take(age / stats.gap, row, np.nan)}
+    return features | {"share": features["fresh"] / customers.fresh[customer]}
 
 
 def _levels(customers: Customers, customer: Int32s, item: Int32s) -> dict[str, Float32s]:
-    found: dict[str, Float32s] = {}
+    features: dict[str, Float32s] = {}
     rows = {}
     for level in LEVELS:
         code = customers.statistics.catalogue.codes(level)[item]
         rows[level] = customers.levels[level].find(customer, code)
         columns = level_columns(customers, level, customer, rows[level])
-        found |= {f"{level}_{name}": values for name, values in columns.items()}
+        features |= {f"{level}_{name}": values for name, values in columns.items()}
     own, kind = customers.levels["item"], customers.levels["kind"]
     row = rows["item"]
-    found["item_gap"] = take(own.gap, row, np.nan)
-    found["item_since"] = take((customers.statistics.today - own.first).astype(np.float32), row, np.nan)
-    found["item_units"] = take(own.units / np.maximum(own.num, 1), row, np.nan)
+    features["item_gap"] = take(own.gap, row, np.nan)
+    features["item_since"] = take((customers.statistics.today - own.first).astype(np.float32), row, np.nan)
+    features["item_units"] = take(own.units / np.maximum(own.num, 1), row, np.nan)
     paid = kind.spend / np.maximum(kind.units, 1e-6)
-    found["_kind_price"] = take(paid, rows["kind"], np.nan)
-    return found
+    features["_kind_price"] = take(paid, rows["kind"], np.nan)
+    return features
 
 
-def _ratios(found: dict[str, Float32s], of_customer: dict[str, Float32s], customer: Int32s) -> dict[str, Float32s]:
+def _ratios(features: dict[str, Float32s], of_customer: dict[str, Float32s], customer: Int32s) -> dict[str, Float32s]:
     with np.errstate(divide="ignore", invalid="ignore"):
-        kind = np.where(found["kind_fresh"] > 0, found["kind_fresh"], np.nan)
-        weeks = np.maximum(found["item_since"] / 7, 1)
+        kind = np.where(features["kind_fresh"] > 0, features["kind_fresh"], np.nan)
+        weeks = np.maximum(features["item_since"] / 7, 1)
         pace = of_customer["pace"][customer]
         ratios = {
-            "item_rate": found["item_num"] / np.maximum(pace * weeks, 1),
-            "item_of_kind": found["item_fresh"] / kind,
-            "line_of_kind": found["line_fresh"] / kind,
-            "price_to_kind": found["price"] / found["_kind_price"],
+            "item_rate": features["item_num"] / np.maximum(pace * weeks, 1),
+            "item_of_kind": features["item_fresh"] / kind,
+            "line_of_kind": features["line_fresh"] / kind,
+            "price_to_kind": features["price"] / features["_kind_price"],
         }
     return {name: values.astype(np.float32) for name, values in ratios.items()}
 

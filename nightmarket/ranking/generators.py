@@ -57,9 +57,9 @@ def affinity(
 
     def score(customers: Customers) -> Float32s:
         dense: Float32s = level_shares(customers.levels[level], customers.num).toarray()
-        found: Float32s = np.take(dense, columns, axis=1)  # not dense[:, columns], which numpy lays out by column
-        found *= within
-        return found
+        scores: Float32s = np.take(dense, columns, axis=1)  # not dense[:, columns], which numpy lays out by column
+        scores *= within
+        return scores
 
     return score
 
@@ -111,10 +111,10 @@ def rare_scores(statistics: PointInTimeStatistics, items: Int32s) -> Score:
     def score(customers: Customers) -> Float32s:
         by_line = level_shares(customers.levels["line"], customers.num).toarray()
         by_kind = 0.01 * level_shares(customers.levels["kind"], customers.num).toarray() + 1e-5
-        found: Float32s = np.take(by_line, line, axis=1)
-        found += np.take(by_kind, kind, axis=1)
-        found *= within
-        return found
+        scores: Float32s = np.take(by_line, line, axis=1)
+        scores += np.take(by_kind, kind, axis=1)
+        scores *= within
+        return scores
 
     return score
 
@@ -141,12 +141,13 @@ def candidates(
             keys.append((base + generator.items[np.maximum(best, 0)].astype(np.int64))[best >= 0])
     key = np.unique(np.concatenate(keys))
     customer, item = (key // num_items).astype(np.int32), (key % num_items).astype(np.int32)
-    found = {}
+    by_generator = {}
     for generator in generators:
         known = dense.get(generator.name)
-        nothing = np.full(item.size, np.nan, np.float32)
-        found[generator.name] = nothing if known is None else _at(known, generator.items, num_items, customer, item)
-    return customer, item, found
+        unknown = np.full(item.size, np.nan, np.float32)
+        of_pairs = unknown if known is None else _at(known, generator.items, num_items, customer, item)
+        by_generator[generator.name] = of_pairs
+    return customer, item, by_generator
 
 
 def _best_unowned(customers: Customers, scores: Float32s, generator: CandidateGenerator, num: int) -> Int32s:
@@ -181,6 +182,6 @@ def _history(customers: Customers, num: int) -> Int64s:
 
 def _at(scores: Float32s, items: Int32s, num_items: int, row: Int32s, item: Int32s) -> Float32s:
     place = column_of(items, num_items)[item]
-    found = scores[row, np.maximum(place, 0)].astype(np.float32)
-    found[place < 0] = np.nan
-    return found
+    of_pairs = scores[row, np.maximum(place, 0)].astype(np.float32)
+    of_pairs[place < 0] = np.nan
+    return of_pairs

@@ -105,19 +105,19 @@ class LaunchTable:
 
     def rows(self, customers: Customers, customer: Int32s, item: Int32s, scores: dict[str, Float32s]) -> Float32s:
         """(N, F) features of the pairs (customer[i], item[i]); customers are counted inside the slice."""
-        found: dict[str, Values] = {}
+        features: dict[str, Values] = {}
         for level in _LEVELS:
             code = self._statistics.catalogue.codes(level)[item]
-            found |= {f"{level}_{name}": values[code] for name, values in self._stats[level].items()}
+            features |= {f"{level}_{name}": values[code] for name, values in self._stats[level].items()}
             columns = level_columns(customers, level, customer, customers.levels[level].find(customer, code))
-            found |= {f"{level}_{name}": values for name, values in columns.items()}
+            features |= {f"{level}_{name}": values for name, values in columns.items()}
         tried, bought = customers.recent
-        found["range"], found["recent"] = customers.variety[customer], bought[customer]
-        found["explore"] = (tried / np.maximum(bought, 1))[customer]
-        found["adopted"] = customers.adopted[customer]
-        found |= {name: values[item] for name, values in self._promoted.items()}
-        found |= {f"score_{name}": values for name, values in scores.items()}
-        return table(found, self.names(list(scores)), customer.size)
+        features["range"], features["recent"] = customers.variety[customer], bought[customer]
+        features["explore"] = (tried / np.maximum(bought, 1))[customer]
+        features["adopted"] = customers.adopted[customer]
+        features |= {name: values[item] for name, values in self._promoted.items()}
+        features |= {f"score_{name}": values for name, values in scores.items()}
+        return table(features, self.names(list(scores)), customer.size)
 
     @cached_property
     def _promoted(self) -> dict[str, Float32s]:

@@ -13,9 +13,9 @@ def top_items(scores_BI: Float32s, num: int) -> Int32s:
     kept = min(num, scores_BI.shape[1])
     if kept == 0 or scores_BI.shape[0] == 0:
         return best
-    found = torch.topk(torch.from_numpy(np.ascontiguousarray(scores_BI)), kept, dim=1)
-    border = found.values[:, -1].numpy()
-    best[:, :kept] = _in_order(scores_BI, found.indices.numpy().astype(np.int32))
+    top = torch.topk(torch.from_numpy(np.ascontiguousarray(scores_BI)), kept, dim=1)
+    border = top.values[:, -1].numpy()
+    best[:, :kept] = _in_order(scores_BI, top.indices.numpy().astype(np.int32))
     # Which of several items that are equal at the border topk names is not defined: those rows are done by hand.
     tied = np.flatnonzero((scores_BI >= border[:, None]).sum(axis=1) > kept)
     for row in tied.tolist():

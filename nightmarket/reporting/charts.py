@@ -33,7 +33,7 @@ class Scale:
 
 
 def scale(figures: Sequence[Mapping[str, float]], zero: bool = True) -> Scale:
-    """An axis that holds every interval, and zero unless told otherwise."""
+    """An axis that holds every interval, and zero unless `zero` is False."""
     lows, highs = [f["low"] for f in figures], [f["high"] for f in figures]
     low, high = min(lows, default=0.0), max(highs, default=1.0)
     if zero:

@@ -13,7 +13,7 @@ from nightmarket.reporting.pictures import fan
 from nightmarket.reporting.quality import ModelRow, figure_row
 
 PRICE_STEP = 1.1
-"""Responses are told for a price 10% higher."""
+"""Responses are stated for a price 10% higher."""
 
 
 @dataclass(frozen=True)

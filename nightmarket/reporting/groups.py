@@ -35,7 +35,7 @@ class GroupsView:
 def view(night: Night) -> GroupsView | None:
     """The section, or None when quality by group was not measured.
 
-    The content is metrics["groups"], {task: what `evaluation.groups` gives}; warnings are told for every task.
+    The content is metrics["groups"], {task: what `evaluation.groups` gives}; warnings are given for every task.
     """
     groups: Mapping[str, Any] = (night.metrics or {}).get("groups") or {}
     shown = groups.get("all")

@@ -218,8 +218,8 @@ def _quality(night: Night) -> str:
     difference: Mapping[str, float] = paired.get(best or "", {}).get(METRIC) or {}
     if best is None or not words.known(difference):
         return ""
-    verb = {"better": "is ahead of", "level": "cannot be told from", "worse": "is behind"}[words.standing(difference)]
+    verbs = {"better": "is ahead of", "level": "cannot be distinguished from", "worse": "is behind"}
     return (
-        f"The launch model {verb} {words.model(best)}, customer by customer: NDCG@10 "
+        f"The launch model {verbs[words.standing(difference)]} {words.model(best)}, customer by customer: NDCG@10 "
         f"{words.interval(difference, plus=True)}."
     )

@@ -144,8 +144,8 @@ def _holdout(plan: Content, campaign: Content) -> list[str]:
     chance = f", with a chance of {words.share(campaign['holdout'], 1)} each" if campaign.get("holdout") else ""
     would = f"; {words.count(plan['num_holdout'])} of them would have been contacted" if plan.get("num_holdout") else ""
     return [
-        f"{of} were drawn at random{chance}, and get nothing{would}. Only against them can be told later what the "
-        "campaign did."
+        f"{of} were drawn at random{chance}, and get nothing{would}. Only against them can it be "
+        "measured later what the campaign did."
     ]
 
 

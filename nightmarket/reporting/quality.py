@@ -97,7 +97,7 @@ def _task(key: str, metrics: Content) -> TaskView:
 
 
 def _audience(ours: Content) -> str:
-    """How well the audience of one launch is told from other customers; "" where it was not measured."""
+    """How well the audience of one launch is distinguished from other customers; "" where it was not measured."""
     figure: Mapping[str, float] = ours.get("audience_auc") or {}
     if not words.known(figure):
         return ""
@@ -250,7 +250,7 @@ def _text_verdict(said: Mapping[str, list[str]], history: Content) -> str:
     if said["worse"]:
         parts.append(f"It hurt on {words.listed(said['worse'])}.")
     if said["level"]:
-        parts.append(f"On {words.listed(said['level'])} no difference can be told from chance.")
+        parts.append(f"On {words.listed(said['level'])} no difference can be distinguished from chance.")
     if history.get("encoder") == "untouched":
         parts.append(
             "The encoder itself was left as it came, because it validated better so; the customer tower is new."

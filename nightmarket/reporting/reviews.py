@@ -45,7 +45,7 @@ class TopicsView:
 
 @dataclass(frozen=True)
 class ReviewsView:
-    """The section; without reviews `missing` says so, and only the baskets are told."""
+    """The section; without reviews `missing` says so, and only the baskets are shown."""
 
     missing: str
     baskets: TopicsView

@@ -66,7 +66,7 @@ def fit(
     """Train to the last step or until patience ends; afterwards the trainer holds the best weights.
 
     rows      customers of the window that a validation looks at
-    progress  told about the texts that are encoded when the towers settle
+    progress  called with the texts that are encoded when the towers settle
     save      called as (state, best weights, history) every `checkpoint_every` steps
     resumed   what `save` was given; training goes on after it
 

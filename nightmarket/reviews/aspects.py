@@ -35,7 +35,7 @@ class Aspect:
 
 _ROWS = yaml.safe_load(files(__package__).joinpath("aspects.yaml").read_text(encoding="utf-8"))
 ASPECTS = tuple(Aspect(**row) for row in _ROWS)
-"""One table for both languages; what no row speaks of is not told."""
+"""One table for both languages; what no row names is left out."""
 BREAKS = re.compile(
     r"[，。！？；,.!?;\n…~]+|\b(?:but|however|although|though|yet|except|and)\b|但是|不过|可是|然而|虽然|但(?!愿)",
     re.IGNORECASE,
@@ -60,7 +60,7 @@ def mentions(texts: Sequence[str]) -> Mentions:
     """The clauses in which texts speak of an aspect, joined per text and aspect."""
     review: list[int] = []
     aspect: list[int] = []
-    clauses_told: list[str] = []
+    joined: list[str] = []
     for row, text in enumerate(texts):
         by_aspect: dict[int, list[str]] = {}
         for clause, spoken in _clauses(text):
@@ -69,8 +69,8 @@ def mentions(texts: Sequence[str]) -> Mentions:
         for number, clauses in by_aspect.items():
             review.append(row)
             aspect.append(number)
-            clauses_told.append(", ".join(clauses))
-    return Mentions(np.array(review, np.int64), np.array(aspect, np.int64), clauses_told)
+            joined.append(", ".join(clauses))
+    return Mentions(np.array(review, np.int64), np.array(aspect, np.int64), joined)
 
 
 def _clauses(text: str) -> list[tuple[str, list[int]]]:

@@ -59,7 +59,7 @@ def entry(folder: Path, dialect: Dialect) -> str:
 
 
 def _contract(table: str, column: str) -> str:
-    known = {one.name for one in BY_NAME[table].columns}
+    known = {contracted.name for contracted in BY_NAME[table].columns}
     return column if column in known else f"attr_{column}"
 
 

@@ -103,14 +103,15 @@ def save(checkpoint: Checkpoint, state: State) -> None:
 
 def load(checkpoint: Checkpoint) -> State | None:
     """What `save` was given last."""
-    found = checkpoint.load()
-    if found is None:
+    saved = checkpoint.load()
+    if saved is None:
         return None
+    tensors, history = saved
     parts: dict[str, Tensors] = {"state": {}, "best": {}}
-    for name, value in found[0].items():
+    for name, value in tensors.items():
         kind, rest = name.split("/", 1)
         parts[kind][rest] = value
-    return parts["state"], parts["best"], found[1]
+    return parts["state"], parts["best"], history
 
 
 def _material(settings: Any, encoder: Encoder, data: Prepared) -> PairData:

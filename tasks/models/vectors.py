@@ -59,7 +59,7 @@ class Store:
         """Entries of all good shards, or None where there is none."""
         for attempt in range(_ATTEMPTS):
             try:
-                self.entries = _joined([found for path in self._paths() if (found := _read(path)) is not None])
+                self.entries = _joined([shard for path in self._paths() if (shard := _read(path)) is not None])
                 return self.entries
             except FileNotFoundError:
                 # Another writer merged it into a shard that was not there when we looked; let that one finish.

@@ -47,8 +47,8 @@ def pin(folder: Path, *, wanted: bool) -> None:
             about["trained_until"] = history["trained_until"]
         except InputError as error:
             about["why"] = str(error)
-        told = "none: " + about["why"] if about["version"] is None else f"those of version {about['version']}"
-        log.info("snapshot: starting weights: %s", told)
+        weights = "none: " + about["why"] if about["version"] is None else f"those of version {about['version']}"
+        log.info("snapshot: starting weights: %s", weights)
     storage.write_json(about, folder / ABOUT)
 
 
@@ -70,11 +70,11 @@ class Start:
         """float32 [T, D] vectors of tonight's texts by the champion's encoder; new texts are encoded."""
         from nightmarket.encoding.hashes import lookup, text_hashes
 
-        found, missing = lookup(text_hashes(texts), self.hashes, self.vectors)
+        vectors, missing = lookup(text_hashes(texts), self.hashes, self.vectors)
         if missing.size:
             log.info("finetune: encoding %s texts that version %s has not seen", f"{missing.size:,}", self.version)
-            found[missing] = self.encoder.encode([texts[i] for i in missing])
-        return found.astype(np.float32)
+            vectors[missing] = self.encoder.encode([texts[i] for i in missing])
+        return vectors.astype(np.float32)
 
 
 def start(config: "TowerConfig", encoder: "Encoder", trained_layers: int, precision: Any, cut: int) -> Start | str:

@@ -56,7 +56,7 @@ def launch(stage: str, processes: int) -> int:
             options = ("--local-addr", "127.0.0.1", "--shutdown-timeout", str(GRACE_S))
             torchrun.main(["--standalone", *options, "--nproc-per-node", str(processes), "-m", "tasks", stage])
         except ChildFailedError as error:
-            return _code(stage, {number: one.exitcode for number, one in error.failures.items()}, processes)
+            return _code(stage, {number: failure.exitcode for number, failure in error.failures.items()}, processes)
         except SignalException as error:
             return 128 + int(error.sigval)
     return 0

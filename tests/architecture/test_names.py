@@ -5,6 +5,8 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("nightmarket", "tasks", "flows")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
@@ -33,6 +35,8 @@ OLD = {
 """Words that no module, class or function bears any more, and what the field says instead."""
 STANDARD = {"LanguageModelHead", "_by_head"}
 """Where a head is what the field calls one: of a language model, of attention."""
+SAYS_NOTHING = {"found", "one"}
+"""What no local, loop variable or parameter is called: a name says what it holds."""
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 TREES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
 
@@ -52,6 +56,45 @@ def test_no_module_class_or_function_bears_an_old_name():
     names += [(name, node.name) for name, node in defined(ast.ClassDef, *FUNCTIONS) if node.name not in STANDARD]
     left = {f"{place}: {name} → {OLD[old]}" for place, name in names for old in words(name) & OLD.keys()}
     assert not left
+
+
+def bound(tree: ast.AST) -> list[tuple[int, str | None]]:
+    """(line, name) of every parameter and of whatever else is given a value, but for fields of classes."""
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    fields = {id(field.target) for owner in classes for field in owner.body if isinstance(field, ast.AnnAssign)}
+    names = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(ctx=ast.Store()) if id(node) not in fields:
+                names.append((node.lineno, node.id))
+            case ast.arg():
+                names.append((node.lineno, node.arg))
+            case ast.MatchAs() | ast.MatchStar() | ast.ExceptHandler():
+                names.append((node.lineno, node.name))
+    return names
+
+
+@pytest.mark.parametrize(
+    ("code", "lines"),
+    [
+        ("one = 1", [1]),
+        ("for one in rows:\n    found: int = one", [1, 2]),
+        ("if found := find():\n    pass", [1]),
+        ("def of(one, *, found=0):\n    pass", [1, 1]),
+        ("[one for one in rows]\nlambda found: 0", [1, 2]),
+        ("try:\n    pass\nexcept OSError as found:\n    pass", [3]),
+        ("match row:\n    case [one, *found]:\n        pass", [2, 2]),
+        ("class Row:\n    one: int\nrow.one = f(found=2)\nprint(one.found)", []),
+    ],
+)
+def test_every_kind_of_local_is_seen_and_no_field_or_keyword(code, lines):
+    assert [line for line, name in sorted(bound(ast.parse(code))) if name in SAYS_NOTHING] == lines
+
+
+def test_every_local_says_what_it_holds():
+    assert not [
+        f"{module}:{line}" for module, tree in TREES.items() for line, name in bound(tree) if name in SAYS_NOTHING
+    ]
 
 
 def test_one_class_name_means_one_thing():

@@ -149,7 +149,7 @@ def test_an_experiment_is_read_and_joins_the_ledger(shop):
     assert (row["name"], row["experiment"], row["verdict"]) == ("v7", "K1", "ship")
     assert row["offline"]["value"] == pytest.approx(0.05)
     assert row["ab"]["value"] == pytest.approx(first["effect"] / first["control"])
-    assert "cannot be told" in content["ledger"]["offline"]["sentence"]
+    assert "cannot be said" in content["ledger"]["offline"]["sentence"]
     assert content["observed"] == []
 
 
@@ -245,7 +245,7 @@ def test_the_ledger_is_printed_without_a_registry(shop, capsys):
     assert versions.main() == 0
     said = capsys.readouterr().out
     assert "| v7 | v6 | +5.0% [+2.5%, +7.5%] |  | +134.4% [" in said
-    assert "cannot be told before there are 3" in said
+    assert "cannot be said before there are 3" in said
 
 
 def test_without_arms_a_campaign_is_never_called_incremental(shop):

@@ -111,7 +111,7 @@ OPTIONAL = {
     "artifacts/segment/segments.json": "No segments were made tonight.",
     "artifacts/reviews/topics.json": "Neither reviews nor baskets were read tonight.",
     "artifacts/reviews/products.parquet": "Praise by aspect",
-    "artifacts/demand/metrics.json": "No demand was foretold tonight.",
+    "artifacts/demand/metrics.json": "No demand was forecast tonight.",
     "artifacts/demand/forecast.parquet": "There is no forecast: no product type was sold.",
     "artifacts/demand/response.parquet": "The largest product types, the next 4 weeks",
     "artifacts/readout/readout.json": "Nothing was read out tonight.",
@@ -157,7 +157,7 @@ def test_a_real_night_of_a_small_shop_has_every_section(copied_night):
             importlib.import_module(f"tasks.{stage}").run(settings.load(stage))
     report.run(report.Settings())
     html = report.OUT.read_text(encoding="utf-8")
-    for missing in ("No response model was made", "No segments were made", "No demand was foretold"):
+    for missing in ("No response model was made", "No segments were made", "No demand was forecast"):
         assert missing not in html
     assert html.count("<section") == html.count("</section>") == len(SECTIONS)
 

@@ -1,4 +1,4 @@
-"""`make forget CUSTOMER=…`: a customer leaves the shop's data, every older copy of it, and what was told of them.
+"""`make forget CUSTOMER=…`: a customer leaves the shop's data, every older copy of it, and their traces elsewhere.
 
 On a terminal alone: a customer's id must not stand among the parameters of a flow run, which Prefect keeps.
 """

@@ -97,7 +97,7 @@ def _end(home: Path, begun: dict[str, Any]) -> None:
         say("older runs and exports keep their older names, and the older keys stay, so that both can be read")
     storage.hook("rotate.ending")
     storage.private(BEGUN).unlink()
-    say(f"done; names are under key {begun['to']}. Back up .nightmarket/customer.key: without it nobody can be told")
+    say(f"done; names are under key {begun['to']}. Back up .nightmarket/customer.key: only it links names to customers")
 
 
 def _require_decided(home: Path) -> None:

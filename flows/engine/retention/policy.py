@@ -75,7 +75,7 @@ def due_of_mlflow(home: Path, policy: Policy) -> Due:
 def plan(home: Path, policy: Policy, due: Due) -> PrunePlan:
     """What the checkout may let go once MLflow has let go what is `due`. Reads only.
 
-    Raises InputError where it cannot be told what a registered version, or whatever else is kept, needs.
+    Raises InputError where it is uncertain what a registered version, or whatever else is kept, needs.
     """
     cache = worktree.cache(home)
     ours = home.resolve() in (home / cache).resolve().parents

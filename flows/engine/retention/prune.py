@@ -1,7 +1,7 @@
 """Let go what nothing needs any more: `python -m flows prune`, and the end of every night. `policy` says what.
 
 Names go first and then what they named: MLflow's versions before its runs, refs before DVC's objects. So a kill leaves
-things that nothing names, and the next time they go. What cannot be told for sure ends it before anything goes.
+things that nothing names, and the next time they go. What is uncertain ends it before anything goes.
 """
 
 import argparse
@@ -39,7 +39,7 @@ async def prune(home: Path, say: Say, warn: Say, *, hold: int, now: float, lag_d
     now        seconds since 1970
     lag_days   by how much MLflow's part must be overdue for MLflow to be opened
 
-    Raises InputError, and deletes nothing, where it cannot be told what a registered version needs.
+    Raises InputError, and deletes nothing, where it is uncertain what a registered version needs.
     """
     started = time.perf_counter()
     policy = Policy.read(home, now)
@@ -143,7 +143,7 @@ async def after_night(run: Any) -> None:
 
 
 def from_terminal(home: Path, arguments: Sequence[str] | None) -> int:
-    """Exit code 0, also when there was nothing to do; 2 where something cannot be told."""
+    """Exit code 0, also when there was nothing to do; 2 where something is uncertain."""
     parser = argparse.ArgumentParser(prog="python -m flows prune", description="Let go what nothing needs any more.")
     parser.add_argument("--dry-run", action="store_true", help="only say what would go, and how many bytes")
     try:

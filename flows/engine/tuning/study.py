@@ -94,7 +94,7 @@ class Study:
 
     @contextlib.contextmanager
     def trial(self) -> Iterator["Open"]:
-        """Ask for the next trial; it is told to the study as COMPLETE, PRUNED or FAIL when the block ends."""
+        """Ask for the next trial; it is reported to the study as COMPLETE, PRUNED or FAIL when the block ends."""
         asked = self.study.ask()
         values = {dimension.key: dimension.suggest(asked) for dimension in self.plan.space}
         asked.set_user_attr("values", values)

@@ -123,7 +123,7 @@ def conditions(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
 
 
 def threshold(masked: str, facts: CopyFacts, *, always: bool = False) -> list[Violation]:
-    """The least spend, wherever a benefit is told (`always`: in any case)."""
+    """The least spend, wherever a benefit is mentioned (`always`: in any case)."""
     offer = facts.offer
     if offer is None or offer.threshold is None or not (always or _BENEFIT.search(masked)):
         return []

@@ -18,7 +18,7 @@ _CALENDAR = re.compile(
 
 
 class Lexicon:
-    """Brands, products and kinds of the catalogue, for violation them in a text.
+    """Brands, products and kinds of the catalogue, for finding them in a text.
 
     A name that consists of ordinary words alone ("fresh") says nothing about a product and is left out.
     """
@@ -36,7 +36,7 @@ class Lexicon:
                 if 2 <= len(part) <= _MOST_HAN and not tokens:
                     self.han.add(part)
 
-    def found(self, text: str) -> list[str]:
+    def names_in(self, text: str) -> list[str]:
         """Names of the catalogue in a text, the longest at each place."""
         tokens = _TOKEN.findall(text.lower())
         names, at = [], 0
@@ -77,7 +77,7 @@ def without(text: str, names: Iterable[str]) -> str:
 
 def others(masked: str, lexicon: Lexicon, facts: CopyFacts) -> list[Violation]:
     """Products, brands and kinds of the catalogue that are not among the facts."""
-    return [Violation("wrong product", name) for name in lexicon.found(masked.replace(MASK, " / "))]
+    return [Violation("wrong product", name) for name in lexicon.names_in(masked.replace(MASK, " / "))]
 
 
 def strangers(text: str, masked: str, facts: CopyFacts) -> list[Violation]:

@@ -52,7 +52,7 @@ def distil(
 
     start     the student before training, in float32
     ids       token ids [N], each distinct text once;  vectors  [N, D] the teacher's, of unit length
-    progress  is told of texts seen
+    progress  called with texts seen
 
     Loss: mean of 1 - cos(student, teacher), half the squared distance of the unit vectors. The same seed gives the same
     weights on the same machine. Raises InputError where the loss is not finite.

@@ -41,7 +41,7 @@ def static(
 
     texts     N distinct texts;  vectors  [N, D] the teacher's, of unit length
     ridge     pull towards the start, which counts most for rare tokens
-    progress  is told of tokens that the teacher encoded;  tell  is given a line per pass
+    progress  called with tokens that the teacher encoded;  tell  called with a line per pass
 
     The start E_0 is the teacher's own vector of each token alone, turned by the linear map that fits the texts best: so
     a token that no text holds has a vector too. The student wants no prompts. Raises InputError for a tokenizer without

@@ -14,7 +14,7 @@ from nightmarket.evaluation.experiments.effects import Bounds, linearised
 
 @dataclass(frozen=True)
 class Rate:
-    """A ratio of two sums over customers with its 95% interval; None where it cannot be told."""
+    """A ratio of two sums over customers with its 95% interval; None where it cannot be computed."""
 
     value: float
     interval: Bounds | None

@@ -183,14 +183,14 @@ class Trust:
 
 
 def trust(rows: Iterable[LedgerRow], kind: str) -> Trust:
-    """How estimates of one kind ("offline" or "ope") compared with the A/B results; not told from fewer than 3 rows."""
+    """How estimates of one kind ("offline" or "ope") compared with the A/B results; silent below 3 rows."""
     said = {"offline": "offline", "ope": "off-policy"}[kind]
     pairs = [(getattr(row, kind).value, row.ab.value) for row in rows if getattr(row, kind) and row.ab]
     if len(pairs) < MIN_ROWS:
         return Trust(
             len(pairs),
             f"{len(pairs)} versions have both an {said} estimate and an A/B result; how far to trust the {said} "
-            f"estimates cannot be told before there are {MIN_ROWS}",
+            f"estimates cannot be said before there are {MIN_ROWS}",
         )
     estimate, measured = np.array(pairs).T
     edge = float(student.ppf(0.975, len(pairs) - 1))

@@ -155,10 +155,10 @@ def _loyal(rows: Rows) -> Said:
 
 
 def _shop(rows: Rows) -> Said:
-    language, found = rows.language, rows.facts.shop_buyers(rows.customer, rows.item)
+    language, num_buyers = rows.language, rows.facts.shop_buyers(rows.customer, rows.item)
     return [
         language.say("shop", customers=language.count("customers", num)) if num >= MIN_BUYERS else None
-        for num in found.tolist()
+        for num in num_buyers.tolist()
     ]
 
 
@@ -200,11 +200,11 @@ def _new(rows: Rows) -> Said:
         if not 1 <= weeks <= NEW_WEEKS:
             said.append(None)
             continue
-        told = language.count("weeks", weeks)
+        age = language.count("weeks", weeks)
         if mine >= 0:
-            said.append(language.say("new_like", weeks=told, it=titles[mine], times=language.count("times", num)))
+            said.append(language.say("new_like", weeks=age, it=titles[mine], times=language.count("times", num)))
         else:
-            said.append(language.say("new", weeks=told))
+            said.append(language.say("new", weeks=age))
     return said
 
 

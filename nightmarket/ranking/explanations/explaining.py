@@ -79,6 +79,6 @@ def mix(family: Values) -> dict[str, float]:
     names, counts = np.unique(family.astype(str), return_counts=True)
     total = max(int(counts.sum()), 1)
     order = np.lexsort((names, -counts))
-    found = {str(names[i]): round(float(counts[i] / total), 4) for i in order}
+    shares = {str(names[i]): round(float(counts[i] / total), 4) for i in order}
     alone = sum(count for name, count in zip(names, counts, strict=True) if name not in OF_THE_CUSTOMER)
-    return found | {"generic": round(float(alone / total), 4)}
+    return shares | {"generic": round(float(alone / total), 4)}

@@ -45,17 +45,17 @@ class Facts:
         if level not in self._ordered:
             self._ordered[level] = self._best_first(level, around)
         group, mine, num = self._ordered[level]
-        found, baskets = np.full(item.size, -1, np.int32), np.zeros(item.size, np.int32)
+        own_items, baskets = np.full(item.size, -1, np.int32), np.zeros(item.size, np.int32)
         if group.size == 0:
-            return found, baskets
+            return own_items, baskets
         codes = self.statistics.catalogue.codes(level)
         asked = (customer - around.rows.start).astype(np.int64) * _span(codes) + codes[item]
         place = np.searchsorted(group, asked)
         for step in (1, 0):  # the second best first, so that the best takes its place unless it is the item itself
             at = np.minimum(place + step, group.size - 1)
             good = (group[at] == asked) & (mine[at] != item) & (place + step < group.size)
-            found[good], baskets[good] = mine[at[good]], num[at[good]]
-        return found, baskets
+            own_items[good], baskets[good] = mine[at[good]], num[at[good]]
+        return own_items, baskets
 
     def _best_first(self, level: str, around: Customers) -> tuple[Int64s, Int32s, Int32s]:
         """Own products as (customer and code in one number, item, baskets), the best of each number first."""
@@ -75,7 +75,7 @@ class Facts:
         -1 and 0 where the customer bought none.
         """
         self._learn(np.unique(item))
-        found, together = np.full(item.size, -1, np.int32), np.zeros(item.size, np.int32)
+        partners, together = np.full(item.size, -1, np.int32), np.zeros(item.size, np.int32)
         around = self.around(customer)
         own, inside = around.levels["item"], customer - around.rows.start
         for start in range(0, item.size, 8192):
@@ -86,9 +86,9 @@ class Facts:
             bought = bought.reshape(partner.shape) & (partner >= 0)
             best = bought.argmax(axis=1)[:, None]
             some = bought.any(axis=1)
-            found[rows] = np.where(some, np.take_along_axis(partner, best, 1)[:, 0], -1)
+            partners[rows] = np.where(some, np.take_along_axis(partner, best, 1)[:, 0], -1)
             together[rows] = np.where(some, np.take_along_axis(count, best, 1)[:, 0], 0)
-        return found, together
+        return partners, together
 
     def shop_buyers(self, customer: Int32s, item: Int32s) -> Int32s:
         """(N,) customers who bought the item in the last 4 weeks in the channel where this customer has most baskets.

@@ -37,7 +37,7 @@ class Paths:
 
     def contributions(self, rows: Float32s) -> Float32s:
         """(N, F) what each feature adds to the raw score of rows (N, F); a row's sum and `base` make its score."""
-        found = np.zeros((len(rows), self._leaves.shape[1]), np.float32)
+        contributions = np.zeros((len(rows), self._leaves.shape[1]), np.float32)
         num_trees = self._first.size - 1
         for start in range(0, len(rows) if num_trees else 0, CHUNK):
             part = rows[start : start + CHUNK]
@@ -45,8 +45,8 @@ class Paths:
             place = (leaf + self._first[:-1]).ravel()
             ends = np.arange(0, place.size + 1, num_trees)
             held = sparse.csr_matrix((np.ones(place.size), place, ends), shape=(len(part), len(self._leaves)))
-            found[start : start + CHUNK] = held @ self._leaves
-        return found
+            contributions[start : start + CHUNK] = held @ self._leaves
+        return contributions
 
 
 def _leaf_table(root: dict[str, Any], num_features: int) -> tuple[Float64s, float]:
@@ -80,5 +80,5 @@ def _mean(node: dict[str, Any]) -> tuple[float, float]:
         (left, num_left), (right, num_right) = _mean(node["left_child"]), _mean(node["right_child"])
         num = num_left + num_right
         node["mean"] = ((left * num_left + right * num_right) / max(num, 1.0), num)
-    found: tuple[float, float] = node["mean"]
-    return found
+    kept: tuple[float, float] = node["mean"]
+    return kept

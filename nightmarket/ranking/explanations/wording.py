@@ -12,7 +12,7 @@ import yaml
 
 @dataclass(frozen=True)
 class Language:
-    """Sentences by key, nouns as (one, many) and the least days that are told in weeks."""
+    """Sentences by key, nouns as (singular, plural) and the least days that are given in weeks."""
 
     sentences: dict[str, str]
     nouns: dict[str, tuple[str, str]]
@@ -25,8 +25,8 @@ class Language:
     def count(self, noun: str, number: float) -> str:
         """A number with its noun."""
         whole = round(number)
-        one, many = self.nouns[noun]
-        return one if whole == 1 else many.format(n=f"{whole:,}")
+        singular, plural = self.nouns[noun]
+        return singular if whole == 1 else plural.format(n=f"{whole:,}")
 
     def span(self, days: float) -> str:
         """Days as people say them, rounded to whole days or weeks."""

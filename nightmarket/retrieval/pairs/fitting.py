@@ -36,8 +36,8 @@ def fit(
     resumed  what `save` was given; training goes on after it, or is over where it was over
 
     After each epoch all texts are encoded: the hard negatives of the next one are mined in these vectors, and the
-    encoder is judged by them, as plain text without towers. (Whether later pairs are told from others would be cheaper
-    to ask, but on a thousand pairs it is noise.) Raises InputError at a loss that is not finite.
+    encoder is judged by them, as plain text without towers. (Whether later pairs are told apart from others would be
+    cheaper to ask, but on a thousand pairs it is noise.) Raises InputError at a loss that is not finite.
     """
     steps, epoch = trainer.config.steps, trainer.config.epoch
     if resumed is None:

@@ -74,7 +74,7 @@ def test_the_words_compare_with_the_spans_before():
 
 @pytest.mark.parametrize(
     ("low", "high", "said"),
-    [(0.01, 0.03, "is ahead of"), (-0.01, 0.03, "cannot be told from"), (-0.03, -0.01, "is behind")],
+    [(0.01, 0.03, "is ahead of"), (-0.01, 0.03, "cannot be distinguished from"), (-0.03, -0.01, "is behind")],
 )
 def test_the_launch_model_is_held_against_the_best_rule(low, high, said):
     figures = {"ndcg@10": {"value": 0.04, "low": 0.03, "high": 0.05}}

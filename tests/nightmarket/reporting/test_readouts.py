@@ -134,7 +134,7 @@ def test_the_ledger_sets_the_promise_beside_the_result():
     assert named["v2"][0] == "autumn, against control"
     assert named["v2"][3].startswith("+30.0% [")
     assert named["best offer"] == ("not tested", "–", "+4.0% [+1.0%, +7.0%]", "–")
-    assert all("cannot be told before there are 3" in said for said in view.sentences)
+    assert all("cannot be said before there are 3" in said for said in view.sentences)
 
 
 def test_without_a_readout_the_page_says_so():

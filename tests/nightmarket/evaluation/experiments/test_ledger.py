@@ -81,7 +81,7 @@ def test_trust_cannot_be_told_from_two_versions():
             LedgerRow("v3", offline=Lift(0.2))]  # fmt: skip
     found = trust(rows, "offline")
     assert (found.num_rows, found.bias, found.ratio) == (2, None, None)
-    assert "cannot be told before there are 3" in found.sentence
+    assert "cannot be said before there are 3" in found.sentence
     assert trust(rows, "ope").num_rows == 0
 
 
