@@ -92,31 +92,31 @@ def relaxation(problem: Problem) -> tuple[float, float]:
         limits.append(np.ones(problem.num_customers * OFFERS))
     matrix, right = sparse.vstack(rows, format="csc"), np.concatenate(limits)
     start = time.perf_counter()
-    found = linprog(-profit[customer, option].astype(np.float64), A_ub=matrix, b_ub=right, method="highs-ipm")
+    solution = linprog(-profit[customer, option].astype(np.float64), A_ub=matrix, b_ub=right, method="highs-ipm")
     seconds = time.perf_counter() - start
-    if found.status != 0:
-        raise SystemExit(f"HiGHS: {found.message}")
-    return -float(found.fun), seconds
+    if solution.status != 0:
+        raise SystemExit(f"HiGHS: {solution.message}")
+    return -float(solution.fun), seconds
 
 
 def planned(num: int, most: int) -> dict[str, Any]:
     """One market planned: seconds, certificate, limits broken and binding, peak memory of the process so far."""
     problem = market(num, most)
     start, cpu = time.perf_counter(), time.process_time()
-    found = allocate(problem)
+    plan = allocate(problem)
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     profit, cost = problem.block(slice(0, min(num, STEP)))
     return {
         "customers": num,
         "most": most,
-        "value": found.certificate.value,
-        "bound": found.certificate.bound,
-        "gap": found.certificate.gap,
-        "violations": violations(problem, found.picks),
-        "binding": int((found.use >= 0.999 * problem.limits).sum()),
+        "value": plan.certificate.value,
+        "bound": plan.certificate.bound,
+        "gap": plan.certificate.gap,
+        "violations": violations(problem, plan.picks),
+        "binding": int((plan.use >= 0.999 * problem.limits).sum()),
         "limits": int(problem.limits.size),
         "correlation": float(np.corrcoef(profit.ravel(), cost.ravel())[0, 1]),
-        "contacts": int((found.picks >= 0).sum()),
+        "contacts": int((plan.picks >= 0).sum()),
         "seconds": seconds,
         "cpu_seconds": cpu,
         "peak_gb": _peak_gb(),

@@ -39,8 +39,8 @@ def window(data: Prepared, end: str, budgets: list[int]) -> tuple[str, dict[str,
         bounds = indptr[rows.start : rows.stop + 1]
         here = (bounds - bounds[0], items[bounds[0] : bounds[-1]])
         lists = {generator.name: generator.recommend(customers, max(budgets)) for generator in candidate_set.generators}
-        for name, found in lists.items():
-            alone[name] += hits(found, *here).cumsum(axis=1)[:, np.array(budgets) - 1].sum(axis=0)
+        for name, recommended in lists.items():
+            alone[name] += hits(recommended, *here).cumsum(axis=1)[:, np.array(budgets) - 1].sum(axis=0)
         for left_out in together:
             union = _union(lists, candidate_set.generators, left_out, here)
             together[left_out] += union[0]
@@ -48,12 +48,12 @@ def window(data: Prepared, end: str, budgets: list[int]) -> tuple[str, dict[str,
     total, num = items.size, candidate_set.statistics.histories.num_customers
     head = f"| generator | {' | '.join(f'recall@{k}' for k in budgets)} | all candidates without it |"
     lines = [head, "|---|" + "---|" * (len(budgets) + 1)]
-    for name, found in alone.items():
-        shares = " | ".join(f"{share:.4f}" for share in found / total)
+    for name, num_hits in alone.items():
+        shares = " | ".join(f"{share:.4f}" for share in num_hits / total)
         lines.append(f"| {name} | {shares} | {together[name] / total:.4f} ({size[name] / num:.0f} each) |")
     whole = f"{together['all'] / total:.4f} ({size['all'] / num:.0f} each)"
     table = "\n".join([*lines, f"| all candidates | {' | '.join('' for _ in budgets)} | {whole} |"])
-    return table, {name: (found / total).tolist() for name, found in alone.items()}
+    return table, {name: (num_hits / total).tolist() for name, num_hits in alone.items()}
 
 
 def _union(

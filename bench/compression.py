@@ -92,7 +92,7 @@ def measured(
     fast = load_encoder(where)
     vectors = fast.encode(texts, log_progress(log, "teacher"))
     mixed = [texts[row] for row in order]
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         encoders = {"teacher": fast, "teacher at precision int8": load_encoder(where, "int8")}
         teacher = Encoder.load(where, "float32")
@@ -110,9 +110,12 @@ def measured(
             values["search"] = search.quality(encoder, texts, own)
             base = base or values
             file = Path(folder) / ("teacher" if name.startswith("teacher") else name) / "model.safetensors"
-            found[name] = figures[name] | {"megabytes": file.stat().st_size / 1e6, "ndcg@10": _evaluatord(values, base)}
-            print(_row(name, found[name]), flush=True)
-    return found
+            results[name] = figures[name] | {
+                "megabytes": file.stat().st_size / 1e6,
+                "ndcg@10": _evaluatord(values, base),
+            }
+            print(_row(name, results[name]), flush=True)
+    return results
 
 
 def _evaluatord(values: Values, base: Values) -> dict[str, Any]:
@@ -155,15 +158,15 @@ def main() -> None:
     evaluators = {window: Evaluator(*parts, getattr(data.windows, window)) for window in WINDOWS}
     search = Search(args.dropped)
     cases = [*(f"NDCG@10 {window} {task}" for window in WINDOWS for task in TASKS), "search"]
-    found = {}
+    by_teacher = {}
     for name, where in (pair.split("=", 1) for pair in args.teachers):
         print(f"\n{name}\n\n| encoder | MB | speed | mean cosine | least | {' | '.join(cases)} |")
         print(f"|---{'|---' * (4 + len(cases))}|")
-        found[name] = measured(where, data.texts, evaluators, search, args)
+        by_teacher[name] = measured(where, data.texts, evaluators, search, args)
     facts = {"teachers": dict(pair.split("=", 1) for pair in args.teachers), "steps": args.steps}
     facts |= {"held_out": args.held_out, "num_texts": len(data.texts), "dropped": args.dropped}
     run = {"seed": SEED, "seconds": time.perf_counter() - started}
-    print(json.dumps({"students": found, **facts, **run, "machine": machine(("numpy", "torch", "transformers"))}))
+    print(json.dumps({"students": by_teacher, **facts, **run, "machine": machine(("numpy", "torch", "transformers"))}))
 
 
 if __name__ == "__main__":

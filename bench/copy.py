@@ -62,16 +62,16 @@ class Misinformed:
 
     def write(self, briefs: Sequence[Brief], num: int) -> list[list[Message]]:
         """What the writer gives for what it is told."""
-        found = self.writer.write([replace(one, facts=self.told[one.key]) for one in briefs], num)
-        for brief, messages in zip(briefs, found, strict=True):
+        by_brief = self.writer.write([replace(asked, facts=self.told[asked.key]) for asked in briefs], num)
+        for brief, messages in zip(briefs, by_brief, strict=True):
             self.written += len(messages)
             self.true += len(messages) * (self.told[brief.key] == brief.facts)
-        return found
+        return by_brief
 
 
 def made_briefs(num: int, seed: int) -> list[Brief]:
     """Briefs of every channel in both languages: three in four with an offer, the rest old and new products."""
-    draw, found = Random(f"{seed}|briefs"), []
+    draw, briefs = Random(f"{seed}|briefs"), []
     for at in range(num):
         locale = "en" if at % 2 else "zh"
         facts = draw_facts(locale, draw, offer=at % 8 < 6)
@@ -80,8 +80,8 @@ def made_briefs(num: int, seed: int) -> list[Brief]:
         elif at % 3 == 0:
             facts = replace(facts, praise=PRAISE[locale][: draw.randint(1, 2)])
         angle = draw.choice(("saving", "quality", "routine", "plain"))
-        found.append(Brief(f"{at}", list(CHANNELS)[at // 2 % len(CHANNELS)], replace(facts, angle=angle)))
-    return found
+        briefs.append(Brief(f"{at}", list(CHANNELS)[at // 2 % len(CHANNELS)], replace(facts, angle=angle)))
+    return briefs
 
 
 def misinformed(briefs: Sequence[Brief], seed: int) -> Told:
@@ -90,7 +90,7 @@ def misinformed(briefs: Sequence[Brief], seed: int) -> Told:
     for at, brief in enumerate(briefs):
         facts[brief.key] = brief.facts
         if at % 3 == 2 and brief.facts.offer is not None:
-            ways = {name: one for name, one in changed(brief.facts, draw).items() if name in STATED}
+            ways = {name: different for name, different in changed(brief.facts, draw).items() if name in STATED}
             facts[brief.key] = ways[draw.choice(sorted(ways))]
     return facts
 
@@ -127,7 +127,7 @@ class Chat(BaseHTTPRequestHandler):
         texts = [free_text(facts, form, draw) for _ in range(body.get("n", 1))]
         chatter = ("", "", "", 'Text: "{}"', "Sure, here is a text: {}", "{} (58 characters)")
         texts = [(draw.choice(chatter) or "{}").replace("{}", text) for text in texts]
-        return self._send(200, {"choices": [{"message": {"role": "assistant", "content": one}} for one in texts]})
+        return self._send(200, {"choices": [{"message": {"role": "assistant", "content": choice}} for choice in texts]})
 
     def _send(self, status: int, content: dict[str, Any]) -> None:
         data = json.dumps(content).encode()
@@ -162,9 +162,9 @@ def small_model(folder: Path, briefs: Sequence[Brief], known: Told, num: int, se
 
     pairs = []
     for brief in briefs:
-        one = replace(brief, facts=known[brief.key])
-        for message in TemplateWriter(seed).write([one], num)[0]:
-            pairs += [(prompt.plain(one.facts, form), text) for form, text in message.items()]
+        informed = replace(brief, facts=known[brief.key])
+        for message in TemplateWriter(seed).write([informed], num)[0]:
+            pairs += [(prompt.plain(informed.facts, form), text) for form, text in message.items()]
     split = pre_tokenizers.Split(Regex(r" ?[^\s\u4e00-\u9fff]+|[\u4e00-\u9fff]|\s"), "isolated")
     words = sorted({word for pair in pairs for text in pair for word, _ in split.pre_tokenize_str(text)})
     tokenizer = Tokenizer(models.WordLevel({w: at for at, w in enumerate(["<end>", "<new>", *words])}, "<new>"))
@@ -199,22 +199,23 @@ def figures(writer: Writer, briefs: Sequence[Brief], known: Told | None, num: in
     lexicon = Lexicon(names(), vocabulary())
     asked = Misinformed(writer, known) if known is not None else None
     started = time.perf_counter()
-    found, record = compose(briefs, asked or writer, lexicon, num, seed)
+    composed, record = compose(briefs, asked or writer, lexicon, num, seed)
     seconds = time.perf_counter() - started
-    own = [one for one in record if one.writer == writer.name]
+    own = [decision for decision in record if decision.writer == writer.name]
     fates = {
-        fate: sum(one.fate == fate for one in own) / max(len(own), 1) for fate in ("passed", "repaired", "stopped")
+        fate: sum(decision.fate == fate for decision in own) / max(len(own), 1)
+        for fate in ("passed", "repaired", "stopped")
     }
-    kept = [[text for message in one.messages for text in message.values()] for one in found]
+    kept = [[text for message in copy.messages for text in message.values()] for copy in composed]
     texts = [text for some in kept for text in some]
     told_words = sum(len(tokens(prompt.plain(b.facts, form))) for b in briefs for form in CHANNELS[b.channel])
-    right = [one for one in found if known is None or known[one.brief.key] == one.brief.facts]
+    right = [copy for copy in composed if known is None or known[copy.brief.key] == copy.brief.facts]
     row: dict[str, Any] = {
         "messages": len(own),
         "kept_texts": len(texts),
         **{name: round(share, 4) for name, share in fates.items()},
-        "briefs_replaced": sum(one.writer != writer.name and bool(one.messages) for one in found),
-        "coverage": round(fmean(bool(one.messages) for one in right), 4),
+        "briefs_replaced": sum(copy.writer != writer.name and bool(copy.messages) for copy in composed),
+        "coverage": round(fmean(bool(copy.messages) for copy in right), 4),
         "distinct_1": round(distinct(texts, 1), 4),
         "distinct_2": round(distinct(texts, 2), 4),
         "self_bleu": round(self_bleu(texts[:1000]), 4),
@@ -225,11 +226,13 @@ def figures(writer: Writer, briefs: Sequence[Brief], known: Told | None, num: in
         row["prompt_words_per_thousand"] = round(told_words * 1000 / max(len(texts), 1))
     if asked is not None and known is not None:
         labels = [
-            one.writer != writer.name or known[one.brief.key] == one.brief.facts for one in found for _ in one.messages
+            copy.writer != writer.name or known[copy.brief.key] == copy.brief.facts
+            for copy in composed
+            for _ in copy.messages
         ]
         wrong = {brief.key for brief in briefs if known[brief.key] != brief.facts}
-        honest = [one for one in own if one.brief not in wrong]
-        row["passed_of_true"] = round(sum(one.fate == "passed" for one in honest) / max(len(honest), 1), 4)
+        honest = [decision for decision in own if decision.brief not in wrong]
+        row["passed_of_true"] = round(sum(decision.fate == "passed" for decision in honest) / max(len(honest), 1), 4)
         row["true_of_written"] = round(asked.true / max(asked.written, 1), 4)
         row["entailment_precision"] = round(sum(labels) / max(len(labels), 1), 4)
     return row

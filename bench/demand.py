@@ -79,7 +79,7 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     started = time.perf_counter()
     lines, history, code, names = shop()
-    found: dict[str, Any] = {}
+    by_window: dict[str, Any] = {}
     print(
         "| window ends | class | types | units | WAPE | naive | seasonal naive | ours - naive | cover 80 | cover 95 |"
     )
@@ -90,7 +90,7 @@ def main() -> None:
         if evaluated is None:
             break
         end = monday(part.last_week).isoformat()
-        found[end] = {"methods": evaluated.methods} | evaluated.metrics
+        by_window[end] = {"methods": evaluated.methods} | evaluated.metrics
         for name, row in evaluated.metrics["classes"].items():
             gain = row["naive"]["ours_minus_it_wape"]
             print(
@@ -115,7 +115,7 @@ def main() -> None:
         response = {"pooled": measured.pooled, "placebo_next_week": measured.placebo, "between": measured.between}
         print(f"\n{price_response.words(measured)['en']}")
     run = {"seconds": time.perf_counter() - started, "machine": machine(), "seed": SEED}
-    print(json.dumps({"windows": found, "peers": others, "response": response} | run))
+    print(json.dumps({"windows": by_window, "peers": others, "response": response} | run))
 
 
 if __name__ == "__main__":

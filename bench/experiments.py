@@ -91,10 +91,10 @@ def evaluated(
     z = np.abs(effect) / np.sqrt(np.where(square > 0, square, np.inf))
     over = (z >= sequence.critical(num, planned, ALPHA)) & allowed
     fixed = (z >= norm.isf(ALPHA / 2)) & allowed
-    found = over.any(axis=1)
-    first = np.where(found, over.argmax(axis=1) + 1, LOOKS)
+    rejected = over.any(axis=1)
+    first = np.where(rejected, over.argmax(axis=1) + 1, LOOKS)
     return {
-        "sequence": float(found.mean()),
+        "sequence": float(rejected.mean()),
         "sequence_end": float(over[:, -1].mean()),
         "fixed_once": float(fixed[:, -1].mean()),
         "fixed_peeked": float(fixed.any(axis=1).mean()),
@@ -165,8 +165,8 @@ def refusals() -> dict[str, Any]:
 def same_as_library(rng: np.random.Generator) -> bool:
     """The fast sums above against `compare` on the same customers."""
     drawn = [loyal(0.1)(rng, (1, LOOKS, 20), treated) for treated in (False, True)]
-    fast = _from_moments([_moments(one, True) for one in drawn], 20, 2000, True)
-    flat = np.concatenate([one.reshape(-1, 2) for one in drawn])
+    fast = _from_moments([_moments(values, True) for values in drawn], 20, 2000, True)
+    flat = np.concatenate([values.reshape(-1, 2) for values in drawn])
     arm = np.arange(4000) >= 2000
     known = Covariate("before", flat[:, 0], np.full(4000, np.datetime64("2026-03-01", "us")))
     slow = compare(Metric("spend", flat[:, 1], covariate=known), "treated", arm, ~arm, planned=4000)
@@ -195,25 +195,25 @@ def main() -> None:
         "gain .1 sd, CUPED": lambda: values(rng, num, 2000, loyal(0.1), cuped=True),
     }
     print("| | sequence, 100 looks | fixed, one look | fixed, 100 looks | customers used |\n|---|---|---|---|---|")
-    found: dict[str, dict[str, float]] = {}
+    by_scene: dict[str, dict[str, float]] = {}
     for name, scene in scenes.items():
-        one = found[name] = scene()
-        shares = [f"{one[key]:.1%}" for key in ("sequence", "fixed_once", "fixed_peeked", "share_of_customers")]
+        row = by_scene[name] = scene()
+        shares = [f"{row[key]:.1%}" for key in ("sequence", "fixed_once", "fixed_peeked", "share_of_customers")]
         print(f"| {name} | {' | '.join(shares)} |", flush=True)
     response, rise = ControlOutcome(0.05, proportion=True), 0.005
     told = {
         "tests": num,
         "looks": LOOKS,
-        "null_rejected_peeked": found["null, 5%, 70,000 per arm"]["sequence"],
-        "null_rejected_worst": max(one["sequence"] for name, one in found.items() if name.startswith("null")),
-        "lift_found_peeked": found["lift 5% to 5.5%, 70,000 per arm"]["sequence"],
-        "lift_found_fixed": found["lift 5% to 5.5%, 70,000 per arm"]["fixed_once"],
+        "null_rejected_peeked": by_scene["null, 5%, 70,000 per arm"]["sequence"],
+        "null_rejected_worst": max(row["sequence"] for name, row in by_scene.items() if name.startswith("null")),
+        "lift_found_peeked": by_scene["lift 5% to 5.5%, 70,000 per arm"]["sequence"],
+        "lift_found_fixed": by_scene["lift 5% to 5.5%, 70,000 per arm"]["fixed_once"],
         "lift_power_stated": power(response, rise, 2 * PER_ARM),
         "lift_power_stated_fixed": power(response, rise, 2 * PER_ARM, Rule(always_valid=False)),
         "split_alarms_peeked": split_alarms(rng, num),
         "same_as_library": same_as_library(rng),
         **refusals(),
-        "scenes": found,
+        "scenes": by_scene,
         "seconds": time.perf_counter() - started,
         "machine": machine(),
         "seed": args.seed,

@@ -72,19 +72,19 @@ def encoded(where: str, name: str, texts: list[str], queries: list[str], keep: P
 
 def methods(asked: Questions, vectors: dict[str, tuple[Vectors, Vectors]]) -> dict[str, Scores]:
     """Name of a method -> its scores of some queries, (queries, T)."""
-    found: dict[str, Scores] = {}
+    by_name: dict[str, Scores] = {}
     lexical = {"words": BM25.of(asked.texts, whole), "pieces of words": BM25.of(asked.texts, pieces)}
     for name, bm25 in lexical.items():
-        found[name] = lambda rows, bm25=bm25: bm25.scores(asked.queries[rows])
+        by_name[name] = lambda rows, bm25=bm25: bm25.scores(asked.queries[rows])
     for name, (of_texts, of_queries) in vectors.items():
         texts = np.stack([of_texts[text] for text in asked.texts])
         queries = np.stack([of_queries[query] for query in asked.queries])
-        found[name] = lambda rows, texts=texts, queries=queries: similarity(queries[rows], texts)
+        by_name[name] = lambda rows, texts=texts, queries=queries: similarity(queries[rows], texts)
     for name in vectors:
         for words in lexical:
-            both = (found[words], found[name])
-            found[f"{words} + {name}"] = lambda rows, both=both: fused([one(rows) for one in both])
-    return found
+            both = (by_name[words], by_name[name])
+            by_name[f"{words} + {name}"] = lambda rows, both=both: fused([scores(rows) for scores in both])
+    return by_name
 
 
 def figures(per_query: dict[str, NDArray], half: NDArray[np.bool_]) -> dict[str, Any]:
@@ -108,16 +108,16 @@ def main() -> None:
     sold = np.bincount(pd.read_parquet("artifacts/prepare/purchases.parquet")["item"], minlength=len(products))
     cases = [(level, dropped) for level in LEVELS for dropped in DROPPED]
     asked = {case: some(held_out(products, *case, allowed), args.most) for case in cases}
-    texts = sorted({text for one in asked.values() for text in one.texts})
-    queries = sorted({query for one in asked.values() for query in one.queries})
+    texts = sorted({text for questions in asked.values() for text in questions.texts})
+    queries = sorted({query for questions in asked.values() for query in questions.queries})
     log.info("find: %s texts, %s queries", f"{len(texts):,}", f"{len(queries):,}")
     named = dict(pair.split("=", 1) for pair in args.encoders)
     vectors = {name: encoded(where, name, texts, queries, args.keep) for name, where in named.items()}
     results: dict[tuple[str, str], dict[str, dict[str, NDArray]]] = {}
-    for case, one in asked.items():
-        shelf = ItemsByText.of(one.text_id, sold, len(one.texts), allowed)
+    for case, questions in asked.items():
+        shelf = ItemsByText.of(questions.text_id, sold, len(questions.texts), allowed)
         results[case] = {
-            name: quality_of(scores, shelf, one.relevant) for name, scores in methods(one, vectors).items()
+            name: quality_of(scores, shelf, questions.relevant) for name, scores in methods(questions, vectors).items()
         }
     names = list(next(iter(results.values())))
     choice = {
@@ -132,10 +132,10 @@ def main() -> None:
         print(f"\n{level} names, held out: {dropped}; {int(test.sum())} queries of the test half\n")
         print(f"| method | {' | '.join(FIGURES)} | {HEADLINE}, {chosen} minus it |\n|---|---|---|---|---|---|")
         for name, per_query in by_method.items():
-            found = figures(per_query, test)
+            intervals = figures(per_query, test)
             ahead = paired(by_method[chosen][HEADLINE][test], per_query[HEADLINE][test], SEED)
-            shown.setdefault(level, {}).setdefault(dropped, {})[name] = found | {"behind_chosen": ahead._asdict()}
-            cells = " | ".join(f"{i['value']:.3f} [{i['low']:.3f}, {i['high']:.3f}]" for i in found.values())
+            shown.setdefault(level, {}).setdefault(dropped, {})[name] = intervals | {"behind_chosen": ahead._asdict()}
+            cells = " | ".join(f"{i['value']:.3f} [{i['low']:.3f}, {i['high']:.3f}]" for i in intervals.values())
             print(f"| {name} | {cells} | {ahead.value:+.3f} [{ahead.low:+.3f}, {ahead.high:+.3f}] |", flush=True)
     print("\nchoice half, mean NDCG@10 over the six kinds of question:")
     for name in sorted(names, key=lambda name: -choice[name]):

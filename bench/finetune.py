@@ -75,9 +75,9 @@ class Shop:
         seen: set[int] = set()
         while len(pairs) < num:
             texts, weeks = self.histories[rng.choice(customers)]
-            one = int(rng.integers(len(texts)))
-            other = int(rng.choice(np.flatnonzero(weeks == weeks[one])))
-            pair = (int(texts[one]), int(texts[other]))
+            place = int(rng.integers(len(texts)))
+            other = int(rng.choice(np.flatnonzero(weeks == weeks[place])))
+            pair = (int(texts[place]), int(texts[other]))
             if pair[0] != pair[1] and not seen & {*pair}:
                 pairs.append(pair)
                 seen.update(pair)
@@ -96,11 +96,11 @@ class Shop:
 
     def next_after_last(self, rng: np.random.Generator, customers: NDArray, num: int) -> Batch:
         """Last and next product, every next one once: what histories are judged by."""
-        found: dict[int, int] = {}
-        while len(found) < num:
+        anchors: dict[int, int] = {}
+        while len(anchors) < num:
             anchor, positive = self.last_and_next(rng, customers, 1, 1)[0]
-            found.setdefault(int(positive), int(anchor))
-        return np.array([(anchor, positive) for positive, anchor in found.items()])
+            anchors.setdefault(int(positive), int(anchor))
+        return np.array([(anchor, positive) for positive, anchor in anchors.items()])
 
 
 class Side:
@@ -269,17 +269,17 @@ def main() -> None:
     shop, rng, device = Shop(arguments.folder, arguments.seed), np.random.default_rng(arguments.seed), choose_device()
     print(f"device: {device.type}" + ("" if device.type == "cuda" else "; no GPU was at hand"), flush=True)
     makers = {"random": (shop.together, shop.together), "histories": (shop.last_and_next, shop.next_after_last)}
-    found: dict[str, Any] = {}
+    by_kind: dict[str, Any] = {}
     for kind, (make, make_held_out) in makers.items():
         print(f"{kind}: {arguments.steps} steps of {arguments.batch} pairs", flush=True)
         batches = [make(rng, shop.trained, arguments.batch) for _ in range(arguments.steps)]
-        found[kind] = compare(arguments.model, shop, batches, make_held_out(rng, shop.held_out, NUM_HELD_OUT))
+        by_kind[kind] = compare(arguments.model, shop, batches, make_held_out(rng, shop.held_out, NUM_HELD_OUT))
         flops = flops_per_pair(arguments.model, shop, batches)
-        found[kind] |= utilisation(flops * found[kind]["pairs_per_second"]["ours_bfloat16"], device)
+        by_kind[kind] |= utilisation(flops * by_kind[kind]["pairs_per_second"]["ours_bfloat16"], device)
 
-    def ratio(kind: str, one: str, other: str) -> float:
-        speed = found[kind]["pairs_per_second"]
-        return round(speed[one] / speed[other], 2)
+    def ratio(kind: str, ours: str, theirs: str) -> float:
+        speed = by_kind[kind]["pairs_per_second"]
+        return round(speed[ours] / speed[theirs], 2)
 
     figures = {
         "ratio_default": ratio("random", "ours_bfloat16", "theirs_default"),
@@ -288,7 +288,7 @@ def main() -> None:
         "ratio_histories": ratio("histories", "ours_bfloat16", "theirs_bfloat16"),
         "ratio_histories_float32": ratio("histories", "ours_float32", "theirs_float32"),
     }
-    figures |= found | {"model": arguments.model, "seed": arguments.seed}
+    figures |= by_kind | {"model": arguments.model, "seed": arguments.seed}
     figures["machine"] = machine(("torch", "transformers", "sentence-transformers"))
     figures["gpu"] = figures["machine"]["gpu"]
     print(json.dumps(figures))

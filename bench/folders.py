@@ -93,7 +93,7 @@ def main() -> None:
     people, goods = 50_000, 50_000
     first = tables(rng, asked.rows, range(people), goods)
     second = tables(rng, asked.rows, range(people, 2 * people), goods)  # as many people as in one folder
-    found: dict[str, dict] = {}
+    by_kind: dict[str, dict] = {}
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         write(place / "a", first)
@@ -112,10 +112,10 @@ def main() -> None:
         for (kind, step), several in runs.items():
             best = {what: min(run[what] for run in several) for what in ("cpu", "wall", "peak")}
             told = {"cpu_s_per_million": best["cpu"] / millions, "wall_s_per_million": best["wall"] / millions}
-            found.setdefault(kind, {})[step] = {k: round(v, 3) for k, v in told.items()} | {
+            by_kind.setdefault(kind, {})[step] = {k: round(v, 3) for k, v in told.items()} | {
                 "peak_mib": round(best["peak"])
             }
-    print(json.dumps({"lines": 2 * asked.rows} | found | machine(("pyarrow", "duckdb", "great_expectations"))))
+    print(json.dumps({"lines": 2 * asked.rows} | by_kind | machine(("pyarrow", "duckdb", "great_expectations"))))
 
 
 if __name__ == "__main__":

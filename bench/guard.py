@@ -55,29 +55,31 @@ class Case:
 
 def true_cases(num: int, seed: int) -> list[Case]:
     """`num` true messages, half per locale."""
-    return [Case("true", "", one.facts, one.texts) for locale in LOCALES for one in draw_true(locale, num // 2, seed)]
+    return [
+        Case("true", "", drawn.facts, drawn.texts) for locale in LOCALES for drawn in draw_true(locale, num // 2, seed)
+    ]
 
 
 def false_cases(num: int, seed: int) -> list[Case]:
     """`num` messages with one fault each, half per locale, the kinds in turn."""
-    found: list[Case] = []
+    cases: list[Case] = []
     for locale in LOCALES:
         draw, seen = Random(f"{seed}|{locale}|faults"), set()
-        sources = [one for one in draw_true(locale, max(num, 60), seed) if one.facts.offer is not None]
+        sources = [drawn for drawn in draw_true(locale, max(num, 60), seed) if drawn.facts.offer is not None]
         kinds = [list(KINDS)[at % len(KINDS)] for at in range(num // 2)]
         for kind in kinds:
             planted = None
             while planted is None or str(planted[0]) in seen:
                 planted = plant(kind, draw.choice(sources), draw)
             seen.add(str(planted[0]))
-            found.append(Case(kind, planted[1], planted[2], planted[0]))
-    return found
+            cases.append(Case(kind, planted[1], planted[2], planted[0]))
+    return cases
 
 
 def rules(case: Case, lexicon: Lexicon) -> list[str]:
     """The rules that a message breaks, with what they quote."""
-    found = message_violations(case.texts, case.facts, lexicon)
-    return [f"{violation.rule}: {violation.what}" for violations in found.values() for violation in violations]
+    by_form = message_violations(case.texts, case.facts, lexicon)
+    return [f"{violation.rule}: {violation.what}" for violations in by_form.values() for violation in violations]
 
 
 def praised(lexicon: Lexicon, times: int, seed: int) -> dict[str, int]:
@@ -86,10 +88,10 @@ def praised(lexicon: Lexicon, times: int, seed: int) -> dict[str, int]:
     for locale in LOCALES:
         for cases, is_true in zip(praise.cases(locale, times, seed), (True, False), strict=True):
             for pattern, facts, texts in cases:
-                found = any(message_violations(texts, facts, lexicon).values())
+                stopped = any(message_violations(texts, facts, lexicon).values())
                 figures["praise_true" if is_true else "praise_false"] += 1
-                figures["praise_passed" if is_true else "praise_stopped"] += found != is_true
-                if found == is_true:
+                figures["praise_passed" if is_true else "praise_stopped"] += stopped != is_true
+                if stopped == is_true:
                     log.info("praise that comes out wrong: %s", pattern)
     print("praise:", dict(figures))
     return dict(figures)
@@ -121,27 +123,29 @@ def measure(true: list[Case], false: list[Case], lexicon: Lexicon, show: int = 0
         for locale in LOCALES:
             cells = []
             for held in (False, True):
-                row = [bool(found) for c, found in evaluated if (c.kind, c.locale, c.held_out) == (kind, locale, held)]
+                row = [
+                    bool(broken) for c, broken in evaluated if (c.kind, c.locale, c.held_out) == (kind, locale, held)
+                ]
                 cells.append(f"{sum(row) if kind != 'true' else len(row) - sum(row)} / {len(row)}")
             print(f"{kind:18s} {locale:6s} {cells[0]:>13s} {cells[1]:>13s}")
     for held in (False, True):
         alarms = Counter(
             f"{rule.split(':')[0]} ({case.locale})"
-            for case, found in evaluated
+            for case, broken in evaluated
             if case.kind == "true" and case.held_out == held
-            for rule in set(found)
+            for rule in set(broken)
         )
         print("false alarms,", "held out:" if held else "development:", dict(alarms.most_common()))
-    missed = [(c, found) for c, found in evaluated if bool(found) == (c.kind == "true") and not c.held_out]
-    for case, found in missed if show < 0 else missed[:show]:
-        print(f"  [{case.kind} {case.locale}] {case.texts} FAULT {case.fault!r} FOUND {found}")
+    missed = [(c, broken) for c, broken in evaluated if bool(broken) == (c.kind == "true") and not c.held_out]
+    for case, broken in missed if show < 0 else missed[:show]:
+        print(f"  [{case.kind} {case.locale}] {case.texts} FAULT {case.fault!r} FOUND {broken}")
     figures: dict[str, int] = {}
     for name, held in (("", None), ("_held_out", True)):
-        part = [(c, found) for c, found in evaluated if held is None or c.held_out]
+        part = [(c, broken) for c, broken in evaluated if held is None or c.held_out]
         figures[f"adversarial{name}"] = sum(c.kind != "true" for c, _ in part)
-        figures[f"stopped{name}"] = sum(c.kind != "true" and bool(found) for c, found in part)
+        figures[f"stopped{name}"] = sum(c.kind != "true" and bool(broken) for c, broken in part)
         figures[f"true_texts{name}"] = sum(c.kind == "true" for c, _ in part)
-        figures[f"passed{name}"] = sum(c.kind == "true" and not found for c, found in part)
+        figures[f"passed{name}"] = sum(c.kind == "true" and not broken for c, broken in part)
     return figures
 
 

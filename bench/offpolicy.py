@@ -25,13 +25,15 @@ from tests.made_up.clicks import NUM_ACTIONS, click_rates, logged, target, truth
 
 def accuracy(num: int, replications: int, seed: int, value: float) -> dict[str, dict[str, float]]:
     """Per estimator: mean relative error, and how often the 95% interval covers."""
-    found = [evaluate(log, target(log.context), i) for i, log in enumerate(_logs(num, replications, seed))]
+    evaluations = [evaluate(log, target(log.context), i) for i, log in enumerate(_logs(num, replications, seed))]
     rows = {}
-    for place, estimate in enumerate(found[0].estimates):
-        every = [one.estimates[place] for one in found]
-        rows[estimate.name] = {"error": float(np.mean([abs(one.value - value) / value for one in every]))}
-        if all(one.low is not None for one in every):
-            rows[estimate.name]["coverage"] = float(np.mean([one.low <= value <= one.high for one in every]))
+    for place, estimate in enumerate(evaluations[0].estimates):
+        every = [evaluation.estimates[place] for evaluation in evaluations]
+        rows[estimate.name] = {"error": float(np.mean([abs(estimated.value - value) / value for estimated in every]))}
+        if all(estimated.low is not None for estimated in every):
+            rows[estimate.name]["coverage"] = float(
+                np.mean([estimated.low <= value <= estimated.high for estimated in every])
+            )
     return rows
 
 
@@ -48,18 +50,18 @@ def models(replications: int, seed: int, value: float) -> dict[str, dict[str, fl
     """A true reward model, and one that takes all actions for equal: errors, and how often the result says so."""
     rows = {}
     for name in ("true model", "wrong model"):
-        found = []
+        evaluations = []
         for number, log in enumerate(_logs(10_000, replications, seed)):
             q = (
                 click_rates(log.context)
                 if name == "true model"
                 else np.full((len(log), NUM_ACTIONS), log.reward.mean())
             )
-            found.append(evaluate(log, target(log.context), number, q=q))
+            evaluations.append(evaluate(log, target(log.context), number, q=q))
         rows[name] = {
-            "dm_error": float(np.mean([abs(one.of("DM").value - value) / value for one in found])),
-            "dr_error": float(np.mean([abs(one.of("DR").value - value) / value for one in found])),
-            "said_to_err": float(np.mean([one.model_errs for one in found])),
+            "dm_error": float(np.mean([abs(evaluation.of("DM").value - value) / value for evaluation in evaluations])),
+            "dr_error": float(np.mean([abs(evaluation.of("DR").value - value) / value for evaluation in evaluations])),
+            "said_to_err": float(np.mean([evaluation.model_errs for evaluation in evaluations])),
         }
     return rows
 
@@ -78,9 +80,9 @@ def _spoiled(log: Log, seed: int) -> Iterator[tuple[str, Log, np.ndarray]]:
     rng = np.random.default_rng(seed)
     policy = target(log.context)
     yield "propensities: shuffled", replace(log, propensity=rng.permutation(log.propensity)), policy
-    one = log.propensity.copy()
-    one[0] = policy[0, log.action[0]] / (0.5 * (policy[np.arange(len(log)), log.action] / one).sum())
-    yield "one row: a huge weight", replace(log, propensity=one), policy
+    propensity = log.propensity.copy()
+    propensity[0] = policy[0, log.action[0]] / (0.5 * (policy[np.arange(len(log)), log.action] / propensity).sum())
+    yield "one row: a huge weight", replace(log, propensity=propensity), policy
     short = log.where(np.arange(len(log)) < 1200)
     yield "ess: below 500", short, target(short.context)
     rare = np.zeros(len(log))
@@ -113,8 +115,8 @@ def _logs(num: int, replications: int, seed: int) -> Iterator[Log]:
 
 def open_bandit_folder() -> Path | None:
     """Where the small Open Bandit Data lies, or None without the extra `demo`."""
-    found = importlib.util.find_spec("obp")
-    return Path(found.origin).parent / "dataset" / "obd" if found and found.origin else None
+    spec = importlib.util.find_spec("obp")
+    return Path(spec.origin).parent / "dataset" / "obd" if spec and spec.origin else None
 
 
 def open_bandit_log(path: Path) -> Log:
@@ -133,10 +135,10 @@ def open_bandit_verdicts(log: Log, seed: int) -> dict[str, PolicyEvaluation]:
     """Policies learned on one half and judged on the other: softmaxes of three kinds, the item with the best rate, and
     what a careless analyst would do, the items that were clicked in the very rows that judge."""
     learning, judging = log.halves(seed)
-    found = {"softmax, gated": learn(log, log.context.argmax(axis=1), 3, seed).verdict}
+    verdicts = {"softmax, gated": learn(log, log.context.argmax(axis=1), 3, seed).verdict}
 
     def evaluated(name: str, chances: np.ndarray, seen: Log) -> None:
-        found[name] = evaluate(judging, np.tile(chances, (len(judging), 1)), seed, chosen_on=seen.row)
+        verdicts[name] = evaluate(judging, np.tile(chances, (len(judging), 1)), seed, chosen_on=seen.row)
 
     for name, seen in {"fair": learning, "careless": judging}.items():
         rates = Rates.empty(1, log.num_actions).updated(np.zeros(len(seen), np.int64), seen.action, seen.reward)
@@ -146,8 +148,8 @@ def open_bandit_verdicts(log: Log, seed: int) -> dict[str, PolicyEvaluation]:
         evaluated(f"best item, {name}", mixed(best[None], 0.05)[0], seen)
         clicked = (rates.clicks[0] > 0) / max((rates.clicks[0] > 0).sum(), 1)
         evaluated(f"clicked items, {name}", mixed(clicked[None], 0.05)[0], seen)
-    found["uniform"] = evaluate(judging, np.full((len(judging), log.num_actions), 1 / log.num_actions), seed)
-    return found
+    verdicts["uniform"] = evaluate(judging, np.full((len(judging), log.num_actions), 1 / log.num_actions), seed)
+    return verdicts
 
 
 def overfitted(log: Log, seed: int) -> dict[str, PolicyEvaluation]:
@@ -172,12 +174,16 @@ def open_bandit(seed: int, splits: int) -> dict[str, dict[str, int]]:
         log = open_bandit_log(path)
         verdicts: Counter[str] = Counter()
         for split in range(splits):
-            verdicts.update(one.verdict for one in open_bandit_verdicts(log, seed + split).values())
+            verdicts.update(evaluation.verdict for evaluation in open_bandit_verdicts(log, seed + split).values())
         name = f"{path.parts[-3]} {path.stem}"
         rows[name] = {"clicks": int(log.reward.sum()), "certified better": 0, **verdicts}
         whole = list(overfitted(log, seed).values())
-        rows[name]["overfitted, interval above zero"] = sum((one.difference.low or 0.0) > 0 for one in whole)
-        rows[name]["overfitted, certified better"] = sum(one.verdict == "certified better" for one in whole)
+        rows[name]["overfitted, interval above zero"] = sum(
+            (evaluation.difference.low or 0.0) > 0 for evaluation in whole
+        )
+        rows[name]["overfitted, certified better"] = sum(
+            evaluation.verdict == "certified better" for evaluation in whole
+        )
         print(f"Open Bandit, {name}: {rows[name]}", flush=True)
     return rows
 
@@ -189,10 +195,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     some, value = max(args.replications // 5, 1), truth()
-    found: dict[str, dict] = {}
+    results: dict[str, dict] = {}
     for num, replications in ((10_000, args.replications), (50_000, some)):
-        found[f"{num}"] = accuracy(num, replications, args.seed, value)
-        for name, row in found[f"{num}"].items():
+        results[f"{num}"] = accuracy(num, replications, args.seed, value)
+        for name, row in results[f"{num}"].items():
             figures = ", ".join(f"{key} {figure:.4f}" for key, figure in row.items())
             print(f"{num:,} rows, {replications} logs, {name}: {figures}", flush=True)
     for name, part in {
@@ -201,10 +207,10 @@ def main() -> None:
         "refused": refused(some, args.seed),
         "gate": gate(some, args.seed),
     }.items():
-        found[name] = part
+        results[name] = part
         print(f"{name}: {part}", flush=True)
-    found["open_bandit"] = open_bandit(args.seed, 3)
-    print(json.dumps({"value": value, **found, "machine": machine(), "seed": args.seed}))
+    results["open_bandit"] = open_bandit(args.seed, 3)
+    print(json.dumps({"value": value, **results, "machine": machine(), "seed": args.seed}))
 
 
 if __name__ == "__main__":

@@ -43,16 +43,16 @@ def baskets(folder: Path) -> pd.DataFrame:
     path = str(folder / "validate/clean/events.parquet")
     zone = json.loads((folder / "validate/clean/snapshot.json").read_text(encoding="utf-8"))["time_zone"]
     with duckdb.connect(config={"memory_limit": "2GB"}) as database:
-        found = database.execute(
+        rows = database.execute(
             "select min(timestamp) as moment, sum(value) as value from read_parquet(?) where kind = 'purchase' "
             "group by customer_id, coalesce(basket_id, cast(timestamp as varchar)) having sum(value) > 0 order by 1, 2",
             [path],
         ).df()
-    utc = found["moment"].to_numpy().astype("datetime64[s]").astype(np.int64)
-    shifts = offsets(zone, found["moment"].iloc[0].to_pydatetime(), found["moment"].iloc[-1].to_pydatetime())
+    utc = rows["moment"].to_numpy().astype("datetime64[s]").astype(np.int64)
+    shifts = offsets(zone, rows["moment"].iloc[0].to_pydatetime(), rows["moment"].iloc[-1].to_pydatetime())
     starts, values = (np.array(part) for part in zip(*shifts, strict=True))
     local = utc + values[np.maximum(np.searchsorted(starts, utc, side="right") - 1, 0)]
-    return pd.DataFrame({"day": local // 86_400, "hour": local % 86_400 / 3600, "value": found["value"]})
+    return pd.DataFrame({"day": local // 86_400, "hour": local % 86_400 / 3600, "value": rows["value"]})
 
 
 def paced(all_days: pd.DataFrame, day: int, lookback: int, share: float) -> dict[str, float]:
@@ -114,12 +114,12 @@ def main() -> None:
     snapshot = json.loads((args.folder / "validate/clean/snapshot.json").read_text(encoding="utf-8"))
     last = (date.fromisoformat(snapshot["last_full_day"]) - EPOCH).days - args.skip
     arrivals = baskets(args.folder)
-    found: dict[str, Any] = {}
+    by_share: dict[str, Any] = {}
     for share in SHARES:
         traded = [day for day in range(last - args.days + 1, last + 1) if (arrivals["day"] == day).any()]
         days = [paced(arrivals, day, args.lookback, share) for day in traded]
         table = pd.DataFrame(days)
-        found[str(share)] = {
+        by_share[str(share)] = {
             "days": len(table),
             "value_mean": table["value"].mean(),
             "value_median": table["value"].median(),
@@ -130,15 +130,15 @@ def main() -> None:
             "low_days": [str(EPOCH + timedelta(traded[at])) for at in np.flatnonzero(table["spend"] < 0.97)],
             "over": int((table["left"] < 0).sum()),
         }
-        print(share, found[str(share)], flush=True)
+        print(share, by_share[str(share)], flush=True)
     times = send_times(args.folder)
     print("send times", times)
     worst = {
-        "value": min(one["value_mean"] for one in found.values()),
-        "spend": min(one["spend_mean"] for one in found.values()),
-        "over": sum(one["over"] for one in found.values()),
+        "value": min(row["value_mean"] for row in by_share.values()),
+        "spend": min(row["spend_mean"] for row in by_share.values()),
+        "over": sum(row["over"] for row in by_share.values()),
     }
-    figures = worst | {"days": args.days, "lookback": args.lookback, "pacing": found, "send_times": times}
+    figures = worst | {"days": args.days, "lookback": args.lookback, "pacing": by_share, "send_times": times}
     print(json.dumps(figures | {"machine": machine(), "seed": SEED}))
 
 

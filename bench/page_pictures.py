@@ -67,7 +67,7 @@ def main(page: Path, docs: Path) -> None:
             sent = [event["params"] for event in browser.events if event["method"] == "Network.requestWillBeSent"]
         finally:
             browser.close()
-    asked = [one["request"]["url"] for one in sent if not one["request"]["url"].startswith("file:")]
+    asked = [event["request"]["url"] for event in sent if not event["request"]["url"].startswith("file:")]
     print(json.dumps({"bytes": page.stat().st_size, "console": len(said), "requests": len(asked)}))
     if said or asked:
         raise SystemExit(f"{page}: the console said {said[:3]}, and these were asked for: {asked[:3]}")

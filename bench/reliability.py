@@ -66,8 +66,8 @@ def part(name: str, folder: Path, seed: int, much: dict[str, int], say: Say) -> 
     if name == "corruptions":
         from bench.faults import damage
 
-        found = damage.corruptions(folder / "damage", seed, much["corruptions"], say)
-        return {"places": found.damaged, "missed": found.missed}
+        corruptions = damage.corruptions(folder / "damage", seed, much["corruptions"], say)
+        return {"places": corruptions.damaged, "missed": corruptions.missed}
     if name == "races":
         from bench.faults import registry
 
@@ -103,7 +103,9 @@ def summary(parts: dict[str, Any], seed: int) -> dict[str, Any]:
     for name in ("kills", "registry", "stack"):
         for hook, number in parts.get(name, {}).get("hooks", {}).items():
             hooks[hook] = hooks.get(hook, 0) + number
-    violations = [one for name in ("kills", "registry", "stack") for one in parts.get(name, {}).get("violations", [])]
+    violations = [
+        violation for name in ("kills", "registry", "stack") for violation in parts.get(name, {}).get("violations", [])
+    ]
     damaged = sum(parts.get("corruptions", {}).get("places", {}).values())
     tables = parts.get("malformed", {})
     full = parts.get("disk", {}).get("stages", {})
@@ -124,7 +126,7 @@ def summary(parts: dict[str, Any], seed: int) -> dict[str, Any]:
         "odd_inputs": sum(parts.get("fuzz", {}).get("inputs", {}).values()),
         "odd_inputs_wrong": len(parts.get("fuzz", {}).get("wrong", [])),
         "full_disks": len(full),
-        "full_disks_wrong": sum(bool(one) for one in full.values()),
+        "full_disks_wrong": sum(bool(said) for said in full.values()),
         "longest_wait_s": max(parts.get("waits", {}).get("seconds", {}).values(), default=0),
         "waits_wrong": len(parts.get("waits", {}).get("wrong", [])),
         "planted_secrets": parts.get("planted", {}).get("secrets", 0),
@@ -146,7 +148,7 @@ def everything(wanted: list[str], seed: int, quick: bool, folder: Path) -> dict[
     """The parts, some at a time, each in a process of its own; {part: what it found, and `took_s`}."""
     waiting = [name for name in PARTS if name in wanted]
     running: dict[str, tuple[float, subprocess.Popen[bytes]]] = {}
-    found: dict[str, Any] = {}
+    by_part: dict[str, Any] = {}
     while waiting or running:
         while waiting and len(running) < SIDE_BY_SIDE:
             name = waiting.pop(0)
@@ -159,11 +161,11 @@ def everything(wanted: list[str], seed: int, quick: bool, folder: Path) -> dict[
                 result = folder / name / "result.json"
                 if not result.exists():
                     raise SystemExit(f"{name} ended with exit code {process.returncode}")
-                found[name] = json.loads(result.read_text(encoding="utf-8"))
-                found[name]["took_s"] = round(time.monotonic() - began)
-                _say(f"{name} took {found[name]['took_s']} s")
+                by_part[name] = json.loads(result.read_text(encoding="utf-8"))
+                by_part[name]["took_s"] = round(time.monotonic() - began)
+                _say(f"{name} took {by_part[name]['took_s']} s")
         time.sleep(0.2)
-    return found
+    return by_part
 
 
 def main() -> int:
@@ -191,8 +193,8 @@ def main() -> int:
             print(json.dumps({"kills": tally.kills, "violations": tally.violations}))
             return bool(tally.violations)
         if given.only:
-            found = part(given.only, folder, given.seed, QUICK if given.quick else FULL, _say)
-            (folder / "result.json").write_text(json.dumps(found), encoding="utf-8")
+            result = part(given.only, folder, given.seed, QUICK if given.quick else FULL, _say)
+            (folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
             return 0
         began, much = time.monotonic(), QUICK if given.quick else FULL
         parts = everything([name for name in given.part if much.get(name, 1)], given.seed, given.quick, folder)
@@ -205,10 +207,10 @@ def main() -> int:
         given.keep.write_text(json.dumps({"summary": line, "parts": parts}, indent=1, ensure_ascii=False) + "\n")
         if given.keep.resolve() == RESULTS:
             tell(line)
-    for name, found in parts.items():
+    for name, result in parts.items():
         for kind in ("violations", "missed", "wrong", "alarms", "vague"):
-            for one in found.get(kind, []):
-                print(f"{name}: {one}")
+            for said in result.get(kind, []):
+                print(f"{name}: {said}")
     print(json.dumps(line))
     wrong = ("violations", "races_wrong", "false_alarms", "odd_inputs_wrong", "full_disks_wrong", "waits_wrong")
     wrong += ("planted_found",)

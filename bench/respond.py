@@ -56,18 +56,20 @@ def item_vectors(data: Prepared, path: Path) -> NDArray[np.float32]:
         raise SystemExit(f"{path} lacks {missing.size} texts; run `make nightly`")
     centred = vectors.astype(np.float32) - vectors.mean(axis=0, dtype=np.float32)
     _, directions = np.linalg.eigh(centred.T @ centred)
-    found: NDArray[np.float32] = (centred @ directions[:, -WIDTH:])[data.products["text_id"].to_numpy()]
-    return found.astype(np.float32)
+    turned: NDArray[np.float32] = (centred @ directions[:, -WIDTH:])[data.products["text_id"].to_numpy()]
+    return turned.astype(np.float32)
 
 
 def calibrated(log_odds: Chances, parts: Sequence[CampaignRows]) -> Chances:
     """Each campaign's log-odds as probabilities, by the campaigns that ended before it began."""
-    found = {}
+    by_campaign = {}
     for part in parts:
         name = part.campaign.campaign_id
         if name in log_odds:
-            found[name] = probability(log_odds[name], calibrate(log_odds, ended_before(parts, part.campaign.start_day)))
-    return found
+            by_campaign[name] = probability(
+                log_odds[name], calibrate(log_odds, ended_before(parts, part.campaign.start_day))
+            )
+    return by_campaign
 
 
 def with_text(record: Records, part: CampaignRows) -> CampaignRows:
@@ -141,8 +143,8 @@ def evaluated(chances: Chances, parts: Sequence[CampaignRows], num: int = 300) -
     """Metrics over the campaigns `parts`, and how well each customer's campaigns are ordered."""
     probability_ = np.concatenate([chances[part.campaign.campaign_id] for part in parts])
     label, customer = (np.concatenate([getattr(part, name) for part in parts]) for name in ("label", "customer"))
-    found = figures(probability_, label, customer, SEED, num)
-    return found | {"customer_to_campaigns": recommended(probability_, label, customer)}
+    metrics = figures(probability_, label, customer, SEED, num)
+    return metrics | {"customer_to_campaigns": recommended(probability_, label, customer)}
 
 
 def recommended(chance: NDArray, label: NDArray, customer: NDArray) -> dict[str, float]:
@@ -171,10 +173,10 @@ def offer_orders(parts: Sequence[CampaignRows], asked: Sequence[CampaignRows]) -
     return {name: mean_figure(np.concatenate(values), owner, SEED) for name, values in orders.items()}
 
 
-def line(name: str, found: dict[str, Any]) -> str:
+def line(name: str, metrics: dict[str, Any]) -> str:
     """A Markdown row."""
-    cells = [f"{found[key]['value']:.3f} [{found[key]['low']:.3f}, {found[key]['high']:.3f}]" for key in SHOWN]
-    order = found["customer_to_campaigns"]
+    cells = [f"{metrics[key]['value']:.3f} [{metrics[key]['low']:.3f}, {metrics[key]['high']:.3f}]" for key in SHOWN]
+    order = metrics["customer_to_campaigns"]
     return f"| {name} | " + " | ".join(cells) + f" | {order['value']:.3f} [{order['low']:.3f}, {order['high']:.3f}] |"
 
 
@@ -214,23 +216,23 @@ def main() -> None:
         raw[f"blend{suffix}"] = rolling("blend", parts, SEED)
         raw[f"network{suffix}"] = network(parts, known)
     chances = {name: calibrated(log_odds, plain) for name, log_odds in raw.items()}
-    known_ids = set.intersection(*(set(found) for found in chances.values()))
+    known_ids = set.intersection(*(set(by_campaign) for by_campaign in chances.values()))
     some = [part for part in plain if part.campaign.campaign_id in known_ids]
     tests = some[-args.num_tests :]
     choice = [part for part in some[: -args.num_tests] if part.campaign.campaign_id in args.choice]
-    found: dict[str, Any] = {}
+    by_title: dict[str, Any] = {}
     for title, asked in (("choice", choice), ("test", tests)):
         head(title, asked)
-        found[title] = {name: evaluated(values, asked) for name, values in chances.items()}
-        print("\n".join(line(name, figure) for name, figure in found[title].items()), flush=True)
+        by_title[title] = {name: evaluated(values, asked) for name, values in chances.items()}
+        print("\n".join(line(name, figure) for name, figure in by_title[title].items()), flush=True)
         orders = offer_orders(plain, asked)
-        found[title]["offers"] = orders
+        by_title[title]["offers"] = orders
         for name, figure in orders.items():
             print(f"offers, {name}: NDCG@5 {figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]")
-        best = min((name for name in models.CANDIDATES), key=lambda n: found[title][n]["log_loss"]["value"])
+        best = min((name for name in models.CANDIDATES), key=lambda n: by_title[title][n]["log_loss"]["value"])
         print(f"least log-loss of what a responder can be: {best}")
     run = {"seconds": time.perf_counter() - started, "machine": machine(), "seed": SEED}
-    print(json.dumps(found | run))
+    print(json.dumps(by_title | run))
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def measure(folder: Path, num_customers: int, num_products: int, champion: Path,
                 raise SystemExit(f"score failed: {ended.stderr[-2000:]}")
             whole = time.perf_counter() - started
             runs.append(json.loads(ended.stdout.splitlines()[-1]) | {"process_s": whole})
-    middle = sorted(runs, key=lambda found: found["scoring_s"])[len(runs) // 2]
+    middle = sorted(runs, key=lambda run: run["scoring_s"])[len(runs) // 2]
     return {"num_customers": num_customers, **middle}
 
 
@@ -103,21 +103,21 @@ def main() -> None:
         child()
         return
     sys.path.insert(0, str(Path.cwd()))
-    found = []
+    sizes = []
     with tempfile.TemporaryDirectory() as scratch:
         for times in args.times:
             size = times * args.num_customers
             place = Path(scratch, str(times))
-            found.append(measure(place, size, args.num_products, Path(scratch, "champion"), args.repeats))
-            one = found[-1]
+            sizes.append(measure(place, size, args.num_products, Path(scratch, "champion"), args.repeats))
+            measured = sizes[-1]
             print(
-                f"{size:,} customers, {one['lines']:,} lines: scoring {one['scoring_s']:.1f} s, "
-                f"whole process {one['process_s']:.1f} s, peak {one['peak_gib']:.2f} GiB",
+                f"{size:,} customers, {measured['lines']:,} lines: scoring {measured['scoring_s']:.1f} s, "
+                f"whole process {measured['process_s']:.1f} s, peak {measured['peak_gib']:.2f} GiB",
                 flush=True,
             )
             shutil.rmtree(place)
-    ratio = found[-1]["scoring_s"] / found[0]["scoring_s"]
-    print(json.dumps({"sizes": found, "ratio": ratio, "machine": machine(), "seed": SEED}))
+    ratio = sizes[-1]["scoring_s"] / sizes[0]["scoring_s"]
+    print(json.dumps({"sizes": sizes, "ratio": ratio, "machine": machine(), "seed": SEED}))
 
 
 if __name__ == "__main__":

@@ -53,16 +53,16 @@ def lists_of(scorer: Any, data: Prepared, window: Window) -> Lists:
     bought, num = past.matrix(), past.num_customers
     sold = np.unique(past.item).astype(np.int32)
     launching = data.launching(window)
-    found = {task: np.full((num, DEPTH), -1, np.int32) for task in TASKS}
+    lists = {task: np.full((num, DEPTH), -1, np.int32) for task in TASKS}
     for start in range(0, num, 256):
         rows = slice(start, min(start + 256, num))
         scores = scorer(rows, sold)
-        found["all"][rows] = named(top_items(scores, DEPTH), sold)
+        lists["all"][rows] = named(top_items(scores, DEPTH), sold)
         mask_entries(scores, bought[rows][:, sold].tocsr())
-        found["new"][rows] = named(top_items(scores, DEPTH), sold)
+        lists["new"][rows] = named(top_items(scores, DEPTH), sold)
         if launching.size:
-            found["launch"][rows] = named(top_items(scorer(rows, launching), DEPTH), launching)
-    return found
+            lists["launch"][rows] = named(top_items(scorer(rows, launching), DEPTH), launching)
+    return lists
 
 
 def named(places: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -79,14 +79,14 @@ def measure(end: str, name: str, changed: dict[str, Any]) -> tuple[Lists, dict[s
     clock = [(time.perf_counter(), time.process_time())]
     scorer = fit(name, material, window.cut, config_of(name, **changed), SEED)
     clock.append((time.perf_counter(), time.process_time()))
-    found = lists_of(scorer.scores, data, window)
+    lists = lists_of(scorer.scores, data, window)
     clock.append((time.perf_counter(), time.process_time()))
     (fit_s, fit_cpu), (score_s, score_cpu) = (
         (after[0] - before[0], after[1] - before[1]) for before, after in itertools.pairwise(clock)
     )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     cost = {"fit_s": fit_s, "fit_cpu_s": fit_cpu, "score_s": score_s, "score_cpu_s": score_cpu, "peak_gb": peak}
-    return found, {key: round(value, 2) for key, value in cost.items()}
+    return lists, {key: round(value, 2) for key, value in cost.items()}
 
 
 def shares(lists: dict[str, Lists], candidate_set: CandidateSet, wanted: Targets) -> dict[str, dict[str, float]]:
@@ -99,28 +99,28 @@ def shares(lists: dict[str, Lists], candidate_set: CandidateSet, wanted: Targets
         customers = candidate_set.statistics.customers(rows)
         for source in candidate_set.generators:
             own[source.name][rows] = source.recommend(customers, DEPTH)
-    every = own | {name: found["new"] for name, found in lists.items() if name in SCORERS}
+    every = own | {name: of_task["new"] for name, of_task in lists.items() if name in SCORERS}
     budget = {source.name: source.num for source in candidate_set.generators}
     table = {}
-    for name, found in every.items():
+    for name, recommended in every.items():
         parts = [own[s][:, :n] for s, n in budget.items() if s != name]
-        parts.append(found[:, : budget.get(name, 0) + 40])
+        parts.append(recommended[:, : budget.get(name, 0) + 40])
         table[name] = {
-            "recall@40": recall(found[:, :40], wanted),
-            "recall@100": recall(found, wanted),
+            "recall@40": recall(recommended[:, :40], wanted),
+            "recall@100": recall(recommended, wanted),
             "all sources and 40 more of it": recall(np.concatenate(parts, axis=1), wanted),
         }
     table["all sources"] = {"union": recall(np.concatenate([own[s][:, :n] for s, n in budget.items()], 1), wanted)}
     return table
 
 
-def recall(found: NDArray[np.int32], wanted: Targets) -> float:
+def recall(recommended: NDArray[np.int32], wanted: Targets) -> float:
     """Mean over customers of the share of their targets that the lists (duplicates allowed) hold."""
     indptr, items = wanted.indptr, wanted.items
     num = len(indptr) - 1
     owner = np.repeat(np.arange(num), np.diff(indptr))
-    span = int(max(items.max(initial=0), found.max(initial=0))) + 2
-    held = np.isin(owner * span + items, (np.arange(num)[:, None] * span + found)[found >= 0])
+    span = int(max(items.max(initial=0), recommended.max(initial=0))) + 2
+    held = np.isin(owner * span + items, (np.arange(num)[:, None] * span + recommended)[recommended >= 0])
     with np.errstate(invalid="ignore"):
         return round(float(np.nanmean(np.bincount(owner, held, minlength=num) / np.diff(indptr))), 4)
 
@@ -132,9 +132,9 @@ def report(end: str, lists: dict[str, Lists], costs: dict[str, dict], wanted: di
     scores = {
         name: {
             task: rank_metrics(lists_of_task, wanted[task].indptr, wanted[task].items, cutoffs=(10,))["ndcg@10"]
-            for task, lists_of_task in found.items()
+            for task, lists_of_task in of_scorer.items()
         }
-        for name, found in lists.items()
+        for name, of_scorer in lists.items()
     }
     figures: dict[str, Any] = {}
     for name, of_task in scores.items():

@@ -63,8 +63,8 @@ def made(lines: Histories, seen: Visits, products: pd.DataFrame, weeks: int, see
     shelf = behaviour.assortment(products, known)
     visits = seen.where((seen.day > since) & (seen.day <= day))
     features = behaviour.behaviour(known, visits, shelf, day).dropna()
-    found = group(features, 8, seed)
-    return found, pd.Series(found.segment, features.index)
+    partition = group(features, 8, seed)
+    return partition, pd.Series(partition.segment, features.index)
 
 
 def others(
@@ -74,11 +74,11 @@ def others(
     _, tonight = made(lines, seen, products, 0, SEED)
     rows = []
     for weeks, seed in [(weeks, SEED) for weeks in back] + [(0, seed) for seed in range(1, num_seeds + 1)]:
-        found, labels = made(lines, seen, products, weeks, seed)
-        row = next(row for row in found.table if row.k == len(found.centres))
+        partition, labels = made(lines, seen, products, weeks, seed)
+        row = next(row for row in partition.table if row.k == len(partition.centres))
         agreed = {f"tonight_{name}": value for name, value in agreement(tonight, labels).items()}
         rows.append(
-            {"weeks_back": weeks, "seed": seed, "groups": len(found.names), "ari": row.ari, "halves": row.halves}
+            {"weeks_back": weeks, "seed": seed, "groups": len(partition.names), "ari": row.ari, "halves": row.halves}
             | agreed
         )
     return rows
@@ -89,10 +89,12 @@ def values(lines: Histories, windows: Windows, back: list[int], seed: int) -> li
     rows = []
     first, last = week_of(windows.first_day) + 1, last_whole_week(windows.test.last_target)
     for weeks in sorted({0, *back}):
-        found = worth.worth(lines, first, last - weeks, seed)
-        if found:
-            figures = {name: getattr(found, name)._asdict() for name in ("model", "naive", "paired")}
-            rows.append({"weeks_back": weeks, "weeks": found.weeks, "bias": float(np.nanmean(found.error))} | figures)
+        forecast = worth.worth(lines, first, last - weeks, seed)
+        if forecast:
+            figures = {name: getattr(forecast, name)._asdict() for name in ("model", "naive", "paired")}
+            rows.append(
+                {"weeks_back": weeks, "weeks": forecast.weeks, "bias": float(np.nanmean(forecast.error))} | figures
+            )
     return rows
 
 

@@ -71,11 +71,11 @@ def measure(name: str, checkout: Path, keep: Path, steps: int, overrides: dict[s
         for stage in ("embed", "finetune"):
             if run_stage(stage):
                 raise SystemExit(f"{stage} failed for '{name}'")
-        found = figures(exam)
+        by_window = figures(exam)
         about = {"cpu_seconds": round(time.process_time() - started, 1), "params": params["finetune"]}
     kept = {
         window: {c: [None if np.isnan(v) else round(float(v), 6) for v in values] for c, values in columns.items()}
-        for window, columns in found.items()
+        for window, columns in by_window.items()
     }
     storage.write_json({"figures": kept} | about, keep / f"{name.replace(' ', '-')}.json")
 
@@ -101,32 +101,32 @@ def figures(exam: pretrain.Exam) -> dict[str, dict[str, np.ndarray]]:
     out = Path("artifacts/finetune")
     vectors = storage.read_tensors(out / "text_vectors.safetensors")["vectors"].astype(np.float32)
     tower = Tower.load(storage.read_tensors(out / "tower.safetensors"), storage.read_json(out / "tower.json"))
-    found: dict[str, dict[str, np.ndarray]] = {}
+    by_window: dict[str, dict[str, np.ndarray]] = {}
     for window in ("finetune", "test"):
         evaluate = exam.shop.evaluate(window)
         plain, towers = evaluate.plain(vectors), evaluate.towers(tower, vectors)
-        found[window] = {f"plain {task}": plain[task] for task in TASKS}
-        found[window] |= {f"towers {task}": towers[task] for task in TASKS}
-    return pretrain.searched(found, exam.searches(Encoder.load(str(out / "encoder"))), exam.questions.chosen_on)
+        by_window[window] = {f"plain {task}": plain[task] for task in TASKS}
+        by_window[window] |= {f"towers {task}": towers[task] for task in TASKS}
+    return pretrain.searched(by_window, exam.searches(Encoder.load(str(out / "encoder"))), exam.questions.chosen_on)
 
 
 def compared(kept: dict[str, Figures]) -> dict[str, Any]:
     """Window -> variant -> column -> value with interval, and the paired difference to frozen."""
-    found: dict[str, Any] = {}
+    by_window: dict[str, Any] = {}
     for window in ("finetune", "test"):
         values = {
             name: {column: np.array(numbers, dtype=np.float64) for column, numbers in of[window].items()}
             for name, of in kept.items()
         }
-        found[window] = {}
+        by_window[window] = {}
         for name, of_variant in values.items():
-            found[window][name] = {c: {"ndcg@10": bootstrap(of_variant[c], SEED)._asdict()} for c in COLUMNS}
+            by_window[window][name] = {c: {"ndcg@10": bootstrap(of_variant[c], SEED)._asdict()} for c in COLUMNS}
             if name == "frozen" or "frozen" not in values:
                 continue
             for column in COLUMNS:
                 gain = paired(of_variant[column], values["frozen"][column], SEED)
-                found[window][name][column]["minus_frozen"] = gain._asdict()
-    return found
+                by_window[window][name][column]["minus_frozen"] = gain._asdict()
+    return by_window
 
 
 def table(of_window: dict[str, Any]) -> str:
@@ -160,12 +160,12 @@ def main() -> None:
     for name in args.only:
         measure(name, checkout, keep, args.steps, overrides)
     files = {name: keep / f"{name.replace(' ', '-')}.json" for name in VARIANTS}
-    found = {name: storage.read_json(path) for name, path in files.items() if path.exists()}
-    windows = compared({name: of["figures"] for name, of in found.items()})
+    by_variant = {name: storage.read_json(path) for name, path in files.items() if path.exists()}
+    windows = compared({name: of["figures"] for name, of in by_variant.items()})
     for window, of_window in windows.items():
         print(f"\n{window} window\n\n{table(of_window)}", flush=True)
-    run: dict[str, Any] = {"cpu_seconds": {name: of["cpu_seconds"] for name, of in found.items()}, "seed": SEED}
-    if {"frozen", "pre-trained"} <= found.keys():
+    run: dict[str, Any] = {"cpu_seconds": {name: of["cpu_seconds"] for name, of in by_variant.items()}, "seed": SEED}
+    if {"frozen", "pre-trained"} <= by_variant.keys():
         told = storage.read_json(keep / "pretrained" / "training.json")
         run["pretraining"] = {key: value for key, value in told.items() if key != "records"}
         gains = {c.removeprefix("plain "): of for c, of in windows["finetune"]["pre-trained"].items()}

@@ -46,20 +46,20 @@ def world(seed: int, effect: float, hidden: float, num: int = 2400) -> tuple[np.
 
 def simulated(replications: int, seed: int) -> dict[str, dict[str, float]]:
     """Per world: bias, coverage of the 95% interval and share of replications with a claim."""
-    found = {}
+    by_world = {}
     for name, (effect, hidden) in WORLDS.items():
         effects = []
         for number in range(replications):
             covariates, exposed, outcome, placebo, control = world(seed + number, effect, hidden)
             effects.append(observational(covariates, exposed, outcome, placebo, control, NAMES, number))
-        found[name] = _summary(effects, effect)
+        by_world[name] = _summary(effects, effect)
     lots = []
     for number in range(replications):
         covariates, _, outcome, _, _ = world(seed + number, 0.0, 1.0)
         drawn = np.random.default_rng([seed, number]).random(outcome.size) < 0.3
         lots.append(randomized(covariates, drawn, 0.3, outcome + EFFECT * drawn, NAMES, number))
-    found["effect, drawn by lot"] = _summary(lots, EFFECT)
-    return found
+    by_world["effect, drawn by lot"] = _summary(lots, EFFECT)
+    return by_world
 
 
 def _summary(effects: list[Effect], truth: float) -> dict[str, float]:
@@ -68,8 +68,8 @@ def _summary(effects: list[Effect], truth: float) -> dict[str, float]:
     return {
         "truth": truth,
         "naive": float(np.mean(plain)),
-        "adjusted": float(np.mean([one.value for one in known])),
-        "coverage": float(np.mean([one.covers(truth) for one in known])),
+        "adjusted": float(np.mean([estimate.value for estimate in known])),
+        "coverage": float(np.mean([estimate.covers(truth) for estimate in known])),
         "claims": float(np.mean([effect.verdict == "positive" for effect in effects])),
     }
 
@@ -91,13 +91,20 @@ def measured(data: Prepared, seed: int) -> tuple[dict[str, Effect], float]:
     category = pd.factorize(data.products["category"].fillna(""))[0].astype(np.int32)
     attributes = customers[[name for name in customers if name.startswith("attr_")]]
     done = [campaign for campaign in known if campaign.last <= data.histories.day.max()]
-    found = {}
+    effects = {}
     for campaign in done:
-        one = case(data.histories, category, campaign, known, attributes)
-        found[campaign.name] = observational(
-            one.covariates, one.exposed, one.outcome, one.placebo, one.negative_control, one.names, seed, len(done)
+        material = case(data.histories, category, campaign, known, attributes)
+        effects[campaign.name] = observational(
+            material.covariates,
+            material.exposed,
+            material.outcome,
+            material.placebo,
+            material.negative_control,
+            material.names,
+            seed,
+            len(done),
         )
-    return found, time.process_time() - started
+    return effects, time.process_time() - started
 
 
 def _shown(estimate: Estimate | None) -> str:
@@ -123,8 +130,12 @@ def main() -> None:
     slim: dict[str, Any] = {
         name: {"verdict": effect.verdict}
         | {
-            key: None if one is None else [round(x, 1) for x in (one.value, one.low, one.high)]
-            for key, one in {"naive": effect.naive, "adjusted": effect.on_exposed, "placebo": effect.placebo}.items()
+            key: None if estimate is None else [round(x, 1) for x in (estimate.value, estimate.low, estimate.high)]
+            for key, estimate in {
+                "naive": effect.naive,
+                "adjusted": effect.on_exposed,
+                "placebo": effect.placebo,
+            }.items()
         }
         for name, effect in effects.items()
     }

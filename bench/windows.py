@@ -85,11 +85,11 @@ def main() -> None:
     overrides = {key: yaml.safe_load(value) for key, value in (pair.split("=", 1) for pair in args.overrides)}
     checkout = Path.cwd()
     os.environ.setdefault("NIGHTMARKET_HOME", str(checkout))
-    found: dict[str, Any] = {}
+    by_end: dict[str, Any] = {}
     started = time.perf_counter()
     for end in args.ends:
         metrics = measure(checkout, end, overrides, keep)
-        found[end] = metrics
+        by_end[end] = metrics
         print(f"\nwindow before {end}\n\n| task | model | ndcg@10 | nightmarket minus it |\n|---|---|---|---|")
         print("\n".join(table(metrics, task) for task in TASKS), flush=True)
         for name, figures in metrics["launch"].items():
@@ -101,7 +101,7 @@ def main() -> None:
         end: {task: {name: f["ndcg@10"] for name, f in of_window[task].items()} for task in TASKS}
         | {"audience_auc": {name: f["audience_auc"] for name, f in of_window["launch"].items() if "audience_auc" in f}}
         | {"calibration": {name: value for name, value in of_window["calibration"].items() if name != "bins"}}
-        for end, of_window in found.items()
+        for end, of_window in by_end.items()
     }
     run = {"seconds": time.perf_counter() - started, "machine": machine()}
     run["seed"] = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))["rank"]["seed"]

@@ -82,9 +82,9 @@ def passings(work: Work, place: Path) -> dict[str, int]:
         work()
         return dict(passed)
 
-    code, found = forked(recorded, place)
-    assert code == 0, found
-    return dict(found)
+    code, times = forked(recorded, place)
+    assert code == 0, times
+    return dict(times)
 
 
 def contents(folder: Path, without: tuple[str, ...] = ()) -> dict[str, str]:

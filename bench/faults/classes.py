@@ -199,16 +199,16 @@ def _folders() -> list[Broken]:
 def _of_shops() -> list[Broken]:
     """Two shops, of which one is broken: its name stands before the file's."""
 
-    def one(name: str, spoil: Spoil, file: str = "south: events.csv", column: str = "") -> Broken:
+    def broken(name: str, spoil: Spoil, file: str = "south: events.csv", column: str = "") -> Broken:
         return Broken(f"one of two shops: {name}", shops(spoil), file, column, settings=TWO)
 
     return [
-        one("no folder", lambda folder, draw: shutil.rmtree(folder), "shops/south"),
-        one("no events", gone("events.csv"), "south"),
-        one("no rows", content(lambda file: file.split(b"\n")[0] + b"\n"), "events.csv of south"),
-        one("no column timestamp", without("timestamp"), column="timestamp"),
-        one("a free price", cell("products", "price", "free"), "south: products.csv", "price"),
-        one("an unknown product", cell("events", "product_id", "none"), "events.csv of south", "product_id"),
-        one("quantities below 0", column("events", "quantity", lambda _: "-1"), "events.csv of south", "quantity"),
-        one("both CSV and parquet", doubled, "south"),
+        broken("no folder", lambda folder, draw: shutil.rmtree(folder), "shops/south"),
+        broken("no events", gone("events.csv"), "south"),
+        broken("no rows", content(lambda file: file.split(b"\n")[0] + b"\n"), "events.csv of south"),
+        broken("no column timestamp", without("timestamp"), column="timestamp"),
+        broken("a free price", cell("products", "price", "free"), "south: products.csv", "price"),
+        broken("an unknown product", cell("events", "product_id", "none"), "events.csv of south", "product_id"),
+        broken("quantities below 0", column("events", "quantity", lambda _: "-1"), "events.csv of south", "quantity"),
+        broken("both CSV and parquet", doubled, "south"),
     ]

@@ -111,7 +111,7 @@ def corruptions(folder: Path, seed: int, wanted: int, say: Callable[[str], None]
     os.chdir(folder)
     os.environ["NIGHTMARKET_HOME"] = str(folder)
     os.environ["DVC_SITE_CACHE_DIR"] = str(folder / ".dvc/tmp/site")
-    draw, found = random.Random(seed), Found()
+    draw, tally = random.Random(seed), Found()
     checks: list[tuple[str, float, Callable[[Path, random.Random], str]]] = [
         ("cache", 0.25, _cache),
         ("remote", 0.08, _remote),
@@ -125,11 +125,11 @@ def corruptions(folder: Path, seed: int, wanted: int, say: Callable[[str], None]
     for place, share, check in checks:
         for number in range(round(share * wanted)):
             missed = check(folder, draw)
-            found.damaged[place] = found.damaged.get(place, 0) + 1
+            tally.damaged[place] = tally.damaged.get(place, 0) + 1
             if missed:
-                found.missed.append(f"--seed {seed}, {place} {number}: {missed}")
-        say(f"{found.total} bytes damaged ({place}), {len(found.missed)} not found")
-    return found
+                tally.missed.append(f"--seed {seed}, {place} {number}: {missed}")
+        say(f"{tally.total} bytes damaged ({place}), {len(tally.missed)} not found")
+    return tally
 
 
 def _objects(folder: Path) -> list[Path]:
@@ -185,10 +185,10 @@ def _pages(folder: Path, draw: random.Random) -> str:
     with damaged(path, draw) as said:
         for read in (storage.read_table, lambda path: pa.Table.from_batches(storage.stream_table(path))):
             try:
-                found = read(path)
+                table = read(path)
             except InputError:
                 continue
-            if not found.slice(0, 0).equals(good.slice(0, 0)) or found["a"].to_pylist() == good["a"].to_pylist():
+            if not table.slice(0, 0).equals(good.slice(0, 0)) or table["a"].to_pylist() == good["a"].to_pylist():
                 missed = _caught(lambda: Inputs("evaluate"), said)
             else:
                 missed = f"{said}: other numbers were read"
@@ -223,9 +223,9 @@ def _embeddings(folder: Path, draw: random.Random) -> str:
     whole = path.read_bytes()
     with contextlib.ExitStack() as stack:
         said = stack.enter_context(damaged(path, draw))
-        found = store.read()
+        entries = store.read()
         path.write_bytes(whole)
-    return "" if found is None else said
+    return "" if entries is None else said
 
 
 def _caught(use: Callable[[], object], said: str) -> str:

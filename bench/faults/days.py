@@ -69,12 +69,12 @@ def nights(place: Path, seed: int, num_days: int, say: Callable[[str], None]) ->
         shop, wanted = seed + 1000 + done, min(NIGHTS, num_days - done)
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
-        code, found = forked(lambda shop=shop, wanted=wanted: _year(shop, wanted), place, seconds=600)
-        found = found if code == 0 else [f"exit {code}: {found}"] * wanted
+        code, lines = forked(lambda shop=shop, wanted=wanted: _year(shop, wanted), place, seconds=600)
+        lines = lines if code == 0 else [f"exit {code}: {lines}"] * wanted
         done += wanted
-        alarms += sum(bool(line) for line in found)
+        alarms += sum(bool(line) for line in lines)
         say(f"{done} good days, {alarms} false alarms")
-        yield from (f"--seed {seed}, shop {shop}, {line}" if line else "" for line in found)
+        yield from (f"--seed {seed}, shop {shop}, {line}" if line else "" for line in lines)
 
 
 def _year(seed: int, num_nights: int) -> list[str]:
@@ -182,7 +182,7 @@ def _night(shop: Shop, day: date) -> str:
 
 
 def _contract(table: str, column: str) -> str:
-    return column if column in {one.name for one in BY_NAME[table].columns} else f"attr_{column}"
+    return column if column in {spec.name for spec in BY_NAME[table].columns} else f"attr_{column}"
 
 
 def _moment(day: date) -> pa.Scalar:

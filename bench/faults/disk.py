@@ -66,7 +66,7 @@ def small_disk(folder: Path, mebibytes: int) -> Iterator[str]:
 
 def full(folder: Path, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
     """Each stage on a full disk, then with room; {stage: what was wrong, or ""} and how the disk was filled."""
-    found: dict[str, str] = {}
+    by_stage: dict[str, str] = {}
     for name in (*LIBRARIES, *(f"tasks.{stage}" for stage in STAGES)):
         importlib.import_module(name)  # once, and not in each child
     with small_disk(folder / "disk", 300) as how:
@@ -82,8 +82,8 @@ def full(folder: Path, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
                 raise SystemExit(f"disk: the night before: {stage}: {said}")
         _later(place, took)
         for stage in STAGES:
-            found[stage] = _squeezed(folder / "disk", stage, max(took[stage], 0) // 2, how, say)
-    return {"how": how, "stages": found}
+            by_stage[stage] = _squeezed(folder / "disk", stage, max(took[stage], 0) // 2, how, say)
+    return {"how": how, "stages": by_stage}
 
 
 def _shop(place: Path, seed: int) -> None:

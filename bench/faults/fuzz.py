@@ -72,7 +72,7 @@ def fuzz(folder: Path, seed: int, wanted: int, say: Callable[[str], None]) -> Fu
     (folder / "sentinel").write_text("outside")
     os.chdir(inside)
     os.environ["NIGHTMARKET_HOME"] = str(inside)
-    before, found, draw = contents(folder, ("project",)), Fuzzed(), random.Random(seed)
+    before, fuzzed, draw = contents(folder, ("project",)), Fuzzed(), random.Random(seed)
     doors: list[tuple[str, float, Callable[[random.Random], Any]]] = [
         ("settings", 0.25, _settings),
         ("params.yaml", 0.05, _params),
@@ -86,19 +86,19 @@ def fuzz(folder: Path, seed: int, wanted: int, say: Callable[[str], None]) -> Fu
     signal.signal(signal.SIGALRM, _hung)
     for door, share, enter in doors:
         for number in range(round(share * wanted)):
-            found.inputs[door] = found.inputs.get(door, 0) + 1
+            fuzzed.inputs[door] = fuzzed.inputs.get(door, 0) + 1
             signal.alarm(HANG_S)
             try:
                 enter(draw)
             except (InputError, ValidationError):
                 pass
             except BaseException as error:
-                found.wrong.append(f"--seed {seed}, {door} {number}: {type(error).__name__}: {str(error)[:200]!r}")
+                fuzzed.wrong.append(f"--seed {seed}, {door} {number}: {type(error).__name__}: {str(error)[:200]!r}")
             signal.alarm(0)
-        say(f"{found.total:,} odd inputs ({door}), {len(found.wrong)} that ended in more than a line")
+        say(f"{fuzzed.total:,} odd inputs ({door}), {len(fuzzed.wrong)} that ended in more than a line")
     if contents(folder, ("project",)) != before:
-        found.wrong.append(f"--seed {seed}: something was written outside the project")
-    return found
+        fuzzed.wrong.append(f"--seed {seed}: something was written outside the project")
+    return fuzzed
 
 
 def _hung(*_: Any) -> None:
@@ -133,8 +133,8 @@ def _name(draw: random.Random) -> Any:
 
 
 FIELDS = [
-    TypeAdapter(one)
-    for one in (
+    TypeAdapter(kind)
+    for kind in (
         form.BusinessDate, form.NumTrials, form.Metric, form.Windows, form.Minutes, form.Seed, form.SearchName,
         form.WaitMinutes, form.Version, form.Reason, form.Who, campaign.CampaignName, campaign.Budget, campaign.Day,
         campaign.Names, campaign.NewProducts, campaign.Reach,

@@ -50,9 +50,9 @@ class Rig:
         self.new = self._state(self.place)
 
     def _state(self, place: Path) -> Any:
-        code, found = forked(lambda: self.scenario.state(place), place)
-        assert code == 0, found
-        return found
+        code, state = forked(lambda: self.scenario.state(place), place)
+        assert code == 0, state
+        return state
 
     def faults(self) -> Iterator[str]:
         """Every hook at every passing, and cut in half where a file is being written."""

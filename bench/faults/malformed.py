@@ -55,17 +55,17 @@ def evaluate(place: Path, seed: int, num_classes: int, num_days: int, say: Calla
     verdicts, draw, started = Verdicts(), random.Random(seed), time.perf_counter()
     tables = make_shop(num_customers=40, num_products=60, num_weeks=20, seed=seed)
     wanted = classes()
-    for one in draw.sample(wanted, num_classes) if num_classes else wanted:
-        code, told = forked(lambda one=one: _in_words(one, tables, draw), _fresh(place), seconds=300)
+    for broken in draw.sample(wanted, num_classes) if num_classes else wanted:
+        code, told = forked(lambda broken=broken: _in_words(broken, tables, draw), _fresh(place), seconds=300)
         verdicts.classes += 1
         if code or not told["said"]:
-            verdicts.missed.append(f"--seed {seed}, {one.name}: {told}")
+            verdicts.missed.append(f"--seed {seed}, {broken.name}: {told}")
             continue
         verdicts.caught += 1
-        if _leads(told["said"], one, told["row"]):
+        if _leads(told["said"], broken, told["row"]):
             verdicts.located += 1
         else:
-            verdicts.vague.append(f"{one.name} (row {told['row']}): {told['said'][:300]}")
+            verdicts.vague.append(f"{broken.name} (row {told['row']}): {told['said'][:300]}")
     passed = time.perf_counter() - started
     say(f"{verdicts.classes} classes of broken tables in {passed:.0f} s: {verdicts.caught} caught, "
         f"{verdicts.located} located")  # fmt: skip
@@ -82,19 +82,19 @@ def _fresh(place: Path) -> Path:
     return place
 
 
-def _in_words(one: Broken, tables: dict[str, Any], draw: random.Random) -> dict[str, Any]:
+def _in_words(broken: Broken, tables: dict[str, Any], draw: random.Random) -> dict[str, Any]:
     """What the night after the fault says of it: the refusal, or of rows set aside what and where; and the bad row."""
     expectations.Expectations.write_docs = lambda *_: None  # type: ignore[method-assign]  # half of the time
     folder = Path("tables")
-    kept = {"products", "events", *one.tables, *(other for name in one.tables for other in NEEDS.get(name, ()))}
+    kept = {"products", "events", *broken.tables, *(other for name in broken.tables for other in NEEDS.get(name, ()))}
     folder.mkdir()
     for name in kept:
         pyarrow.csv.write_csv(tables[name], folder / f"{name}.csv")
-    settings = snapshot.Settings.model_validate({"source": "folder", "folder": "tables", **one.settings})
-    for _ in range(one.nights):
+    settings = snapshot.Settings.model_validate({"source": "folder", "folder": "tables", **broken.settings})
+    for _ in range(broken.nights):
         snapshot.run(settings)
         validate.run(validate.Settings())
-    row = one.spoil(folder, draw)
+    row = broken.spoil(folder, draw)
     lines: list[str] = []
     listener = logging.Handler(logging.INFO)
     listener.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
@@ -114,9 +114,9 @@ def _in_words(one: Broken, tables: dict[str, Any], draw: random.Random) -> dict[
     }
 
 
-def _leads(said: str, one: Broken, row: int | None) -> bool:
+def _leads(said: str, broken: Broken, row: int | None) -> bool:
     """Whether it names the file, the column and the row, or the row's line in the file."""
-    numbers = [int(found.replace(",", "")) for found in re.findall(r"\brow ([\d,]*\d)", said)]
-    lines = [int(found.replace(",", "")) for found in re.findall(r"\bline ([\d,]*\d)", said)]
+    numbers = [int(digits.replace(",", "")) for digits in re.findall(r"\brow ([\d,]*\d)", said)]
+    lines = [int(digits.replace(",", "")) for digits in re.findall(r"\bline ([\d,]*\d)", said)]
     there = row is None or row in numbers or row + 1 in lines
-    return one.file in said and re.search(rf"\b{one.column}\b", said) is not None and there
+    return broken.file in said and re.search(rf"\b{broken.column}\b", said) is not None and there

@@ -65,7 +65,7 @@ Say = Callable[[str], None]
 
 def customers() -> list[dict[str, str]]:
     """The planted customers: id, name, address, e-mail and telephone of each; ids of five kinds."""
-    found = []
+    rows = []
     for number in range(NUM_CUSTOMERS):
         kinds = (
             f"77310042{number * 7919:08d}",
@@ -74,14 +74,14 @@ def customers() -> list[dict[str, str]]:
             f"会员植入{number:05d}",
             f"PLNTD-{number:05d}-Kd",
         )
-        found.append({
+        rows.append({
             "customer_id": kinds[number % len(kinds)],
             "full_name": f"Ada{number} Quandrixson-{number:05d}",
             "address": f"Plantstrasse {number:05d}, 70{number:03d} Köln",
             "contact": f"a{number:05d}@privat.example",
             "mobile": f"+8619977{900000 + number}",
         })  # fmt: skip
-    return found
+    return rows
 
 
 def write_tables(folder: Path, seed: int) -> None:
@@ -92,7 +92,7 @@ def write_tables(folder: Path, seed: int) -> None:
         if name == "customers":
             own = dict(zip(table["customer_id"].to_pylist(), who, strict=True))
             for column in who[0]:
-                values = pa.array([one[column] for one in who])
+                values = pa.array([customer[column] for customer in who])
                 place = table.column_names.index(column) if column in table.column_names else None
                 table = (
                     table.append_column(column, values) if place is None else table.set_column(place, column, values)
@@ -177,16 +177,18 @@ def search_all(folder: Path, seed: int, *, small: bool, say: Say) -> dict[str, A
                 said = b"\n".join(shop.said[-2:]).decode(errors="replace").strip().splitlines()
                 raise SystemExit(f"planted: {name} ended with exit code {runs[name]}: {said[-3:]}")
             say(f"{name}: exit code {runs[name]}")
-        values = {f"customer {number}: {key}": value for number, one in enumerate(who) for key, value in one.items()}
+        values = {
+            f"customer {number}: {key}": value for number, customer in enumerate(who) for key, value in customer.items()
+        }
         values |= {f"secret {name}": value for name, value in planted.values(shop.home).items()}
         wanted = traces.Wanted(values, (*MARKS, *planted.marks(shop.home)))
-        found, files = traces.folder(folder, wanted, planted.spared(shop.home, folder))
+        by_place, files = traces.folder(folder, wanted, planted.spared(shop.home, folder))
         answered, rows = traces.prefect(prefect.url, planted.login, wanted)
-    found |= {f"Prefect's API, {route}": names for route, names in answered.items()}
-    found |= {"git": names} if (names := traces.git(shop.home, wanted)) else {}
-    found |= {"what the commands said": names} if (names := wanted.inside(b"\n".join(shop.said))) else {}
+    by_place |= {f"Prefect's API, {route}": names for route, names in answered.items()}
+    by_place |= {"git": names} if (names := traces.git(shop.home, wanted)) else {}
+    by_place |= {"what the commands said": names} if (names := wanted.inside(b"\n".join(shop.said))) else {}
     say(f"{files:,} files, {rows:,} rows of Prefect's API, git and {len(shop.said)} outputs searched")
-    wrong = [f"{place}: {', '.join(sorted(names)[:3])} ({len(names)})" for place, names in sorted(found.items())]
+    wrong = [f"{place}: {', '.join(sorted(names)[:3])} ({len(names)})" for place, names in sorted(by_place.items())]
     return {"secrets": len(values) - len(who) * len(who[0]), "customers": len(who), "files": files, "rows": rows,
             "runs": runs, "wrong": wrong}  # fmt: skip
 

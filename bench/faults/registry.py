@@ -53,9 +53,9 @@ def around_mlflow() -> None:
 def _between(call: Callable[..., Any], name: str) -> Callable[..., Any]:
     def called(*args: Any, **kwargs: Any) -> Any:
         storage.hook(f"mlflow.{name}.before")
-        found = call(*args, **kwargs)
+        answer = call(*args, **kwargs)
         storage.hook(f"mlflow.{name}.after")
-        return found
+        return answer
 
     return called
 
@@ -85,7 +85,7 @@ class Registration(Scenario):
     def state(self, place: Path) -> Any:
         """Bytes of the model that delivers; aliases, gates and open ends of the registry; the record of changes."""
         client = connect(place)
-        found = client.search_model_versions("name = 'nightmarket'")
+        versions = client.search_model_versions("name = 'nightmarket'")
         experiment = client.get_experiment_by_name("nightmarket").experiment_id
         running = client.search_runs([experiment], "attributes.status = 'RUNNING'")
         receipt = storage.read_json(place / "data/champion/receipt.json")
@@ -93,10 +93,10 @@ class Registration(Scenario):
             "bytes": {part: contents(place / "data/champion" / part) for part in ("rank", "finetune")},
             "champion": receipt["version"],
             "aliases": {k: int(v) for k, v in client.get_registered_model("nightmarket").aliases.items()},
-            "gates": {int(one.version): one.tags["gate"] for one in found},
-            "open": [tag for one in found for tag in one.tags if tag == promotion.INTENT],
-            "spans": {int(one.version): len(promotion.spans(one)) for one in found},
-            "changes": [(one["version"], one["from"], one["how"]) for one in promotion.changes()],
+            "gates": {int(version.version): version.tags["gate"] for version in versions},
+            "open": [tag for version in versions for tag in version.tags if tag == promotion.INTENT],
+            "spans": {int(version.version): len(promotion.spans(version)) for version in versions},
+            "changes": [(change["version"], change["from"], change["how"]) for change in promotion.changes()],
             "running": len(running),
             "drafts": sorted(path.name for path in (place / "data").glob(".champion*")),
         }
@@ -216,7 +216,7 @@ class _Evaluator:
         manifest.verify(Path("data/champion"))
         held, delivers = self.registry.aliases(), champion.receipt()
         made = promotion.changes()[self.before :]
-        course = [1, *(one["version"] for one in made)]
+        course = [1, *(change["version"] for change in made)]
         best = max(value, key=lambda number: value[number])
         if held["champion"] != best:
             return len(made), f"version {held['champion']} is champion, version {best} is best"

@@ -49,15 +49,15 @@ class Scenario:
 
     def wrong(self, place: Path, old: Any, new: Any) -> str:
         """What is wrong right after a kill, in words: a file or a unit that is neither old nor new."""
-        found = contents(place, self.without)
-        for name in found.keys() | old.keys():
+        now = contents(place, self.without)
+        for name in now.keys() | old.keys():
             last = Path(name).name
             if last.startswith(".") or any(part.startswith(".") for part in Path(name).parts[:-1]):
                 continue
-            if found.get(name) not in (old.get(name), new.get(name)):
+            if now.get(name) not in (old.get(name), new.get(name)):
                 return f"{name} is neither the old nor the new file"
         for unit in self.units:
-            kept = [{name: sha for name, sha in of.items() if name.startswith(f"{unit}/")} for of in (found, old, new)]
+            kept = [{name: sha for name, sha in of.items() if name.startswith(f"{unit}/")} for of in (now, old, new)]
             if kept[0] not in kept[1:]:
                 return f"{unit} is a mixture"
         return ""
@@ -126,7 +126,7 @@ class Champion(Scenario):
         target = place / "data/champion"
         if not self.first or target.exists():
             manifest.verify(target)
-        decided = [storage.read_json(one) for one in place.glob("data/champion/decision.json")]
+        decided = [storage.read_json(path) for path in place.glob("data/champion/decision.json")]
         if decided not in ([], [{"opened": True, "version": 2}]):
             return "the decision is torn"
         kept = contents(place, (*self.without, "data/champion/decision.json"))
@@ -190,19 +190,19 @@ class Resume(Scenario):
 
     def work(self) -> None:
         kept = Checkpoint("finetune", f"key{self.seed}")
-        found = kept.load()
-        for step in range(int(found[1]["step"]) + 1 if found else 0, 4):
+        saved = kept.load()
+        for step in range(int(saved[1]["step"]) + 1 if saved else 0, 4):
             rng = np.random.default_rng([self.seed, step])
             kept.save({"weight": rng.normal(size=(12, 12))}, {"step": step})
 
     def wrong(self, place: Path, old: Any, new: Any) -> str:
         logging.getLogger("nightmarket").setLevel(logging.CRITICAL)
         kept = Checkpoint("finetune", f"key{self.seed}")
-        found = kept.load()
-        if found is None:
+        saved = kept.load()
+        if saved is None:
             return "a checkpoint is there and cannot be loaded" if kept.path.exists() else ""
-        rng = np.random.default_rng([self.seed, int(found[1]["step"])])
-        return "" if (found[0]["weight"] == rng.normal(size=(12, 12))).all() else "the checkpoint holds other numbers"
+        rng = np.random.default_rng([self.seed, int(saved[1]["step"])])
+        return "" if (saved[0]["weight"] == rng.normal(size=(12, 12))).all() else "the checkpoint holds other numbers"
 
 
 class Vectors(Scenario):
@@ -225,14 +225,14 @@ class Vectors(Scenario):
         store.tidy(np.concatenate([self._texts(f"old {part}")[0] for part in range(9)]))
 
     def state(self, place: Path) -> Any:
-        found = self._store(place).read()
-        assert found is not None
-        rows = zip(found.hashes.tolist(), found.vectors.tolist(), strict=True)
+        entries = self._store(place).read()
+        assert entries is not None
+        rows = zip(entries.hashes.tolist(), entries.vectors.tolist(), strict=True)
         return sorted({str(row) for row in rows})
 
     def wrong(self, place: Path, old: Any, new: Any) -> str:
-        found = set(self.state(place))
-        return "" if set(old) <= found <= set(new) else "a vector is lost, or is another one"
+        now = set(self.state(place))
+        return "" if set(old) <= now <= set(new) else "a vector is lost, or is another one"
 
     def _store(self, place: Path) -> Store:
         return Store(place / "vectors", date(2026, 3, 1), 30)

@@ -152,12 +152,12 @@ def prefect(folder: Path) -> Iterator[str]:
     from flows.engine.server import server
 
     os.environ["PREFECT_API_AUTH_STRING"] = LOGIN
-    one = server.PrefectServer(folder)
+    prefect_server = server.PrefectServer(folder)
     try:
-        one.wait()
-        yield one.url
+        prefect_server.wait()
+        yield prefect_server.url
     finally:
-        one.stop()
+        prefect_server.stop()
 
 
 def kills(folder: Path, chains: Sequence[Sequence[str]], say: Callable[[str], None]) -> Tally:
@@ -187,7 +187,7 @@ def kills(folder: Path, chains: Sequence[Sequence[str]], say: Callable[[str], No
             replay = f"--part stack --hook {'+'.join(done)}"
             if ran.returncode:
                 tally.violations.append(f"{replay}: the next run failed: {ran.stderr.strip().splitlines()[-1:]}")
-            elif (found := project.state()) != project.new:
-                differs = [key for key in found if found[key] != project.new[key]]
+            elif (state := project.state()) != project.new:
+                differs = [key for key in state if state[key] != project.new[key]]
                 tally.violations.append(f"{replay}: the next run left other {', '.join(differs)}")
     return tally

@@ -50,8 +50,8 @@ class Wanted:
         near = b"\n".join(_around(content, mark) for mark in self.marks if mark in content)
         if not near:
             return set()
-        found = {name for name, each in self.values.items() if any(form in near for form in each)}
-        return found or {"?"}
+        names = {name for name, each in self.values.items() if any(form in near for form in each)}
+        return names or {"?"}
 
 
 def _around(content: bytes, mark: bytes) -> bytes:
@@ -67,13 +67,13 @@ def forms(text: str) -> set[bytes]:
     """The ways in which a text may be written."""
     content = text.encode()
     written = {text, quote(text, safe=""), quote(text), quote_plus(text), html.escape(text), json.dumps(text)[1:-1]}
-    found = {one.encode() for one in written} | {repr(content)[2:-1].encode(), content.hex().encode()}
-    found.add(text.encode("utf-16-le"))
+    ways = {way.encode() for way in written} | {repr(content)[2:-1].encode(), content.hex().encode()}
+    ways.add(text.encode("utf-16-le"))
     for offset in range(3):
         coded = base64.b64encode(b"\0" * offset + content)
         core = coded[-(-offset * 8 // 6) : (offset + len(content)) * 8 // 6]
-        found |= {core, core.replace(b"+", b"-").replace(b"/", b"_")}
-    return found
+        ways |= {core, core.replace(b"+", b"-").replace(b"/", b"_")}
+    return ways
 
 
 def folder(place: Path, wanted: Wanted, spared: Callable[[Path], bool]) -> tuple[dict[str, set[str]], int]:
@@ -81,9 +81,9 @@ def folder(place: Path, wanted: Wanted, spared: Callable[[Path], bool]) -> tuple
 
     spared  of a file: whether it is where such values belong
     """
-    found: dict[str, set[str]] = {}
+    by_file: dict[str, set[str]] = {}
     number = 0
-    for path in sorted(one for one in place.rglob("*") if one.is_file() and not one.is_symlink()):
+    for path in sorted(entry for entry in place.rglob("*") if entry.is_file() and not entry.is_symlink()):
         if spared(path):
             continue
         number += 1
@@ -91,8 +91,8 @@ def folder(place: Path, wanted: Wanted, spared: Callable[[Path], bool]) -> tuple
         for content in contents(path):
             here |= wanted.inside(content)
         if here:
-            found[str(path.relative_to(place))] = here
-    return found, number
+            by_file[str(path.relative_to(place))] = here
+    return by_file, number
 
 
 def contents(path: Path) -> Iterator[bytes]:
@@ -140,7 +140,9 @@ def _database(path: Path) -> Iterator[bytes]:
                     rows = base.execute(f'SELECT * FROM "{name}"').fetchall()
                 except sqlite3.DatabaseError:
                     continue
-                yield b"\n".join(one if isinstance(one, bytes) else str(one).encode() for row in rows for one in row)
+                yield b"\n".join(
+                    value if isinstance(value, bytes) else str(value).encode() for row in rows for value in row
+                )
 
 
 def git(place: Path, wanted: Wanted) -> set[str]:
@@ -154,14 +156,14 @@ def git(place: Path, wanted: Wanted) -> set[str]:
 def prefect(api: str, login: str, wanted: Wanted) -> tuple[dict[str, set[str]], int]:
     """{route: names found} of what a Prefect server answers, and how many rows it gave."""
     asked = _Api(api, login)
-    found: dict[str, set[str]] = {}
+    by_route: dict[str, set[str]] = {}
     number = 0
     for route in READ:
         offset = 0
         while rows := asked(f"/{route}/filter", {"limit": PAGE, "offset": offset}):
             offset += len(rows)
             if here := wanted.inside(json.dumps(rows, ensure_ascii=False).encode()):
-                found.setdefault(route, set()).update(here)
+                by_route.setdefault(route, set()).update(here)
             if len(rows) < PAGE:
                 break
         number += offset
@@ -169,9 +171,9 @@ def prefect(api: str, login: str, wanted: Wanted) -> tuple[dict[str, set[str]], 
     while answer and answer["events"]:
         number += len(answer["events"])
         if here := wanted.inside(json.dumps(answer["events"], ensure_ascii=False).encode()):
-            found.setdefault("events", set()).update(here)
+            by_route.setdefault("events", set()).update(here)
         answer = asked(answer["next_page"].removeprefix(api)) if answer.get("next_page") else None
-    return found, number
+    return by_route, number
 
 
 class _Api:

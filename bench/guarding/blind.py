@@ -51,14 +51,16 @@ def measure(lexicon: Lexicon, times: int, show: int = 0, seed: int = SEED) -> di
     missed: list[str] = []
 
     def evaluate(kind: str, pattern: str, facts: CopyFacts, texts: dict, *, is_true: bool) -> bool:  # type: ignore[type-arg]
-        found = [one for violations in message_violations(texts, facts, lexicon).values() for one in violations]
-        right = bool(found) != is_true
+        broken = [
+            violation for violations in message_violations(texts, facts, lexicon).values() for violation in violations
+        ]
+        right = bool(broken) != is_true
         held = held_out(pattern)
         counts[kind, facts.locale, held].add(pattern, right)
         if not right and not held:
-            reasons.update({f"{one.rule} ({facts.locale})" for one in found})
-            missed.append(f"[{kind}] {' / '.join(texts.values())} FOUND {[f'{o.rule}: {o.what}' for o in found]}")
-        return not found
+            reasons.update({f"{violation.rule} ({facts.locale})" for violation in broken})
+            missed.append(f"[{kind}] {' / '.join(texts.values())} FOUND {[f'{o.rule}: {o.what}' for o in broken]}")
+        return not broken
 
     for locale in LOCALES:
         passing = set()
@@ -66,8 +68,12 @@ def measure(lexicon: Lexicon, times: int, show: int = 0, seed: int = SEED) -> di
             pattern = SETS[locale][need][drawn.frame]
             if evaluate("true", pattern, drawn.facts, drawn.texts, is_true=True):
                 passing.add(drawn.wording)
-        carriers = [one for one in draw_true(locale, 400, seed) if one.facts.offer is not None]
-        carriers = [one for one in carriers if not any(message_violations(one.texts, one.facts, lexicon).values())]
+        carriers = [carrier for carrier in draw_true(locale, 400, seed) if carrier.facts.offer is not None]
+        carriers = [
+            carrier
+            for carrier in carriers
+            if not any(message_violations(carrier.texts, carrier.facts, lexicon).values())
+        ]
         for kind, facts, texts, sentence in invented(locale, carriers, max(times // 2, 1), seed):
             evaluate(f"invented: {kind}", sentence, facts, texts, is_true=False)
         for pattern, facts, text in inside(locale, max(times // 2, 1), seed):
@@ -87,8 +93,8 @@ def measure(lexicon: Lexicon, times: int, show: int = 0, seed: int = SEED) -> di
         for locale in LOCALES:
             cells = []
             for held in (False, True):
-                one = counts[kind, locale, held]
-                cells.append(f"{one.right} / {one.texts}, {sum(one.patterns.values())} / {len(one.patterns)}")
+                count = counts[kind, locale, held]
+                cells.append(f"{count.right} / {count.texts}, {sum(count.patterns.values())} / {len(count.patterns)}")
             print(f"{kind:32s} {locale:6s} {cells[0]:>30s} {cells[1]:>26s}")
     print("wrong rules, development:", dict(reasons.most_common()))
     for line in missed if show < 0 else missed[:show]:
@@ -97,12 +103,12 @@ def measure(lexicon: Lexicon, times: int, show: int = 0, seed: int = SEED) -> di
     for name, held in (("blind", False), ("blind_held_out", True)):
         for word, is_true in (("true", True), ("false", False)):
             part = [
-                one
-                for key, one in counts.items()
+                count
+                for key, count in counts.items()
                 if (key[0] in ("true", "last round: true")) == is_true and key[2] == held
             ]
-            figures[f"{name}_{word}"] = sum(one.texts for one in part)
-            figures[f"{name}_{word}_right"] = sum(one.right for one in part)
-            figures[f"{name}_{word}_patterns"] = sum(len(one.patterns) for one in part)
-            figures[f"{name}_{word}_patterns_right"] = sum(sum(one.patterns.values()) for one in part)
+            figures[f"{name}_{word}"] = sum(count.texts for count in part)
+            figures[f"{name}_{word}_right"] = sum(count.right for count in part)
+            figures[f"{name}_{word}_patterns"] = sum(len(count.patterns) for count in part)
+            figures[f"{name}_{word}_patterns_right"] = sum(sum(count.patterns.values()) for count in part)
     return figures

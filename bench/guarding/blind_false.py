@@ -133,68 +133,68 @@ Planted = tuple[str, CopyFacts, Message, str]
 
 def invented(locale: Locale, carriers: list[Drawn], times: int, seed: int) -> list[Planted]:
     """(kind, facts, texts, sentence): every sentence after `times` of the carriers, true texts that the guard lets pass."""
-    found = []
+    planted = []
     for kind, sentences in SENTENCES[locale].items():
         for sentence in sentences:
             draw = Random(f"{seed}|{locale}|{sentence}|invented")
             for _ in range(times):
                 drawn = draw.choice(carriers)
                 filled = sentence.format(**_wrong(drawn.facts, draw))
-                found.append((kind, drawn.facts, _after(drawn.texts, filled, drawn.facts), sentence))
-    return found
+                planted.append((kind, drawn.facts, _after(drawn.texts, filled, drawn.facts), sentence))
+    return planted
 
 
 def misstated(locale: Locale, times: int, seed: int) -> list[Planted]:
     """(kind, facts, texts, what changed): every true pattern `times` times said of facts with one term changed."""
-    found = []
+    planted = []
     for need, drawn in draw_blind(locale, times, seed):
         if drawn.facts.offer is None:
             continue
         for kind, facts in changed(drawn.facts, Random(drawn.wording + "changed")).items():
             texts = say(facts, need, drawn.frame, drawn.wording)
             if list(texts.values())[-1] != list(drawn.texts.values())[-1]:
-                found.append((kind, drawn.facts, texts, f"{need} {drawn.frame}"))
-    return found
+                planted.append((kind, drawn.facts, texts, f"{need} {drawn.frame}"))
+    return planted
 
 
 def changed(facts: CopyFacts, draw: Random) -> dict[str, CopyFacts]:
     """The facts with one term changed each, by what it is."""
     offer = facts.offer
     assert offer is not None
-    other = draw.choice([one for one in products(facts.locale) if not _alike(one.name, facts)])
+    other = draw.choice([product for product in products(facts.locale) if not _alike(product.name, facts)])
     end = offer.end + timedelta(draw.choice((-1, 1, 2, 7, 30)))
-    found = {
+    ways = {
         "last day": replace(facts, offer=replace(offer, end=end)),
         "what it applies to": replace(facts, offer=replace(offer, scope=other.name)),
         "first day": replace(facts, offer=replace(offer, start=offer.start - timedelta(draw.choice((1, 2, 5))))),
     }
     if offer.percent:
-        percent = draw.choice([one for one in (5, 10, 20, 30, 40, 60, 70) if one != offer.percent])
-        found["percentage"] = replace(facts, offer=replace(offer, percent=float(percent)))
+        percent = draw.choice([share for share in (5, 10, 20, 30, 40, 60, 70) if share != offer.percent])
+        ways["percentage"] = replace(facts, offer=replace(offer, percent=float(percent)))
     if offer.amount:
-        found["amount"] = replace(facts, offer=replace(offer, amount=offer.amount + draw.choice((1, 3, 10))))
+        ways["amount"] = replace(facts, offer=replace(offer, amount=offer.amount + draw.choice((1, 3, 10))))
     if offer.threshold:
-        found["least spend"] = replace(
+        ways["least spend"] = replace(
             facts, offer=replace(offer, threshold=offer.threshold + draw.choice((-9, 10, 50)))
         )
     if offer.gift:
-        gift = draw.choice([one for one in GIFTS[facts.locale] if one != offer.gift])
-        found["gift"] = replace(facts, offer=replace(offer, gift=gift))
+        gift = draw.choice([present for present in GIFTS[facts.locale] if present != offer.gift])
+        ways["gift"] = replace(facts, offer=replace(offer, gift=gift))
     if offer.code:
-        code = draw.choice([one for one in CODES if one != offer.code])
-        found["code"] = replace(facts, offer=replace(offer, code=code))
-    return {kind: one for kind, one in found.items() if signature(one) == signature(facts)}
+        code = draw.choice([known for known in CODES if known != offer.code])
+        ways["code"] = replace(facts, offer=replace(offer, code=code))
+    return {kind: way for kind, way in ways.items() if signature(way) == signature(facts)}
 
 
 def _wrong(facts: CopyFacts, draw: Random) -> dict[str, str]:
     offer, english = facts.offer, facts.locale == "en"
     assert offer is not None
     own = {offer.percent, offer.amount, offer.threshold, facts.product.price, offer.start.day, offer.end.day}
-    number = draw.choice([one for one in (6, 9, 13, 17, 23, 33, 47, 85, 140) if one not in own])
+    number = draw.choice([value for value in (6, 9, 13, 17, 23, 33, 47, 85, 140) if value not in own])
     day = offer.end + timedelta(draw.choice((3, 9, 40)))
     told = english_day(day, draw, weekday=False) if english else chinese_day(day, draw, weekday=False)
-    other = draw.choice([one for one in products(facts.locale) if not _alike(one.name, facts)])
-    gift = draw.choice([one for one in GIFTS[facts.locale] if one != offer.gift])
+    other = draw.choice([product for product in products(facts.locale) if not _alike(product.name, facts)])
+    gift = draw.choice([present for present in GIFTS[facts.locale] if present != offer.gift])
     money = f"{facts.symbol}{number}"
     return {"w": str(number), "m": money, "d": told, "g": gift, "k": facts.product.category, "o": other.name}
 
@@ -211,5 +211,5 @@ def _after(texts: Message, sentence: str, facts: CopyFacts) -> Message:
     if len(text) <= LIMITS[form]:
         return {**texts, form: text}
     forms: tuple[Form, ...] = ("push", "sms")
-    fitting = [one for one in forms if len(text) <= LIMITS[one] and "subject" not in texts]
+    fitting = [short for short in forms if len(text) <= LIMITS[short] and "subject" not in texts]
     return {fitting[0]: text} if fitting else {"subject": facts.shop, "body": text}

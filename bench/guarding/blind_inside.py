@@ -29,11 +29,11 @@ PATTERNS: dict[Locale, tuple[str, ...]] = {
 
 def inside(locale: Locale, times: int, seed: int) -> list[tuple[str, CopyFacts, str]]:
     """(pattern, facts, text), every pattern `times` times."""
-    found = []
+    texts = []
     for pattern in PATTERNS[locale]:
         draw = Random(f"{seed}|{locale}|{pattern}|inside")
         for at in range(times):
             facts = facts_for("percent" if at % 2 else "amount", locale, draw)
             text = pattern.format(**fields(facts, str(draw.random())))
-            found.append((pattern, facts, text[:1].upper() + text[1:]))
-    return found
+            texts.append((pattern, facts, text[:1].upper() + text[1:]))
+    return texts

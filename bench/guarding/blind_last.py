@@ -1,5 +1,5 @@
 # ruff: noqa: E501  (a Chinese character counts twice)
-"""The last round of texts written apart from the guard: run once, and nothing mended after; fields as in `blind_true`."""
+"""The last round of texts written apart from the guard: run once, and nothing fixed after; fields as in `blind_true`."""
 
 from random import Random
 
@@ -37,12 +37,12 @@ TRUE: dict[Locale, tuple[str, ...]] = {
 
 def last(locale: Locale, times: int, seed: int) -> list[tuple[bool, str, CopyFacts, str]]:
     """(whether it is true, pattern, facts, text), every pattern `times` times."""
-    found = []
+    texts = []
     for is_true, patterns in ((True, TRUE[locale]), (False, FALSE[locale])):
         for pattern in patterns:
             draw = Random(f"{seed}|{locale}|{pattern}|last")
             for at in range(times):
                 facts = facts_for("percent" if at % 2 else "amount", locale, draw)
                 text = pattern.format(**fields(facts, str(draw.random())))
-                found.append((is_true, pattern, facts, text[:1].upper() + text[1:]))
-    return found
+                texts.append((is_true, pattern, facts, text[:1].upper() + text[1:]))
+    return texts

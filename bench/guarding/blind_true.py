@@ -173,7 +173,7 @@ SETS: dict[Locale, dict[str, tuple[str, ...]]] = {"en": EN, "zh": ZH}
 
 def patterns(locale: Locale) -> list[tuple[str, int]]:
     """Every pattern of a language: what it needs of the facts, and its number there."""
-    return [(need, at) for need, found in SETS[locale].items() for at in range(len(found))]
+    return [(need, at) for need, phrases in SETS[locale].items() for at in range(len(phrases))]
 
 
 def facts_for(need: str, locale: Locale, draw: Random) -> CopyFacts:
@@ -256,10 +256,10 @@ def _benefit(facts: CopyFacts, draw: Random) -> tuple[str, str, str]:
 
 def draw_blind(locale: Locale, times: int, seed: int) -> list[tuple[str, Drawn]]:
     """(what it needs, text) of every pattern `times` times, each with facts and wording of its own."""
-    found = []
+    drawn = []
     for need, at in patterns(locale):
         draw = Random(f"{seed}|{locale}|{need}|{at}|blind")
         for _ in range(times):
             facts, wording = facts_for(need, locale, draw), str(draw.random())
-            found.append((need, Drawn(facts, say(facts, need, at, wording), at, wording)))
-    return found
+            drawn.append((need, Drawn(facts, say(facts, need, at, wording), at, wording)))
+    return drawn

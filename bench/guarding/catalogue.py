@@ -116,9 +116,9 @@ def names() -> list[str]:
 
 def draw_facts(locale: Locale, draw: Random, *, offer: bool = True) -> CopyFacts:
     """Facts of one product, with an offer of three to thirty days in 2024 or 2025."""
-    found = draw.choice(products(locale))
+    sold = draw.choice(products(locale))
     price = draw.choice((draw.randint(3, 300) - 0.01, draw.randint(3, 300) + 0.5, float(draw.randint(3, 300))))
-    product = Product(found.name, found.brand, found.category, round(price, 2))
+    product = Product(sold.name, sold.brand, sold.category, round(price, 2))
     currency = draw.choice(("USD", "USD", "EUR", "GBP") if locale == "en" else ("CNY",))
     terms = None
     if offer:

@@ -133,11 +133,11 @@ def _put(drawn: Drawn, sentence: str, draw: Random, *, disguise: bool = True) ->
 
 def _own(facts: CopyFacts) -> set[float]:
     offer = facts.offer
-    found = {facts.product.price or 0.0}
+    numbers = {facts.product.price or 0.0}
     if offer is not None:
-        found |= {offer.percent or 0.0, offer.amount or 0.0, offer.threshold or 0.0}
-        found |= {(offer.percent or 0) / 10, 100 - (offer.percent or 0), 10 - (offer.percent or 0) / 10}
-    return found
+        numbers |= {offer.percent or 0.0, offer.amount or 0.0, offer.threshold or 0.0}
+        numbers |= {(offer.percent or 0) / 10, 100 - (offer.percent or 0), 10 - (offer.percent or 0) / 10}
+    return numbers
 
 
 def _other(facts: CopyFacts, choices: tuple[float, ...], draw: Random) -> float:
@@ -259,15 +259,15 @@ def missing_condition(drawn: Drawn, draw: Random) -> Planted | None:
     offer = _offer(drawn.facts)
     ways = ["end"] + ["threshold"] * (offer.threshold is not None) * 2 + ["code"] * (offer.code is not None) * 2
     drop = draw.choice(ways)
-    found = _in_words(drawn, drawn.facts, drop)
-    text = "".join(found[0].values()) if found else ""
-    return None if drop == "code" and (offer.code or "") in text else found
+    planted = _in_words(drawn, drawn.facts, drop)
+    text = "".join(planted[0].values()) if planted else ""
+    return None if drop == "code" and (offer.code or "") in text else planted
 
 
 def invented_gift(drawn: Drawn, draw: Random) -> Planted | None:
     """A gift, a delivery, points or a prize that the offer does not have."""
     facts, offer = drawn.facts, _offer(drawn.facts)
-    gift = draw.choice([one for one in GIFTS[facts.locale] if one != offer.gift])
+    gift = draw.choice([present for present in GIFTS[facts.locale] if present != offer.gift])
     if offer.gift and draw.random() < 0.4:
         return _in_words(drawn, replace(facts, offer=replace(offer, gift=gift)))
     return _put(drawn, draw.choice(GIFT_CLAIMS[facts.locale]).replace("{g}", gift), draw)
@@ -281,7 +281,7 @@ def superlative(drawn: Drawn, draw: Random) -> Planted | None:
 def leaked_id(drawn: Drawn, draw: Random) -> Planted | None:
     """A person, a number of a person, an address, or a key of a table; or a code that is not the offer's."""
     if draw.random() < 0.1:
-        code = draw.choice([one for one in CODES if one != _offer(drawn.facts).code])
+        code = draw.choice([known for known in CODES if known != _offer(drawn.facts).code])
         return _put(drawn, f"Code {code}." if drawn.facts.locale == "en" else f"优惠码{code}。", draw, disguise=False)
     return _put(drawn, draw.choice(LEAKS[drawn.facts.locale]), draw, disguise=False)
 
@@ -330,10 +330,10 @@ KINDS: dict[str, Callable[[Drawn, Random], Planted | None]] = {
 
 def draw_true(locale: str, num: int, seed: int) -> list[Drawn]:
     """`num` distinct true messages, one in ten about a product without an offer; every frame gets its turn."""
-    draw, found, seen = Random(f"{seed}|{locale}|true"), [], set()
+    draw, cases, seen = Random(f"{seed}|{locale}|true"), [], set()
     language = "en" if locale == "en" else "zh"
-    while len(found) < num:
-        plain = len(found) % 10 == 9
+    while len(cases) < num:
+        plain = len(cases) % 10 == 9
         facts = draw_facts(language, draw, offer=not plain)
         count = len(EN_OFFERS) if locale == "en" else len(ZH_OFFERS)
         frame = draw.randrange(10 if plain else count)
@@ -342,5 +342,5 @@ def draw_true(locale: str, num: int, seed: int) -> list[Drawn]:
         key = str(texts)
         if key not in seen and all(len(text) <= LIMITS[form] for form, text in texts.items()):
             seen.add(key)
-            found.append(Drawn(facts, texts, frame, wording))
-    return found
+            cases.append(Drawn(facts, texts, frame, wording))
+    return cases

@@ -45,9 +45,9 @@ Case = tuple[str, CopyFacts, Message]
 
 def cases(locale: Locale, times: int, seed: int) -> tuple[list[Case], list[Case]]:
     """(pattern, facts, message) of true praise, and of praise with a fault; every pattern `times` times."""
-    carriers = [one for one in draw_true(locale, 200, seed) if one.facts.offer is not None]
-    found: tuple[list[Case], list[Case]] = ([], [])
-    for patterns, into in ((TRUE[locale], found[0]), (FALSE[locale], found[1])):
+    carriers = [carrier for carrier in draw_true(locale, 200, seed) if carrier.facts.offer is not None]
+    by_truth: tuple[list[Case], list[Case]] = ([], [])
+    for patterns, into in ((TRUE[locale], by_truth[0]), (FALSE[locale], by_truth[1])):
         for pattern in patterns:
             draw = Random(f"{seed}|{locale}|{pattern}|praise")
             while sum(case[0] == pattern for case in into) < times:
@@ -57,7 +57,7 @@ def cases(locale: Locale, times: int, seed: int) -> tuple[list[Case], list[Case]
                 product, offer = facts.product, facts.offer
                 if offer is None or (offer.scope == product.name and "{k}" in pattern):
                     continue
-                other = draw.choice([one.name for one in products(locale) if one.name[-2:] != product.name[-2:]])
+                other = draw.choice([goods.name for goods in products(locale) if goods.name[-2:] != product.name[-2:]])
                 sentence = pattern.format(p=product.name, k=offer.scope, o=other, a=a, b=b, x=x)
                 sentence = sentence[:1].upper() + sentence[1:]
                 before = list(drawn.texts.values())[-1]
@@ -65,4 +65,4 @@ def cases(locale: Locale, times: int, seed: int) -> tuple[list[Case], list[Case]
                 form: Form = "sms" if len(text) <= LIMITS["sms"] else "body"
                 if len(text) <= LIMITS[form]:
                     into.append((pattern, facts, {form: text}))
-    return found
+    return by_truth

@@ -278,4 +278,4 @@ def _tidy(text: str, locale: str) -> str:
         return text.strip("，")
     text = re.sub(r"\s+([.,:!?])", r"\1", " ".join(text.split()))
     text = re.sub(r"([:,])\.", ".", re.sub(r"\.(\s*\.)+", ".", text)).lstrip(".,: ")
-    return re.sub(r"(^|[.?!]\s)([a-z])", lambda found: found[1] + found[2].upper(), text)
+    return re.sub(r"(^|[.?!]\s)([a-z])", lambda match: match[1] + match[2].upper(), text)

@@ -51,15 +51,15 @@ def tune(name: str, budget: tuning.Budget) -> None:
 
     def measure(settings: dict[str, Any]) -> tuple[dict[str, float], float]:
         try:
-            found = trial.run(name, TUNING, settings, seed=0)
+            tried = trial.run(name, TUNING, settings, seed=0)
         except trial.TrialError as error:
             failures[json.dumps(settings)] = str(error)
             print(f"{name} {settings}: {error}", flush=True)
             return dict.fromkeys(entry.tasks, -1.0), 0.0
-        scores = evaluator.per_customer(found.lists, truth)
+        scores = evaluator.per_customer(tried.lists, truth)
         figures = {task: evaluator.interval(of_task["ndcg@10"])["value"] for task, of_task in scores.items()}
-        print(f"{name} {settings}: {figures}, {found.cpu_seconds:.0f} CPU s", flush=True)
-        return figures, found.cpu_seconds
+        print(f"{name} {settings}: {figures}, {tried.cpu_seconds:.0f} CPU s", flush=True)
+        return figures, tried.cpu_seconds
 
     path = results.search_path(name)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ Vector = np.ndarray
 
 def per_customer(lists: dict[str, np.ndarray], truth: Truth) -> dict[str, dict[str, Vector]]:
     """task → metric → (C,), NaN for customers without targets."""
-    return {task: rank_metrics(found, *truth[task]) for task, found in lists.items()}
+    return {task: rank_metrics(recommended, *truth[task]) for task, recommended in lists.items()}
 
 
 def mean_over_seeds(values: list[Vector]) -> Vector:
@@ -36,8 +36,8 @@ def figures(
     content["seeds"] = [round(value, 5) for value in each]
     content["seed_deviation"] = round(float(np.std(each, ddof=1)), 5) if len(each) > 1 else None
     num_items = shop.launching.size if task == "launch" else int(shop.sold.sum())
-    content["coverage@10"] = round(float(np.mean([coverage(found, num_items) for found in lists_of_seeds])), 4)
-    content["full_lists"] = round(float(np.mean([(found[:, 9] >= 0).mean() for found in lists_of_seeds])), 4)
+    content["coverage@10"] = round(float(np.mean([coverage(best, num_items) for best in lists_of_seeds])), 4)
+    content["full_lists"] = round(float(np.mean([(best[:, 9] >= 0).mean() for best in lists_of_seeds])), 4)
     return content
 
 

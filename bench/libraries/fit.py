@@ -49,13 +49,13 @@ def main(path: Path) -> None:
     with clock.of("fit"):
         library = adapter(seed=job["seed"], **job["settings"])
         library.fit(shop)
-    found: dict[str, list[Ints]] = {task: [] for task in job["tasks"]}
+    lists_of: dict[str, list[Ints]] = {task: [] for task in job["tasks"]}
     for customers in batches(shop):
         for task in job["tasks"]:
             with clock.of(task):
-                found[task].append(library.recommend(customers, job["num"], task))
+                lists_of[task].append(library.recommend(customers, job["num"], task))
     for task in job["tasks"]:
-        np.save(path.parent / f"{task}.npy", np.concatenate(found[task]))
+        np.save(path.parent / f"{task}.npy", np.concatenate(lists_of[task]))
     record: dict[str, Any] = {
         "fit": clock.spent["fit"],
         "recommend": {task: clock.spent[task] for task in job["tasks"]},

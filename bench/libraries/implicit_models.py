@@ -41,12 +41,12 @@ class _Implicit:
     def recommend(self, customers: Ints, num: int, task: str) -> Ints:
         """(B, K); implicit fills short lists with scores of 0 or of -max, which are cut here."""
         asked = min(num, self._items.size)
-        found, score = self.model.recommend(
+        place, score = self.model.recommend(
             customers, self._rows[customers], N=asked, filter_already_liked_items=task == "new"
         )
-        known = (found >= 0) & (score > np.finfo(np.float32).min) & np.isfinite(score)
+        known = (place >= 0) & (score > np.finfo(np.float32).min) & np.isfinite(score)
         best = np.full((customers.size, num), -1, np.int32)
-        best[:, :asked] = np.where(known, self._items[np.maximum(found, 0)], -1)
+        best[:, :asked] = np.where(known, self._items[np.maximum(place, 0)], -1)
         return best
 
 

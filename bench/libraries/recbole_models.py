@@ -79,10 +79,10 @@ class _RecBole(Scoring):
 
     def _spread(self, scores: np.ndarray, customers: Ints) -> Scores:
         """(B, I) from RecBole's (B, 1 + known items); nothing for customers whom it never saw."""
-        found = np.full((customers.size, self.shop.num_items), -np.inf, np.float32)
-        found[:, self._items] = scores[:, 1:]
-        found[self._user[customers] == 0] = -np.inf
-        return found
+        spread = np.full((customers.size, self.shop.num_items), -np.inf, np.float32)
+        spread[:, self._items] = scores[:, 1:]
+        spread[self._user[customers] == 0] = -np.inf
+        return spread
 
 
 class SasRec(_RecBole):

@@ -83,13 +83,13 @@ class SasRec:
 
     def recommend(self, customers: Ints, num: int, task: str) -> Ints:
         """(B, K); customers without a known product get an empty list. The library masks own purchases."""
-        found = np.full((customers.size, num), -1, np.int32)
+        recommended = np.full((customers.size, num), -1, np.int32)
         frame = self.model.recommend(
             customers, self._data, k=num, filter_viewed=task == "new", on_unsupported_targets="ignore"
         )
         place = np.searchsorted(customers, frame[Columns.User].to_numpy())  # batches come sorted
-        found[place, frame[Columns.Rank].to_numpy() - 1] = frame[Columns.Item]
-        return found
+        recommended[place, frame[Columns.Rank].to_numpy() - 1] = frame[Columns.Item]
+        return recommended
 
 
 def _dataset(shop: Shop, lines: np.ndarray, user: np.ndarray) -> Dataset:

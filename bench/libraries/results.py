@@ -75,14 +75,14 @@ def _collect_window(content: dict[str, Any], end: str, seeds: int, store: Path) 
         of_peer = content["peers"][name]
         for task in entry.tasks:
             settings = chosen(name, task, store)
-            found = _fits(name, end, settings, seeds if entry.stochastic else 1, store)
-            if not found:
+            fits = _fits(name, end, settings, seeds if entry.stochastic else 1, store)
+            if not fits:
                 continue
-            of_seeds = [evaluator.per_customer({task: fit.lists[task]}, truth)[task] for fit in found]
-            of_task = evaluator.figures(of_seeds, [fit.lists[task] for fit in found], shop, task)
+            of_seeds = [evaluator.per_customer({task: fit.lists[task]}, truth)[task] for fit in fits]
+            of_task = evaluator.figures(of_seeds, [fit.lists[task] for fit in fits], shop, task)
             of_peer["chosen"][task] = settings
-            of_peer["versions"] = found[0].record["versions"]
-            of_peer["windows"].setdefault(end, {})[task] = of_task | {"cost": cost(found, task)}
+            of_peer["versions"] = fits[0].record["versions"]
+            of_peer["windows"].setdefault(end, {})[task] = of_task | {"cost": cost(fits, task)}
             mean = evaluator.mean_over_seeds([figures["ndcg@10"] for figures in of_seeds])
             known = np.flatnonzero(~np.isnan(mean))
             columns["customer"].append(known.astype(np.int32))
@@ -101,9 +101,9 @@ def _fits(name: str, end: str, settings: dict[str, Any], seeds: int, store: Path
     return [trial.run(name, end, settings, seed, store) for seed in there]
 
 
-def cost(found: list[trial.Trial], task: str) -> dict[str, float]:
+def cost(fits: list[trial.Trial], task: str) -> dict[str, float]:
     """Means over seeds: seconds and CPU seconds to fit and to recommend for all customers; the largest peak memory."""
-    records = [fit.record for fit in found]
+    records = [fit.record for fit in fits]
     content = {
         f"fit_{kind}": np.mean([record["fit"][kind] for record in records]) for kind in ("seconds", "cpu_seconds")
     }
@@ -156,10 +156,10 @@ def add_ours(content: dict[str, Any], given: list[str], store: Path = STORE) -> 
 def _dense(table: Any) -> dict[str, np.ndarray]:
     """task → (C,), NaN for customers without targets."""
     size = int(table["customer"].max()) + 1
-    found = {task: np.full(size, np.nan) for task in table["task"].unique()}
+    by_task = {task: np.full(size, np.nan) for task in table["task"].unique()}
     for task, part in table.groupby("task", sort=False):
-        found[task][part["customer"].to_numpy()] = part["ndcg@10"].to_numpy()
-    return found
+        by_task[task][part["customer"].to_numpy()] = part["ndcg@10"].to_numpy()
+    return by_task
 
 
 def _like(ours: np.ndarray, of_peer: Any, what: str) -> np.ndarray:

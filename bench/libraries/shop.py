@@ -68,22 +68,22 @@ class Shop:
         """(C, I) sums per customer and item of the weights (N,), by default the number of lines."""
         data = np.ones(self.item.size, np.float32) if weights is None else weights
         shape = (self.num_customers, self.num_items)
-        found = sparse.coo_matrix((data, (self.customer, self.item)), shape=shape).tocsr()
-        found.sort_indices()
-        return found
+        sums = sparse.coo_matrix((data, (self.customer, self.item)), shape=shape).tocsr()
+        sums.sort_indices()
+        return sums
 
     def weighted(self, weight: str) -> sparse.csr_matrix:
         """(C, I) strength of each pair: `binary` 1, `log` log(1 + lines), `recent` lines halved for every 90 days."""
         if weight == "recent":
             return self.matrix(np.exp2((self.day - self.cut) / 90).astype(np.float32))
-        found = self.matrix()
+        strength = self.matrix()
         if weight == "binary":
-            found.data[:] = 1
+            strength.data[:] = 1
         elif weight == "log":
-            found.data = np.log1p(found.data)
+            strength.data = np.log1p(strength.data)
         else:
             raise ValueError(f"weight is {weight!r}; it may be binary, log or recent")
-        return found
+        return strength
 
     def save(self, path: Path) -> None:
         """Write one npz file without pickles."""

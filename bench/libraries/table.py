@@ -21,14 +21,14 @@ def signed(value: float) -> str:
     return ("−" if value < 0 else "+") + number(abs(value))
 
 
-def interval(found: dict[str, float]) -> str:
+def interval(figure: dict[str, float]) -> str:
     """.4155 [.4030, .4280]"""
-    return f"{number(found['value'])} [{number(found['low'])}, {number(found['high'])}]"
+    return f"{number(figure['value'])} [{number(figure['low'])}, {number(figure['high'])}]"
 
 
-def difference(found: dict[str, float]) -> str:
+def difference(figure: dict[str, float]) -> str:
     """+.0153 [+.0112, +.0195]"""
-    return f"{signed(found['value'])} [{signed(found['low'])}, {signed(found['high'])}]"
+    return f"{signed(figure['value'])} [{signed(figure['low'])}, {signed(figure['high'])}]"
 
 
 def quality(content: dict[str, Any], task: str) -> str:
@@ -43,7 +43,7 @@ def quality(content: dict[str, Any], task: str) -> str:
     names = [
         name
         for name, library in content["peers"].items()
-        if name not in BASELINES and any(task in found for found in library["windows"].values())
+        if name not in BASELINES and any(task in of_window for of_window in library["windows"].values())
     ]
     for name in sorted(names, key=lambda name: -_value(content, name, ends, task)):
         cells = [_cell(content, name, end, task) for end in ends]
@@ -56,17 +56,17 @@ def _any(content: dict[str, Any], end: str, task: str) -> bool:
 
 
 def _value(content: dict[str, Any], name: str, ends: list[str], task: str) -> float:
-    found = content["peers"][name]["windows"]
-    return next((found[end][task]["ndcg@10"]["value"] for end in ends if task in found.get(end, {})), -1.0)
+    windows = content["peers"][name]["windows"]
+    return next((windows[end][task]["ndcg@10"]["value"] for end in ends if task in windows.get(end, {})), -1.0)
 
 
 def _cell(content: dict[str, Any], name: str, end: str, task: str) -> str:
-    found = content["peers"][name]["windows"].get(end, {}).get(task)
-    if found is None:
+    figures = content["peers"][name]["windows"].get(end, {}).get(task)
+    if figures is None:
         return "–"
-    cell = interval(found["ndcg@10"])
-    if found["seed_deviation"] is not None:
-        cell += f" ± {number(found['seed_deviation'])} ({len(found['seeds'])} seeds)"
+    cell = interval(figures["ndcg@10"])
+    if figures["seed_deviation"] is not None:
+        cell += f" ± {number(figures['seed_deviation'])} ({len(figures['seeds'])} seeds)"
     paired = content["paired"].get(end, {}).get(task, {}).get(name)
     return cell + (f"<br>{difference(paired)}" if paired else "")
 
@@ -94,12 +94,13 @@ def settings(content: dict[str, Any]) -> str:
     rows = ["| model | task | chosen on the tuning window |", "|---|---|---|"]
     for library in content["peers"].values():
         chosen = {
-            task: ", ".join(f"{k} {v}" for k, v in found.items()) or "–" for task, found in library["chosen"].items()
+            task: ", ".join(f"{k} {v}" for k, v in of_task.items()) or "–"
+            for task, of_task in library["chosen"].items()
         }
         if len(set(chosen.values())) == 1:
             rows.append(f"| {library['title']} | {', '.join(chosen)} | {next(iter(chosen.values()))} |")
         else:
-            rows += [f"| {library['title']} | {task} | {found} |" for task, found in chosen.items()]
+            rows += [f"| {library['title']} | {task} | {said} |" for task, said in chosen.items()]
     return "\n".join(rows)
 
 

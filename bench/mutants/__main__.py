@@ -49,7 +49,7 @@ def main() -> int:
     warm()
     start = time.monotonic()
     drawn = sample(options.num, options.seed, options.words)
-    found: Counter[bool] = Counter()
+    outcomes: Counter[bool] = Counter()
     for tests in dict.fromkeys(MODULES[module] for module in drawn):
         group = [module for module in drawn if MODULES[module] == tests]
         asked = without_fault(group, tests)
@@ -60,14 +60,14 @@ def main() -> int:
         status = side_by_side(jobs, limits, options.at_once)
         for module in group:
             mine = [(f, s not in FOUND_BY_NO_TEST) for f, s in zip(some, status, strict=True) if f.module == module]
-            found.update(alive for _, alive in mine)
+            outcomes.update(alive for _, alive in mine)
             print(f"{module}: {sum(ok for _, ok in mine)} of {len(mine)} found", flush=True)
             for fault, ok in mine:
                 if not ok:
                     print(f"  missed, line {fault.line} {fault.name}", flush=True)
-    total = found.total()
-    share = found[True] / total
-    print(f"{found[True]} of {total} faults found ({share:.0%}), {time.monotonic() - start:.0f} s; "
+    total = outcomes.total()
+    share = outcomes[True] / total
+    print(f"{outcomes[True]} of {total} faults found ({share:.0%}), {time.monotonic() - start:.0f} s; "
           f"{len(EQUIVALENT)} that change nothing are left out")  # fmt: skip
     return int(share < LEAST_FOUND)
 

@@ -8,7 +8,7 @@ from nightmarket.copywriting.writers.template import TemplateWriter
 def test_what_a_writer_was_told_wrong_is_not_kept():
     briefs = made_briefs(24, seed=2)
     known = misinformed(briefs, seed=2)
-    assert sum(known[one.key] != one.facts for one in briefs) >= 5
+    assert sum(known[brief.key] != brief.facts for brief in briefs) >= 5
     rows = [figures(TemplateWriter(2), briefs, known, 3, seed=2)]
     with local_server(known) as url:
         rows.append(figures(ServerWriter(ServerAddress(url, "m", per_minute=10**9), 2), briefs, known, 3, seed=2))

@@ -20,19 +20,19 @@ def test_every_planted_fault_is_stopped(lexicon):
 
 
 def test_true_texts_of_a_free_manner_pass(lexicon):
-    alarms = [(case.texts, found) for case in true_cases(200, seed=1) if (found := rules(case, lexicon))]
+    alarms = [(case.texts, broken) for case in true_cases(200, seed=1) if (broken := rules(case, lexicon))]
     assert len(alarms) <= 2, alarms
 
 
 def test_false_texts_that_were_written_apart_are_stopped(lexicon, capsys):
-    found = blind.measure(lexicon, 1)
+    figures = blind.measure(lexicon, 1)
     for half in ("blind", "blind_held_out"):
-        assert found[f"{half}_false_right"] == found[f"{half}_false"] > 300
-    assert found["blind_true_right"] + found["blind_held_out_true_right"] > 120
+        assert figures[f"{half}_false_right"] == figures[f"{half}_false"] > 300
+    assert figures["blind_true_right"] + figures["blind_held_out_true_right"] > 120
     assert "held out" in capsys.readouterr().out
 
 
 def test_measured_praise_passes_and_any_other_is_stopped(lexicon):
-    found = praised(lexicon, 2, seed=1)
-    assert found["praise_passed"] == found["praise_true"] == 28
-    assert found["praise_stopped"] == found["praise_false"] == 84
+    figures = praised(lexicon, 2, seed=1)
+    assert figures["praise_passed"] == figures["praise_true"] == 28
+    assert figures["praise_stopped"] == figures["praise_false"] == 84

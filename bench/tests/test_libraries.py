@@ -77,11 +77,11 @@ def test_a_model_of_sequences_finds_the_next_basket_where_baskets_go_round(name,
         for c in range(NUM_CUSTOMERS)
         for week in range(24)
     ]
-    found = lists_of(name, shop_of(baskets), settings, "all", tmp_path)[:, :SIZE]
+    recommended = lists_of(name, shop_of(baskets), settings, "all", tmp_path)[:, :SIZE]
     group = np.empty(NUM_ITEMS, int)
     group[groups] = np.arange(NUM_GROUPS)[:, None]
     expected = (np.arange(NUM_CUSTOMERS) + 24) % NUM_GROUPS
-    assert (group[found] == expected[:, None]).mean() > 0.9
+    assert (group[recommended] == expected[:, None]).mean() > 0.9
 
 
 @pytest.mark.parametrize(
@@ -110,13 +110,13 @@ def test_a_model_of_tastes_finds_what_is_left_of_a_taste(name, settings, groups,
         for c in range(NUM_CUSTOMERS)
     ]
     shop = shop_of(baskets)
-    found = lists_of(name, shop, settings, "new", tmp_path)
+    recommended = lists_of(name, shop, settings, "new", tmp_path)
     bought = shop.matrix().toarray() > 0
     hits = 0.0
     for c in range(NUM_CUSTOMERS):
         left = [item for item in groups[c % NUM_GROUPS] if not bought[c, item]]
-        hits += np.isin(left, found[c, : len(left)]).mean() / NUM_CUSTOMERS
-        assert not bought[c, found[c][found[c] >= 0]].any()
+        hits += np.isin(left, recommended[c, : len(left)]).mean() / NUM_CUSTOMERS
+        assert not bought[c, recommended[c][recommended[c] >= 0]].any()
     assert hits > 0.7, "by chance it is about 0.1"
 
 
@@ -131,6 +131,6 @@ def test_bpr_forgets_popularity_unless_it_is_put_back(tmp_path):
     for prior in (0.0, 1.0):
         folder = tmp_path / str(prior)
         folder.mkdir()
-        found = lists_of("implicit_bpr", shop, settings | {"prior": prior}, "new", folder)
-        mean[prior] = np.bincount(shop.item, minlength=60)[found[:, :10]].mean()
+        recommended = lists_of("implicit_bpr", shop, settings | {"prior": prior}, "new", folder)
+        mean[prior] = np.bincount(shop.item, minlength=60)[recommended[:, :10]].mean()
     assert mean[1.0] > 1.3 * mean[0.0]

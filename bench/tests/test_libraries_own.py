@@ -56,10 +56,10 @@ def shop() -> Shop:
 @pytest.mark.parametrize("task", ["all", "new"])
 def test_every_peer_gives_distinct_admitted_items_and_masks_own_purchases_for_new(name, task, shop):
     PEERS[name].fit(shop)
-    found = lists(PEERS[name], shop, task, num=20, batch=7)
+    recommended = lists(PEERS[name], shop, task, num=20, batch=7)
     bought = shop.matrix().toarray() > 0
-    assert found.shape == (NUM_CUSTOMERS, 20)
-    for customer, row in enumerate(found):
+    assert recommended.shape == (NUM_CUSTOMERS, 20)
+    for customer, row in enumerate(recommended):
         items = row[row >= 0]
         assert (row[: items.size] >= 0).all(), "gaps come last"
         assert np.unique(items).size == items.size
@@ -87,9 +87,9 @@ def test_best_items_break_ties_by_code_and_leave_out_what_is_not_finite():
 
 
 def test_shares_count_baskets_in_the_window_of_the_newest():
-    one = shop_from([(0, 10, 0), (0, 11, 0), (0, 11, 1), (0, 12, 1), (1, 10, 2)], 3, 3)
-    assert recent_shares(one, 2).toarray() == pytest.approx(np.array([[0.5, 1, 0], [0, 0, 1], [0, 0, 0]]))
-    assert recent_shares(one, 0).toarray()[0] == pytest.approx([2 / 3, 2 / 3, 0])
+    shop = shop_from([(0, 10, 0), (0, 11, 0), (0, 11, 1), (0, 12, 1), (1, 10, 2)], 3, 3)
+    assert recent_shares(shop, 2).toarray() == pytest.approx(np.array([[0.5, 1, 0], [0, 0, 1], [0, 0, 0]]))
+    assert recent_shares(shop, 0).toarray()[0] == pytest.approx([2 / 3, 2 / 3, 0])
 
 
 def test_upcf_equals_its_formula(shop):
@@ -105,9 +105,9 @@ def test_upcf_equals_its_formula(shop):
             for day in days:
                 for item in np.unique(shop.item[(shop.customer == v) & (shop.day == day)]):
                     expected[u, item] += like**locality / len(days)
-    found = library.scores(np.arange(NUM_CUSTOMERS, dtype=np.int32))
+    scores = library.scores(np.arange(NUM_CUSTOMERS, dtype=np.int32))
     scale = np.maximum((asymmetric_cosine(shop.matrix(), alpha) ** locality).max(axis=1, keepdims=True), 1e-30)
-    assert found * scale == pytest.approx(expected, rel=1e-4, abs=1e-6)
+    assert scores * scale == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
 
 def test_a_shop_comes_back_from_its_file(shop, tmp_path):
@@ -135,23 +135,23 @@ def test_a_peer_sees_no_line_of_the_target_weeks_and_learns_only_which_products_
 
 
 def test_weights_tell_old_purchases_from_new_ones():
-    one = shop_from([(0, 7 * ORIGIN + 10, 0), (0, 7 * ORIGIN - 80, 1)], 1, 2)
-    assert one.weighted("recent").toarray()[0] == pytest.approx([1, 0.5])
-    assert one.weighted("binary").toarray()[0].tolist() == [1, 1]
+    shop = shop_from([(0, 7 * ORIGIN + 10, 0), (0, 7 * ORIGIN - 80, 1)], 1, 2)
+    assert shop.weighted("recent").toarray()[0] == pytest.approx([1, 0.5])
+    assert shop.weighted("binary").toarray()[0].tolist() == [1, 1]
     with pytest.raises(ValueError, match="binary, log or recent"):
-        one.weighted("square")
+        shop.weighted("square")
 
 
 def test_a_sequence_keeps_the_baskets_in_time_and_shuffles_the_lines_of_a_basket(shop):
     lines = np.flatnonzero(shop.item != 3)
-    found = shop.sequence(lines, seed=1)
-    assert sorted(found) == lines.tolist()
-    owner, basket = shop.customer[found], shop.basket[found]
+    order = shop.sequence(lines, seed=1)
+    assert sorted(order) == lines.tolist()
+    owner, basket = shop.customer[order], shop.basket[order]
     assert (np.diff(owner) >= 0).all()
     assert (np.diff(basket)[np.diff(owner) == 0] >= 0).all()
-    rising = np.diff(shop.item[found])[(np.diff(basket) == 0) & (np.diff(owner) == 0)] > 0
+    rising = np.diff(shop.item[order])[(np.diff(basket) == 0) & (np.diff(owner) == 0)] > 0
     assert 0.4 < rising.mean() < 0.6
-    assert (found == shop.sequence(lines, seed=1)).all()
+    assert (order == shop.sequence(lines, seed=1)).all()
 
 
 def test_a_search_begins_with_the_default_and_stops_at_either_budget():
@@ -210,10 +210,10 @@ def test_a_fit_runs_in_its_own_process_once_and_is_collected(store, shop):
 
     content = results.collect([TUNING], 3, store)
     assert list(content["peers"]) == ["upcf"]
-    found = content["peers"]["upcf"]["windows"][TUNING]["all"]
+    figures = content["peers"]["upcf"]["windows"][TUNING]["all"]
     expected = evaluator.per_customer(first.lists, read_truth(store / TUNING))["all"]["ndcg@10"].mean()
-    assert found["ndcg@10"]["value"] == pytest.approx(expected, abs=1e-5)
-    assert found["cost"]["peak_mib"] == first.record["peak_mib"]
+    assert figures["ndcg@10"]["value"] == pytest.approx(expected, abs=1e-5)
+    assert figures["cost"]["peak_mib"] == first.record["peak_mib"]
 
     theirs = pd.read_parquet(store / TUNING / "per_customer.parquet")
     ours = theirs[["customer", "task", "ndcg@10"]].copy()

@@ -12,8 +12,8 @@ def test_no_policy_is_certified_on_the_small_open_bandit_data():
     for path in (folder / "random" / "men" / "men.csv", folder / "bts" / "men" / "men.csv"):
         log = bench.open_bandit_log(path)
         assert log.reward.sum() in (46, 69)
-        found = bench.open_bandit_verdicts(log, 0)
-        assert len(found) == 12
-        found |= {f"{name}, overfitted": one for name, one in bench.overfitted(log, 0).items()}
-        assert not [name for name, one in found.items() if one.verdict == "certified better"]
-        assert all(one.refusals for name, one in found.items() if name.endswith("careless"))
+        evaluations = bench.open_bandit_verdicts(log, 0)
+        assert len(evaluations) == 12
+        evaluations |= {f"{name}, overfitted": evaluation for name, evaluation in bench.overfitted(log, 0).items()}
+        assert not [name for name, evaluation in evaluations.items() if evaluation.verdict == "certified better"]
+        assert all(evaluation.refusals for name, evaluation in evaluations.items() if name.endswith("careless"))

@@ -40,10 +40,10 @@ PLACES = {
 @pytest.mark.parametrize("name", PLACES)
 def test_the_search_finds_what_is_there(tmp_path, wanted, name):
     PLACES[name](tmp_path)
-    found, files = traces.folder(tmp_path, wanted, lambda _: False)
+    by_file, files = traces.folder(tmp_path, wanted, lambda _: False)
     assert files == 1
-    assert len(found) == 1
-    assert found.popitem()[1] & {"secret", "customer"}
+    assert len(by_file) == 1
+    assert by_file.popitem()[1] & {"secret", "customer"}
 
 
 def test_the_search_reads_databases_with_their_logs_and_git_with_what_nothing_names(tmp_path, wanted):
@@ -52,9 +52,9 @@ def test_the_search_reads_databases_with_their_logs_and_git_with_what_nothing_na
     base.execute("CREATE TABLE log (said BLOB)")
     base.execute("INSERT INTO log VALUES (?)", [ID.encode()])
     base.commit()
-    found, _ = traces.folder(tmp_path, wanted, lambda path: path.suffix != ".db")
+    by_file, _ = traces.folder(tmp_path, wanted, lambda path: path.suffix != ".db")
     base.close()
-    assert found == {"x.db": {"customer"}}
+    assert by_file == {"x.db": {"customer"}}
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     assert traces.git(tmp_path, wanted) == set()
     subprocess.run(["git", "hash-object", "-w", "--stdin"], cwd=tmp_path, input=SECRET.encode(), check=True)
@@ -70,7 +70,7 @@ def test_nothing_planted_is_found_though_a_stage_quotes_every_secret(tmp_path, m
         for name in (*planted.credentials.PLAIN, *planted.credentials.ADDRESSES, "HOME", "NO_PROXY", "no_proxy"):
             patch.setenv(name, "x")  # and back again afterwards
         patch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "x")
-        found = planted.search_all(tmp_path, 7, small=True, say=print)
-    assert (found["secrets"], found["customers"]) == (50, 500)
-    assert found["files"] > 300
-    assert found["wrong"] == []
+        result = planted.search_all(tmp_path, 7, small=True, say=print)
+    assert (result["secrets"], result["customers"]) == (50, 500)
+    assert result["files"] > 300
+    assert result["wrong"] == []

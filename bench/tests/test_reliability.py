@@ -22,12 +22,12 @@ def bench(*arguments):
 def test_the_quick_part_finds_nothing_wrong():
     done = bench("--quick", "--part", "kills", "corruptions", "malformed", "fuzz")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found["kills"] >= 120
-    assert found["violations"] == found["odd_inputs_wrong"] == 0
-    assert found["malformed"] == found["malformed_caught"] == found["malformed_located"] == 25
-    assert (found["valid_days"], found["false_alarms"]) == (5, 0)
-    assert found["corruptions"] == found["corruptions_found"] >= 150
+    summary = json.loads(done.stdout.splitlines()[-1])
+    assert summary["kills"] >= 120
+    assert summary["violations"] == summary["odd_inputs_wrong"] == 0
+    assert summary["malformed"] == summary["malformed_caught"] == summary["malformed_located"] == 25
+    assert (summary["valid_days"], summary["false_alarms"]) == (5, 0)
+    assert summary["corruptions"] == summary["corruptions_found"] >= 150
 
 
 @pytest.mark.slow
@@ -37,15 +37,15 @@ def test_a_kill_is_done_again_by_its_seed_scene_and_hook():
 
 
 def test_the_figures_of_the_documentation_are_those_of_the_last_run():
-    found = json.loads(RESULTS.read_text(encoding="utf-8"))["summary"]
+    summary = json.loads(RESULTS.read_text(encoding="utf-8"))["summary"]
     page = (ROOT / "docs/explanation/reliability.md").read_text(encoding="utf-8")
-    for name, number in found.items():
+    for name, number in summary.items():
         if name not in ("seed", "machine"):
             assert f"| `{name}` | {number:,} |" in page, name
 
 
 def test_the_headline_figures_are_those_of_the_last_run():
-    found = json.loads(RESULTS.read_text(encoding="utf-8"))["summary"]
+    summary = json.loads(RESULTS.read_text(encoding="utf-8"))["summary"]
     page = (ROOT / "docs/reference/figures.md").read_text(encoding="utf-8")
     for line in (
         "processes killed at {hooks} named moments, {kills_of_the_whole_stack} of them in whole nights; lost, "
@@ -61,4 +61,4 @@ def test_the_headline_figures_are_those_of_the_last_run():
         "planted secrets and customers; found anywhere | {planted_secrets} and {planted_customers}; {planted_found}",
         "longest wait for a Prefect server or MLflow that is gone | {longest_wait_s} s",
     ):
-        assert line.format(**found) in page, line
+        assert line.format(**summary) in page, line

@@ -65,23 +65,23 @@ def test_the_flow_runs_each_stage_under_its_own_name():
 
 def outs(stage: dict) -> list[str]:
     """Paths that a stage writes."""
-    found = []
+    paths = []
     for kind in ("outs", "metrics", "plots"):
         for entry in stage.get(kind, []):
-            found.append(entry if isinstance(entry, str) else next(iter(entry)))
-    return found
+            paths.append(entry if isinstance(entry, str) else next(iter(entry)))
+    return paths
 
 
 def imports(path: Path) -> set[str]:
     """Modules of ours that a file names in an import, wherever in the file."""
-    found: set[str] = set()
+    modules: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module)
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name for name in found if name.split(".")[0] in ("tasks", "nightmarket", "flows", "bench")}
+            modules.add(node.module)
+            modules |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in modules if name.split(".")[0] in ("tasks", "nightmarket", "flows", "bench")}
 
 
 def closure(start: Path) -> set[Path]:

@@ -53,9 +53,9 @@ def test_code_and_modules_that_a_page_names_exist(page):
     for block in fences(text, "python"):
         for node in ast.walk(ast.parse(block)):
             if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] in ("nightmarket", "tasks"):
-                found = importlib.import_module(node.module)
+                imported = importlib.import_module(node.module)
                 for name in node.names:
-                    known = hasattr(found, name.name) or importlib.util.find_spec(f"{node.module}.{name.name}")
+                    known = hasattr(imported, name.name) or importlib.util.find_spec(f"{node.module}.{name.name}")
                     assert known, f"{node.module}.{name.name}"
 
 

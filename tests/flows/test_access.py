@@ -90,15 +90,15 @@ def login(home):
 
 def unlocked(address, routes, **how):
     """(method, path, status) of each request that was not answered with 401 or 403."""
-    found = set()
+    open_routes = set()
     with httpx.Client(base_url=address, timeout=30, **how) as client:
         for path, methods in routes:
             for method in methods:
                 filled = re.sub(r"<[^>]*>|\{[^}]*\}", "x", path)
                 status = client.request(method, filled, json={}).status_code
                 if status not in (401, 403):
-                    found.add((path, method, status))
-    return found
+                    open_routes.add((path, method, status))
+    return open_routes
 
 
 def test_prefect_lets_nobody_in_without_the_password(servers):
@@ -140,8 +140,8 @@ def test_mlflow_lets_nobody_in_without_the_password(servers):
     assert len(routes) > 300
     for how in ({}, {"auth": (access.USER, "wrong-and-long-enough")}):
         assert {path for path, _, _ in unlocked(address, routes, **how)} <= OPEN_IN_MLFLOW
-    found = httpx.get(f"{address}/api/2.0/mlflow/experiments/search", params={"max_results": 1}, auth=login(home))
-    assert found.status_code == 200
+    answer = httpx.get(f"{address}/api/2.0/mlflow/experiments/search", params={"max_results": 1}, auth=login(home))
+    assert answer.status_code == 200
 
 
 def test_another_web_page_may_not_ask(servers):

@@ -82,7 +82,7 @@ def test_a_night_with_drift_is_told_once_and_starts_one_retrain(drifting, deploy
     first = drifting.flow("deliver", NIGHTMARKET_WEBHOOK_URL=url)
     assert first.returncode == 0, first.stderr
     [posted] = webhook.got
-    assert [one["kind"] for one in posted["alerts"]] == ["freshness", "volume", "drift", "retrain"]
+    assert [alert["kind"] for alert in posted["alerts"]] == ["freshness", "volume", "drift", "retrain"]
     assert "value: 3.1 on average before, 310 now [events]" in posted["text"]
     assert "no events since 2020-02-28" in posted["text"]
     assert posted["text"].endswith("Serving: champion version 1, of 2020-03-01; tonight is published.")

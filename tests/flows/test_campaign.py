@@ -168,7 +168,7 @@ def test_campaigns_wait_side_by_side_and_only_what_was_approved_as_it_was_is_exp
         until(lambda: shop.private("run.lock").read_text() == "", process)  # nobody holds it while people think
         runs = campaigns(client)
         only = filters.ArtifactFilter(flow_run_id=filters.ArtifactFilterFlowRunId(any_=[runs["spring"].id]))
-        shown = {one.key: one.data for one in client.read_artifacts(artifact_filter=only)}
+        shown = {artifact.key: artifact.data for artifact in client.read_artifacts(artifact_filter=only)}
         assert {"plan", "plan-by-segment", "plan-first-lines", "plan-texts"} <= set(shown)
         assert "text 1 for 6" in shown["plan"]
         assert "text 2" not in shown["plan"]  # the best alone
@@ -214,13 +214,13 @@ def test_campaigns_wait_side_by_side_and_only_what_was_approved_as_it_was_is_exp
     assert "decision  the plan is empty: the budget is 0" in done.stdout
     with temporary_settings({PREFECT_API_URL: shop.api}), get_client(sync_client=True) as client:
         assert campaigns(client)["left"].state_name == "Crashed"  # nobody can approve what nobody waits for
-    found = {one["name"]: one for one in decisions(shop)}
-    assert {name: one["decision"] for name, one in found.items()} == {
+    by_campaign = {decision["name"]: decision for decision in decisions(shop)}
+    assert {name: decision["decision"] for name, decision in by_campaign.items()} == {
         "spring": "exported", "autumn": "refused", "silent": "expired", "touched": "failed", "left": "lost",
         "none": "empty",
     }  # fmt: skip
-    assert (found["spring"]["who"], found["autumn"]["who"]) == ("Li", "Wang")
-    assert found["spring"]["plan_sha256"] == receipt["plan_sha256"]
+    assert (by_campaign["spring"]["who"], by_campaign["autumn"]["who"]) == ("Li", "Wang")
+    assert by_campaign["spring"]["plan_sha256"] == receipt["plan_sha256"]
     assert left_alone(shop) == before
     assert list(shop.private("undecided").iterdir()) == []
 
@@ -230,7 +230,7 @@ def test_on_a_terminal_the_name_of_whoever_approves_is_enough(shop):
     done = shop.flow("campaign", *arguments)
     assert done.returncode == 0, done.stderr
     assert f"files     {shop.home / 'exports/双十一'}" in done.stdout
-    assert [(one["who"], one["note"]) for one in decisions(shop)] == [("Li", "from a script")]
+    assert [(decision["who"], decision["note"]) for decision in decisions(shop)] == [("Li", "from a script")]
 
 
 def test_half_a_line_of_the_record_does_not_stop_the_next_campaign(tmp_path):
@@ -238,7 +238,7 @@ def test_half_a_line_of_the_record_does_not_stop_the_next_campaign(tmp_path):
     record.parent.mkdir()
     record.write_text('{"name": "spring", "run": "campaign-1", "decision": "exported"}\n{"name": "sum')
     asyncio.run(approval.bury(tmp_path))
-    assert [one["name"] for one in approval.decisions(tmp_path)] == ["spring"]
+    assert [decision["name"] for decision in approval.decisions(tmp_path)] == ["spring"]
 
 
 @pytest.mark.parametrize(
@@ -275,17 +275,17 @@ def test_groups_say_what_they_are_and_slots_go_by_the_clock():
         "offers": [{"name": "77", "mostly": "COFFEE"}],
         "by_slot": [{"name": "12-15"}, {"name": "9-12"}],
     }
-    found = figures.named(summary, {"1": "high spend"})
-    assert [row["name"] for row in found["by_segment"]] == ["1: high spend", "other"]
-    assert found["by_offer"] == [{"name": "77: COFFEE"}]
-    assert [row["name"] for row in found["by_slot"]] == ["9-12", "12-15"]
+    named = figures.named(summary, {"1": "high spend"})
+    assert [row["name"] for row in named["by_segment"]] == ["1: high spend", "other"]
+    assert named["by_offer"] == [{"name": "77: COFFEE"}]
+    assert [row["name"] for row in named["by_slot"]] == ["9-12", "12-15"]
     assert summary["by_slot"][0]["name"] == "12-15"
 
 
 def test_words_that_look_like_numbers_stay_words_and_lists_take_several():
     arguments = "--name 2018 --budget 5 --segments regulars 12 --excel true --start 2020-02-03 --approve Li"
-    found = questions.parameters(flow, arguments.split())
-    assert found == {
+    parameters = questions.parameters(flow, arguments.split())
+    assert parameters == {
         "name": "2018", "budget": 5, "segments": ["regulars", "12"], "excel": True, "start": "2020-02-03"
     }  # fmt: skip
 

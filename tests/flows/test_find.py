@@ -77,7 +77,7 @@ def test_the_flow_leaves_a_table_and_ends_in_one_line_where_it_cannot(shop, pref
     with temporary_settings({PREFECT_API_URL: prefect_api}), get_client(sync_client=True) as client:
         good = asyncio.run(find(query="oat 牛奶", sold_weeks=1, return_state=True))
         assert good.is_completed()
-        [table] = [one.data for one in client.read_artifacts() if one.key == "find"]
+        [table] = [artifact.data for artifact in client.read_artifacts() if artifact.key == "find"]
         assert '"product_id": "c"' in table
         assert '"why": "words: oat"' in table
         assert '"product_id": "a"' not in table  # not sold in the last week

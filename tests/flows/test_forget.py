@@ -154,8 +154,8 @@ def test_nothing_names_a_forgotten_customer_and_the_others_stay(shop):
         assert base.execute("SELECT id FROM artifact").fetchall() == [("2",)]
     base.close()
     assert "data_removed" in client.get_model_version("nightmarket", "1").tags
-    found = [path for path in home.rglob("*") if path.is_file() and theirs.encode() in path.read_bytes()]
-    assert found == []
+    naming = [path for path in home.rglob("*") if path.is_file() and theirs.encode() in path.read_bytes()]
+    assert naming == []
     assert own in objects(cache)
     listed = json.loads(project.private("forgotten.json").read_text())["customers"]
     assert len(listed) == 2

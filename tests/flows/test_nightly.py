@@ -79,10 +79,10 @@ def test_a_server_of_its_own_keeps_every_task_record_and_is_gone_afterwards(fini
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((address[1], int(address[2])), timeout=5)
     database = sqlite3.connect(project.home / ".prefect/prefect.db")
-    found = database.execute("select name, state_name from task_run order by start_time").fetchall()
+    task_runs = database.execute("select name, state_name from task_run order by start_time").fetchall()
     database.close()
     names = ["snapshot", "validate", "rank", "evaluate", "register", "report"]
-    assert found == [(name, "Completed") for name in names]
+    assert task_runs == [(name, "Completed") for name in names]
 
 
 def test_a_companys_proxy_is_not_asked_for_our_own_server(project):
@@ -103,11 +103,11 @@ def test_what_is_reached_without_a_proxy_grows_by_this_machine_alone(monkeypatch
         server.past_proxies()
         server.past_proxies()
         for name in ("NO_PROXY", "no_proxy"):
-            found = os.environ[name].split(",")
+            hosts = os.environ[name].split(",")
             if kept == "*":
-                assert found == [given.get(name, "")]
+                assert hosts == [given.get(name, "")]
             else:
-                assert sorted(found) == sorted([*kept, "127.0.0.1", "localhost"])
+                assert sorted(hosts) == sorted([*kept, "127.0.0.1", "localhost"])
 
 
 def test_a_run_is_a_commit_from_which_a_second_clone_rebuilds_the_same_lock(project, tmp_path):
@@ -138,7 +138,7 @@ def test_an_unchanged_night_starts_no_stage_and_shows_each_as_skipped(project):
         artifacts = client.read_artifacts(
             artifact_filter=filters.ArtifactFilter(flow_run_id=filters.ArtifactFilterFlowRunId(any_=[run.id]))
         )
-        return states, {one.key: one.data for one in artifacts}
+        return states, {artifact.key: artifact.data for artifact in artifacts}
 
     states, artifacts = asked(project, newest)
     assert states == dict.fromkeys(("snapshot", "validate", "rank", "evaluate", "register", "report"), "Skipped")

@@ -45,7 +45,7 @@ def artifact(project):
     with temporary_settings({PREFECT_API_URL: project.api}), get_client(sync_client=True) as client:
         [run] = client.read_flow_runs(limit=1, sort=FlowRunSort.EXPECTED_START_TIME_DESC)
         only = filters.ArtifactFilter(flow_run_id=filters.ArtifactFilterFlowRunId(any_=[run.id]))
-        return {one.key: one.data for one in client.read_artifacts(artifact_filter=only)}["report"]
+        return {stored.key: stored.data for stored in client.read_artifacts(artifact_filter=only)}["report"]
 
 
 def test_a_night_leaves_its_page_in_prefect_and_in_mlflow(project, registered):

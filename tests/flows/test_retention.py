@@ -103,10 +103,10 @@ def names(home) -> set[str]:
 
 def files(home, *places) -> dict[str, tuple[bytes, int]]:
     """Every file's bytes and time, but for what Python and the locks leave."""
-    found = [path for place in places or (".",) for path in [home / place, *(home / place).rglob("*")]]
+    paths = [path for place in places or (".",) for path in [home / place, *(home / place).rglob("*")]]
     return {
         str(path.relative_to(home)): (path.read_bytes(), path.stat().st_mtime_ns)
-        for path in found
+        for path in paths
         if path.is_file() and "__pycache__" not in path.parts and path.name != "run.lock"
     }
 
@@ -119,7 +119,7 @@ def use(home, section) -> None:
 
 def test_an_old_run_goes_with_its_data_and_everything_else_stays(home):
     stays = set(files(home, ".dvc/cache"))
-    theirs = {at(home, one) for one in objects_of(home, "nightly-old")}
+    theirs = {at(home, md5) for md5 in objects_of(home, "nightly-old")}
     assert len(theirs) == 3
     users = files(home, *KEPT)
     told, said = pruned(home)
@@ -130,7 +130,7 @@ def test_an_old_run_goes_with_its_data_and_everything_else_stays(home):
     assert "nightly-tagged" in names(home)
     assert "nightly-old" not in names(home)
     assert len(names(home)) == 2
-    assert all(at(home, one).exists() for one in objects_of(home, "nightly-tagged"))
+    assert all(at(home, md5).exists() for md5 in objects_of(home, "nightly-tagged"))
     assert files(home, *KEPT) == users
     assert pruned(home) == ("", [])
 
@@ -163,7 +163,7 @@ def test_a_kill_at_any_hook_and_another_prune_end_as_one_undisturbed(project, ho
         (home / ".nightmarket" / place / "one").write_text("1")
     entry = home / ".dvc/cache/runs/ab/ab12/cd34"
     entry.parent.mkdir(parents=True)
-    [listing] = [one for one in objects_of(home, "nightly-old") if one.endswith(".dir")]
+    [listing] = [md5 for md5 in objects_of(home, "nightly-old") if md5.endswith(".dir")]
     entry.write_text(f"cmd: x\nouts:\n- path: artifacts/report\n  md5: {listing}\n")
     (home / "params.yaml").write_text((home / "params.yaml").read_text() + "retention: {days: 60}\n")
     diary.path(home).write_text(
@@ -179,8 +179,8 @@ def test_a_kill_at_any_hook_and_another_prune_end_as_one_undisturbed(project, ho
     shutil.copytree(home, base, symlinks=True)
 
     def state():
-        found = {path: content for path, (content, _) in files(home, ".dvc/cache", ".nightmarket").items()}
-        return found, project.git("for-each-ref")
+        contents = {path: content for path, (content, _) in files(home, ".dvc/cache", ".nightmarket").items()}
+        return contents, project.git("for-each-ref")
 
     done = project.command("-c", code)
     assert done.returncode == 0, done.stderr
@@ -288,7 +288,7 @@ def sqlite(home, command, *given) -> None:
 
 
 def test_nothing_goes_while_the_list_of_a_kept_folder_is_damaged(home):
-    [listing] = [one for one in objects_of(home, "nightly-tagged") if one.endswith(".dir")]
+    [listing] = [md5 for md5 in objects_of(home, "nightly-tagged") if md5.endswith(".dir")]
     at(home, listing).write_bytes(at(home, listing).read_bytes().replace(b"md5", b"md4", 1))
     with pytest.raises(InputError, match=f"{listing} of a folder that is kept is damaged.*bring it back"):
         pruned(home)
@@ -414,7 +414,7 @@ def test_a_refused_version_goes_only_where_the_user_says_so_and_takes_what_it_al
     told, said = pruned(home)
     assert said == []
     assert told.startswith("pruned 1 versions, 1 runs of MLflow, 1 runs, ")
-    assert [int(one.version) for one in known.search_model_versions("name = 'nightmarket'")] == [2]
+    assert [int(left.version) for left in known.search_model_versions("name = 'nightmarket'")] == [2]
     assert names(home) == set()
     assert not all(at(home, md5).exists() for md5 in theirs)
     for identity in (run, model.model_id):
@@ -438,7 +438,9 @@ def test_searches_and_registrations_that_came_to_nothing_go_from_mlflow_and_noth
     theirs = known.create_run("1", run_name="a notebook of Ann's").info.run_id
     thrown_away = known.create_experiment("thrown away")
     known.delete_experiment(thrown_away)
-    versions = {int(one.version): str(one.run_id) for one in known.search_model_versions("name = 'nightmarket'")}
+    versions = {
+        int(version.version): str(version.run_id) for version in known.search_model_versions("name = 'nightmarket'")
+    }
     sqlite(home, "UPDATE runs SET start_time = 1, end_time = 1")
     for run in (trial, lost):
         sqlite(home, "UPDATE runs SET end_time = ? WHERE run_uuid = ?", int(time.time() * 1000), run)
@@ -455,8 +457,8 @@ def test_searches_and_registrations_that_came_to_nothing_go_from_mlflow_and_noth
     assert said == []
     with contextlib.closing(sqlite3.connect(home / "mlruns/mlflow.db")) as database:
         for table, column in (("runs", "run_uuid"), ("tags", "run_uuid"), ("metrics", "run_uuid")):
-            found = {row[0] for row in database.execute(f"SELECT {column} FROM {table}")}
-            assert not found & {searches.parent, trial, lost}, table
+            run_ids = {row[0] for row in database.execute(f"SELECT {column} FROM {table}")}
+            assert not run_ids & {searches.parent, trial, lost}, table
         assert model not in {row[0] for row in database.execute("SELECT model_id FROM logged_models")}
     assert not (home / "mlruns/artifacts" / lost).exists()
     assert known.get_run(theirs).info.lifecycle_stage == "active"
@@ -487,15 +489,15 @@ def test_a_servers_own_history_of_old_runs_goes_and_a_log_starts_anew(finished_p
     assert min(rows()) > 0
     with contextlib.closing(sqlite3.connect(database)) as base, base:
         base.execute("UPDATE flow_run SET end_time = '2020-01-01 00:00:00.000000'")
-    one = server.PrefectServer(tmp_path)
+    prefect = server.PrefectServer(tmp_path)
     try:
-        one.wait()
+        prefect.wait()
         deadline = time.monotonic() + 60
         while any(rows()) and time.monotonic() < deadline:
             time.sleep(0.2)
         assert rows() == [0, 0, 0]
     finally:
-        one.stop()
+        prefect.stop()
     assert (tmp_path / ".prefect/server.log.1").read_text() == "long ago"
     (tmp_path / "params.yaml").write_text("retention: {days: null}\n")
     assert server.history(tmp_path) == {}

@@ -123,7 +123,7 @@ def test_after_a_leak_nothing_of_an_older_key_is_left_though_it_was_killed(shop,
     assert sent["arm"].to_pylist() == ["send", "holdout"]
     assert customers(home)[0] in (folder / "send.csv").read_text(encoding="utf-8-sig")
     assert json.loads((folder / "receipt.json").read_text())["key_id"] == new_id
-    for path in [one for one in home.rglob("*") if one.is_file() and not one.is_symlink()]:
+    for path in [entry for entry in home.rglob("*") if entry.is_file() and not entry.is_symlink()]:
         if path.open("rb").read(4) == b"PAR1":
             assert not set(before) & set(pq.read_table(path).to_pydict().get("customer_id", [])), path
         else:

@@ -104,16 +104,16 @@ def search(shop, *more):
 def runs(shop):
     """MLflow's runs of the search: parent, and trials in order, with their figures."""
     with contextlib.closing(sqlite3.connect(shop.home / "mlruns/mlflow.db")) as database:
-        found = {}
+        by_key = {}
         for key, name, status in database.execute("select run_uuid, name, status from runs order by start_time"):
             tags = dict(database.execute("select key, value from tags where run_uuid = ?", (key,)))
             params = dict(database.execute("select key, value from params where run_uuid = ?", (key,)))
             metrics = dict(database.execute("select key, value from metrics where run_uuid = ?", (key,)))
-            found[key] = {"name": name, "status": status, "tags": tags, "params": params, "metrics": metrics}
-    parents = [key for key, run in found.items() if "mlflow.parentRunId" not in run["tags"]]
+            by_key[key] = {"name": name, "status": status, "tags": tags, "params": params, "metrics": metrics}
+    parents = [key for key, run in by_key.items() if "mlflow.parentRunId" not in run["tags"]]
     assert len(parents) == 1
-    trials = [run for key, run in found.items() if run["tags"].get("mlflow.parentRunId") == parents[0]]
-    return found[parents[0]], trials
+    trials = [run for key, run in by_key.items() if run["tags"].get("mlflow.parentRunId") == parents[0]]
+    return by_key[parents[0]], trials
 
 
 def left_alone(shop):
@@ -249,9 +249,9 @@ def test_a_space_that_cannot_be_searched_is_refused_before_the_first_trial(home,
 def test_the_default_space_names_keys_that_there_are(home):
     from flows.tune import DEFAULT_SPACE
 
-    found = planned(home, DEFAULT_SPACE)
-    assert {one.key for one in found.space} == set(DEFAULT_SPACE)
-    assert all(found.baseline[one.key] is not None for one in found.space)
+    plan = planned(home, DEFAULT_SPACE)
+    assert {dimension.key for dimension in plan.space} == set(DEFAULT_SPACE)
+    assert all(plan.baseline[dimension.key] is not None for dimension in plan.space)
 
 
 def test_what_is_judged_belongs_to_the_plan_and_what_delivers_does_not(home):

@@ -15,24 +15,24 @@ TARGETS = np.array([2, 3, 4], np.int32)
 
 
 def test_metrics_equal_those_worked_out_by_hand():
-    found = rank_metrics(LISTS, INDPTR, TARGETS, cutoffs=(3,))
+    metrics = rank_metrics(LISTS, INDPTR, TARGETS, cutoffs=(3,))
     first = (1 + 1 / math.log2(4)) / (1 + 1 / math.log2(3))  # hits at places 1 and 3 of two targets
     third = 1 / math.log2(3)  # the one target at place 2
-    assert found["ndcg@3"][[0, 2]] == pytest.approx([first, third])
-    assert found["recall@3"][[0, 2]].tolist() == [1.0, 1.0]
-    assert found["mrr@3"][[0, 2]].tolist() == [1.0, float(Fraction(1, 2))]
-    assert found["hit@3"][[0, 2]].tolist() == [1.0, 1.0]
+    assert metrics["ndcg@3"][[0, 2]] == pytest.approx([first, third])
+    assert metrics["recall@3"][[0, 2]].tolist() == [1.0, 1.0]
+    assert metrics["mrr@3"][[0, 2]].tolist() == [1.0, float(Fraction(1, 2))]
+    assert metrics["hit@3"][[0, 2]].tolist() == [1.0, 1.0]
 
 
 def test_a_customer_without_targets_counts_nowhere():
-    found = rank_metrics(LISTS, INDPTR, TARGETS)
-    assert all(np.isnan(values[1]) for values in found.values())
+    metrics = rank_metrics(LISTS, INDPTR, TARGETS)
+    assert all(np.isnan(values[1]) for values in metrics.values())
 
 
 def test_a_cutoff_below_the_hit_sees_no_hit():
-    found = rank_metrics(LISTS, INDPTR, TARGETS, cutoffs=(1,))
-    assert found["ndcg@1"][2] == 0.0
-    assert found["recall@1"][0] == 0.5
+    metrics = rank_metrics(LISTS, INDPTR, TARGETS, cutoffs=(1,))
+    assert metrics["ndcg@1"][2] == 0.0
+    assert metrics["recall@1"][0] == 0.5
 
 
 def test_padding_is_never_a_hit_even_if_an_item_has_the_highest_code():
@@ -42,8 +42,8 @@ def test_padding_is_never_a_hit_even_if_an_item_has_the_highest_code():
 
 def test_a_target_of_one_customer_is_no_hit_for_the_next():
     lists = np.array([[7], [7]], np.int32)
-    found = rank_metrics(lists, np.array([0, 1, 2]), np.array([7, 8], np.int32), cutoffs=(1,))
-    assert found["hit@1"].tolist() == [1.0, 0.0]
+    metrics = rank_metrics(lists, np.array([0, 1, 2]), np.array([7, 8], np.int32), cutoffs=(1,))
+    assert metrics["hit@1"].tolist() == [1.0, 0.0]
 
 
 def test_the_interval_covers_the_true_mean_about_as_often_as_it_says():

@@ -95,9 +95,9 @@ def test_under_two_equal_models_some_group_looks_forgotten_in_at_most_five_night
         old, new = rng.beta(0.4, 0.6, (2, 200))
         swap = rng.random(200) < 0.7  # most customers get the same list from both models
         new[swap] = old[swap]
-        found = compared(groups, dict(enumerate(new)), dict(enumerate(old)), night, num=1000)
-        alarms += any(kept.forgotten for kept in found.values())
+        together = compared(groups, dict(enumerate(new)), dict(enumerate(old)), night, num=1000)
+        alarms += any(kept.forgotten for kept in together.values())
         alone = [compared([group], dict(enumerate(new)), dict(enumerate(old)), night, num=1000) for group in groups]
-        unwidened += any(kept.forgotten for one in alone for kept in one.values())
+        unwidened += any(kept.forgotten for comparison in alone for kept in comparison.values())
     assert alarms / 400 <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
     assert unwidened > alarms

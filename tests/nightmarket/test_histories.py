@@ -68,10 +68,10 @@ def test_weeks_are_counted_back_from_the_cut_and_are_those_of_the_calendar_where
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Shanghai", "Australia/Lord_Howe"])
 def test_offsets_agree_with_the_time_zone_database_through_a_year(zone):
     first = datetime(2017, 1, 1)
-    found = offsets(zone, first, datetime(2017, 12, 31))
+    changes = offsets(zone, first, datetime(2017, 12, 31))
     for hours in range(0, 24 * 364, 7):
         moment = (first + timedelta(hours=hours)).replace(tzinfo=UTC)
-        ours = [offset for start, offset in found if moment.timestamp() >= start][-1]
+        ours = [offset for start, offset in changes if moment.timestamp() >= start][-1]
         assert timedelta(seconds=ours) == moment.astimezone(ZoneInfo(zone)).utcoffset()
 
 
@@ -112,7 +112,7 @@ def test_a_text_says_each_thing_once_and_an_empty_product_still_has_one():
 
 
 def test_a_missing_level_repeats_the_one_above():
-    found = levels(pd.Series(["A > B > C > D", "A > B", "A", None]))
-    assert found["department"].tolist() == ["A", "A", "A", ""]
-    assert found["category"].tolist() == ["B", "B", "A", ""]
-    assert found["type"].tolist() == ["D", "B", "A", ""]
+    names = levels(pd.Series(["A > B > C > D", "A > B", "A", None]))
+    assert names["department"].tolist() == ["A", "A", "A", ""]
+    assert names["category"].tolist() == ["B", "B", "A", ""]
+    assert names["type"].tolist() == ["D", "B", "A", ""]

@@ -173,8 +173,8 @@ def test_ease_from_customers_equals_ease_from_items(shop):
     inverse = np.linalg.inv(counts.T @ counts + 20.0 * np.eye(NUM_ITEMS))
     weights = -inverse / np.diag(inverse)
     np.fill_diagonal(weights, 0.0)
-    found = ease(history, CUT, ridge=20.0)(slice(0, NUM_CUSTOMERS))
-    np.testing.assert_allclose(found, counts @ weights, rtol=2e-3, atol=2e-3)
+    scores = ease(history, CUT, ridge=20.0)(slice(0, NUM_CUSTOMERS))
+    np.testing.assert_allclose(scores, counts @ weights, rtol=2e-3, atol=2e-3)
 
 
 def test_a_customer_outside_the_reference_is_scored_like_one_inside(shop):
@@ -202,12 +202,12 @@ def test_nearest_customers_never_include_oneself(shop):
     rows = shop.until(CUT).matrix()
     norm = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1))).ravel()
     unit = (rows.toarray() / norm[:, None]).astype(np.float32)
-    found = Neighbours(sparse.csr_matrix(unit), 3).weights(sparse.csr_matrix(unit), np.arange(NUM_CUSTOMERS))
+    weights = Neighbours(sparse.csr_matrix(unit), 3).weights(sparse.csr_matrix(unit), np.arange(NUM_CUSTOMERS))
     close = unit @ unit.T
     np.fill_diagonal(close, -np.inf)
     for c in range(NUM_CUSTOMERS):
-        assert found[c, c] == 0
-        assert close[c][found[c].indices].min() >= np.sort(close[c])[-3] - 1e-6
+        assert weights[c, c] == 0
+        assert close[c][weights[c].indices].min() >= np.sort(close[c])[-3] - 1e-6
 
 
 def test_rows_do_not_depend_on_how_many_customers_are_walked_at_a_time(shop, products):
@@ -230,7 +230,7 @@ def test_item_totals_equal_their_definition(shop, products):
         assert made.buyers["ever"][item] == len(set(history.customer[mine].tolist()))
         assert made.baskets[item] == len(set(history.basket[mine].tolist()))
         days = {c: set(history.day[mine & (history.customer == c)].tolist()) for c in set(history.customer[mine])}
-        assert made.again[item] == sum(len(found) > 1 for found in days.values())
+        assert made.again[item] == sum(len(days_of_customer) > 1 for days_of_customer in days.values())
 
 
 def test_rare_products_have_few_buyers_and_some(shop, products):
@@ -262,20 +262,20 @@ def test_tifu_weighs_a_basket_by_its_place_in_its_group():
     three = np.arange(4, dtype=np.int32)
     ones = np.ones(4, np.float32)
     lines = Histories(0 * three, three, three, three, ones, ones, ones, three, 0 * three, 1, 4)
-    found = tifu_vectors(lines, TifuSettings(num_groups=2, within_decay=0.5, group_decay=0.1)).toarray()[0]
+    vector = tifu_vectors(lines, TifuSettings(num_groups=2, within_decay=0.5, group_decay=0.1)).toarray()[0]
     # Two groups of two baskets; newest basket last. Each weight is divided by group length and number of groups.
-    np.testing.assert_allclose(found, np.array([0.05, 0.1, 0.5, 1.0]) / 4, rtol=1e-6)
+    np.testing.assert_allclose(vector, np.array([0.05, 0.1, 0.5, 1.0]) / 4, rtol=1e-6)
 
 
 def test_neighbours_are_the_nearest_and_never_oneself(shop):
     vectors = shop.until(CUT).matrix()
-    found = neighbours(vectors, 3)
+    nearest = neighbours(vectors, 3)
     dense = vectors.toarray()
     distance = ((dense[:, None] - dense[None]) ** 2).sum(axis=2)
     np.fill_diagonal(distance, np.inf)
     for c in range(NUM_CUSTOMERS):
-        assert found[c, c] == 0
-        chosen = distance[c][found[c].indices]
+        assert nearest[c, c] == 0
+        chosen = distance[c][nearest[c].indices]
         assert chosen.max() <= np.sort(distance[c])[2]
 
 
@@ -305,8 +305,8 @@ def test_line_affinity_ranks_a_product_nobody_bought(shop, products):
 
 def test_pairs_of_an_empty_history_are_found_nowhere(shop):
     nothing = shop.until(-1)
-    found = pairs(nothing, np.arange(NUM_ITEMS, dtype=np.int32), NUM_ITEMS, 0)
-    assert found.find(np.array([0, 1], np.int32), np.array([0, 1], np.int32)).tolist() == [-1, -1]
+    empty = pairs(nothing, np.arange(NUM_ITEMS, dtype=np.int32), NUM_ITEMS, 0)
+    assert empty.find(np.array([0, 1], np.int32), np.array([0, 1], np.int32)).tolist() == [-1, -1]
 
 
 def test_the_trees_find_a_planted_preference_and_survive_their_text_form():
@@ -400,8 +400,8 @@ def test_top_items_are_exact_with_ties_to_the_lower_code():
     rng = np.random.default_rng(4)
     scores = rng.integers(0, 50, (20, 300)).astype(np.float32)
     expected = np.argsort(-scores, axis=1, kind="stable")[:, :5]
-    found = top_items(scores, 5)
-    np.testing.assert_array_equal(found, expected)
+    best = top_items(scores, 5)
+    np.testing.assert_array_equal(best, expected)
     only_two = np.full((1, 6), -np.inf, np.float32)
     only_two[0, [4, 1]] = 1.0
     assert top_items(only_two, 4).tolist() == [[1, 4, -1, -1]]

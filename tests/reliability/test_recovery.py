@@ -166,7 +166,7 @@ def test_a_full_disk_leaves_the_old_file_and_names_the_bytes(place, monkeypatch,
     with pytest.raises(InputError, match=says), storage.table_writer(path, table.schema) as write:
         write(table)
     assert path.read_bytes() == before
-    assert [one.name for one in place.iterdir()] == ["out.parquet"]
+    assert [entry.name for entry in place.iterdir()] == ["out.parquet"]
 
 
 def test_a_stage_says_of_a_full_disk_what_it_took_the_last_time(place, monkeypatch, capsys):

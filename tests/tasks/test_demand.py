@@ -24,19 +24,19 @@ def run_on(night, folder):
 
 
 @pytest.fixture(scope="module")
-def foretold(whole_night, tmp_path_factory):
-    return run_on(whole_night, tmp_path_factory.mktemp("foretold"))
+def forecast_night(whole_night, tmp_path_factory):
+    return run_on(whole_night, tmp_path_factory.mktemp("forecast_night"))
 
 
 def metrics(folder):
     return json.loads((folder / OUT / "metrics.json").read_text(encoding="utf-8"))
 
 
-def test_every_type_has_one_row_per_week_after_the_last_complete_one(foretold):
-    rows = pq.read_table(foretold / OUT / "forecast.parquet").to_pandas()
-    windows = json.loads((foretold / "artifacts/prepare/windows.json").read_text())
+def test_every_type_has_one_row_per_week_after_the_last_complete_one(forecast_night):
+    rows = pq.read_table(forecast_night / OUT / "forecast.parquet").to_pandas()
+    windows = json.loads((forecast_night / "artifacts/prepare/windows.json").read_text())
     last = monday(week_of(windows["test"]["last_target"]))
-    assert metrics(foretold)["last_complete_week"] == last.isoformat()
+    assert metrics(forecast_night)["last_complete_week"] == last.isoformat()
     weeks = {date.fromisoformat(str(day)[:10]) for day in rows.week}
     assert weeks == {last + timedelta(weeks=h + 1) for h in range(4)}
     assert not rows.duplicated(["kind", "week"]).any()
@@ -46,16 +46,16 @@ def test_every_type_has_one_row_per_week_after_the_last_complete_one(foretold):
     assert (rows.high80 <= rows.high95).all()
 
 
-def test_the_forecast_is_judged_on_the_last_weeks(foretold):
-    told = metrics(foretold)["forecast"]
+def test_the_forecast_is_judged_on_the_last_weeks(forecast_night):
+    told = metrics(forecast_night)["forecast"]
     assert told["horizon"] == 4
     for name in ("ours", "naive", "seasonal naive"):
         assert told["classes"]["all"][name]["wape"] > 0
     assert 0 < told["classes"]["all"]["coverage80"]["value"] <= told["classes"]["all"]["coverage95"]["value"] <= 1
 
 
-def test_the_response_is_told_with_its_placebo_and_claims_nothing(foretold):
-    told = metrics(foretold)["response"]
+def test_the_response_is_told_with_its_placebo_and_claims_nothing(forecast_night):
+    told = metrics(forecast_night)["response"]
     text = json.dumps(told)
     assert "incremental" not in text
     assert "causal" not in text

@@ -52,11 +52,11 @@ def vectors():
 
 def test_vectors_are_those_of_the_encoder_in_the_order_of_the_texts(checkout):
     embed.run(embed.Settings())
-    found = vectors()
-    assert found["vectors"].dtype == np.float16
-    assert np.array_equal(found["hashes"], text_hashes(TEXTS))
+    store = vectors()
+    assert store["vectors"].dtype == np.float16
+    assert np.array_equal(store["hashes"], text_hashes(TEXTS))
     expected = Encoder.load(PACKAGED).encode(TEXTS)
-    assert (found["vectors"].astype(np.float32) * expected).sum(axis=1).min() > 0.9999
+    assert (store["vectors"].astype(np.float32) * expected).sum(axis=1).min() > 0.9999
     manifest = json.loads((embed.OUT / "manifest.json").read_text())
     assert (manifest["dim"], manifest["num_texts"], manifest["model"]) == (384, 15, PACKAGED)
 

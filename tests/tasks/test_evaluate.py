@@ -97,9 +97,9 @@ def test_the_encoder_is_measured_on_the_same_customers(metrics, whole_night):
 
 
 def test_probabilities_are_judged_on_all_candidates(metrics):
-    found = metrics["calibration"]
-    assert 0 <= found["ece"] < 0.1
-    assert found["num_pairs"] == sum(part["num_pairs"] for part in found["bins"])
+    calibration = metrics["calibration"]
+    assert 0 <= calibration["ece"] < 0.1
+    assert calibration["num_pairs"] == sum(part["num_pairs"] for part in calibration["bins"])
 
 
 def test_groups_are_told_for_what_is_bought_and_what_is_new(metrics):
@@ -113,9 +113,9 @@ def test_scorers_named_in_params_stand_in_the_comparison(copied_night):
     params["evaluate"] |= {"scorers": ["cosine", "matrix_factorisation"], "scorer_steps": 3}
     path.write_text(yaml.safe_dump(params))
     assert main("evaluate") == 0
-    found = json.loads((copied_night / "artifacts/evaluate/metrics.json").read_text())
+    by_task = json.loads((copied_night / "artifacts/evaluate/metrics.json").read_text())
     for task in TASKS:
-        assert {"scorer_cosine", "scorer_matrix_factorisation"} <= set(found[task])
+        assert {"scorer_cosine", "scorer_matrix_factorisation"} <= set(by_task[task])
 
 
 def test_an_unknown_scorer_is_one_line(copied_night, capsys):

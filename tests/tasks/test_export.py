@@ -73,8 +73,8 @@ def test_text_that_a_spreadsheet_would_run_is_escaped_and_numbers_are_not(tmp_pa
 
 def test_hours_do_not_look_like_a_date_in_the_csv(tmp_path):
     target = exported(tmp_path, slot=["9-12", "12-15", "6-9", "evening"])
-    found = [row["slot"] for row in rows(target / "send.csv") + rows(target / "holdout.csv")]
-    assert found == ["09:00-12:00", "12:00-15:00", "06:00-09:00", "evening"]
+    slots = [row["slot"] for row in rows(target / "send.csv") + rows(target / "holdout.csv")]
+    assert slots == ["09:00-12:00", "12:00-15:00", "06:00-09:00", "evening"]
     assert storage.read_table(target / "send.parquet")["slot"].to_pylist() == ["9-12", "12-15"]
 
 

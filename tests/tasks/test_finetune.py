@@ -84,10 +84,10 @@ def outputs():
 
 def test_the_stage_writes_encoder_tower_vectors_and_an_honest_history(checkout):
     finetune.run(finetune.Settings(**SMALL))
-    found = history()
-    assert found["num_steps"] == 6
-    assert [v["step"] for v in found["validation"]] == [0, 3, 6]
-    for part in (found, found["test"]):
+    record = history()
+    assert record["num_steps"] == 6
+    assert [v["step"] for v in record["validation"]] == [0, 3, 6]
+    for part in (record, record["test"]):
         for figures in ("before", "after", "paired"):
             assert set(part[figures]) == {"all", "new", "launch"}
             for metrics in part[figures].values():
@@ -121,13 +121,13 @@ def tiny(checkout):
 def test_an_encoder_that_learned_from_pairs_is_kept_as_a_plain_folder(tiny, method):
     settings = SMALL | {"method": method, "warm_start": True, "pairs": PAIRS}
     finetune.run(finetune.Settings(**settings))
-    found = history()
-    assert [v["step"] for v in found["pairs"]["validation"]] == [0, 4, 8, 12]
-    best = max(found["pairs"]["validation"], key=lambda v: v["ndcg@10"])
-    assert found["pairs"]["best_step"] == best["step"]
-    assert found["encoder"] == ("trained" if best["step"] else "untouched")
-    assert found["start"]["why"] == f"finetune.method is {method}, which starts from the encoder of embed"
-    assert found["plain"]["after"]["all"]["ndcg@10"]["value"] == pytest.approx(best["all"], abs=1e-3)
+    record = history()
+    assert [v["step"] for v in record["pairs"]["validation"]] == [0, 4, 8, 12]
+    best = max(record["pairs"]["validation"], key=lambda v: v["ndcg@10"])
+    assert record["pairs"]["best_step"] == best["step"]
+    assert record["encoder"] == ("trained" if best["step"] else "untouched")
+    assert record["start"]["why"] == f"finetune.method is {method}, which starts from the encoder of embed"
+    assert record["plain"]["after"]["all"]["ndcg@10"]["value"] == pytest.approx(best["all"], abs=1e-3)
     assert not any("lora" in path.name for path in (finetune.OUT / "encoder").rglob("*"))
     kept = storage.read_tensors(finetune.OUT / "text_vectors.safetensors")
     again = Encoder.load(str(finetune.OUT / "encoder")).encode(Prepared().texts)
@@ -195,11 +195,11 @@ def ended(process):
 
 def kept(checkpoints):
     """Name and moment of each checkpoint that is complete."""
-    found = set()
+    complete = set()
     for path in checkpoints.glob("*/newest.safetensors"):
         with contextlib.suppress(FileNotFoundError):  # it went with the end of its run
-            found.add((path.parent.name, path.stat().st_mtime_ns))
-    return found
+            complete.add((path.parent.name, path.stat().st_mtime_ns))
+    return complete
 
 
 LEARNS = 1e-3  # at ten times as much the encoder gets worse, and the untouched one is kept
@@ -236,8 +236,8 @@ WARM = SMALL | {"warm_start": True, "warm_steps": 4, "validate_every": 2}
 
 
 def figures_at(step):
-    [found] = [v for v in history()["validation"] if v["step"] == step]
-    return {task: found[task] for task in ("all", "new", "launch")}
+    [validation] = [v for v in history()["validation"] if v["step"] == step]
+    return {task: validation[task] for task in ("all", "new", "launch")}
 
 
 def test_a_warm_start_begins_where_the_champion_ended_and_takes_fewer_steps(warm_checkout):

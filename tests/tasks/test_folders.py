@@ -374,7 +374,7 @@ def test_the_example_of_the_documentation_reads_the_two_made_up_shops(place):
         folder = Path("shops") / name
         write_shop(folder, num_customers=30, num_products=40, num_weeks=8, fmt=fmt, dialect=dialect)
         (printed,) = yaml.safe_load(entry(folder, DIALECTS[dialect]))
-        (told,) = (one for one in example["snapshot"]["folders"] if one["name"] == name)
+        (told,) = (shop for shop in example["snapshot"]["folders"] if shop["name"] == name)
         defaults = {"time_zone": example["snapshot"]["time_zone"], "currency": example["snapshot"]["currency"]}
         assert printed == defaults | told
     Path("params.yaml").write_text(yaml.safe_dump(example))

@@ -99,19 +99,19 @@ def test_off_it_loads_no_network_and_says_that_the_model_stays(tmp_path, monkeyp
 
 def test_on_it_reports_every_figure_with_intervals_and_keeps_what_the_gate_says(checkout, reader):
     pretrain.run(pretrain.Settings(**SMALL))
-    found = report()
+    by_window = report()
     for window in ("finetune", "test"):
-        assert set(found[window]) == {"all", "new", "launch", "search"}
-        for figures in found[window].values():
+        assert set(by_window[window]) == {"all", "new", "launch", "search"}
+        for figures in by_window[window].values():
             for part in ("before", "after", "paired"):
                 assert figures[part]["low"] <= figures[part]["value"] <= figures[part]["high"]
             assert figures["paired"]["value"] == pytest.approx(
                 figures["after"]["value"] - figures["before"]["value"], abs=2e-6
             )
-    assert found["finetune"]["search"]["num"] + found["test"]["search"]["num"] == 4
-    assert found["training"]["num_steps"] == 16
-    assert set(found["training"]["held_out"]) == {"head", "after"}
-    kept, why = pretrain.gate(found["finetune"])
+    assert by_window["finetune"]["search"]["num"] + by_window["test"]["search"]["num"] == 4
+    assert by_window["training"]["num_steps"] == 16
+    assert set(by_window["training"]["held_out"]) == {"head", "after"}
+    kept, why = pretrain.gate(by_window["finetune"])
     assert (manifest()["kept"], manifest()["why"]) == (kept, why)
     assert (pretrain.OUT / "encoder").exists() == kept
     assert manifest()["model"] == ("artifacts/pretrain/encoder" if kept else reader)

@@ -89,14 +89,14 @@ def test_score_under_torchrun_by_hand_gives_the_same_bytes(copied_night):
     (champion / "receipt.json").write_text(json.dumps({"version": "1"}))
     manifest.write(champion)
     (copied_night / "score.py").write_text(SMALL_SLICES)  # five slices: the last round has one rank alone
-    found = []
+    outputs = []
     for start in ([], ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]):
         shutil.rmtree(copied_night / "artifacts/score", ignore_errors=True)
         subprocess.run([sys.executable, *start, "score.py"], env=environment(), check=True, timeout=300)
         files = sorted((copied_night / "artifacts/score").iterdir())
-        found.append({path.name: path.read_bytes() for path in files})
-    assert list(found[0]) == ["recommendations.parquet", "summary.json"]
-    assert found[0] == found[1]
+        outputs.append({path.name: path.read_bytes() for path in files})
+    assert list(outputs[0]) == ["recommendations.parquet", "summary.json"]
+    assert outputs[0] == outputs[1]
 
 
 @pytest.mark.parametrize("who", [("1",), ("0", "1")], ids=["one rank", "both ranks"])
@@ -131,8 +131,8 @@ def waited_for(what):
     """The first true result; what is not there yet is asked for again, for a minute."""
     for _ in range(600):
         try:
-            if found := what():
-                return found
+            if answer := what():
+                return answer
         except FileNotFoundError:
             pass
         time.sleep(0.1)

@@ -86,8 +86,8 @@ def client():
 
 
 def versions():
-    found = client().search_model_versions("name = 'nightmarket'")
-    return {int(version.version): version for version in found}
+    registered = client().search_model_versions("name = 'nightmarket'")
+    return {int(version.version): version for version in registered}
 
 
 def holders():
@@ -100,13 +100,13 @@ def consistent():
     reigning = holders()["champion"]
     assert champion.receipt()["version"] == reigning
     manifest.verify(champion.storage.CHAMPION)
-    spans = [(number, one["until"]) for number, version in versions().items() for one in promotion.spans(version)]
+    spans = [(number, span["until"]) for number, version in versions().items() for span in promotion.spans(version)]
     open_spans = [number for number, until in spans if until is None]
     assert open_spans == [reigning]
     assert not any(promotion.INTENT in version.tags for version in versions().values())
     lines = promotion.changes()
     assert lines[-1]["version"] == reigning
-    assert [one["from"] for one in lines[1:]] == [one["version"] for one in lines[:-1]]
+    assert [line["from"] for line in lines[1:]] == [line["version"] for line in lines[:-1]]
     return reigning
 
 
@@ -116,7 +116,7 @@ def test_the_same_change_within_one_second_is_two_lines(shop, monkeypatch):
     for _ in range(2):
         promote.run(1, reason="to and fro", who="Ann")
         promote.run(3, reason="to and fro", who="Ann")
-    assert [one["version"] for one in promotion.changes()[before:]] == [1, 3, 1, 3]
+    assert [change["version"] for change in promotion.changes()[before:]] == [1, 3, 1, 3]
     assert consistent() == 3
 
 
@@ -319,7 +319,7 @@ def test_a_kill_leaves_a_whole_champion_and_the_same_command_finishes(killed, mo
     began = moment != "before the aliases"
     assert ("that was cut short is finished" in said) is began
     assert consistent() == 2
-    assert [one["version"] for one in promotion.changes()][-2:] == [3, 2]
+    assert [change["version"] for change in promotion.changes()][-2:] == [3, 2]
 
 
 def test_changes_at_the_same_time_never_leave_a_wrong_champion(shop, capfd):

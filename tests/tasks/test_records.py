@@ -51,8 +51,8 @@ def test_writers_at_once_lose_no_line(tmp_path):
     path = tmp_path / "record.jsonl"
     path.write_text('{"torn')
     writers = [subprocess.Popen([sys.executable, "-c", MANY, str(path), who]) for who in "ab"]
-    assert [one.wait(60) for one in writers] == [0, 0]
-    found = records.rows(path)
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    rows = records.rows(path)
     for who in "ab":
-        assert [row["number"] for row in found if row["who"] == who] == list(range(200))
+        assert [row["number"] for row in rows if row["who"] == who] == list(range(200))
     assert len(path.read_text().splitlines()) == 401

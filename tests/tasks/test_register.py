@@ -104,8 +104,8 @@ def bytes_of(folder):
 
 
 def versions(folder):
-    found = client(folder).search_model_versions("name = 'nightmarket'")
-    return {int(version.version): version for version in found}
+    registered = client(folder).search_model_versions("name = 'nightmarket'")
+    return {int(version.version): version for version in registered}
 
 
 def holders(folder):
@@ -258,7 +258,7 @@ def test_a_better_challenger_takes_over_and_the_old_one_keeps_an_alias(night, tr
     assert json.loads((night / "data/champion/receipt.json").read_text())["version"] == 2
     assert bytes_of(night / "data/champion/rank") == bytes_of(trainings[0.1] / "artifacts/rank")
     manifest.verify(night / "data/champion")
-    assert [one["version"] for one in promotion.changes()] == [1, 2]
+    assert [change["version"] for change in promotion.changes()] == [1, 2]
     spans = {number: promotion.spans(version) for number, version in versions(night).items()}
     assert spans[1][0]["until"] == spans[2][0]["since"]
     assert spans[2][0]["until"] is None
@@ -511,14 +511,16 @@ def test_processes_that_promote_at_the_same_time_never_leave_a_wrong_champion(tm
         (tmp_path / str(lift)).mkdir()
         write_run(tmp_path / str(lift), lift=lift, num_customers=30)
     assert registrations([(home, [tmp_path / str(lift) for lift in pair], None) for pair in lifts]) == [0, 0, 0, 0]
-    found = versions(home)
-    assert sorted(found) == list(range(1, 7))
+    registered = versions(home)
+    assert sorted(registered) == list(range(1, 7))
     value = {
         number: client(home).get_run(version.run_id).data.metrics["all.nightmarket.ndcg_at_10"]
-        for number, version in found.items()
+        for number, version in registered.items()
     }
-    opened = [number for number in sorted(found) if found[number].tags["gate"] == "opened"]
-    best_so_far = [number for number in sorted(found) if value[number] == max(value[n] for n in range(1, number + 1))]
+    opened = [number for number in sorted(registered) if registered[number].tags["gate"] == "opened"]
+    best_so_far = [
+        number for number in sorted(registered) if value[number] == max(value[n] for n in range(1, number + 1))
+    ]
     assert opened == best_so_far
     assert holders(home)["champion"] == opened[-1]
     assert len(opened) == 1 or holders(home)["previous_champion"] == opened[-2]

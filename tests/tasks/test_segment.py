@@ -72,12 +72,12 @@ def test_portraits_hold_topics_of_baskets_and_reviews(copied_night):
     schema = pq.read_schema("artifacts/reviews/baskets.parquet")
     pq.write_table(pa.table(rows).cast(schema), "artifacts/reviews/baskets.parquet", write_page_checksum=True)
     assert main("segment") == 0
-    told = {one["segment"]: one["reviews"] for one in result(copied_night)["segments"]}
+    told = {portrait["segment"]: portrait["reviews"] for portrait in result(copied_night)["segments"]}
     first = told[segment[0]]["baskets"]
     assert [row["name"] for row in first] == ["milk, bread"]
     assert first[0]["lift"] == pytest.approx(9.0, rel=1e-3)
     assert first[0]["people"] == inside.sum()
-    assert all(one["reviews"] == [] for one in told.values())
+    assert all(portrait["reviews"] == [] for portrait in told.values())
 
 
 def test_the_classifier_reads_back(segmented):

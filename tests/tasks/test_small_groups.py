@@ -28,12 +28,12 @@ def test_the_sizes_of_groups_are_found_where_they_stand():
 def test_no_file_of_a_small_shop_tells_of_a_group_of_fewer_than_twenty(copied_night):
     for stage in ("plan", "readout"):
         assert main(stage) == 0
-    found, groups = [], 0
+    small, groups = [], 0
     for path in sorted(copied_night.glob("artifacts/**/*.json")):
         for where, number in sizes(json.loads(path.read_text(encoding="utf-8"))):
             groups += 1
             whole_task = where.split(".")[-2:-1] == ["num_customers"]  # who was judged at all on a task is no group
             if 0 < number < 20 and not whole_task:
-                found.append(f"{path.parent.name}/{path.name}: {where} = {number}")
-    assert found == []
+                small.append(f"{path.parent.name}/{path.name}: {where} = {number}")
+    assert small == []
     assert groups > 20

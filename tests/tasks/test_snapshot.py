@@ -471,12 +471,12 @@ def test_from_the_shell_a_refusal_is_one_line_and_exit_code_2(place):
 def test_the_demo_comes_whole_with_promotions_and_readable_titles(place):
     settings(source="demo", time_zone="America/New_York", business_date=None)
     assert main("snapshot") == 0
-    found = about()
-    rows = {name: table["rows"] for name, table in found["tables"].items()}
+    manifest = about()
+    rows = {name: table["rows"] for name, table in manifest["tables"].items()}
     assert rows["events"] == 1_469_307
     assert rows["promotions"] == 20_940_529
     assert rows["customers"] == 2_469
-    assert found["as_of"] == "2018-01-01"
+    assert manifest["as_of"] == "2018-01-01"
     products = raw("products").slice(0, 3).to_pylist()
     assert products[0]["title"] == "Ice - crushed/cubed, 22 LB"
     assert products[0]["category"] == "GROCERY > FRZN ICE > ICE - CRUSHED/CUBED"

@@ -30,8 +30,12 @@ def add(kept, texts, value=1.0):
 
 def texts_in(folder, of):
     """Which of these texts the store holds, and how many entries it has."""
-    found = store(folder).read()
-    return [] if found is None else [t for t in of if not len(lookup(text_hashes([t]), found.hashes, found.vectors)[1])]
+    entries = store(folder).read()
+    return (
+        []
+        if entries is None
+        else [t for t in of if not len(lookup(text_hashes([t]), entries.hashes, entries.vectors)[1])]
+    )
 
 
 def shards(folder):
@@ -44,10 +48,10 @@ def test_many_shards_become_one_with_the_same_vectors(tmp_path):
     assert len(shards(tmp_path)) == MOST_SHARDS + 1
     assert kept.tidy(text_hashes(["text 0", "shared"]))
     assert len(shards(tmp_path)) == 1
-    found = store(tmp_path).read()
+    entries = store(tmp_path).read()
     wanted = text_hashes([f"text {i}" for i in range(MOST_SHARDS + 1)])
-    assert lookup(wanted, found.hashes, found.vectors)[0][:, 0].tolist() == list(range(MOST_SHARDS + 1))
-    assert len(found.hashes) == MOST_SHARDS + 2
+    assert lookup(wanted, entries.hashes, entries.vectors)[0][:, 0].tolist() == list(range(MOST_SHARDS + 1))
+    assert len(entries.hashes) == MOST_SHARDS + 2
 
 
 def test_a_text_used_tonight_is_young_and_one_long_unused_is_dropped(tmp_path):
@@ -161,11 +165,11 @@ def test_two_writers_that_add_and_merge_at_once_lose_nothing(tmp_path):
     for writer in writers:
         assert writer.communicate(timeout=100)[1].decode() == ""
         assert writer.returncode == 0
-    found = store(tmp_path / "store").read()
+    entries = store(tmp_path / "store").read()
     wanted = [f"{n}-{i}-{j}" for n in range(2) for i in range(40) for j in range(3)] + [
         f"shared-{i}" for i in range(40)
     ]
-    values, lost = lookup(text_hashes(wanted), found.hashes, found.vectors)
+    values, lost = lookup(text_hashes(wanted), entries.hashes, entries.vectors)
     assert not len(lost)
     assert values[:, 0].tolist() == [i for _ in range(2) for i in range(40) for _ in range(3)] + list(range(40))
     assert not list((tmp_path / "store").glob(".*"))

@@ -79,9 +79,9 @@ def test_refused_values_are_found_in_every_row_that_holds_them():
     names = generator.choice([*"abc", None], 500).tolist()
     batches = [rows(names[start : start + 64], [1.0] * len(names[start : start + 64])) for start in range(0, 500, 64)]
     (block,) = fold(batches, THINGS)
-    found = find(batches, THINGS, block, {"b": ("name", pa.array(["b"])), "none": ("name", pa.nulls(1, pa.string()))})
-    assert found["b"].tolist() == [row for row, name in enumerate(names) if name == "b"]
-    assert found["none"].tolist() == [row for row, name in enumerate(names) if name is None]
+    matches = find(batches, THINGS, block, {"b": ("name", pa.array(["b"])), "none": ("name", pa.nulls(1, pa.string()))})
+    assert matches["b"].tolist() == [row for row, name in enumerate(names) if name == "b"]
+    assert matches["none"].tolist() == [row for row, name in enumerate(names) if name is None]
 
 
 def test_rows_are_sorted_out_with_all_their_reasons():

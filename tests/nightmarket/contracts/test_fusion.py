@@ -21,23 +21,23 @@ def test_the_first_table_fills_a_row_and_later_ones_its_gaps():
     first = rows("a", key=["1", "2"], words=["tea", None], price=[None, 2.0])
     second = rows("b", key=["2", "3", "1"], words=["rice", "milk", "coffee"], price=[9.0, 3.0, 1.0])
     third = rows("c", key=["3", "1"], words=["cream", "cocoa"], price=[3.0, 7.0])
-    found = fuse([first, second, third], "key")
-    assert found.rows.to_pylist() == [
+    fused = fuse([first, second, third], "key")
+    assert fused.rows.to_pylist() == [
         {"key": "1", "words": "tea", "price": 1.0, "source": "a"},
         {"key": "2", "words": "rice", "price": 2.0, "source": "a"},
         {"key": "3", "words": "milk", "price": 3.0, "source": "b"},
     ]
-    assert found.merged == (0, 2, 2)
+    assert fused.merged == (0, 2, 2)
     # words: coffee for 1, then cocoa for 1 and cream for 3; price: 9 for 2, then 7 for 1
-    assert found.conflicts == {"words": 3, "price": 2}
-    assert found.differing == 4
+    assert fused.conflicts == {"words": 3, "price": 2}
+    assert fused.differing == 4
 
 
 def test_rows_without_a_key_and_repeats_within_a_table_stay_for_validation():
     first = rows("a", key=["1", None], words=["tea", "x"])
     second = rows("b", key=["1", "1", None, "4", "4"], words=["tea", "again", "y", "z", "z"])
-    found = fuse([first, second], "key")
-    assert [(row["key"], row["words"], row["source"]) for row in found.rows.to_pylist()] == [
+    fused = fuse([first, second], "key")
+    assert [(row["key"], row["words"], row["source"]) for row in fused.rows.to_pylist()] == [
         ("1", "tea", "a"),
         (None, "x", "a"),
         ("1", "again", "b"),
@@ -45,15 +45,15 @@ def test_rows_without_a_key_and_repeats_within_a_table_stay_for_validation():
         ("4", "z", "b"),
         ("4", "z", "b"),
     ]
-    assert (found.merged, found.conflicts, found.differing) == ((0, 1), {}, 0)
+    assert (fused.merged, fused.conflicts, fused.differing) == ((0, 1), {}, 0)
 
 
 def test_an_empty_table_neither_fills_nor_takes():
     some, none = rows("a", key=["1"], words=["tea"]), rows("b", key=[])
     for tables in ([some, none], [none, some]):
-        found = fuse(tables, "key")
-        assert found.rows.to_pylist() == some.to_pylist()
-        assert found.merged == (0, 0)
+        fused = fuse(tables, "key")
+        assert fused.rows.to_pylist() == some.to_pylist()
+        assert fused.merged == (0, 0)
 
 
 def test_a_table_of_several_sources_says_where_a_row_is_from_and_one_of_a_single_source_is_as_it_was():

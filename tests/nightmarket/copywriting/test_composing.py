@@ -28,26 +28,26 @@ class Says:
 
 
 def composed(lexicon, facts, *messages, channel="sms"):
-    [found], record = compose([Brief("b", channel, facts)], Says(*messages), lexicon, 2, seed=1)
-    return found, record
+    [copy], record = compose([Brief("b", channel, facts)], Says(*messages), lexicon, 2, seed=1)
+    return copy, record
 
 
 def test_a_text_that_follows_from_its_facts_passes_as_it_is(lexicon):
     text = "20% off coffee until 14 January."
-    found, record = composed(lexicon, TENTH, {"sms": text})
-    assert found.messages == ({"sms": text},)
-    assert found.writer == "parrot"
-    assert [(one.number, one.fate, one.rules) for one in record] == [(0, "passed", ())]
+    copy, record = composed(lexicon, TENTH, {"sms": text})
+    assert copy.messages == ({"sms": text},)
+    assert copy.writer == "parrot"
+    assert [(decision.number, decision.fate, decision.rules) for decision in record] == [(0, "passed", ())]
 
 
 def test_spaces_and_stars_are_taken_out_and_that_counts_as_a_repair(lexicon):
-    found, [one] = composed(lexicon, TENTH, {"sms": "  **20% off**  coffee\nuntil 14 January. "})
-    assert found.messages == ({"sms": "20% off coffee until 14 January."},)
-    assert one.fate == "repaired"
+    copy, [decision] = composed(lexicon, TENTH, {"sms": "  **20% off**  coffee\nuntil 14 January. "})
+    assert copy.messages == ({"sms": "20% off coffee until 14 January."},)
+    assert decision.fate == "repaired"
 
 
 @pytest.mark.parametrize(
-    ("facts", "text", "mended"),
+    ("facts", "text", "fixed"),
     [
         (TENTH, "20% off coffee", "20% off coffee. Until 14 Jan."),
         (SPEND, "$5 off coffee!", "$5 off coffee! From $40, until 14 Jan."),
@@ -56,11 +56,11 @@ def test_spaces_and_stars_are_taken_out_and_that_counts_as_a_repair(lexicon):
         (ZH_SPEND, "牛奶减5元", "牛奶减5元（满40元可用，1月14日截止）"),
     ],
 )
-def test_a_missing_condition_is_added_and_no_other(lexicon, facts, text, mended):
-    found, [one] = composed(lexicon, facts, {"sms": text})
-    assert found.messages == ({"sms": mended},)
-    assert one.fate == "repaired"
-    assert {violation.rule for _, violation in one.rules} == {"missing condition"}
+def test_a_missing_condition_is_added_and_no_other(lexicon, facts, text, fixed):
+    copy, [decision] = composed(lexicon, facts, {"sms": text})
+    assert copy.messages == ({"sms": fixed},)
+    assert decision.fate == "repaired"
+    assert {violation.rule for _, violation in decision.rules} == {"missing condition"}
 
 
 def test_a_repair_touches_neither_a_whole_text_nor_a_product_without_an_offer():
@@ -71,41 +71,41 @@ def test_a_repair_touches_neither_a_whole_text_nor_a_product_without_an_offer():
 
 def test_a_repair_that_no_longer_fits_is_no_repair(lexicon):
     long = "20% off coffee, picked for your shelf and for your table"
-    found, record = composed(lexicon, TENTH, {"push": long}, channel="push")
+    copy, record = composed(lexicon, TENTH, {"push": long}, channel="push")
     assert record[0].fate == "stopped"
-    assert found.writer == "template"
+    assert copy.writer == "template"
 
 
 def test_a_false_text_is_replaced_by_the_template_and_both_are_on_record(lexicon):
-    found, record = composed(lexicon, TENTH, {"sms": "30% off coffee until 14 January."})
-    assert found.writer == "template"
-    assert found.messages
+    copy, record = composed(lexicon, TENTH, {"sms": "30% off coffee until 14 January."})
+    assert copy.writer == "template"
+    assert copy.messages
     assert (record[0].writer, record[0].fate) == ("parrot", "stopped")
     assert [(form, violation.rule) for form, violation in record[0].rules] == [("sms", "wrong percentage")]
-    assert {(one.writer, one.fate) for one in record[1:]} == {("template", "passed")}
+    assert {(decision.writer, decision.fate) for decision in record[1:]} == {("template", "passed")}
 
 
 def test_a_false_text_beside_a_true_one_is_only_left_out(lexicon):
     true = {"sms": "20% off coffee until 14 January."}
-    found, record = composed(lexicon, TENTH, {"sms": "Free coffee until 14 January."}, true, dict(true))
-    assert found.messages == (true,)
-    assert found.writer == "parrot"
-    assert [one.fate for one in record] == ["stopped", "passed", "passed"]
+    copy, record = composed(lexicon, TENTH, {"sms": "Free coffee until 14 January."}, true, dict(true))
+    assert copy.messages == (true,)
+    assert copy.writer == "parrot"
+    assert [decision.fate for decision in record] == ["stopped", "passed", "passed"]
 
 
 def test_a_message_with_one_false_text_does_not_leave_at_all(lexicon):
     body = "20% off coffee until 14 January."
-    found, record = composed(lexicon, TENTH, {"subject": "30% off coffee", "body": body}, channel="email")
+    copy, record = composed(lexicon, TENTH, {"subject": "30% off coffee", "body": body}, channel="email")
     assert record[0].fate == "stopped"
-    assert found.writer == "template"
+    assert copy.writer == "template"
 
 
 @pytest.mark.parametrize("messages", [(), ({"sms": ""},), ({"sms": "\x00\u202e"},), ({"sms": "9" * 4000},)])
 def test_a_writer_that_gives_nothing_or_rubbish_is_replaced(lexicon, messages):
-    found, record = composed(lexicon, TENTH, *messages)
-    assert found.writer == "template"
-    assert found.messages
-    assert all(one.fate == "stopped" for one in record[: len(messages)])
+    copy, record = composed(lexicon, TENTH, *messages)
+    assert copy.writer == "template"
+    assert copy.messages
+    assert all(decision.fate == "stopped" for decision in record[: len(messages)])
 
 
 @pytest.mark.parametrize("channel", [*CHANNELS, "app"])
@@ -113,8 +113,8 @@ def test_a_writer_that_gives_nothing_or_rubbish_is_replaced(lexicon, messages):
 def test_nothing_leaves_that_the_guard_would_stop(lexicon, channel, facts):
     brief = Brief("b", channel, facts)
     texts = [*TemplateWriter(1).write([brief], 3)[0], *TemplateWriter(1).write([Brief("b", channel, CODE)], 3)[0]]
-    [found], record = compose([brief], Says(*texts), lexicon, 3, seed=1)
-    assert found.messages
-    for message in found.messages:
+    [copy], record = compose([brief], Says(*texts), lexicon, 3, seed=1)
+    assert copy.messages
+    for message in copy.messages:
         assert not any(message_violations(message, facts, lexicon).values()), message
     assert len(record) >= len(texts)

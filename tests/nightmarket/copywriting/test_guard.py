@@ -112,8 +112,8 @@ def test_a_text_that_says_more_or_less_than_its_facts_is_stopped(text, facts, ru
 def test_the_conditions_of_an_e_mail_may_stand_in_its_body(lexicon):
     message = {"subject": "20% off coffee", "body": "20% off coffee, 8 to 14 January.".replace("8 to", "8 Jan to")}
     assert not any(message_violations(message, english(TENTH), lexicon).values())
-    found = message_violations({"subject": "$5 off coffee", "body": message["body"]}, english(SPEND), lexicon)
-    assert {violation.rule for violation in found["subject"]} == {"missing condition"}
+    by_form = message_violations({"subject": "$5 off coffee", "body": message["body"]}, english(SPEND), lexicon)
+    assert {violation.rule for violation in by_form["subject"]} == {"missing condition"}
 
 
 @pytest.mark.parametrize(

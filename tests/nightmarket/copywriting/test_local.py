@@ -60,21 +60,21 @@ def briefs_of(num, facts: CopyFacts = TENTH, channel="push"):
 
 
 def test_a_model_that_learned_to_tell_the_offer_is_not_replaced(learned, lexicon):
-    found, record = compose(briefs_of(3), LocalWriter(learned, seed=1), lexicon, 6, seed=1)
-    own = [message["push"] for one in found if one.writer == "transformers" for message in one.messages]
-    assert [one.writer for one in found] == ["transformers"] * 3
+    copies, record = compose(briefs_of(3), LocalWriter(learned, seed=1), lexicon, 6, seed=1)
+    own = [message["push"] for copy in copies if copy.writer == "transformers" for message in copy.messages]
+    assert [copy.writer for copy in copies] == ["transformers"] * 3
     assert len(set(own) & set(TRUE)) >= 2
-    assert {one.writer for one in record} == {"transformers"}
-    assert sum(one.fate == "passed" for one in record) >= 6
+    assert {decision.writer for decision in record} == {"transformers"}
+    assert sum(decision.fate == "passed" for decision in record) >= 6
 
 
 def test_a_model_that_babbles_is_stopped_and_the_template_writes(babbler, lexicon):
-    found, record = compose(briefs_of(2), LocalWriter(babbler, seed=1), lexicon, 3, seed=1)
-    assert [one.writer for one in found] == ["template"] * 2
-    assert all(one.messages for one in found)
-    stopped = [one for one in record if one.writer == "transformers"]
+    copies, record = compose(briefs_of(2), LocalWriter(babbler, seed=1), lexicon, 3, seed=1)
+    assert [copy.writer for copy in copies] == ["template"] * 2
+    assert all(copy.messages for copy in copies)
+    stopped = [decision for decision in record if decision.writer == "transformers"]
     assert len(stopped) >= 2
-    assert all(one.fate == "stopped" and one.rules for one in stopped)
+    assert all(decision.fate == "stopped" and decision.rules for decision in stopped)
 
 
 def test_the_seed_decides_what_is_written(babbler):
@@ -98,11 +98,11 @@ def test_batches_of_any_size_serve_every_brief_in_its_place(learned):
     other = english(offer(percent=20.0, scope="Roast coffee"))
     briefs = [*briefs_of(3), *briefs_of(1, channel="email"), Brief("last", "push", other)]
     for batch in (1, 2, 8):
-        found = LocalWriter(learned, seed=1, batch=batch).write(briefs, 2)
-        assert len(found) == 5
-        assert all({"push"} == set(message) for messages in found[:3] for message in messages)
-        assert all(any(message["push"] in TRUE for message in messages) for messages in found[:3])
-        assert all({"subject", "body"} == set(message) for message in found[3])
+        by_brief = LocalWriter(learned, seed=1, batch=batch).write(briefs, 2)
+        assert len(by_brief) == 5
+        assert all({"push"} == set(message) for messages in by_brief[:3] for message in messages)
+        assert all(any(message["push"] in TRUE for message in messages) for messages in by_brief[:3])
+        assert all({"subject", "body"} == set(message) for message in by_brief[3])
 
 
 @pytest.mark.parametrize("chat", [CHAT, NO_SYSTEM])
@@ -121,9 +121,9 @@ def test_a_prompt_longer_than_the_model_reads_gets_no_text_and_a_line_says_so(tm
     tokenizer = words_tokenizer([asked(), *TRUE])
     writer = LocalWriter(save_gpt(tmp_path, tokenizer, gpt(len(tokenizer), positions=64)), seed=1)
     with caplog.at_level(logging.WARNING, "nightmarket"):
-        found, record = compose(briefs_of(3), writer, lexicon, 2, seed=1)
-    assert [one.writer for one in found] == ["template"] * 3
-    assert {one.writer for one in record} == {"template"}
+        copies, record = compose(briefs_of(3), writer, lexicon, 2, seed=1)
+    assert [copy.writer for copy in copies] == ["template"] * 3
+    assert {decision.writer for decision in record} == {"template"}
     [line] = [text for text in caplog.messages if "longer" in text]
     assert "3 of 3 prompts are longer than the model reads (64 tokens" in line
 

@@ -60,9 +60,9 @@ def test_shares_of_the_price_are_what_is_waived(text, percents):
     ],
 )
 def test_dates_are_read(text, day):
-    found = read(text)
-    assert found.days == (day,)
-    assert found.others == ()
+    reading = read(text)
+    assert reading.days == (day,)
+    assert reading.others == ()
 
 
 def test_weekdays_and_numbers_without_a_sense_are_told_apart():

@@ -118,8 +118,8 @@ def says(*texts):
 
 def test_one_request_brings_as_many_texts_as_are_wanted(local, sleeper):
     local.does(says(*GOOD))
-    found = writer_of(local, sleeper).write(briefs_of(1), 3)
-    assert found == [[{"push": text} for text in GOOD]]
+    drafts = writer_of(local, sleeper).write(briefs_of(1), 3)
+    assert drafts == [[{"push": text} for text in GOOD]]
     [(path, headers, body)] = local.seen
     assert path == "/v1/chat/completions"
     assert headers["Authorization"] == f"Bearer {KEY}"
@@ -148,8 +148,8 @@ def test_texts_come_in_the_order_of_the_briefs_whichever_answer_is_first(local, 
 
     local.does(behave)
     briefs = [Brief(f"b{number}", "push", replace(TENTH, shop=f"Shop {number}")) for number in range(12)]
-    found = writer_of(local, sleeper, at_once=4).write(briefs, 1)
-    assert found == [[{"push": f"Shop {number}"}] for number in range(12)]
+    drafts = writer_of(local, sleeper, at_once=4).write(briefs, 1)
+    assert drafts == [[{"push": f"Shop {number}"}] for number in range(12)]
 
 
 def test_an_email_is_a_subject_and_a_body(local, sleeper):
@@ -158,8 +158,8 @@ def test_an_email_is_a_subject_and_a_body(local, sleeper):
         handler.reply(choices('Subject: "20% off coffee"' if subject else "Hello.\n\n20% off coffee until 14 January."))
 
     local.does(behave)
-    found = writer_of(local, sleeper).write(briefs_of(1, "email"), 1)
-    assert found == [[{"subject": "20% off coffee", "body": "Hello.\n\n20% off coffee until 14 January."}]]
+    drafts = writer_of(local, sleeper).write(briefs_of(1, "email"), 1)
+    assert drafts == [[{"subject": "20% off coffee", "body": "Hello.\n\n20% off coffee until 14 January."}]]
 
 
 def test_what_a_model_thinks_before_it_answers_is_no_text(local, sleeper):
@@ -213,8 +213,8 @@ def test_the_rate_is_kept(local, sleeper):
 def test_after_failures_in_a_row_the_rest_is_not_asked_for(local, sleeper, caplog):
     local.does(lambda handler, body, number: handler.reply({}, 500))
     with caplog.at_level(logging.WARNING, "nightmarket"):
-        found = writer_of(local, sleeper, retries=0, give_up=4, at_once=1).write(briefs_of(40), 1)
-    assert found == [[]] * 40
+        drafts = writer_of(local, sleeper, retries=0, give_up=4, at_once=1).write(briefs_of(40), 1)
+    assert drafts == [[]] * 40
     assert len(local.seen) == 4
     assert "40 of 40 texts (36 not asked for any more, 4 answered 500)" in caplog.messages[-1]
 
@@ -295,7 +295,7 @@ def test_whatever_a_server_does_the_template_writes_instead_in_bounded_time(loca
     assert time.monotonic() - started < 60
     assert composed.writer == "template"
     assert composed.messages
-    assert {one.writer for one in record} == {"template"}
+    assert {decision.writer for decision in record} == {"template"}
     assert len(local.seen) <= 2
 
 
@@ -305,8 +305,8 @@ def test_a_server_that_is_not_there_costs_no_exception(sleeper, lexicon, caplog)
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
     writer = ServerWriter(ServerAddress(url, "small", retries=1, per_minute=10**9), sleep=sleeper)
     with caplog.at_level(logging.WARNING, "nightmarket"):
-        found, _ = compose(briefs_of(30), writer, lexicon, 1, seed=3)
-    assert all(one.writer == "template" and one.messages for one in found)
+        copies, _ = compose(briefs_of(30), writer, lexicon, 1, seed=3)
+    assert all(copy.writer == "template" and copy.messages for copy in copies)
     assert "ConnectError" in caplog.messages[-1]
 
 

@@ -57,8 +57,8 @@ def exact(market):
             rows.append(same.ravel())
             high.append(1)
     limits = LinearConstraint(np.array(rows), ub=np.array(high, float))
-    found = milp(-profit.ravel().astype(float), constraints=limits, integrality=1, bounds=Bounds(0, 1))
-    return -found.fun
+    solution = milp(-profit.ravel().astype(float), constraints=limits, integrality=1, bounds=Bounds(0, 1))
+    return -solution.fun
 
 
 def test_the_choice_of_one_customer_is_the_best_of_all_sets():
@@ -82,35 +82,35 @@ def test_no_plan_of_a_tiny_market_is_better_than_the_bound():
         use = market.uses @ np.bincount([j for _, j in pairs], minlength=6)
         if sum(cost[pair] for pair in pairs) <= market.budget and (use <= market.capacity).all():
             best = max(best, sum(float(profit[pair]) for pair in pairs))
-    found = allocate(market)
-    assert found.certificate.value == pytest.approx(best, rel=1e-6)
-    assert found.certificate.bound >= best - 1e-6
+    allocation = allocate(market)
+    assert allocation.certificate.value == pytest.approx(best, rel=1e-6)
+    assert allocation.certificate.bound >= best - 1e-6
 
 
 @pytest.mark.parametrize("most", [1, 2, 3])
 def test_a_plan_is_as_good_as_an_exact_solver_s_up_to_its_certificate(most):
     market = problem(60, most, 20 + most)
-    found, best = allocate(market), exact(market)
-    assert violations(market, found.picks) == 0
-    assert found.certificate.bound >= best - 1e-6
-    assert found.certificate.value >= best * (1 - 0.01)
-    assert found.certificate.value <= best + 1e-6
+    allocation, best = allocate(market), exact(market)
+    assert violations(market, allocation.picks) == 0
+    assert allocation.certificate.bound >= best - 1e-6
+    assert allocation.certificate.value >= best * (1 - 0.01)
+    assert allocation.certificate.value <= best + 1e-6
 
 
 @pytest.mark.parametrize("most", [1, 2])
 def test_at_size_the_gap_is_small_and_the_certificate_can_be_recomputed(most):
     market = problem(6000, most, 5, chunk=1000)
-    found = allocate(market)
-    assert violations(market, found.picks) == 0
-    assert found.certificate.gap < 3e-4
-    value, use = totals(market, found.picks)
-    assert value == pytest.approx(found.certificate.value)
+    allocation = allocate(market)
+    assert violations(market, allocation.picks) == 0
+    assert allocation.certificate.gap < 3e-4
+    value, use = totals(market, allocation.picks)
+    assert value == pytest.approx(allocation.certificate.value)
     assert (use <= market.limits).all()
-    assert np.allclose(use, found.use)
-    assert evaluate(market, found.prices, exact=True).bound == pytest.approx(found.certificate.bound)
+    assert np.allclose(use, allocation.use)
+    assert evaluate(market, allocation.prices, exact=True).bound == pytest.approx(allocation.certificate.bound)
     # The bound is no accident of these prices: any others give a bound above the plan too.
     for factor in (0.0, 0.5, 2.0):
-        assert evaluate(market, found.prices * factor, exact=True).bound >= value - 1e-6
+        assert evaluate(market, allocation.prices * factor, exact=True).bound >= value - 1e-6
 
 
 def test_chunks_do_not_change_the_plan():
@@ -120,26 +120,26 @@ def test_chunks_do_not_change_the_plan():
 
 def test_without_limits_everybody_gets_the_best():
     market = replace(problem(500, 2, 9), budget=np.inf, capacity=np.full(2, np.inf))
-    found = allocate(market)
+    allocation = allocate(market)
     assert (solve(market) == 0).all()
-    assert found.certificate.gap == pytest.approx(0, abs=1e-9)
-    assert (np.sort(found.picks) == np.sort(at_prices(market, np.zeros(3)))).all()
+    assert allocation.certificate.gap == pytest.approx(0, abs=1e-9)
+    assert (np.sort(allocation.picks) == np.sort(at_prices(market, np.zeros(3)))).all()
 
 
 def test_an_empty_budget_gives_an_empty_plan_and_what_loses_money_is_not_sent():
     market = problem(300, 2, 10)
     assert (allocate(replace(market, budget=0.0)).picks == NOTHING).all()
     loss = replace(market, block=lambda rows: (-market.block(rows)[1], market.block(rows)[1]))
-    found = allocate(loss)
-    assert (found.picks == NOTHING).all()
-    assert found.certificate.gap == 0
+    allocation = allocate(loss)
+    assert (allocation.picks == NOTHING).all()
+    assert allocation.certificate.gap == 0
 
 
 def test_a_place_without_capacity_is_not_used():
     market = replace(problem(300, 2, 11), capacity=np.array([0.0, 50.0]))
-    found = allocate(market)
-    assert found.use[1] == 0
-    assert 0 < found.use[2] <= 50
+    allocation = allocate(market)
+    assert allocation.use[1] == 0
+    assert 0 < allocation.use[2] <= 50
 
 
 def test_a_broken_plan_is_seen():

@@ -79,12 +79,12 @@ def test_the_best_of_all_plans_lies_between_the_plan_s_value_and_its_bound(budge
     market = replace(SMALL, budget=budget)
     every = (plan(*picks) for picks in product(SETS, repeat=3))
     best = max(totals(market, picks)[0] for picks in every if not violations(market, picks))
-    found = allocate(market)
-    assert violations(market, found.picks) == 0
-    assert found.certificate.value == totals(market, found.picks)[0]
-    assert found.use == pytest.approx(totals(market, found.picks)[1])
-    assert 0.95 * best <= found.certificate.value <= best <= found.certificate.bound
-    assert (found.prices >= 0).all()
+    allocation = allocate(market)
+    assert violations(market, allocation.picks) == 0
+    assert allocation.certificate.value == totals(market, allocation.picks)[0]
+    assert allocation.use == pytest.approx(totals(market, allocation.picks)[1])
+    assert 0.95 * best <= allocation.certificate.value <= best <= allocation.certificate.bound
+    assert (allocation.prices >= 0).all()
 
 
 def test_without_prices_everybody_gets_what_earns_most_and_prices_change_it():
@@ -100,17 +100,17 @@ def test_without_prices_everybody_gets_what_earns_most_and_prices_change_it():
     ids=["no budget", "no contacts", "no capacity", "half a contact"],
 )
 def test_where_nothing_may_be_sent_the_plan_is_empty_and_proven_best(change):
-    found = allocate(replace(SMALL, **change))
-    assert (found.picks == -1).all()
-    assert found.picks.shape[0] == 3
-    assert (found.certificate.value, found.certificate.bound, found.certificate.gap) == (0.0, 0.0, 0.0)
-    assert found.use.tolist() == [0.0, 0.0, 0.0]
-    assert found.prices.tolist() == [0.0, 0.0, 0.0]
+    allocation = allocate(replace(SMALL, **change))
+    assert (allocation.picks == -1).all()
+    assert allocation.picks.shape[0] == 3
+    assert (allocation.certificate.value, allocation.certificate.bound, allocation.certificate.gap) == (0.0, 0.0, 0.0)
+    assert allocation.use.tolist() == [0.0, 0.0, 0.0]
+    assert allocation.prices.tolist() == [0.0, 0.0, 0.0]
 
 
 def test_a_small_budget_and_a_single_contact_are_still_spent():
-    found = allocate(replace(SMALL, budget=1.0))
-    assert found.certificate.value == 4.0, "option 1 of the first customer earns most of what costs 1"
+    allocation = allocate(replace(SMALL, budget=1.0))
+    assert allocation.certificate.value == 4.0, "option 1 of the first customer earns most of what costs 1"
     single = allocate(replace(SMALL, allowance=np.array([0, 0, 1], np.int8)))
     assert single.certificate.value == 9.0
 
@@ -121,9 +121,9 @@ def test_customers_of_one_contact_beside_those_of_two_get_one_however_they_are_c
     market = replace(SMALL, allowance=np.array([1, 1, 2], np.int8), chunk=chunk, budget=99.0, capacity=np.full(2, 9.0))
     free = at_prices(market, np.zeros(3))
     assert [sorted(row) for row in free.tolist()] == [[-1, 0], [-1, 1], [0, 2]]
-    found = allocate(market)
-    assert violations(market, found.picks) == 0
-    assert found.certificate.value == 5 + 6 + 10
+    allocation = allocate(market)
+    assert violations(market, allocation.picks) == 0
+    assert allocation.certificate.value == 5 + 6 + 10
 
 
 def test_the_core_grows_until_the_gap_is_small_and_no_further(monkeypatch):

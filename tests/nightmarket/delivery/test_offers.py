@@ -12,16 +12,16 @@ def test_credibility_lies_between_own_and_common_mean_and_beats_both_on_a_known_
     truth = rng.normal(10, 2, 2000)
     owner = np.repeat(np.arange(2000), rng.integers(1, 12, 2000)).astype(np.int32)
     spent = truth[owner] + rng.normal(0, 4, owner.size)
-    found = credible_means(owner, spent, 2000)
+    means = credible_means(owner, spent, 2000)
     own = np.bincount(owner, spent) / np.bincount(owner)
-    assert (np.abs(found - spent.mean()) <= np.abs(own - spent.mean()) + 1e-9).all()
-    assert ((found - truth) ** 2).mean() < 0.7 * min(((own - truth) ** 2).mean(), ((spent.mean() - truth) ** 2).mean())
+    assert (np.abs(means - spent.mean()) <= np.abs(own - spent.mean()) + 1e-9).all()
+    assert ((means - truth) ** 2).mean() < 0.7 * min(((own - truth) ** 2).mean(), ((spent.mean() - truth) ** 2).mean())
 
 
 def test_people_without_baskets_get_the_mean_and_without_any_basket_it_is_0():
     spent = np.array([4.0, 6.0, 9.0, 11.0])
-    found = credible_means(np.array([0, 0, 1, 1], np.int32), spent, 3)
-    assert found[2] == pytest.approx(7.5)
+    means = credible_means(np.array([0, 0, 1, 1], np.int32), spent, 3)
+    assert means[2] == pytest.approx(7.5)
     assert (credible_means(np.zeros(0, np.int32), np.zeros(0), 3) == 0).all()
 
 

@@ -19,7 +19,7 @@ def day(rng, level):
 def learned(rng, level=500, days=40):
     some = [day(rng, level) for _ in range(days)]
     counts = np.array([np.bincount(hour.astype(int), minlength=24) for hour, _, _ in some])
-    value, cost = (np.concatenate([one[k] for one in some]) for k in (1, 2))
+    value, cost = (np.concatenate([part[k] for part in some]) for k in (1, 2))
     return Profile.fit(counts, value, cost, np.arange(days) % 7 == 0)
 
 

@@ -50,10 +50,10 @@ def test_partial_weeks_at_either_end_are_no_targets():
     units = np.zeros((3, 30), int)
     units[0, 5:] = 1  # Saturday of the first week on; two days of the fifth
     units[1, 7:14] = 2
-    found = weekly(lines_of(units), np.array([0, 0, 1]), ["crisps", "never sold"])
-    assert found.kinds == ("crisps",)
-    assert (found.first_week, found.last_week) == (FIRST + 1, FIRST + 3)
-    np.testing.assert_array_equal(found.units, [[21, 7, 7]])
+    history_by_week = weekly(lines_of(units), np.array([0, 0, 1]), ["crisps", "never sold"])
+    assert history_by_week.kinds == ("crisps",)
+    assert (history_by_week.first_week, history_by_week.last_week) == (FIRST + 1, FIRST + 3)
+    np.testing.assert_array_equal(history_by_week.units, [[21, 7, 7]])
 
 
 def test_methods_by_hand():
@@ -69,11 +69,11 @@ def test_methods_by_hand():
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_level_series_is_foretold_as_it_is_and_weeks_before_the_first_sale_do_not_count(name):
+def test_a_level_series_is_forecast_as_it_is_and_weeks_before_the_first_sale_do_not_count(name):
     units = np.array([[5.0] * 20, [0.0] * 11 + [5.0] * 9])
-    found = METHODS[name](units, np.array([0, 11]))
+    forecast = METHODS[name](units, np.array([0, 11]))
     factor = 0.95 if name == "SBA" else 1.0
-    np.testing.assert_allclose(found, 5 * factor, rtol=0.15 if name == "IMAPA" else 1e-9)
+    np.testing.assert_allclose(forecast, 5 * factor, rtol=0.15 if name == "IMAPA" else 1e-9)
 
 
 def test_smoothing_agrees_with_statsforecast():
@@ -90,8 +90,8 @@ def test_classes_of_series():
     wild = [1, 40, 1, 1, 30, 1, 1, 50]
     rare = [3, 0, 0, 3, 0, 0, 3, 0]
     both = [1, 0, 0, 50, 0, 0, 1, 0]
-    found = classes(history([[9, 10, 11, 9, 10, 11, 9, 10], wild, rare, both]))
-    assert [CLASSES[i] for i in found] == ["smooth", "erratic", "intermittent", "lumpy"]
+    numbers = classes(history([[9, 10, 11, 9, 10, 11, 9, 10], wild, rare, both]))
+    assert [CLASSES[i] for i in numbers] == ["smooth", "erratic", "intermittent", "lumpy"]
 
 
 def simulated(seed=0, weeks=52):
@@ -103,8 +103,8 @@ def simulated(seed=0, weeks=52):
 
 
 def test_intervals_hold_about_as_often_as_they_say_and_the_forecast_beats_repeating():
-    found = evaluate(simulated(), seed=1)
-    figures = found.metrics["classes"]["all"]
+    evaluation = evaluate(simulated(), seed=1)
+    figures = evaluation.metrics["classes"]["all"]
     assert 0.77 <= figures["coverage80"]["value"] <= 0.9
     assert 0.93 <= figures["coverage95"]["value"] <= 0.99
     assert figures["ours"]["wape"] < figures["naive"]["wape"]
@@ -112,11 +112,11 @@ def test_intervals_hold_about_as_often_as_they_say_and_the_forecast_beats_repeat
 
 
 def test_no_choice_looks_at_the_weeks_that_are_judged():
-    one = simulated()
-    changed = one.units.copy()
+    original = simulated()
+    changed = original.units.copy()
     changed[:, -4:] = changed[::-1, -4:]
-    other = Weekly(one.kinds, changed, one.start, one.first_week)
-    a, b = evaluate(one, seed=1), evaluate(other, seed=1)
+    other = Weekly(original.kinds, changed, original.start, original.first_week)
+    a, b = evaluate(original, seed=1), evaluate(other, seed=1)
     assert a.methods == b.methods
     assert a.metrics["classes"]["all"]["width95"] == b.metrics["classes"]["all"]["width95"]
 

@@ -22,23 +22,23 @@ def market(elasticity=-1.5, discount=2.0, anticipated=0.0, num=120, weeks=40, se
 
 
 def test_a_planted_response_comes_back_within_its_interval():
-    found = response(market(), np.arange(120) // 20, [f"k{i}" for i in range(6)])
+    responses = response(market(), np.arange(120) // 20, [f"k{i}" for i in range(6)])
     for name, truth in (("price", -1.5), ("discount", 2.0)):
-        figure = found.pooled[name]
+        figure = responses.pooled[name]
         assert figure["low"] < truth < figure["high"]
         assert figure["high"] - figure["low"] < 0.3
-    placebo = found.placebo["price"]
+    placebo = responses.placebo["price"]
     assert placebo["low"] < 0 < placebo["high"]
-    told = words(found)
+    told = words(responses)
     assert "shows nothing" in told["en"]
     assert "incremental" not in told["en"] + told["zh"]
     assert "causal" not in told["en"]
 
 
 def test_the_placebo_shows_a_response_to_a_price_that_nobody_saw():
-    found = response(market(anticipated=-0.5), np.zeros(120, int), ["k"])
-    assert found.placebo["price"]["high"] < 0
-    assert "do not set a price by this figure alone" in words(found)["en"]
+    responses = response(market(anticipated=-0.5), np.zeros(120, int), ["k"])
+    assert responses.placebo["price"]["high"] < 0
+    assert "do not set a price by this figure alone" in words(responses)["en"]
 
 
 def test_types_that_differ_keep_their_difference_and_small_ones_take_the_mean():
@@ -101,11 +101,11 @@ def test_the_panel_takes_shelf_price_and_discount_share_of_steady_products():
         num_customers=1,
         num_items=2,
     )
-    found = panel(lines, 0, 11)
-    assert set(found.product) == {0}
-    np.testing.assert_allclose(found.units, np.log(4))
-    np.testing.assert_allclose(found.price, np.log(2))
-    np.testing.assert_allclose(found.discount, np.where(np.arange(12) == 3, 0.25, 0))
+    rows = panel(lines, 0, 11)
+    assert set(rows.product) == {0}
+    np.testing.assert_allclose(rows.units, np.log(4))
+    np.testing.assert_allclose(rows.price, np.log(2))
+    np.testing.assert_allclose(rows.discount, np.where(np.arange(12) == 3, 0.25, 0))
 
 
 def test_prices_that_never_changed_give_no_figure():
@@ -118,8 +118,8 @@ def test_a_price_that_only_rounds_gives_no_figure_and_the_discount_keeps_its_own
     rows = market()
     rounded = np.log(2 + 0.002 * np.random.default_rng(0).standard_normal(rows.price.size))
     units = rows.units + 1.5 * rows.price  # nothing moves with the price that is told
-    found = response(Panel(rows.product, rows.week, units, rounded, rows.discount), np.zeros(120, int), ["k"])
-    assert set(found.pooled) == {"discount"}
-    assert found.pooled["discount"]["low"] < 2 < found.pooled["discount"]["high"]
-    assert found.kinds["price"].isna().all()
-    assert "price" not in words(found)["en"]
+    responses = response(Panel(rows.product, rows.week, units, rounded, rows.discount), np.zeros(120, int), ["k"])
+    assert set(responses.pooled) == {"discount"}
+    assert responses.pooled["discount"]["low"] < 2 < responses.pooled["discount"]["high"]
+    assert responses.kinds["price"].isna().all()
+    assert "price" not in words(responses)["en"]

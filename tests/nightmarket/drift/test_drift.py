@@ -24,14 +24,14 @@ def test_earth_mover_of_bins_that_hold_one_value_each_is_scipys():
     here, there = rng.integers(0, 4, 60), rng.integers(1, 5, 80)
     counts = [np.bincount(part, minlength=5)[None].astype(float) for part in (here, there)]
     sums = [count * np.arange(5) for count in counts]
-    found = summaries.earth_mover(counts[0], sums[0], counts[1], sums[1], 2.0)
-    assert found[0] == pytest.approx(wasserstein_distance(here, there) / 2.0)
+    distances = summaries.earth_mover(counts[0], sums[0], counts[1], sums[1], 2.0)
+    assert distances[0] == pytest.approx(wasserstein_distance(here, there) / 2.0)
 
 
 def test_a_value_far_outside_the_bins_counts_with_its_size():
     reference, sums = np.array([[50.0, 50.0]]), np.array([[50.0, 100.0]])
-    found = summaries.earth_mover(np.array([[50.0, 50.0]]), np.array([[50.0, 10_000.0]]), reference, sums, 1.0)
-    assert found[0] == pytest.approx(0.5 * (200 - 2))
+    distances = summaries.earth_mover(np.array([[50.0, 50.0]]), np.array([[50.0, 10_000.0]]), reference, sums, 1.0)
+    assert distances[0] == pytest.approx(0.5 * (200 - 2))
 
 
 def test_the_discrepancy_is_unbiased_and_grows_with_a_shift():
@@ -51,13 +51,13 @@ def test_the_discrepancy_is_unbiased_and_grows_with_a_shift():
 
 
 def test_no_past_night_sees_a_day_after_the_training_window_and_each_is_as_far_from_its_reference_as_a_fresh_model():
-    found = nights(num_days=250, trained=220, gap=21)
-    assert found.stop[-1] == 250
-    assert found.reference[-1] == 220
-    assert found.stop[:-1].max() == 220
-    assert (found.stop[:-1] - 7 - found.reference[:-1] == 21).all()
-    assert found.reference.min() == REFERENCE_DAYS
-    here, there = found.sums(np.arange(250)[:, None])
+    past = nights(num_days=250, trained=220, gap=21)
+    assert past.stop[-1] == 250
+    assert past.reference[-1] == 220
+    assert past.stop[:-1].max() == 220
+    assert (past.stop[:-1] - 7 - past.reference[:-1] == 21).all()
+    assert past.reference.min() == REFERENCE_DAYS
+    here, there = past.sums(np.arange(250)[:, None])
     assert here[-1, 0] == sum(range(243, 250))
     assert there[-1, 0] == sum(range(220 - REFERENCE_DAYS, 220))
 
@@ -141,9 +141,9 @@ def test_texts_of_another_kind_are_far_and_their_sums_hold_no_text():
     text, day = rng.integers(0, 100, 330 * 30), np.repeat(np.arange(330), 30)
     text[day >= 323] += 100
     summary = vectors("texts", text, day, np.ones(text.size), made.astype(np.float16), 330, 17)
-    found = summary.distances(nights(num_days=330, trained=302, gap=21))
-    assert found["mmd"][-1] > 5 * np.nanmax(found["mmd"][:-1])
-    assert found["means"][-1] > 5 * np.nanmax(found["means"][:-1])
+    distances = summary.distances(nights(num_days=330, trained=302, gap=21))
+    assert distances["mmd"][-1] > 5 * np.nanmax(distances["mmd"][:-1])
+    assert distances["means"][-1] > 5 * np.nanmax(distances["means"][:-1])
     assert summary.means.shape == (330, 32)
     assert summary.counts[0, 0] == 30
     assert vectors("texts", text[:0], day[:0], day[:0], made, 330, 17) is None

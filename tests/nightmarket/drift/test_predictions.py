@@ -37,26 +37,26 @@ def test_a_shop_with_few_customers_is_not_compared():
 
 @pytest.mark.parametrize("seed", range(3, 9))
 def test_other_draws_of_the_same_lists_are_no_drift(seed):
-    found = compare(profile(*lists(2)), profile(*lists(seed)), 0.02, 17)
-    assert not any(column["drifted"] for column in found["columns"])
-    assert found["words"].startswith("predictions are as they were")
+    comparison = compare(profile(*lists(2)), profile(*lists(seed)), 0.02, 17)
+    assert not any(column["drifted"] for column in comparison["columns"])
+    assert comparison["words"].startswith("predictions are as they were")
 
 
 def test_collapsed_missing_and_shifted_probabilities_are_found():
     reference = profile(*lists(2))
     for made in (lists(3, chance=0.2), lists(3, chance=np.nan), lists(3, shift=0.15)):
-        found = compare(reference, profile(*made), 0.02, 17)
-        assert [column["name"] for column in found["columns"] if column["drifted"]] == ["probability"]
-        assert found["columns"][0]["distance"] > MODERATE
-        assert found["words"].startswith("predictions drifted: probability of what is recommended: ")
+        comparison = compare(reference, profile(*made), 0.02, 17)
+        assert [column["name"] for column in comparison["columns"] if column["drifted"]] == ["probability"]
+        assert comparison["columns"][0]["distance"] > MODERATE
+        assert comparison["words"].startswith("predictions drifted: probability of what is recommended: ")
     assert f"“{NO_CHANCE}” 0.0% before, 100.0% now" in compare(reference, profile(*lists(3, np.nan)), 0.02, 17)["words"]
 
 
 def test_departments_that_the_reference_did_not_have_count_as_others():
     customer, chance, own, department, num = lists(3)
     department = np.where(department == "PRODUCE", "TOYS", department)
-    found = compare(profile(*lists(2)), profile(customer, chance, own, department, num), 0.02, 17)
-    [drifted] = [column for column in found["columns"] if column["drifted"]]
+    comparison = compare(profile(*lists(2)), profile(customer, chance, own, department, num), 0.02, 17)
+    [drifted] = [column for column in comparison["columns"] if column["drifted"]]
     assert drifted["name"] == "department"
 
 

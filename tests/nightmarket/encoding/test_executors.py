@@ -20,8 +20,8 @@ def threads(request):
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_results_come_in_the_order_of_the_batches_and_without_gradients(executor, threads):
     results = list(executor(lambda number: torch.full((2,), float(number)), range(40)))
-    assert [(batch, found[0].item()) for batch, found in results] == [(number, number) for number in range(40)]
-    assert all(found.is_inference() for _, found in results)
+    assert [(batch, result[0].item()) for batch, result in results] == [(number, number) for number in range(40)]
+    assert all(result.is_inference() for _, result in results)
     assert torch.get_num_threads() == threads
 
 
@@ -66,6 +66,6 @@ def test_vectors_are_the_same_bits_on_any_number_of_threads(tiny_bert, threads):
     encoder = Encoder.load(str(tiny_bert), "float32")
     words = ["whole", "milk", "rye", "bread", "green", "tea"]
     texts = [f"{a} {b} {c}"[: 5 + 3 * i] for i, (a, b, c) in enumerate(zip(words, words[1:], words[2:], strict=False))]
-    found = encoder.encode(texts)
+    vectors = encoder.encode(texts)
     torch.set_num_threads(1)
-    assert (found == encoder.encode(texts)).all()
+    assert (vectors == encoder.encode(texts)).all()

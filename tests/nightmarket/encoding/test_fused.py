@@ -83,10 +83,10 @@ def test_attention_is_softmax_of_scaled_products_times_values_even_where_exp_ove
     qkv = torch.randn(5 * 6, 3 * 32, generator=torch.Generator().manual_seed(1))
     assert torch.allclose(attention(qkv, 6, 4), softmaxed(qkv, 6, 4), atol=1e-5)
     qkv[:12, :64] *= 40  # scores of hundreds in the first two texts
-    found = attention(qkv, 6, 4)
-    assert found.isfinite().all()
-    assert torch.allclose(found, softmaxed(qkv, 6, 4), atol=1e-4)
-    assert torch.equal(found[12:], attention(qkv[12:], 6, 4)), "the other texts are not touched by it"
+    attended = attention(qkv, 6, 4)
+    assert attended.isfinite().all()
+    assert torch.allclose(attended, softmaxed(qkv, 6, 4), atol=1e-4)
+    assert torch.equal(attended[12:], attention(qkv[12:], 6, 4)), "the other texts are not touched by it"
 
 
 def test_scores_far_below_zero_in_a_whole_row_do_not_divide_by_zero():

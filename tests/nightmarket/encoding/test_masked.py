@@ -101,9 +101,9 @@ def test_every_text_that_is_not_held_out_is_read_once_before_any_is_read_again(e
 
 
 def test_which_texts_are_held_out_does_not_depend_on_their_order(encoder):
-    found = Pretrainer(encoder, TEXTS, config(), "float32")
+    pretrainer = Pretrainer(encoder, TEXTS, config(), "float32")
     turned = Pretrainer(encoder, TEXTS[::-1], config(), "float32")
-    assert {TEXTS[row] for row in found.held_out} == {TEXTS[::-1][row] for row in turned.held_out}
+    assert {TEXTS[row] for row in pretrainer.held_out} == {TEXTS[::-1][row] for row in turned.held_out}
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(encoder):

@@ -52,29 +52,29 @@ def _ids(lengths, seed=2):
 def _one_by_one(encoder, ids):
     """The truth: each text alone through the model's own forward."""
     hidden = [encoder.model(input_ids=torch.tensor([row])).last_hidden_state for row in ids]
-    return torch.cat([pool(one, encoder.pooling, cut=encoder.cut) for one in hidden])
+    return torch.cat([pool(states, encoder.pooling, cut=encoder.cut) for states in hidden])
 
 
 def _gradients(encoder, vectors):
     """Gradient of a fixed random loss in every parameter that it reaches."""
     weight = torch.randn(vectors.shape, generator=torch.Generator().manual_seed(8))
     names, parameters = zip(*[(n, p) for n, p in encoder.model.named_parameters() if p.requires_grad], strict=True)
-    found = torch.autograd.grad((vectors * weight).sum(), parameters, allow_unused=True)
-    return {name: grad for name, grad in zip(names, found, strict=True) if grad is not None}
+    grads = torch.autograd.grad((vectors * weight).sum(), parameters, allow_unused=True)
+    return {name: grad for name, grad in zip(names, grads, strict=True) if grad is not None}
 
 
-def _assert_same(found, wanted, tolerance=2e-5):
-    assert found.keys() == wanted.keys()
+def _assert_same(grads, wanted, tolerance=2e-5):
+    assert grads.keys() == wanted.keys()
     for name, grad in wanted.items():
-        torch.testing.assert_close(found[name], grad, rtol=1e-4, atol=tolerance, msg=name)
+        torch.testing.assert_close(grads[name], grad, rtol=1e-4, atol=tolerance, msg=name)
 
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_vectors_and_gradients_are_those_of_the_models_own_forward(kind):
     encoder, ids = _encoder(kind), _ids([3, 9, 4, 9, 17, 3, 1, 9])
-    found, wanted = packed.embed(encoder, ids), _one_by_one(encoder, ids)
-    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6)
-    _assert_same(_gradients(encoder, found), _gradients(encoder, wanted))
+    vectors, wanted = packed.embed(encoder, ids), _one_by_one(encoder, ids)
+    torch.testing.assert_close(vectors, wanted, rtol=1e-5, atol=1e-6)
+    _assert_same(_gradients(encoder, vectors), _gradients(encoder, wanted))
 
 
 def test_the_bert_family_runs_packed_and_others_padded():
@@ -85,25 +85,25 @@ def test_the_bert_family_runs_packed_and_others_padded():
 @pytest.mark.parametrize("kind", ["bert", "distilbert"])
 def test_it_pools_as_the_encoder_does(kind, pooling, cut):
     encoder, ids = _encoder(kind, pooling, cut), _ids([5, 2, 7, 5])
-    found = packed.embed(encoder, ids)
-    assert found.shape == (4, encoder.dim)
-    torch.testing.assert_close(found, _one_by_one(encoder, ids), rtol=1e-5, atol=1e-6)
+    vectors = packed.embed(encoder, ids)
+    assert vectors.shape == (4, encoder.dim)
+    torch.testing.assert_close(vectors, _one_by_one(encoder, ids), rtol=1e-5, atol=1e-6)
 
 
 def test_long_texts_beside_short_ones():
     """Beyond 128 tokens attention goes through torch's fused kernel, padded with texts of similar length."""
     encoder, ids = _encoder(), _ids([4, 200, 131, 128, 4, 140, 300, 1])
-    found, wanted = packed.embed(encoder, ids), _one_by_one(encoder, ids)
-    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6)
-    _assert_same(_gradients(encoder, found), _gradients(encoder, wanted))
+    vectors, wanted = packed.embed(encoder, ids), _one_by_one(encoder, ids)
+    torch.testing.assert_close(vectors, wanted, rtol=1e-5, atol=1e-6)
+    _assert_same(_gradients(encoder, vectors), _gradients(encoder, wanted))
 
 
 def test_a_texts_vector_does_not_depend_on_order_or_company():
     encoder, ids = _encoder(), _ids([6, 2, 6, 11, 2])
     turned = [3, 0, 4, 1, 2]
-    found = packed.embed(encoder, ids)
-    torch.testing.assert_close(packed.embed(encoder, [ids[row] for row in turned]), found[turned])
-    torch.testing.assert_close(packed.embed(encoder, ids[1:2])[0], found[1])
+    vectors = packed.embed(encoder, ids)
+    torch.testing.assert_close(packed.embed(encoder, [ids[row] for row in turned]), vectors[turned])
+    torch.testing.assert_close(packed.embed(encoder, ids[1:2])[0], vectors[1])
 
 
 def test_no_texts_give_no_vectors():
@@ -112,9 +112,9 @@ def test_no_texts_give_no_vectors():
 
 def test_token_states_stand_in_the_order_of_the_tokens():
     encoder, ids = _encoder(), _ids([2, 5, 2])
-    found = packed.token_states(packed.bert_of(encoder.model), ids)
+    states = packed.token_states(packed.bert_of(encoder.model), ids)
     own = [encoder.model(input_ids=torch.tensor([row])).last_hidden_state[0] for row in ids]
-    torch.testing.assert_close(found, torch.cat(own), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(states, torch.cat(own), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -122,10 +122,10 @@ def test_bfloat16_under_autocast_is_close(kind):
     encoder, ids = _encoder(kind), _ids([3, 9, 4, 9, 17, 3, 150])
     wanted = packed.embed(encoder, ids)
     with torch.autocast("cpu", torch.bfloat16):
-        found = packed.embed(encoder, ids)
-    assert found.dtype == torch.float32
-    assert (found * wanted).sum(dim=1).min() > 0.999
-    ours, exact = _gradients(encoder, found), _gradients(encoder, wanted)
+        vectors = packed.embed(encoder, ids)
+    assert vectors.dtype == torch.float32
+    assert (vectors * wanted).sum(dim=1).min() > 0.999
+    ours, exact = _gradients(encoder, vectors), _gradients(encoder, wanted)
     flat, truth = (torch.cat([grads[name].flatten() for name in exact]) for grads in (ours, exact))
     assert torch.nn.functional.cosine_similarity(flat, truth, dim=0) > 0.99
     assert all(grad.dtype == torch.float32 for grad in ours.values())
@@ -151,18 +151,18 @@ def test_lora_adapters_are_run_and_trained(targets, precision):
             if "lora_" in name:  # B is zero at first, and then the adapter does nothing
                 value.normal_(std=0.3)
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
-        found = packed.embed(encoder, ids)
+        vectors = packed.embed(encoder, ids)
     wanted = _one_by_one(encoder, ids)
-    assert (found * plain).sum(dim=1).max() < 0.99
-    ours, exact = _gradients(encoder, found), _gradients(encoder, wanted)
+    assert (vectors * plain).sum(dim=1).max() < 0.99
+    ours, exact = _gradients(encoder, vectors), _gradients(encoder, wanted)
     assert exact
     assert all("lora_" in name for name in exact)
     if precision == "float32":
-        torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(vectors, wanted, rtol=1e-5, atol=1e-6)
         _assert_same(ours, exact)
     else:
         assert ours.keys() == exact.keys()
-        assert (found * wanted).sum(dim=1).min() > 0.999
+        assert (vectors * wanted).sum(dim=1).min() > 0.999
 
 
 def test_learned_prompts_go_through_the_models_own_forward():

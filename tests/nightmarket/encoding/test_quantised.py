@@ -24,11 +24,11 @@ def test_a_linear_layer_errs_by_about_a_percent_even_with_one_input_far_above_th
     weight, bias, inputs = draw(24, 48), draw(24, seed=6), draw(200, 48, seed=7)
     inputs[:, 3] *= 60
     exact = inputs @ weight.T + bias
-    found = QuantisedLinear(seen(weight, bias, inputs), torch.float32)(inputs)
-    assert ((found - exact).norm() / exact.norm()).item() < 0.02
+    products = QuantisedLinear(seen(weight, bias, inputs), torch.float32)(inputs)
+    assert ((products - exact).norm() / exact.norm()).item() < 0.02
     more = draw(200, 24, seed=8)
     added = QuantisedLinear(seen(weight, bias, inputs), torch.float32)(inputs, more)
-    assert torch.allclose(added, found + more, atol=1e-4)
+    assert torch.allclose(added, products + more, atol=1e-4)
 
 
 def test_inputs_beyond_the_range_once_seen_are_held_at_its_edge():
@@ -42,10 +42,10 @@ def test_inputs_beyond_the_range_once_seen_are_held_at_its_edge():
 
 def test_vectors_of_the_packaged_model_keep_a_mean_cosine_of_99_percent():
     exact = Encoder.load(PACKAGED, "float32").encode(TEXTS)
-    found = Encoder.load(PACKAGED, "int8").encode(TEXTS)
-    cosine = (exact * found).sum(axis=1)
+    vectors = Encoder.load(PACKAGED, "int8").encode(TEXTS)
+    cosine = (exact * vectors).sum(axis=1)
     assert cosine.mean() >= 0.99
-    assert not np.array_equal(exact, found), "the products were not in int8"
+    assert not np.array_equal(exact, vectors), "the products were not in int8"
 
 
 def test_the_same_weights_give_the_same_bits_and_a_text_has_them_in_any_company(tiny_bert):
@@ -60,5 +60,5 @@ def test_a_tiny_random_network_keeps_its_direction(tiny_bert, dtype):
     model = Encoder.load(str(tiny_bert), "float32").model.to(dtype)
     ids = torch.randint(5, 15, (20, 6), generator=torch.Generator().manual_seed(4))
     with torch.no_grad():
-        exact, found = Fused(model)(ids).float().mean(1), quantised(model)(ids).float().mean(1)
-    assert torch.cosine_similarity(exact, found).mean() > 0.99
+        exact, rough = Fused(model)(ids).float().mean(1), quantised(model)(ids).float().mean(1)
+    assert torch.cosine_similarity(exact, rough).mean() > 0.99

@@ -23,10 +23,10 @@ def encoder():
 
 
 def test_a_text_is_the_mean_of_its_tokens_at_unit_length(encoder):
-    found = encoder.encode(TEXTS)
-    assert found[0] == pytest.approx([0.6, 0, 0, 0.8])
-    assert found[1] == pytest.approx(np.array([3, 2, 0, 4]) / np.sqrt(29))
-    assert not found[2].any()
+    vectors = encoder.encode(TEXTS)
+    assert vectors[0] == pytest.approx([0.6, 0, 0, 0.8])
+    assert vectors[1] == pytest.approx(np.array([3, 2, 0, 4]) / np.sqrt(29))
+    assert not vectors[2].any()
     assert encoder.encode([]).shape == (0, 4)
     assert encoder.tokenize(TEXTS) == [[1], [2, 1], [], [1, 1, 2], [0]]
 

@@ -34,10 +34,10 @@ def test_true_probabilities_have_an_error_near_nought_and_doubled_ones_do_not():
 
 def test_losses_are_the_textbooks():
     probability, label = np.array([0.9, 0.2, 0.0]), np.array([True, False, False])
-    found = calibration_figures(probability, label, np.arange(3, dtype=np.int32))
-    assert found["log_loss"] == pytest.approx(-(np.log(0.9) + np.log(0.8)) / 3, abs=1e-6)
-    assert found["brier"] == pytest.approx((0.01 + 0.04) / 3)
-    assert (found["predicted"], found["observed"]) == (pytest.approx(1.1 / 3), pytest.approx(1 / 3))
+    figures = calibration_figures(probability, label, np.arange(3, dtype=np.int32))
+    assert figures["log_loss"] == pytest.approx(-(np.log(0.9) + np.log(0.8)) / 3, abs=1e-6)
+    assert figures["brier"] == pytest.approx((0.01 + 0.04) / 3)
+    assert (figures["predicted"], figures["observed"]) == (pytest.approx(1.1 / 3), pytest.approx(1 / 3))
     wrong = calibration_figures(np.array([0.0]), np.array([True]), np.zeros(1, np.int32))
     assert np.isfinite(wrong["log_loss"])
 
@@ -49,13 +49,13 @@ def test_intervals_take_the_customer_for_the_unit():
         rng = np.random.default_rng(i)
         customer = np.repeat(np.arange(40), 10).astype(np.int32)
         label = np.repeat(rng.random(40) < 0.3, 10)
-        (found,) = reliability(np.full(400, 0.3), label, customer, 15)
-        covered += found["low"] <= 0.3 <= found["high"]
-        wide.append(found["high"] - found["low"])
+        (row,) = reliability(np.full(400, 0.3), label, customer, 15)
+        covered += row["low"] <= 0.3 <= row["high"]
+        wide.append(row["high"] - row["low"])
     assert covered >= 0.89 * 200
     assert np.mean(wide) == pytest.approx(2 * 1.96 * np.sqrt(0.3 * 0.7 / 40), rel=0.1)
 
 
 def test_without_pairs_there_are_no_bins():
-    found = calibration_figures(np.zeros(0), np.zeros(0, bool), np.zeros(0, np.int32))
-    assert (found["bins"], found["num_pairs"], found["ece"]) == ([], 0, 0.0)
+    figures = calibration_figures(np.zeros(0), np.zeros(0, bool), np.zeros(0, np.int32))
+    assert (figures["bins"], figures["num_pairs"], figures["ece"]) == ([], 0, 0.0)

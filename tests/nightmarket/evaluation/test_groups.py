@@ -13,8 +13,8 @@ from nightmarket.histories.histories import Histories
 def histories(lines: np.ndarray) -> Histories:
     """Customer c with lines[c] purchase lines."""
     customer = np.repeat(np.arange(lines.size), lines).astype(np.int32)
-    zero, one = np.zeros(customer.size, np.int32), np.ones(customer.size, np.float32)
-    return Histories(customer, zero, zero, zero, one, one, one, zero, zero, lines.size, 1)
+    zero, ones = np.zeros(customer.size, np.int32), np.ones(customer.size, np.float32)
+    return Histories(customer, zero, zero, zero, ones, ones, ones, zero, zero, lines.size, 1)
 
 
 def judged(ours, customers, lines=None, theirs=None, seed=1, num_resamples=20):
@@ -29,10 +29,10 @@ def test_a_group_holds_its_customers_their_mean_and_their_gain():
     ours, lines = rng.random(400), rng.integers(1, 101, 400)
     ours[:7] = np.nan
     table = pd.DataFrame({"customer_id": "x", "attr_home": rng.choice(["own", "rent"], 400)})
-    found = judged(ours, table, lines)
+    content = judged(ours, table, lines)
     known = ~np.isnan(ours)
-    assert set(found["by"]) == {"history", "attr_home"}
-    for level, figure in found["by"]["attr_home"].items():
+    assert set(content["by"]) == {"history", "attr_home"}
+    for level, figure in content["by"]["attr_home"].items():
         member = known & (table.attr_home == level)
         assert figure["num_customers"] == member.sum()
         assert figure["value"] == pytest.approx(ours[member].mean())
@@ -45,27 +45,31 @@ def test_a_group_holds_its_customers_their_mean_and_their_gain():
         f"over {middle:g} up to {high:g} lines": (lines > middle) & (lines <= high),
         f"over {high:g} lines": lines > high,
     }
-    assert {level: figure["num_customers"] for level, figure in found["by"]["history"].items()} == {
+    assert {level: figure["num_customers"] for level, figure in content["by"]["history"].items()} == {
         level: (known & member).sum() for level, member in quarters.items()
     }
-    assert found["confidence"] == pytest.approx(1 - 0.05 / 6)
+    assert content["confidence"] == pytest.approx(1 - 0.05 / 6)
 
 
 def test_small_levels_are_pooled_and_a_pool_that_stays_small_is_left_out():
     levels = ["a"] * 100 + ["b"] * 60 + ["c"] * 30 + ["d"] * 30
-    found = judged(np.full(220, 0.4), pd.DataFrame({"attr_x": levels}))
-    assert {level: f["num_customers"] for level, f in found["by"]["attr_x"].items()} == {"a": 100, "b": 60, "other": 60}
-    found = judged(np.full(190, 0.4), pd.DataFrame({"attr_x": levels[:190]}))
-    assert set(found["by"]["attr_x"]) == {"a", "b"}
-    found = judged(np.full(120, 0.4), pd.DataFrame({"attr_x": ["a"] * 100 + ["b"] * 20}))
-    assert "attr_x" not in found["by"]
+    content = judged(np.full(220, 0.4), pd.DataFrame({"attr_x": levels}))
+    assert {level: f["num_customers"] for level, f in content["by"]["attr_x"].items()} == {
+        "a": 100,
+        "b": 60,
+        "other": 60,
+    }
+    content = judged(np.full(190, 0.4), pd.DataFrame({"attr_x": levels[:190]}))
+    assert set(content["by"]["attr_x"]) == {"a", "b"}
+    content = judged(np.full(120, 0.4), pd.DataFrame({"attr_x": ["a"] * 100 + ["b"] * 20}))
+    assert "attr_x" not in content["by"]
 
 
 def test_customers_that_the_figure_does_not_concern_do_not_make_a_level_large():
     ours = np.full(200, 0.4)
     ours[100:160] = np.nan
-    found = judged(ours, pd.DataFrame({"attr_x": ["a"] * 100 + ["b"] * 100}))
-    assert "attr_x" not in found["by"]
+    content = judged(ours, pd.DataFrame({"attr_x": ["a"] * 100 + ["b"] * 100}))
+    assert "attr_x" not in content["by"]
 
 
 @pytest.mark.parametrize(
@@ -88,19 +92,19 @@ def test_customers_that_the_figure_does_not_concern_do_not_make_a_level_large():
     ],
 )
 def test_a_column_of_any_type_makes_groups_or_is_left_out(column, levels):
-    found = judged(np.full(240, 0.4), pd.DataFrame({"attr_x": column}))
-    assert set(found["by"].get("attr_x", ())) == (levels or set())
+    content = judged(np.full(240, 0.4), pd.DataFrame({"attr_x": column}))
+    assert set(content["by"].get("attr_x", ())) == (levels or set())
 
 
 def test_the_strongest_baseline_is_the_one_to_beat():
     table = pd.DataFrame({"attr_x": ["a", "b"] * 80})
     ours = np.full(160, 0.3)
     theirs = {"weak": np.full(160, 0.1), "strong": np.where(np.arange(160) % 2, 0.4, 0.25)}
-    found = judged(ours, table, theirs=theirs)
-    assert found["against"] == "strong"
-    assert [(w["attribute"], w["level"], w["num_customers"]) for w in found["warnings"]] == [("attr_x", "b", 80)]
-    assert found["by"]["attr_x"]["b"]["behind"]
-    assert not found["by"]["attr_x"]["a"]["behind"]
+    content = judged(ours, table, theirs=theirs)
+    assert content["against"] == "strong"
+    assert [(w["attribute"], w["level"], w["num_customers"]) for w in content["warnings"]] == [("attr_x", "b", 80)]
+    assert content["by"]["attr_x"]["b"]["behind"]
+    assert not content["by"]["attr_x"]["a"]["behind"]
     alone = judged(ours, table, theirs={})
     assert (alone["against"], alone["warnings"]) == (None, [])
 
@@ -136,7 +140,7 @@ def test_where_no_group_is_worse_off_a_night_seldom_warns():
 
 
 def test_a_group_that_falls_behind_is_found_and_named():
-    found = [night(np.random.default_rng(i), 0.12)["warnings"] for i in range(40)]
-    named = [("attr_1", "3") in {(w["attribute"], w["level"]) for w in warnings} for warnings in found]
+    by_night = [night(np.random.default_rng(i), 0.12)["warnings"] for i in range(40)]
+    named = [("attr_1", "3") in {(w["attribute"], w["level"]) for w in warnings} for warnings in by_night]
     assert np.mean(named) >= 0.9
-    assert sum(len(warnings) > 1 for warnings in found) <= 5
+    assert sum(len(warnings) > 1 for warnings in by_night) <= 5

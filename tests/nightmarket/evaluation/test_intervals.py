@@ -52,10 +52,10 @@ def test_one_customer_has_an_interval_without_width_and_none_at_all_zeros():
 
 def test_a_paired_difference_has_the_sign_of_ours_less_theirs_and_skips_whom_either_does_not_concern():
     ours, theirs = np.array([0.5, np.nan, 0.7, 0.9]), np.array([0.1, 0.2, np.nan, 0.1])
-    found = paired(ours, theirs, 0)
-    assert found.value == pytest.approx((0.4 + 0.8) / 2)
-    assert found.low == pytest.approx(0.4)
-    assert found.high == pytest.approx(0.8)
+    difference = paired(ours, theirs, 0)
+    assert difference.value == pytest.approx((0.4 + 0.8) / 2)
+    assert difference.low == pytest.approx(0.4)
+    assert difference.high == pytest.approx(0.8)
 
 
 # shares
@@ -65,8 +65,8 @@ def test_a_paired_difference_has_the_sign_of_ours_less_theirs_and_skips_whom_eit
 @pytest.mark.parametrize("level", [0.95, 0.8])
 def test_wilson_s_interval_is_scipy_s_of_the_same_name(hits, num, level):
     theirs = stats.binomtest(hits, num).proportion_ci(level, method="wilson")
-    found = wilson(hits / num, num) if level == 0.95 else wilson(hits / num, num, stats.norm.ppf(0.9))
-    assert found == pytest.approx((hits / num, theirs.low, theirs.high), abs=1e-6)
+    interval = wilson(hits / num, num) if level == 0.95 else wilson(hits / num, num, stats.norm.ppf(0.9))
+    assert interval == pytest.approx((hits / num, theirs.low, theirs.high), abs=1e-6)
 
 
 def test_a_share_over_people_has_the_linearised_variance_of_a_ratio():

@@ -31,9 +31,9 @@ def test_no_pair_of_codes_makes_a_hit_of_two_customers_items(recommended, target
 def test_every_code_is_told_apart_from_every_other_one():
     """All lists of one item against all targets of one item, for two customers: a hit where they are equal."""
     for num in (1, 2, 3, 4):
-        for first, second, one, other in np.ndindex(num, num, num, num):
-            found = hits(lists([first], [second]), np.array([0, 1, 2]), np.array([one, other], np.int32))
-            assert found.ravel().tolist() == [first == one, second == other]
+        for first, second, wanted, other in np.ndindex(num, num, num, num):
+            hit = hits(lists([first], [second]), np.array([0, 1, 2]), np.array([wanted, other], np.int32))
+            assert hit.ravel().tolist() == [first == wanted, second == other]
 
 
 def test_the_item_with_code_zero_can_be_a_hit_and_padding_before_it_is_none():
@@ -46,15 +46,15 @@ def test_nobody_has_a_hit_where_there_are_no_targets():
 
 def test_a_perfect_list_scores_one_however_many_targets_there_are():
     for num_targets in (1, 3, 9, 12, 30):
-        found = rank_metrics(lists(range(25)), np.array([0, num_targets]), np.arange(num_targets, dtype=np.int32))
-        assert [found[f"ndcg@{k}"][0] for k in (10, 20)] == pytest.approx([1.0, 1.0])
-        assert found["recall@10"][0] == pytest.approx(min(10, num_targets) / num_targets)
-        assert found["mrr@20"][0] == 1.0
+        metrics = rank_metrics(lists(range(25)), np.array([0, num_targets]), np.arange(num_targets, dtype=np.int32))
+        assert [metrics[f"ndcg@{k}"][0] for k in (10, 20)] == pytest.approx([1.0, 1.0])
+        assert metrics["recall@10"][0] == pytest.approx(min(10, num_targets) / num_targets)
+        assert metrics["mrr@20"][0] == 1.0
 
 
 def test_cutoffs_are_10_and_20_unless_told_otherwise():
-    found = rank_metrics(lists(range(25)), np.array([0, 2]), np.array([10, 20], np.int32))
-    assert {name: values[0] for name, values in found.items()} == pytest.approx(
+    metrics = rank_metrics(lists(range(25)), np.array([0, 2]), np.array([10, 20], np.int32))
+    assert {name: values[0] for name, values in metrics.items()} == pytest.approx(
         {
             "ndcg@10": 0.0, "recall@10": 0.0, "hit@10": 0.0, "mrr@10": 0.0,
             "ndcg@20": (1 / math.log2(12)) / (1 + 1 / math.log2(3)),
@@ -92,10 +92,10 @@ def test_the_lists_and_targets_stay_as_they_were():
 def test_the_area_under_the_curve_counts_pairs_of_a_buyer_and_another_and_ties_half():
     scores = np.array([[0.9, 1.0, 3.0, 5.0], [0.5, 1.0, 2.0, 6.0], [0.5, 2.0, 1.0, 7.0], [0.1, 3.0, 0.0, 8.0]])
     bought = np.array([[1, 1, 0, 1], [1, 0, 0, 1], [0, 0, 0, 1], [0, 1, 0, 1]], bool)
-    found = audience_auc(scores, bought)
-    assert found[0] == pytest.approx((1 + 1 + 0.5 + 1) / 4)
-    assert found[1] == pytest.approx((0.5 + 0 + 1 + 1) / 4)
-    assert np.isnan(found[2:]).all(), "nobody, or everybody, bought it"
+    auc = audience_auc(scores, bought)
+    assert auc[0] == pytest.approx((1 + 1 + 0.5 + 1) / 4)
+    assert auc[1] == pytest.approx((0.5 + 0 + 1 + 1) / 4)
+    assert np.isnan(auc[2:]).all(), "nobody, or everybody, bought it"
     single = audience_auc(np.array([[1.0], [2.0], [3.0]]), np.array([[False], [False], [True]]))
     assert single.tolist() == [1.0]
     all_but_one = audience_auc(np.array([[1.0], [2.0], [3.0]]), np.array([[True], [False], [True]]))

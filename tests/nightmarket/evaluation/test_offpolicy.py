@@ -63,11 +63,11 @@ def test_estimates_by_hand():
     assert direct(log, target, q).value == pytest.approx(model / 4)
     assert doubly_robust(log, target, q).value == pytest.approx((model + sum(rest)) / 4)
     assert switch_doubly_robust(log, target, q, tau=1.7).value == pytest.approx((model + sum(rest[:3])) / 4)
-    found = diagnose(log, target, 0)
-    assert found.mean_weight == pytest.approx(4.5 / 4)
-    assert found.ess == pytest.approx(4.5**2 / (1.6**2 + 0.4**2 + 0.5**2 + 4))
-    assert found.effective_clicks == pytest.approx(4.1**2 / (1.6**2 + 0.5**2 + 4))
-    assert found.largest_share == pytest.approx(2 / 4.5)
+    diagnostics = diagnose(log, target, 0)
+    assert diagnostics.mean_weight == pytest.approx(4.5 / 4)
+    assert diagnostics.ess == pytest.approx(4.5**2 / (1.6**2 + 0.4**2 + 0.5**2 + 4))
+    assert diagnostics.effective_clicks == pytest.approx(4.1**2 / (1.6**2 + 0.5**2 + 4))
+    assert diagnostics.largest_share == pytest.approx(2 / 4.5)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -101,11 +101,11 @@ def test_doubly_robust_is_near_the_truth_and_its_intervals_cover(verdicts, truth
 def test_with_a_wrong_model_doubly_robust_stays_and_the_direct_method_errs_and_the_result_says_so(logs, truth):
     for seed, log in enumerate(logs[:10]):
         wrong = np.full((len(log), 10), log.reward.mean())
-        found = evaluate(log, world.target(log.context), seed, q=wrong)
-        assert abs(found.of("DM").value - truth) / truth > 0.2
-        assert abs(found.of("DR").value - truth) / truth < 0.1
-        assert found.model_errs
-        assert "do not use DM" in found.words
+        evaluation = evaluate(log, world.target(log.context), seed, q=wrong)
+        assert abs(evaluation.of("DM").value - truth) / truth > 0.2
+        assert abs(evaluation.of("DR").value - truth) / truth < 0.1
+        assert evaluation.model_errs
+        assert "do not use DM" in evaluation.words
     told = [evaluate(log, world.target(log.context), 0, q=world.click_rates(log.context)).model_errs for log in logs]
     assert sum(told) <= 3  # 1% each
 
@@ -144,9 +144,9 @@ def checks(verdict):
 def test_shuffled_propensities_are_refused(logs):
     for seed, log in enumerate(logs[:10]):
         shuffled = replace(log, propensity=np.random.default_rng(seed).permutation(log.propensity))
-        found = checks(evaluate(shuffled, world.target(log.context), seed))["propensities"]
-        assert found.figure > found.limit
-        assert "do not agree with the actions taken" in found.words
+        check = checks(evaluate(shuffled, world.target(log.context), seed))["propensities"]
+        assert check.figure > check.limit
+        assert "do not agree with the actions taken" in check.words
 
 
 def test_true_propensities_are_not_called_wrong():
@@ -160,56 +160,56 @@ def test_true_propensities_are_not_called_wrong():
 
 def test_propensities_that_are_all_a_quarter_too_high_are_refused(logs):
     log = replace(logs[0], propensity=np.minimum(logs[0].propensity * 1.25, 1.0))
-    found = checks(evaluate(log, world.target(log.context), 0))
-    assert {"propensities", "mean weight"} <= set(found)
-    assert re.search(r"mean is 0\.\d{3}, not within 0.1 of 1", found["mean weight"].words)
+    failed = checks(evaluate(log, world.target(log.context), 0))
+    assert {"propensities", "mean weight"} <= set(failed)
+    assert re.search(r"mean is 0\.\d{3}, not within 0.1 of 1", failed["mean weight"].words)
 
 
 def test_a_single_row_with_a_huge_weight_is_refused(logs):
     log, policy = logs[0], world.target(logs[0].context)
     propensity = log.propensity.copy()
     propensity[17] = 1e-5 * policy[17, log.action[17]]
-    found = checks(evaluate(replace(log, propensity=propensity), policy, 0))
-    assert found["one row"].figure > 0.9
-    assert found["one row"].words.endswith("of the weight (more than 10%)")
+    failed = checks(evaluate(replace(log, propensity=propensity), policy, 0))
+    assert failed["one row"].figure > 0.9
+    assert failed["one row"].words.endswith("of the weight (more than 10%)")
 
 
 def test_an_effective_sample_below_500_is_refused():
     log = world.world(1500, 3)
-    found = checks(evaluate(log, world.target(log.context), 0))["ess"]
-    assert 100 < found.figure < 500 == found.limit
-    assert found.words.endswith("effective rows (fewer than 500)")
+    check = checks(evaluate(log, world.target(log.context), 0))["ess"]
+    assert 100 < check.figure < 500 == check.limit
+    assert check.words.endswith("effective rows (fewer than 500)")
 
 
 def test_38_clicks_are_refused_even_for_the_policy_that_logged(logs):
     log = logs[0]
     clicks = np.zeros(len(log))
     clicks[np.random.default_rng(0).choice(len(log), 38, replace=False)] = 1.0
-    found = checks(evaluate(replace(log, reward=clicks), world.logged(log.context), 0))
-    assert found["clicks"].words == "38 clicks in the log (fewer than 50)"
-    assert found["clicks"].figure == 38
+    failed = checks(evaluate(replace(log, reward=clicks), world.logged(log.context), 0))
+    assert failed["clicks"].words == "38 clicks in the log (fewer than 50)"
+    assert failed["clicks"].figure == 38
 
 
 def test_fewer_than_25_effective_clicks_are_refused(logs):
     log = logs[0]
     clicks = np.zeros(len(log))
     clicks[np.random.default_rng(1).choice(len(log), 60, replace=False)] = 1.0
-    found = checks(evaluate(replace(log, reward=clicks), world.target(log.context), 0))
-    assert set(found) == {"effective clicks"}
+    failed = checks(evaluate(replace(log, reward=clicks), world.target(log.context), 0))
+    assert set(failed) == {"effective clicks"}
 
 
 def test_actions_that_the_log_never_took_are_refused(logs):
     log = logs[0].where(logs[0].action != 9)
-    found = checks(evaluate(log, np.eye(10)[np.full(len(log), 9)] * 0.05 + world.target(log.context) * 0.95, 0))
-    assert found["untried"].figure > 0.05
+    failed = checks(evaluate(log, np.eye(10)[np.full(len(log), 9)] * 0.05 + world.target(log.context) * 0.95, 0))
+    assert failed["untried"].figure > 0.05
 
 
 def test_a_policy_is_not_judged_on_the_rows_that_chose_it(logs):
     first, second = logs[0].halves(0)
     policy = world.target(second.context)
     assert evaluate(second, policy, 0, chosen_on=first.row).verdict == "certified better"
-    found = checks(evaluate(second, policy, 0, chosen_on=np.r_[first.row, second.row[:3]]))
-    assert found["same data"].words.startswith("3 of 5,000 rows also chose the policy")
+    failed = checks(evaluate(second, policy, 0, chosen_on=np.r_[first.row, second.row[:3]]))
+    assert failed["same data"].words.startswith("3 of 5,000 rows also chose the policy")
 
 
 def test_only_a_difference_above_zero_is_certified(logs):
@@ -224,11 +224,11 @@ def test_only_a_difference_above_zero_is_certified(logs):
 def test_with_few_effective_clicks_the_gamma_interval_has_a_say(logs):
     rng, log = np.random.default_rng(2), logs[0]
     rare = (rng.random(len(log)) < 0.03) * log.reward
-    found = evaluate(replace(log, reward=rare), world.target(log.context), 0)
-    assert found.diagnostics.effective_clicks < 100
-    assert found.of("IPS").interval.startswith("gamma")
-    if found.verdict == "certified better":
-        assert found.of("IPS").low > found.logging.value
+    evaluation = evaluate(replace(log, reward=rare), world.target(log.context), 0)
+    assert evaluation.diagnostics.effective_clicks < 100
+    assert evaluation.of("IPS").interval.startswith("gamma")
+    if evaluation.verdict == "certified better":
+        assert evaluation.of("IPS").low > evaluation.logging.value
 
 
 def test_the_result_is_json_and_repeats(logs):

@@ -66,9 +66,9 @@ def test_the_standard_error_by_customer_sums_what_hangs_together():
 
 def test_an_interval_reaches_1_96_standard_errors_to_both_sides():
     log = replace(coin(400, 1000), reward=coin(400, 1000).reward - 0.25)  # negative rewards: never gamma's
-    found = importance(log, always(1, 4000))
+    estimate = importance(log, always(1, 4000))
     reach = Z * standard_error(2.0 * log.action * log.reward, log.unit)
-    assert (found.low, found.high) == pytest.approx((found.value - reach, found.value + reach), abs=1e-8)
+    assert (estimate.low, estimate.high) == pytest.approx((estimate.value - reach, estimate.value + reach), abs=1e-8)
 
 
 def test_effective_clicks_are_clicks_where_weights_are_equal_and_fewer_where_they_are_not():
@@ -82,10 +82,10 @@ def test_effective_clicks_are_clicks_where_weights_are_equal_and_fewer_where_the
 
 def test_seven_clicks_of_the_policy_that_logged_have_garwood_s_interval():
     log = plain_log(np.zeros(50, int), np.arange(50) < 7, propensity=1.0, num_actions=1)
-    found = importance(log, np.ones((50, 1)))
+    estimate = importance(log, np.ones((50, 1)))
     exact = stats.chi2.ppf(0.025, 14) / 2 / 50, stats.chi2.ppf(0.975, 16) / 2 / 50
-    assert found.value == pytest.approx(7 / 50)
-    assert (found.low, found.high) == pytest.approx(exact)
+    assert estimate.value == pytest.approx(7 / 50)
+    assert (estimate.low, estimate.high) == pytest.approx(exact)
 
 
 def test_the_gamma_interval_of_unequal_weights_matches_mean_and_variance():
@@ -94,14 +94,14 @@ def test_the_gamma_interval_of_unequal_weights_matches_mean_and_variance():
     log = plain_log([0, 1, 1, 0, 1], [1.0, 1, 0, 2, 1], propensity=[0.5, 0.25, 0.1, 0.8, 0.5])
     target = np.array([[0.5, 0.5], [0.5, 0.5], [0.7, 0.3], [0.6, 0.4], [0.1, 0.9]])
     terms = np.array([1.0, 2, 0, 0.75 * 2, 1.8]) / 5
-    found = importance(log, target)
+    estimate = importance(log, target)
     y, v = terms.sum(), (terms**2).sum()
     low = stats.gamma.ppf(0.025, y**2 / v, scale=v / y)
     largest = 3.0 * 2.0 / 5  # the largest weight, of the row without a click, times the largest reward
     y, v = y + largest, v + largest**2
     high = stats.gamma.ppf(0.975, y**2 / v, scale=v / y)
-    assert (found.value, found.low, found.high) == pytest.approx((terms.sum(), low, high))
-    assert found.interval.startswith("gamma")
+    assert (estimate.value, estimate.low, estimate.high) == pytest.approx((terms.sum(), low, high))
+    assert estimate.interval.startswith("gamma")
 
 
 def test_without_a_click_the_interval_starts_at_zero_and_ends_where_one_more_could_lie():
@@ -127,8 +127,8 @@ def test_snips_of_a_reward_that_is_always_the_same_is_that_reward_without_doubt(
     """Whatever the weights: the linearised variance is about the weighted mean, so nothing is left."""
     rng = np.random.default_rng(0)
     log = plain_log(rng.integers(0, 2, 40), np.full(40, 3.0), propensity=rng.uniform(0.2, 0.9, 40))
-    found = self_normalised(log, np.full((40, 2), 0.5))
-    assert (found.value, found.low, found.high) == pytest.approx((3.0, 3.0, 3.0))
+    estimate = self_normalised(log, np.full((40, 2), 0.5))
+    assert (estimate.value, estimate.low, estimate.high) == pytest.approx((3.0, 3.0, 3.0))
 
 
 def test_snips_moves_with_the_reward_and_its_interval_keeps_its_width():
@@ -146,8 +146,8 @@ def test_the_interval_of_snips_is_that_of_the_ratio_by_the_delta_method():
     w, r = np.array([1.6, 0.4, 0.5, 2.0]), log.reward
     value = (w * r).sum() / w.sum()
     error = math.sqrt(np.sum((w * (r - value)) ** 2) * 4 / 3) / w.sum()
-    found = self_normalised(log, target)
-    assert (found.value, found.low, found.high) == pytest.approx(
+    estimate = self_normalised(log, target)
+    assert (estimate.value, estimate.low, estimate.high) == pytest.approx(
         (value, value - Z * error, value + Z * error), abs=1e-6
     )
 
@@ -159,15 +159,15 @@ def test_the_interval_of_snips_covers_the_truth_about_as_often_as_it_says():
         propensity = np.where(rng.random(300) < 0.3 + 0.4 * seen, 1, 0)
         chance = np.where(propensity == 1, 0.3 + 0.4 * seen, 0.7 - 0.4 * seen)
         log = plain_log(propensity, 10 + propensity + seen, propensity=chance)
-        found = self_normalised(log, np.full((300, 2), 0.5))
-        covered += found.low <= 11.0 <= found.high
+        estimate = self_normalised(log, np.full((300, 2), 0.5))
+        covered += estimate.low <= 11.0 <= estimate.high
     assert 0.92 <= covered / 400 <= 0.98
 
 
 def test_a_policy_without_any_weight_on_the_log_has_no_interval():
     log = plain_log([0, 0], [1.0, 0.0])
-    found = self_normalised(log, always(1, 2))
-    assert (found.value, found.low, found.high) == (0.0, None, None)
+    estimate = self_normalised(log, always(1, 2))
+    assert (estimate.value, estimate.low, estimate.high) == (0.0, None, None)
     diagnosed = diagnose(log, always(1, 2), 0)
     assert (diagnosed.ess, diagnosed.largest_share, diagnosed.mean_weight) == (0.0, 1.0, 0.0)
 
@@ -181,24 +181,24 @@ def test_doubly_robust_terms_and_interval_by_hand():
     q = np.array([[0.5, 0.1], [0.3, 0.2], [0.4, 0.9]])
     model = np.array([0.34, 0.25, 0.8])
     score = model + np.array([1.2 * 0.5, 2.5 * -0.2, 1.0 * 0.1])
-    found = doubly_robust(log, target, q)
+    estimate = doubly_robust(log, target, q)
     reach = Z * score.std(ddof=1) / math.sqrt(3)
-    assert (found.value, found.low, found.high) == pytest.approx(
+    assert (estimate.value, estimate.low, estimate.high) == pytest.approx(
         (score.mean(), score.mean() - reach, score.mean() + reach), abs=1e-6
     )
     assert direct(log, target, q).value == pytest.approx(model.mean())
     switched = switch_doubly_robust(log, target, q, tau=1.2)
     assert switched.value == pytest.approx((score.sum() + 0.5) / 3)  # the row of weight 2.5 goes without correction
     assert switched.low is None
-    assert switch_doubly_robust(log, target, q, tau=2.5) == replace(found, name="switch-DR")
+    assert switch_doubly_robust(log, target, q, tau=2.5) == replace(estimate, name="switch-DR")
 
 
 @pytest.mark.parametrize(("propensity", "known"), [(0.05, True), (0.04, False)])
 def test_a_weight_of_ten_is_trusted_and_more_is_not(propensity, known):
     log = plain_log([0, 1], [1.0, 1.0], propensity=[propensity, 0.5])
-    found = switch_doubly_robust(log, np.full((2, 2), 0.5), np.zeros((2, 2)))
-    assert (found.low is not None) == known
-    assert found.value == pytest.approx((10 + 1) / 2 if known else 1 / 2)
+    estimate = switch_doubly_robust(log, np.full((2, 2), 0.5), np.zeros((2, 2)))
+    assert (estimate.low is not None) == known
+    assert estimate.value == pytest.approx((10 + 1) / 2 if known else 1 / 2)
 
 
 # expected rewards
@@ -208,9 +208,9 @@ def test_an_action_with_ten_rows_is_half_its_own_half_what_all_share():
     """Without context: the mean of all, and for an action with n rows n / (n + 10) of its distance to that."""
     action = np.repeat([0, 1, 2], [10, 30, 0])
     reward = np.repeat([1.0, 0.2], [10, 30])
-    found = predicted(np.zeros((40, 0)), action, reward, np.zeros((2, 0)), 3)
+    q = predicted(np.zeros((40, 0)), action, reward, np.zeros((2, 0)), 3)
     base = (10 + 6) / 40
-    assert found == pytest.approx(np.array([[base + 0.5 * (1 - base), base + 0.75 * (0.2 - base), base]] * 2))
+    assert q == pytest.approx(np.array([[base + 0.5 * (1 - base), base + 0.75 * (0.2 - base), base]] * 2))
 
 
 def test_expected_rewards_are_a_shared_ridge_regression_and_one_per_action_on_the_rest():
@@ -220,12 +220,12 @@ def test_expected_rewards_are_a_shared_ridge_regression_and_one_per_action_on_th
     unit = lambda x: (x - context.mean(axis=0)) / context.std(axis=0)  # noqa: E731
     shared = Ridge(alpha=10.0, fit_intercept=False).fit(unit(context), reward - reward.mean())
     rest = reward - reward.mean() - shared.predict(unit(context))
-    found = predicted(context, action, reward, asked, 3)
+    q = predicted(context, action, reward, asked, 3)
     for number in range(3):
         rows = action == number
         ones = lambda x: np.column_stack([np.ones(len(x)), unit(x)])  # noqa: E731
         own = Ridge(alpha=10.0, fit_intercept=False).fit(ones(context[rows]), rest[rows])
-        assert found[:, number] == pytest.approx(reward.mean() + shared.predict(unit(asked)) + own.predict(ones(asked)))
+        assert q[:, number] == pytest.approx(reward.mean() + shared.predict(unit(asked)) + own.predict(ones(asked)))
 
 
 def test_a_column_that_never_changes_says_nothing():
@@ -238,10 +238,10 @@ def test_a_column_that_never_changes_says_nothing():
 
 def test_folds_are_five_of_one_size_and_a_customer_lies_in_one():
     unit = np.repeat(np.arange(50) * 3, 2)
-    found = folds(unit, 0)
-    assert np.bincount(found).tolist() == [20] * 5
-    assert (found[::2] == found[1::2]).all()
-    assert (found != folds(unit, 1)).any()
+    fold = folds(unit, 0)
+    assert np.bincount(fold).tolist() == [20] * 5
+    assert (fold[::2] == fold[1::2]).all()
+    assert (fold != folds(unit, 1)).any()
 
 
 def test_no_row_has_a_say_in_its_own_expected_reward_and_every_other_fold_has():
@@ -339,15 +339,15 @@ def test_a_weight_is_the_target_s_over_the_logged_probability_of_what_was_logged
 def test_diagnostics_by_hand():
     log = plain_log([0, 1, 0, 1], [1.0, 0, 2, -1], propensity=[0.5, 0.4, 0.5, 0.4], num_actions=4)
     target = np.array([[0.5, 0.2, 0.3, 0.0], [0.1, 0.8, 0.0, 0.1], [1.0, 0, 0, 0], [0.6, 0.4, 0.0, 0.0]])
-    found = diagnose(log, target, 0)
+    diagnostics = diagnose(log, target, 0)
     w = np.array([1.0, 2, 2, 1])
-    assert found.num_rows == 4
-    assert found.clicks == 3
-    assert found.mean_weight == pytest.approx(1.5)
-    assert found.ess == pytest.approx(36 / 10)
-    assert found.effective_clicks == pytest.approx((w * log.reward).sum() ** 2 / ((w * log.reward) ** 2).sum())
-    assert found.largest_share == pytest.approx(2 / 6)
-    assert found.untried == pytest.approx((0.3 + 0.1) / 4)
+    assert diagnostics.num_rows == 4
+    assert diagnostics.clicks == 3
+    assert diagnostics.mean_weight == pytest.approx(1.5)
+    assert diagnostics.ess == pytest.approx(36 / 10)
+    assert diagnostics.effective_clicks == pytest.approx((w * log.reward).sum() ** 2 / ((w * log.reward) ** 2).sum())
+    assert diagnostics.largest_share == pytest.approx(2 / 6)
+    assert diagnostics.untried == pytest.approx((0.3 + 0.1) / 4)
 
 
 FINE = Diagnostics(9000, 1.0, 500.0, 25.0, 50, 0.10, 0.01, 4.0, 4.0)
@@ -424,90 +424,92 @@ def test_the_guess_of_a_propensity_is_a_ridge_regression_on_the_other_folds():
     context = rng.normal(2, 3, (100, 2))
     action = (context[:, 0] + rng.normal(0, 2, 100) > 2).astype(int)
     log = plain_log(action, np.zeros(100), context=context)
-    fold, found = folds(log.unit, 1), _guess(log, 1)
+    fold, guess = folds(log.unit, 1), _guess(log, 1)
     for number in range(5):
         out = fold == number
         mean, spread = context[~out].mean(axis=0), context[~out].std(axis=0)
         model = Ridge(alpha=0.001 * (~out).sum()).fit((context[~out] - mean) / spread, action[~out])
         theirs = model.predict((context[out] - mean) / spread)
-        assert found[out, 1] == pytest.approx(np.clip(theirs, 0.001, 1.0))
-        assert found[out, 0] == pytest.approx(np.clip(1 - theirs, 0.001, 1.0))
+        assert guess[out, 1] == pytest.approx(np.clip(theirs, 0.001, 1.0))
+        assert guess[out, 0] == pytest.approx(np.clip(1 - theirs, 0.001, 1.0))
 
 
 def test_an_action_that_no_other_fold_took_is_guessed_at_a_thousandth():
     log = plain_log([1] + [0] * 9, np.zeros(10))
-    found = _guess(log, 0)
-    assert found[0].tolist() == [1.0, 0.001]
-    one = replace(log, unit=np.zeros(10, int))
-    assert _guess(one, 0)[0] == pytest.approx([0.9, 0.1])
+    guess = _guess(log, 0)
+    assert guess[0].tolist() == [1.0, 0.001]
+    one_unit = replace(log, unit=np.zeros(10, int))
+    assert _guess(one_unit, 0)[0] == pytest.approx([0.9, 0.1])
 
 
 # the verdict
 
 
 def test_a_policy_that_earns_more_is_certified_with_the_gain_in_words():
-    found = evaluate(coin(400, 1200), always(1, 4000), 0)
-    assert found.verdict == "certified better"
-    assert found.of("IPS").value == pytest.approx(0.6)
-    assert found.of("SNIPS").value == pytest.approx(0.6)
-    assert found.logging.value == pytest.approx(0.4)
-    assert found.difference.value == pytest.approx(0.2, abs=1e-3)
-    assert found.words.startswith("Certified better than the policy that logged: +0.1999 [+0.18")
-    assert not found.model_errs
+    evaluation = evaluate(coin(400, 1200), always(1, 4000), 0)
+    assert evaluation.verdict == "certified better"
+    assert evaluation.of("IPS").value == pytest.approx(0.6)
+    assert evaluation.of("SNIPS").value == pytest.approx(0.6)
+    assert evaluation.logging.value == pytest.approx(0.4)
+    assert evaluation.difference.value == pytest.approx(0.2, abs=1e-3)
+    assert evaluation.words.startswith("Certified better than the policy that logged: +0.1999 [+0.18")
+    assert not evaluation.model_errs
     with pytest.raises(KeyError):
-        found.of("IPW")
+        evaluation.of("IPW")
 
 
 def test_the_difference_to_the_log_is_taken_row_by_row():
     log, target, q = coin(400, 1200), always(1, 4000), np.full((4000, 2), 0.4)
-    found = evaluate(log, target, 0, q=q)
+    evaluation = evaluate(log, target, 0, q=q)
     gain = q[:, 1] + 2.0 * log.action * (log.reward - 0.4) - log.reward
     reach = Z * gain.std(ddof=1) / math.sqrt(4000)
-    assert (found.difference.low, found.difference.high) == pytest.approx((gain.mean() - reach, gain.mean() + reach))
+    assert (evaluation.difference.low, evaluation.difference.high) == pytest.approx(
+        (gain.mean() - reach, gain.mean() + reach)
+    )
     logged = Z * log.reward.std(ddof=1) / math.sqrt(4000)
-    assert (found.logging.low, found.logging.high) == pytest.approx((0.4 - logged, 0.4 + logged))
+    assert (evaluation.logging.low, evaluation.logging.high) == pytest.approx((0.4 - logged, 0.4 + logged))
 
 
 @pytest.mark.parametrize("policy", [always(0, 4000), np.full((4000, 2), 0.5)], ids=["worse", "the same"])
 def test_a_policy_that_earns_no_more_is_not_certified(policy):
-    found = evaluate(coin(400, 1200), policy, 0)
-    assert (found.verdict, found.refusals) == ("not certified", ())
-    assert found.words.startswith("Not certified: the difference to the policy that logged may be zero or less")
+    evaluation = evaluate(coin(400, 1200), policy, 0)
+    assert (evaluation.verdict, evaluation.refusals) == ("not certified", ())
+    assert evaluation.words.startswith("Not certified: the difference to the policy that logged may be zero or less")
 
 
 @pytest.mark.parametrize(("clicks", "verdict"), [((38, 62), "not certified"), ((20, 80), "certified better")])
 def test_with_few_clicks_the_gamma_interval_of_ips_must_lie_above_the_logged_mean(clicks, verdict):
     """38 and 62 clicks: DR's difference is 2.4 standard errors above 0, but 62 clicks could be 47.5, .0238 a row of the
     policy's, where the log earned .025. 80 clicks could be 63.4: .0317."""
-    found = evaluate(coin(*clicks), always(1, 4000), 0)
-    assert found.difference.low > 0
-    assert found.of("IPS").low == pytest.approx(stats.chi2.ppf(0.025, 2 * clicks[1]) / 4000, rel=1e-6)
-    assert found.verdict == verdict
+    evaluation = evaluate(coin(*clicks), always(1, 4000), 0)
+    assert evaluation.difference.low > 0
+    assert evaluation.of("IPS").low == pytest.approx(stats.chi2.ppf(0.025, 2 * clicks[1]) / 4000, rel=1e-6)
+    assert evaluation.verdict == verdict
 
 
 def test_with_many_clicks_the_normal_interval_decides():
-    found = evaluate(coin(180, 230), always(1, 4000), 0)
-    assert found.diagnostics.effective_clicks == pytest.approx(230)
-    assert found.of("IPS").low < found.logging.value
-    assert found.verdict == "certified better"
+    evaluation = evaluate(coin(180, 230), always(1, 4000), 0)
+    assert evaluation.diagnostics.effective_clicks == pytest.approx(230)
+    assert evaluation.of("IPS").low < evaluation.logging.value
+    assert evaluation.verdict == "certified better"
 
 
 @pytest.mark.parametrize(("z", "errs"), [(2.7, True), (-2.7, True), (2.5, False), (-2.5, False)])
 def test_the_reward_model_errs_where_dm_and_dr_are_more_than_2_576_standard_errors_apart(z, errs):
     num = 1000
     log = plain_log(np.arange(num) % 2, (-1.0) ** (np.arange(num) // 2) + z / math.sqrt(num - 1))
-    found = evaluate(log, np.full((num, 2), 0.5), 0, q=np.zeros((num, 2)))
-    assert found.model_errs == errs
-    assert ("do not use DM" in found.words) == errs
+    evaluation = evaluate(log, np.full((num, 2), 0.5), 0, q=np.zeros((num, 2)))
+    assert evaluation.model_errs == errs
+    assert ("do not use DM" in evaluation.words) == errs
 
 
 def test_rows_that_chose_the_policy_are_counted_against_it():
     log = coin(400, 1200)
-    found = evaluate(log, always(1, 4000), 0, chosen_on=np.array([1, 5, 5, 9000]))
-    assert found.verdict == "refused"
-    [refusal] = found.refusals
+    evaluation = evaluate(log, always(1, 4000), 0, chosen_on=np.array([1, 5, 5, 9000]))
+    assert evaluation.verdict == "refused"
+    [refusal] = evaluation.refusals
     assert (refusal.check, refusal.figure, refusal.limit) == ("same data", 2.0, 0.0)
-    assert found.words.startswith("No verdict, collect more exploration: 2 of 4,000 rows also chose the policy")
+    assert evaluation.words.startswith("No verdict, collect more exploration: 2 of 4,000 rows also chose the policy")
     assert evaluate(log, always(1, 4000), 0, chosen_on=np.array([9000])).verdict == "certified better"
 
 

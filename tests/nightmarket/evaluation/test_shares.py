@@ -5,8 +5,8 @@ from nightmarket.evaluation.intervals import clustered, wilson
 
 
 def test_wilson_agrees_with_a_worked_example():
-    found = wilson(0.9, 100)
-    assert (found.value, round(found.low, 4), round(found.high, 4)) == (0.9, 0.8256, 0.9448)
+    interval = wilson(0.9, 100)
+    assert (interval.value, round(interval.low, 4), round(interval.high, 4)) == (0.9, 0.8256, 0.9448)
     assert wilson(0.0, 20).low == 0
     assert wilson(1.0, 20).high == pytest.approx(1)
 

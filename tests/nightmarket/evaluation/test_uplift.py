@@ -30,67 +30,67 @@ def judged(data, seed=0):
 
 
 def test_what_is_known_of_the_customers_is_adjusted_for():
-    found = [judged(world(seed)) for seed in range(40)]
-    assert all(one.naive.low > 20 for one in found)
-    assert abs(np.mean([one.on_exposed.value for one in found])) < 1
-    assert sum(one.verdict == "positive" for one in found) <= 4
+    effects = [judged(world(seed)) for seed in range(40)]
+    assert all(effect.naive.low > 20 for effect in effects)
+    assert abs(np.mean([effect.on_exposed.value for effect in effects])) < 1
+    assert sum(effect.verdict == "positive" for effect in effects) <= 4
     # of 40 intervals of 95%, fewer than 33 cover once in 2,000 times
-    assert sum(one.on_exposed.covers(0) for one in found) >= 33
-    assert sum(one.on_all.covers(0) for one in found) >= 33
+    assert sum(effect.on_exposed.covers(0) for effect in effects) >= 33
+    assert sum(effect.on_all.covers(0) for effect in effects) >= 33
 
 
 def test_a_true_effect_is_found_and_never_called_incremental():
-    found = [judged(world(seed, effect=8.0)) for seed in range(20)]
-    claimed = [one for one in found if one.verdict == "positive"]
+    effects = [judged(world(seed, effect=8.0)) for seed in range(20)]
+    claimed = [effect for effect in effects if effect.verdict == "positive"]
     assert len(claimed) >= 14
-    assert sum(one.on_exposed.covers(8.0) for one in found) >= 15
-    assert not any("incremental" in one.words.lower() for one in found)
-    assert all(one.reasons == () for one in claimed)
+    assert sum(effect.on_exposed.covers(8.0) for effect in effects) >= 15
+    assert not any("incremental" in effect.words.lower() for effect in effects)
+    assert all(effect.reasons == () for effect in claimed)
 
 
 @pytest.mark.parametrize("effect", [0.0, 8.0])
 def test_a_hidden_confounder_gives_no_claim_and_the_checks_say_why(effect):
     for seed in range(8):
-        found = judged(world(seed, effect=effect, hidden=1.0))
-        assert found.verdict == "no claim"
-        assert any(reason.startswith("placebo: the weeks before") for reason in found.reasons)
-        assert found.words.startswith("No claim: ")
+        judgement = judged(world(seed, effect=effect, hidden=1.0))
+        assert judgement.verdict == "no claim"
+        assert any(reason.startswith("placebo: the weeks before") for reason in judgement.reasons)
+        assert judgement.words.startswith("No claim: ")
 
 
 def test_a_negative_control_that_moved_forbids_the_claim():
     covariates, exposed, outcome, placebo, control = world(1, effect=12.0)
     assert observational(covariates, exposed, outcome, placebo, control, NAMES, 0).verdict == "positive"
-    found = observational(covariates, exposed, outcome, placebo, control + 12.0 * exposed, NAMES, 0)
-    assert found.verdict == "no claim"
-    assert [reason[:16] for reason in found.reasons] == ["negative control"]
+    judgement = observational(covariates, exposed, outcome, placebo, control + 12.0 * exposed, NAMES, 0)
+    assert judgement.verdict == "no claim"
+    assert [reason[:16] for reason in judgement.reasons] == ["negative control"]
 
 
 def test_a_vague_placebo_is_not_taken_for_none():
     covariates, exposed, outcome, placebo, control = world(2, effect=8.0)
     vague = placebo + np.random.default_rng(0).normal(scale=300, size=placebo.size)
-    found = observational(covariates, exposed, outcome, vague, control, NAMES, 0)
-    assert found.on_exposed.low > 0
-    assert found.placebo.covers(0)
-    assert found.verdict == "no claim"
-    assert any("beyond the placebo" in reason for reason in found.reasons)
+    judgement = observational(covariates, exposed, outcome, vague, control, NAMES, 0)
+    assert judgement.on_exposed.low > 0
+    assert judgement.placebo.covers(0)
+    assert judgement.verdict == "no claim"
+    assert any("beyond the placebo" in reason for reason in judgement.reasons)
 
 
 def test_without_weeks_before_nothing_is_claimed():
     covariates, exposed, outcome, placebo, control = world(3, effect=30.0)
-    found = observational(covariates, exposed, outcome, None, control, NAMES, 0)
-    assert found.placebo is None
-    assert found.reasons == ("no weeks before the exposure to try the adjustment on",)
+    judgement = observational(covariates, exposed, outcome, None, control, NAMES, 0)
+    assert judgement.placebo is None
+    assert judgement.reasons == ("no weeks before the exposure to try the adjustment on",)
     still = observational(covariates, exposed, outcome, np.zeros_like(placebo), control, NAMES, 0)
     assert still.verdict == "no claim"
 
 
 def test_exposed_without_counterparts_are_left_out_and_stop_the_claim():
     covariates, exposed, outcome, placebo, control = world(4, effect=40.0, slope=8.0)
-    found = observational(covariates, exposed, outcome, placebo, control, NAMES, 0)
-    assert found.overlap.trimmed > 0.1
-    assert found.verdict == "no claim"
-    assert any("no counterpart" in reason for reason in found.reasons)
-    shown = [count for row in (found.overlap.exposed, found.overlap.others) for count in row]
+    judgement = observational(covariates, exposed, outcome, placebo, control, NAMES, 0)
+    assert judgement.overlap.trimmed > 0.1
+    assert judgement.verdict == "no claim"
+    assert any("no counterpart" in reason for reason in judgement.reasons)
+    shown = [count for row in (judgement.overlap.exposed, judgement.overlap.others) for count in row]
     assert not any(count is not None and 0 < count < 20 for count in shown)
 
 
@@ -98,9 +98,9 @@ def test_49_exposed_get_no_figure():
     covariates, _, outcome, placebo, control = world(5)
     exposed = np.zeros(outcome.size, bool)
     exposed[:49] = True
-    found = observational(covariates, exposed, outcome, placebo, control, NAMES, 0)
-    assert (found.on_exposed, found.naive, found.verdict) == (None, None, "no claim")
-    assert found.reasons == ("fewer than 50 customers were exposed",)
+    judgement = observational(covariates, exposed, outcome, placebo, control, NAMES, 0)
+    assert (judgement.on_exposed, judgement.naive, judgement.verdict) == (None, None, "no claim")
+    assert judgement.reasons == ("fewer than 50 customers were exposed",)
 
 
 def test_drawn_by_lot_the_effect_is_incremental_and_its_interval_shorter_than_the_naive_one():
@@ -108,10 +108,10 @@ def test_drawn_by_lot_the_effect_is_incremental_and_its_interval_shorter_than_th
     for seed in range(40):
         covariates, _, outcome, _, _ = world(seed, hidden=1.0)
         drawn = np.random.default_rng(100 + seed).random(outcome.size) < 0.3
-        found = randomized(covariates, drawn, 0.3, outcome + 8.0 * drawn, NAMES, seed)
-        covered += found.on_exposed.covers(8.0)
-        words.append(found.words)
-        assert found.on_exposed.error < 0.6 * found.naive.error
+        judgement = randomized(covariates, drawn, 0.3, outcome + 8.0 * drawn, NAMES, seed)
+        covered += judgement.on_exposed.covers(8.0)
+        words.append(judgement.words)
+        assert judgement.on_exposed.error < 0.6 * judgement.naive.error
     assert covered >= 33
     assert sum(word.startswith("Incremental: +") for word in words) >= 35
     nothing = randomized(covariates, drawn, 0.3, outcome, NAMES, 0)
@@ -123,10 +123,10 @@ def test_drawn_by_lot_the_effect_is_incremental_and_its_interval_shorter_than_th
 def test_a_lot_that_does_not_fit_its_chance_is_refused():
     covariates, _, outcome, _, _ = world(6)
     drawn = np.random.default_rng(0).random(outcome.size) < 0.36
-    found = randomized(covariates, drawn, 0.3, outcome, NAMES, 0)
-    assert found.verdict == "no claim"
-    assert found.on_exposed is None
-    assert "were expected" in found.reasons[0]
+    judgement = randomized(covariates, drawn, 0.3, outcome, NAMES, 0)
+    assert judgement.verdict == "no claim"
+    assert judgement.on_exposed is None
+    assert "were expected" in judgement.reasons[0]
     with pytest.raises(InputError, match="outside"):
         randomized(covariates, drawn, 1.0, outcome, NAMES, 0)
 
@@ -201,13 +201,13 @@ def campaign(name, first, exposed, responded=(), on_day=(), last=None):
 def test_a_case_cuts_time_where_it_says(shop):
     ours = campaign("now", 100, [0, 2])
     past = campaign("past", 50, [0, 1], [0, 0, 1], [60, 89, 95])
-    found = case(shop, np.arange(3, dtype=np.int32), ours, [past, ours, campaign("later", 92, [0])])
-    column = {name: found.covariates[:, i] for i, name in enumerate(found.names)}
-    assert found.customers.tolist() == [0, 1]  # the third first bought in the placebo's days
-    assert (found.left_out, found.exposed.tolist()) == (1, [True, False])
-    assert found.outcome.tolist() == [11, 11]
-    assert found.placebo.tolist() == [11, 0]
-    assert found.negative_control.tolist() == [10, 10]
+    campaign_case = case(shop, np.arange(3, dtype=np.int32), ours, [past, ours, campaign("later", 92, [0])])
+    column = {name: campaign_case.covariates[:, i] for i, name in enumerate(campaign_case.names)}
+    assert campaign_case.customers.tolist() == [0, 1]  # the third first bought in the placebo's days
+    assert (campaign_case.left_out, campaign_case.exposed.tolist()) == (1, [True, False])
+    assert campaign_case.outcome.tolist() == [11, 11]
+    assert campaign_case.placebo.tolist() == [11, 0]
+    assert campaign_case.negative_control.tolist() == [10, 10]
     assert column["spend"].tolist() == [22, 11]  # day 95 belongs to the placebo
     assert column["days with a purchase"].tolist() == [2, 1]
     assert column["spend on what is offered"].tolist() == [2, 1]
@@ -218,23 +218,23 @@ def test_a_case_cuts_time_where_it_says(shop):
 
 def test_a_short_history_has_no_placebo_and_offers_everywhere_no_control(shop):
     early = campaign("early", 40, [0], last=60)
-    found = case(shop, np.zeros(3, np.int32), early, [])
-    assert found.placebo is None
-    assert found.negative_control is None
-    assert found.covariates[:, found.names.index("spend")].tolist() == [11, 11]
+    campaign_case = case(shop, np.zeros(3, np.int32), early, [])
+    assert campaign_case.placebo is None
+    assert campaign_case.negative_control is None
+    assert campaign_case.covariates[:, campaign_case.names.index("spend")].tolist() == [11, 11]
 
 
 def test_attributes_become_columns_where_enough_share_a_level(shop):
-    found = case(
+    campaign_case = case(
         shop, np.arange(3, dtype=np.int32), campaign("now", 100, [0]), [], pd.DataFrame({"age": ["old", None, "old"]})
     )
-    assert found.covariates[:, found.names.index("age old")].tolist() == [1, 0]
-    assert found.covariates[:, found.names.index("age unknown")].tolist() == [0, 1]
+    assert campaign_case.covariates[:, campaign_case.names.index("age old")].tolist() == [1, 0]
+    assert campaign_case.covariates[:, campaign_case.names.index("age unknown")].tolist() == [0, 1]
 
 
 def test_tables_become_campaigns_in_the_shops_days():
     moments = pd.to_datetime(["2020-01-02 04:30", "2020-01-05 04:59"])
-    found = campaigns_of(
+    known = campaigns_of(
         pd.DataFrame({"campaign_id": ["x"], "kind": ["A"], "start": moments[:1], "end": moments[1:]}),
         pd.DataFrame({"campaign_id": ["x", "x", "x"], "customer_id": ["p", "p", "nobody"]}),
         pd.DataFrame({"campaign_id": ["x"], "customer_id": ["q"], "timestamp": moments[1:]}),
@@ -243,6 +243,6 @@ def test_tables_become_campaigns_in_the_shops_days():
         pd.Series(["i"]),
         "America/New_York",
     )[0]
-    assert (found.first, found.last) == (18262, 18265)  # 2020-01-01 and 2020-01-04 in New York
-    assert (found.exposed.tolist(), found.responded.tolist(), found.on_day.tolist()) == ([1], [0], [18265])
-    assert found.offered.size == 0
+    assert (known.first, known.last) == (18262, 18265)  # 2020-01-01 and 2020-01-04 in New York
+    assert (known.exposed.tolist(), known.responded.tolist(), known.on_day.tolist()) == ([1], [0], [18265])
+    assert known.offered.size == 0

@@ -22,10 +22,10 @@ def test_probabilities_come_near_the_truth_for_own_products_and_for_others():
     score, own, _, label = pairs(60_000, 0)
     made = Calibration.fit(score, label, np.ones(score.size), own)
     score, own, truth, label = pairs(60_000, 1)
-    found = made.probability(score, own)
+    probability = made.probability(score, own)
     for group in (own, ~own):
-        assert np.abs(found - truth)[group].mean() < 0.006
-        assert ece(found[group], label[group]) < 0.02
+        assert np.abs(probability - truth)[group].mean() < 0.006
+        assert ece(probability[group], label[group]) < 0.02
     raw = 1 / (1 + np.exp(-score))
     assert ece(raw, label) > 0.2
 
@@ -35,9 +35,9 @@ def test_thinned_pairs_weighed_back_give_the_same_probabilities():
     keep = label | (np.random.default_rng(3).random(score.size) < 0.25)
     weight = np.where(label, 1.0, 4.0)[keep]
     made = Calibration.fit(score[keep], label[keep], weight, own[keep])
-    found = made.probability(score, own)
-    assert found.mean() == pytest.approx(truth.mean(), rel=0.02)
-    assert np.abs(found - truth).mean() < 0.006
+    probability = made.probability(score, own)
+    assert probability.mean() == pytest.approx(truth.mean(), rel=0.02)
+    assert np.abs(probability - truth).mean() < 0.006
 
 
 def test_a_higher_score_never_has_a_lower_probability():
@@ -45,19 +45,19 @@ def test_a_higher_score_never_has_a_lower_probability():
     made = Calibration.fit(score, label, np.ones(score.size), own)
     asked = np.linspace(-20, 20, 3001)
     for group in (True, False):
-        found = made.probability(asked, np.full(asked.size, group))
-        assert (np.diff(found) >= 0).all()
-        assert found[0] >= 0
-        assert found[-1] <= 1
+        probability = made.probability(asked, np.full(asked.size, group))
+        assert (np.diff(probability) >= 0).all()
+        assert probability[0] >= 0
+        assert probability[-1] <= 1
 
 
 def test_the_mean_is_kept_where_it_was_fitted():
     """Probabilities add up to what was bought, because the sigmoid has an offset."""
     score, own, _, label = pairs(40_000, 5)
     made = Calibration.fit(score, label, np.ones(score.size), own)
-    found = made.probability(score, own)
+    probability = made.probability(score, own)
     for group in (own, ~own):
-        assert found[group].sum() == pytest.approx(label[group].sum(), rel=0.002)
+        assert probability[group].sum() == pytest.approx(label[group].sum(), rel=0.002)
 
 
 def test_the_scale_of_the_scores_does_not_matter():
@@ -96,13 +96,15 @@ def test_scores_that_mislead_are_not_turned_round():
 
 def test_scores_that_part_bought_from_others_stay_short_of_certainty():
     score = np.repeat([-1.0, 1.0], 50)
-    found = Calibration.fit(score, score > 0, np.ones(100), np.ones(100, bool)).probability(score, np.ones(100, bool))
-    assert (found[0], found[-1]) == (pytest.approx(1 / 52, abs=1e-4), pytest.approx(51 / 52, abs=1e-4))
+    probability = Calibration.fit(score, score > 0, np.ones(100), np.ones(100, bool)).probability(
+        score, np.ones(100, bool)
+    )
+    assert (probability[0], probability[-1]) == (pytest.approx(1 / 52, abs=1e-4), pytest.approx(51 / 52, abs=1e-4))
 
 
 def test_what_cannot_be_fitted_is_refused_in_a_line():
-    one = np.ones(2)
-    for score, weight in ((np.array([0.0, np.nan]), one), (one, np.array([1.0, 0.0])), (np.zeros(0), np.zeros(0))):
+    ones = np.ones(2)
+    for score, weight in ((np.array([0.0, np.nan]), ones), (ones, np.array([1.0, 0.0])), (np.zeros(0), np.zeros(0))):
         with pytest.raises(InputError, match="not usable numbers"):
             Calibration.fit(score, np.zeros(score.size, bool), weight, np.zeros(score.size, bool))
 

@@ -86,7 +86,7 @@ def candidate_set(lines, products) -> CandidateSet:
 @pytest.fixture(scope="module")
 def told(candidate_set, products):
     """Every family given the whole say in turn, on every candidate: (family, sentence, customer, item)."""
-    found = []
+    reasons = []
     for batches, names in (
         (candidate_set.batches, candidate_set.features),
         (candidate_set.launches, candidate_set.launch_features),
@@ -103,8 +103,8 @@ def told(candidate_set, products):
                 made = explain(
                     rows, columns, given, batch.customer, batch.item, Facts(candidate_set.statistics, products)
                 )
-                found += zip(made.family, made.texts, batch.customer.tolist(), batch.item.tolist(), strict=True)
-    return found
+                reasons += zip(made.family, made.texts, batch.customer.tolist(), batch.item.tolist(), strict=True)
+    return reasons
 
 
 class Oracle:
@@ -134,81 +134,81 @@ class Oracle:
         values = self.products[column].fillna("")
         return set(np.flatnonzero(values == values[item]))
 
-    def like(self, found, customer, item, *columns):
+    def like(self, claim, customer, item, *columns):
         """The named product is one of the customer's own, shares the columns, and was bought so often; none more."""
         items = set.intersection(*(self.same(column, item) for column in columns)) - {item}
         if "maker" in columns and not self.maker[item]:
             return False
         own = self.mine(customer, items).groupby("item").basket.nunique()
         best = own[own == own.max()].index
-        named = found.groupdict().get("it")
+        named = claim.groupdict().get("it")
         if named:
             best = [i for i in best if self.products.title[i] == named]
-        return len(best) > 0 and found["times"] == times(own.max())
+        return len(best) > 0 and claim["times"] == times(own.max())
 
-    def repeat(self, found, customer, item):
-        rows, said = self.mine(customer, [item]), found.groupdict()
+    def repeat(self, claim, customer, item):
+        rows, said = self.mine(customer, [item]), claim.groupdict()
         good = self.times(said.get("times", "once"), customer, [item]) and self.age(said["age"], rows)
         return good and (said.get("gap") is None or self.gap(said["gap"], rows))
 
-    def kind(self, found, customer, item):
+    def kind(self, claim, customer, item):
         for column in ("type", "category"):
-            if self.products[column][item].lower() == found["kind"].lower():
-                rows, said = self.mine(customer, self.same(column, item)), found.groupdict()
+            if self.products[column][item].lower() == claim["kind"].lower():
+                rows, said = self.mine(customer, self.same(column, item)), claim.groupdict()
                 good = said.get("baskets") in (None, LANGUAGES["en"].count("baskets", rows.basket.nunique()))
                 good &= said.get("age") is None or self.age(said["age"], rows)
                 return good and (said.get("gap") is None or self.gap(said["gap"], rows))
         return False
 
-    def together(self, found, customer, item):
+    def together(self, claim, customer, item):
         with_item = set(self.past[self.past.item == item].basket)
         good = []
-        for other in np.flatnonzero(self.products.title == found["it"]):
+        for other in np.flatnonzero(self.products.title == claim["it"]):
             with_other = set(self.past[self.past.item == other].basket)
             common, all_baskets = len(with_item & with_other), self.past.basket.nunique()
             often = common >= 3 and common * all_baskets >= 2 * len(with_item) * len(with_other)
             owned = not self.mine(customer, [other]).empty
-            good.append(often and owned and found["times"] == times(common))
+            good.append(often and owned and claim["times"] == times(common))
         return any(good)
 
-    def buyers(self, found, customer, item):
-        rows, said = self.past[self.past.item == item], found.groupdict()
+    def buyers(self, claim, customer, item):
+        rows, said = self.past[self.past.item == item], claim.groupdict()
         num, was = (rows[rows.week.between(ORIGIN - a, ORIGIN - b)].customer.nunique() for a, b in ((3, 0), (7, 4)))
         good = num >= MIN_BUYERS and said["customers"] == LANGUAGES["en"].count("customers", num)
         return good and said.get("more") in (None, str(num - was))
 
-    def loyal(self, found, customer, item):
+    def loyal(self, claim, customer, item):
         days = self.past[self.past.item == item].groupby("customer").day.nunique()
         share = f"{round(100 * np.float32((days > 1).mean()))}%"
-        return found["customers"] == LANGUAGES["en"].count("customers", len(days)) and found["share"] == share
+        return claim["customers"] == LANGUAGES["en"].count("customers", len(days)) and claim["share"] == share
 
-    def shop(self, found, customer, item):
+    def shop(self, claim, customer, item):
         visits = self.past[self.past.customer == customer].groupby("channel").basket.nunique()
         usual = visits[visits == visits.max()].index.min()
         there = self.recent[(self.recent.channel == usual) & (self.recent.item == item)]
-        return found["customers"] == LANGUAGES["en"].count("customers", there.customer.nunique())
+        return claim["customers"] == LANGUAGES["en"].count("customers", there.customer.nunique())
 
     def price(self, rows):
         return rows.value.sum() / rows.quantity.sum()
 
-    def to_kind(self, found, customer, item):
+    def to_kind(self, claim, customer, item):
         usual = self.price(self.mine(customer, self.same("type", item)))
         share = 1 - self.price(self.past[self.past.item == item]) / usual
-        return close(found["share"], share) and found["kind"] == self.products.type[item].lower()
+        return close(claim["share"], share) and claim["kind"] == self.products.type[item].lower()
 
-    def now(self, found, customer, item):
+    def now(self, claim, customer, item):
         return close(
-            found["share"],
+            claim["share"],
             1 - self.price(self.recent[self.recent.item == item]) / self.price(self.past[self.past.item == item]),
         )
 
-    def discount(self, found, customer, item):
+    def discount(self, claim, customer, item):
         rows = self.recent[self.recent.item == item]
-        return close(found["share"], rows.discount.sum() / (rows.value.sum() + rows.discount.sum()))
+        return close(claim["share"], rows.discount.sum() / (rows.value.sum() + rows.discount.sum()))
 
-    def new(self, found, customer, item):
+    def new(self, claim, customer, item):
         first = self.past[self.past.item == item].week.min()
-        return found["weeks"] == LANGUAGES["en"].count("weeks", ORIGIN - first + 1) and ORIGIN - first < 8
+        return claim["weeks"] == LANGUAGES["en"].count("weeks", ORIGIN - first + 1) and ORIGIN - first < 8
 
     def unsold(self, item):
         return self.past[self.past.item == item].empty

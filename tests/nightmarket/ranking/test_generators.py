@@ -91,8 +91,8 @@ def test_a_generator_without_products_or_places_proposes_nothing_but_may_score()
 def test_every_candidate_has_the_score_of_each_generator_that_knows_it_owned_or_not():
     scores = np.array([[10.0, 20, 30], [40, 50, 60], [70, 80, 90]])
     partial = generator(scores, items=[4, 1, 0], num=1, name="partial")
-    customer, item, found = candidates(people(), [generator(RISING, num=1), partial], 3)
-    told = dict(zip(zip(customer.tolist(), item.tolist(), strict=True), found["partial"].tolist(), strict=True))
+    customer, item, by_generator = candidates(people(), [generator(RISING, num=1), partial], 3)
+    told = dict(zip(zip(customer.tolist(), item.tolist(), strict=True), by_generator["partial"].tolist(), strict=True))
     assert told == pytest.approx(
         {(0, 0): 30.0, (0, 1): 20.0, (0, 2): np.nan, (0, 4): 10.0, (0, 5): np.nan, (1, 0): 60.0, (1, 5): np.nan,
          (2, 0): 90.0, (2, 4): 70.0, (2, 5): np.nan},
@@ -114,8 +114,8 @@ def test_each_item_s_column_and_none_for_the_others():
 
 
 def test_shares_of_a_customer_sum_to_one_and_nobody_without_baskets_has_any():
-    found = level_shares(level({(0, 0): 1.0, (0, 2): 3.0, (2, 1): 0.5}, 3), 3).toarray()
-    assert found == pytest.approx(np.array([[0.25, 0, 0.75], [0, 0, 0], [0, 1, 0]]))
+    shares = level_shares(level({(0, 0): 1.0, (0, 2): 3.0, (2, 1): 0.5}, 3), 3).toarray()
+    assert shares == pytest.approx(np.array([[0.25, 0, 0.75], [0, 0, 0], [0, 1, 0]]))
 
 
 LINES = {(0, 0): 1.0, (0, 1): 3.0, (1, 1): 2.0}
@@ -133,22 +133,22 @@ def shelf(**buyers):
 def test_affinity_is_the_customer_s_share_of_the_line_times_the_product_s_share_of_it():
     items, weight = np.array([0, 1, 3, 5], np.int32), np.array([1.0, 3, 4, 6], np.float32)
     customers = people(num=2, line=level(LINES, 2))
-    found = affinity(shelf(), "line", items, weight)(customers)
-    assert found == pytest.approx(np.array([[0.25 * 0.25, 0.25 * 0.75, 0.75 * 0.4, 0.75 * 0.6], [0, 0, 0.4, 0.6]]))
+    scores = affinity(shelf(), "line", items, weight)(customers)
+    assert scores == pytest.approx(np.array([[0.25 * 0.25, 0.25 * 0.75, 0.75 * 0.4, 0.75 * 0.6], [0, 0, 0.4, 0.6]]))
     whole = affinity(shelf(), "line", items, weight, divide=False)(customers)
     assert whole == pytest.approx(np.array([[0.25, 0.75, 3.0, 4.5], [0, 0, 4.0, 6.0]]))
 
 
 def test_affinity_to_a_line_in_which_nothing_weighs_is_zero():
-    found = affinity(shelf(), "line", np.array([0, 1], np.int32), np.zeros(2, np.float32))
-    assert found(people(num=2, line=level(LINES, 2))).tolist() == [[0.0, 0.0]] * 2
+    score = affinity(shelf(), "line", np.array([0, 1], np.int32), np.zeros(2, np.float32))
+    assert score(people(num=2, line=level(LINES, 2))).tolist() == [[0.0, 0.0]] * 2
 
 
 def test_popularity_is_of_the_last_two_weeks_and_older_buyers_break_ties():
     buyers = shelf(**{"2w": [0, 5, 5, 0, 1, 0], "ever": [9, 5, 8, 1, 1, 0]})
     items = np.array([1, 2, 0, 5], np.int32)
-    found = popularity_scores(buyers, items)(SimpleNamespace(num=2))
-    assert found == pytest.approx(np.array([[5.0005, 5.0008, 0.0009, 0.0]] * 2))
+    scores = popularity_scores(buyers, items)(SimpleNamespace(num=2))
+    assert scores == pytest.approx(np.array([[5.0005, 5.0008, 0.0009, 0.0]] * 2))
 
 
 def test_rare_products_score_by_line_and_a_little_by_kind_times_what_sold_lately():
@@ -204,12 +204,12 @@ def logged_unit_rows():
 def test_the_nearest_customer_s_fresh_baskets_are_the_score_and_never_one_s_own():
     statistics, customers = known()
     items = np.array([0, 2, 3, 5], np.int32)
-    found = neighbour_scores(statistics, items, num=1)(customers)
+    scores = neighbour_scores(statistics, items, num=1)(customers)
     rows = logged_unit_rows()
     near = rows @ rows.T
     np.fill_diagonal(near, -np.inf)
     for customer in (0, 1, 3):  # the third shares nothing with anybody
-        assert found[customer] == pytest.approx(rows[near[customer].argmax()][items])
+        assert scores[customer] == pytest.approx(rows[near[customer].argmax()][items])
 
 
 def test_two_nearest_customers_are_averaged_and_a_slice_is_scored_as_the_whole():

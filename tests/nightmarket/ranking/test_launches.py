@@ -86,20 +86,20 @@ def forest(shop: Histories) -> Ranker:
 
 
 def lists(made: CandidateSet, forest: Ranker) -> np.ndarray:
-    found = np.full((CUSTOMERS, 10), -1, np.int32)
+    places = np.full((CUSTOMERS, 10), -1, np.int32)
     for batch in made.launches():
-        fill(found, batch.customer, batch.item, forest.score(batch.features, made.launch_features))
-    return found
+        fill(places, batch.customer, batch.item, forest.score(batch.features, made.launch_features))
+    return places
 
 
 def test_launches_find_who_buys_their_kind_and_permuted_customers_lose_it(shop, forest):
     made = candidate_set(shop, CUT, np.arange(OLD + LAUNCHES // 2, OLD + LAUNCHES))
     window = shop.between(CUT + 1, CUT + 28)
     targets = window.where(window.item >= OLD + LAUNCHES // 2).targets()
-    found = lists(made, forest)
-    own = np.nanmean(rank_metrics(found, *targets, cutoffs=(10,))["ndcg@10"])
+    recommended = lists(made, forest)
+    own = np.nanmean(rank_metrics(recommended, *targets, cutoffs=(10,))["ndcg@10"])
     other = np.random.default_rng(1).permutation(CUSTOMERS)
-    theirs = np.nanmean(rank_metrics(found[other], *targets, cutoffs=(10,))["ndcg@10"])
+    theirs = np.nanmean(rank_metrics(recommended[other], *targets, cutoffs=(10,))["ndcg@10"])
     assert own > 0.5
     assert theirs < 0.5 * own
 
@@ -173,8 +173,8 @@ def promoted(promotions: Promotions, plan: bool, shop: Histories) -> dict[int, d
 
 
 def test_what_is_known_of_a_launchs_promotions(shop):
-    found = promoted(PROMOTIONS, False, shop)
-    assert found[SHOWN] == pytest.approx(
+    features = promoted(PROMOTIONS, False, shop)
+    assert features[SHOWN] == pytest.approx(
         {
             "display": 0.05,
             "mailer": 0.25,
@@ -186,7 +186,7 @@ def test_what_is_known_of_a_launchs_promotions(shop):
             "promotion_weeks": 1,
         }
     )
-    never = found[SHOWN - 1]
+    never = features[SHOWN - 1]
     assert np.isnan([never.pop("promotion_since"), never.pop("promotion_ago")]).all()
     assert set(never.values()) == {0.0}
 
@@ -194,8 +194,8 @@ def test_what_is_known_of_a_launchs_promotions(shop):
 def test_a_launch_knows_its_coming_promotions_only_with_the_plan(shop):
     past = Promotions(**{name: values[:3] for name, values in vars(PROMOTIONS).items()})
     assert promoted(PROMOTIONS, False, shop)[SHOWN] == promoted(past, False, shop)[SHOWN]
-    found = promoted(PROMOTIONS, True, shop)
-    assert {name: value for name, value in found[SHOWN].items() if name.startswith("plan_")} == pytest.approx(
+    features = promoted(PROMOTIONS, True, shop)
+    assert {name: value for name, value in features[SHOWN].items() if name.startswith("plan_")} == pytest.approx(
         {
             "plan_display": 0.2,
             "plan_mailer": 0.1,
@@ -210,4 +210,4 @@ def test_a_launch_knows_its_coming_promotions_only_with_the_plan(shop):
             "plan_display_4": 0.0,
         }
     )
-    assert np.isnan(found[SHOWN - 1]["plan_wait"])
+    assert np.isnan(features[SHOWN - 1]["plan_wait"])

@@ -173,7 +173,7 @@ def test_without_segments_the_page_says_why():
     assert "There are no segments: 3 customers bought" in render(night(segments=content))
 
 
-def test_demand_is_foretold_with_its_coverage(made):
+def test_demand_is_forecast_with_its_coverage(made):
     view = demand.view(night(demand=made["demand"]))
     assert view is not None
     assert "off by 33.0% of all units; last week carried forward by 42.0%" in view.verdict

@@ -27,8 +27,8 @@ def judged(shift):
     table = pd.DataFrame(
         {"attr_home_size": ["2", "1", "5+"] * 100, "attr_kind": [BAD] * 100 + ["b"] * 100 + [None] * 100}
     )
-    one = np.ones(300, np.float32)
-    history = Histories(np.arange(300, dtype=np.int32), zero, zero, zero, one, one, one, zero, zero, 300, 1)
+    ones = np.ones(300, np.float32)
+    history = Histories(np.arange(300, dtype=np.int32), zero, zero, zero, ones, ones, ones, zero, zero, 300, 1)
     theirs = ours - 0.03 + shift * (table.attr_home_size == "5+").to_numpy() + rng.normal(0, 0.01, 300)
     return judge(ours, {"ease": theirs}, table, history, 1, 50)
 
@@ -78,15 +78,18 @@ def calibration():
 
 
 def test_probabilities_are_told_in_percent_and_drawn():
-    found = calibration()
-    view = chances.chances(night(metrics=metrics(calibration=found)))
+    figures = calibration()
+    view = chances.chances(night(metrics=metrics(calibration=figures)))
     assert view is not None
-    assert f"expected {100 * found['predicted']:.1f}% to be bought; {100 * found['observed']:.1f}% were" in view.verdict
-    assert f"{100 * found['ece']:.2f} percentage points" in view.verdict
+    assert (
+        f"expected {100 * figures['predicted']:.1f}% to be bought; {100 * figures['observed']:.1f}% were"
+        in view.verdict
+    )
+    assert f"{100 * figures['ece']:.2f} percentage points" in view.verdict
     assert len(view.rows) == 15
-    assert view.rows[-1][:2] == tuple(f"{100 * found['bins'][-1][key]:.1f}%" for key in ("predicted", "value"))
+    assert view.rows[-1][:2] == tuple(f"{100 * figures['bins'][-1][key]:.1f}%" for key in ("predicted", "value"))
     assert view.chart.count("<circle") == 15
-    html = render(night(metrics=metrics(calibration=found)))
+    html = render(night(metrics=metrics(calibration=figures)))
     assert "Do the probabilities hold?" in html
     assert chances.chances(night(metrics=metrics())) is None
 

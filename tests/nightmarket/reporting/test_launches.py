@@ -24,12 +24,12 @@ def shop():
 
 
 def test_what_is_new_is_counted_by_spans_of_four_weeks():
-    found = shop()
-    assert found["spans"] == [
+    content = shop()
+    assert content["spans"] == [
         {"last_week": 107, "launched": 0, "found": 0},
         {"last_week": 111, "launched": 2, "found": 1},
     ], "the first four weeks, in which all seems new, make no span"
-    assert (found["never_sold"], found["recommended"]) == (1, 2)
+    assert (content["never_sold"], content["recommended"]) == (1, 2)
 
 
 def test_the_new_products_in_most_baskets_stand_first_with_their_weeks():
@@ -45,12 +45,12 @@ def test_buyers_outside_the_span_do_not_count():
 
 
 def test_a_shop_of_a_few_weeks_cannot_tell_what_is_new():
-    found = shelf(np.array([100]), lines([(0, 0, 100)]), 103, ["a"], np.zeros(1, int))
-    assert (found["spans"], found["new"]) == ([], [])
-    told = view(Night(as_of="2018-01-01", launches=found))
+    content = shelf(np.array([100]), lines([(0, 0, 100)]), 103, ["a"], np.zeros(1, int))
+    assert (content["spans"], content["new"]) == ([], [])
+    told = view(Night(as_of="2018-01-01", launches=content))
     assert told is not None
     assert told.verdict == "The data is too short to tell what is new."
-    assert line(Night(as_of="2018-01-01", launches=found)) == ""
+    assert line(Night(as_of="2018-01-01", launches=content)) == ""
 
 
 def test_no_purchase_at_all_is_no_error():
@@ -58,7 +58,7 @@ def test_no_purchase_at_all_is_no_error():
 
 
 def test_the_words_compare_with_the_spans_before():
-    spans = [{"last_week": week, "launched": 9, "found": found} for week, found in ((2495, 3), (2499, 7), (2503, 4))]
+    spans = [{"last_week": week, "launched": 9, "found": buyers} for week, buyers in ((2495, 3), (2499, 7), (2503, 4))]
     told = {"last_week": 2503, "spans": spans, "never_sold": 0, "recommended": 0, "new": []}
     shown = view(Night(as_of="2018-01-01", launches=told, summary={"num_customers": 80}))
     assert shown is not None

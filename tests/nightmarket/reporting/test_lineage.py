@@ -31,13 +31,13 @@ TOLD = {"commit": "c" * 40, "run_id": "r", "lock_hash": "l", "params_sha256": "p
 
 
 def test_the_stages_stand_in_their_order_with_the_steps_between_them():
-    found = {stage["name"]: stage["after"] for stage in graph(DAG)}
-    assert list(found) == ["snapshot", "validate", "prepare", "evaluate", "register", "score", "report"]
-    assert found["validate"] == ["snapshot"]
-    assert found["evaluate"] == ["prepare", "validate"]
-    assert found["register"] == ["evaluate"]
-    assert found["score"] == ["prepare", "register"]
-    assert found["report"] == ["evaluate", "score"]
+    after = {stage["name"]: stage["after"] for stage in graph(DAG)}
+    assert list(after) == ["snapshot", "validate", "prepare", "evaluate", "register", "score", "report"]
+    assert after["validate"] == ["snapshot"]
+    assert after["evaluate"] == ["prepare", "validate"]
+    assert after["register"] == ["evaluate"]
+    assert after["score"] == ["prepare", "register"]
+    assert after["report"] == ["evaluate", "score"]
 
 
 def test_what_follows_from_other_arcs_is_left_out():

@@ -16,12 +16,12 @@ def test_a_quiet_night_asks_for_nothing():
 def test_what_waits_for_a_person_stands_before_what_deserves_a_look():
     refused = {"version": 4, "opened": False, "reasons": ["all ndcg@10 -.010 [-.020, -.001] against version 3"]}
     copy = {"summary": {"words": "84 texts for 14 of 14 briefs"}, "texts": [{}]}
-    found = told(plan=PLAN, decision=refused, copy=copy, summary={"num_customers": 80})
-    assert [item[:2] for item in found] == [
+    items = told(plan=PLAN, decision=refused, copy=copy, summary={"num_customers": 80})
+    assert [item[:2] for item in items] == [
         ("do", "plan"), ("do", "copy"), ("look", "gate"), ("know", "people"),
     ]  # fmt: skip
-    assert found[0][2] == "Campaign plan: 394 customers for 150 of 150 USD, 55 responses expected."
-    assert found[2][2].startswith("The gate refused version 4: All purchases: NDCG@10 -.010")
+    assert items[0][2] == "Campaign plan: 394 customers for 150 of 150 USD, 55 responses expected."
+    assert items[2][2].startswith("The gate refused version 4: All purchases: NDCG@10 -.010")
 
 
 def test_a_plan_that_sends_nothing_waits_for_nobody():
@@ -50,6 +50,6 @@ def test_a_night_without_checks_or_figures_says_so():
 
 
 def test_an_experiment_that_is_decided_waits_for_a_person():
-    one = {"name": "hello", "verdict": {"word": "ship", "reason": ""}}
+    decided = {"name": "hello", "verdict": {"word": "ship", "reason": ""}}
     other = {"name": "later", "verdict": {"word": "continue", "reason": ""}}
-    assert told(readout={"experiments": [one, other]}) == [("do", "readouts", "Experiment “hello”: ship.")]
+    assert told(readout={"experiments": [decided, other]}) == [("do", "readouts", "Experiment “hello”: ship.")]

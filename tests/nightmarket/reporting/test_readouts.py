@@ -29,18 +29,18 @@ def experiment(rates, counts):
     response = np.concatenate([np.arange(num) < round(num * rates[name]) for name, num in counts.items()])
     metric = Metric("responded", response.astype(float))
     start = np.full(arm.size, np.datetime64("2017-12-01", "us"))
-    found = read_out(Experiment("autumn", arm, start, (metric,), "control", HALF, 20_000))
-    return found.content() | {"mixed": 0, "complete": arm.size, "final": False, "planned": 20_000}
+    readout = read_out(Experiment("autumn", arm, start, (metric,), "control", HALF, 20_000))
+    return readout.content() | {"mixed": 0, "complete": arm.size, "final": False, "planned": 20_000}
 
 
 def test_an_experiment_begins_with_its_verdict_in_words():
     shipped = experiment({"control": 0.05, "v2": 0.065}, {"control": 10_000, "v2": 10_000})
     view = readouts.view(night(experiments=[shipped]))
     assert view is not None
-    (one,) = view.experiments
-    assert (one.verdict, one.kind) == ("Ship v2", "opened")
-    assert one.arms.startswith("Customers: control 10,000 and v2 10,000; split as planned")
-    (row,) = one.rows
+    (shown,) = view.experiments
+    assert (shown.verdict, shown.kind) == ("Ship v2", "opened")
+    assert shown.arms.startswith("Customers: control 10,000 and v2 10,000; split as planned")
+    (row,) = shown.rows
     assert (row.name, row.figure) == ("responded, v2", "+30.0%")
     low, high = (float(n) for n in re.findall(r"[\d.]+", row.reach))
     sequence = shipped["comparisons"][0]["sequence"]
@@ -108,8 +108,11 @@ def test_a_policy_that_is_refused_shows_why_and_no_figure():
 def test_strategies_stand_beside_a_hundred():
     name = np.repeat(np.array(["coupon", "mailer"], object), 100)
     ones = np.ones(200)
-    found = [one.content() for one in effect_index(name, ones, np.zeros(200), (np.arange(200) % 4 == 0).astype(float))]
-    view = readouts.view(night(effect_index={"of": "responses", "by_kind": found, "by_campaign": [], "by_arm": []}))
+    by_kind = [
+        strategy.content()
+        for strategy in effect_index(name, ones, np.zeros(200), (np.arange(200) % 4 == 0).astype(float))
+    ]
+    view = readouts.view(night(effect_index={"of": "responses", "by_kind": by_kind, "by_campaign": [], "by_arm": []}))
     assert view is not None
     assert view.index is not None
     ((title, _, rows),) = view.index.tables

@@ -16,8 +16,8 @@ LEAST_TEXT, LEAST_LINE = 4.5, 3.0
 
 
 def palettes():
-    found = [dict(re.findall(r"--([a-z-]+):(#[0-9a-f]+)", block)) for block in re.findall(r":root\{([^}]*)\}", CSS)]
-    return dict(zip(("light", "dark", "print"), found, strict=True))
+    blocks = [dict(re.findall(r"--([a-z-]+):(#[0-9a-f]+)", block)) for block in re.findall(r":root\{([^}]*)\}", CSS)]
+    return dict(zip(("light", "dark", "print"), blocks, strict=True))
 
 
 def luminance(colour):
@@ -27,8 +27,8 @@ def luminance(colour):
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def contrast(one, other):
-    bright, dark = sorted((luminance(one), luminance(other)), reverse=True)
+def contrast(ink, other):
+    bright, dark = sorted((luminance(ink), luminance(other)), reverse=True)
     return (bright + 0.05) / (dark + 0.05)
 
 
@@ -42,8 +42,8 @@ def test_every_letter_can_be_read(scheme):
     colours = palettes()[scheme]
     for surface, inks in SURFACES.items():
         for ink in inks:
-            found = contrast(colours[ink], colours[surface])
-            assert found >= LEAST_TEXT, f"{scheme}: {ink} on {surface} has {found:.2f}"
+            ratio = contrast(colours[ink], colours[surface])
+            assert ratio >= LEAST_TEXT, f"{scheme}: {ink} on {surface} has {ratio:.2f}"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark", "print"])

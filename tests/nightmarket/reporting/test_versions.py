@@ -65,7 +65,7 @@ def test_rows_of_old_show_what_they_know():
 def test_a_version_that_was_decided_twice_stands_once():
     told = view(night(versions=[OLD, NEW, row(3, "opened", 0.42)], decision=TONIGHT))
     assert told is not None
-    assert [one.version for one in told.rows] == ["3", "2", "1"]
+    assert [version.version for version in told.rows] == ["3", "2", "1"]
     assert told.rows[0].figures[1] == ".0600 [.0500, .0700]"
 
 
@@ -76,7 +76,7 @@ def test_when_a_version_delivered_is_told_by_the_registrys_clock():
     ]
     told = view(night(versions=[OLD | {"delivered": spans}, NEW, row(3, "refused", 0.4, delivered=spans[1:])]))
     assert told is not None
-    assert [one.delivered for one in told.rows] == [
+    assert [version.delivered for version in told.rows] == [
         "3 Jan 2018, by a rollback",
         "–",
         "1 Jan 2018 until 2 Jan 2018; 3 Jan 2018, by a rollback",

@@ -17,10 +17,10 @@ def test_every_feature_belongs_to_one_family(record):
 
 
 def test_effects_sum_to_the_log_odds_and_the_planted_habit_leads(record):
-    found = [rows(record, k) for k in range(4, 8)]
-    values, label = (np.concatenate([getattr(part, name) for part in found]) for name in ("values", "label"))
+    parts = [rows(record, k) for k in range(4, 8)]
+    values, label = (np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "label"))
     model = models.fit("blend", values, label, 1)
-    told = contributions(model, found[0].names, values)
+    told = contributions(model, parts[0].names, values)
     np.testing.assert_allclose(told.effects.sum(axis=1) + told.constant, model.log_odds(values), atol=1e-6)
     part = shares(told)
     assert next(iter(part)) == "answers"

@@ -32,10 +32,10 @@ def test_lift_of_the_top_tenth():
 
 def test_intervals_hold_the_figure_and_probabilities_drawn_from_themselves_are_calibrated(pairs):
     probability, label, customer = pairs
-    found = figures(probability / 2, label, customer, seed=1, num=200)
+    intervals = figures(probability / 2, label, customer, seed=1, num=200)
     for name in ("auc", "average_precision", "log_loss", "lift"):
-        assert found[name]["low"] < found[name]["value"] < found[name]["high"]
-    assert found["ece"]["value"] < 0.08
+        assert intervals[name]["low"] < intervals[name]["value"] < intervals[name]["high"]
+    assert intervals["ece"]["value"] < 0.08
     assert figures(probability, label, customer, seed=1, num=200)["ece"]["value"] > 0.2
     assert "auc" not in figures(probability, np.zeros(400, bool), customer, seed=1)
 

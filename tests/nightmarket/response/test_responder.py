@@ -65,12 +65,14 @@ def test_coupon_use_counts_lines_baskets_and_worth_before_the_day(record):
     lines = CouponLines(
         *(np.array(column) for column in ([3, 3, 3, 7], [10, 10, 99, 150], [0, 0, 1, 2], [1.0, 2.0, 4.0, 9.0]))
     )
-    found = coupon_use(replace(record, coupons=lines).on(150), np.array([3, 5, 7], np.int32))
-    np.testing.assert_allclose(np.expm1(found["coupons_ever"]), [3, 0, 0], atol=1e-6)
-    np.testing.assert_allclose(np.expm1(found["coupons_13w"]), [1, 0, 0], atol=1e-6)
-    np.testing.assert_allclose(np.expm1(found["coupons_baskets"]), [2, 0, 0], atol=1e-6)
-    np.testing.assert_allclose(np.expm1(found["coupons_value"]), [7, 0, 0], atol=1e-6)
-    np.testing.assert_allclose(np.expm1(found["coupons_fresh"][0]), 2 * 2 ** (-140 / 60) + 2 ** (-51 / 60), rtol=1e-6)
+    features = coupon_use(replace(record, coupons=lines).on(150), np.array([3, 5, 7], np.int32))
+    np.testing.assert_allclose(np.expm1(features["coupons_ever"]), [3, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(np.expm1(features["coupons_13w"]), [1, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(np.expm1(features["coupons_baskets"]), [2, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(np.expm1(features["coupons_value"]), [7, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(
+        np.expm1(features["coupons_fresh"][0]), 2 * 2 ** (-140 / 60) + 2 ** (-51 / 60), rtol=1e-6
+    )
 
 
 def test_calibration_holds_on_to_the_log_odds_where_little_is_known_and_lets_go_where_much_is(parts):

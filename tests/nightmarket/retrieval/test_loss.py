@@ -8,7 +8,7 @@ from nightmarket.retrieval.loss import contrastive_loss
 from nightmarket.retrieval.samples import log_inclusion
 
 
-def one(**changed):
+def loss_with(**changed):
     arguments = {
         "customers_BE": torch.tensor([[1.0, 0.0]]),
         "items_SE": torch.tensor([[1.0, 0.0], [0.0, 1.0]]),
@@ -24,21 +24,21 @@ def one(**changed):
 def test_a_negative_counts_as_often_as_it_stands_for_others():
     # logits 2 and 0; the second was in the sample with probability 1/4, so it stands for four:
     # log(e^2 / 1 + e^0 / (1/4)) - 2
-    assert one() == pytest.approx(math.log(math.exp(2) + 4) - 2, abs=1e-6)
+    assert loss_with() == pytest.approx(math.log(math.exp(2) + 4) - 2, abs=1e-6)
 
 
 def test_without_correction_it_is_cross_entropy():
-    assert one(log_q_S=torch.zeros(2)) == pytest.approx(math.log(1 + math.exp(-2)), abs=1e-6)
+    assert loss_with(log_q_S=torch.zeros(2)) == pytest.approx(math.log(1 + math.exp(-2)), abs=1e-6)
 
 
 def test_a_text_of_three_products_competes_three_times():
     offset = torch.log(torch.tensor([[1.0, 3.0]]))
-    assert one(log_q_S=torch.zeros(2), offset_BS=offset) == pytest.approx(math.log(math.exp(2) + 3) - 2, abs=1e-6)
+    assert loss_with(log_q_S=torch.zeros(2), offset_BS=offset) == pytest.approx(math.log(math.exp(2) + 3) - 2, abs=1e-6)
 
 
 def test_positives_count_by_their_weight():
-    many = one(row_P=torch.tensor([0, 0]), column_P=torch.tensor([0, 1]), weight_P=torch.tensor([3.0, 1.0]))
-    first, second = one(), one(column_P=torch.tensor([1]))
+    many = loss_with(row_P=torch.tensor([0, 0]), column_P=torch.tensor([0, 1]), weight_P=torch.tensor([3.0, 1.0]))
+    first, second = loss_with(), loss_with(column_P=torch.tensor([1]))
     assert many == pytest.approx((3 * first + second) / 4, abs=1e-6)
 
 

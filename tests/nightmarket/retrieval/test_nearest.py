@@ -12,8 +12,8 @@ def test_items_of_one_text_come_by_popularity_then_by_row():
     text_id = np.array([0, 1, 0, 0, 1], np.int32)
     customers, texts = np.array([[1.0]], np.float32), np.array([[0.2], [0.9]], np.float32)
     popularity = np.array([1, 4, 7, 1, 4])
-    found = best_items(customers, texts, text_id, np.ones(5, bool), popularity, np.array([0]), k=6)
-    assert found[0].tolist() == [1, 4, 2, 0, 3, -1]
+    best = best_items(customers, texts, text_id, np.ones(5, bool), popularity, np.array([0]), k=6)
+    assert best[0].tolist() == [1, 4, 2, 0, 3, -1]
 
 
 def test_what_was_bought_and_what_is_no_candidate_is_left_out():
@@ -21,10 +21,10 @@ def test_what_was_bought_and_what_is_no_candidate_is_left_out():
     texts = np.array([[0.9], [0.8], [0.7], [0.6]], np.float32)
     exclude = (np.array([0, 1, 1]), np.array([0], np.int32))
     candidates = np.array([True, False, True, True])
-    found = best_items(
+    best = best_items(
         np.ones((2, 1), np.float32), texts, text_id, candidates, np.zeros(4), np.array([0, 1]), k=2, exclude=exclude
     )
-    assert found.tolist() == [[2, 3], [0, 2]]
+    assert best.tolist() == [[2, 3], [0, 2]]
 
 
 def test_it_is_the_whole_ranking_that_brute_force_gives():
@@ -34,16 +34,16 @@ def test_it_is_the_whole_ranking_that_brute_force_gives():
     popularity, candidates = rng.integers(0, 9, 300), rng.random(300) < 0.7
     bought = [np.sort(rng.choice(300, 60, replace=False)).astype(np.int32) for _ in range(7)]
     exclude = (np.arange(8) * 60, np.concatenate(bought))
-    found = best_items(customers, texts, text_id, candidates, popularity, np.arange(7), k=30, exclude=exclude)
+    best = best_items(customers, texts, text_id, candidates, popularity, np.arange(7), k=30, exclude=exclude)
     for c in range(7):
         allowed = np.setdiff1d(np.flatnonzero(candidates), bought[c])
         scores = (texts @ customers[c])[text_id[allowed]]
         order = np.lexsort((allowed, -popularity[allowed], text_id[allowed], -scores))
-        assert found[c].tolist() == allowed[order][:30].tolist()
+        assert best[c].tolist() == allowed[order][:30].tolist()
 
 
 def test_no_candidates_give_empty_lists():
-    found = best_items(
+    best = best_items(
         np.ones((1, 1), np.float32),
         np.ones((1, 1), np.float32),
         np.zeros(1, np.int32),
@@ -52,7 +52,7 @@ def test_no_candidates_give_empty_lists():
         np.array([0]),
         k=3,
     )
-    assert found.tolist() == [[-1, -1, -1]]
+    assert best.tolist() == [[-1, -1, -1]]
 
 
 def test_score_in_chunks_is_the_matrix_product():
@@ -125,6 +125,6 @@ def test_a_damaged_tower_is_refused_by_the_name_of_its_tensor(tower, damage):
 
 
 def test_items_of_one_text_share_a_vector():
-    found = item_matrix(np.array([[1, 0], [0, 1]], np.float16), np.array([1, 0, 1], np.int32))
-    assert found.dtype == np.float32
-    assert found.tolist() == [[0, 1], [1, 0], [0, 1]]
+    matrix = item_matrix(np.array([[1, 0], [0, 1]], np.float16), np.array([1, 0, 1], np.int32))
+    assert matrix.dtype == np.float32
+    assert matrix.tolist() == [[0, 1], [1, 0], [0, 1]]

@@ -54,9 +54,9 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def encoder(model):
-    found = Encoder.load(str(model), "float32")
-    assert len({tuple(ids) for ids in found.tokenize(TEXTS)}) == len(TEXTS)
-    return found
+    loaded = Encoder.load(str(model), "float32")
+    assert len({tuple(ids) for ids in loaded.tokenize(TEXTS)}) == len(TEXTS)
+    return loaded
 
 
 def two_tastes():
@@ -103,10 +103,10 @@ def run(make, trainer, save=lambda *state: None, resumed=None):
     return fit(trainer, make.evaluator, make.start, checkpoint_every=2, patience=9, save=save, resumed=resumed)
 
 
-def same(one, other):
-    assert one.keys() == other.keys()
-    for name in one:
-        assert np.array_equal(one[name], other[name]), name
+def same(weights, other):
+    assert weights.keys() == other.keys()
+    for name in weights:
+        assert np.array_equal(weights[name], other[name]), name
 
 
 def test_a_pair_is_a_first_purchase_and_another_of_the_days_and_weeks_before_it():
@@ -124,12 +124,12 @@ def test_a_pair_is_a_first_purchase_and_another_of_the_days_and_weeks_before_it(
 
 def test_pairs_follow_from_seed_and_step_and_nothing_later_than_the_histories_counts(shop):
     codes = np.arange(60, dtype=np.int32)
-    one, other = (PairSampler(h, codes, CUT, 4, 3) for h in (shop.until(CUT), shop.until(CUT - 21).until(CUT)))
-    again = one.batch(3, 8, 16, None, 0)
-    for name, values in one.batch(3, 8, 16, None, 0).__dict__.items():
+    sampler, other = (PairSampler(h, codes, CUT, 4, 3) for h in (shop.until(CUT), shop.until(CUT - 21).until(CUT)))
+    again = sampler.batch(3, 8, 16, None, 0)
+    for name, values in sampler.batch(3, 8, 16, None, 0).__dict__.items():
         assert np.array_equal(values, getattr(again, name)), name
-    assert not np.array_equal(one.batch(3, 9, 16, None, 0).anchor, one.batch(3, 8, 16, None, 0).anchor)
-    assert len(other.line) < len(one.line)
+    assert not np.array_equal(sampler.batch(3, 9, 16, None, 0).anchor, sampler.batch(3, 8, 16, None, 0).anchor)
+    assert len(other.line) < len(sampler.line)
 
 
 def test_the_chances_that_the_loss_corrects_by_are_those_of_the_draw():
@@ -183,10 +183,10 @@ def test_cached_gradients_are_those_of_the_plain_step(encoder):
     plain = loss_of(embed(learner.encoder, ids))
     expected = torch.autograd.grad(plain, weights, allow_unused=True)
     for chunk in (23, 8, 1):
-        loss, found = gradients(chunk)
+        loss, grads = gradients(chunk)
         assert loss == pytest.approx(float(plain.detach()), abs=1e-6)
-        for one, other in zip(found, [g for g in expected if g is not None], strict=True):
-            assert torch.allclose(one, other, atol=1e-6)
+        for grad, other in zip(grads, [g for g in expected if g is not None], strict=True):
+            assert torch.allclose(grad, other, atol=1e-6)
 
 
 def test_hard_negatives_are_the_nearest_texts_that_nobody_bought_with_the_anchor():
@@ -197,10 +197,10 @@ def test_hard_negatives_are_the_nearest_texts_that_nobody_bought_with_the_anchor
     together = bought_together(lines, np.arange(6, dtype=np.int32), CUT, 2)
     bought = np.array([True, True, True, True, True, False])
     kind = np.array([7, 7, 1, 2, 3, 4])
-    found = hard_negatives(vectors, kind, together, bought, bought, 3)
-    assert found[0].tolist() == [3, 4, -1]
-    assert found[1].tolist() == [2, 3, 4]
-    assert found[5].tolist() == [-1, -1, -1]
+    negatives = hard_negatives(vectors, kind, together, bought, bought, 3)
+    assert negatives[0].tolist() == [3, 4, -1]
+    assert negatives[1].tolist() == [2, 3, 4]
+    assert negatives[5].tolist() == [-1, -1, -1]
 
 
 def test_lora_starts_where_the_encoder_is_learns_little_and_leaves_a_plain_network(encoder, make):
@@ -242,17 +242,17 @@ def test_a_run_that_ends_after_any_step_goes_on_to_the_same_weights_and_losses(m
     assert [len(state[2]["records"]) for state in saved] == [2, 3, 4, 6, 8, 9]
     for state in [None, *saved]:
         again = make(method, average=average)
-        found, told = run(make, again, resumed=copy.deepcopy(state))
+        weights, told = run(make, again, resumed=copy.deepcopy(state))
         assert told == history
-        same(found, best)
+        same(weights, best)
         if state is None or "best_step" not in state[2]:
             same(again.state(), whole.state())
 
 
 def test_another_seed_gives_other_weights(make):
-    one, other = make(), make(seed=6)
-    one.step(0), other.step(0)
-    assert any(not np.array_equal(one.weights()[name], other.weights()[name]) for name in one.weights())
+    trainer, other = make(), make(seed=6)
+    trainer.step(0), other.step(0)
+    assert any(not np.array_equal(trainer.weights()[name], other.weights()[name]) for name in trainer.weights())
 
 
 def test_a_rate_that_explodes_is_told_in_one_line(make):
@@ -278,7 +278,7 @@ def test_words_that_others_bought_together_come_to_lie_together(encoder):
     # Who knows the half of the texts that an anchor's positive is in comes to ln 30; who knows nothing, to ln 60.
     assert np.mean(losses[:3]) > np.log(60) - 0.2
     assert np.mean(losses[-20:]) < np.log(40)
-    before, best = history["validation"][0], max(history["validation"], key=lambda found: found["ndcg@10"])
+    before, best = history["validation"][0], max(history["validation"], key=lambda validation: validation["ndcg@10"])
     assert best["step"] == history["best_step"] > 0
     assert best["new"] > before["new"] + 0.15
 
@@ -308,10 +308,10 @@ def trained(model, method, ranks):
     make = Make(Encoder.load(str(model), "float32"), two_tastes(), ranks=ranks)
     trainer = make(method, average=0.9)
     _, history = run(make, trainer)
-    found = {f"weights/{name}": values for name, values in trainer.weights().items()}
-    found["losses"] = np.array([record["loss"] for record in history["records"]])
-    found["ndcg"] = np.array([validation["ndcg@10"] for validation in history["validation"]])
-    return found | {"hard": trainer.hard}
+    results = {f"weights/{name}": values for name, values in trainer.weights().items()}
+    results["losses"] = np.array([record["loss"] for record in history["records"]])
+    results["ndcg"] = np.array([validation["ndcg@10"] for validation in history["validation"]])
+    return results | {"hard": trainer.hard}
 
 
 @pytest.fixture(scope="module")
@@ -331,12 +331,12 @@ def test_two_processes_learn_what_one_does(together, model, method):
     alone = trained(model, method, Ranks())
     assert len(alone["losses"]) == 9
     assert (alone["hard"] >= 0).any()
-    found = {name.removeprefix(f"{method}/"): v for name, v in together.items() if name.startswith(f"{method}/")}
-    assert found.keys() == alone.keys()
-    assert (found["hard"] == alone["hard"]).mean() > 0.99  # mined by vectors that differ in their last bits
+    of_method = {name.removeprefix(f"{method}/"): v for name, v in together.items() if name.startswith(f"{method}/")}
+    assert of_method.keys() == alone.keys()
+    assert (of_method["hard"] == alone["hard"]).mean() > 0.99  # mined by vectors that differ in their last bits
     # The keys' bias shifts all of a token's scores alike: its gradient is rounding alone, which AdamW makes large.
     for name in [name for name in alone if name != "hard" and not name.endswith("key.bias")]:
-        assert np.allclose(found[name], alone[name], rtol=1e-4, atol=1e-5), name
+        assert np.allclose(of_method[name], alone[name], rtol=1e-4, atol=1e-5), name
     begun = Learner(Encoder.load(str(model), "float32"), method, torch.float32, 4, 8, seed=5).weights()
     moved = {name: np.abs(alone[f"weights/{name}"] - values).max() for name, values in begun.items()}
     assert np.median(list(moved.values())) > 1e-3  # far beyond that tolerance

@@ -93,11 +93,11 @@ def everything(scorer):
 
 def test_scores_have_the_shape_of_what_was_asked_and_are_finite(scorer):
     items = np.array([7, 3, 79], np.int32)
-    found = scorer.scores(slice(10, 15), items)
-    assert found.shape == (5, 3)
-    assert found.dtype == np.float32
+    scores = scorer.scores(slice(10, 15), items)
+    assert scores.shape == (5, 3)
+    assert scores.dtype == np.float32
     assert np.isfinite(everything(scorer)).all()
-    np.testing.assert_allclose(found, everything(scorer)[10:15][:, items], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(scores, everything(scorer)[10:15][:, items], rtol=1e-4, atol=1e-4)
 
 
 def test_recommendations_are_the_best_scores_in_order(scorer):
@@ -111,17 +111,17 @@ def test_recommendations_are_the_best_scores_in_order(scorer):
 
 def test_what_she_has_bought_can_be_left_out_and_a_short_list_is_filled_with_minus_one(scorer):
     own = scorer.ledger.item[scorer.ledger.customer == 5]
-    found = scorer.recommend(slice(5, 6), ITEMS, exclude_own=True)[0]
+    items = scorer.recommend(slice(5, 6), ITEMS, exclude_own=True)[0]
     num_left = ITEMS - len(np.unique(own))
-    assert not np.isin(found[:num_left], own).any()
-    assert (found[:num_left] >= 0).all()
-    assert (found[num_left:] == -1).all()
+    assert not np.isin(items[:num_left], own).any()
+    assert (items[:num_left] >= 0).all()
+    assert (items[num_left:] == -1).all()
 
 
 def test_products_that_may_not_be_recommended_are_not(scorer, material):
     some = np.arange(ITEMS) < 15
-    found = scorer.at(dataclasses.replace(material, recommendable=some), CUT).recommend(slice(0, 9), 10)
-    assert found.max() < 15
+    items = scorer.at(dataclasses.replace(material, recommendable=some), CUT).recommend(slice(0, 9), 10)
+    assert items.max() < 15
 
 
 def test_the_same_seed_gives_the_same_scores_and_another_seed_others(name, material):
@@ -187,12 +187,12 @@ def test_a_planted_taste_is_found_better_than_by_popularity(scorer, material):
     popular = np.argsort(-np.bincount(before.item, minlength=ITEMS), kind="stable")
     own = before.matrix().toarray() > 0
     plain = np.stack([popular[~own[c][popular]][:10] for c in range(CUSTOMERS)]).astype(np.int32)
-    found, chance = ndcg(scorer.recommend(slice(0, CUSTOMERS), 10, exclude_own=True)), ndcg(plain)
+    quality, chance = ndcg(scorer.recommend(slice(0, CUSTOMERS), 10, exclude_own=True)), ndcg(plain)
     if scorer.name == "linear":
         # No term joins customer and product, so nobody's taste can be found: that is what the formula can do.
-        assert found < 1.5 * chance
+        assert quality < 1.5 * chance
     else:
-        assert found > 1.5 * chance
+        assert quality > 1.5 * chance
 
 
 def test_what_is_bought_every_week_comes_first(name, material):
@@ -208,12 +208,12 @@ def test_what_is_bought_every_week_comes_first(name, material):
 
 def test_a_customer_without_purchases_is_scored(scorer, material):
     more = with_lines(material, np.zeros(0, int), np.zeros(0, int), np.zeros(0, int), num_customers=CUSTOMERS + 2)
-    found = scorer.at(more, CUT)
-    scores = everything(found)
+    later = scorer.at(more, CUT)
+    scores = everything(later)
     assert scores.shape == (CUSTOMERS + 2, ITEMS)
     assert np.isfinite(scores).all()
     np.testing.assert_allclose(scores[CUSTOMERS], scores[CUSTOMERS + 1], rtol=1e-5, atol=1e-5)
-    assert (found.recommend(slice(CUSTOMERS, None), 5) >= 0).all()
+    assert (later.recommend(slice(CUSTOMERS, None), 5) >= 0).all()
 
 
 def test_a_customer_who_came_after_the_fit_is_scored_like_one_with_the_same_purchases(scorer, material):
@@ -277,8 +277,8 @@ def test_the_order_of_customers_and_the_slice_do_not_matter(scorer, material):
     np.testing.assert_allclose(
         everything(scorer.at(permuted(material, order), CUT)), scores[order], rtol=1e-4, atol=1e-4
     )
-    one = scorer.scores(slice(17, 18), np.arange(ITEMS))
-    np.testing.assert_allclose(one[0], scores[17], rtol=1e-4, atol=1e-4)
+    alone = scorer.scores(slice(17, 18), np.arange(ITEMS))
+    np.testing.assert_allclose(alone[0], scores[17], rtol=1e-4, atol=1e-4)
 
 
 def test_the_origin_can_move_on_without_training(scorer, material):

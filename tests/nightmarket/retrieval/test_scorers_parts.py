@@ -54,8 +54,8 @@ def test_an_event_is_a_day_with_an_item():
 def test_the_past_ends_with_its_origin():
     past = Past(ledger_of(SHOP, 3), np.array([2, 1, 0]), 1)
     assert list(zip(past.pairs.row.tolist(), past.pairs.item.tolist(), strict=True)) == [(0, 1), (2, 1), (2, 2)]
-    found = past.sequence(3)
-    assert found.valid.tolist() == [[False, False, True], [False, False, False], [False, True, True]]
+    sequence = past.sequence(3)
+    assert sequence.valid.tolist() == [[False, False, True], [False, False, False], [False, True, True]]
 
 
 def test_what_is_hidden_is_as_if_it_had_not_been_bought():
@@ -101,10 +101,10 @@ def test_the_trend_counts_what_was_sold_by_the_origin():
 
 def test_a_sum_per_owner_in_logarithms():
     values, row = torch.tensor([1.0, 2.0, -500.0, 3.0]), torch.tensor([0, 0, 2, 0])
-    found = by_owner(values, row, 4)
-    assert found[0] == pytest.approx(np.log(np.exp([1, 2, 3]).sum()))
-    assert found[2] == pytest.approx(-500)
-    assert (found[[1, 3]] < -60).all()
+    sums = by_owner(values, row, 4)
+    assert sums[0] == pytest.approx(np.log(np.exp([1, 2, 3]).sum()))
+    assert sums[2] == pytest.approx(-500)
+    assert (sums[[1, 3]] < -60).all()
     assert by_owner(torch.tensor([1000.0, 1000.0]), torch.tensor([0, 0]), 1)[0] == pytest.approx(1000 + np.log(2))
 
 

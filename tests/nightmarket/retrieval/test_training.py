@@ -56,10 +56,10 @@ def test_a_planted_taste_is_learned_far_beyond_chance(planted):
     history = run(trainer, evaluator)
     losses = [record["loss"] for record in history["records"]]
     assert np.mean(losses[-10:]) < np.mean(losses[:10]) - 0.3
-    found = np.nanmean(evaluator.towers(trainer.tower, planted.vectors)["all"])
+    quality = np.nanmean(evaluator.towers(trainer.tower, planted.vectors)["all"])
     shuffled = np.random.default_rng(0).permutation(planted.vectors)
     chance = np.nanmean(evaluator.towers(Tower(trainer.tower.config, seed=9), shuffled)["all"])
-    assert found > 2 * chance
+    assert quality > 2 * chance
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(planted):

@@ -6,12 +6,12 @@ import pytest
 
 from nightmarket.reviews.aspects import ASPECTS, PRAISE, by_aspect, by_product, mentions, outstanding, praised
 
-PLACE = {one.key: place for place, one in enumerate(ASPECTS)}
+PLACE = {aspect.key: place for place, aspect in enumerate(ASPECTS)}
 
 
 def said(text):
-    found = mentions([text])
-    return {ASPECTS[aspect].key: clause for aspect, clause in zip(found.aspect, found.clauses, strict=True)}
+    mentioned = mentions([text])
+    return {ASPECTS[aspect].key: clause for aspect, clause in zip(mentioned.aspect, mentioned.clauses, strict=True)}
 
 
 @pytest.mark.parametrize(
@@ -33,10 +33,10 @@ def test_what_is_said_of_an_aspect_is_its_clause(text, expected):
 
 def test_every_aspect_is_heard_in_both_languages():
     assert len(PLACE) == len(ASPECTS)
-    for one in ASPECTS:
-        english = "looks great" if one.key == "look" else one.en.split(" and ")[0]
-        assert one.key in said(f"x {english} was so"), one.key
-        assert one.key in said(f"说{one.zh}起来如此"), one.key
+    for aspect in ASPECTS:
+        english = "looks great" if aspect.key == "look" else aspect.en.split(" and ")[0]
+        assert aspect.key in said(f"x {english} was so"), aspect.key
+        assert aspect.key in said(f"说{aspect.zh}起来如此"), aspect.key
 
 
 def rows(product, aspect, people, positive, start=0):
@@ -56,11 +56,11 @@ def test_praise_needs_20_people_and_more_than_the_shops_share():
             rows("poor", "taste", 60, 0.2),
         ]
     )
-    found = praised(table)
-    assert list(found) == list(PRAISE)
-    assert found["product_id"].tolist() == ["good"]
-    assert found[["en", "zh", "num_mentions"]].iloc[0].tolist() == ["taste", "味道", 60]
-    assert found["low"].iloc[0] > 0.6
+    praise = praised(table)
+    assert list(praise) == list(PRAISE)
+    assert praise["product_id"].tolist() == ["good"]
+    assert praise[["en", "zh", "num_mentions"]].iloc[0].tolist() == ["taste", "味道", 60]
+    assert praise["low"].iloc[0] > 0.6
 
 
 def test_better_than_a_bad_shop_is_no_praise():
@@ -92,13 +92,13 @@ def test_products_tell_figures_from_20_people_on():
     product = np.array(["a"] * 30 + ["b"] * 19 + ["c"] * 40)
     who = np.concatenate([np.arange(30), np.arange(19), np.arange(40)])
     positive = np.concatenate([np.repeat([1.0, 0.0], [21, 9]), np.ones(19), np.full(40, np.nan)])
-    found = by_product(product, who, positive).set_index("product_id")
-    assert found["num_reviews"].to_dict() == {"a": 30, "b": 19, "c": 40}
+    shares = by_product(product, who, positive).set_index("product_id")
+    assert shares["num_reviews"].to_dict() == {"a": 30, "b": 19, "c": 40}
     from statsmodels.stats.proportion import proportion_confint
 
     low, high = proportion_confint(21, 30, method="wilson")
-    assert found.loc["a", ["positive", "low", "high"]].tolist() == pytest.approx([0.7, low, high], abs=1e-6)
-    assert found.loc[["b", "c"], "positive"].isna().all()
+    assert shares.loc["a", ["positive", "low", "high"]].tolist() == pytest.approx([0.7, low, high], abs=1e-6)
+    assert shares.loc[["b", "c"], "positive"].isna().all()
 
 
 def test_products_stand_out_only_where_chance_does_not_say_as_much():

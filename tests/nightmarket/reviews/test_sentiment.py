@@ -42,9 +42,9 @@ def test_probabilities_are_true_where_labels_are_noisy():
 
 def test_one_seed_gives_one_sentiment():
     texts, positive = reviews("zh", 150, noise=0.1)
-    one, other = (fit(texts, positive, seed=3) for _ in range(2))
-    assert one.figures == other.figures
-    assert np.array_equal(one.probability(texts), other.probability(texts))
+    first, other = (fit(texts, positive, seed=3) for _ in range(2))
+    assert first.figures == other.figures
+    assert np.array_equal(first.probability(texts), other.probability(texts))
 
 
 def test_vectors_that_know_the_answer_win_over_characters_that_do_not():
@@ -87,8 +87,8 @@ def test_a_word_may_praise_one_kind_of_product_and_damn_another():
 def test_kinds_are_found_without_labels():
     texts, _, kind = goods(400, 1)
     counts = counts_of(texts, 2)
-    found = Kinds.fit(counts, 3, seed=0).of(counts)
-    pairs = {(int(one), int(other)) for one, other in zip(kind, found, strict=True)}
+    labels = Kinds.fit(counts, 3, seed=0).of(counts)
+    pairs = {(int(true), int(other)) for true, other in zip(kind, labels, strict=True)}
     assert len(pairs) == 3
 
 
@@ -142,10 +142,10 @@ def test_an_empty_text_has_no_probability():
 
 def test_grams_are_counted_as_by_hand():
     """ "aab" between its ends s and e: s aab e; single characters s a a b e, then pairs sa aa ab be."""
-    found = counts_of(["aab", "b"], 2)
-    assert sorted(found[0].data.tolist()) == [1, 1, 1, 1, 1, 1, 1, 2]
-    assert sorted(found[1].data.tolist()) == [1, 1, 1, 1, 1]  # s b e sb be
-    shared = set(found[0].indices) & set(found[1].indices)
+    counts = counts_of(["aab", "b"], 2)
+    assert sorted(counts[0].data.tolist()) == [1, 1, 1, 1, 1, 1, 1, 2]
+    assert sorted(counts[1].data.tolist()) == [1, 1, 1, 1, 1]  # s b e sb be
+    shared = set(counts[0].indices) & set(counts[1].indices)
     assert len(shared) == 4  # s b e be
 
 
@@ -166,16 +166,16 @@ def test_a_text_has_the_same_grams_in_any_company():
     ],
 )
 def test_labels_lie_above_and_below_the_middle_of_the_scale(ratings, scale, rated, positive):
-    found = labels(np.array(ratings, np.float64))
-    assert (found.lowest, found.highest) == scale
-    assert found.rated.tolist() == [bool(one) for one in rated]
-    assert found.positive.tolist() == [bool(one) for one in positive]
+    labelled = labels(np.array(ratings, np.float64))
+    assert (labelled.lowest, labelled.highest) == scale
+    assert labelled.rated.tolist() == [bool(flag) for flag in rated]
+    assert labelled.positive.tolist() == [bool(flag) for flag in positive]
 
 
 def test_no_rating_is_no_label():
-    found = labels(np.full(3, np.nan))
-    assert not found.rated.any()
-    assert np.isnan(found.lowest)
+    labelled = labels(np.full(3, np.nan))
+    assert not labelled.rated.any()
+    assert np.isnan(labelled.lowest)
 
 
 def test_platt_finds_the_map_that_made_the_labels():

@@ -30,9 +30,9 @@ def _zipf(num):
 @pytest.mark.parametrize("num", [4, 8])
 def test_as_many_topics_as_were_planted_are_found_and_told_apart(num):
     counts, topic = planted(num)
-    found = topics.fit(counts, 17)
-    assert found.num == num
-    label = found.assign(counts)
+    fitted = topics.fit(counts, 17)
+    assert fitted.num == num
+    label = fitted.assign(counts)
     agree = sum(np.bincount(topic[label == k]).max() for k in range(num)) / topic.size
     assert agree > 0.97
 
@@ -47,8 +47,8 @@ def test_names_are_words_of_the_topic_and_not_those_that_all_share():
 def test_random_documents_give_no_stable_coherent_topics():
     rng = np.random.default_rng(1)
     counts = sparse.csr_matrix((rng.random((800, 60)) < 0.1).astype(np.float32))
-    found = topics.fit(counts, 17, nums=(4, 8))
-    assert max(candidate.coherence for candidate in found.candidates) < 0.05
+    fitted = topics.fit(counts, 17, nums=(4, 8))
+    assert max(candidate.coherence for candidate in fitted.candidates) < 0.05
 
 
 def test_npmi_by_hand():
@@ -85,26 +85,26 @@ def sentences(num=400, seed=0):
 
 def test_chinese_words_are_found_whole_and_nothing_else():
     vocabulary, texts = sentences()
-    found = documents.find(texts)
-    assert {word for word in found.chance if len(word) > 1} == set(vocabulary)
-    assert "快递员" in found.split("快递员来")
-    assert found.split("Fresh milk，牛奶 isn’t牛奶") == ["fresh", "milk", "牛奶", "isn't", "牛奶"]
+    words = documents.find(texts)
+    assert {word for word in words.chance if len(word) > 1} == set(vocabulary)
+    assert "快递员" in words.split("快递员来")
+    assert words.split("Fresh milk，牛奶 isn’t牛奶") == ["fresh", "milk", "牛奶", "isn't", "牛奶"]
 
 
 def test_particles_neither_begin_nor_end_a_word():
-    found = documents.find(["的书好看", "他的书很厚", "我的书旧了", "你的书呢", "新的书啊", "的书"] * 20)
+    words = documents.find(["的书好看", "他的书很厚", "我的书旧了", "你的书呢", "新的书啊", "的书"] * 20)
     assert not [
-        word for word in found.chance if len(word) > 1 and (word[0] in documents.EDGES or word[-1] in documents.EDGES)
+        word for word in words.chance if len(word) > 1 and (word[0] in documents.EDGES or word[-1] in documents.EDGES)
     ]
 
 
 def test_a_word_of_19_people_stands_in_no_document():
     texts = ["rare apple pear"] * 19 + ["apple plum"] * 60 + ["grape melon"] * 200
-    found = reviews(texts, np.arange(len(texts)), np.zeros(len(texts), np.int32))
-    assert "rare" not in found.words
-    assert "apple" in found.words
-    one = reviews(texts, np.zeros(len(texts), np.int64), np.zeros(len(texts), np.int32))
-    assert one.words == ()
+    corpus = reviews(texts, np.arange(len(texts)), np.zeros(len(texts), np.int32))
+    assert "rare" not in corpus.words
+    assert "apple" in corpus.words
+    corpus = reviews(texts, np.zeros(len(texts), np.int64), np.zeros(len(texts), np.int32))
+    assert corpus.words == ()
 
 
 def test_topics_are_numbered_by_size_and_small_ones_are_not_told():
@@ -152,7 +152,7 @@ def test_a_basket_counts_a_type_once_and_needs_two():
     arrays = {name: values.astype(np.int32) for name, values in arrays.items()} | {"channel": np.zeros(size, np.int32)}
     ones = np.ones(size, np.float32)
     lines = Histories(**arrays, quantity=ones, value=ones, discount=ones, num_customers=num, num_items=2)
-    found = baskets(lines, np.array([0, 1]), ["milk", "bread"], 17)
-    assert found.row.tolist() == list(range(1, num))
-    assert found.counts.toarray().tolist() == [[1.0, 1.0]] * (num - 1)
-    assert found.who.tolist() == found.day.tolist() == list(range(1, num))
+    corpus = baskets(lines, np.array([0, 1]), ["milk", "bread"], 17)
+    assert corpus.row.tolist() == list(range(1, num))
+    assert corpus.counts.toarray().tolist() == [[1.0, 1.0]] * (num - 1)
+    assert corpus.who.tolist() == corpus.day.tolist() == list(range(1, num))

@@ -44,9 +44,9 @@ def test_a_planted_rise_is_told_and_the_others_are_not():
     assert told[0]["verdict"] == "rising"
     assert told[0]["change"]["low"] > 0
     assert len(told[0]["points"]) == len(when.starts)
-    for one in told:
-        assert (one["verdict"] == "no change") == (one["adjusted_p"] > 0.05)
-        assert all(point["low"] <= point["value"] <= point["high"] for point in one["points"])
+    for trend in told:
+        assert (trend["verdict"] == "no change") == (trend["adjusted_p"] > 0.05)
+        assert all(point["low"] <= point["value"] <= point["high"] for point in trend["points"])
 
 
 def test_of_many_topics_without_a_trend_a_false_word_is_rare():
@@ -56,7 +56,7 @@ def test_of_many_topics_without_a_trend_a_false_word_is_rare():
         who, day, hit = documents(rng, 0.0, num_people=60, topics=12)
         topic = hit.argmax(1).astype(np.int32)
         told = trends.trends(trends.periods(day, who, 26), who, topic, range(12))
-        nights += any(one["verdict"] != "no change" for one in told)
+        nights += any(trend["verdict"] != "no change" for trend in told)
     assert nights <= 9
 
 

@@ -44,20 +44,20 @@ NOBODY = visits(np.zeros(0, np.int32), np.zeros(0, np.int64))
 
 def test_figures_of_two_customers_by_hand():
     lines = make_lines(ROWS, num_customers=3)
-    found = behaviour(lines, NOBODY, assortment(PRODUCTS, lines), MONDAY + 76)
+    features = behaviour(lines, NOBODY, assortment(PRODUCTS, lines), MONDAY + 76)
     weeks = 77 / 7
-    assert found.loc[0, "recency"] == pytest.approx(np.log1p(6))
-    assert found.loc[0, "visits"] == pytest.approx(np.log(2 / weeks))
-    assert found.loc[0, "basket"] == pytest.approx(np.log(13 / 2))
-    assert found.loc[0, "discount"] == pytest.approx(2 / 14)
-    assert found.loc[0, "discounted"] == pytest.approx(1 / 3)
-    assert found.loc[0, "channels"] == pytest.approx(np.log(2))
-    assert found.loc[0, "main_channel"] == pytest.approx(1 / 2)
+    assert features.loc[0, "recency"] == pytest.approx(np.log1p(6))
+    assert features.loc[0, "visits"] == pytest.approx(np.log(2 / weeks))
+    assert features.loc[0, "basket"] == pytest.approx(np.log(13 / 2))
+    assert features.loc[0, "discount"] == pytest.approx(2 / 14)
+    assert features.loc[0, "discounted"] == pytest.approx(1 / 3)
+    assert features.loc[0, "channels"] == pytest.approx(np.log(2))
+    assert features.loc[0, "main_channel"] == pytest.approx(1 / 2)
     # milk was sold at 2 and 4, usual price 3; rope at 3 alone
-    assert found.loc[0, "price"] == pytest.approx((np.log(2 / 3) + np.log(4 / 3) + 0) / 3)
-    assert found.loc[0, "share: F > MILK"] == pytest.approx(np.sqrt(6 / 12))
-    assert found.loc[1, "visits"] == pytest.approx(np.log(1 / 4))  # a week counts as four
-    assert found.loc[2].isna().all()
+    assert features.loc[0, "price"] == pytest.approx((np.log(2 / 3) + np.log(4 / 3) + 0) / 3)
+    assert features.loc[0, "share: F > MILK"] == pytest.approx(np.sqrt(6 / 12))
+    assert features.loc[1, "visits"] == pytest.approx(np.log(1 / 4))  # a week counts as four
+    assert features.loc[2].isna().all()
 
 
 def test_day_parts_and_weekend_come_from_local_hours():
@@ -66,10 +66,10 @@ def test_day_parts_and_weekend_come_from_local_hours():
     seen = visits(np.zeros(4, np.int32), times)
     assert seen.customer.size == 3  # two lines within one hour are one visit
     lines = make_lines(ROWS, num_customers=2)
-    found = behaviour(lines, seen, assortment(PRODUCTS, lines), MONDAY + 76)
-    assert found.loc[0, "morning"] ** 2 == pytest.approx(1 / 3)
-    assert found.loc[0, "night"] ** 2 == pytest.approx(2 / 3)
-    assert found.loc[0, "weekend"] == pytest.approx(2 / 3)
+    features = behaviour(lines, seen, assortment(PRODUCTS, lines), MONDAY + 76)
+    assert features.loc[0, "morning"] ** 2 == pytest.approx(1 / 3)
+    assert features.loc[0, "night"] ** 2 == pytest.approx(2 / 3)
+    assert features.loc[0, "weekend"] == pytest.approx(2 / 3)
 
 
 def test_a_shop_that_records_days_only_has_no_day_parts():

@@ -41,11 +41,11 @@ def test_density_methods_find_islands_and_call_a_cloud_noise_or_one():
 
 def test_groups_are_numbered_by_spend_and_small_ones_are_never_named():
     frame = pd.concat([customers(), customers(1, 4).iloc[:4] + 40], ignore_index=True)
-    found = group(frame, 5, seed=1, num=4)
-    assert set(found.segment[-4:]) == {OTHER}
-    spend = pd.Series(frame.spend.to_numpy()).groupby(found.segment).mean().drop(OTHER)
+    partition = group(frame, 5, seed=1, num=4)
+    assert set(partition.segment[-4:]) == {OTHER}
+    spend = pd.Series(frame.spend.to_numpy()).groupby(partition.segment).mean().drop(OTHER)
     assert spend.sort_index().is_monotonic_decreasing
-    assert all((found.segment == name).sum() >= 20 for name in found.names)
+    assert all((partition.segment == name).sum() >= 20 for name in partition.names)
 
 
 def test_another_night_gives_the_same_numbers():
@@ -55,20 +55,20 @@ def test_another_night_gives_the_same_numbers():
 
 def test_a_new_customer_is_assigned_after_a_round_trip_through_json():
     frame = customers()
-    found = group(frame, 5, seed=1)
+    partition = group(frame, 5, seed=1)
     early = frame[::2].reindex(frame.index)
-    fitted = classifier(found.space, found.segment, frame, early)
+    fitted = classifier(partition.space, partition.segment, frame, early)
     again = Assigner.from_json(fitted.to_json())
     fresh = customers(seed=5)
-    assert (again.assign(fresh)["segment"].to_numpy() == found.segment).mean() > 0.98
-    assert (again.assign(fresh, beginner=True)["segment"].to_numpy() == found.segment).mean() > 0.95
+    assert (again.assign(fresh)["segment"].to_numpy() == partition.segment).mean() > 0.98
+    assert (again.assign(fresh, beginner=True)["segment"].to_numpy() == partition.segment).mean() > 0.95
     np.testing.assert_allclose(again.probabilities(fresh), fitted.probabilities(fresh), atol=1e-4)
     np.testing.assert_allclose(again.probabilities(fresh).sum(axis=1), 1)
 
 
 def test_a_classifier_of_two_groups_is_a_logistic_regression():
     frame = customers().iloc[:120].reset_index(drop=True)
-    found = group(frame, 2, seed=1)
-    chance = classifier(found.space, found.segment, frame, frame * np.nan).probabilities(frame)
+    partition = group(frame, 2, seed=1)
+    chance = classifier(partition.space, partition.segment, frame, frame * np.nan).probabilities(frame)
     assert chance.shape == (120, 2)
-    assert (np.array(["1", "2"])[chance.argmax(axis=1)] == found.segment).all()
+    assert (np.array(["1", "2"])[chance.argmax(axis=1)] == partition.segment).all()

@@ -32,8 +32,8 @@ def test_the_interval_covers():
     hits = 0
     for _ in range(400):
         chance = np.repeat(rng.beta(1, 4, 80), 3)
-        found = rate(np.repeat(np.arange(80), 3), rng.random(240) < chance)
-        hits += found["low"] <= 0.2 <= found["high"]
+        share = rate(np.repeat(np.arange(80), 3), rng.random(240) < chance)
+        hits += share["low"] <= 0.2 <= share["high"]
     assert 0.92 <= hits / 400 <= 0.98
 
 
@@ -113,12 +113,12 @@ def weekly_buyers(num=120, weeks=48, seed=0):
     return lines, level
 
 
-def test_spend_that_only_fluctuates_is_foretold_better_than_by_repeating_it():
+def test_spend_that_only_fluctuates_is_predicted_better_than_by_repeating_it():
     lines, level = weekly_buyers()
-    found = worth(lines, 0, 47, seed=1)
-    assert found.weeks == 13
-    assert found.paired.high < 0
-    np.testing.assert_allclose(found.value.mean(), 13 * level.mean(), rtol=0.03)
+    forecast = worth(lines, 0, 47, seed=1)
+    assert forecast.weeks == 13
+    assert forecast.paired.high < 0
+    np.testing.assert_allclose(forecast.value.mean(), 13 * level.mean(), rtol=0.03)
 
 
 def test_the_interval_of_a_groups_value_holds_what_is_to_come():
@@ -145,9 +145,9 @@ def test_more_often_covers_the_lift_and_finds_nothing_where_there_is_nothing():
         mean = np.where(member, 0.3, 0.2)
         chance = rng.beta(8 * mean, 8 * (1 - mean))
         counts = np.column_stack([rng.binomial(total.astype(int), chance), rng.binomial(total.astype(int), 0.1)])
-        found = {row["topic"]: row for row in more_often(counts, total, member, questions=1)}
-        covered += 0 in found and found[0]["low"] < 1.5 < found[0]["high"]
-        false += 1 in found
+        by_topic = {row["topic"]: row for row in more_often(counts, total, member, questions=1)}
+        covered += 0 in by_topic and by_topic[0]["low"] < 1.5 < by_topic[0]["high"]
+        false += 1 in by_topic
     assert covered >= 180
     assert false <= 14
 

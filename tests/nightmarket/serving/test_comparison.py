@@ -41,9 +41,9 @@ def test_what_is_the_same_is_identical_and_says_how_much_was_compared():
 
 
 def test_every_difference_is_in_the_table_down_to_the_last_digit():
-    found = verdict(outs)
-    assert not found.identical
-    assert found.rows() == [
+    comparison = verdict(outs)
+    assert not comparison.identical
+    assert comparison.rows() == [
         {"what": "output", "name": "artifacts/rank", "on record": "m", "rebuilt": "other"},
         {"what": "weights", "name": "rank/ranker.txt", "on record": "aa", "rebuilt": "cc"},
         {
@@ -53,7 +53,7 @@ def test_every_difference_is_in_the_table_down_to_the_last_digit():
             "rebuilt": repr(0.4 + 1e-16 + 1e-15),
         },
     ]
-    assert found.sentence.startswith("differs: 1 output, 1 weights, 1 figure of 2 outputs, 2 files of the package")
+    assert comparison.sentence.startswith("differs: 1 output, 1 weights, 1 figure of 2 outputs, 2 files of the package")
 
 
 def test_a_stage_alone_is_not_deterministic_and_with_another_environment_that_is_named():
@@ -69,9 +69,9 @@ def test_a_stage_alone_is_not_deterministic_and_with_another_environment_that_is
 
 
 def test_another_environment_with_the_same_results_is_identical_and_still_shown():
-    found = verdict(lambda stages, weights, metrics, made_on: made_on.update(threads=4))
-    assert found.identical
-    assert found.rows() == [{"what": "environment", "name": "threads", "on record": "2", "rebuilt": "4"}]
+    comparison = verdict(lambda stages, weights, metrics, made_on: made_on.update(threads=4))
+    assert comparison.identical
+    assert comparison.rows() == [{"what": "environment", "name": "threads", "on record": "2", "rebuilt": "4"}]
 
 
 def test_what_only_one_side_knows_of_the_environment_is_not_compared():

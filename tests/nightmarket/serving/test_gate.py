@@ -129,9 +129,9 @@ def test_a_decision_is_json_without_nan():
 
 
 def test_one_bad_figure_is_named_and_more_are_counted():
-    one, two = figures(all=NAN), figures(all=NAN, new=INF)
+    one_bad, two = figures(all=NAN), figures(all=NAN, new=INF)
     said = "figures of the challenger are missing or not finite: all hit@10"
-    assert decide(one, PEOPLE, champion(BETTER)).reasons == (said,)
+    assert decide(one_bad, PEOPLE, champion(BETTER)).reasons == (said,)
     assert decide(two, PEOPLE, champion(BETTER)).reasons == (f"{said} and 1 more",)
     three = figures(all=NAN, new=INF, launch=NAN)
     assert decide(three, PEOPLE, champion(BETTER)).reasons == (f"{said} and 2 more",)

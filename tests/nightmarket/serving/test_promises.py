@@ -5,9 +5,9 @@ FIGURE = {"value": 0.4, "low": 0.3, "high": 0.5}
 
 def test_a_row_has_the_figures_of_the_three_tasks_with_intervals():
     metrics = {"all": {"ndcg@10": FIGURE, "mrr@10": FIGURE}, "launch": {"ndcg@10": FIGURE}, "rare": {"ndcg@10": FIGURE}}
-    found = row(3, "refused", {"as_of": "2018-01-01", "metrics": metrics, "against": "version 2"})
-    assert found["figures"] == {"all": FIGURE, "launch": FIGURE}
-    assert (found["value"], found["difference"]) == (0.4, None)
+    promise = row(3, "refused", {"as_of": "2018-01-01", "metrics": metrics, "against": "version 2"})
+    assert promise["figures"] == {"all": FIGURE, "launch": FIGURE}
+    assert (promise["value"], promise["difference"]) == (0.4, None)
 
 
 def test_a_version_without_spans_on_record_delivered_until_the_next_one_began():

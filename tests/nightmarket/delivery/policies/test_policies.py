@@ -149,12 +149,12 @@ class Learner:
 
 def test_regret_falls_below_uniform_and_epsilon_greedy():
     """Three groups whose best actions differ; six worlds."""
-    found = {kind: [] for kind in ("uniform", "greedy", "thompson", "linucb")}
+    by_kind = {kind: [] for kind in ("uniform", "greedy", "thompson", "linucb")}
     for seed in range(6):
         rates = np.array([np.random.default_rng([seed, g]).permutation(RATES * 2) for g in range(3)])
-        for kind, regrets in found.items():
+        for kind, regrets in by_kind.items():
             regrets.append(regret(Learner(kind, 3, 10), rates, np.eye(3), np.random.default_rng(seed)))
-    mean = {kind: np.mean(regrets) for kind, regrets in found.items()}
+    mean = {kind: np.mean(regrets) for kind, regrets in by_kind.items()}
     for kind in ("thompson", "linucb"):
         assert mean[kind] < 0.2 * mean["uniform"]
         assert mean[kind] < 0.7 * mean["greedy"]
@@ -172,13 +172,13 @@ def test_a_better_policy_passes_the_gate_on_rows_that_did_not_learn_it():
     rng = np.random.default_rng(6)
     rates = np.stack([RATES, RATES[::-1]]) * 2
     log, group = log_of(rng, 12_000, rates)
-    found = learn(log, group, 2, seed=0)
-    assert found.passed
-    truth = (found.policy.chances * rates).sum(axis=1).mean()
-    dr = found.verdict.of("DR")
+    learned = learn(log, group, 2, seed=0)
+    assert learned.passed
+    truth = (learned.policy.chances * rates).sum(axis=1).mean()
+    dr = learned.verdict.of("DR")
     assert dr.low - 0.01 < truth < dr.high + 0.01
     assert truth > log.reward.mean() + 0.02
-    assert found.verdict.diagnostics.num_rows == 6000
+    assert learned.verdict.diagnostics.num_rows == 6000
 
 
 def test_where_all_actions_are_alike_hardly_any_policy_passes():
@@ -189,9 +189,9 @@ def test_where_all_actions_are_alike_hardly_any_policy_passes():
 
 def test_too_few_clicks_do_not_pass_however_good_it_looks():
     log, group = log_of(np.random.default_rng(7), 6000, np.stack([RATES, RATES[::-1]]), 0.08)
-    found = learn(log, group, 2, seed=0)
-    assert found.verdict.verdict == "refused"
-    assert {"clicks", "effective clicks"} & {refusal.check for refusal in found.verdict.refusals}
+    learned = learn(log, group, 2, seed=0)
+    assert learned.verdict.verdict == "refused"
+    assert {"clicks", "effective clicks"} & {refusal.check for refusal in learned.verdict.refusals}
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(teacher, t
 def test_token_embeddings_stay_where_the_teacher_has_them(teacher, texts, vectors):
     start = prune.pruned(teacher, [1])
     student, _ = distil.distil(start, teacher.tokenize(texts), vectors, Schedule(steps=2, batch_size=16))
-    old, new = (one.model.embeddings.word_embeddings.weight for one in (start, student))
+    old, new = (encoder.model.embeddings.word_embeddings.weight for encoder in (start, student))
     assert (old == new).all()
     assert (
         start.model.encoder.layer[0].output.dense.weight != student.model.encoder.layer[0].output.dense.weight

@@ -9,20 +9,20 @@ from nightmarket.encoding.compression import grid
 def test_weights_are_whole_numbers_times_a_scale_that_float16_holds_exactly():
     generator = torch.Generator().manual_seed(1)
     weight = torch.randn(50, 64, generator=generator) * torch.logspace(-3, 1, 50)[:, None]
-    found = grid.rounded(weight)
-    assert torch.equal(found.half().float(), found)
-    scale = found.abs().amax(dim=1, keepdim=True) / 127  # what an int8 engine takes
-    whole = found / scale
+    rounded = grid.rounded(weight)
+    assert torch.equal(rounded.half().float(), rounded)
+    scale = rounded.abs().amax(dim=1, keepdim=True) / 127  # what an int8 engine takes
+    whole = rounded / scale
     assert torch.allclose(whole, whole.round(), atol=1e-3)
     assert whole.abs().max() <= 127.001
 
 
 def test_no_weight_but_the_largest_moves_by_more_than_half_a_step_and_the_largest_by_a_sixteenth():
     weight = torch.linspace(-1, 0.9, 400).reshape(4, 100)
-    found = grid.rounded(weight)
+    rounded = grid.rounded(weight)
     most = weight.abs().amax(dim=1, keepdim=True)
-    step = found.abs().amax(dim=1, keepdim=True) / 127
-    moved = (found - weight).abs()
+    step = rounded.abs().amax(dim=1, keepdim=True) / 127
+    moved = (rounded - weight).abs()
     inside = weight.abs() < 127 * step
     assert (moved <= 0.501 * step)[inside & (weight.abs() < most)].all()
     assert (moved <= most / 16).all()

@@ -16,7 +16,7 @@ def test_an_encoder_with_all_its_layers_is_the_encoder_itself(teacher, texts, ve
 
 
 def test_the_layers_that_stay_run_in_the_order_given(teacher, texts):
-    found = prune.pruned(teacher, [2, 0]).encode(texts[:1])[0]
+    vector = prune.pruned(teacher, [2, 0]).encode(texts[:1])[0]
     network = teacher.model
     ids = torch.tensor([teacher.tokenize(texts[:1])[0]])
     with torch.no_grad():
@@ -25,7 +25,7 @@ def test_the_layers_that_stay_run_in_the_order_given(teacher, texts):
             out = network.encoder.layer[layer](states)
             states = out[0] if isinstance(out, tuple) else out
         mean = states.mean(dim=1)[0].numpy()
-    assert np.allclose(found, mean / np.linalg.norm(mean), atol=1e-5)
+    assert np.allclose(vector, mean / np.linalg.norm(mean), atol=1e-5)
 
 
 def test_greedy_keeps_the_best_subset_of_one_layer_less_and_leaves_the_encoder_alone(teacher, texts, vectors):

@@ -14,12 +14,12 @@ def test_one_pass_is_the_ridge_regression_of_the_closed_form():
     wanted = rng.normal(size=(40, 3)).astype(np.float32)
     wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)
     start = rng.normal(size=(9, 3)).astype(np.float32)
-    found = tokens.solve(shares, wanted, start, ridge=0.3, passes=1)
+    solved = tokens.solve(shares, wanted, start, ridge=0.3, passes=1)
     dense = shares.toarray()
     dense /= np.linalg.norm(dense @ start, axis=1, keepdims=True)
     exact = start + np.linalg.solve(dense.T @ dense + 0.3 * np.eye(9), dense.T @ (wanted - dense @ start))
-    assert np.allclose(found, exact, atol=1e-4)
-    assert np.array_equal(found[7:], start[7:])  # no text holds these tokens
+    assert np.allclose(solved, exact, atol=1e-4)
+    assert np.array_equal(solved[7:], start[7:])  # no text holds these tokens
 
 
 def test_shares_of_tokens_add_up_and_repeated_tokens_count_twice():
@@ -36,8 +36,8 @@ def test_what_a_static_encoder_gave_is_found_again():
     wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)
     lines = []
     start = rng.normal(size=(20, 6)).astype(np.float32)
-    found = shares @ tokens.solve(shares, wanted, start, ridge=1e-4, passes=8, tell=lines.append)
-    cosine = (found * wanted).sum(axis=1) / np.linalg.norm(found, axis=1)
+    vectors = shares @ tokens.solve(shares, wanted, start, ridge=1e-4, passes=8, tell=lines.append)
+    cosine = (vectors * wanted).sum(axis=1) / np.linalg.norm(vectors, axis=1)
     assert cosine.mean() > 0.995
     assert len(lines) == 8
 
@@ -48,8 +48,8 @@ def test_the_map_gives_tokens_of_no_text_the_place_that_others_suggest():
     of_tokens = rng.normal(size=(30, 5)).astype(np.float32)
     turn = rng.normal(size=(5, 5)).astype(np.float32)
     shares = tokens.bags([rng.integers(0, 25, 3).tolist() for _ in range(200)], 30)
-    found = tokens.mapped(of_tokens, shares, shares @ of_tokens @ turn)
-    assert np.allclose(found[25:], of_tokens[25:] @ turn, atol=0.05)
+    mapped = tokens.mapped(of_tokens, shares, shares @ of_tokens @ turn)
+    assert np.allclose(mapped[25:], of_tokens[25:] @ turn, atol=0.05)
 
 
 def test_the_student_is_nearer_to_the_teacher_than_its_start_and_reads_texts_of_unknown_words(teacher, texts, vectors):
@@ -64,9 +64,9 @@ def test_the_student_is_nearer_to_the_teacher_than_its_start_and_reads_texts_of_
 
 
 def test_a_token_alone_is_what_the_teacher_says_of_it_as_a_text(teacher):
-    found = tokens.alone(teacher, 15)
+    of_tokens = tokens.alone(teacher, 15)
     (row,) = [row[1] for row in teacher.tokenize(["milk"])]
-    assert np.allclose(found[row], teacher.encode(["milk"])[0], atol=0.02)  # bfloat16 on some machines
+    assert np.allclose(of_tokens[row], teacher.encode(["milk"])[0], atol=0.02)  # bfloat16 on some machines
 
 
 def test_texts_without_a_token_are_an_error(teacher):

@@ -23,12 +23,12 @@ def test_the_same_customer_always_gets_the_same_arm():
 
 def test_arms_get_their_shares_and_the_log_their_propensity():
     shares = {"control": 0.7, "a": 0.25, "b": 0.05}
-    found = assign(CUSTOMERS, Arms("shares", shares), KEY)
-    counts = {arm: int((found.arm == arm).sum()) for arm in shares}
+    assigned = assign(CUSTOMERS, Arms("shares", shares), KEY)
+    counts = {arm: int((assigned.arm == arm).sum()) for arm in shares}
     assert sum(counts.values()) == len(CUSTOMERS)
     assert sample_ratio(counts, shares).p_value > 0.01
     for arm, share in shares.items():
-        assert (found.propensity[found.arm == arm] == share).all()
+        assert (assigned.propensity[assigned.arm == arm] == share).all()
 
 
 @pytest.mark.parametrize("names", [("one", "two"), ("spring", "spring "), ("a", "b")])
@@ -40,15 +40,15 @@ def test_two_experiments_are_independent(names):
 
 def test_arms_are_independent_of_the_place_in_the_layer():
     small = Arms("inner", HALF, layer="mail", part=(0.0, 0.3))
-    found = assign(CUSTOMERS, small, KEY)
-    inside = found.arm != ""
-    counts = {arm: int((found.arm == arm).sum()) for arm in HALF}
+    assigned = assign(CUSTOMERS, small, KEY)
+    inside = assigned.arm != ""
+    counts = {arm: int((assigned.arm == arm).sum()) for arm in HALF}
     assert sample_ratio({"in": int(inside.sum()), "out": int((~inside).sum())}, {"in": 0.3, "out": 0.7}).p_value > 0.001
     assert sample_ratio(counts, HALF).p_value > 0.001
-    assert np.isnan(found.propensity[~inside]).all()
+    assert np.isnan(assigned.propensity[~inside]).all()
     # an experiment over everybody in another layer cuts across it
     across = assign(CUSTOMERS, Arms("across", HALF, layer="site"), KEY).arm
-    table = [[((found.arm == x) & (across == y)).sum() for x in ("", *HALF)] for y in HALF]
+    table = [[((assigned.arm == x) & (across == y)).sum() for x in ("", *HALF)] for y in HALF]
     assert chi2_contingency(table).pvalue > 0.001
 
 

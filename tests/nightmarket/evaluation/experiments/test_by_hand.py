@@ -126,24 +126,24 @@ def test_a_comparison_is_welch_s_with_both_intervals_around_the_effect():
     rng = np.random.default_rng(0)
     treated, control = arms()
     values = rng.gamma(2, 3, 200) + 0.8 * treated
-    found = compare(Metric("spend", values), "new", treated, control, planned=150)
+    comparison = compare(Metric("spend", values), "new", treated, control, planned=150)
     a, b = values[treated], values[control]
     error = math.sqrt(a.var(ddof=1) / 100 + b.var(ddof=1) / 100)
-    assert (found.num_arm, found.num_control) == (100, 100)
-    assert (found.control, found.treated) == pytest.approx((b.mean(), a.mean()))
-    assert found.effect == pytest.approx(a.mean() - b.mean())
-    assert found.relative == pytest.approx(found.effect / b.mean())
-    assert found.standard_error == pytest.approx(error)
+    assert (comparison.num_arm, comparison.num_control) == (100, 100)
+    assert (comparison.control, comparison.treated) == pytest.approx((b.mean(), a.mean()))
+    assert comparison.effect == pytest.approx(a.mean() - b.mean())
+    assert comparison.relative == pytest.approx(comparison.effect / b.mean())
+    assert comparison.standard_error == pytest.approx(error)
     half = stats.norm.isf(0.025) * error
-    assert found.fixed == pytest.approx((found.effect - half, found.effect + half))
+    assert comparison.fixed == pytest.approx((comparison.effect - half, comparison.effect + half))
     half = critical(200, 150) * error
-    assert found.sequence == pytest.approx((found.effect - half, found.effect + half))
-    assert found.p_fixed == pytest.approx(2 * stats.norm.sf(abs(found.effect / error)))
-    assert found.p_always == pytest.approx(p_value(found.effect / error, 200, 150))
-    assert found.variance_reduction == 0.0
-    assert found.gain == found.effect
+    assert comparison.sequence == pytest.approx((comparison.effect - half, comparison.effect + half))
+    assert comparison.p_fixed == pytest.approx(2 * stats.norm.sf(abs(comparison.effect / error)))
+    assert comparison.p_always == pytest.approx(p_value(comparison.effect / error, 200, 150))
+    assert comparison.variance_reduction == 0.0
+    assert comparison.gain == comparison.effect
     fewer = compare(Metric("returns", values, better="lower"), "new", treated, control, planned=150)
-    assert fewer.gain == -found.effect
+    assert fewer.gain == -comparison.effect
 
 
 def test_cuped_takes_away_what_the_covariate_explains():
@@ -152,22 +152,22 @@ def test_cuped_takes_away_what_the_covariate_explains():
     before = rng.normal(10, 3, 200)
     values = 2 * before + rng.normal(0, 1, 200) + treated
     covariate = Covariate("before", before, np.zeros(200, "datetime64[D]"))
-    found = compare(Metric("spend", values, covariate=covariate), "new", treated, control, planned=200)
+    comparison = compare(Metric("spend", values, covariate=covariate), "new", treated, control, planned=200)
     theta = np.cov(values, before, bias=True)[0, 1] / before.var()
     left = values - theta * (before - before.mean())
-    assert found.effect == pytest.approx(left[treated].mean() - left[control].mean())
+    assert comparison.effect == pytest.approx(left[treated].mean() - left[control].mean())
     error = math.sqrt(left[treated].var(ddof=1) / 100 + left[control].var(ddof=1) / 100)
-    assert found.standard_error == pytest.approx(error)
+    assert comparison.standard_error == pytest.approx(error)
     plain = compare(Metric("spend", values), "new", treated, control, planned=200)
-    assert found.variance_reduction == pytest.approx(1 - error**2 / plain.standard_error**2)
+    assert comparison.variance_reduction == pytest.approx(1 - error**2 / plain.standard_error**2)
     same = Covariate("same", np.full(200, 7.0), np.zeros(200, "datetime64[D]"))
     assert compare(Metric("spend", values, covariate=same), "new", treated, control, planned=200) == plain
 
 
 def test_arms_that_do_not_vary_have_no_error_and_no_p_value():
     treated, control = arms(4)
-    found = compare(Metric("flat", treated.astype(float)), "new", treated, control, planned=4)
-    assert (found.standard_error, found.p_fixed, found.p_always, found.relative) == (0.0, 1.0, 1.0, None)
+    flat = compare(Metric("flat", treated.astype(float)), "new", treated, control, planned=4)
+    assert (flat.standard_error, flat.p_fixed, flat.p_always, flat.relative) == (0.0, 1.0, 1.0, None)
     single = compare(
         Metric("one", np.array([1.0, 3.0])), "new", np.array([False, True]), np.array([True, False]), planned=2
     )
@@ -197,11 +197,11 @@ def test_from_a_hundred_customers_an_arm_and_twenty_outcomes_on_there_is_a_compa
 
 def test_a_rate_has_its_interval_on_the_logarithm_s_scale():
     clicks, shown = np.array([1.0, 0, 2, 1]), np.array([4.0, 3, 5, 8])
-    found = rate(clicks, shown)
+    click_rate = rate(clicks, shown)
     values = 0.2 + (clicks - 0.2 * shown) / 5
     spread = stats.norm.isf(0.025) * values.std(ddof=1) / 2 / 0.2
-    assert found.value == pytest.approx(0.2)
-    assert found.interval == pytest.approx((0.2 * math.exp(-spread), 0.2 * math.exp(spread)))
+    assert click_rate.value == pytest.approx(0.2)
+    assert click_rate.interval == pytest.approx((0.2 * math.exp(-spread), 0.2 * math.exp(spread)))
     two = rate(clicks[1:3], shown[1:3])
     assert two.interval is not None
 
@@ -217,10 +217,10 @@ def test_the_index_is_a_hundred_times_the_rate_over_that_of_all_and_its_interval
     strategy = np.array(["x"] * 20 + ["y"] * 30 + ["few"] * 19, object)
     shown = rng.integers(1, 9, 69).astype(float)
     clicks, answers = rng.binomial(shown.astype(int), 0.3).astype(float), (rng.random(69) < 0.4).astype(float)
-    found = effect_index(strategy, shown, clicks, answers)
-    assert [row.name for row in found] == ["x", "y"], "a strategy of 19 customers is not told"
+    indices = effect_index(strategy, shown, clicks, answers)
+    assert [row.name for row in indices] == ["x", "y"], "a strategy of 19 customers is not told"
     overall = clicks.sum() / shown.sum()
-    for row in found:
+    for row in indices:
         rows = strategy == row.name
         assert (row.customers, row.impressions) == (rows.sum(), shown[rows].sum())
         assert (row.clicks, row.responses) == (clicks[rows].sum(), answers[rows].sum())
@@ -240,9 +240,9 @@ def test_the_index_is_a_hundred_times_the_rate_over_that_of_all_and_its_interval
 
 
 def test_the_sample_ratio_is_pearson_s_chi_square():
-    found = sample_ratio({"a": 60, "c": 25}, {"a": 2.0, "b": 1.0, "c": 1.0})
-    assert found.expected == {"a": 42.5, "b": 21.25, "c": 21.25}
-    assert found.p_value == pytest.approx(stats.chisquare([60, 0, 25], [42.5, 21.25, 21.25]).pvalue)
+    ratio = sample_ratio({"a": 60, "c": 25}, {"a": 2.0, "b": 1.0, "c": 1.0})
+    assert ratio.expected == {"a": 42.5, "b": 21.25, "c": 21.25}
+    assert ratio.p_value == pytest.approx(stats.chisquare([60, 0, 25], [42.5, 21.25, 21.25]).pvalue)
     assert sample_ratio({}, {"a": 1, "b": 1}) == ({"a": 0, "b": 0}, {"a": 0.0, "b": 0.0}, 1.0)
     for shares in ({"a": 0.0, "b": 1.0}, {"a": -0.5, "b": 1.5}):
         with pytest.raises(InputError, match="is not above 0"):
@@ -262,27 +262,27 @@ def experiment(counts, mixed=0):
 
 
 def test_a_broken_split_blocks_everything_and_says_how_unlikely_it_is():
-    found = read_out(experiment({"a": 400, "b": 600}))
-    assert (found.name, found.control, found.verdict.word) == ("test", "a", "blocked")
+    readout = read_out(experiment({"a": 400, "b": 600}))
+    assert (readout.name, readout.control, readout.verdict.word) == ("test", "a", "blocked")
     likely = sample_ratio({"a": 400, "b": 600}, {"a": 1, "b": 1}).p_value
-    assert f"a 400 (planned 500), b 600 (planned 500), p = {likely:.1e};" in found.verdict.reason
+    assert f"a 400 (planned 500), b 600 (planned 500), p = {likely:.1e};" in readout.verdict.reason
     assert "p < 1e-300" in read_out(experiment({"a": 10, "b": 4000})).verdict.reason
 
 
 def test_more_than_one_in_a_hundred_with_two_arms_block_it_and_one_in_a_hundred_does_not():
     fine = read_out(experiment({"a": 495, "b": 495}, mixed=10))
     assert fine.verdict.word == "continue"
-    found = read_out(experiment({"a": 495, "b": 495}, mixed=11))
-    assert (found.name, found.control, found.verdict.word) == ("test", "a", "blocked")
-    assert found.verdict.reason.startswith("11 customers were shown more than one arm")
+    readout = read_out(experiment({"a": 495, "b": 495}, mixed=11))
+    assert (readout.name, readout.control, readout.verdict.word) == ("test", "a", "blocked")
+    assert readout.verdict.reason.startswith("11 customers were shown more than one arm")
 
 
 def test_what_could_not_be_read_has_the_same_content_with_its_reason():
-    found = blocked("spring", "no plan fits")
-    assert found["name"] == "spring"
-    assert found["control"] == ""
-    assert found["verdict"] == {"word": "blocked", "reason": "no plan fits", "arm": ""}
-    assert (found["sample_ratio"], found["mixed"], found["complete"], found["final"]) == (None, 0, 0, False)
+    content = blocked("spring", "no plan fits")
+    assert content["name"] == "spring"
+    assert content["control"] == ""
+    assert content["verdict"] == {"word": "blocked", "reason": "no plan fits", "arm": ""}
+    assert (content["sample_ratio"], content["mixed"], content["complete"], content["final"]) == (None, 0, 0, False)
 
 
 def test_the_planned_customers_of_an_arm_are_its_part_with_control_s():
@@ -292,8 +292,8 @@ def test_the_planned_customers_of_an_arm_are_its_part_with_control_s():
     values = rng.normal(5, 1, 1000)
     made = Experiment("test", arm, np.zeros(1000, "datetime64[D]"), (Metric("m", values),), "a",
                       {"a": 4, "b": 6, "c": 10}, 1000)  # fmt: skip
-    found = read_out(made)
-    for result, planned in zip(found.comparisons, (500, 700), strict=True):
+    readout = read_out(made)
+    for result, planned in zip(readout.comparisons, (500, 700), strict=True):
         expected = compare(made.metrics[0], result.arm, arm == result.arm, arm == "a", planned=planned)
         assert result.sequence == pytest.approx(expected.sequence)
 
@@ -306,13 +306,13 @@ def test_trust_is_the_paired_gap_and_fieller_s_ratio():
     rows = [
         LedgerRow(f"v{n}", offline=Lift(p), ab=Lift(a)) for n, (p, a) in enumerate(zip(promised, arrived, strict=True))
     ]
-    found = trust([*rows, LedgerRow("v9", offline=Lift(9.0)), LedgerRow("v8", ab=Lift(9.0))], "offline")
+    trusted = trust([*rows, LedgerRow("v9", offline=Lift(9.0)), LedgerRow("v8", ab=Lift(9.0))], "offline")
     gap, edge = promised - arrived, stats.t.ppf(0.975, 3)
     half = edge * gap.std(ddof=1) / 2
-    assert found.num_rows == 4
-    assert found.bias == pytest.approx((gap.mean(), gap.mean() - half, gap.mean() + half))
-    assert found.ratio.value == pytest.approx(arrived.mean() / promised.mean())
-    for end in (found.ratio.low, found.ratio.high):  # Fieller: where the mean of y - ratio x is its reach from zero
+    assert trusted.num_rows == 4
+    assert trusted.bias == pytest.approx((gap.mean(), gap.mean() - half, gap.mean() + half))
+    assert trusted.ratio.value == pytest.approx(arrived.mean() / promised.mean())
+    for end in (trusted.ratio.low, trusted.ratio.high):  # Fieller: where the mean of y - ratio x is its reach from zero
         left = arrived - end * promised
         assert abs(left.mean()) == pytest.approx(edge * left.std(ddof=1) / 2)
     wild = [LedgerRow("v", offline=Lift(p), ab=Lift(0.1)) for p in (-0.3, 0.1, 0.25)]

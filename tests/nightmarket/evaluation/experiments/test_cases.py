@@ -70,26 +70,26 @@ def made(exposures=EXPOSURES, responses=RESPONSES, plan=None, known_until=None, 
     return case(CAMPAIGN, exposures, responses, PURCHASED, plan=plan or ExperimentPlan(), **(given | more))
 
 
-def values(found, name):
-    metric = next(metric for metric in found.experiment.metrics if metric.name == name)
+def values(experiment_case, name):
+    metric = next(metric for metric in experiment_case.experiment.metrics if metric.name == name)
     return metric.numerator.tolist()
 
 
 def test_a_customer_is_one_row_with_one_arm_and_those_with_two_are_counted_apart():
-    found = made()
-    assert found.customers.tolist() == ["a", "b", "c", "f"]
-    assert found.experiment.arm.tolist() == ["control", "new", "new", "control"]
-    assert found.experiment.mixed == 1
-    first = pd.to_datetime(found.experiment.assigned_at)
+    experiment_case = made()
+    assert experiment_case.customers.tolist() == ["a", "b", "c", "f"]
+    assert experiment_case.experiment.arm.tolist() == ["control", "new", "new", "control"]
+    assert experiment_case.experiment.mixed == 1
+    first = pd.to_datetime(experiment_case.experiment.assigned_at)
     assert first.tolist() == [day(2), day(3), day(29), day(1)], "the first exposure; without a time the start"
 
 
 def test_outcomes_are_those_from_the_exposure_up_to_seven_days_or_the_end():
-    found = made()
-    assert values(found, PURCHASES) == [10.0, 5.0, 8.0, 0.0]
-    assert values(found, RESPONSE) == [1.0, 1.0, 0.0, 0.0]
-    assert values(found, RESPONSE_VALUE) == [4.0, 6.0, 0.0, 0.0]
-    assert [metric.name for metric in found.experiment.metrics] == [RESPONSE, RESPONSE_VALUE, PURCHASES]
+    experiment_case = made()
+    assert values(experiment_case, PURCHASES) == [10.0, 5.0, 8.0, 0.0]
+    assert values(experiment_case, RESPONSE) == [1.0, 1.0, 0.0, 0.0]
+    assert values(experiment_case, RESPONSE_VALUE) == [4.0, 6.0, 0.0, 0.0]
+    assert [metric.name for metric in experiment_case.experiment.metrics] == [RESPONSE, RESPONSE_VALUE, PURCHASES]
 
 
 def test_the_covariate_is_what_was_bought_in_the_91_days_before():
@@ -134,8 +134,8 @@ def test_a_planned_number_of_customers_ends_it_and_is_the_plan_of_the_sequence()
 )  # fmt: skip
 def test_the_control_is_a_holdout_then_control_then_the_oldest_version_then_the_first(arms, control):
     rows = [("spring", f"c{number}", arm, day(2), None) for number, arm in enumerate(arms)]
-    found = made(table("campaign_id customer_id arm timestamp propensity", *rows))
-    assert found.experiment.control == control
+    experiment_case = made(table("campaign_id customer_id arm timestamp propensity", *rows))
+    assert experiment_case.experiment.control == control
 
 
 def test_a_planned_control_is_taken_and_must_be_an_arm():
@@ -186,12 +186,12 @@ def test_tallies_count_what_came_from_the_first_exposure_to_the_end():
     )  # fmt: skip
     offers = table("campaign_id product_id", ("spring", "r"), ("spring", "r"), ("spring", "s"))
     answers = table("campaign_id customer_id timestamp", ("spring", "a", day(4)), ("spring", "a", day(5)))
-    found = tallies(campaigns, shown, answers, clicks, offers)
-    assert found["customer_id"].tolist() == ["a", "b"]
-    assert found["kind"].tolist() == ["coupon", "coupon"]
-    assert found["impressions"].tolist() == [2, 1]
-    assert found["clicks"].tolist() == [2.0, 1.0], "of the product shown and of the one on offer, in time"
-    assert found["responses"].tolist() == [1.0, 0.0]
+    rows = tallies(campaigns, shown, answers, clicks, offers)
+    assert rows["customer_id"].tolist() == ["a", "b"]
+    assert rows["kind"].tolist() == ["coupon", "coupon"]
+    assert rows["impressions"].tolist() == [2, 1]
+    assert rows["clicks"].tolist() == [2.0, 1.0], "of the product shown and of the one on offer, in time"
+    assert rows["responses"].tolist() == [1.0, 0.0]
     assert tallies(campaigns, shown, answers, clicks.iloc[:0], offers)["clicks"].tolist() == [0.0, 0.0]
 
 
@@ -207,13 +207,13 @@ def test_a_decision_is_rewarded_by_a_response_to_its_offer_from_the_exposure_to_
         "customer_id offer_id timestamp",
         ("a", "x", day(2)), ("a", "x", day(3)), ("a", "y", day(2)), ("b", "y", END), ("b", "x", day(5)),
     )  # fmt: skip
-    found = decisions(SHOWN, answers, END)
-    assert found.actions == ("x", "y")
-    assert found.log.action.tolist() == [0, 1, 1]
-    assert found.log.reward.tolist() == [1.0, 0.0, 1.0]
-    assert found.log.propensity.tolist() == [0.5, 0.25, 0.5]
-    assert found.log.unit.tolist() == [0, 0, 1]
-    assert found.log.context.shape == (3, 0)
+    decided = decisions(SHOWN, answers, END)
+    assert decided.actions == ("x", "y")
+    assert decided.log.action.tolist() == [0, 1, 1]
+    assert decided.log.reward.tolist() == [1.0, 0.0, 1.0]
+    assert decided.log.propensity.tolist() == [0.5, 0.25, 0.5]
+    assert decided.log.unit.tolist() == [0, 0, 1]
+    assert decided.log.context.shape == (3, 0)
     late = answers.assign(timestamp=END + DAY)
     assert not decisions(SHOWN, late, END).log.reward.any()
 
@@ -240,7 +240,7 @@ def test_a_log_of_one_action_says_nothing_and_one_of_more_than_fifty_little():
 
 
 def test_fixed_policies_are_each_action_always_and_all_equally():
-    found = fixed_policies(["x", "y"], 3)
-    assert {name: policy.tolist() for name, policy in found.items()} == {
+    policies = fixed_policies(["x", "y"], 3)
+    assert {name: policy.tolist() for name, policy in policies.items()} == {
         "uniform": [[0.5, 0.5]] * 3, "always x": [[1.0, 0.0]] * 3, "always y": [[0.0, 1.0]] * 3,
     }  # fmt: skip

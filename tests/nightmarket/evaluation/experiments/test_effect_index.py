@@ -22,16 +22,16 @@ def test_rates_are_those_of_the_sums():
     assert coupon.index.value == pytest.approx(100 * 0.1 / (60 / 700))
     assert gift.index.value == pytest.approx(100 * (20 / 300) / (60 / 700))
     assert gift.click_through.interval.low < 20 / 300 < gift.click_through.interval.high
-    json.dumps([one.content() for one in (coupon, gift)], allow_nan=False)
+    json.dumps([row.content() for row in (coupon, gift)], allow_nan=False)
 
 
 def test_without_clicks_the_index_is_of_responses_and_small_strategies_are_left_out():
     strategy = np.repeat(np.array(["mail", "tiny"], object), [20, 19])
-    found = effect_index(strategy, np.ones(39), np.zeros(39), (np.arange(39) < 5).astype(float))
-    assert [one.name for one in found] == ["mail"]
-    assert found[0].click_through is None
-    assert found[0].conversion is None
-    assert found[0].index.value == pytest.approx(100 * (5 / 20) / (5 / 39))
+    rows = effect_index(strategy, np.ones(39), np.zeros(39), (np.arange(39) < 5).astype(float))
+    assert [row.name for row in rows] == ["mail"]
+    assert rows[0].click_through is None
+    assert rows[0].conversion is None
+    assert rows[0].index.value == pytest.approx(100 * (5 / 20) / (5 / 39))
 
 
 def test_intervals_cover_a_clustered_rate():
@@ -48,6 +48,6 @@ def test_intervals_cover_a_clustered_rate():
 
 
 def test_a_rate_without_any_click_has_an_upper_bound():
-    found = rate(np.zeros(300), np.ones(300))
-    assert (found.value, found.interval.low, found.interval.high) == (0.0, 0.0, pytest.approx(0.01))
+    share = rate(np.zeros(300), np.ones(300))
+    assert (share.value, share.interval.low, share.interval.high) == (0.0, 0.0, pytest.approx(0.01))
     assert rate(np.zeros(3), np.zeros(3)) is None

@@ -38,12 +38,14 @@ def theirs(customers, metric):
     return tt.Experiment(found=metric).analyze(customers)["found"]
 
 
-def same(found, oracle):
-    assert found.effect == pytest.approx(oracle.effect_size, rel=1e-9)
-    assert (found.control, found.treated) == pytest.approx((oracle.control, oracle.treatment), rel=1e-9)
-    assert found.relative == pytest.approx(oracle.rel_effect_size, rel=1e-9)
-    assert tuple(found.fixed) == pytest.approx((oracle.effect_size_ci_lower, oracle.effect_size_ci_upper), rel=1e-6)
-    assert found.p_fixed == pytest.approx(oracle.pvalue, rel=1e-6)
+def same(comparison, oracle):
+    assert comparison.effect == pytest.approx(oracle.effect_size, rel=1e-9)
+    assert (comparison.control, comparison.treated) == pytest.approx((oracle.control, oracle.treatment), rel=1e-9)
+    assert comparison.relative == pytest.approx(oracle.rel_effect_size, rel=1e-9)
+    assert tuple(comparison.fixed) == pytest.approx(
+        (oracle.effect_size_ci_lower, oracle.effect_size_ci_upper), rel=1e-6
+    )
+    assert comparison.p_fixed == pytest.approx(oracle.pvalue, rel=1e-6)
 
 
 def column(customers, name):
@@ -59,9 +61,9 @@ def test_a_mean_is_that_of_tea_tasting(customers):
 
 
 def test_cuped_is_that_of_tea_tasting_and_narrows_the_interval(customers):
-    found = ours(customers, Metric("spent", column(customers, "spent"), covariate=before(customers)))
-    same(found, theirs(customers, tt.Mean("spent", covariate="before", use_t=False)))
-    assert found.variance_reduction == pytest.approx(
+    comparison = ours(customers, Metric("spent", column(customers, "spent"), covariate=before(customers)))
+    same(comparison, theirs(customers, tt.Mean("spent", covariate="before", use_t=False)))
+    assert comparison.variance_reduction == pytest.approx(
         np.corrcoef(customers.before, customers.spent)[0, 1] ** 2, abs=0.02
     )
 
@@ -82,10 +84,10 @@ def test_clusters_widen_the_interval_of_a_ratio():
     views = np.full(4000, 20.0)
     clicks = rng.binomial(20, np.where(rng.random(4000) < 0.5, 0.02, 0.3)).astype(float)
     arm = np.arange(4000) < 2000
-    found = compare(Metric("ctr", clicks, views), "arm", arm, ~arm, planned=4000)
+    comparison = compare(Metric("ctr", clicks, views), "arm", arm, ~arm, planned=4000)
     share = clicks.sum() / views.sum()
     naive = np.sqrt(2 * share * (1 - share) / (2000 * 20))
-    assert found.standard_error > 1.8 * naive
+    assert comparison.standard_error > 1.8 * naive
 
 
 def test_a_covariate_measured_after_the_assignment_is_refused(customers):
@@ -101,12 +103,12 @@ def test_a_covariate_measured_after_the_assignment_is_refused(customers):
 
 def test_few_customers_or_outcomes_are_not_judged():
     arm = np.arange(400) < 200
-    one = np.zeros(400)
-    assert too_few(Metric("x", one), arm, ~arm) == "0 customers have an outcome; at least 20 are needed"
-    assert "99 customers" in too_few(Metric("x", one), np.arange(400) < 99, ~arm)
-    one[::8] = 1
-    assert too_few(Metric("x", one), arm, ~arm) is None
-    assert "denominator" in too_few(Metric("x", one, np.where(arm, 0.0, 1.0)), arm, ~arm)
+    outcome = np.zeros(400)
+    assert too_few(Metric("x", outcome), arm, ~arm) == "0 customers have an outcome; at least 20 are needed"
+    assert "99 customers" in too_few(Metric("x", outcome), np.arange(400) < 99, ~arm)
+    outcome[::8] = 1
+    assert too_few(Metric("x", outcome), arm, ~arm) is None
+    assert "denominator" in too_few(Metric("x", outcome, np.where(arm, 0.0, 1.0)), arm, ~arm)
     assert "same outcome" in too_few(Metric("x", arm.astype(float)), arm, ~arm)
 
 

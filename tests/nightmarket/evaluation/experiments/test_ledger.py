@@ -14,18 +14,18 @@ def version(number, value, against, difference):
 
 
 def found_by(name, control, arm, effect):
-    one = {
+    comparison = {
         "metric": "response",
         "arm": arm,
         "control": 0.05,
         "effect": effect,
         "sequence": {"low": effect - 0.002, "high": effect + 0.002},
     }
-    other = one | {"metric": "value", "control": 10.0, "effect": 5.0}
+    other = comparison | {"metric": "value", "control": 10.0, "effect": 5.0}
     return {
         "name": name,
         "control": control,
-        "comparisons": [one, other],
+        "comparisons": [comparison, other],
         "sample_ratio": {"found": {control: 10, arm: 10}},
         "verdict": {"word": "ship"},
     }
@@ -79,9 +79,9 @@ def test_a_blocked_experiment_finds_nothing():
 def test_trust_cannot_be_told_from_two_versions():
     rows = [LedgerRow("v1", offline=Lift(0.1), ab=Lift(0.05)), LedgerRow("v2", offline=Lift(0.2), ab=Lift(0.1)),
             LedgerRow("v3", offline=Lift(0.2))]  # fmt: skip
-    found = trust(rows, "offline")
-    assert (found.num_rows, found.bias, found.ratio) == (2, None, None)
-    assert "cannot be said before there are 3" in found.sentence
+    trusted = trust(rows, "offline")
+    assert (trusted.num_rows, trusted.bias, trusted.ratio) == (2, None, None)
+    assert "cannot be said before there are 3" in trusted.sentence
     assert trust(rows, "ope").num_rows == 0
 
 
@@ -92,12 +92,12 @@ def test_bias_is_the_paired_mean_with_its_t_interval():
     rows = [
         LedgerRow(f"v{i}", offline=Lift(x), ab=Lift(y)) for i, (x, y) in enumerate(zip(promised, arrived, strict=True))
     ]
-    found = trust(rows, "offline")
+    trusted = trust(rows, "offline")
     oracle = ttest_rel(promised, arrived).confidence_interval()
-    assert found.bias == pytest.approx((0.0975, oracle.low, oracle.high))
-    assert found.ratio.value == pytest.approx(0.36 / 0.75)
-    assert found.ratio.low < 0.48 < found.ratio.high
-    assert "0.48" in found.sentence
+    assert trusted.bias == pytest.approx((0.0975, oracle.low, oracle.high))
+    assert trusted.ratio.value == pytest.approx(0.36 / 0.75)
+    assert trusted.ratio.low < 0.48 < trusted.ratio.high
+    assert "0.48" in trusted.sentence
 
 
 def test_fieller_covers_the_ratio():

@@ -33,13 +33,13 @@ EVEN = {"control": 20_000, "v7": 20_000}
 
 def test_a_split_that_is_off_blocks_the_verdict_whatever_the_metrics_say():
     counts = {"control": 504_000, "v7": 496_000}
-    found = read_out(experiment(counts, [exactly(counts, {"control": 0.05, "v7": 0.1})]))
-    assert found.verdict.word == "blocked"
-    assert "504,000 (planned 500,000)" in found.verdict.reason
-    assert found.comparisons == ()
-    assert not found.sample_ratio.passed
+    readout = read_out(experiment(counts, [exactly(counts, {"control": 0.05, "v7": 0.1})]))
+    assert readout.verdict.word == "blocked"
+    assert "504,000 (planned 500,000)" in readout.verdict.reason
+    assert readout.comparisons == ()
+    assert not readout.sample_ratio.passed
     # (4000^2 / 500000) * 2 = 64 with one degree of freedom
-    assert found.sample_ratio.p_value == pytest.approx(1.24e-15, rel=0.01)
+    assert readout.sample_ratio.p_value == pytest.approx(1.24e-15, rel=0.01)
 
 
 def test_the_same_counts_are_right_where_they_were_planned():
@@ -54,37 +54,37 @@ def test_the_same_counts_are_right_where_they_were_planned():
 
 
 def test_a_clear_gain_ships():
-    found = read_out(experiment(EVEN, [exactly(EVEN, {"control": 0.05, "v7": 0.06})]))
-    assert (found.verdict.word, found.verdict.arm) == ("ship", "v7")
-    one = found.comparisons[0]
-    assert one.effect == pytest.approx(0.01)
-    assert "+20.0%" in found.verdict.reason
-    assert one.sequence.low > 0
-    assert one.sequence.low < one.fixed.low
+    readout = read_out(experiment(EVEN, [exactly(EVEN, {"control": 0.05, "v7": 0.06})]))
+    assert (readout.verdict.word, readout.verdict.arm) == ("ship", "v7")
+    comparison = readout.comparisons[0]
+    assert comparison.effect == pytest.approx(0.01)
+    assert "+20.0%" in readout.verdict.reason
+    assert comparison.sequence.low > 0
+    assert comparison.sequence.low < comparison.fixed.low
 
 
 def test_a_gain_that_only_the_fixed_interval_sees_goes_on_and_stops_at_the_end():
     made = experiment(EVEN, [exactly(EVEN, {"control": 0.05, "v7": 0.0555})])
-    found = read_out(made)
-    assert found.comparisons[0].fixed.low > 0 > found.comparisons[0].sequence.low
-    assert found.verdict.word == "continue"
+    readout = read_out(made)
+    assert readout.comparisons[0].fixed.low > 0 > readout.comparisons[0].sequence.low
+    assert readout.verdict.word == "continue"
     ended = read_out(made, final=True).verdict
     assert ended.word == "stop"
     assert "no gain in response is shown" in ended.reason
 
 
 def test_harm_stops_early():
-    found = read_out(experiment(EVEN, [exactly(EVEN, {"control": 0.06, "v7": 0.05})]))
-    assert found.verdict.word == "stop"
-    assert "harms" in found.verdict.reason
+    readout = read_out(experiment(EVEN, [exactly(EVEN, {"control": 0.06, "v7": 0.05})]))
+    assert readout.verdict.word == "stop"
+    assert "harms" in readout.verdict.reason
 
 
 def test_an_arm_that_harms_another_metric_does_not_ship():
     good = exactly(EVEN, {"control": 0.05, "v7": 0.07})
     unsubscribed = exactly(EVEN, {"control": 0.01, "v7": 0.03}, "unsubscribed", better="lower")
-    found = read_out(experiment(EVEN, [good, unsubscribed]))
-    assert found.verdict.word == "stop"
-    assert "unsubscribed" in found.verdict.reason
+    readout = read_out(experiment(EVEN, [good, unsubscribed]))
+    assert readout.verdict.word == "stop"
+    assert "unsubscribed" in readout.verdict.reason
     assert read_out(experiment(EVEN, [good])).verdict.word == "ship"
 
 
@@ -101,9 +101,9 @@ def test_more_questions_make_each_answer_harder():
 def test_the_better_of_two_arms_ships():
     counts = {"control": 20_000, "a": 20_000, "b": 20_000}
     rates = {"control": 0.05, "a": 0.06, "b": 0.065}
-    found = read_out(experiment(counts, [exactly(counts, rates)], dict.fromkeys(counts, 1.0), 60_000))
-    assert (found.verdict.word, found.verdict.arm) == ("ship", "b")
-    assert len(found.comparisons) == 2
+    readout = read_out(experiment(counts, [exactly(counts, rates)], dict.fromkeys(counts, 1.0), 60_000))
+    assert (readout.verdict.word, readout.verdict.arm) == ("ship", "b")
+    assert len(readout.comparisons) == 2
 
 
 def test_incomplete_outcomes_are_not_read_but_their_customers_are_counted():
@@ -111,11 +111,11 @@ def test_incomplete_outcomes_are_not_read_but_their_customers_are_counted():
     values = np.zeros(2000)
     values[:100] = 1
     complete = np.arange(2000) % 1000 < 50
-    found = read_out(experiment(counts, [Metric("response", values)], counted=complete))
-    assert found.sample_ratio.found == counts
-    assert found.verdict.word == "continue"
-    assert "an arm has 50 customers" in found.verdict.reason
-    assert found.not_judged == {"response, v7": "an arm has 50 customers; at least 100 are needed"}
+    readout = read_out(experiment(counts, [Metric("response", values)], counted=complete))
+    assert readout.sample_ratio.found == counts
+    assert readout.verdict.word == "continue"
+    assert "an arm has 50 customers" in readout.verdict.reason
+    assert readout.not_judged == {"response, v7": "an arm has 50 customers; at least 100 are needed"}
 
 
 def test_a_covariate_from_after_the_assignment_is_refused():
@@ -139,12 +139,12 @@ def test_segments_are_shown_never_decide_and_small_ones_are_left_out():
     age[20_000:20_030] = "odd"  # 30 in v7, none in control
     age[100:200] = None
     value = (rng.random(40_000) < np.where((arm == "v7") & (age == "young"), 0.075, 0.06)).astype(float)
-    found = read_out(experiment(EVEN, [Metric("response", value)]), segments={"attr_age": age})
-    assert {(segment.by, segment.level) for segment in found.segments} == {("attr_age", "young"), ("attr_age", "old")}
-    shown = {segment.level: segment for segment in found.segments}
+    readout = read_out(experiment(EVEN, [Metric("response", value)]), segments={"attr_age": age})
+    assert {(segment.by, segment.level) for segment in readout.segments} == {("attr_age", "young"), ("attr_age", "old")}
+    shown = {segment.level: segment for segment in readout.segments}
     assert shown["young"].p_adjusted < 0.001 < 0.05 < shown["old"].p_adjusted
     blind = read_out(experiment(EVEN, [Metric("response", value)]))
-    assert found.verdict == blind.verdict
+    assert readout.verdict == blind.verdict
 
 
 def test_segments_of_a_null_are_rarely_called():
@@ -155,14 +155,14 @@ def test_segments_of_a_null_are_rarely_called():
     called = 0
     for _ in range(100):
         metric = Metric("value", rng.normal(10, 3, 2000))
-        found = read_out(experiment(counts, [metric], planned=2000), segments={"g": group})
-        called += any(segment.p_adjusted <= 0.05 for segment in found.segments)
+        readout = read_out(experiment(counts, [metric], planned=2000), segments={"g": group})
+        called += any(segment.p_adjusted <= 0.05 for segment in readout.segments)
     assert called <= 12
 
 
 def test_the_content_is_json():
-    found = read_out(experiment(EVEN, [exactly(EVEN, {"control": 0.05, "v7": 0.06})]), segments={"x": dealt(EVEN)})
-    said = json.loads(json.dumps(found.content(), allow_nan=False))
+    readout = read_out(experiment(EVEN, [exactly(EVEN, {"control": 0.05, "v7": 0.06})]), segments={"x": dealt(EVEN)})
+    said = json.loads(json.dumps(readout.content(), allow_nan=False))
     assert said["verdict"]["word"] == "ship"
     assert said["comparisons"][0]["sequence"].keys() == {"low", "high"}
     assert said["segments"] == []

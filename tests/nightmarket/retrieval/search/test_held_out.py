@@ -18,10 +18,10 @@ PRODUCTS = pd.DataFrame(ROWS, columns=["title", "category", "brand", "descriptio
 
 
 def asked(level, dropped, **more):
-    found = held_out(PRODUCTS, level, dropped, least=1, **more)
-    indptr, items = found.relevant
-    answers = {query: items[indptr[at] : indptr[at + 1]].tolist() for at, query in enumerate(found.queries)}
-    return answers, [found.texts[row] for row in found.text_id]
+    questions = held_out(PRODUCTS, level, dropped, least=1, **more)
+    indptr, items = questions.relevant
+    answers = {query: items[indptr[at] : indptr[at + 1]].tolist() for at, query in enumerate(questions.queries)}
+    return answers, [questions.texts[row] for row in questions.text_id]
 
 
 def test_a_type_is_held_out_of_title_and_path():

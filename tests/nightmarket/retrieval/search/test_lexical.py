@@ -57,8 +57,8 @@ def test_chinese_questions_find_their_product_first(query, first, terms):
 
 
 def test_pairs_of_characters_tell_words_apart_that_share_characters():
-    found = BM25.of(["奶牛 玩具", "牛奶"], whole).scores(["牛奶"])[0]
-    assert found[1] > found[0]
+    scores = BM25.of(["奶牛 玩具", "牛奶"], whole).scores(["牛奶"])[0]
+    assert scores[1] > scores[0]
 
 
 def test_pieces_find_another_form_of_a_word_and_whole_words_do_not():
@@ -73,5 +73,5 @@ def test_no_texts_and_empty_texts_are_no_error():
 
 
 def test_the_same_texts_give_the_same_bytes():
-    one, other = (BM25.of(SHELF, pieces).scores(["儿童 250ml"]) for _ in range(2))
-    assert one.tobytes() == other.tobytes()
+    first, other = (BM25.of(SHELF, pieces).scores(["儿童 250ml"]) for _ in range(2))
+    assert first.tobytes() == other.tobytes()

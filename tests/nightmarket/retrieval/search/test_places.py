@@ -12,8 +12,8 @@ SOLD = np.array([1, 5, 3, 3, 9, 3])
 
 def test_items_of_one_text_stand_together_and_ties_go_to_what_sells_most():
     shelf = ItemsByText.of(TEXT_ID, SOLD, 3)
-    found = shelf.best(np.array([[0.5, 0.5, 0.9], [-np.inf, 0.1, -np.inf]]), 5)
-    assert found.tolist() == [[4, 3, 5, 1, 2], [2, -1, -1, -1, -1]]
+    best = shelf.best(np.array([[0.5, 0.5, 0.9], [-np.inf, 0.1, -np.inf]]), 5)
+    assert best.tolist() == [[4, 3, 5, 1, 2], [2, -1, -1, -1, -1]]
     assert shelf.best_texts(np.array([0.5, 0.5, 0.5]), 2).tolist() == [2, 0]
     assert shelf.items(0).tolist() == [1, 0]
 
@@ -29,27 +29,27 @@ def test_the_best_items_are_those_of_a_full_sort():
     rng = np.random.default_rng(5)
     text_id, sold = rng.integers(0, 40, 300), rng.integers(0, 4, 300)
     scores = rng.integers(0, 6, (20, 40)) / 5  # many ties
-    found = ItemsByText.of(text_id, sold, 40).best(scores, 25)
-    for row, one in zip(found, scores, strict=True):
-        assert row.tolist() == np.lexsort((np.arange(300), -sold, -one[text_id]))[:25].tolist()
+    best = ItemsByText.of(text_id, sold, 40).best(scores, 25)
+    for row, of_texts in zip(best, scores, strict=True):
+        assert row.tolist() == np.lexsort((np.arange(300), -sold, -of_texts[text_id]))[:25].tolist()
 
 
 def test_quality_of_vectors_is_that_of_hand_counted_places():
     texts = np.eye(3, dtype=np.float32)
     queries = np.array([[0.0, 0.6, 0.8], [1.0, 0.0, 0.0]], np.float32)
     relevant = (np.array([0, 2, 2]), np.array([2, 0], np.int32))
-    found = search_quality(texts, queries, relevant, TEXT_ID, SOLD)  # 4 3 5 | 2 | 1 0
-    assert found["mrr@10"][0] == 1 / 4
+    quality = search_quality(texts, queries, relevant, TEXT_ID, SOLD)  # 4 3 5 | 2 | 1 0
+    assert quality["mrr@10"][0] == 1 / 4
     ideal = 1 + 1 / np.log2(3)
-    assert found["ndcg@10"][0] == pytest.approx((1 / np.log2(5) + 1 / np.log2(7)) / ideal)
-    assert np.isnan(found["ndcg@10"][1])
+    assert quality["ndcg@10"][0] == pytest.approx((1 / np.log2(5) + 1 / np.log2(7)) / ideal)
+    assert np.isnan(quality["ndcg@10"][1])
 
 
 def test_fusion_sums_reciprocal_ranks_and_ties_share_the_best():
-    one = np.array([[3.0, 2.0, 2.0, -np.inf]])
+    first = np.array([[3.0, 2.0, 2.0, -np.inf]])
     other = np.array([[-np.inf, 0.9, 0.1, -np.inf]])
-    assert fused([one, other])[0].tolist() == pytest.approx([1 / 61, 1 / 62 + 1 / 61, 1 / 62 + 1 / 62, -np.inf])
-    assert fused([one], depth=1)[0].tolist() == [1 / 61, -np.inf, -np.inf, -np.inf]
+    assert fused([first, other])[0].tolist() == pytest.approx([1 / 61, 1 / 62 + 1 / 61, 1 / 62 + 1 / 62, -np.inf])
+    assert fused([first], depth=1)[0].tolist() == [1 / 61, -np.inf, -np.inf, -np.inf]
 
 
 def test_similarity_of_half_precision_vectors_in_blocks_is_the_whole_product(monkeypatch):
