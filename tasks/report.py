@@ -12,6 +12,7 @@ import yaml
 
 from nightmarket.contracts import InputError
 from nightmarket.evaluation.calibration import reliability
+from nightmarket.evaluation.figures import Metrics
 from nightmarket.histories.calendar import last_whole_week, week_of
 from nightmarket.reporting.launches import shelf
 from nightmarket.reporting.lineage import graph
@@ -76,7 +77,7 @@ def run(settings: Settings) -> None:
         snapshot=_optional(catalogue.CLEAN_SNAPSHOT.path),
         validation=_optional(catalogue.VALIDATION.path),
         window=data.windows.test,
-        metrics=_optional(catalogue.METRICS.path),
+        metrics=Metrics.read(_optional(catalogue.METRICS.path) or {}),
         history=_optional(catalogue.FINETUNE_HISTORY.path),
         receipt=_optional(catalogue.CHAMPION_RECEIPT.path),
         decision=_optional(catalogue.CHAMPION_DECISION.path),

@@ -111,6 +111,16 @@ class Metrics(BaseModel):
         return self.task(task).get(OURS, {})
 
 
+def by_model(figures: OfModels) -> dict[str, Figure]:
+    """{model: its NDCG@10}"""
+    return {model: of_model[METRIC] for model, of_model in figures.items() if METRIC in of_model}
+
+
+def finite(figures: Mapping[str, Figure]) -> dict[str, dict[str, Any]]:
+    """Those that are numbers, as {value, low, high} and what they were averaged over."""
+    return {name: figure.model_dump(exclude_none=True) for name, figure in figures.items() if figure.finite}
+
+
 def customer_scores(lists: Mapping[str, Int32s], targets: Mapping[str, Targets]) -> pd.DataFrame:
     """NDCG@10 per customer and task as a long table; customers without targets in a task are left out."""
     parts = []

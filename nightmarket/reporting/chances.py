@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup
 
@@ -20,8 +19,8 @@ class ChancesView:
 
 
 def chances(night: Night) -> ChancesView | None:
-    """From metrics["calibration"], what `evaluation.calibration_figures` gives; None when it was not measured."""
-    totals: Mapping[str, Any] = (night.metrics or {}).get("calibration") or {}
+    """From metrics.calibration, what `evaluation.calibration_figures` gives; None when it was not measured."""
+    totals = night.metrics.calibration
     bins = [part for part in totals.get("bins", ()) if words.known(part)]
     if not bins:
         return None

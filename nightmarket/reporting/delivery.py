@@ -6,10 +6,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from nightmarket.evaluation.figures import METRIC, finite
 from nightmarket.reporting import charts, words
 from nightmarket.reporting.night import Content, Night
 
-METRIC = "ndcg@10"
 NUM_FEATURES = 12
 
 
@@ -67,11 +67,11 @@ def key_figures(night: Night) -> list[KeyFigure]:
     """NDCG@10 of tonight's model per task, with what its hit rate means for people."""
     figures = []
     for task, (title, _) in words.TASKS.items():
-        ours = (night.metrics or {}).get(task, {}).get("nightmarket", {})
-        figure, hit = ours.get(METRIC), ours.get("hit@10")
-        if not words.known(figure):
+        ours = finite(night.metrics.ours(task))
+        if METRIC not in ours:
             continue
-        meaning = f"NDCG@10; {_people(hit['value'], task)}" if words.known(hit) else "NDCG@10"
+        figure, hit = ours[METRIC], ours.get("hit@10")
+        meaning = f"NDCG@10; {_people(hit['value'], task)}" if hit else "NDCG@10"
         figures.append(KeyFigure(title, words.fraction(figure["value"]), words.reach(figure), meaning))
     return figures
 

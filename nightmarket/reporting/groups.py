@@ -35,9 +35,9 @@ class GroupsView:
 def view(night: Night) -> GroupsView | None:
     """The section, or None when quality by group was not measured.
 
-    The content is metrics["groups"], {task: what `evaluation.groups` gives}; warnings are given for every task.
+    The content is metrics.groups, {task: what `evaluation.groups` gives}; warnings are given for every task.
     """
-    groups: Mapping[str, Any] = (night.metrics or {}).get("groups") or {}
+    groups = night.metrics.groups
     shown = groups.get("all")
     if not shown or not shown.get("by"):
         return None

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from nightmarket.contracts.arrays import Bools
+from nightmarket.evaluation.figures import METRIC, by_model, finite
 from nightmarket.reporting import charts, pictures, words
 from nightmarket.reporting.delivery import KeyFigure
 from nightmarket.reporting.night import Content, Night
@@ -22,8 +23,6 @@ BUYERS = 5
 """Buyers within its span from which a launch counts as found, "five" in the words; the evaluation draws the line
 there too."""
 NUM_SHOWN = 10
-METRIC = "ndcg@10"
-OURS = "nightmarket"
 Ints = NDArray[np.integer[Any]]
 
 
@@ -109,8 +108,7 @@ def _newest(
 
 def view(night: Night) -> LaunchView | None:
     """The section, or None when neither the shelf nor a figure of the launch model is known."""
-    shop, metrics = night.launches, (night.metrics or {}).get("launch", {})
-    figures = _figures(metrics)
+    shop, figures = night.launches, _figures(finite(night.metrics.ours("launch")))
     if shop is None and not figures:
         return None
     spans = list((shop or {}).get("spans") or [])
@@ -192,18 +190,17 @@ def _row(product: Mapping[str, Any], last_week: int) -> NewRow:
     )
 
 
-def _figures(metrics: Content) -> list[KeyFigure]:
+def _figures(ours: Mapping[str, Content]) -> list[KeyFigure]:
     """What the launch model reached on launches that it had not seen."""
-    ours: Content = metrics.get(OURS, {})
     figures = []
-    auc, ndcg = ours.get("audience_auc") or {}, ours.get(METRIC) or {}
-    if words.known(auc):
+    auc, ndcg = ours.get("audience_auc"), ours.get(METRIC)
+    if auc:
         meaning = (
             "chance that a launch’s buyer stands above another customer in its audience; by chance alone .5; mean over "
             f"{words.things(auc['num_launches'], 'launch')} with five buyers or more"
         )
         figures.append(KeyFigure("Who will want it: AUC", words.fraction(auc["value"]), words.reach(auc), meaning))
-    if words.known(ndcg):
+    if ndcg:
         meaning = "how near the top of a customer’s ten stood the launches that they then bought"
         figures.append(KeyFigure("Which launch: NDCG@10", words.fraction(ndcg["value"]), words.reach(ndcg), meaning))
     return figures
@@ -211,15 +208,12 @@ def _figures(metrics: Content) -> list[KeyFigure]:
 
 def _quality(night: Night) -> str:
     """How the launch model compares with the best simple rule."""
-    metrics = night.metrics or {}
-    by_model = {name: figures.get(METRIC) for name, figures in metrics.get("launch", {}).items()}
-    best = best_baseline({name: figure for name, figure in by_model.items() if words.known(figure)})
-    paired: Content = metrics.get("paired", {}).get("launch", {})
-    difference: Mapping[str, float] = paired.get(best or "", {}).get(METRIC) or {}
-    if best is None or not words.known(difference):
+    paired = finite(by_model(night.metrics.paired.get("launch", {})))
+    best = best_baseline(finite(by_model(night.metrics.launch)))
+    if best is None or best not in paired:
         return ""
     verbs = {"better": "is ahead of", "level": "cannot be distinguished from", "worse": "is behind"}
     return (
-        f"The launch model {verbs[words.standing(difference)]} {words.model(best)}, customer by customer: NDCG@10 "
-        f"{words.interval(difference, plus=True)}."
+        f"The launch model {verbs[words.standing(paired[best])]} {words.model(best)}, customer by customer: NDCG@10 "
+        f"{words.interval(paired[best], plus=True)}."
     )

@@ -56,7 +56,7 @@ def _to_look_at(night: Night) -> Iterator[Item]:
     for line in (drift.silence(night), drift.line(night)):
         if line:
             yield Item("look", "drift", line)
-    if night.metrics is None:
+    if not night.metrics.all:
         yield Item("look", "quality", "Tonight’s model was not evaluated.")
     behind = groups.view(night)
     if behind is not None and behind.warnings:

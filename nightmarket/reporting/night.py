@@ -1,12 +1,13 @@
 """Everything the page is made from, as the stages wrote it, and a few customers as examples."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from nightmarket.contracts.arrays import Int64s
+from nightmarket.evaluation.figures import Metrics
 from nightmarket.evaluation.protocol import Window
 
 KINDS = (("A short history", 0.1), ("A usual history", 0.5), ("A long history", 0.9))
@@ -72,7 +73,7 @@ class Night:
     snapshot    what the source held: as_of, source, time_zone, previous, after_business_date
     validation  per table: rows, kept, set_aside, reasons, previous_rows
     window      the window that tonight was evaluated on
-    metrics     {task: {model: {metric: {value, low, high}}}} with paired, slices, groups, calibration and num_customers
+    metrics     what was evaluated; empty where nothing was
     history     fine-tuning: before, after, paired, validation, device, num_steps
     receipt     the model that delivers
     decision    the gate's latest word; may speak of a challenger that was refused
@@ -96,7 +97,7 @@ class Night:
     snapshot: Content | None = None
     validation: Content | None = None
     window: Window | None = None
-    metrics: Content | None = None
+    metrics: Metrics = field(default_factory=Metrics)
     history: Content | None = None
     receipt: Content | None = None
     decision: Content | None = None

@@ -1,18 +1,17 @@
 """How good the recommendations are: against every baseline, in slices, and what the text encoder learned."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from markupsafe import Markup
 
+from nightmarket.evaluation.figures import METRIC, OURS, PLANNED, Metrics, by_model, finite
 from nightmarket.reporting import charts, words
 from nightmarket.reporting.night import Content, Night
 
-METRIC = "ndcg@10"
-OURS = "nightmarket"
-OWN = (OURS, "nightmarket_plan")
+OWN = (OURS, PLANNED)
 VARIANTS = (*OWN, "text_before", "text_after")
 """Models that are ours or parts of ours; the others are baselines."""
 SLICES = {"history": "By length of history", "department": "By department"}
@@ -80,26 +79,23 @@ class TextView:
 
 def tasks(night: Night) -> list[TaskView]:
     """A view per task that has figures of ours."""
-    metrics = night.metrics or {}
-    return [_task(key, metrics) for key in words.TASKS if words.known(metrics.get(key, {}).get(OURS, {}).get(METRIC))]
+    return [_task(key, night.metrics) for key in words.TASKS if METRIC in finite(night.metrics.ours(key))]
 
 
-def _task(key: str, metrics: Content) -> TaskView:
-    figures = {model: f[METRIC] for model, f in metrics[key].items() if words.known(f.get(METRIC))}
-    paired = {model: f.get(METRIC) for model, f in metrics.get("paired", {}).get(key, {}).items()}
+def _task(key: str, metrics: Metrics) -> TaskView:
+    figures, paired = (finite(by_model(of)) for of in (metrics.task(key), metrics.paired.get(key, {})))
     axis, ours = charts.scale(list(figures.values())), figures[OURS]["value"]
     ordered = sorted(figures.items(), key=lambda item: (-item[1]["value"], item[0] != OURS, item[0]))
     rows = tuple(model_row(words.model(name), f, axis, paired.get(name), name == OURS, ours) for name, f in ordered)
     title, meaning = words.TASKS[key]
-    number = words.count(metrics.get("num_customers", {}).get(key, 0))
-    verdict = _verdict(figures, paired) + _audience(metrics[key][OURS])
+    number = words.count(metrics.num_customers.get(key, 0))
+    verdict = _verdict(figures, paired) + _audience(finite(metrics.ours(key)).get("audience_auc"))
     return TaskView(key, title, meaning, number, verdict, charts.axis_labels(axis), rows)
 
 
-def _audience(ours: Content) -> str:
+def _audience(figure: Content | None) -> str:
     """How well the audience of one launch is distinguished from other customers; "" where it was not measured."""
-    figure: Mapping[str, float] = ours.get("audience_auc") or {}
-    if not words.known(figure):
+    if figure is None:
         return ""
     return (
         f" Of a buyer and another customer, the buyer stands higher in the launch’s audience with a chance of "
@@ -144,7 +140,7 @@ def best_baseline(figures: Mapping[str, Mapping[str, float]]) -> str | None:
 
 def _verdict(figures: Mapping[str, Mapping[str, float]], paired: Mapping[str, Any]) -> str:
     best = best_baseline(figures)
-    if best is None or not words.known(paired.get(best)):
+    if best is None or best not in paired:
         return "There is no baseline to compare with."
     difference = paired[best]
     said = {
@@ -158,25 +154,21 @@ def _verdict(figures: Mapping[str, Mapping[str, float]], paired: Mapping[str, An
 def slices(night: Night) -> list[Slice]:
     """One view per way to cut the customers; groups without a finite figure are left out.
 
-    The content is {"history ndcg@10": {group: {value, low, high, num_customers}}}, deeper where it pleases. Where there
-    are groups, they tell of the length of history, with more.
+    A title is "history ndcg@10". Where there are groups, they tell of the length of history, with more.
     """
-    by_title: dict[str, list[tuple[str, Mapping[str, float]]]] = {}
-    metrics = night.metrics or {}
-    for path, figure in _figures(metrics.get("slices") or {}):
-        if metrics.get("groups") and path[0].startswith("history"):
-            continue
-        by_title.setdefault(" · ".join(path[:-1]), []).append((path[-1], figure))
-    return [_slice(title, groups) for title, groups in by_title.items()]
+    by_title = {title: finite(groups) for title, groups in night.metrics.slices.items()}
+    if night.metrics.groups:
+        by_title = {title: groups for title, groups in by_title.items() if not title.startswith("history")}
+    return [_slice(title, groups) for title, groups in by_title.items() if groups]
 
 
-def _slice(title: str, groups: list[tuple[str, Mapping[str, float]]]) -> Slice:
+def _slice(title: str, groups: Mapping[str, Mapping[str, float]]) -> Slice:
     name, _, metric = title.rpartition(" ")
     if "@" not in metric:
         name, metric = title, METRIC
-    axis = charts.scale([figure for _, figure in groups])
+    axis = charts.scale(list(groups.values()))
     rows = []
-    for group, figure in sorted(groups, key=_group_order):
+    for group, figure in sorted(groups.items(), key=_group_order):
         row = model_row(group, figure, axis, None, False, None)
         num = figure.get("num_customers")
         rows.append(replace(row, note=f"{words.count(num)} customers" if num is not None else ""))
@@ -188,18 +180,6 @@ def _group_order(group: tuple[str, Mapping[str, float]]) -> tuple[float, bool, f
     """Groups named by a number in its order, "over 90" after "up to 90"; others by their figure, best first."""
     number = re.search(r"\d+", group[0])
     return (float(number[0]), group[0].startswith("over"), 0.0) if number else (0.0, False, -group[1]["value"])
-
-
-def _figures(content: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Mapping[str, float]]]:
-    """Every figure below a nested mapping, with the names that lead to it."""
-    if not isinstance(content, Mapping):
-        return
-    figure = content.get(METRIC, content)
-    if words.known(figure) and path:
-        yield path, figure
-        return
-    for name, part in content.items():
-        yield from _figures(part, (*path, str(name)))
 
 
 def text(night: Night) -> TextView | None:

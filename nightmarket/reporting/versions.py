@@ -6,10 +6,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from nightmarket.evaluation.figures import METRIC
 from nightmarket.reporting import pictures, words
 from nightmarket.reporting.night import Content, Night
 
-METRIC = "ndcg@10"
 TASKS = ("all", "new", "launch")
 NUM_VERSIONS = 40
 """Versions in a picture, the latest ones."""

@@ -128,6 +128,14 @@ def test_what_is_missing_becomes_a_sentence(night, monkeypatch, tmp_path, missin
     assert OPTIONAL[missing] in page(folder, monkeypatch)
 
 
+def test_figures_that_do_not_belong_are_refused_in_a_line(night, monkeypatch, tmp_path):
+    folder = tmp_path / "night"
+    shutil.copytree(night, folder)
+    (folder / "artifacts/evaluate/metrics.json").write_text('{"all": {"nightmarket": {"ndcg@10": {"mean": 0.4}}}}')
+    with pytest.raises(InputError, match=r"metrics.json: all.nightmarket.ndcg@10.mean: .*run the stage `evaluate`"):
+        page(folder, monkeypatch)
+
+
 def test_a_page_without_anything_optional_still_stands(night, monkeypatch, tmp_path):
     folder = tmp_path / "night"
     shutil.copytree(night, folder)

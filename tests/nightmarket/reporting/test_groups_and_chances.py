@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from nightmarket.evaluation.calibration import calibration_figures
+from nightmarket.evaluation.figures import Metrics
 from nightmarket.evaluation.groups import groups as judge
 from nightmarket.histories.histories import Histories
 from nightmarket.ranking.explanations.families import FAMILIES
@@ -35,7 +36,8 @@ def judged(shift):
 
 def metrics(**parts):
     figure = {"value": 0.5, "low": 0.4, "high": 0.6}
-    return {"all": {"nightmarket": {"ndcg@10": figure}}, "slices": {"history ndcg@10": {"up to 9": figure}}, **parts}
+    slices = {"history ndcg@10": {"up to 9": figure}}
+    return Metrics.read({"all": {"nightmarket": {"ndcg@10": figure}}, "slices": slices, **parts})
 
 
 def test_a_group_that_falls_behind_is_named_with_its_figure():

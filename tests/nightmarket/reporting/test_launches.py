@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from nightmarket.evaluation.figures import Metrics
 from nightmarket.reporting.launches import line, shelf, view
 from nightmarket.reporting.night import Night
 
@@ -81,7 +82,7 @@ def test_the_launch_model_is_held_against_the_best_rule(low, high, said):
     auc = {"audience_auc": {"value": 0.78, "low": 0.76, "high": 0.81, "num_launches": 46}}
     difference = {"affinity": {"ndcg@10": {"value": (low + high) / 2, "low": low, "high": high}}}
     metrics = {"launch": {"nightmarket": figures | auc, "affinity": figures}, "paired": {"launch": difference}}
-    shown = view(Night(as_of="2018-01-01", metrics=metrics))
+    shown = view(Night(as_of="2018-01-01", metrics=Metrics.read(metrics)))
     assert shown is not None
     assert [figure.value for figure in shown.figures] == [".780", ".0400"]
     assert "46 launches" in shown.figures[0].meaning

@@ -1,3 +1,4 @@
+from nightmarket.evaluation.figures import Metrics
 from nightmarket.reporting.morning import view
 from nightmarket.reporting.night import Night
 
@@ -5,7 +6,7 @@ PLAN = {"num_sent": 394, "spend": 150.0, "budget": 150.0, "expected_responses": 
 
 
 def told(**parts):
-    parts = {"validation": {"tables": {}}, "metrics": {}} | parts
+    parts = {"validation": {"tables": {}}, "metrics": Metrics(all={"nightmarket": {}})} | parts
     return [(item.kind, item.section, item.text) for item in view(Night(as_of="2018-01-01", **parts))]
 
 
@@ -43,7 +44,7 @@ def test_tables_that_shrank_or_lost_rows_deserve_a_look():
 
 
 def test_a_night_without_checks_or_figures_says_so():
-    assert [item[2] for item in told(validation=None, metrics=None)] == [
+    assert [item[2] for item in told(validation=None, metrics=Metrics())] == [
         "The validation report was not there.",
         "Tonight’s model was not evaluated.",
     ]

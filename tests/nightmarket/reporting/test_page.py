@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from nightmarket.evaluation.figures import Metrics
 from nightmarket.reporting.delivery import gate, headline, importance
 from nightmarket.reporting.intake import intake
 from nightmarket.reporting.night import Night, Person, Pick, Purchase, choose
@@ -79,7 +80,7 @@ def hostile():
         stages=[{"name": BAD, "desc": BAD, "after": []}, {"name": "x", "desc": BAD, "after": [BAD]}],
         copy={"summary": summary | {"notes": [BAD], "num_by_template_instead": 0}, "texts": [brief | {"text": BAD}]},
         validation=told | {"warnings": [BAD], "expectations": 1},
-        metrics=figures,
+        metrics=Metrics.read(figures),
         decision=said,
         importance={"rank": {BAD: 1.0}},
         snapshot={"source": BAD, "fingerprint": BAD},
@@ -135,7 +136,7 @@ def test_headings_nest_and_every_table_has_a_caption():
     ],
 )
 def test_the_words_follow_the_interval_of_the_strongest_baseline(difference, said):
-    (view,) = tasks(night(metrics=metrics(difference)))
+    (view,) = tasks(night(metrics=Metrics.read(metrics(difference))))
     assert said in view.verdict
     assert "TIFU-kNN" in view.verdict
     assert [row.name for row in view.rows] == ["nightmarket", "TIFU-kNN", "EASE"]
@@ -145,7 +146,7 @@ def test_the_words_follow_the_interval_of_the_strongest_baseline(difference, sai
 def test_figures_that_are_not_finite_are_left_out():
     broken = metrics(figure(float("nan")))
     broken["all"]["ease"]["ndcg@10"]["value"] = None
-    (view,) = tasks(night(metrics=broken))
+    (view,) = tasks(night(metrics=Metrics.read(broken)))
     assert [row.name for row in view.rows] == ["nightmarket", "TIFU-kNN"]
     assert view.verdict == "There is no baseline to compare with."
 
@@ -155,7 +156,7 @@ def test_slices_keep_the_order_of_their_numbers_and_their_own_metric():
         "history ndcg@10": {"over 90": figure(0.5), "up to 20 lines": figure(0.3), "up to 90": figure(0.4)},
         "department recall@20": {"DELI": figure(0.2) | {"num_customers": 7}, "GROCERY": figure(0.4)},
     }
-    history, department = slices(night(metrics={"slices": content}))
+    history, department = slices(night(metrics=Metrics.read({"slices": content})))
     assert [row.name for row in history.rows] == ["up to 20 lines", "up to 90", "over 90"]
     assert (history.title, history.metric, department.metric) == ("By length of history", "NDCG@10", "Recall@20")
     assert [(row.name, row.note) for row in department.rows] == [("GROCERY", ""), ("DELI", "7 customers")]
