@@ -60,10 +60,11 @@ def test_no_module_class_or_function_bears_an_old_name():
 
 def bound(tree: ast.AST) -> list[tuple[int, str | None]]:
     """(line, name) of every parameter and of whatever else is given a value, but for fields of classes."""
-    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    nodes = list(ast.walk(tree))
+    classes = [node for node in nodes if isinstance(node, ast.ClassDef)]
     fields = {id(field.target) for owner in classes for field in owner.body if isinstance(field, ast.AnnAssign)}
     names = []
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Name(ctx=ast.Store()) if id(node) not in fields:
                 names.append((node.lineno, node.id))
