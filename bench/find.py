@@ -26,9 +26,10 @@ from numpy.typing import NDArray
 
 from bench.machine import machine
 from nightmarket.encoding.models import PACKAGED
+from nightmarket.encoding.terms import pieces
 from nightmarket.evaluation.intervals import bootstrap, paired
 from nightmarket.retrieval.search.index import ItemsByText, fused, similarity
-from nightmarket.retrieval.search.lexical import BM25, pieces, whole
+from nightmarket.retrieval.search.lexical import BM25, whole
 from nightmarket.retrieval.search.quality import Questions, held_out, quality_of
 
 SEED = 17

@@ -38,7 +38,7 @@ from tasks.files import storage
 from tasks.files.prepared import Prepared
 from tasks.models import recommender
 
-TASKS = ("all", "new", "launch")
+TASKS = ("all", "new", "debut")
 DEPTH = 100
 SEED = 17
 Lists = dict[str, NDArray[np.int32]]
@@ -61,7 +61,7 @@ def lists_of(scorer: Any, data: Prepared, window: Window) -> Lists:
         mask_entries(scores, bought[rows][:, sold].tocsr())
         lists["new"][rows] = named(top_items(scores, DEPTH), sold)
         if launching.size:
-            lists["launch"][rows] = named(top_items(scorer(rows, launching), DEPTH), launching)
+            lists["debut"][rows] = named(top_items(scorer(rows, launching), DEPTH), launching)
     return lists
 
 
@@ -127,7 +127,7 @@ def recall(recommended: NDArray[np.int32], wanted: Targets) -> float:
 
 def report(end: str, lists: dict[str, Lists], costs: dict[str, dict], wanted: dict[str, Targets]) -> dict[str, Any]:
     """Print the window's table; the figures as a dictionary."""
-    print(f"\nwindow before {end}\n\n| scorer | all | new | launch | fit s (CPU s) | score s (CPU s) | peak GB |")
+    print(f"\nwindow before {end}\n\n| scorer | all | new | debut | fit s (CPU s) | score s (CPU s) | peak GB |")
     print("|---|---|---|---|---|---|---|")
     scores = {
         name: {
@@ -140,7 +140,7 @@ def report(end: str, lists: dict[str, Lists], costs: dict[str, dict], wanted: di
     for name, of_task in scores.items():
         figures[name] = {task: bootstrap(values, SEED)._asdict() for task, values in of_task.items()}
         if name in SCORERS:
-            for task, peer in (("all", "recency_frequency"), ("new", "ease"), ("launch", "affinity")):
+            for task, peer in (("all", "recency_frequency"), ("new", "ease"), ("debut", "affinity")):
                 figures[name][f"{task} - {peer}"] = paired(of_task[task], scores[peer][task], SEED)._asdict()
         cells = []
         for task in TASKS:
@@ -177,7 +177,7 @@ def main() -> None:
         candidate_set = CandidateSet(
             recommender.statistics(data, window.cut), Budget(), None, data.launching(window), DAYS
         )
-        wanted = targets(data.histories, window)
+        wanted = targets(data.histories, window, candidate_set.launched)
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(args.jobs, mp_context=spawn, max_tasks_per_child=1) as pool:
             waiting = {name: pool.submit(measure, end, name, changed) for name in args.scorers}

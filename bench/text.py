@@ -2,7 +2,7 @@
 
     python -m bench.text [--only NAME ...] [--keep FOLDER] [--steps 300] [--set finetune.method=full ...]
 
-NDCG@10 on *all*, *new* and *launch*, by text alone (the plain mean of what a customer bought) and through the towers,
+NDCG@10 on *all*, *new* and *debut*, by text alone (the plain mean of what a customer bought) and through the towers,
 which are trained on that encoder's vectors; and for search queries: names of product types, asked of texts without any
 word of the name, by cosine. On the finetune window, where choices are made, and on the test window; half of the queries
 stands beside either. Each variant's figures stay in FOLDER/NAME.json, and its stages' files in FOLDER/NAME, so that one
@@ -31,7 +31,7 @@ from tasks.files import storage
 from tasks.pipeline.settings import sections
 
 SEED = 17
-TASKS = ("all", "new", "launch")
+TASKS = ("all", "new", "debut")
 COLUMNS = (*(f"{kind} {task}" for kind in ("plain", "towers") for task in TASKS), "search")
 VARIANTS = {
     "frozen": (False, {"trained_layers": 0}),

@@ -92,14 +92,14 @@ def main() -> None:
         by_end[end] = metrics
         print(f"\nwindow before {end}\n\n| task | model | ndcg@10 | nightmarket minus it |\n|---|---|---|---|")
         print("\n".join(table(metrics, task) for task in TASKS), flush=True)
-        for name, figures in metrics["launch"].items():
+        for name, figures in metrics["debut"].items():
             if "audience_auc" in figures:
                 area = figures["audience_auc"]
                 print(f"audience AUC, {name}: {area['value']:.3f} [{area['low']:.3f}, {area['high']:.3f}]", flush=True)
-        print(f"launch lists of permuted customers: {next(iter(metrics['checks'].values()))['value']:.4f}", flush=True)
+        print(f"debut lists of permuted customers: {next(iter(metrics['checks'].values()))['value']:.4f}", flush=True)
     slim = {
         end: {task: {name: f["ndcg@10"] for name, f in of_window[task].items()} for task in TASKS}
-        | {"audience_auc": {name: f["audience_auc"] for name, f in of_window["launch"].items() if "audience_auc" in f}}
+        | {"audience_auc": {name: f["audience_auc"] for name, f in of_window["debut"].items() if "audience_auc" in f}}
         | {"calibration": {name: value for name, value in of_window["calibration"].items() if name != "bins"}}
         for end, of_window in by_end.items()
     }

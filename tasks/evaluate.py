@@ -60,7 +60,7 @@ def run(settings: Settings) -> None:
     window = data.windows.test
     model = recommender.load(catalogue.RANK.path)
     candidate_set = recommender.candidate_set(model, data, catalogue.FINETUNE.path, window)
-    wanted = targets(data.histories, window)
+    wanted = targets(data.histories, window, candidate_set.launched)
     bought = data.histories.between(window.first_target, window.last_target).matrix()
     chances = Chances(model.calibration, bought, predictions.FIRST)
     planned = candidate_set.promotion_plan
@@ -79,10 +79,10 @@ def run(settings: Settings) -> None:
     content: dict[str, Any] = {task: _of_task(task, values[task], lists, candidate_set, figures) for task in TASKS}
     for name, launches in audiences(model, candidate_set, bought).items():
         # over launches, not customers: the interval resamples them
-        content[Task.LAUNCH][name]["audience_auc"] = figures.mean(launches) | {"num_launches": launches.size}
+        content[Task.DEBUT][name]["audience_auc"] = figures.mean(launches) | {"num_launches": launches.size}
     content["paired"] = {task: figures.differences(of_models) for task, of_models in values.items()}
-    permuted = figures.permuted(made[False][Task.LAUNCH], wanted[Task.LAUNCH])
-    content["checks"] = {"launch ndcg@10 of permuted customers": permuted}
+    permuted = figures.permuted(made[False][Task.DEBUT], wanted[Task.DEBUT])
+    content["checks"] = {"debut ndcg@10 of permuted customers": permuted}
     department = data.catalogue.department
     names = dict(zip(department.tolist(), data.products["department"], strict=True))
     by_department = figures.by_department(made[False][Task.ALL], wanted[Task.ALL], department, names)
@@ -136,8 +136,8 @@ def _of_task(
 ) -> dict[str, Any]:
     """Figures of each model's lists of one task, and of text alone."""
     statistics = candidate_set.statistics
-    sizes = {Task.LAUNCH: candidate_set.launching.size, Task.RARE: statistics.rare.size}
-    num_items = sizes.get(task, int(statistics.sold.sum()))
+    sizes = {Task.LAUNCH: candidate_set.launched.size, Task.DEBUT: candidate_set.launching.size}
+    num_items = (sizes | {Task.RARE: statistics.rare.size}).get(task, int(statistics.listed.sum()))
     buyers, num = statistics.buyers["ever"].astype(np.int64), statistics.histories.num_customers
     content = {
         name: {metric: figures.mean(of_metric) for metric, of_metric in of_model.items()}

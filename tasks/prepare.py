@@ -14,7 +14,16 @@ from nightmarket.contracts import InputError
 from nightmarket.contracts.sources import SOURCE, zones
 from nightmarket.evaluation.protocol import Window, Windows, cuts
 from nightmarket.histories.calendar import NEVER, day_of, last_complete_week, last_day, offsets, week_of
-from nightmarket.histories.purchases import local_days, number_customers, promotion_shares, purchase_lines
+from nightmarket.histories.interactions import sessions
+from nightmarket.histories.purchases import (
+    interactions,
+    local_days,
+    number_customers,
+    promotion_shares,
+    purchase_lines,
+    return_days,
+    returned,
+)
 from nightmarket.histories.texts import levels, product_texts
 from tasks.files import catalogue, storage
 from tasks.pipeline.declaration import Stage
@@ -53,8 +62,10 @@ def run(settings: Settings) -> None:
                 "events: no purchase of a recommendable product; check prepare.exclude_*, prepare.min_category_levels "
                 "and the categories"
             )
+        lines = _with_returns(lines, return_days(events, ibis.memtable(numbered), items).to_pyarrow())
         catalogue.PURCHASES.write(lines)
         log.info("prepare: %s purchase lines of %s customers", f"{lines.num_rows:,}", f"{numbered.num_rows:,}")
+        _write_interactions(events, numbered, items)
         _write_promotions(engine, items, snapshot.get("sources", []))
         known_from = _first_sources(events) if "sources" in snapshot else None
     finally:
@@ -96,6 +107,31 @@ def _events(engine: ibis.BaseBackend, snapshot: dict) -> ir.Table:
     return ibis.union(*each)
 
 
+def _with_returns(lines: pa.Table, back: pa.Table) -> pa.Table:
+    """The lines with the day on which each came back, where anything did."""
+    if back.num_rows == 0:
+        return lines
+    customer, item, day = (lines[name].to_numpy() for name in ("customer", "item", "day"))
+    came_back = returned(customer, item, day, {name: back[name].to_numpy() for name in back.column_names})
+    num = int((came_back < NEVER).sum())
+    log.info("prepare: %s of %s returns take a purchase back", f"{num:,}", f"{back.num_rows:,}")
+    return lines.append_column("returned", pa.array(came_back, pa.int32()))
+
+
+def _write_interactions(events: ir.Table, customers: pa.Table, items: ir.Table) -> None:
+    """Nothing where purchases are all there is: they stand in the table of purchases."""
+    if set(events.kind.as_table().distinct().to_pyarrow()["kind"].to_pylist()) <= {"purchase"}:
+        catalogue.INTERACTIONS.write_empty()
+        return
+    table = interactions(events, ibis.memtable(customers), items, ROW).to_pyarrow()
+    columns = {name: table[name].to_numpy() for name in table.column_names}
+    columns["session"] = sessions(columns["customer"], columns["second"], columns.pop("named"))
+    catalogue.INTERACTIONS.write(columns)
+    log.info(
+        "prepare: %s events in %s sessions", f"{table.num_rows:,}", f"{int(columns['session'].max(initial=-1)) + 1:,}"
+    )
+
+
 def _first_sources(events: ir.Table) -> pd.DataFrame:
     """Per customer the source of the first event: known as soon as the customer is, and never another one later."""
     moment = ibis.struct({"time": events.timestamp, "row": events[ROW]})
@@ -123,10 +159,17 @@ def _write_products(products: pd.DataFrame, lines: pa.Table) -> None:
     paid = products["item"].map(sold.groupby("item")["price"].median())
     listed = products["price"] if "price" in products else pd.Series(np.nan, index=products.index)
     products["price"] = listed.fillna(paid).astype(np.float32)
+    products["list_price"] = listed.astype(np.float32)
+    available = products["available_from"] if "available_from" in products else pd.Series(pd.NaT, products.index)
+    days = (pd.to_datetime(available) - pd.Timestamp(0)).dt.days
+    products["from_day"] = days.fillna(NEVER).astype(np.int32)
     for name in ("brand", "maker", "size"):
         if name not in products:
             products[name] = pd.Series(pd.NA, index=products.index, dtype="str")
-    columns = "item product_id title brand maker department category type size price text_id first_day recommendable"
+    columns = (
+        "item product_id title brand maker department category type size price list_price text_id first_day from_day "
+        "recommendable"
+    )
     catalogue.PRODUCTS.write(pa.Table.from_pandas(products[columns.split()], preserve_index=False))
 
 

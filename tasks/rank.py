@@ -4,7 +4,7 @@ Each forest is kept as NAME.txt, in LightGBM's text form.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -14,9 +14,10 @@ from scipy import sparse
 
 from nightmarket.contracts.arrays import Bools, Values
 from nightmarket.histories.calendar import date_of, week_of
+from nightmarket.histories.interactions import CARTED, LOOKED, Interactions
 from nightmarket.histories.promotions import coming_weeks
 from nightmarket.ranking.calibration import Calibration
-from nightmarket.ranking.candidate_set import Budget, CandidateSet
+from nightmarket.ranking.candidate_set import Batch, Budget, CandidateSet
 from nightmarket.ranking.model import Forests, Model
 from nightmarket.ranking.ranker import Ranker, TrainingRows, Trees, fit, thinned
 from tasks.files import catalogue, storage
@@ -44,8 +45,15 @@ class Settings(StageSettings):
     learning_rate: float = Field(0.075, gt=0, le=1, description="shrinkage of a tree")
     min_leaf_rows: int = Field(1000, ge=1, description="rows that a leaf must hold")
     l2: float = Field(50.0, ge=0, description="L2 penalty on the values of leaves")
+    look_label: float = Field(0.1, ge=0, le=1, description="what a look in the target days counts beside a purchase")
+    cart_label: float = Field(0.3, ge=0, le=1, description="what a cart in the target days counts beside a purchase")
     keep_own: float = Field(0.5, gt=0, le=1, description="share of the unbought candidates from the history that train")
     keep_other: float = Field(0.2, gt=0, le=1, description="share of the other unbought candidates that train")
+    behaviour_trees: int = Field(100, ge=1, le=5000, description="trees where looks and carts are recorded")
+    behaviour_leaf_rows: int = Field(200, ge=1, description="rows that a leaf must hold, where they are")
+    keep_behaviour: float = Field(
+        0.03, gt=0, le=1, description="share of the candidates that train of which nothing came, where they are"
+    )
     max_customers: int = Field(20_000, ge=10, description="customers that train; more are thinned at random")
     calibrate_share: float = Field(
         0.2,
@@ -81,7 +89,7 @@ def run(settings: Settings) -> None:
         for needed in (windows, [*windows, *launch_windows])
     )
     budget = Budget(text=settings.text_candidates if settings.use_text else 0)
-    on_sale, launches = Examples(), Examples()
+    on_sale, launches, young = Examples(), Examples(), Examples()
     for window in [*windows, *(window for window in launch_windows if window not in windows)]:
         text = recommender.text_scores(catalogue.FINETUNE.path, data, window.cut) if settings.use_text else None
         statistics, launching = recommender.statistics(data, window.cut), data.launching(window)
@@ -90,19 +98,27 @@ def run(settings: Settings) -> None:
         rng = np.random.default_rng([settings.seed, week_of(window.cut)])
         num = 0
         if window in windows:
-            num += on_sale.add(_rows(candidate_set, bought, settings, rng), candidate_set.features)
+            interest = data.interactions.between(window.first_target, window.last_target)
+            rows = _rows(candidate_set, candidate_set.batches(), bought, interest, settings, rng)
+            num += on_sale.add(rows, candidate_set.features)
+            if len(interest) and candidate_set.launched.size:
+                rows = _rows(candidate_set, candidate_set.young(), bought, interest, settings, rng)
+                num += young.add(rows, candidate_set.features)
         if window in launch_windows:
             num += launches.add(_launch_rows(candidate_set, bought, settings, rng), candidate_set.launch_features)
         log.info("rank: %s: %s rows to learn from", date_of(window.cut), f"{num:,}")
-    trees, few = _trees(settings), _launch_trees(settings)
+    trees, few = _trees(settings, len(data.interactions) > 0), _launch_trees(settings)
+    if len(data.interactions):  # debuts are then a comparison alone: launches have a forest that knows looks
+        few = replace(few, num_trees=min(few.num_trees, settings.behaviour_trees))
     bought_launches = any(part.label.any() for part in launches.parts)
     forests = Forests(
         ranker=on_sale.fit(trees, False, "ranker"),
         ranker_plan=on_sale.fit(trees, True, "ranker with the plan") if plan else None,
         launch=launches.fit(few, False, "launch") if bought_launches else None,
         launch_plan=launches.fit(few, True, "launch with the plan") if bought_launches and launch_plan else None,
+        young=young.fit(trees, False, "young") if any(part.label.any() for part in young.parts) else None,
     )
-    calibration, days = _calibration(settings, on_sale), windows[0].days
+    calibration, days = _calibration(settings, trees, on_sale), windows[0].days
     _write(settings, Model(forests, calibration, budget, days, plan, settings.use_text, windows[0].last_target))
 
 
@@ -125,9 +141,12 @@ class Examples:
         return fit(self.parts, self.names, features, trees, name)
 
 
-def _trees(settings: Settings) -> Trees:
+def _trees(settings: Settings, behaves: bool = False) -> Trees:
     known = {"num_trees", "num_leaves", "learning_rate", "min_leaf_rows", "l2", "seed", "objective"}
-    return Trees(**settings.model_dump(include=known))
+    trees = Trees(**settings.model_dump(include=known))
+    if not behaves:
+        return trees
+    return replace(trees, num_trees=settings.behaviour_trees, min_leaf_rows=settings.behaviour_leaf_rows)
 
 
 def _launch_trees(settings: Settings) -> Trees:
@@ -141,7 +160,7 @@ def _launch_trees(settings: Settings) -> Trees:
     )
 
 
-def _calibration(settings: Settings, examples: Examples) -> Calibration | None:
+def _calibration(settings: Settings, trees: Trees, examples: Examples) -> Calibration | None:
     """Probabilities from scores, learned on a fifth of the customers from a forest that did not see them."""
     if settings.objective != "binary":
         return None
@@ -149,7 +168,7 @@ def _calibration(settings: Settings, examples: Examples) -> Calibration | None:
     learned, held = zip(*(part.split(settings.seed, share) for part in examples.parts), strict=True)
     if not (any(part.label.any() for part in learned) and any(part.label.any() for part in held)):
         return None
-    forest = Examples(names, list(learned)).fit(_trees(settings), False, "calibration")
+    forest = Examples(names, list(learned)).fit(trees, False, "calibration")
     score = np.concatenate([forest.score(part.features, names) for part in held])
     label, weight = (np.concatenate([getattr(part, name) for part in held]) for name in ("label", "weight"))
     own = np.concatenate([part.features[:, names.index("item_num")] > 0 for part in held])
@@ -157,17 +176,27 @@ def _calibration(settings: Settings, examples: Examples) -> Calibration | None:
 
 
 def _rows(
-    candidate_set: CandidateSet, bought: sparse.csr_matrix, settings: Settings, rng: np.random.Generator
+    candidate_set: CandidateSet,
+    batches: Iterator[Batch],
+    bought: sparse.csr_matrix,
+    done: Interactions,
+    settings: Settings,
+    rng: np.random.Generator,
 ) -> TrainingRows:
     own = candidate_set.features.index("item_num")
+    looked, carted = (done.kinds(*kinds).entries() for kinds in (LOOKED, CARTED))
     keep_customer = _chosen(candidate_set, settings, rng)
+    kept_shares = (settings.keep_behaviour,) * 2 if len(done) else (settings.keep_own, settings.keep_other)
     kept = []
-    for batch in candidate_set.batches():
+    for batch in batches:
         label = batch.label(bought)
-        keep, weight = thinned(label, batch.features[:, own] > 0, settings.keep_own, settings.keep_other, rng)
+        interest = np.maximum(label, settings.look_label * batch.label(looked)).astype(np.float32)
+        interest = np.maximum(interest, np.float32(settings.cart_label) * batch.label(carted))
+        keep, weight = thinned(interest > 0, batch.features[:, own] > 0, *kept_shares, rng)
         keep &= keep_customer[batch.customer]
-        kept.append((batch.features[keep], label[keep], batch.customer[keep], weight[keep]))
-    return _joined(kept)
+        kept.append((batch.features[keep], label[keep], batch.customer[keep], weight[keep], interest[keep]))
+    rows = _joined([part[:4] for part in kept])
+    return replace(rows, interest=np.concatenate([part[4] for part in kept])) if len(done) else rows
 
 
 def _launch_rows(

@@ -13,12 +13,13 @@ from pydantic import Field
 
 from nightmarket.contracts import InputError
 from nightmarket.encoding.ranks import ALONE, Ranks
-from nightmarket.ranking.candidate_set import CandidateSet
+from nightmarket.ranking.candidate_set import Batch, CandidateSet
 from nightmarket.ranking.explanations.explaining import explain, mix
 from nightmarket.ranking.explanations.facts import Facts
 from nightmarket.ranking.explanations.paths import Paths
 from nightmarket.ranking.lists import fill
 from nightmarket.ranking.model import SHORTLIST, Model
+from nightmarket.ranking.ranker import Ranker
 from tasks.files import catalogue, manifest, storage
 from tasks.files.prepared import Prepared
 from tasks.models import recommender
@@ -49,6 +50,9 @@ class Settings(StageSettings):
     """What each customer gets."""
 
     num_recommendations: int = Field(20, ge=1, le=200, description="products per customer")
+    num_launches: int = Field(
+        10, ge=1, le=200, description="products on sale for at most four weeks, or announced, each"
+    )
     language: Literal["en", "zh"] = Field("en", description="language of the reasons")
 
 
@@ -68,52 +72,80 @@ def run(settings: Settings) -> None:
 
 
 def deliver(settings: Settings, data: Prepared, champion: Model, ranks: Ranks = ALONE) -> dict[str, Any]:
-    """Write recommendations.parquet, some customers at a time, and return what the summary says of it.
+    """Write recommendations.parquet and launches.parquet, some customers at a time; returns what the summary says.
 
     Only the first of several processes writes and has something to say; the others score for it.
     """
     candidate_set = recommender.candidate_set(champion, data, catalogue.CHAMPION_FINETUNE.path, data.windows.deliver)
     customers = pa.chunked_array([data.customers["customer_id"]], pa.string())
-    kinds: Counter[str] = Counter()
-    shown = np.zeros(data.histories.num_items, bool)
-    served = total = 0
-    slices = list(candidate_set.statistics.slices(SLICE))
-    scored = _recommend(champion, candidate_set, data, settings, slices[ranks.rank :: ranks.size])
-    in_turn = _in_turn(scored, math.ceil(len(slices) / ranks.size), ranks)
-    if not ranks.first:
-        list(in_turn)
-        return {}
-    with catalogue.RECOMMENDATIONS.writer() as write:
-        for part in in_turn:
-            kinds.update(part["reason_kind"].tolist())
-            shown[part["item"]] = True
-            served += int(np.unique(part["customer"]).size)
-            total += part["item"].size
-            write(_table(part, customers, data))
-            done = int(part["customer"][-1]) + 1
-            if done % STEP < SLICE or done == len(customers):
-                log.info("score: %s of %s customers", f"{done:,}", f"{len(customers):,}")
+    tally = Tally(data.histories.num_items)
+    mine = list(candidate_set.statistics.slices(SLICE))[ranks.rank :: ranks.size]
+    rounds = math.ceil(data.histories.num_customers / SLICE / ranks.size)
+    plan, forests = candidate_set.promotion_plan, champion.forests
+    batches = candidate_set.batches(wanted=mine)
+    lists = [(catalogue.RECOMMENDATIONS, batches, settings.num_recommendations, forests.on_sale(plan), tally)]
+    if candidate_set.launched.size:
+        young = candidate_set.young(wanted=mine)
+        launched = forests.launched(plan)
+        lists.append((catalogue.LAUNCHES, young, settings.num_launches, launched, Tally(data.histories.num_items)))
+    elif ranks.first:
+        catalogue.LAUNCHES.write_empty()
+    for table, batches, num, forest, of_table in lists:
+        scored = _recommend(champion, candidate_set, data, settings, batches, num, forest)
+        in_turn = _in_turn(scored, rounds, ranks)
+        if not ranks.first:
+            list(in_turn)
+            continue
+        with table.writer() as write:
+            for part in in_turn:
+                of_table.see(part)
+                write(_table(part, customers, data))
+                done = int(part["customer"][-1]) + 1
+                if done % STEP < SLICE or done == len(customers):
+                    log.info("score: %s: %s of %s customers", table.path.stem, f"{done:,}", f"{len(customers):,}")
     return {
-        "num_customers": served,
-        "num_products": int(shown.sum()),
-        "num_recommendations": total,
-        "reasons": mix(np.repeat(np.array(list(kinds), object), list(kinds.values()))),
+        "num_customers": tally.served,
+        "num_products": int(tally.shown.sum()),
+        "num_recommendations": tally.total,
+        "num_launches": int(candidate_set.launched.size),
+        "reasons": mix(np.repeat(np.array(list(tally.kinds), object), list(tally.kinds.values()))),
         "promotion_plan": candidate_set.promotion_plan,
         "as_of": data.windows.as_of,
     }
 
 
+class Tally:
+    """What a table says in all: customers served, lines, products shown (I,), reasons by kind."""
+
+    def __init__(self, num_items: int) -> None:
+        self.kinds: Counter[str] = Counter()
+        self.shown = np.zeros(num_items, bool)
+        self.served = self.total = 0
+
+    def see(self, part: dict[str, NDArray]) -> None:
+        """Count the lines of a slice of customers."""
+        self.kinds.update(part["reason_kind"].tolist())
+        self.shown[part["item"]] = True
+        self.served += int(np.unique(part["customer"]).size)
+        self.total += part["item"].size
+
+
 def _recommend(
-    champion: Model, candidate_set: CandidateSet, data: Prepared, settings: Settings, slices: list[slice]
+    champion: Model,
+    candidate_set: CandidateSet,
+    data: Prepared,
+    settings: Settings,
+    batches: Iterator[Batch],
+    num: int,
+    forest: Ranker,
 ) -> Iterator[dict[str, NDArray]]:
-    """customer, item, rank, score, probability, reason, reason_kind; best first, for each slice of customers."""
-    forest = champion.forests.on_sale(candidate_set.promotion_plan)
+    """customer, item, rank, score, probability, reason, reason_kind; the best `num`, for each batch of customers."""
     paths, facts = Paths(forest.booster), Facts(candidate_set.statistics, data.products)
-    for batch in candidate_set.batches(wanted=slices):
+    for batch in batches:
         features = forest.columns(batch.features, candidate_set.features)
-        near = forest.shortlist(features, batch.customer, SHORTLIST * settings.num_recommendations)
+        near = forest.shortlist(features, batch.customer, SHORTLIST * num)
         score = forest.score(features[near], list(forest.features))
-        best, rank = _best(batch.customer[near], score, settings.num_recommendations)
+        best, rank = _best(batch.customer[near], score, num)
         row, score = near[best], score[best]
         features = features[row]
         explanations = explain(

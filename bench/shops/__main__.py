@@ -14,6 +14,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -39,7 +40,9 @@ def main(words: list[str] | None = None) -> int:
     tables = write_shop(asked.folder, profile, asked.seed)
     if asked.plain:
         events = tables["events"]
-        known = pc.and_(events["customer_id"].is_valid(), pc.is_in(events["kind"], pc_kinds()))
+        known = pc.and_(
+            events["customer_id"].is_valid(), pc.is_in(events["kind"], pa.array(["view", "cart", "purchase"]))
+        )
         tables["events"] = events.filter(known).drop_columns(["query"])
         pq.write_table(tables["events"], asked.folder / "events.parquet")
     kinds = {row["values"]: row["counts"] for row in tables["events"]["kind"].value_counts().to_pylist()}
@@ -48,13 +51,6 @@ def main(words: list[str] | None = None) -> int:
     run["peak_mib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     print(json.dumps(run | {"machine": machine(("numpy", "pyarrow"))}))
     return 0
-
-
-def pc_kinds() -> pc.SetLookupOptions:
-    """What the contract of events knows of a made-up shop's kinds."""
-    import pyarrow as pa
-
-    return pc.SetLookupOptions(pa.array(["view", "cart", "purchase"]))
 
 
 if __name__ == "__main__":

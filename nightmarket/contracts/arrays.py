@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 Float32s = NDArray[np.float32]
 Float64s = NDArray[np.float64]
+Int8s = NDArray[np.int8]
 Int32s = NDArray[np.int32]
 Int64s = NDArray[np.int64]
 Bools = NDArray[np.bool_]

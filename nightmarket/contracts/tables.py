@@ -79,7 +79,7 @@ class Table:
         raise KeyError(f"{self.name} has no column {name}")
 
 
-EVENT_KINDS = ("view", "click", "cart", "purchase", "rating")
+EVENT_KINDS = ("view", "click", "search", "wishlist", "cart", "purchase", "rating", "return")
 
 CUSTOMERS = Table(
     "customers",

@@ -63,7 +63,7 @@ OfModels = dict[str, dict[str, Figure]]
 class Metrics(BaseModel):
     """The content of metrics.json.
 
-    all, new, rare, launch  figures of each model by task
+    all, new, rare, launch, debut  figures of each model by task
     paired         {task: {other model: {metric: ours minus it, by customer}}}
     checks         figures that must be near zero for the others to mean anything
     slices         {what is cut and measured: {part: figure}}
@@ -79,6 +79,7 @@ class Metrics(BaseModel):
     new: OfModels = Field(default_factory=dict)
     rare: OfModels = Field(default_factory=dict)
     launch: OfModels = Field(default_factory=dict)
+    debut: OfModels = Field(default_factory=dict)
     paired: dict[str, OfModels] = Field(default_factory=dict)
     checks: dict[str, Figure] = Field(default_factory=dict)
     slices: dict[str, dict[str, Figure]] = Field(default_factory=dict)

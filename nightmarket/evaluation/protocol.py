@@ -17,15 +17,18 @@ from nightmarket.histories.histories import Histories
 
 RARE_BUYERS = 10
 """A product with fewer buyers ever is rare."""
+LAUNCH_DAYS = 28
+"""A product that has been on sale for no more days is a launch."""
 
 
 class Task(StrEnum):
     """Which products a list is made of."""
 
-    ALL = "all"  # products sold by the cut
+    ALL = "all"  # products on sale at the cut, sold before or not
     NEW = "new"  # those of them that the customer had not bought
-    RARE = "rare"  # those of them that fewer than RARE_BUYERS customers had bought
-    LAUNCH = "launch"  # products that come on sale in the target days: the retailer knows which, not for whom
+    RARE = "rare"  # those of them that were sold, to fewer than RARE_BUYERS customers
+    LAUNCH = "launch"  # products on sale for at most LAUNCH_DAYS or announced, sold or not
+    DEBUT = "debut"  # products whose first sale lies in the target days, as if it were known which will sell
 
 
 TASKS = tuple(Task)
@@ -128,8 +131,11 @@ class Targets:
         return np.flatnonzero(np.diff(self.indptr) > 0)
 
 
-def targets(histories: Histories, window: Window) -> dict[str, Targets]:
-    """What the lists of each task must find in a window."""
+def targets(histories: Histories, window: Window, launched: Int32s | None = None) -> dict[str, Targets]:
+    """What the lists of each task must find in a window.
+
+    launched  (Y,) the products of the task LAUNCH at its cut; without them the task has no targets
+    """
     before = histories.until(window.cut).matrix()
     bought = histories.between(window.first_target, window.last_target)
     buyers = before.getnnz(axis=0)[bought.item]
@@ -138,7 +144,8 @@ def targets(histories: Histories, window: Window) -> dict[str, Targets]:
         Task.ALL: Targets(*bought.targets()),
         Task.NEW: Targets(*bought.targets(before)),
         Task.RARE: Targets(*rare.targets(before)),
-        Task.LAUNCH: Targets(*bought.where(buyers == 0).targets()),
+        Task.LAUNCH: Targets(*bought.where(np.isin(bought.item, () if launched is None else launched)).targets()),
+        Task.DEBUT: Targets(*bought.where(buyers == 0).targets()),
     }
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from nightmarket.contracts.arrays import Bools, Int32s
+from nightmarket.contracts.arrays import Bools, Float32s, Int32s
+from nightmarket.histories.calendar import NEVER
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,10 @@ class Catalogue:
     line                        (I,)  kind x maker: "this maker's potato crisps"
     maker, brand                (I,)
     text                        (I,)  products with the same text
+    size                        (I,)  -1 where it is not known
     recommendable               (I,)
+    from_day                    (I,)  first day on sale as the shop says, NEVER where it does not
+    list_price                  (I,)  currency, NaN where the shop names none
     """
 
     department: Int32s
@@ -26,7 +30,10 @@ class Catalogue:
     maker: Int32s
     brand: Int32s
     text: Int32s
+    size: Int32s
     recommendable: Bools
+    from_day: Int32s
+    list_price: Float32s
 
     @property
     def num_items(self) -> int:
@@ -50,7 +57,11 @@ def catalogue(products: pd.DataFrame) -> Catalogue:
             key = key + "\x1f" + products[name].fillna("").astype(str)
         return pd.factorize(key)[0].astype(np.int32)
 
+    def column(name: str, missing: float) -> pd.Series:
+        return products[name] if name in products else pd.Series(missing, products.index)
+
     path = ("department", "category", "type")
+    size = products["size"] if "size" in products else pd.Series(None, products.index, "object")
     return Catalogue(
         department=code("department"),
         category=code(*path[:2]),
@@ -59,5 +70,8 @@ def catalogue(products: pd.DataFrame) -> Catalogue:
         maker=code("maker"),
         brand=code("brand"),
         text=products["text_id"].to_numpy(np.int32),
+        size=pd.factorize(size)[0].astype(np.int32),
         recommendable=products["recommendable"].to_numpy(bool),
+        from_day=column("from_day", NEVER).to_numpy(np.int32),
+        list_price=column("list_price", np.nan).to_numpy(np.float32),
     )

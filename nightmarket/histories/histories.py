@@ -1,6 +1,7 @@
 """Who bought what and when, as plain arrays that can be cut in time."""
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -20,6 +21,7 @@ class Histories:
     value           (N,)  amount paid, currency
     discount        (N,)  reductions, currency
     basket, channel (N,)  codes
+    returned        (N,)  the day that the line came back, NEVER for what was kept; None: nothing came back
     """
 
     customer: Int32s
@@ -33,26 +35,30 @@ class Histories:
     channel: Int32s
     num_customers: int
     num_items: int
+    returned: Int32s | None = None
 
     def __len__(self) -> int:
         return int(self.customer.size)
 
     def where(self, mask: Bools) -> "Histories":
         """The lines where the mask (N,) is true."""
-        arrays = {f.name: getattr(self, f.name)[mask] for f in fields(self) if not f.name.startswith("num_")}
-        return replace(self, **arrays)
+        return replace(self, **{name: values[mask] for name, values in self._arrays().items()})
+
+    def _arrays(self) -> dict[str, Any]:
+        every = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: values for name, values in every.items() if isinstance(values, np.ndarray)}
 
     def of(self, rows: slice) -> "Histories":
         """The lines of the customers of a slice, as views; codes stay as they are."""
         first, last = np.searchsorted(self.customer, [rows.start, rows.stop])
-        arrays = {f.name: getattr(self, f.name)[first:last] for f in fields(self) if not f.name.startswith("num_")}
-        return replace(self, **arrays)
+        return replace(self, **{name: values[first:last] for name, values in self._arrays().items()})
 
     def until(self, day: int) -> "Histories":
-        """The lines of all days up to and including `day`."""
-        if len(self) == 0 or self.day.max() <= day:
-            return self  # not a copy: delivery walks the whole history
-        return self.where(self.day <= day)
+        """The lines of all days up to and including `day`, without what had come back by then."""
+        kept = self.day <= day
+        if self.returned is not None:
+            kept &= self.returned > day
+        return self if kept.all() else self.where(kept)  # not a copy: delivery walks the whole history
 
     def between(self, first: int, last: int) -> "Histories":
         """The lines of the days first..last, both included."""

@@ -1,9 +1,14 @@
-"""From events to purchase lines with codes, as Ibis expressions: the same on DuckDB, Spark or a warehouse."""
+"""From events to purchase lines and interactions with codes, as Ibis expressions: the same on any engine."""
+
+from collections.abc import Mapping
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
 
-from nightmarket.histories.calendar import MONDAY
+from nightmarket.contracts.arrays import Int32s
+from nightmarket.histories.calendar import MONDAY, NEVER
+from nightmarket.histories.interactions import GUEST, KINDS
 
 _DAY = 86_400
 
@@ -25,8 +30,9 @@ def number_customers(events: ir.Table, row: str) -> ir.Table:
 
     row  name of the column with the row's position in the source, which breaks ties
     """
-    first = events.group_by("customer_id").agg(
-        first_time=events.timestamp.min(), first_row=events[row].argmin(events.timestamp), first_week=events.week.min()
+    named = events.filter(events.customer_id.notnull())
+    first = named.group_by("customer_id").agg(
+        first_time=named.timestamp.min(), first_row=named[row].argmin(named.timestamp), first_week=named.week.min()
     )
     order = ibis.window(order_by=[first.first_time, first.first_row])
     return first.mutate(customer=ibis.row_number().over(order).cast("int32"))[["customer", "customer_id", "first_week"]]
@@ -47,6 +53,53 @@ def purchase_lines(events: ir.Table, customers: ir.Table, items: ir.Table, row: 
     floats = {name: ibis.coalesce(bought[name], 0).cast("float32") for name in ("quantity", "value", "discount")}
     lines = bought.mutate(**floats).order_by(["customer", "day", row])
     return lines["customer", "item", "week", "day", "quantity", "value", "discount", "basket", "channel"]
+
+
+def return_days(events: ir.Table, customers: ir.Table, items: ir.Table) -> ir.Table:
+    """What came back, by customer, item and day: customer, item, day."""
+    back = events.filter(events.kind == "return").join(items, "product_id")
+    back = back.join(customers[["customer_id", "customer"]], "customer_id").order_by(["customer", "item", "day"])
+    return back["customer", "item", "day"]
+
+
+def returned(customer: Int32s, item: Int32s, day: Int32s, back: Mapping[str, Int32s]) -> Int32s:
+    """(N,) the day on which each line came back, NEVER for what was kept: a return takes back the latest line of its
+    customer and item that had not come back.
+
+    customer, item, day  (N,)  lines
+    back                 the same of returns, by day for each customer and item
+    """
+    came_back = np.full(customer.size, NEVER, np.int32)
+    asked = set(zip(back["customer"].tolist(), back["item"].tolist(), strict=True))
+    lines: dict[tuple[int, int], list[int]] = {pair: [] for pair in asked}
+    for line, pair in enumerate(zip(customer.tolist(), item.tolist(), strict=True)):
+        if pair in lines:
+            lines[pair].append(line)
+    for who, what, on in zip(*(back[name].tolist() for name in ("customer", "item", "day")), strict=True):
+        kept = [line for line in lines[who, what] if day[line] <= on and came_back[line] == NEVER]
+        if kept:
+            came_back[max(kept, key=lambda line: (day[line], line))] = on
+    return came_back
+
+
+def interactions(events: ir.Table, customers: ir.Table, items: ir.Table, row: str) -> ir.Table:
+    """Events of all kinds with recommendable products, by customer and time: what `Interactions` holds, but `named`,
+    the source's own session (-1 for none), in place of `session`. Guests are GUEST; those whose session the source
+    does not name are left out, for nothing joins their events.
+    """
+    happened = events.join(items, "product_id").left_join(customers[["customer_id", "customer"]], "customer_id")
+    happened = happened.filter(happened.customer.notnull() | happened.basket_id.notnull())
+    who = ibis.coalesce(happened.customer, GUEST).cast("int32")
+    number = (ibis.dense_rank().over(ibis.window(order_by=happened.basket_id))).cast("int32")
+    happened = happened.mutate(
+        customer=who,
+        named=happened.basket_id.isnull().ifelse(ibis.literal(-1, "int32"), number),
+        kind=ibis.cases(*[(happened.kind == kind, code) for code, kind in enumerate(KINDS)], else_=-1).cast("int8"),
+        second=happened.timestamp.epoch_seconds().cast("int64"),
+        by_visit=(who == GUEST).ifelse(number, ibis.literal(0, "int32")),
+    )
+    happened = happened.order_by(["customer", "by_visit", "second", row])
+    return happened["customer", "item", "day", "second", "kind", "named"]
 
 
 def promotion_shares(promotions: ir.Table, items: ir.Table) -> ir.Table:

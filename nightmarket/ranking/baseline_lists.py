@@ -4,11 +4,14 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from nightmarket.contracts.arrays import Int32s
+from nightmarket.contracts.arrays import Float32s, Int32s
 from nightmarket.histories.histories import Histories
 from nightmarket.ranking.baselines import Scorer, ease, line_affinity, popularity, recency_frequency, tifu_knn
+from nightmarket.ranking.behaviour import EASE_ITEMS, content, ease_of_behaviour, popularity_of_behaviour
 from nightmarket.ranking.candidate_set import CHUNK, CandidateSet, ahead
+from nightmarket.ranking.generators import Score
 from nightmarket.ranking.lists import mask_entries, top_items
+from nightmarket.ranking.point_in_time import PointInTimeStatistics
 
 BASELINES = ("popularity", "recency_frequency", "tifu_knn", "ease")
 Lists = dict[str, Int32s]
@@ -25,7 +28,33 @@ def baselines(candidate_set: CandidateSet, num: int) -> Iterator[tuple[str, List
     }
     for name in BASELINES:
         yield name, walk(makers[name](history, cut), candidate_set, ("all", "new", "rare"), num)
-    yield "affinity", walk(line_scorer(candidate_set), candidate_set, ("rare", "launch"), num)
+    yield "affinity", walk(line_scorer(candidate_set), candidate_set, ("rare", "launch", "debut"), num)
+    if candidate_set.statistics.behaves:
+        for name, scorer in of_behaviour(candidate_set.statistics).items():
+            yield name, walk(scorer, candidate_set, ("all", "new", "rare", "launch"), num)
+
+
+def of_behaviour(statistics: PointInTimeStatistics) -> dict[str, Scorer]:
+    """EASE on all that customers did, what was popular lately, and likeness to the texts of what they looked at."""
+    every = np.arange(statistics.catalogue.num_items, dtype=np.int32)
+    popular = popularity_of_behaviour(statistics)
+    most = np.sort(np.argsort(-popular, kind="stable")[:EASE_ITEMS]).astype(np.int32)
+
+    def spread(score: Score, items: Int32s) -> Scorer:
+        def scorer(rows: slice) -> Float32s:
+            scores = np.full((rows.stop - rows.start, every.size), -1e6, np.float32)
+            scores[:, items] = score(statistics.customers(rows))
+            return scores
+
+        return scorer
+
+    scorers: dict[str, Scorer] = {
+        "popular_behaviour": lambda rows: np.tile(popular, (rows.stop - rows.start, 1)),
+        "ease_behaviour": spread(ease_of_behaviour(statistics, most), most),
+    }
+    if statistics.terms is not None:
+        scorers["content"] = spread(content(statistics, every), every)
+    return scorers
 
 
 def line_scorer(candidate_set: CandidateSet) -> Scorer:
@@ -39,8 +68,9 @@ def walk(scorer: Scorer, candidate_set: CandidateSet, tasks: tuple[str, ...], nu
     for `rare`, launched ones for `launch`."""
     statistics = candidate_set.statistics
     bought = statistics.histories.matrix()
-    sold = np.flatnonzero(statistics.sold).astype(np.int32)
-    chosen = {"all": sold, "new": sold, "rare": statistics.rare, "launch": candidate_set.launching}
+    listed = np.flatnonzero(statistics.listed).astype(np.int32)
+    chosen = {"all": listed, "new": listed, "rare": statistics.rare}
+    chosen |= {"launch": candidate_set.launched, "debut": candidate_set.launching}
 
     def best(rows: slice) -> tuple[slice, Lists]:
         scores, recommended = scorer(rows).astype(np.float32), {}

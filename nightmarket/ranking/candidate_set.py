@@ -8,20 +8,22 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
 from scipy import sparse
 
-from nightmarket.contracts.arrays import Bools, Float32s, Int32s
+from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Int64s
+from nightmarket.ranking import behaviour
 from nightmarket.ranking.features import FeatureTable
 from nightmarket.ranking.generators import (
     CandidateGenerator,
     affinity,
     candidates,
     ease_scores,
+    history,
     neighbour_scores,
     popularity_scores,
     rare_scores,
@@ -50,6 +52,12 @@ class Budget:
     rare: int = 40
     text: int = 0
     launch: int = 200
+    seen: int = 60
+    together: int = 40
+    leads: int = 40
+    of_kind: int = 40
+    content: int = 60
+    young: int = 40
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,7 @@ class CandidateSet:
     """Candidates and features at the end of the day `statistics.cut`.
 
     launching       (L,) products that come on sale in the target days, sold to nobody before
+    launched        (Y,) products that are new by their days on sale, sold or not, or announced for the target days
     promotion_plan  with what is known of the promotions of the target days
     """
 
@@ -101,6 +110,7 @@ class CandidateSet:
         self.promotion_plan = promotion_plan
         self._table = FeatureTable(statistics, target_days, promotion_plan)
         self.launching = launching
+        self.launched = statistics.launched(target_days)
         self._launches = LaunchTable(statistics, launching, target_days, promotion_plan)
 
     @property
@@ -115,15 +125,27 @@ class CandidateSet:
 
     def batches(self, step: int = CHUNK, wanted: Iterable[slice] | None = None) -> Iterator[Batch]:
         """Products that were sold before, `step` customers at a time, or for the `wanted` slices of customers."""
-        generators = self.generators
+        return self._batches(self.generators, True, self.statistics.slices(step) if wanted is None else wanted)
 
+    def young(self, step: int = CHUNK, wanted: Iterable[slice] | None = None) -> Iterator[Batch]:
+        """Products `launched`, with the features of `batches`; nothing where there are none."""
+        if self.launched.size == 0:
+            return iter(())
+        return self._batches(self.young_generators, False, self.statistics.slices(step) if wanted is None else wanted)
+
+    def _batches(self, generators: list[CandidateGenerator], history: bool, wanted: Iterable[slice]) -> Iterator[Batch]:
         def made(rows: slice) -> Batch:
             customers = self.statistics.customers(rows)
-            customer, item, scores = candidates(customers, generators, self._budget.history)
+            customer, item, scores = candidates(customers, generators, self._own(customers) if history else [])
             features = self._table.rows(customers, customer, item, scores)
             return Batch(customers, customer + np.int32(rows.start), item, features)
 
-        return ahead(made, self.statistics.slices(step) if wanted is None else wanted)
+        return ahead(made, wanted)
+
+    def _own(self, customers: Customers) -> list[Int64s]:
+        """Keys of what the customers bought and, where that is known, looked at."""
+        keys = [history(customers, self._budget.history)]
+        return [*keys, behaviour.seen(customers, self._budget.seen)] if self.statistics.behaves else keys
 
     def launches(self, step: int = CHUNK) -> Iterator[Batch]:
         """Products that come on sale, in chunks of customers; nothing where there are none."""
@@ -133,7 +155,7 @@ class CandidateSet:
 
         def made(rows: slice) -> Batch:
             customers = self.statistics.customers(rows)
-            customer, item, scores = candidates(customers, generators, 0)
+            customer, item, scores = candidates(customers, generators, [])
             features = self._launches.rows(customers, customer, item, scores)
             return Batch(customers, customer + np.int32(rows.start), item, features)
 
@@ -176,6 +198,12 @@ class CandidateSet:
     def generators(self) -> list[CandidateGenerator]:
         """Who proposes products on sale, besides the customer's own history."""
         statistics, budget = self.statistics, self._budget
+        if statistics.behaves:
+            made = behaviour.generators(statistics, asdict(budget))
+            if self.text is not None:
+                lively = statistics.lively
+                made.append(_text_generator(self.text.customers, self.text.items, lively, budget.text))
+            return made
         active, buyers = statistics.active, statistics.buyers
         rare = statistics.rare[buyers["13w"][statistics.rare] > 0]
         weight = (buyers["4w"] + 0.1 * buyers["13w"] + 0.01 * buyers["ever"])[active]
@@ -190,6 +218,14 @@ class CandidateSet:
         if self.text is not None:
             made.append(_text_generator(self.text.customers, self.text.items, active, budget.text))
         return made
+
+    @cached_property
+    def young_generators(self) -> list[CandidateGenerator]:
+        """Those of `generators` held to the products `launched`, each with the budget of a launch."""
+        num = self._budget.young * 2
+        announced = behaviour.launch_generators(self.statistics, self.launched, num)
+        by_words = {generator.name: generator for generator in announced}
+        return [by_words.get(of.name) or of.held_to(self.launched, num) for of in self.generators]
 
     @cached_property
     def launch_generators(self) -> list[CandidateGenerator]:

@@ -10,6 +10,7 @@ import numpy as np
 from nightmarket.contracts.arrays import Float32s, Float64s, Int32s, Int64s, Values
 from nightmarket.histories.histories import Histories
 from nightmarket.histories.promotions import coming_weeks
+from nightmarket.ranking.behaviour_features import BEHAVIOUR, BehaviourTable
 from nightmarket.ranking.pairs import take
 from nightmarket.ranking.point_in_time import LEVELS, Customers, PointInTimeStatistics
 
@@ -81,10 +82,12 @@ class FeatureTable:
         self._statistics = statistics
         self._target_days = target_days
         self._plan = promotion_plan
+        self._behaviour = BehaviourTable(statistics) if statistics.behaves else None
 
     def names(self, generators: list[str]) -> list[str]:
         """Names of the columns, in order; `generators` are the candidate generators whose scores are appended."""
-        return [*FEATURES, *(PLAN if self._plan else {}), *(f"score_{name}" for name in generators)]
+        behaviour = BEHAVIOUR if self._behaviour else {}
+        return [*FEATURES, *behaviour, *(PLAN if self._plan else {}), *(f"score_{name}" for name in generators)]
 
     def rows(self, customers: Customers, customer: Int32s, item: Int32s, scores: dict[str, Float32s]) -> Float32s:
         """(N, F) features of the pairs (customer[i], item[i]); customers are counted inside the slice."""
@@ -93,6 +96,8 @@ class FeatureTable:
         features |= {name: values[item] for name, values in self._items.items()}
         features |= _ratios(features, of_customer, customer)
         features |= {name: of_customer[name][customer] for name in _CUSTOMER_FEATURES}
+        if self._behaviour is not None:
+            features |= self._behaviour.columns(customers, customer, item)
         if self._plan:
             features |= {name: values[item] for name, values in self._planned.items()}
         features |= {f"score_{name}": values for name, values in scores.items()}

@@ -29,6 +29,11 @@ class CandidateGenerator:
     items: Int32s
     score: Score
 
+    def held_to(self, items: Int32s, num: int) -> "CandidateGenerator":
+        """The same, for those of its items alone that are among `items`."""
+        kept = np.flatnonzero(np.isin(self.items, items))
+        return CandidateGenerator(self.name, num, self.items[kept], lambda customers: self.score(customers)[:, kept])
+
     def recommend(self, customers: Customers, num: int) -> Int32s:
         """(B, num) the best items that the customer never bought, best first; -1 where there are fewer."""
         best = _best_unowned(customers, self.score(customers), self, num)
@@ -120,15 +125,17 @@ def rare_scores(statistics: PointInTimeStatistics, items: Int32s) -> Score:
 
 
 def candidates(
-    customers: Customers, generators: list[CandidateGenerator], num_history: int
+    customers: Customers, generators: list[CandidateGenerator], own: list[Int64s]
 ) -> tuple[Int32s, Int32s, dict[str, Float32s]]:
-    """The union of what history and the generators propose, for the customers of a slice.
+    """The union of what the customers did themselves and what the generators propose, for the customers of a slice.
+
+    own  keys (customer · I + item) of what each did
 
     Returns (customer (N,) counted inside the slice, item (N,), scores {generator: (N,)}), sorted by customer, item. A
     generator's score is kept for every candidate that the generator knows, NaN elsewhere.
     """
     num_items = customers.statistics.catalogue.num_items
-    keys = [_history(customers, num_history)] if num_history else [np.zeros(0, np.int64)]
+    keys = [np.zeros(0, np.int64), *own]
     dense: dict[str, Float32s] = {}
     base = np.arange(customers.num, dtype=np.int64)[:, None] * num_items
     for generator in generators:
@@ -170,7 +177,7 @@ def column_of(items: Int32s, num_items: int) -> Int32s:
     return column
 
 
-def _history(customers: Customers, num: int) -> Int64s:
+def history(customers: Customers, num: int) -> Int64s:
     """Keys of each customer's `num` freshest recommendable items."""
     own = customers.levels["item"]
     keep = customers.statistics.catalogue.recommendable[own.code]

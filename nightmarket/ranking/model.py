@@ -23,12 +23,14 @@ log = logging.getLogger("nightmarket")
 
 @dataclass(frozen=True)
 class Forests:
-    """One forest for products on sale and one for launches, each with a variant that knows the promotion plan."""
+    """One forest for products on sale and one for what nobody has bought, each with a variant that knows the promotion
+    plan; where looks and carts are recorded one for launches, announced ones among them, too."""
 
     ranker: Ranker
     ranker_plan: Ranker | None = None
     launch: Ranker | None = None
     launch_plan: Ranker | None = None
+    young: Ranker | None = None
 
     def by_name(self) -> dict[str, Ranker]:
         """Those that were trained."""
@@ -40,6 +42,10 @@ class Forests:
         forest = self.ranker_plan if plan else self.ranker
         assert forest is not None
         return forest
+
+    def launched(self, plan: bool) -> Ranker:
+        """The forest for launches, whether anybody bought them or not."""
+        return self.young or self.on_sale(plan)
 
     def launching(self, plan: bool) -> Ranker | None:
         """The forest for launches, with or without the plan."""
@@ -80,7 +86,7 @@ def recommend(
     num_customers = candidate_set.statistics.histories.num_customers
     lists: dict[bool, Lists] = {}
     for plan in plans:
-        tasks = [task for task in TASKS if task != Task.LAUNCH or not plan or model.forests.launch_plan]
+        tasks = [task for task in TASKS if task != Task.DEBUT or not plan or model.forests.launch_plan]
         lists[plan] = {task: np.full((num_customers, num), -1, np.int32) for task in tasks}
     own, buyers = candidate_set.features.index("item_num"), candidate_set.features.index("buyers_ever")
     for done, batch in enumerate(candidate_set.batches()):
@@ -95,16 +101,20 @@ def recommend(
                 ranked_lists.fill(lists[plan][task], batch.customer[rows], batch.item[rows], score[rows])
         if done % 4 == 3:
             log.info("ranked %s of %s customers", f"{batch.customer[-1] + 1:,}", f"{num_customers:,}")
-    _launches(model, candidate_set, lists, num)
+    for batch in candidate_set.young():
+        for plan in plans:
+            score = model.forests.launched(plan).score(batch.features, candidate_set.features)
+            ranked_lists.fill(lists[plan][Task.LAUNCH], batch.customer, batch.item, score)
+    _debuts(model, candidate_set, lists, num)
     return lists
 
 
-def _launches(model: Model, candidate_set: CandidateSet, lists: dict[bool, Lists], num: int) -> None:
-    """Fill the lists of launches, in place."""
+def _debuts(model: Model, candidate_set: CandidateSet, lists: dict[bool, Lists], num: int) -> None:
+    """Fill the lists of products that nobody has bought, in place."""
     forests = {plan: forest for plan in lists if (forest := model.forests.launching(plan)) is not None}
     for batch in candidate_set.launches() if forests else ():
         for plan, forest in forests.items():
             features = forest.columns(batch.features, candidate_set.launch_features)
             near = forest.shortlist(features, batch.customer, SHORTLIST * num)
             score = forest.score(features[near], list(forest.features))
-            ranked_lists.fill(lists[plan][Task.LAUNCH], batch.customer[near], batch.item[near], score)
+            ranked_lists.fill(lists[plan][Task.DEBUT], batch.customer[near], batch.item[near], score)

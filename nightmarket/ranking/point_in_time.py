@@ -10,14 +10,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from scipy import sparse
 
 from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Int64s, Values
-from nightmarket.evaluation.protocol import RARE_BUYERS
-from nightmarket.histories.calendar import week_of, weeks_before
+from nightmarket.evaluation.protocol import LAUNCH_DAYS, RARE_BUYERS
+from nightmarket.histories.calendar import NEVER, week_of, weeks_before
 from nightmarket.histories.catalogue import Catalogue
 from nightmarket.histories.histories import Histories
+from nightmarket.histories.interactions import Interactions
 from nightmarket.histories.promotions import Promotions
 from nightmarket.ranking.pairs import Pairs, pairs
+from nightmarket.ranking.touches import Touches, touches
 
 LEVELS = ("item", "text", "line", "kind", "category", "maker")
 SPANS = {"2w": 2, "4w": 4, "13w": 13}
@@ -28,12 +31,18 @@ _STEP = 4096
 
 @dataclass(frozen=True)
 class PointInTimeStatistics:
-    """What is known at the end of the day `cut`."""
+    """What is known at the end of the day `cut`.
+
+    interactions  of all kinds; None or none where the shop records purchases alone
+    terms         (T, F) unit rows of the products' texts; None where nothing asks for them
+    """
 
     histories: Histories
     catalogue: Catalogue
     cut: int
     promotions: Promotions
+    interactions: Interactions | None = None
+    terms: sparse.csr_matrix | None = None
 
     @property
     def today(self) -> int:
@@ -106,6 +115,58 @@ class PointInTimeStatistics:
         sold[self.histories.item] = True
         return sold & self.catalogue.recommendable
 
+    @property
+    def behaves(self) -> bool:
+        """Whether more than purchases is known."""
+        return self.interactions is not None and len(self.interactions) > 0
+
+    @cached_property
+    def events(self) -> Interactions:
+        """Interactions up to the cut, none where the shop records purchases alone."""
+        return self.interactions or Interactions.none(self.histories.num_customers, self.catalogue.num_items)
+
+    @cached_property
+    def age(self) -> Float32s:
+        """(I,) days on sale: since the day that the shop names, else since the first event; below 1 for what is
+        announced, NaN for what nobody has seen."""
+        first = self.first_days.copy()
+        np.minimum.at(first, self.events.item, self.events.day)
+        known = self.catalogue.from_day
+        first = np.where(known < NEVER, known, first)
+        return np.where(first < NEVER, self.today - first, np.nan).astype(np.float32)
+
+    @cached_property
+    def listed(self) -> Bools:
+        """(I,) recommendable and on sale: sold or seen before, or on sale by the day that the shop names."""
+        return self.catalogue.recommendable & (self.sold | (self.age >= 1))
+
+    @cached_property
+    def lively(self) -> Int32s:
+        """Listed items that somebody did something with in the last 13 weeks, or that are new."""
+        lately = np.zeros(self.catalogue.num_items, bool)
+        lately[self.events.item[self.events.day >= self.today - 7 * 13]] = True
+        lately[self.last_weeks(13).item] = True
+        chosen = self.listed & (lately | (self.age <= LAUNCH_DAYS))
+        return np.flatnonzero(chosen if chosen.any() else self.listed).astype(np.int32)
+
+    def usual_shares(self, level: str) -> Float32s:
+        """(K,) share of all looks and carts of the last 13 weeks at each code of a level."""
+        if level not in self._usual:
+            codes = self.catalogue.codes(level)
+            code = codes[self.events.item[self.events.day >= self.today - 7 * 13]]
+            counts = np.bincount(code[code >= 0], minlength=int(codes.max(initial=0)) + 1) + 1.0
+            self._usual[level] = (counts / counts.sum()).astype(np.float32)
+        return self._usual[level]
+
+    @cached_property
+    def _usual(self) -> dict[str, Float32s]:
+        return {}
+
+    def launched(self, announced_days: int = 0) -> Int32s:
+        """Items that are at most LAUNCH_DAYS old, sold or not, and those announced for the next days."""
+        young = (self.age <= LAUNCH_DAYS) & (self.age > -announced_days)
+        return np.flatnonzero(young & self.catalogue.recommendable).astype(np.int32)
+
     @cached_property
     def active(self) -> Int32s:
         """Items that the collaborative generators choose from: sold lately, to more than one customer. If that leaves
@@ -131,6 +192,8 @@ class Customers:
             lines, customer=lines.customer - rows.start, num_customers=rows.stop - rows.start
         )
         self.levels = _Levels(self)
+        self.events = statistics.events.of(rows)
+        self.touches = _Touches(self)
 
     @property
     def num(self) -> int:
@@ -176,4 +239,18 @@ class _Levels(dict[str, Pairs]):
         statistics = self._customers.statistics
         codes = statistics.catalogue.codes(level)
         self[level] = pairs(self._customers.lines, codes, int(codes.max(initial=0)) + 1, statistics.today)
+        return self[level]
+
+
+class _Touches(dict[str, Touches]):
+    """What customers looked at and put into carts at each level, made on first use."""
+
+    def __init__(self, customers: Customers) -> None:
+        super().__init__()
+        self._customers = customers
+
+    def __missing__(self, level: str) -> Touches:
+        statistics = self._customers.statistics
+        codes = statistics.catalogue.codes(level)
+        self[level] = touches(self._customers.events, codes, int(codes.max(initial=0)) + 1, statistics.today)
         return self[level]

@@ -25,12 +25,14 @@ class TrainingRows:
     label     (N,)   bought in the target weeks
     group     (Q,)   rows per customer, in order
     weight    (N,)   how many candidates a row stands for after thinning
+    interest  (N,)   in [0, 1]: 1 for bought, less for looked at or put into a cart; None where purchases alone count
     """
 
     features: Float32s
     label: Bools
     group: Int64s
     weight: Float32s
+    interest: Float32s | None = None
 
     def split(self, seed: int, share: float) -> tuple["TrainingRows", "TrainingRows"]:
         """These rows in two parts by customer: a random `share` of the groups is in the second."""
@@ -39,7 +41,8 @@ class TrainingRows:
 
     def _where(self, groups: Bools) -> "TrainingRows":
         rows = np.repeat(groups, self.group)
-        return TrainingRows(self.features[rows], self.label[rows], self.group[groups], self.weight[rows])
+        interest = None if self.interest is None else self.interest[rows]
+        return TrainingRows(self.features[rows], self.label[rows], self.group[groups], self.weight[rows], interest)
 
 
 @dataclass(frozen=True)
@@ -127,8 +130,9 @@ def fit(parts: list[TrainingRows], names: list[str], features: list[str], trees:
     label = np.concatenate([part.label for part in parts])
     if not label.any():
         raise InputError(f"{name}: no candidate was bought in the training windows; bring more history or customers")
+    soft = trees.objective == "binary" and all(part.interest is not None for part in parts)
     params: dict[str, Any] = {
-        "objective": trees.objective,
+        "objective": "cross_entropy" if soft else trees.objective,
         "lambdarank_truncation_level": 20,
         "num_leaves": trees.num_leaves,
         "learning_rate": trees.learning_rate,
@@ -145,7 +149,7 @@ def fit(parts: list[TrainingRows], names: list[str], features: list[str], trees:
     rows = np.concatenate([part.features if features == names else part.features[:, known] for part in parts])
     data = lgb.Dataset(
         rows,
-        label.astype(np.int8),
+        np.concatenate([part.interest for part in parts]) if soft else label.astype(np.int8),
         group=np.concatenate([part.group for part in parts]) if trees.objective == "lambdarank" else None,
         weight=np.concatenate([part.weight for part in parts]) if trees.objective == "binary" else None,
         feature_name=features,

@@ -78,7 +78,8 @@ def key_figures(night: Night) -> list[KeyFigure]:
 
 def _people(rate: float, task: str) -> str:
     of_hundred = round(100 * rate)
-    who = {"new": "who tried something new", "rare": "who tried something rare", "launch": "who tried a launch"}
+    who = {"new": "who tried something new", "rare": "who tried something rare", "launch": "who bought a launch"}
+    who["debut"] = "who tried what nobody had bought"
     return f"{of_hundred if rate >= 0.005 else 'under 1'} of 100 {who.get(task, 'customers')} bought one of their ten"
 
 

@@ -108,7 +108,7 @@ def _newest(
 
 def view(night: Night) -> LaunchView | None:
     """The section, or None when neither the shelf nor a figure of the launch model is known."""
-    shop, figures = night.launches, _figures(finite(night.metrics.ours("launch")))
+    shop, figures = night.launches, _figures(finite(night.metrics.ours("debut")))
     if shop is None and not figures:
         return None
     spans = list((shop or {}).get("spans") or [])
@@ -208,8 +208,8 @@ def _figures(ours: Mapping[str, Content]) -> list[KeyFigure]:
 
 def _quality(night: Night) -> str:
     """How the launch model compares with the best simple rule."""
-    paired = finite(by_model(night.metrics.paired.get("launch", {})))
-    best = best_baseline(finite(by_model(night.metrics.launch)))
+    paired = finite(by_model(night.metrics.paired.get("debut", {})))
+    best = best_baseline(finite(by_model(night.metrics.debut)))
     if best is None or best not in paired:
         return ""
     verbs = {"better": "is ahead of", "level": "cannot be distinguished from", "worse": "is behind"}

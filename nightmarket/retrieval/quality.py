@@ -17,7 +17,7 @@ from nightmarket.histories.histories import Histories
 from nightmarket.retrieval.nearest import best_items
 from nightmarket.retrieval.tower import Tower
 
-TASKS = (Task.ALL, Task.NEW, Task.LAUNCH)
+TASKS = (Task.ALL, Task.NEW, Task.DEBUT)
 HALF_LIFE = 13.0
 """Weeks; the plain mean that stands for text without any training weighs purchases by this half-life."""
 
@@ -36,11 +36,12 @@ class Evaluator:
         self.text_id = text_id
         self.by_text = replace(past, item=text_id[past.item], num_items=int(text_id.max(initial=-1)) + 1)
         self.popularity = np.bincount(past.item, minlength=histories.num_items)
-        self.targets = {task: targets_of for task, targets_of in targets(histories, window).items() if task in TASKS}
+        every = targets(histories, window)
+        self.targets: dict[str, Targets] = {task: every[task] for task in TASKS}
         sold = recommendable & (first_days <= window.cut)
         launched = np.zeros_like(sold)
         launched[launching(first_days, recommendable, window)] = True
-        self._candidates = {Task.ALL: sold, Task.NEW: sold, Task.LAUNCH: launched}
+        self._candidates = {Task.ALL: sold, Task.NEW: sold, Task.DEBUT: launched}
         self._own = Targets(bought.indptr.astype(np.int64), bought.indices.astype(np.int32))
 
     def num_customers(self) -> dict[str, int]:
@@ -61,7 +62,7 @@ class Evaluator:
             for intent in ("repertoire", "launch")
         }
         return {
-            task: self._ndcg(task, customers["launch" if task == Task.LAUNCH else "repertoire"], texts, rows)
+            task: self._ndcg(task, customers["launch" if task == Task.DEBUT else "repertoire"], texts, rows)
             for task in TASKS
         }
 

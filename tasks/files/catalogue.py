@@ -23,6 +23,7 @@ TYPES = {
     "date": pa.date32(),
     "float32": pa.float32(),
     "float64": pa.float64(),
+    "int8": pa.int8(),
     "int32": pa.int32(),
     "int64": pa.int64(),
     "string": pa.string(),
@@ -155,6 +156,10 @@ PREPARE = Folder(ARTIFACTS / "prepare")
 CUSTOMERS = TableFile(PREPARE / "customers.parquet")
 PRODUCTS = TableFile(PREPARE / "products.parquet")
 PURCHASES = TableFile(PREPARE / "purchases.parquet")
+INTERACTIONS = TableFile(
+    PREPARE / "interactions.parquet",
+    "customer int32, item int32, day int32, second int64, kind int8, session int32",
+)
 PROMOTIONS = TableFile(PREPARE / "promotions.parquet", "item int32, week int32, display float32, mailer float32")
 TEXTS = TableFile(PREPARE / "texts.parquet", "text_id int32, text string")
 WINDOWS = Json(PREPARE / "windows.json")
@@ -235,6 +240,8 @@ RECOMMENDATIONS = TableFile(
     "customer_id string, rank int32, product_id string, title string, score float32, probability float32, "
     "reason string, reason_kind string",
 )
+LAUNCHES = TableFile(SCORE / "launches.parquet", RECOMMENDATIONS.columns)
+"""The same of products on sale for at most four weeks and of announced ones."""
 SCORE_SUMMARY = Json(SCORE / "summary.json")
 PLAN = Folder(ARTIFACTS / "plan")
 PLAN_OFFERS = TableFile(PLAN / "offers.parquet", "offer string, product_id string")

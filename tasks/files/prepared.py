@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from nightmarket.contracts.arrays import Bools, Int32s, Int64s
+from nightmarket.encoding.terms import tfidf
 from nightmarket.evaluation.protocol import Window, Windows, launching
 from nightmarket.histories.catalogue import Catalogue
 from nightmarket.histories.catalogue import catalogue as codes_of
 from nightmarket.histories.histories import Histories
+from nightmarket.histories.interactions import Interactions
 from nightmarket.histories.promotions import Promotions
 from tasks.files import catalogue
 
@@ -27,6 +30,13 @@ class Prepared:
         lines = catalogue.PURCHASES.at(self._root).read()
         columns = {name: lines[name].to_numpy() for name in lines.column_names}
         return Histories(**columns, num_customers=len(self.customers), num_items=len(self.products))
+
+    @cached_property
+    def interactions(self) -> Interactions:
+        """Events of all kinds with recommendable products; none where the shop records purchases alone."""
+        table = catalogue.INTERACTIONS.at(self._root).read()
+        columns = {name: table[name].to_numpy() for name in table.column_names}
+        return Interactions(**columns, num_customers=len(self.customers), num_items=len(self.products))
 
     @cached_property
     def customers(self) -> pd.DataFrame:
@@ -54,6 +64,11 @@ class Prepared:
         """(T,)"""
         texts: list[str] = catalogue.TEXTS.at(self._root).read(["text"])["text"].to_pylist()
         return texts
+
+    @cached_property
+    def terms(self) -> sparse.csr_matrix:
+        """(T, F) unit rows of the texts' terms."""
+        return tfidf(self.texts)
 
     @cached_property
     def catalogue(self) -> Catalogue:

@@ -32,7 +32,11 @@ _FACTS = {"forests", "calibration", "budget", "target_days", "promotion_plan", "
 
 def statistics(data: Prepared, cut: int) -> PointInTimeStatistics:
     """What was known at the end of the day `cut`."""
-    return PointInTimeStatistics(data.histories.until(cut), data.catalogue, cut, data.promotions)
+    events = data.interactions
+    terms = data.terms if len(events) else None
+    return PointInTimeStatistics(
+        data.histories.until(cut), data.catalogue, cut, data.promotions, events.until(cut), terms
+    )
 
 
 def text_scores(finetune: Path, data: Prepared, cut: int) -> TextScores:
@@ -117,5 +121,5 @@ def window_scores(folder: Path) -> pd.DataFrame:
     """NDCG@10 per customer and task of a model folder on the current test window: customer, task, ndcg@10."""
     data, model = Prepared(), load(folder / "rank")
     window = data.windows.test
-    lists = recommend(model, candidate_set(model, data, folder / "finetune", window))[False]
-    return customer_scores(lists, targets(data.histories, window))
+    candidates = candidate_set(model, data, folder / "finetune", window)
+    return customer_scores(recommend(model, candidates)[False], targets(data.histories, window, candidates.launched))

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from nightmarket.histories.calendar import (
+    NEVER,
     date_of,
     day_of,
     last_complete_week,
@@ -20,6 +21,7 @@ from nightmarket.histories.calendar import (
     weeks_ending,
 )
 from nightmarket.histories.histories import Histories
+from nightmarket.histories.purchases import returned
 from nightmarket.histories.texts import levels, product_texts
 
 
@@ -116,3 +118,17 @@ def test_a_missing_level_repeats_the_one_above():
     assert names["department"].tolist() == ["A", "A", "A", ""]
     assert names["category"].tolist() == ["B", "B", "A", ""]
     assert names["type"].tolist() == ["D", "B", "A", ""]
+
+
+def test_a_return_takes_the_latest_purchase_back_from_its_day_on_and_never_before():
+    customer, item, day = (np.array(values, np.int32) for values in ([0, 0, 0, 1], [5, 5, 6, 5], [10, 20, 20, 12]))
+    back = {"customer": [0, 0, 0, 1], "item": [5, 5, 5, 5], "day": [22, 30, 31, 11]}
+    came_back = returned(customer, item, day, {name: np.array(values, np.int32) for name, values in back.items()})
+    # the third return of a product that was bought twice, and one before any purchase, take nothing back
+    assert came_back.tolist() == [30, 22, NEVER, NEVER]
+    ones = np.ones(4, np.float32)
+    codes = np.arange(4, dtype=np.int32)
+    lines = Histories(customer, item, day // 7, day, ones, ones, 0 * ones, codes, 0 * codes, 2, 7, came_back)
+    assert lines.until(21).day.tolist() == [10, 20, 20, 12]
+    assert lines.until(22).day.tolist() == [10, 20, 12]
+    assert lines.until(40).day.tolist() == [20, 12]

@@ -66,7 +66,7 @@ def test_lists_hold_no_product_twice_and_new_ones_nothing_bought_before(whole_ni
     lists = recommend(model, candidate_set)[False]
     before = data.histories.until(window.cut)
     bought = set(zip(before.customer.tolist(), before.item.tolist(), strict=True))
-    launched = set(data.launching(window).tolist())
+    young = {"launch": set(candidate_set.launched.tolist()), "debut": set(data.launching(window).tolist())}
     for task, table in lists.items():
         for customer, row in enumerate(table):
             shown = row[row >= 0].tolist()
@@ -75,15 +75,15 @@ def test_lists_hold_no_product_twice_and_new_ones_nothing_bought_before(whole_ni
                 assert not {(customer, i) for i in shown} & bought
             if task == "rare":
                 assert (candidate_set.statistics.buyers["ever"][shown] < 10).all()
-            if task == "launch":
-                assert set(shown) <= launched
+            if task in young:
+                assert set(shown) <= young[task]
 
 
 def test_targets_of_launch_are_products_without_a_sale_before(whole_night, monkeypatch):
     monkeypatch.chdir(whole_night)
     data = Prepared()
     window = data.windows.test
-    items = targets(data.histories, window)["launch"].items
+    items = targets(data.histories, window)["debut"].items
     first = data.histories.first_days()[items]
     assert items.size
     assert (first > window.cut).all()
@@ -93,7 +93,7 @@ def test_targets_of_launch_are_products_without_a_sale_before(whole_night, monke
 def test_the_encoder_is_measured_on_the_same_customers(metrics, whole_night):
     history = json.loads((whole_night / "artifacts/finetune/history.json").read_text())
     counted = history["test"]["num_customers"]
-    assert counted == {task: metrics["num_customers"][task] for task in ("all", "new", "launch")}
+    assert counted == {task: metrics["num_customers"][task] for task in ("all", "new", "debut")}
 
 
 def test_probabilities_are_judged_on_all_candidates(metrics):

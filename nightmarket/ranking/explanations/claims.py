@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nightmarket.contracts.arrays import Float32s, Int32s, Int64s
+from nightmarket.evaluation.protocol import LAUNCH_DAYS
 from nightmarket.ranking.explanations.facts import Facts
 from nightmarket.ranking.explanations.wording import Language
 
@@ -44,8 +45,11 @@ class Rows:
 
     @property
     def launching(self) -> list[bool]:
-        """Whether nobody had bought the row's item."""
-        return [num == 0 for num in self.facts.statistics.buyers["ever"][self.item].tolist()]
+        """Whether nobody had bought the row's item, unless it has been on sale for longer than a launch."""
+        statistics = self.facts.statistics
+        unsold = statistics.buyers["ever"][self.item] == 0
+        launching: list[bool] = (unsold & ~(statistics.age[self.item] > LAUNCH_DAYS)).tolist()
+        return launching
 
 
 def _repeat(rows: Rows) -> Said:
@@ -61,6 +65,37 @@ def _repeat(rows: Rows) -> Said:
         else:
             said.append(say("repeat_once", age=span(age)))
     return said
+
+
+def _cart(rows: Rows) -> Said:
+    language = rows.language
+    return [
+        language.say("cart", age=language.span(age)) if waiting >= 1 and age >= 0 else None
+        for waiting, age in zip(rows.of("waiting"), rows.of("item_seen_ago"), strict=True)
+    ]
+
+
+def _looked(rows: Rows) -> Said:
+    language = rows.language
+    said: Said = []
+    columns = zip(rows.of("visits"), rows.of("item_looked_long"), rows.of("item_seen_ago"), strict=True)
+    for visits, looks, age in columns:
+        if not (visits >= 1 and looks > 0 and age >= 0):
+            said.append(None)
+            continue
+        key = "looked" if visits >= 2 else "looked_once"
+        said.append(language.say(key, visits=language.count("visits", visits), age=language.span(age)))
+    return said
+
+
+def _looked_like(rows: Rows) -> Said:
+    """A product of the same kind that the customer looked at, the likest by its words."""
+    own, visits = rows.facts.looked_like(rows.customer, rows.item)
+    titles, language = rows.facts.titles, rows.language
+    return [
+        language.say("looked_like", it=titles[mine], visits=language.count("visits", num)) if mine >= 0 else None
+        for mine, num in zip(own.tolist(), visits.tolist(), strict=True)
+    ]
 
 
 def _text(rows: Rows) -> Said:
@@ -214,6 +249,9 @@ def _percent(share: float) -> str:
 
 CLAIMS: dict[str, Callable[[Rows], Said]] = {
     "repeat": _repeat,
+    "cart": _cart,
+    "looked": _looked,
+    "looked_like": _looked_like,
     "text": _text,
     "line": _line,
     "kind": _kind,

@@ -15,6 +15,8 @@ NUM_PARTNERS = 100
 MIN_TOGETHER = 3
 """Common baskets below which "bought together" would be an accident."""
 MIN_LIFT = 2.0
+LIKE = 0.3
+"""Cosine of two texts' terms below which one is not called like the other."""
 _ENTRIES = 4_000_000
 """Counted pairs of a basket that are held at a time."""
 
@@ -65,6 +67,31 @@ class Facts:
         group = own.customer[kept].astype(np.int64) * _span(codes) + codes[item]
         order = np.lexsort((item, -own.last[kept], -num, group))
         return group[order], item[order], num[order]
+
+    def looked_like(self, customer: Int32s, item: Int32s) -> tuple[Int32s, Int32s]:
+        """The product of the item's kind that the customer looked at and whose words are likest: (N,) and its visits.
+
+        Never the item itself, nor a product without a title, nor one that shares less than LIKE of the words' weight;
+        -1 and 0 where there is none, or the shop records no looks.
+        """
+        statistics, around = self.statistics, self.around(customer)
+        likest, visits = np.full(item.size, -1, np.int32), np.zeros(item.size, np.int32)
+        own, kind = around.touches["item"], statistics.catalogue.kind
+        if own.key.size == 0 or statistics.terms is None:
+            return likest, visits
+        first = np.searchsorted(own.customer, customer - around.rows.start)
+        last = np.searchsorted(own.customer, customer - around.rows.start, side="right")
+        row = np.repeat(np.arange(item.size), last - first)
+        place = np.arange(row.size) - np.repeat(np.cumsum(last - first) - last, last - first)
+        mine = own.code[place]
+        good = (kind[mine] == kind[item[row]]) & (mine != item[row]) & (self.titles[mine] != "")
+        row, place, mine = row[good], place[good], mine[good]
+        terms, text = statistics.terms, statistics.catalogue.text
+        like = np.asarray(terms[text[mine]].multiply(terms[text[item[row]]]).sum(axis=1)).ravel()
+        order = np.flatnonzero(like >= LIKE)
+        order = order[np.lexsort((-mine[order], like[order], row[order]))]  # the last one written is the likest
+        likest[row[order]], visits[row[order]] = mine[order], own.visits[place[order]].astype(np.int32)
+        return likest, visits
 
     def goes_with(self, customer: Int32s, item: Int32s) -> tuple[Int32s, Int32s]:
         """The customer's own product that goes best with the item: (N,) the product, and the baskets that held both.

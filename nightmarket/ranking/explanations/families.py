@@ -10,7 +10,7 @@ from nightmarket.contracts.arrays import Float32s
 _CONTENT = yaml.safe_load(files(__package__).joinpath("families.yaml").read_text(encoding="utf-8"))
 FAMILIES: dict[str, str] = _CONTENT["families"]
 """family → what it tells"""
-OF_THE_CUSTOMER = ("repeat", "text", "line", "kind", "goes_with", "shop")
+OF_THE_CUSTOMER = ("repeat", "cart", "looked", "looked_like", "text", "line", "kind", "goes_with", "shop")
 """Families whose reasons speak of the customer; the others speak of the product alone."""
 
 _WHOLE: dict[str, str] = {name: family for family, names in _CONTENT["features"].items() for name in names}

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.arrays import Bools, Float32s, Float64s, Int32s, Int64s
-from nightmarket.retrieval.search.lexical import BM25, pieces, whole, words
+from nightmarket.encoding.terms import pieces, words
+from nightmarket.retrieval.search.lexical import BM25, whole
 
 CONSTANT = 60.0
 """Of reciprocal rank fusion, as its authors give it."""

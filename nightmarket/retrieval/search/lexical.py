@@ -3,8 +3,6 @@
 Shapes: Q queries, T texts, V terms.
 """
 
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Self
@@ -13,38 +11,11 @@ import numpy as np
 import scipy.sparse as sp
 
 from nightmarket.contracts.arrays import Float32s
+from nightmarket.encoding.terms import words
 
 Terms = Callable[[str], list[str]]
 
-_CJK = "々〇㐀-䶿一-鿿豈-﫿぀-ヿ가-힯"
-_RUNS = re.compile(rf"[{_CJK}]+|\d+(?:\.\d+)?|[^\W\d_{_CJK}]+")
-_IS_CJK = re.compile(rf"[{_CJK}]")
-GRAMS = (3, 4, 5)
-"""Characters of a piece of a word: `cereals` and `cereal` share nearly all."""
-
 K1, B = 1.2, 0.75
-
-
-def words(text: str) -> list[str]:
-    """Words and numbers, folded (NFKC, no case); a run of Chinese as its characters and pairs of characters.
-
-    Pairs of neighbouring characters do for Chinese about what words do, and need no dictionary (Nie & Ren, 1999).
-    """
-    terms: list[str] = []
-    for run in _RUNS.findall(unicodedata.normalize("NFKC", text).casefold()):
-        if _IS_CJK.match(run):
-            terms += [*run, *(run[at : at + 2] for at in range(len(run) - 1))]
-        else:
-            terms.append(run)
-    return terms
-
-
-def pieces(word: str) -> list[str]:
-    """The word and, unless it is Chinese or a number, its pieces of three to five characters, ends marked."""
-    if _IS_CJK.match(word) or word[0].isdigit():
-        return [word]
-    marked = f"_{word}_"
-    return [word, *(marked[at : at + size] for size in GRAMS for at in range(len(marked) - size + 1))]
 
 
 def whole(word: str) -> list[str]:

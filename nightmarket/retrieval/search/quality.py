@@ -16,10 +16,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nightmarket.contracts.arrays import Bools, Float32s, Float64s, Int32s, Int64s
+from nightmarket.encoding.terms import words
 from nightmarket.evaluation.metrics import rank_metrics
 from nightmarket.histories.texts import levels, product_texts
 from nightmarket.retrieval.search.index import ItemsByText
-from nightmarket.retrieval.search.lexical import words
 
 Level = Literal["category", "type"]
 Dropped = Literal["nothing", "name", "words"]

@@ -74,8 +74,8 @@ def test_targets_of_each_task_by_hand():
     assert wanted[Task.NEW].items.tolist() == [1, 0, 1, 2]
     assert wanted[Task.RARE].items.tolist() == [0, 2], "new to the customer, and sold before"
     assert wanted[Task.RARE].customers.tolist() == [1, 2]
-    assert wanted[Task.LAUNCH].items.tolist() == [1, 1]
-    assert num_customers(wanted) == {"all": 3, "new": 3, "rare": 2, "launch": 2}
+    assert wanted[Task.DEBUT].items.tolist() == [1, 1]
+    assert num_customers(wanted) == {"all": 3, "new": 3, "rare": 2, "launch": 0, "debut": 2}
 
 
 def test_a_launch_is_first_sold_in_the_target_days():

@@ -71,7 +71,7 @@ def test_a_product_of_ten_buyers_is_not_rare_and_one_of_nine_is():
     before = [(customer, 0, 10) for customer in range(10)] + [(customer, 1, 10) for customer in range(9)]
     wanted = targets(lines([*before, (15, 0, 11), (15, 1, 11), (15, 2, 11)]), Window(10, 11, 12))
     assert wanted[Task.RARE].items.tolist() == [1]
-    assert wanted[Task.LAUNCH].items.tolist() == [2]
+    assert wanted[Task.DEBUT].items.tolist() == [2]
     assert wanted[Task.ALL].items.tolist() == [0, 1, 2]
     assert wanted[Task.ALL].customers.tolist() == [15]
 
@@ -81,7 +81,7 @@ def test_the_day_of_the_cut_is_known_and_the_last_target_day_is_asked_for():
     wanted = targets(lines(rows), Window(10, 11, 12))
     assert wanted[Task.NEW].items.tolist() == [1, 2]
     assert targets(lines(rows), Window(10, 12, 13))[Task.ALL].items.tolist() == [2, 0]
-    assert targets(lines(rows), Window(9, 10, 10))[Task.LAUNCH].items.tolist() == [0]
+    assert targets(lines(rows), Window(9, 10, 10))[Task.DEBUT].items.tolist() == [0]
 
 
 def test_days_weeks_and_dates_by_hand():

@@ -22,7 +22,7 @@ def bare(**parts):
 def test_the_budget_is_the_one_that_the_figures_were_measured_with():
     assert vars(Budget()) == {
         "history": 150, "ease": 60, "neighbours": 40, "popular": 30, "kind": 50, "line": 40, "rare": 40, "text": 0,
-        "launch": 200,
+        "launch": 200, "seen": 60, "together": 40, "leads": 40, "of_kind": 40, "content": 60, "young": 40,
     }  # fmt: skip
 
 
@@ -52,7 +52,8 @@ def recorded(monkeypatch):
 
 def test_each_generator_has_its_budget_its_products_and_weights(recorded):
     buyers = {"4w": np.array([1.0, 2, 3, 4]), "13w": np.array([10.0, 20, 0, 1]), "ever": np.array([100.0, 0, 300, 7])}
-    statistics = SimpleNamespace(active=np.array([0, 2], np.int32), rare=np.array([1, 2, 3], np.int32), buyers=buyers)
+    known = {"active": np.array([0, 2], np.int32), "rare": np.array([1, 2, 3], np.int32), "buyers": buyers}
+    statistics = SimpleNamespace(**known, behaves=False)
     budget = Budget(ease=1, neighbours=2, popular=3, kind=4, line=5, rare=6, text=7)
     made = {each.name: each for each in bare(statistics=statistics, _budget=budget, text=TEXT).generators}
     weights = pytest.approx([1 + 1 + 1, 3 + 0 + 3])

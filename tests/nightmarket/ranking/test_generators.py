@@ -12,6 +12,7 @@ from nightmarket.ranking.generators import (
     candidates,
     column_of,
     ease_scores,
+    history,
     level_shares,
     neighbour_scores,
     popularity_scores,
@@ -49,7 +50,7 @@ RISING = np.tile(np.arange(NUM_ITEMS, dtype=np.float32), (3, 1))
 
 
 def proposed(customers, *generators, num_history=0):
-    customer, item, _ = candidates(customers, list(generators), num_history)
+    customer, item, _ = candidates(customers, list(generators), [history(customers, num_history)])
     return list(zip(customer.tolist(), item.tolist(), strict=True))
 
 
@@ -82,7 +83,7 @@ def test_the_same_candidate_of_several_generators_stands_once_and_in_order():
 
 def test_a_generator_without_products_or_places_proposes_nothing_but_may_score():
     nothing, silent = generator(np.zeros((3, 0)), items=[], name="nothing"), generator(RISING, num=0, name="silent")
-    customer, item, scores = candidates(people(), [nothing, silent], 1)
+    customer, item, scores = candidates(people(), [nothing, silent], [history(people(), 1)])
     assert list(zip(customer.tolist(), item.tolist(), strict=True)) == [(0, 1), (2, 4)]
     assert np.isnan(scores["nothing"]).all()
     assert scores["silent"].tolist() == [1.0, 4.0]
@@ -91,8 +92,8 @@ def test_a_generator_without_products_or_places_proposes_nothing_but_may_score()
 def test_every_candidate_has_the_score_of_each_generator_that_knows_it_owned_or_not():
     scores = np.array([[10.0, 20, 30], [40, 50, 60], [70, 80, 90]])
     partial = generator(scores, items=[4, 1, 0], num=1, name="partial")
-    customer, item, by_generator = candidates(people(), [generator(RISING, num=1), partial], 3)
-    told = dict(zip(zip(customer.tolist(), item.tolist(), strict=True), by_generator["partial"].tolist(), strict=True))
+    customer, item, scores = candidates(people(), [generator(RISING, num=1), partial], [history(people(), 3)])
+    told = dict(zip(zip(customer.tolist(), item.tolist(), strict=True), scores["partial"].tolist(), strict=True))
     assert told == pytest.approx(
         {(0, 0): 30.0, (0, 1): 20.0, (0, 2): np.nan, (0, 4): 10.0, (0, 5): np.nan, (1, 0): 60.0, (1, 5): np.nan,
          (2, 0): 90.0, (2, 4): 70.0, (2, 5): np.nan},

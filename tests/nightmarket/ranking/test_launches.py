@@ -123,7 +123,7 @@ def test_a_new_product_and_a_new_customer_are_scored_by_the_forest_as_it_is(shop
     for name, values in vars(shop).items():
         if name.startswith("num_"):
             grown[name] = values + 1
-        else:
+        elif values is not None:
             grown[name] = np.append(values, np.asarray(line.get(name, 1), values.dtype))
     made = candidate_set(Histories(**grown), CUT, np.array([new_item - 1, new_item]), new_item + 1)
     chance = {}

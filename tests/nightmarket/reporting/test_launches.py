@@ -81,7 +81,7 @@ def test_the_launch_model_is_held_against_the_best_rule(low, high, said):
     figures = {"ndcg@10": {"value": 0.04, "low": 0.03, "high": 0.05}}
     auc = {"audience_auc": {"value": 0.78, "low": 0.76, "high": 0.81, "num_launches": 46}}
     difference = {"affinity": {"ndcg@10": {"value": (low + high) / 2, "low": low, "high": high}}}
-    metrics = {"launch": {"nightmarket": figures | auc, "affinity": figures}, "paired": {"launch": difference}}
+    metrics = {"debut": {"nightmarket": figures | auc, "affinity": figures}, "paired": {"debut": difference}}
     shown = view(Night(as_of="2018-01-01", metrics=Metrics.read(metrics)))
     assert shown is not None
     assert [figure.value for figure in shown.figures] == [".780", ".0400"]

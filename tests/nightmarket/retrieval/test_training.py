@@ -125,7 +125,7 @@ def test_validations_on_vectors_of_mixed_age_are_not_chosen():
 def test_the_best_weights_come_back_even_when_they_are_those_of_the_start(planted):
     trainer, evaluator = trainer_of(planted, max_steps=4, learning_rate=1e-3), evaluator_of(planted)
     start = trainer.weights()
-    evaluator.towers = lambda *_: {task: np.array([0.0]) for task in ("all", "new", "launch")}
+    evaluator.towers = lambda *_: {task: np.array([0.0]) for task in ("all", "new", "debut")}
     history = run(trainer, evaluator, validate_every=1, patience=2)
     assert history["best_step"] == 0
     assert history["num_steps"] == 2

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from nightmarket.retrieval.search.lexical import words
+from nightmarket.encoding.terms import words
 from nightmarket.retrieval.search.quality import held_out
 
 ROWS = [

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from nightmarket.retrieval.search.lexical import BM25, pieces, whole, words
+from nightmarket.encoding.terms import pieces, words
+from nightmarket.retrieval.search.lexical import BM25, whole
 
 SHELF = [
     "儿童无乳糖牛奶 250ml",

@@ -1,0 +1,226 @@
+"""Candidate generators of shops that record more than purchases: what looks, carts and texts say.
+
+All learn from every customer and guest. Shapes: B customers of a slice, A items of a generator, I items, F terms.
+"""
+
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from scipy import linalg, sparse
+
+from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Int64s
+from nightmarket.histories.interactions import BOUGHT, CARTED, LOOKED, STRENGTH, Interactions
+from nightmarket.ranking.generators import CandidateGenerator, Score
+from nightmarket.ranking.point_in_time import Customers, PointInTimeStatistics
+
+EASE_ITEMS = 8_000
+"""EASE costs the cube of the items: half a minute for so many on two cores."""
+RIDGE = 50.0
+HALF_LIFE = 60.0
+"""Days in which what is learned from an event halves, for relations between products."""
+PROFILE_HALF_LIFE = 21.0
+"""The same, for what a customer is after."""
+MOST_OF_SESSION = 30
+"""Later events of a session are left out of co-visits: their pairs grow with the square."""
+NEIGHBOURS = 60
+POPULAR_HALF_LIFE = 7.0
+
+
+def unit_rows(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
+    """The rows scaled to length 1; empty ones stay empty."""
+    norm = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
+    return (sparse.diags_array((1.0 / np.maximum(norm, 1e-9)).astype(np.float32)) @ matrix).tocsr()
+
+
+def profile(events: Interactions, today: int, half_life: float = PROFILE_HALF_LIFE) -> sparse.csr_matrix:
+    """(B, I) what the customers of a slice did lately, by strength and age."""
+    return events.matrix(events.strengths(today, half_life))
+
+
+def visitors(events: Interactions, today: int, columns: Int32s) -> sparse.csr_matrix:
+    """(V, A) strength and age of what each customer, and each session of a guest, did with the items `columns`."""
+    place = np.full(events.num_items, -1, np.int32)
+    place[columns] = np.arange(columns.size, dtype=np.int32)
+    column = place[events.item]
+    kept = column >= 0
+    guest = events.customer < 0
+    row = np.where(guest, events.num_customers + events.session, events.customer)[kept]
+    weight = events.strengths(today, HALF_LIFE)[kept]
+    row = np.unique(row, return_inverse=True)[1]
+    shape = (int(row.max(initial=-1)) + 1, columns.size)
+    return sparse.coo_matrix((weight, (row, column[kept])), shape=shape).tocsr()
+
+
+def ease_weights(counts: sparse.csr_matrix, ridge: float) -> Float32s:
+    """(A, A) weights of EASE (Steck, 2019) from visitors' counts (V, A): B = I - P / diag(P), P = (XᵀX + λ)⁻¹."""
+    gram = (counts.T @ counts).toarray().astype(np.float32)
+    gram[np.diag_indices_from(gram)] += np.float32(ridge)
+    inverse, _ = linalg.lapack.spotri(linalg.cholesky(gram, lower=True, overwrite_a=True), lower=True)
+    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    weights: Float32s = -inverse / np.diag(inverse)[None, :]
+    np.fill_diagonal(weights, 0)
+    return weights
+
+
+def ease_of_behaviour(statistics: PointInTimeStatistics, items: Int32s) -> Score:
+    """EASE on looks, carts and purchases together, for the items' columns."""
+    weights = ease_weights(visitors(statistics.events, statistics.today, items), RIDGE)
+
+    def score(customers: Customers) -> Float32s:
+        scores: Float32s = profile(customers.events, statistics.today, HALF_LIFE)[:, items] @ weights
+        return scores
+
+    return score
+
+
+def co_visits(events: Interactions, today: int, to: tuple[int, ...]) -> sparse.csr_matrix:
+    """(I, I) how much more often than by chance who looked at the row's item did one of `to` with the column's in the
+    same session; the NEIGHBOURS strongest of a row. Pairs are halved for every HALF_LIFE days of age."""
+    size = np.bincount(events.session) if len(events) else np.zeros(1, np.int64)
+    first = np.cumsum(size) - size
+    early = np.arange(len(events)) - first[events.session] < MOST_OF_SESSION
+    weight = np.exp2((events.day - today) / HALF_LIFE).astype(np.float32)
+    shape = (size.size, events.num_items)
+
+    def by_session(mask: Bools, values: Float32s) -> sparse.csr_matrix:
+        return sparse.coo_matrix((values[mask], (events.session[mask], events.item[mask])), shape=shape).tocsr()
+
+    ones = np.ones(len(events), np.float32)
+    looked = by_session(early & (STRENGTH[events.kind] > 0), weight)
+    then = by_session(early & np.isin(events.kind, to), ones)
+    then.data[:] = 1
+    pairs = (looked.T @ then).tocsr()
+    pairs.setdiag(0)
+    pairs.eliminate_zeros()
+    usual = np.sqrt(np.asarray(then.sum(axis=0)).ravel() + 5.0)
+    often = np.sqrt(np.asarray(looked.sum(axis=0)).ravel() + 5.0)
+    scaled = sparse.diags_array(1 / often) @ pairs @ sparse.diags_array(1 / usual)
+    return strongest(scaled.tocsr().astype(np.float32), NEIGHBOURS)
+
+
+def strongest(matrix: sparse.csr_matrix, num: int) -> sparse.csr_matrix:
+    """The `num` largest entries of each row."""
+    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    order = np.lexsort((-matrix.data, row))
+    place = np.arange(order.size) - matrix.indptr[row[order]]
+    kept = order[place < num]
+    return sparse.coo_matrix((matrix.data[kept], (row[kept], matrix.indices[kept])), shape=matrix.shape).tocsr()
+
+
+def co_visited(statistics: PointInTimeStatistics, items: Int32s, to: tuple[int, ...], half_life: float) -> Score:
+    """What goes with what the customer did lately."""
+    near = co_visits(statistics.events, statistics.today, to)[:, items].tocsr()
+
+    def score(customers: Customers) -> Float32s:
+        scores: Float32s = (profile(customers.events, statistics.today, half_life) @ near).toarray()
+        return scores
+
+    return score
+
+
+def shares_of(customers: Customers, level: str, codes: Int32s) -> Float32s:
+    """(B, A) share of the customer's looks and carts at each item's code of a level, smoothed by everybody's."""
+    own = customers.touches[level]
+    counts = np.zeros((customers.num, own.num_codes), np.float32)
+    counts[own.customer, own.code] = own.looked_long + 3 * own.carted
+    usual = customers.statistics.usual_shares(level)
+    total = counts.sum(axis=1, keepdims=True)
+    shares = (counts + 2.0 * usual) / (total + 2.0)
+    return np.take(shares, codes, axis=1)
+
+
+def content(statistics: PointInTimeStatistics, items: Int32s) -> Score:
+    """Cosine of an item's terms to those of what the customer did lately."""
+    assert statistics.terms is not None
+    terms = statistics.terms
+    columns = terms[statistics.catalogue.text[items]].T.tocsr()
+
+    def score(customers: Customers) -> Float32s:
+        recent = profile(customers.events, statistics.today)
+        of_texts = sparse.csr_matrix(
+            (recent.data, statistics.catalogue.text[recent.indices], recent.indptr), (customers.num, terms.shape[0])
+        )
+        scores: Float32s = (unit_rows((of_texts @ terms).tocsr()) @ columns).toarray()
+        return scores
+
+    return score
+
+
+def fitting(statistics: PointInTimeStatistics, items: Int32s, score: Score) -> Score:
+    """A score times the customer's shares of each item's kind and size."""
+    kind, size = statistics.catalogue.kind[items], statistics.catalogue.size[items]
+
+    def fit(customers: Customers) -> Float32s:
+        scores = score(customers) * shares_of(customers, "kind", kind)
+        if (size >= 0).any():
+            scores *= np.where(size >= 0, shares_of(customers, "size", np.maximum(size, 0)), 1.0)
+        return scores
+
+    return fit
+
+
+def once(score: Score) -> Score:
+    """The same score, computed once for the slice of customers that it was last asked for, by any thread."""
+    kept: WeakKeyDictionary[Customers, Float32s] = WeakKeyDictionary()
+
+    def remembered(customers: Customers) -> Float32s:
+        if customers not in kept:
+            kept[customers] = score(customers)
+        return kept[customers].copy()
+
+    return remembered
+
+
+def popularity_of_behaviour(statistics: PointInTimeStatistics) -> Float32s:
+    """(I,) strength of what was done with each item lately."""
+    events = statistics.events
+    return np.bincount(
+        events.item, events.strengths(statistics.today, POPULAR_HALF_LIFE), statistics.catalogue.num_items
+    ).astype(np.float32)
+
+
+def seen(customers: Customers, num: int) -> Int64s:
+    """Keys (customer · I + item) of the `num` recommendable items that each customer did most with lately."""
+    own = customers.touches["item"]
+    keep = customers.statistics.listed[own.code]
+    strength = (0.2 * own.looked + own.carted + 0.05 * own.looked_long)[keep]
+    key, customer = own.key[keep], own.customer[keep]
+    order = np.lexsort((-strength, customer))
+    place = np.arange(key.size) - np.searchsorted(customer[order], customer[order])
+    return key[order][place < num]
+
+
+def generators(statistics: PointInTimeStatistics, budget: dict[str, int]) -> list[CandidateGenerator]:
+    """Who proposes products on sale in a shop that records more than purchases, besides the customer's own history."""
+    lively = statistics.lively
+    popular = popularity_of_behaviour(statistics)
+    most = np.sort(lively[np.argsort(-popular[lively], kind="stable")[:EASE_ITEMS]])
+
+    def popularity(customers: Customers) -> Float32s:
+        return np.tile(popular[lively], (customers.num, 1))
+
+    make = CandidateGenerator
+    made = [
+        make("ease", budget["ease"], most, ease_of_behaviour(statistics, most)),
+        make("together", budget["together"], lively, co_visited(statistics, lively, LOOKED, 7.0)),
+        make("leads", budget["leads"], lively, co_visited(statistics, lively, (*CARTED, *BOUGHT), 21.0)),
+        make("popular", budget["popular"], lively, popularity),
+        make("of_kind", budget["of_kind"], lively, fitting(statistics, lively, popularity)),
+    ]
+    if statistics.terms is not None:
+        likeness = once(content(statistics, lively))
+        young = np.flatnonzero(np.isin(lively, statistics.launched()))
+        fits = once(fitting(statistics, lively, likeness))
+        made += [
+            make("content", 0, lively, likeness),
+            make("fitting", budget["content"], lively, fits),
+            make("young", budget["young"], lively[young], lambda customers: fits(customers)[:, young]),
+        ]
+    return made
+
+
+def launch_generators(statistics: PointInTimeStatistics, items: Int32s, num: int) -> list[CandidateGenerator]:
+    """Who proposes products that are announced, which nobody can have looked at: their words, kind and size."""
+    if statistics.terms is None:
+        return []
+    return [CandidateGenerator("young", num, items, fitting(statistics, items, content(statistics, items)))]
