@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).with_name("faults") / "results.json"
-PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
+PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "reliability.md"
 TABLE = "| figure | |\n|---|---|\n"
 """The page's last table."""
 
@@ -35,11 +35,15 @@ QUICK = {
     "days": 5,
     "fuzz": 4000,
     "waits": 0,
+    "away": 0,
+    "cold": 0,
     "disk": 0,
 }
 """A part of which there is to be nothing is left out."""
-PARTS = ("stack", "waits", "planted", "malformed", "races", "kills", "disk", "registry", "corruptions", "fuzz")
+MIXED = ("away", "stack", "waits", "planted", "malformed", "races", "kills", "disk", "registry", "corruptions", "fuzz")
 """Longest first."""
+ALONE = ("cold",)
+PARTS = (*MIXED, *ALONE)
 SIDE_BY_SIDE = 3
 """Two cores, and one part or another that waits."""
 
@@ -77,6 +81,14 @@ def part(name: str, folder: Path, seed: int, much: dict[str, int], say: Say) -> 
         from bench.faults import waits
 
         return vars(waits.bounded(folder, say))
+    if name == "away":
+        from bench.faults import away
+
+        return vars(away.matrix(folder, say))
+    if name == "cold":
+        from bench.faults import cold
+
+        return vars(cold.nights(folder, cold.NIGHTS, cold.LOAD, seed, say))
     if name == "planted":
         from bench.faults import planted
 
@@ -129,6 +141,11 @@ def summary(parts: dict[str, Any], seed: int) -> dict[str, Any]:
         "full_disks_wrong": sum(bool(said) for said in full.values()),
         "longest_wait_s": max(parts.get("waits", {}).get("seconds", {}).values(), default=0),
         "waits_wrong": len(parts.get("waits", {}).get("wrong", [])),
+        "prefect_faults": len(parts.get("away", {}).get("seconds", {})),
+        "prefect_faults_undelivered": len(parts.get("away", {}).get("wrong", [])),
+        "prefect_faults_untold": len(parts.get("away", {}).get("untold", [])),
+        "cold_nights": len(parts.get("cold", {}).get("seconds", [])),
+        "cold_nights_undelivered": len(parts.get("cold", {}).get("wrong", [])),
         "planted_secrets": parts.get("planted", {}).get("secrets", 0),
         "planted_customers": parts.get("planted", {}).get("customers", 0),
         "planted_found": len(parts.get("planted", {}).get("wrong", [])),
@@ -150,7 +167,7 @@ def everything(wanted: list[str], seed: int, quick: bool, folder: Path) -> dict[
     running: dict[str, tuple[float, subprocess.Popen[bytes]]] = {}
     by_part: dict[str, Any] = {}
     while waiting or running:
-        while waiting and len(running) < SIDE_BY_SIDE:
+        while waiting and len(running) < (1 if waiting[0] in ALONE else SIDE_BY_SIDE):
             name = waiting.pop(0)
             command = [sys.executable, "-m", "bench.reliability", "--only", name, "--seed", str(seed)]
             command += ["--folder", str(folder / name), *(["--quick"] if quick else [])]
@@ -213,7 +230,7 @@ def main() -> int:
                 print(f"{name}: {said}")
     print(json.dumps(line))
     wrong = ("violations", "races_wrong", "false_alarms", "odd_inputs_wrong", "full_disks_wrong", "waits_wrong")
-    wrong += ("planted_found",)
+    wrong += ("planted_found", "prefect_faults_undelivered", "prefect_faults_untold", "cold_nights_undelivered")
     lost = line["corruptions"] - line["corruptions_found"] + line["malformed"] - line["malformed_caught"]
     return bool(lost + sum(line[name] for name in wrong))
 

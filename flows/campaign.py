@@ -64,7 +64,7 @@ async def campaign(
     changes |= {"plan.offers": [offer.model_dump(mode="json", exclude_none=True) for offer in offers]}
     with contextlib.ExitStack() as stack:
         async with open_run(f"campaign-{name}", changes=said(changes), wait_minutes=wait_minutes) as run:
-            await approval.bury(home)
+            approval.bury(home)
             run.require_data()
             await run.on_last_night("plan")
             await run.on_last_night("compose")

@@ -3,11 +3,10 @@
 import asyncio
 from typing import Annotated, Literal
 
-from prefect import get_run_logger
-from prefect.artifacts import acreate_table_artifact
 from pydantic import Field
 
 from flows.engine.forms import lookup, terminal
+from flows.engine.reporting import prefect_run
 from flows.engine.reporting.outcome import one_line_flow
 from tasks.campaigns.export import NAME
 from tasks.files import storage
@@ -47,13 +46,13 @@ async def find(
         name: Folder below exports/find/ for products.csv and products.parquet. Empty: no files.
         excel: Mark the CSV as UTF-8 for Excel, which garbles Chinese otherwise.
     """
-    home, log = storage.home(), get_run_logger()
+    home, log = storage.home(), prefect_run.run_logger()
     given = {"query": query, "brands": brands, "category": category, "min_price": min_price, "max_price": max_price}
     given |= {"sold_weeks": sold_weeks, "num": num, "method": method, "name": name, "excel": excel}
     answer = await asyncio.to_thread(lookup.ask, home, given)
     for line in answer.lines():
         log.info("%s", line)
-    await acreate_table_artifact(key="find", table=answer.rows, description=query)
+    prefect_run.table("find", answer.rows, query)
     return answer
 
 

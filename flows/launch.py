@@ -56,7 +56,7 @@ async def launch(
     changes["launch.products"] = [product.model_dump(mode="json", exclude_defaults=True) for product in products]
     with contextlib.ExitStack() as stack:
         async with open_run(f"launch-{name}", changes=said(changes), wait_minutes=wait_minutes) as run:
-            await approval.bury(home)
+            approval.bury(home)
             run.require_data()
             run.require_champion()
             await run.launch()

@@ -7,15 +7,12 @@ import datetime
 import json
 from typing import Any
 
-from prefect import get_run_logger
-from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 from prefect.client.schemas import State
-from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from flows.engine.forms import terminal
 from flows.engine.forms.form import VersionOrChampion, WaitMinutes
-from flows.engine.reporting import outcome
+from flows.engine.reporting import outcome, prefect_run
 from flows.engine.reporting.outcome import one_line_flow
 from flows.engine.run import lock, rebuild
 from nightmarket.contracts import InputError
@@ -59,7 +56,7 @@ async def reproduce(version: VersionOrChampion = None, wait_minutes: WaitMinutes
         version: Number of the version. Empty: the champion.
         wait_minutes: How long to wait while another version is being rebuilt.
     """
-    home, log = storage.home(), get_run_logger()
+    home, log, told = storage.home(), prefect_run.run_logger(), prefect_run.current()
     registry = store.for_reading()
     registered = store.chosen(registry, version)
     number, commit = int(registered.version), str(registered.tags.get("commit", "unknown"))
@@ -67,10 +64,10 @@ async def reproduce(version: VersionOrChampion = None, wait_minutes: WaitMinutes
         raise InputError(f"version {number} was registered outside git, so nobody knows its code; it cannot be rebuilt")
     name = f"version-{number}-{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}"
     async with lock.run_lock(
-        home / rebuild.LOCK, name, wait_s=wait_minutes * 60, say=log.info, note={"flow_run_id": flow_run.id}
+        home / rebuild.LOCK, name, wait_s=wait_minutes * 60, say=log.info, note=told.note if told else None
     ) as held:
         if held.dead:
-            await outcome.bury(held.dead)
+            outcome.bury(held.dead)
         rebuild.reap(home)
         recorded = _environment(registry.lineage(registered)["tags"])
         threads = str(recorded.get("threads", lineage.threads()))
@@ -87,7 +84,7 @@ async def reproduce(version: VersionOrChampion = None, wait_minutes: WaitMinutes
             )
     done = Reproduced(number, commit, verdict, seconds)
     await asyncio.to_thread(_put_on_record, done)
-    await _show(done)
+    _show(done)
     return Completed(name="Identical" if verdict.identical else "Differs", message=verdict.sentence, data=done)
 
 
@@ -119,12 +116,12 @@ def _put_on_record(done: Reproduced) -> None:
         card.describe(registry, [done.version])
 
 
-async def _show(done: Reproduced) -> None:
+def _show(done: Reproduced) -> None:
     """Prefect artifacts: the verdict, and the table of what differs."""
     text = f"**Version {done.version}** of commit {done.commit}: {done.verdict.sentence}\n"
-    await acreate_markdown_artifact(key="reproduce", markdown=text)
+    prefect_run.markdown("reproduce", text, done.verdict.sentence)
     if rows := done.verdict.rows():
-        await acreate_table_artifact(key="reproduce-differences", table=rows, description=done.verdict.sentence)
+        prefect_run.table("reproduce-differences", rows, done.verdict.sentence)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from prefect import get_run_logger
-from prefect.artifacts import acreate_table_artifact
 
 from flows.engine.forms import terminal
 from flows.engine.forms.form import Metric, Minutes, NumTrials, SearchName, SearchSpace, Seed, WaitMinutes, Windows
-from flows.engine.reporting import outcome
+from flows.engine.reporting import outcome, prefect_run
 from flows.engine.reporting.outcome import OURS, one_line_flow
 from flows.engine.retention import mlflow_rows
 from flows.engine.run import lock
@@ -91,7 +89,7 @@ async def tune(
         name: Name of the search; one that was killed goes on under its name. Empty: made from what is searched.
         wait_minutes: How long to wait while another run holds the lock.
     """
-    home, log, started = storage.home(), get_run_logger(), time.monotonic()
+    home, log, started = storage.home(), prefect_run.run_logger(), time.monotonic()
     planned = plan(home, space, metric, windows, seed)
     study = Study(home / "mlruns", name or f"tune-{planned.digest[:8]}", planned)
     log.info("search %s: %s on windows that end on %s", study.name, metric, ", ".join(planned.windows))
@@ -102,7 +100,7 @@ async def tune(
                 await _evaluate(trial, planned, study.name, runs, wait_minutes)
             log.info("%s", _progress(study, trials, metric, time.monotonic() - began))
         tuned = _result(study, metric)
-        await acreate_table_artifact(key="trials", table=_rows(tuned), description=f"search {study.name}")
+        prefect_run.table("trials", _rows(tuned), f"search {study.name}")
     return tuned
 
 
@@ -115,7 +113,7 @@ def _over(started: float, minutes: float | None, log: Any) -> bool:
 
 async def _evaluate(trial: Open, planned: SearchPlan, name: str, runs: Any, wait_minutes: float) -> None:
     """All windows of one trial; a stage that fails ends the trial, and whatever is wrong before one ends the search."""
-    log = get_run_logger()
+    log = prefect_run.run_logger()
     mlflow_run = runs.begin(trial.number, trial.values)
     for step, window in enumerate(planned.windows):
         values = {**trial.values, "prepare.window_end": window}
@@ -161,11 +159,11 @@ async def _recorded(home: Path, study: Study, wait_minutes: float) -> AsyncItera
     set_environment()
     from nightmarket.serving.trials import Trials
 
-    folder, path, log = home / "mlruns", home / ".nightmarket" / "run.lock", get_run_logger()
+    folder, path, log = home / "mlruns", home / ".nightmarket" / "run.lock", prefect_run.run_logger()
     # no registration meanwhile: the first user of MLflow's database creates it
     async with lock.run_lock(path, f"search {study.name}", wait_s=60 * wait_minutes, say=log.info) as held:
         if held.dead:
-            await outcome.bury(held.dead)
+            outcome.bury(held.dead)
         uri, artifacts = f"sqlite:///{folder / 'mlflow.db'}", (folder / "artifacts").as_uri()
         runs = Trials(uri, artifacts, mlflow_rows.SEARCHES, study.name, study.parent)
         runs.reap()

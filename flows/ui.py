@@ -1,7 +1,6 @@
 """`make ui`: a Prefect server with the deployments, a worker that runs them, and the MLflow UI, all on loopback."""
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -11,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from flows.engine.server import access, server
+from flows.engine.server import access, keeper, server
 from nightmarket.contracts import InputError
 from tasks.files import storage
 
@@ -47,12 +46,11 @@ def main() -> int:
 @contextlib.contextmanager
 def everything(home: Path) -> Iterator[tuple[dict[str, str], dict[str, subprocess.Popen[bytes]]]]:
     """Addresses and processes of what is running; all of it is ended on leaving."""
-    note = home / ".prefect" / "server.json"
     if url := server.announced(home):
         raise InputError(f"a Prefect server is already up at {url.removesuffix('/api')}; stop it first, or use it")
     with contextlib.ExitStack() as stack:
         print("starting the Prefect server", flush=True)
-        prefect = server.PrefectServer(home, server.free_port(PREFECT_PORT), ui=True)
+        prefect = keeper.KeptServer(home, server.free_port(PREFECT_PORT), ui=True)
         stack.callback(prefect.stop)
         env = environment(home, prefect.url)
         mlflow_port = server.free_port(MLFLOW_PORT)
@@ -60,8 +58,7 @@ def everything(home: Path) -> Iterator[tuple[dict[str, str], dict[str, subproces
             "mlflow": _start(stack, home, "mlflow", mlflow_command(home, mlflow_port), mlflow_environment(home, env))
         }
         prefect.wait()
-        stack.callback(note.unlink, missing_ok=True)
-        note.write_text(json.dumps({"url": prefect.url, "pid": os.getpid()}))
+        stack.callback(server.note(home, prefect.url).unlink, missing_ok=True)
         print("registering the deployments of prefect.yaml", flush=True)
         register(home, env)
         processes["worker"] = _start(stack, home, "worker", worker_command(), env)
@@ -83,6 +80,7 @@ def environment(home: Path, url: str) -> dict[str, str]:
         "NIGHTMARKET_HOME": str(home),
         "PYTHONPATH": os.pathsep.join(path for path in dict.fromkeys(paths) if path),
         "PREFECT_WORKER_QUERY_SECONDS": "2",
+        "PREFECT_CLIENT_MAX_RETRIES": "6",  # two minutes, in which the server may be started again
     }
 
 

@@ -124,7 +124,7 @@ def _squeezed(disk: Path, stage: str, free: int, how: str, say: Callable[[str], 
     if stage == "embed":
         shutil.rmtree(place / ".nightmarket/embeddings")  # or its texts would all be there
     before = contents(place, KEPT)
-    ballast = _fill(disk, free) if how == "tmpfs" else None
+    ballast = fill(disk, free) if how == "tmpfs" else None
     code, said = forked(lambda: _run(stage), place, "" if ballast else "file.written:1:full", seconds=300)
     if ballast:
         ballast.unlink()
@@ -163,7 +163,7 @@ def _evaluated(code: int, said: Any) -> str:
     return ""
 
 
-def _fill(disk: Path, free: int) -> Path:
+def fill(disk: Path, free: int) -> Path:
     """A file that leaves so many bytes, in whole pages."""
     ballast = disk / "ballast"
     with ballast.open("wb") as file:

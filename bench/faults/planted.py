@@ -110,34 +110,40 @@ def write_tables(folder: Path, seed: int) -> None:
     _write_rows(folder / "events.csv", [*rows, rows[1], rows[2]])
 
 
+def write_checkout(home: Path, *, small: bool) -> None:
+    """The code and the settings of a small shop, whose tables are to lie in `tables`.
+
+    small   three stages of which one is a stand-in; otherwise all of them
+    """
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    for name in CODE:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, home / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(ROOT / name, home / name)
+    params = {key: {} for key in sections(ROOT / "params.yaml")} | PARAMS
+    stages = SMALL if small else (ROOT / "dvc.yaml").read_text(encoding="utf-8")
+    for name, text in (stack.FILES | {"params.yaml": yaml.safe_dump(params), "dvc.yaml": stages}).items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text, encoding="utf-8")
+
+
+def commit(home: Path) -> None:
+    """Have git know what lies there."""
+    git = ["git", "-C", str(home), "-c", "user.name=b", "-c", "user.email=b@localhost"]
+    for arguments in (["init", "-q"], ["add", "--all"], ["commit", "-q", "-m", "the shop"]):
+        subprocess.run([*git, *arguments], check=True, capture_output=True)
+
+
 class Shop:
     """The project, on a Prefect server."""
 
     def __init__(self, folder: Path, api: str, planted: credentials.Planted, *, small: bool, seed: int) -> None:
         self.home, self.api, self.planted = folder / "shop", api, planted
-        shutil.rmtree(self.home, ignore_errors=True)
-        for name in CODE:
-            source = ROOT / name
-            copy = shutil.copytree if source.is_dir() else shutil.copyfile
-            self.home.mkdir(parents=True, exist_ok=True)
-            copy(
-                source,
-                self.home / name,
-                **({"ignore": shutil.ignore_patterns("__pycache__")} if source.is_dir() else {}),
-            )
-        files = (
-            stack.FILES
-            | {"params.yaml": yaml.safe_dump({key: {} for key in sections(ROOT / "params.yaml")} | PARAMS)}
-            | ({"dvc.yaml": SMALL} if small else {})
-        )
-        files |= {} if small else {"dvc.yaml": (ROOT / "dvc.yaml").read_text(encoding="utf-8")}
-        for name, text in files.items():
-            (self.home / name).parent.mkdir(parents=True, exist_ok=True)
-            (self.home / name).write_text(text, encoding="utf-8")
+        write_checkout(self.home, small=small)
         planted.write_files(self.home, folder)
-        git = ["git", "-C", str(self.home), "-c", "user.name=b", "-c", "user.email=b@localhost"]
-        for arguments in (["init", "-q"], ["add", "--all"], ["commit", "-q", "-m", "the shop"]):
-            subprocess.run([*git, *arguments], check=True, capture_output=True)
+        commit(self.home)
         write_tables(self.home / "tables", seed)
         self.said: list[bytes] = []
 

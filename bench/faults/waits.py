@@ -1,9 +1,8 @@
-"""A part of the stack that is gone: how long a night goes on without it, what it says, if the next one picks up."""
+"""MLflow's database gone: how long a night goes on without it, what it says, if the next one picks up."""
 
 import contextlib
 import os
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -35,15 +34,9 @@ class Place:
     def __init__(self, folder: Path) -> None:
         os.environ["PREFECT_API_AUTH_STRING"] = stack.LOGIN
         self.folder = folder
-        self.start()
-        self.project = stack.Project(folder / "stack", self.server.url)
-
-    def start(self) -> None:
-        """A server, and the project told of it."""
         self.server = server.PrefectServer(self.folder / "server")
         self.server.wait()
-        if hasattr(self, "project"):
-            self.project.api = self.server.url
+        self.project = stack.Project(folder / "stack", self.server.url)
 
     @property
     def database(self) -> Path:
@@ -100,24 +93,6 @@ def _evaluated(code: int | None, said: str, seconds: float) -> str:
 
 
 @contextlib.contextmanager
-def _frozen(place: Place) -> Iterator[None]:
-    os.killpg(place.server.process.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.killpg(place.server.process.pid, signal.SIGCONT)
-
-
-@contextlib.contextmanager
-def _killed(place: Place) -> Iterator[None]:
-    place.server.stop()
-    try:
-        yield
-    finally:
-        place.start()
-
-
-@contextlib.contextmanager
 def _held(place: Place) -> Iterator[None]:
     with contextlib.closing(sqlite3.connect(place.database, timeout=60)) as opened:
         opened.execute("BEGIN EXCLUSIVE")
@@ -138,9 +113,6 @@ def _damaged(place: Place) -> Iterator[None]:
 
 
 CASES: dict[str, tuple[str, Break]] = {
-    "Prefect's server frozen in a stage": ("rank ", _frozen),
-    "Prefect's server killed in a stage": ("rank ", _killed),
-    "Prefect's server frozen at the start": ("Beginning flow run", _frozen),
     "MLflow's database held by another program": ("toy rank", _held),
     "MLflow's database damaged": ("toy rank", _damaged),
 }

@@ -1,6 +1,5 @@
 """Campaigns on the small project: planned, approved by a person (or not), exported, on record."""
 
-import asyncio
 import csv
 import io
 import json
@@ -237,7 +236,7 @@ def test_half_a_line_of_the_record_does_not_stop_the_next_campaign(tmp_path):
     record = tmp_path / ".nightmarket" / "decisions.jsonl"
     record.parent.mkdir()
     record.write_text('{"name": "spring", "run": "campaign-1", "decision": "exported"}\n{"name": "sum')
-    asyncio.run(approval.bury(tmp_path))
+    approval.bury(tmp_path)
     assert [decision["name"] for decision in approval.decisions(tmp_path)] == ["spring"]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.client.schemas import filters
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelling
@@ -108,3 +109,22 @@ def test_a_run_from_the_form_is_checked_runs_in_the_worker_and_can_be_cancelled(
     process.terminate()
     assert process.wait(60) == 0
     assert [pid for pid in below if alive(pid)] == []
+
+
+def test_a_run_of_the_worker_goes_on_when_the_server_dies_and_is_told_of_to_the_one_that_is_started_again(running_ui):
+    project, process, _, client = running_ui
+    nightly = client.read_deployment_by_name("nightly/nightly")
+    run = client.create_flow_run_from_deployment(nightly.id, parameters={"business_date": "2020-02-03"})
+    started = project.private("started.txt")
+    until(lambda: started.exists() and "validate" in started.read_text())
+    below = psutil.Process(process.pid).children(recursive=True)
+    [prefect] = [
+        child for child in below if child.cmdline()[1:3] == ["-m", "uvicorn"] and "flows" in child.cmdline()[4]
+    ]
+    prefect.kill()
+    until(lambda: (project.home / "data/raw/orders.csv").read_text().endswith("2020-02-03"))
+    until(lambda: client.read_flow_run(run.id).state.is_final())
+    assert client.read_flow_run(run.id).state_name == "Completed"
+    only = filters.FlowRunFilter(id=filters.FlowRunFilterId(any_=[run.id]))
+    stages = {stage.name: stage.state_name for stage in client.read_task_runs(flow_run_filter=only)}
+    assert stages == dict.fromkeys(("snapshot", "validate", "rank", "evaluate", "register", "report"), "Completed")

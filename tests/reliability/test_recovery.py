@@ -5,12 +5,10 @@ import hashlib
 import json
 import os
 import re
-import signal
 import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -236,36 +234,3 @@ def test_a_database_that_another_program_holds_or_that_is_damaged_is_one_line(pl
     database.write_bytes(b"no database at all, but long enough to be read as the header of one" * 9)
     with pytest.raises(InputError, match="file is not a database"):
         store.require_sound(database)
-
-
-WATCHED = """
-import sys, time
-from flows.engine.server import server
-server.LOOK_EVERY_S, server.ANSWER_S, server.PATIENCE_S = 0.1, 0.3, 1.0
-with server.watched("nightly"):
-    print("watching", flush=True)
-    time.sleep(float(sys.argv[1]))
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.prefect
-@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
-def test_a_run_whose_prefect_server_is_gone_ends_with_one_line(place, number):
-    command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=place)
-    try:
-        port = server.stdout.readline().split(" port ")[1].split()[0]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
-        run = subprocess.Popen([sys.executable, "-c", WATCHED, "250"], env=environment, cwd=place, text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
-        assert run.stdout.readline() == "watching\n"
-        time.sleep(0.5)
-        assert run.poll() is None
-        server.send_signal(number)
-        _, said = run.communicate(timeout=120)
-        assert run.returncode == 1
-        assert said.strip().splitlines()[-1].startswith("nightmarket: nightly: the Prefect server has not answered for")
-    finally:
-        server.kill()
-        server.wait()

@@ -17,10 +17,9 @@ from typing import Any, Literal
 
 from prefect.flow_runs import apause_flow_run
 from prefect.input import RunInput
-from prefect.runtime import flow_run
 from pydantic import Field
 
-from flows.engine.reporting import outcome
+from flows.engine.reporting import outcome, prefect_run
 from flows.engine.run.run import Run
 from tasks.campaigns import export
 from tasks.files import locks, records, storage
@@ -93,8 +92,9 @@ def held(run: Run, name: str, planned: Path, texts: Path | None = None) -> Itera
     folder.mkdir()
     with (folder / HELD).open("w") as file:
         locks.take(file)
+        told = prefect_run.current()
         flow = run.name.partition("-")[0]
-        known = {"flow": flow, "name": name, "run": run.name, "commit": run.sha, "flow_run_id": flow_run.id}
+        known = {"flow": flow, "name": name, "run": run.name, "commit": run.sha, **(told.note if told else {})}
         file.write(json.dumps(known))
         file.flush()
         try:
@@ -110,7 +110,7 @@ def held(run: Run, name: str, planned: Path, texts: Path | None = None) -> Itera
         shutil.rmtree(folder)  # a run that is stopped leaves it too: Prefect goes on showing the run as paused
 
 
-async def bury(home: Path) -> None:
+def bury(home: Path) -> None:
     """Plans whose process is gone: put on record that nobody decided, mark their runs as crashed, remove them."""
     recorded = {line.get("run") for line in decisions(home)}
     for folder in sorted((home / ".nightmarket" / UNDECIDED).glob("*")):
@@ -118,8 +118,8 @@ async def bury(home: Path) -> None:
             if not locks.try_to_take(file):
                 continue  # its process lives
             known = json.loads(file.read())
-            await outcome.bury(known)
-            known.pop("flow_run_id", None)
+            outcome.bury(known)
+            known = {key: value for key, value in known.items() if key not in ("flow_run_id", "of_flow")}
             at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
             if known["run"] not in recorded:
                 lost = {"at": at, "decision": "lost", "why": "the process ended before anybody decided"}

@@ -3,14 +3,13 @@
 import dataclasses
 from pathlib import Path
 
-from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas import State
 from prefect.states import Completed
 
 from flows.engine.approval import approval, figures
 from flows.engine.approval.approval import Approval, PendingPlan
-from nightmarket.contracts import InputError
+from flows.engine.reporting import prefect_run
+from flows.engine.run import dag, stage
 from tasks.campaigns import export
 
 STATES = {"exported": "Exported", "refused": "Refused", "expired": "Expired", "empty": "Empty"}
@@ -45,10 +44,10 @@ class Decided:
 
 async def decide(held: PendingPlan, *, minutes: float, excel: bool) -> State[Decided]:
     """Show the plan, wait for a person, export it or leave everything as it was; on record either way."""
-    log = get_run_logger()
+    log = prefect_run.run_logger()
     kept = f"Kept as refs/runs/{held.run} ({held.commit[:10]}); SHA-256 of the plan {held.digest[:16]}…"
     summary = figures.named(held.summary, figures.segment_names(held.home))
-    page = await figures.show(held.name, summary, kept, held.folder)
+    page = figures.show(held.name, summary, kept, held.folder)
     if not held.summary.get("num_sent"):
         reason = held.summary.get("empty_because") or "nobody is worth a contact under these limits"
         return _ended(Decided("empty", f"the plan is empty: {reason}", held))
@@ -83,20 +82,15 @@ async def _export(held: PendingPlan, answer: Approval, excel: bool) -> Path:
     }
 
     async def work() -> Path:
-        try:
-            return export.export(held.folder, held.home, held.name, approved=held.digest, receipt=receipt, excel=excel)
-        except InputError as error:
-            get_run_logger().error("%s", error)
-            raise
+        return export.export(held.folder, held.home, held.name, approved=held.digest, receipt=receipt, excel=excel)
 
-    step = task(name="export", task_run_name="export", cache_policy=NO_CACHE, persist_result=False)(work)
-    return await step()
+    return Path(await stage.attempt(dag.ScheduledStage("export"), work))
 
 
 def _ended(decided: Decided, answer: Approval | None = None) -> State[Decided]:
     where = {"folder": f"exports/{decided.held.name}"} if decided.folder else {}
     decided.held.record(decided.decision, **(_who(answer) if answer else {}), why=decided.why, **where)
-    get_run_logger().info("%s: %s", decided.held.name, decided.why)
+    prefect_run.run_logger().info("%s: %s", decided.held.name, decided.why)
     shown = f"{decided.why}; exports/{decided.held.name}" if decided.folder else decided.why
     return Completed(name=STATES[decided.decision], message=shown, data=decided)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
-from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 
+from flows.engine.reporting import prefect_run
 from tasks.campaigns import export
 from tasks.files import catalogue, storage
 
@@ -122,22 +122,20 @@ def first_texts(planned: Path) -> list[dict[str, Any]]:
     ]
 
 
-async def show(name: str, summary: Mapping[str, Any], kept: str, planned: Path) -> str:
+def show(name: str, summary: Mapping[str, Any], kept: str, planned: Path) -> str:
     """Artifacts on the flow run: one page, and a table per group; returns the page."""
     first = first_lines(planned)
     texts = first_texts(planned)
     page = markdown(name, summary, kept, first, texts)
-    await acreate_markdown_artifact(key="plan", markdown=page, description=f"{name}: the plan in figures")
+    prefect_run.markdown("plan", page, f"{name}: the plan in figures")
     for key, title in GROUPS.items():
         if summary.get(key):
             rows = [{column: _plain(value) for column, value in row.items()} for row in summary[key]]
-            await acreate_table_artifact(
-                key=f"plan-{key.replace('_', '-')}", table=rows, description=f"{name}: by {title}"
-            )
+            prefect_run.table(f"plan-{key.replace('_', '-')}", rows, f"{name}: by {title}")
     if first:
-        await acreate_table_artifact(key="plan-first-lines", table=first, description=f"{name}: first contacts")
+        prefect_run.table("plan-first-lines", first, f"{name}: first contacts")
     if texts:
-        await acreate_table_artifact(key="plan-texts", table=texts, description=f"{name}: texts to approve")
+        prefect_run.table("plan-texts", texts, f"{name}: texts to approve")
     return page
 
 

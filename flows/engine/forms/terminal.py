@@ -1,8 +1,6 @@
 """`python -m flows X`: a flow from a terminal, on a Prefect server that is up or on one of its own."""
 
 import argparse
-import asyncio
-import contextlib
 import datetime
 import functools
 import getpass
@@ -19,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from flows.engine.approval import questions
 from flows.engine.forms import form
 from flows.engine.run import overrides
-from flows.engine.server import server
+from flows.engine.server import keeper
 from nightmarket.contracts import InputError
 from tasks.files import storage
 from tasks.pipeline import settings
@@ -29,7 +27,6 @@ ALONE = {"forget": "flows.engine.privacy.forgetting", "rotate": "flows.engine.pr
 """On a terminal alone, with a night of their own."""
 BY_RUN = ("nightly", "retrain", "deliver", "tune", "find", "reproduce", "promote", "rollback", "prune")
 FLOWS = (*BY_RUN, *ALONE, *ASKING)
-FLUSH_S = 10.0
 
 
 def hand_over(flow: str) -> None:
@@ -119,28 +116,22 @@ def _run(flow: str, read: Callable[[Any], dict[str, Any]]) -> int:
     if not (home / "dvc.yaml").exists():
         raise InputError(f"{home} holds no dvc.yaml; run from the folder of the checkout")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with server.some_server(home) as own:
+    with keeper.some_server(home) as own:
         module = importlib.import_module(f"flows.{flow}")  # Prefect is imported while the server starts
-        from prefect.exceptions import TerminationSignal
-        from prefect.logging.handlers import APILogHandler
+        from flows.engine.reporting import outcome, prefect_run
 
-        parameters = read(getattr(module, flow))
+        form_flow = getattr(module, flow)
+        parameters = read(form_flow)
         if own:
-            own.wait()
-        try:
-            state = asyncio.run(getattr(module, flow)(**parameters, return_state=True))
-        except TerminationSignal:
-            raise KeyboardInterrupt from None
-        finally:  # while the server is still there: what is left would be tried again for over a minute
-            with contextlib.suppress(TimeoutError):
-                asyncio.run(asyncio.wait_for(APILogHandler.aflush(), FLUSH_S))
-        outcome = state.result(raise_on_failure=False) if state.is_completed() else None
-        return _tell(flow, state, outcome, time.perf_counter() - started)
+            own.give_it_time()
+        with prefect_run.on_terminal(form_flow, parameters, own=own is not None) as told:
+            state = outcome.ended(form_flow, parameters, told)
+        return _tell(flow, state, time.perf_counter() - started)
 
 
-def _tell(flow: str, state: Any, outcome: Any, seconds: float) -> int:
-    if outcome is None:
+def _tell(flow: str, state: Any, seconds: float) -> int:
+    if not state.is_completed():
         print(f"nightmarket: {flow}: {state.message}", file=sys.stderr)
         return 1
-    print("\n".join(["", *outcome.lines(), f"{flow} done in {seconds:.1f} s"]), flush=True)
-    return getattr(outcome, "exit_code", 0)
+    print("\n".join(["", *state.data.lines(), f"{flow} done in {seconds:.1f} s"]), flush=True)
+    return getattr(state.data, "exit_code", 0)

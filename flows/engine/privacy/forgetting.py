@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 
 from flows.engine.privacy import purge, traces
+from flows.engine.reporting import outbox
 from flows.engine.run import lock, worktree
 from flows.engine.run.lock import say
 from flows.engine.server import server
@@ -52,6 +53,7 @@ async def _remove(home: Path, pseudonyms: Collection[str]) -> int:
         name_them = purge.Snapshots(worktree.cache(home), pseudonyms).name_them
         purged = purge.purge(home, name_them, "names the customer", say)
         cleared = traces.from_database(server.database(home), pseudonyms)
+        outbox.discard(home)
         rows = sum(traces.without_rows(path, pseudonyms) for path in _carried_away(home))
         pages = traces.without_pages(home, lambda path: bool(traces.names(path, pseudonyms)))
         say(f"{rows:,} rows of exports, {cleared:,} rows of Prefect's and {pages:,} pages of MLflow's removed")

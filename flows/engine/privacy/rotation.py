@@ -19,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from flows.engine.approval import approval
 from flows.engine.forms import form
 from flows.engine.privacy import purge, traces
+from flows.engine.reporting import outbox
 from flows.engine.retention import objects
 from flows.engine.run import lock, worktree
 from flows.engine.run.lock import say
@@ -86,6 +87,7 @@ def _end(home: Path, begun: dict[str, Any]) -> None:
         exports = renaming.exports(home, customer_keys())
         gone = purge.purge(home, Older(worktree.cache(home), begun["to"]).must_go, "has an older key", say)
         noted = traces.clear_database(server.database(home))
+        outbox.discard(home)
         pages = _without_older_pages(home)
         say(f"{exports} exports renamed; {noted:,} rows of Prefect's and {pages:,} pages of MLflow's removed")
         say(f"{len(gone.commits)} runs had snapshots under older keys; they can be looked at, not rebuilt")

@@ -4,15 +4,13 @@ Called when the night is safe: it is kept, and published where it could be. Trou
 night's end.
 """
 
+import asyncio
 import datetime
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from prefect import get_run_logger
-from prefect.artifacts import acreate_table_artifact
-
-from flows.engine.reporting import diary
+from flows.engine.reporting import diary, prefect_run
 from flows.engine.reporting.outcome import RunOutcome, post
 from nightmarket.contracts import InputError
 from tasks.files import catalogue
@@ -21,6 +19,8 @@ from tasks.pipeline import settings
 RETRAIN = "retrain/retrain"
 ONE_DAY = datetime.timedelta(days=1)
 NAMED = 3
+ASK_S = 30.0
+"""A Prefect server that starts no retrain costs a night this long and no more."""
 Alert = dict[str, str]
 
 
@@ -29,11 +29,11 @@ async def tell(flow: str, run: Any, outcome: RunOutcome) -> None:
     try:
         await _tell(flow, run, outcome)
     except Exception as error:
-        get_run_logger().warning("alerts: %s: %s", type(error).__name__, " ".join(str(error).split()))
+        prefect_run.run_logger().warning("alerts: %s: %s", type(error).__name__, " ".join(str(error).split()))
 
 
 async def _tell(flow: str, run: Any, outcome: RunOutcome) -> None:
-    log, home = get_run_logger(), run.home
+    log, home = prefect_run.run_logger(), run.home
     if run.trial:
         return  # parameters of one run say nothing of the shop
     row = night(run.tree, outcome) | {"flow": flow, "run": outcome.run, "at": _now().isoformat(timespec="seconds")}
@@ -51,7 +51,7 @@ async def _tell(flow: str, run: Any, outcome: RunOutcome) -> None:
         log.warning("%s: %s (%s). %s", alert["kind"], alert["what"], alert["where"], alert["do"])
     if alerts and row["alerts"] != heard:
         post(message(row, alerts, outcome), log.warning)
-    await acreate_table_artifact(key="nights", table=table(diary.nights(home)), description="the last nights")
+    prefect_run.table("nights", table(diary.nights(home)), "the last nights")
 
 
 def night(tree: Path, outcome: RunOutcome) -> dict[str, Any]:
@@ -151,9 +151,10 @@ async def see_to_retrain(home: Path, tree: Path, due: Sequence[str]) -> Alert:
     if _wish(tree) != "start":
         return _alert("retrain", f"{why}; a retrain is due", "drift", by_hand)
     try:
-        link, run_id = await start_retrain(why)
+        async with asyncio.timeout(ASK_S):
+            link, run_id = await start_retrain(why)
     except Exception as error:
-        get_run_logger().warning("the deployment %s cannot be started (%s)", RETRAIN, type(error).__name__)
+        prefect_run.run_logger().warning("the deployment %s cannot be started (%s)", RETRAIN, type(error).__name__)
         return _alert("retrain", f"{why}; a retrain is due, and could not be started", "drift", by_hand)
     diary.add(
         home, {"event": "retrain", "at": _now().isoformat(timespec="seconds"), "flow_run": run_id, "nights": list(due)}

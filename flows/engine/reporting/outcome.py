@@ -9,16 +9,15 @@ import json
 import os
 import sys
 import urllib.request
-import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec
 
-from prefect import Flow, flow, get_run_logger
-from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
+from prefect import Flow, State, flow
 from prefect.logging.loggers import flow_run_logger
-from prefect.states import Crashed, Failed
+from prefect.states import Completed, Crashed, Failed
 
+from flows.engine.reporting import prefect_run
 from flows.engine.run import dag, stage
 from flows.engine.run.stage import StageError
 from nightmarket.contracts import InputError
@@ -133,9 +132,9 @@ async def show(root: Path, outcome: RunOutcome) -> None:
     """Prefect artifacts: the metrics, and what leads to the page, which is kept with MLflow too."""
     rows = table(root)
     if rows:
-        await acreate_table_artifact(key="metrics", table=rows, description=f"{HEADLINE} of run {outcome.run}")
+        prefect_run.table("metrics", rows, f"{HEADLINE} of run {outcome.run}")
     kept = await keep(root) if outcome.report else ""
-    await acreate_markdown_artifact(key="report", markdown=markdown(outcome, kept), description=f"run {outcome.run}")
+    prefect_run.markdown("report", markdown(outcome, kept), f"run {outcome.run}")
 
 
 async def keep(root: Path) -> str:
@@ -152,7 +151,7 @@ async def keep(root: Path) -> str:
         why = f"MLflow did not answer within {PATIENCE_S:g} s"
     except (InputError, stage.StageError) as error:
         why = str(error)
-    get_run_logger().warning("the page is not kept with MLflow: %s", why)
+    prefect_run.run_logger().warning("the page is not kept with MLflow: %s", why)
     return f"not kept with MLflow: {why}"
 
 
@@ -198,8 +197,7 @@ def one_line_flow(name: str, run_name: str | None = None) -> Callable[[Callable[
 def _in_one_line(work: Callable[P, Awaitable[Any]]) -> Callable[P, Awaitable[Any]]:
     """End the flow as Failed with one line, where wrong input or a failed stage ended it; no traceback."""
 
-    @functools.wraps(work)
-    async def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
+    async def ended(*args: P.args, **kwargs: P.kwargs) -> Any:
         try:
             return await work(*args, **kwargs)
         except (InputError, StageError) as error:
@@ -208,27 +206,70 @@ def _in_one_line(work: Callable[P, Awaitable[Any]]) -> Callable[P, Awaitable[Any
             if not isinstance(error, OSError | dag.dvc_error()):
                 raise redaction.redactor().of_error(error) from None
             line = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            get_run_logger().debug("where it happened", exc_info=True)
+            prefect_run.run_logger().debug("where it happened", exc_info=True)
         line = redaction.redactor()(line)
-        get_run_logger().error("%s", line)
+        prefect_run.run_logger().error("%s", line)
         return Failed(message=line)
+
+    @functools.wraps(work)
+    async def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
+        async with prefect_run.reported() as told:
+            returned = await ended(*args, **kwargs)
+            told.ending = state_of(returned)
+            return returned
 
     return guarded
 
 
+def state_of(returned: Any) -> State[Any]:
+    """The state in which a flow ends that returned this."""
+    return returned if isinstance(returned, State) else Completed(data=returned)
+
+
+def ended(form_flow: Flow[..., Any], parameters: Mapping[str, Any], told: prefect_run.PrefectRun) -> State[Any]:
+    """Run a flow here, without Prefect's engine; the state in which it ended, which Prefect is told."""
+    try:
+        state = _ended(form_flow, parameters)
+    except BaseException as error:
+        stopped = isinstance(error, KeyboardInterrupt)
+        state = Crashed(message="stopped" if stopped else f"{type(error).__name__}: {' '.join(str(error).split())}")
+        raise
+    finally:
+        told.end(state)
+        if not state.is_completed():
+            post(_failure(form_flow, told.known_id, state), told.log.warning)
+    return state
+
+
+def _ended(form_flow: Flow[..., Any], parameters: Mapping[str, Any]) -> State[Any]:
+    try:
+        checked = form_flow.validate_parameters(dict(parameters))
+    except Exception as error:
+        return Failed(message=f"parameters: {' '.join(str(error).split())}")
+    try:
+        return state_of(asyncio.run(form_flow.fn(**checked)))
+    except Exception as error:
+        told = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        prefect_run.run_logger().exception("an error that should not be")
+        return Failed(message=told)
+
+
 def post_failure(flow: Any, flow_run: Any, state: Any) -> None:
     """Hook: tell the webhook of NIGHTMARKET_WEBHOOK_URL which run failed, why, and which champion still serves."""
+    post(_failure(flow, str(flow_run.id), state), flow_run_logger(flow_run, flow).warning)
+
+
+def _failure(flow: Any, run_id: str, state: Any) -> dict[str, Any]:
     still = champion_in_words(storage.home())
-    body = {
+    return {
         "text": f"{flow.name} {state.name.lower()}: {state.message} (champion still serving: {still}; the published "
         "results stay as they were). What to do: docs/how-to/operate.md, “When it fails”",
         "flow": flow.name,
-        "flow_run": str(flow_run.id),
+        "flow_run": run_id,
         "state": state.name,
         "message": state.message,
         "champion": still,
     }
-    post(body, flow_run_logger(flow_run, flow).warning)
 
 
 def post(body: Mapping[str, Any], warn: Callable[..., None]) -> bool:
@@ -250,15 +291,8 @@ def post(body: Mapping[str, Any], warn: Callable[..., None]) -> bool:
     return True
 
 
-async def bury(dead: dict[str, Any]) -> None:
+def bury(dead: Mapping[str, Any]) -> None:
     """Mark the flow run of a holder that died as crashed; Prefect would show it as running for ever."""
-    log = get_run_logger()
-    log.warning("%s died without finishing; its folder is removed", dead.get("run"))
-    with contextlib.suppress(Exception):
-        from prefect import get_client
-
-        async with get_client() as client:
-            run_id = uuid.UUID(str(dead.get("flow_run_id")))
-            flow_run = await client.read_flow_run(run_id)
-            if flow_run.state is not None and not flow_run.state.is_final():
-                await client.set_flow_run_state(run_id, Crashed(message="the process was killed"), force=True)
+    prefect_run.run_logger().warning("%s died without finishing; its folder is removed", dead.get("run"))
+    if told := prefect_run.current():
+        told.bury(dead)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from prefect import get_run_logger
 
+from flows.engine.reporting import prefect_run
 from flows.engine.retention import objects
 from flows.engine.run import dag, stage, worktree
 from nightmarket.contracts import InputError
@@ -93,7 +93,7 @@ class Rebuild:
 
         threads   OMP_NUM_THREADS of the stages: as many as the version was trained with
         """
-        log, seconds = get_run_logger(), {}
+        log, seconds = prefect_run.run_logger(), {}
         own = {"DVC_SITE_CACHE_DIR": str(self.place / "site"), "NIGHTMARKET_RUN": self.place.name}
         own |= {"OMP_NUM_THREADS": threads}
         env = stage.environment(self.place / "home", own)
@@ -104,7 +104,7 @@ class Rebuild:
                 await stage.run_command(name, command, tree=self.tree, env=env, hold=[hold])
 
             started = time.perf_counter()
-            await stage.stage_task(scheduled, work)()
+            await stage.attempt(scheduled, work)
             seconds[scheduled.name] = time.perf_counter() - started
             outs = (
                 comparison.hashes(entry.get(scheduled.name, {}), "outs") for entry in (self.recorded, self.rebuilt())

@@ -8,12 +8,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from prefect import get_run_logger
 from prefect.states import Completed
 
-from flows.engine.reporting import outcome
+from flows.engine.reporting import outbox, outcome, prefect_run
 from flows.engine.run import dag, lock, overrides, publish, rebuild, recovery, registered, stage, worktree
-from flows.engine.server import server
+from flows.engine.server.patience import Patience
 from nightmarket.contracts import InputError
 from tasks.files import catalogue, storage
 
@@ -26,7 +25,7 @@ class Run:
     def __init__(self, name: str, home: Path, tree: Path, *, force: Sequence[str], trial: bool, hold: int) -> None:
         self.name, self.home, self.tree = name, home, tree
         self.force, self.trial, self.hold = tuple(force), trial, hold
-        self.log = get_run_logger()
+        self.log = prefect_run.run_logger()
         self.stages = dag.read(tree)
         self.env = stage.environment(home, {"NIGHTMARKET_RUN": name})
         self.seconds: dict[str, float] = {}
@@ -221,7 +220,7 @@ class Run:
     async def _timed(self, scheduled: dag.ScheduledStage, work: Any) -> None:
         started = time.perf_counter()
         try:
-            await stage.stage_task(scheduled, work, self.about)()
+            await stage.attempt(scheduled, work, self.about)
         except TimeoutError:
             raise stage.StageError(
                 f"{scheduled.name} ran past its limit of {scheduled.timeout_s:g} s and was ended "
@@ -249,9 +248,7 @@ async def open_run(
 
     A failed run's worktree stays for whoever looks into it, until the next run begins.
     """
-    from prefect.runtime import flow_run
-
-    home, log = storage.home(), get_run_logger()
+    home, log, told = storage.home(), prefect_run.run_logger(), prefect_run.current()
     name = f"{flow}-{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}"
     values = {**(changes or {}), **({"snapshot.business_date": business_date} if business_date else {})}
     async with lock.run_lock(
@@ -259,10 +256,10 @@ async def open_run(
         name,
         wait_s=wait_minutes * 60,
         say=log.info,
-        note={"flow_run_id": flow_run.id},
+        note=told.note if told else None,
     ) as held:
         if held.dead:
-            await outcome.bury(held.dead)
+            outcome.bury(held.dead)
         rebuild.reap_dead(home)
         recovery.recover(home, name, log.warning)
         if unseen := worktree.unknown_to_git(home):
@@ -273,7 +270,7 @@ async def open_run(
         try:
             overrides.write(tree, values)
             storage.hook("run.ready")
-            with server.watched(flow):
+            with outbox.catching_up(home, told.api if told else "", Patience.of_environment()):
                 yield Run(name, home, tree, force=force, trial=bool(changes), hold=held.descriptor)
         except Exception:
             log.info("this run's folder stays for a look, until the next run begins: %s", tree.relative_to(home))

@@ -1,5 +1,6 @@
-"""One stage or step as a Prefect task: a process under the guard, its lines in the log, its failure in one line."""
+"""One stage or step: a process under the guard, its lines in the log, its failure in a line, its states in Prefect."""
 
+import asyncio
 import logging
 import os
 import re
@@ -9,11 +10,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from prefect import Task, get_run_logger, task
-from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas import State
-from prefect.states import Completed
+from prefect import State
+from prefect.states import AwaitingRetry, Completed, Crashed, Failed, Retrying, Running
 
+from flows.engine.reporting import prefect_run
 from flows.engine.run import dag, process
 from nightmarket.contracts import InputError
 from tasks.privacy import redaction
@@ -46,37 +46,47 @@ for _name in ("prefect.task_runs", "prefect.flow_runs"):
     logging.getLogger(_name).addFilter(_without_traceback)
 
 
-def transient(_task: Any, _run: Any, state: State[Any]) -> bool:
+def transient(error: Exception) -> bool:
     """Whether another attempt makes sense: wrong input stays wrong, and so does a file that a stage does not write."""
-    return not (isinstance(state.data, InputError) or "does not exist" in str(state.data))
+    return not (isinstance(error, InputError) or "does not exist" in str(error))
 
 
-def stage_task(stage: dag.ScheduledStage, work: Callable[[], Awaitable[Any]], about: str = "") -> Task[[], Any]:
-    """A Prefect task of the stage's name, with the retries, time limit and pool that dvc.yaml asks for.
+async def attempt(stage: dag.ScheduledStage, work: Callable[[], Awaitable[Any]], about: str = "") -> Any:
+    """Do the work, within the time and as often as dvc.yaml allows; what it returns. Prefect sees a task run.
 
     about   stands before the stage's name in the UI and in the log
+
+    Raises what the last attempt raised; TimeoutError where that ran past the stage's limit.
     """
-
-    async def run() -> Any:
-        try:
-            return await work()
-        except Exception as error:
-            clean = redaction.redactor().of_error(error)
-            if clean is error:
+    with prefect_run.stage(about + stage.name, tags=[f"pool:{stage.pool}"]) as tell:
+        for retries_left in range(stage.retries, -1, -1):
+            tell(Running() if retries_left == stage.retries else Retrying())
+            try:
+                async with asyncio.timeout(stage.timeout_s):
+                    result = await work()
+            except Exception as raised:
+                error = redaction.redactor().of_error(raised)
+                if not retries_left or not transient(error):
+                    tell(Failed(message=_line(error)))
+                    raise error from None
+                prefect_run.run_logger().warning(
+                    "failed: %s; tried again in %g s, %d times more", _line(error), stage.retry_delay_s, retries_left
+                )
+                tell(AwaitingRetry(message=_line(error)))
+                await asyncio.sleep(stage.retry_delay_s)
+            except BaseException:
+                tell(Crashed(message="stopped"))
                 raise
-            raise clean from None
+            else:
+                tell(result if isinstance(result, State) else Completed())
+                return result
+    raise AssertionError("a stage is attempted once at least")
 
-    return task(
-        name=stage.name,
-        task_run_name=about + stage.name,
-        tags=[f"pool:{stage.pool}"],
-        cache_policy=NO_CACHE,
-        persist_result=False,
-        retries=stage.retries,
-        retry_delay_seconds=stage.retry_delay_s,
-        retry_condition_fn=transient,
-        timeout_seconds=stage.timeout_s,
-    )(run)
+
+def _line(error: Exception) -> str:
+    """An error in one line; of those that are not ours, their kind too."""
+    said = " ".join(str(error).split())
+    return said if isinstance(error, InputError | StageError) else f"{type(error).__name__}: {said}".rstrip(": ")
 
 
 def skipped(why: str) -> State[Any]:
@@ -104,7 +114,7 @@ async def run_command(name: str, command: list[str], *, tree: Path, env: Mapping
 
     Raises InputError with the stage's own line when it exits with code 2, StageError with its last line otherwise.
     """
-    logger = get_run_logger()
+    logger = prefect_run.run_logger()
     said: list[str] = []
     clean = redaction.redactor()
 

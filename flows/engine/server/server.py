@@ -1,23 +1,20 @@
-"""A Prefect server on a free loopback port, for as long as it is needed.
-
-While a run uses one it is watched: when it is gone, the run ends with one line instead of waiting for it. Prefect's
-client tries again for many minutes, and a run that nobody can see or stop helps nobody. What had finished is in DVC's
-cache, so the next run picks up there.
-"""
+"""A Prefect server on a free loopback port, for as long as it is needed."""
 
 import contextlib
+import http.client
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+
+import psutil
 
 from flows.engine.run.process import GUARD
 from flows.engine.server import access
@@ -28,41 +25,63 @@ START_S = 120.0
 LOG_BYTES = 10_000_000
 """A log of more is put aside as `.1`, in place of the one before, when its program starts anew."""
 LOOPBACK = "127.0.0.1"
-LOOK_EVERY_S = 5.0
-ANSWER_S = 5.0
-PATIENCE_S = 40.0
-"""A server that is started anew takes less."""
-GONE = 1
 
 
 class PrefectServer:
     """A server process under the guard; it ends when `stop` is called or its starter dies."""
 
-    def __init__(self, home: Path, port: int | None = None, *, ui: bool = False) -> None:
-        self.port = port or free_port()
+    def __init__(self, home: Path, port: int | None = None, *, ui: bool = False, start: bool = True) -> None:
+        self.home, self.port, self.ui = home, port or free_port(), ui
         self.url = f"http://{LOOPBACK}:{self.port}/api"
         self.log = home / ".prefect" / "server.log"
+        self.process: subprocess.Popen[bytes] | None = None
+        if start:
+            self.start()
+
+    def start(self) -> None:
+        """Start the process; OSError where there is no room for its log."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.log.parent.chmod(0o700)  # parameters and logs lie in Prefect's database in clear text
-        self.process = start_guarded(_command(self.port), env=_environment(home, self.port, ui), log=self.log)
+        self.process = start_guarded(_command(self.port), env=_environment(self.home, self.port, self.ui), log=self.log)
 
     def wait(self, patience_s: float = START_S) -> None:
         """Return when it answers; InputError with the server's last line when it does not come up."""
         deadline = time.monotonic() + patience_s
         while not answers(self.url):
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                said = self.log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
+            if self.ended() or time.monotonic() > deadline:
                 self.stop()
-                raise InputError(f"the local Prefect server did not come up ({said[0][:200]}); see {self.log}")
+                raise InputError(f"the local Prefect server did not come up ({self.last_line()}); see {self.log}")
             time.sleep(0.05)
+
+    def ended(self) -> bool:
+        """Whether there is no process."""
+        return self.process is None or self.process.poll() is not None
+
+    def last_line(self) -> str:
+        """What it said last."""
+        said: list[str] = []
+        with contextlib.suppress(OSError):
+            said = self.log.read_text(errors="replace").strip().splitlines()[-1:]
+        return said[0][:200] if said else "it said nothing"
 
     def stop(self) -> None:
         """End it and wait until it has ended."""
-        stop_guarded(self.process)
+        if self.process:
+            stop_guarded(self.process)
+
+    def kill(self) -> None:
+        """End it at once, also one that hangs."""
+        if self.process:
+            hang_up(self.process)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            with contextlib.suppress(subprocess.TimeoutExpired):  # a disk that hangs holds on even to the dead
+                self.process.wait(10)
 
 
 def _command(port: int) -> list[str]:
-    application = ("--factory", "prefect.server.api.server:create_app")
+    code = Path(__file__).parents[3]
+    application = ("--factory", "flows.engine.server.application:create_app", "--app-dir", str(code))
     options = ("--host", LOOPBACK, "--port", str(port), "--log-level", "warning", "--timeout-graceful-shutdown", "5")
     return [sys.executable, "-m", "uvicorn", *application, *options]
 
@@ -154,6 +173,17 @@ def hang_up(*processes: subprocess.Popen[bytes]) -> None:
             process.stdin.close()
 
 
+def alive(url: str, patience_s: float) -> bool:
+    """Whether something there answers at all."""
+    try:
+        urllib.request.urlopen(f"{url}/health", timeout=patience_s).close()
+    except urllib.error.HTTPError:
+        return True
+    except (OSError, http.client.HTTPException):
+        return False
+    return True
+
+
 def answers(url: str) -> bool:
     """Whether a Prefect API answers there."""
     try:
@@ -185,70 +215,21 @@ def free_port(preferred: int = 0) -> int:
 
 def announced(home: Path) -> str | None:
     """The API of a server that is up: the environment's, else the one `make ui` started here."""
-    candidates = (os.environ.get("PREFECT_API_URL"), _noted(home))
-    return next((url for url in candidates if url and answers(url)), None)
+    given = os.environ.get("PREFECT_API_URL")
+    return given if given and answers(given) else noted(home)
 
 
-def _noted(home: Path) -> str | None:
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return str(json.loads((home / ".prefect" / "server.json").read_text())["url"])
+def note(home: Path, url: str) -> Path:
+    """Put on record that this process keeps a server there; the file in which it stands."""
+    path = home / ".prefect" / "server.json"
+    path.write_text(json.dumps({"url": url, "pid": os.getpid(), "since": psutil.Process().create_time()}))
+    return path
+
+
+def noted(home: Path) -> str | None:
+    """The API of the server that a `make ui` keeps here; it need not answer at the moment."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, psutil.Error):
+        known = json.loads((home / ".prefect" / "server.json").read_text())
+        if psutil.Process(known["pid"]).create_time() == known["since"]:
+            return str(known["url"])
     return None
-
-
-@contextlib.contextmanager
-def some_server(home: Path) -> Iterator[PrefectServer | None]:
-    """PREFECT_API_URL set to a server that answers, or to one that is starting (call its `wait`)."""
-    past_proxies()
-    os.environ.update({key: os.environ.get(key, value) for key, value in settings(home).items()})
-    url = announced(home)
-    if url in (None, _noted(home)):  # the password never goes to a server that somebody else started
-        os.environ.update(access.of_client(home))
-    server = None if url else PrefectServer(home)
-    os.environ["PREFECT_API_URL"] = url or server.url  # type: ignore[union-attr]
-    try:
-        yield server
-    finally:
-        if server:
-            server.stop()
-
-
-@contextlib.contextmanager
-def watched(flow: str) -> Iterator[None]:
-    """End this process, its stage and all, when the server has not answered for `PATIENCE_S`."""
-    from prefect.settings import PREFECT_API_URL
-
-    url, over = PREFECT_API_URL.value(), threading.Event()
-    if not url:
-        yield
-        return
-    threading.Thread(target=_watch, args=(flow, url, over), daemon=True).start()
-    try:
-        yield
-    finally:
-        over.set()
-
-
-def _watch(flow: str, url: str, over: threading.Event) -> None:
-    answered = time.monotonic()
-    while not over.wait(LOOK_EVERY_S):
-        if _answers(url):
-            answered = time.monotonic()
-        elif time.monotonic() - answered > PATIENCE_S:
-            print(
-                f"nightmarket: {flow}: the Prefect server has not answered for {PATIENCE_S:.0f} s, so the run ends "
-                "here; what had finished is in the cache and the champion goes on serving; start the server and run "
-                "it again",
-                file=sys.stderr,
-                flush=True,
-            )
-            os._exit(GONE)  # the guard ends the stage; waiting for Prefect's own end would wait for the server
-
-
-def _answers(url: str) -> bool:
-    try:
-        urllib.request.urlopen(f"{url}/health", timeout=ANSWER_S).close()
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
-    return True
