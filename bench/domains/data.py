@@ -21,13 +21,14 @@ from bench.shops.profiles import PROFILES
 from bench.shops.tables import make_shop
 from bench.shops.truth import Truth
 from nightmarket.evaluation.protocol import Window
-from nightmarket.histories.calendar import last_day, last_whole_week
-from tasks.intake.demo import Demo
+from nightmarket.histories.calendar import day_of
+from tasks.intake.demo import FIRST_MONDAY, Demo
 from tasks.pipeline.settings import sections
 
 DOWNLOADS = Path(".nightmarket/bench-domains")
 DAYS = 28
 PUBLIC = ("journey", "movielens")
+ZONE = "America/New_York"
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,9 @@ def _first_seen(shop: Shop) -> Shop:
 
 
 def journey() -> Domain:
-    """Complete Journey: the purchases that `prepare` keeps, up to the end of the last whole week."""
+    """Complete Journey: the purchases that `prepare` keeps, in local days, up to Sunday of week 52."""
     settings = sections(Path("params.yaml"))["prepare"]
-    feeds = {feed.table.name: feed for feed in Demo("America/New_York").feeds()}
+    feeds = {feed.table.name: feed for feed in Demo(ZONE).feeds()}
     products = pa.Table.from_batches(feeds["products"].batches())
     words = settings["exclude_categories"]
     kept = [
@@ -81,8 +82,10 @@ def journey() -> Domain:
     events = pa.Table.from_batches(feeds["events"].batches())
     known = pc.is_in(events["product_id"], value_set=products["product_id"].combine_chunks())
     events = events.filter(pc.and_(known, pc.greater(events["quantity"], 0)))
+    moments = events["timestamp"].cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us", ZONE))
+    events = events.set_column(events.column_names.index("timestamp"), "timestamp", pc.local_timestamp(moments))
     shop = _first_seen(Shop.read("journey", {"products": products, "events": events}))
-    return Domain(shop, last_day(last_whole_week(shop.last_day)))
+    return Domain(shop, day_of(FIRST_MONDAY) + 7 * 52 - 1)
 
 
 def movielens() -> Domain:

@@ -50,8 +50,8 @@ def ask(recommender: Recommender, question: Question) -> Answer:
     child.join()
     if isinstance(told, str):
         raise AnswerError(told)
-    for task, found in told.lists.items():
-        check(question, task, found)
+    for task, places in told.lists.items():
+        check(question, task, places)
     return told
 
 
@@ -75,19 +75,19 @@ def _memory(name: str) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 
 
-def check(question: Question, task: str, found: Int32s) -> None:
+def check(question: Question, task: str, places: Int32s) -> None:
     """Refuse lists that hold what their task excludes, or a product twice."""
     allowed = question.launching if task == "launch" else question.active
-    wrong = (found >= 0) & ~allowed[np.maximum(found, 0)]
+    wrong = (places >= 0) & ~allowed[np.maximum(places, 0)]
     if task == "new":
         owned = question.bought[question.asked]
-        for row, items in enumerate(found):
+        for row, items in enumerate(places):
             wrong[row] |= np.isin(items, owned.indices[owned.indptr[row] : owned.indptr[row + 1]])
-    ordered = np.sort(np.where(found >= 0, found, -1 - np.arange(found.shape[1])), axis=1)
+    ordered = np.sort(np.where(places >= 0, places, -1 - np.arange(places.shape[1])), axis=1)
     twice = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
-    if found.shape[0] != question.asked.size or wrong.any() or twice.any():
+    if places.shape[0] != question.asked.size or wrong.any() or twice.any():
         raise AnswerError(
-            f"{task}: {found.shape[0]} lists for {question.asked.size} customers, {wrong.sum()} products that the task "
+            f"{task}: {places.shape[0]} lists for {question.asked.size} customers, {wrong.sum()} products that the task "
             f"excludes, {twice.sum()} lists with a product twice"
         )
 
