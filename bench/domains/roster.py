@@ -14,8 +14,6 @@ from bench.shops.tables import places
 from bench.shops.truth import Truth
 from nightmarket.contracts.arrays import Float32s, Int32s, Int64s
 
-DECAYS = (None, 30.0, 90.0)
-
 
 def _als(question: Question, half_life: float | None = 60.0, alpha: float = 10.0, **settings: Any) -> Scorer:
     """implicit's ALS on all behaviours."""
@@ -27,8 +25,8 @@ def _each(*settings: dict[str, Any]) -> tuple[dict[str, Any], ...]:
     return settings
 
 
-WORDS = _each({}, {"half_life": 30.0}, {"half_life": None}, {"sublinear": True})
-TEXT = _each({}, {"half_life": 30.0}, {"centred": False})
+WORDS = _each({}, {"half_life": 30.0}, {"half_life": 15.0}, {"half_life": None}, {"sublinear": True})
+TEXT = _each({}, {"half_life": 30.0}, {"half_life": None}, {"centred": False})
 ROSTER: dict[str, Method] = {
     "popularity": Method(collaborative.popularity, _each({}, {"days": 7}, {"days": 84})),
     "recency_frequency": Method(collaborative.recency_frequency, _each({}, {"half_life": 30.0}), ("all",)),
@@ -38,16 +36,18 @@ ROSTER: dict[str, Method] = {
     ),
     "ease_purchases": Method(
         partial(collaborative.ease, weights=PURCHASES),
-        _each({}, {"ridge": 5.0}, {"ridge": 300.0, "log": True}, {"ridge": 20.0, "half_life": 90.0}),
+        _each({}, {"ridge": 5.0}, {"ridge": 300.0, "log": True}, {"ridge": 1000.0}, {"ridge": 20.0, "half_life": 90.0}),
     ),
     "ease_behaviour": Method(
         partial(collaborative.ease, weights=BEHAVIOUR),
         _each(
             {"half_life": 60.0},
-            {"half_life": 60.0, "ridge": 20.0},
-            {"half_life": 60.0, "ridge": 150.0},
-            {"half_life": 25.0},
-            {"log": True, "ridge": 150.0},
+            {"half_life": 60.0, "ridge": 10.0},
+            {"half_life": 180.0, "ridge": 150.0},
+            {"half_life": 60.0, "ridge": 50.0, "log": True},
+            {"ridge": 50.0, "log": True},
+            {"ridge": 150.0, "log": True},
+            {"ridge": 500.0, "log": True},
         ),
     ),
     "als_behaviour": Method(
