@@ -25,7 +25,7 @@ from bench.domains.data import Domain
 from bench.domains.measure import AnswerError
 from bench.domains.question import Question, Recommender, targets
 from bench.domains.results import OURS, Results, markdown
-from bench.domains.roster import ROSTER, TRUTH, Ceiling, Chosen
+from bench.domains.roster import OWNED, ROSTER, TRUTH, Ceiling, Chosen
 from bench.machine import machine
 
 
@@ -36,11 +36,13 @@ def tuned(domain: Domain, name: str, back: int) -> dict[str, dict[str, Any]]:
     question = Question.of(domain.shop, window, wanted.asked)
     best: dict[str, tuple[float, dict[str, Any]]] = {}
     for settings in method.grid:
-        answer = measure.ask(Chosen(method, dict.fromkeys(method.tasks, settings)), question)
-        for task, figures in measure.scores(answer.lists, wanted).items():
-            value = float(np.nanmean(figures)) if (~np.isnan(figures)).any() else 0.0
-            if task not in best or value > best[task][0]:
-                best[task] = (value, settings)
+        lists = measure.ask(Chosen(method, dict.fromkeys(method.tasks, settings)), question).lists
+        tried = [(lists, settings)] + ([({"all": lists["new"]}, settings | {OWNED: False})] if "new" in lists else [])
+        for answer, used in tried:
+            for task, figures in measure.scores(answer, wanted).items():
+                value = float(np.nanmean(figures)) if (~np.isnan(figures)).any() else 0.0
+                if task not in best or value > best[task][0]:
+                    best[task] = (value, used)
     return {task: settings for task, (_, settings) in best.items()}
 
 

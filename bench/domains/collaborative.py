@@ -39,11 +39,14 @@ class Method:
     tasks: tuple[str, ...] = TASKS
 
 
-def lists(question: Question, scorer: Scorer, num: int, tasks: tuple[str, ...] = TASKS) -> Mapping[str, Int32s]:
-    """(B, num) per task from a scorer."""
+def lists(
+    question: Question, scorer: Scorer, num: int, tasks: tuple[str, ...] = TASKS, *, owned: bool = True
+) -> Mapping[str, Int32s]:
+    """(B, num) per task from a scorer; `owned`: lists of `all` may hold what the customer bought before."""
     size, num_products = question.asked.size, question.shop.product_ids.size
-    chosen = {"all": np.flatnonzero(question.active), "launch": np.flatnonzero(question.launching)}
-    chosen["new"] = chosen["all"]
+    active, launching = np.flatnonzero(question.active), np.flatnonzero(question.launching)
+    chosen = {"all": active, "launch": launching, "new": active}
+    masked = ("new",) if owned else ("new", "all")
     tail = question.popularity()
     tail = 1e-6 * tail / max(float(tail.max()), 1e-9)
     best = {task: np.full((size, num), -1, np.int32) for task in tasks}
@@ -53,8 +56,8 @@ def lists(question: Question, scorer: Scorer, num: int, tasks: tuple[str, ...] =
         scores = scorer(rows)
         scale = np.abs(scores).max(axis=1, initial=0, where=np.isfinite(scores), keepdims=True)
         scores = scores + tail * np.where(scale > 0, scale, 1)
-        for task in sorted(tasks, key=("all", "launch", "new").index):  # `new` last: it masks what is owned
-            if task == "new":
+        for task in sorted(tasks, key=lambda task: task in masked):
+            if task in masked:
                 mask_entries(scores, question.bought[question.asked[rows]])
             items = chosen[task]
             places = top_items(np.ascontiguousarray(scores[:, items]), num)

@@ -87,8 +87,8 @@ def check(question: Question, task: str, places: Int32s) -> None:
     twice = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
     if places.shape[0] != question.asked.size or wrong.any() or twice.any():
         raise AnswerError(
-            f"{task}: {places.shape[0]} lists for {question.asked.size} customers, {wrong.sum()} products that it excludes, "
-            f"{twice.sum()} lists with a product twice"
+            f"{task}: {places.shape[0]} lists for {question.asked.size} customers, {wrong.sum()} products that it "
+            f"excludes, {twice.sum()} lists with a product twice"
         )
 
 

@@ -60,11 +60,13 @@ ROSTER: dict[str, Method] = {
     "tifu_knn": Method(collaborative.tifu_knn, _each({}, {"own_share": 0.3}, {"num_neighbours": 100}), ("all", "new")),
 }
 TRUTH = "truth"
+OWNED = "owned"
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A method with settings per task; tasks that share settings share one fit."""
+    """A method with settings per task; tasks that share settings share one fit. The setting `owned` says whether lists
+    of *all* hold what the customer bought before."""
 
     method: Method
     settings: Mapping[str, dict[str, Any]]
@@ -78,7 +80,8 @@ class Chosen:
                 fits.append(settings)
         for settings in fits:
             tasks = tuple(task for task, chosen in self.settings.items() if chosen == settings)
-            best |= lists(question, self.method.make(question, **settings), num, tasks)
+            fit = {key: value for key, value in settings.items() if key != OWNED}
+            best |= lists(question, self.method.make(question, **fit), num, tasks, owned=settings.get(OWNED, True))
         return best
 
 

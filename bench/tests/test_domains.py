@@ -189,6 +189,9 @@ def test_lists_keep_the_rules_and_unknown_customers_get_what_is_popular():
     assert best["launch"].tolist() == [[2, -1, -1]] * 2
     for task, items in best.items():
         measure.check(asked, task, items)
+    without = lists(asked, collaborative.recency_frequency(asked), 3, owned=False)
+    assert without["all"][1 - stranger].tolist() == [2, -1, -1]
+    assert without["all"][stranger].tolist() == [1, 0, 2]
 
 
 def test_lists_that_break_the_rules_are_refused():
