@@ -160,15 +160,16 @@ def _write_products(products: pd.DataFrame, lines: pa.Table) -> None:
     listed = products["price"] if "price" in products else pd.Series(np.nan, index=products.index)
     products["price"] = listed.fillna(paid).astype(np.float32)
     products["list_price"] = listed.astype(np.float32)
-    available = products["available_from"] if "available_from" in products else pd.Series(pd.NaT, products.index)
-    days = (pd.to_datetime(available) - pd.Timestamp(0)).dt.days
-    products["from_day"] = days.fillna(NEVER).astype(np.int32)
+    for name, column in (("from_day", "available_from"), ("until_day", "available_until")):
+        moment = products[column] if column in products else pd.Series(pd.NaT, products.index)
+        days = (pd.to_datetime(moment) - pd.Timestamp(0)).dt.days
+        products[name] = days.fillna(NEVER).astype(np.int32)
     for name in ("brand", "maker", "size"):
         if name not in products:
             products[name] = pd.Series(pd.NA, index=products.index, dtype="str")
     columns = (
         "item product_id title brand maker department category type size price list_price text_id first_day from_day "
-        "recommendable"
+        "until_day recommendable"
     )
     catalogue.PRODUCTS.write(pa.Table.from_pandas(products[columns.split()], preserve_index=False))
 

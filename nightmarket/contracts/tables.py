@@ -105,6 +105,7 @@ PRODUCTS = Table(
         Column("description", "text", "long text", required=False, nullable=True),
         Column("price", "number", "list price", "currency", required=False, nullable=True, low=0),
         Column("available_from", "time", "first day on sale", "UTC", required=False, nullable=True),
+        Column("available_until", "time", "from when on it is not sold", "UTC", required=False, nullable=True),
     ),
     key=("product_id",),
     needed=True,

@@ -20,6 +20,7 @@ class Catalogue:
     size                        (I,)  -1 where it is not known
     recommendable               (I,)
     from_day                    (I,)  first day on sale as the shop says, NEVER where it does not
+    until_day                   (I,)  first day on which it is not sold any more, NEVER where the shop names none
     list_price                  (I,)  currency, NaN where the shop names none
     """
 
@@ -33,6 +34,7 @@ class Catalogue:
     size: Int32s
     recommendable: Bools
     from_day: Int32s
+    until_day: Int32s
     list_price: Float32s
 
     @property
@@ -73,5 +75,6 @@ def catalogue(products: pd.DataFrame) -> Catalogue:
         size=pd.factorize(size)[0].astype(np.int32),
         recommendable=products["recommendable"].to_numpy(bool),
         from_day=column("from_day", NEVER).to_numpy(np.int32),
+        until_day=column("until_day", NEVER).to_numpy(np.int32),
         list_price=column("list_price", np.nan).to_numpy(np.float32),
     )

@@ -178,9 +178,9 @@ def column_of(items: Int32s, num_items: int) -> Int32s:
 
 
 def history(customers: Customers, num: int) -> Int64s:
-    """Keys of each customer's `num` freshest recommendable items."""
+    """Keys of each customer's `num` freshest items that are on sale."""
     own = customers.levels["item"]
-    keep = customers.statistics.catalogue.recommendable[own.code]
+    keep = customers.statistics.listed[own.code]
     key, fresh, customer = own.key[keep], own.fresh[keep], own.customer[keep]
     order = np.lexsort((-fresh, customer))
     place = np.arange(key.size) - np.searchsorted(customer[order], customer[order])

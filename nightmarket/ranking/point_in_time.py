@@ -137,8 +137,13 @@ class PointInTimeStatistics:
 
     @cached_property
     def listed(self) -> Bools:
-        """(I,) recommendable and on sale: sold or seen before, or on sale by the day that the shop names."""
-        return self.catalogue.recommendable & (self.sold | (self.age >= 1))
+        """(I,) recommendable and on sale: not ended, and sold or seen before, or on sale by the day that the shop names."""
+        return self._offered & (self.sold | (self.age >= 1))
+
+    @property
+    def _offered(self) -> Bools:
+        """(I,) recommendable, and not ended by the cut: what ends later is not known yet."""
+        return self.catalogue.recommendable & (self.catalogue.until_day > self.cut)
 
     @cached_property
     def lively(self) -> Int32s:
@@ -165,20 +170,21 @@ class PointInTimeStatistics:
     def launched(self, announced_days: int = 0) -> Int32s:
         """Items that are at most LAUNCH_DAYS old, sold or not, and those announced for the next days."""
         young = (self.age <= LAUNCH_DAYS) & (self.age > -announced_days)
-        return np.flatnonzero(young & self.catalogue.recommendable).astype(np.int32)
+        return np.flatnonzero(young & self._offered).astype(np.int32)
 
     @cached_property
     def active(self) -> Int32s:
         """Items that the collaborative generators choose from: sold lately, to more than one customer. If that leaves
         nothing, all that were ever sold."""
-        lately = self.sold & (self.buyers["13w"] > 0) & (self.buyers["ever"] >= MIN_BUYERS)
-        chosen = lately if lately.any() else self.sold
+        sold = self.sold & self._offered
+        lately = sold & (self.buyers["13w"] > 0) & (self.buyers["ever"] >= MIN_BUYERS)
+        chosen = lately if lately.any() else sold
         return np.flatnonzero(chosen).astype(np.int32)
 
     @cached_property
     def rare(self) -> Int32s:
         """Items that were sold, to fewer than RARE_BUYERS customers ever."""
-        return np.flatnonzero(self.sold & (self.buyers["ever"] < RARE_BUYERS)).astype(np.int32)
+        return np.flatnonzero(self.sold & self._offered & (self.buyers["ever"] < RARE_BUYERS)).astype(np.int32)
 
 
 class Customers:

@@ -1,5 +1,7 @@
 """What looks, carts and texts propose and say: small shops whose right answer is worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -48,6 +50,7 @@ def statistics(rows: list[tuple[int, int, int, int, int]], num_customers: int) -
     products[["department", "category"]] = "wear"
     products["type"] = ["scarf", "scarf", "jeans", "jeans", "scarf", "hat"]
     products["from_day"] = [NEVER, NEVER, NEVER, NEVER, CUT + 1, NEVER]
+    products["until_day"] = NEVER
     products["list_price"] = [10.0, 20.0, 40.0, 40.0, 10.0, 10.0]
     none = np.zeros(0, np.int32)
     promotions = Promotions(none, none, np.zeros(0, np.float32), np.zeros(0, np.float32))
@@ -151,3 +154,14 @@ def test_a_reason_names_what_was_left_in_the_cart_and_what_was_looked_at():
     ]
     assert reasons(0, 1, "looked_like") == "like red wool scarf, which you looked at in 1 visit"
     assert reasons(0, 1, "looked") == "a guess from all that you bought"
+
+
+def test_what_has_ended_is_in_no_list_and_what_ends_later_is():
+    made = statistics(ROWS, 3)
+    ended = made.catalogue.until_day.copy()
+    ended[[0, 1, 4]] = CUT, CUT + 1, CUT
+    shop = replace(made, catalogue=replace(made.catalogue, until_day=ended))
+    assert shop.listed.tolist() == [False, True, True, True, False, False]
+    assert shop.launched(28).tolist() == [1, 2, 3]
+    (batch,) = list(CandidateSet(shop, Budget(), None, np.zeros(0, np.int32), 28).batches())
+    assert set(batch.item.tolist()) == {1, 2, 3}

@@ -38,7 +38,9 @@ def people(owned=OWNED, num=3, not_recommendable=(), **levels):
     recommendable[list(not_recommendable)] = False
     catalogue = SimpleNamespace(num_items=NUM_ITEMS, recommendable=recommendable)
     levels = {"item": level(owned, NUM_ITEMS), **levels}
-    return SimpleNamespace(num=num, levels=levels, statistics=SimpleNamespace(catalogue=catalogue))
+    return SimpleNamespace(
+        num=num, levels=levels, statistics=SimpleNamespace(catalogue=catalogue, listed=recommendable)
+    )
 
 
 def generator(scores, items=range(NUM_ITEMS), num=2, name="made up"):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from nightmarket.histories.calendar import NEVER
 from nightmarket.histories.catalogue import Catalogue
 from nightmarket.histories.histories import Histories
 from nightmarket.response.market import Answers, Campaign, Contacts, CouponLines, Offer, Records
@@ -31,7 +32,9 @@ def made_record(seed: int = 5) -> Records:
         customer, item, day // 7, day, ones, ones * 2, ones * 0.1, basket, ones.astype(np.int32),
         NUM_CUSTOMERS, NUM_ITEMS,
     )  # fmt: skip
-    catalogue = Catalogue(kind, kind, kind, kind, kind, kind, np.arange(NUM_ITEMS, dtype=np.int32), kind >= 0)
+    text, never = np.arange(NUM_ITEMS, dtype=np.int32), np.full(NUM_ITEMS, NEVER, np.int32)
+    price = np.full(NUM_ITEMS, np.nan, np.float32)
+    catalogue = Catalogue(kind, kind, kind, kind, kind, kind, text, kind, kind >= 0, never, never, price)
     keen = rng.random(NUM_CUSTOMERS) < 0.4
     campaigns, shown, said = [], [], []
     for k in range(NUM_CAMPAIGNS):

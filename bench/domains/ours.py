@@ -1,0 +1,86 @@
+"""nightmarket itself as one of the recommenders: its stages on the tables of a question, its lists of the night.
+
+    python -m bench.domains --shops fashion --ours bench.domains.ours:nightmarket
+
+`prepare` and `rank` run as in a night; the encoder's stages do not, since by default the lists need no language model.
+"""
+
+import contextlib
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import yaml
+
+from bench.domains.question import TASKS, Question
+from nightmarket.contracts.arrays import Int32s
+from nightmarket.contracts.tables import EVENT_KINDS, EVENTS, PRODUCTS, PROMOTIONS, Table, arrow_schema
+from nightmarket.histories.calendar import date_of
+from nightmarket.ranking.model import recommend
+from tasks.__main__ import main as run_stage
+from tasks.files import catalogue, storage
+from tasks.files.prepared import Prepared
+from tasks.models import recommender
+
+ROOT = Path(__file__).resolve().parents[2]
+EVERYTHING = {"exclude_departments": [], "exclude_categories": [], "min_category_levels": 0}
+"""Nothing of a made-up shop is left out; the defaults are the demo's."""
+
+
+def nightmarket(question: Question, num: int) -> Mapping[str, Int32s]:
+    """Lists of the night after the question's cut: see bench.domains.question.Recommender."""
+    with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
+        _write(question)
+        for stage in ("prepare", "rank"):
+            if run_stage(stage):
+                raise RuntimeError(f"{stage} failed")
+        data, model = Prepared(), recommender.load(catalogue.RANK.path)
+        candidate_set = recommender.candidate_set(model, data, catalogue.FINETUNE.path, data.windows.deliver)
+        lists = recommend(model, candidate_set, num=num)[False]
+        rows = _places(data.customers["customer_id"], question.shop.customer_ids)
+        products = _places(data.products["product_id"], question.shop.product_ids)
+    row_of = np.full(question.shop.customer_ids.size, -1)
+    row_of[rows] = np.arange(rows.size)
+    asked = row_of[question.asked]
+    answers = {}
+    for task in TASKS:
+        places = np.where(lists[task] >= 0, products[np.maximum(lists[task], 0)], -1)
+        answers[task] = np.where((asked >= 0)[:, None], places[np.maximum(asked, 0)], -1).astype(np.int32)
+    return answers
+
+
+def _places(ids: "pa.ChunkedArray", known: np.ndarray) -> Int32s:
+    """(N,) place of each id among the known ones, which are all there are."""
+    order = np.argsort(known)
+    return order[np.searchsorted(known, ids.to_numpy(str), sorter=order)].astype(np.int32)
+
+
+def _write(question: Question) -> None:
+    """The tables as `validate` leaves them, and the settings."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["prepare"] |= EVERYTHING
+    Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    tables = question.tables()
+    events = tables["events"]
+    named = pc.and_(events["customer_id"].is_valid(), events["product_id"].is_valid())
+    known = pc.and_(named, pc.is_in(events["kind"], pa.array(EVENT_KINDS)))
+    catalogue.CLEAN.path.mkdir(parents=True)
+    catalogue.CLEAN_EVENTS.write(_contract(events.filter(known), EVENTS))
+    catalogue.CLEAN_PRODUCTS.write(_contract(tables["products"], PRODUCTS))
+    if "promotions" in tables:
+        storage.write_table(_contract(tables["promotions"], PROMOTIONS), catalogue.CLEAN / "promotions.parquet")
+    as_of = date_of(question.window.cut + 1).isoformat()
+    catalogue.CLEAN_SNAPSHOT.write({"as_of": as_of, "time_zone": "UTC"})
+
+
+def _contract(table: pa.Table, contract: Table) -> pa.Table:
+    """The contract's columns; those that the table lacks are empty."""
+    schema = arrow_schema(contract)
+    columns = [
+        table[field.name].cast(field.type) if field.name in table.column_names else pa.nulls(table.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
