@@ -46,6 +46,8 @@ def with_uv() -> bool:
     environment = {"UV_INDEX_STRATEGY": "unsafe-best-match", **settings(), **os.environ}
     limits = [part for path in environment.pop("UV_CONSTRAINT", "").split() for part in ("-c", path)]
     got = subprocess.run([*PIP, "install", "-q", "-c", "constraints.txt", "uv"], stderr=subprocess.DEVNULL)
+    # as pip does; where Python may not write, every process would compile what it imports
+    limits.append("--compile-bytecode")
     command = [sys.executable, "-m", "uv", "pip", "install", "--python", sys.executable, *limits, *WANTED]
     return got.returncode == 0 and told(command, environment, lambda line: "" if line.startswith(" + ") else line)
 

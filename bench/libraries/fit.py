@@ -11,7 +11,6 @@ import contextlib
 import importlib
 import importlib.metadata
 import json
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -39,6 +38,12 @@ class Clock:
         total["cpu_seconds"] += time.process_time() - cpu
 
 
+def peak_kib() -> int:
+    """The most that this process ever held; ru_maxrss would count what the process that started it held then."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.partition("VmHWM:")[2].split()[0])
+
+
 def main(path: Path) -> None:
     """Fit, recommend, record."""
     job = json.loads(path.read_text(encoding="utf-8"))
@@ -60,7 +65,7 @@ def main(path: Path) -> None:
         "fit": clock.spent["fit"],
         "recommend": {task: clock.spent[task] for task in job["tasks"]},
     }
-    record["peak_mib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    record["peak_mib"] = round(peak_kib() / 1024)
     record["versions"] = {name: importlib.metadata.version(name) for name in job["packages"]}
     (path.parent / "record.json").write_text(json.dumps(record | {"job": job}, indent=1), encoding="utf-8")
 

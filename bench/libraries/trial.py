@@ -57,8 +57,10 @@ def run(name: str, end: str, settings: dict[str, Any], seed: int, store: Path = 
         job |= {"shop": str(store / end / "shop.npz"), "packages": entry.packages}
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
         _child(PYTHON if entry.packages else Path(sys.executable), folder)
+    content = json.loads(record.read_text(encoding="utf-8"))
+    _within(content["peak_mib"])
     lists = {task: np.load(folder / f"{task}.npy", allow_pickle=False) for task in entry.tasks}
-    return Trial(json.loads(record.read_text(encoding="utf-8")), lists)
+    return Trial(content, lists)
 
 
 def _child(python: Path, folder: Path) -> None:
@@ -77,8 +79,7 @@ def _child(python: Path, folder: Path) -> None:
                     held = watched.memory_info().rss / 2**20
                 except psutil.Error:
                     continue
-                if held > MOST_MIB:
-                    raise TrialError(f"held {held:.0f} MiB, more than the {MOST_MIB} allowed")
+                _within(held)
         finally:
             if child.poll() is None:
                 child.kill()
@@ -86,3 +87,9 @@ def _child(python: Path, folder: Path) -> None:
     if child.returncode:
         tail = (folder / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
         raise TrialError(f"exit {child.returncode}: " + " | ".join(tail))
+
+
+def _within(mib: float) -> None:
+    """Raises TrialError for more memory than is allowed."""
+    if mib > MOST_MIB:
+        raise TrialError(f"held {mib:.0f} MiB, more than the {MOST_MIB} allowed")

@@ -20,8 +20,14 @@ def fast_bfloat16(device: torch.device) -> bool:
         return torch.cuda.get_device_capability(device)[0] >= 8
     if not onednn_bfloat16():
         return False
-    checks = (getattr(torch.cpu, "_is_avx512_bf16_supported", None), getattr(torch.cpu, "_is_amx_tile_supported", None))
-    return any(check() for check in checks if check is not None)
+    check = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return has_amx() or (check is not None and check())
+
+
+def has_amx() -> bool:
+    """Whether the CPU multiplies tiles of a matrix (Intel AMX)."""
+    check = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return check is not None and bool(check())
 
 
 def onednn_bfloat16() -> bool:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nightmarket.encoding.device import onednn_bfloat16
+from nightmarket.encoding.device import has_amx, onednn_bfloat16
 
 Linear = Callable[..., Tensor]
 """(x [N, in], plus [N, out] or None) -> [N, out]: activation(x W' + b), or x W' + b + plus."""
@@ -28,6 +28,8 @@ ACTIVATIONS = {"gelu": ("gelu", "none"), "gelu_new": ("gelu", "tanh"), "gelu_pyt
 ACTIVATIONS |= {"relu": ("relu", "")}
 
 _TOKENS = 1024  # for which oneDNN chooses the layout of a weight; any other number is right as well
+_IN_PARTS = 512  # inputs from which on AMX's kernels sum in parts, each in its own (oneDNN 3.12, measured: 480 in one)
+_ROWS = 128  # of a block: as fast as more, and little to fill up for a single text
 _WIDE = 75.0  # exp(75) times the longest text is still far from the greatest float32 and bfloat16
 
 
@@ -80,15 +82,34 @@ class FusedLayer:
 
 
 class PackedLinear:
-    """A linear layer whose weight lies as oneDNN's kernels want it."""
+    """A linear layer whose weight lies as oneDNN's kernels want it.
+
+    oneDNN chooses a kernel by the number of rows, and kernels may sum over many inputs in another order: in AMX's
+    bfloat16 such products are therefore made in blocks of one number of rows, and none anywhere of a single row.
+    """
 
     def __init__(self, affine: Affine) -> None:
         self.weight = torch.ops.mkldnn._reorder_linear_weight(affine.weight, _TOKENS)
         self.bias = affine.bias
         self.activation, self.algorithm = affine.activation
+        tiles = affine.weight.dtype == torch.bfloat16 and has_amx()
+        self.rows = _ROWS if tiles and affine.weight.shape[1] >= _IN_PARTS else None
 
     def __call__(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
         """See `Linear`."""
+        num, rows = len(x), self.rows or max(2, len(x))
+        if num == rows:
+            return self._product(x, plus)
+        if num < rows:
+            empty = (0, 0, 0, rows - num)
+            return self._product(functional.pad(x, empty), None if plus is None else functional.pad(plus, empty))[:num]
+        out = x.new_empty(num, len(self.bias))
+        for start in (*range(0, num - rows, rows), num - rows):  # the last block may overlap the one before
+            block = slice(start, start + rows)
+            out[block] = self._product(x[block], None if plus is None else plus[block])
+        return out
+
+    def _product(self, x: Tensor, plus: Tensor | None) -> Tensor:
         if plus is not None:
             return torch.ops.mkldnn._linear_pointwise.binary(x, plus, self.weight, self.bias, "add")
         return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, self.activation, [], self.algorithm)

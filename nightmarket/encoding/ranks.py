@@ -15,6 +15,7 @@ nothing is started, copied or imported. Tensors on a GPU travel by NCCL, everyth
 Shapes: R ranks, N rows, D width.
 """
 
+import atexit
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -226,6 +227,20 @@ def _join() -> None:
         torch.cuda.set_device(local)
         backend = "cpu:gloo,cuda:nccl"
     dist.init_process_group(backend, timeout=timedelta(hours=2))  # the first may be long at what it does alone
+    if backend == "gloo":
+        atexit.register(_leave)
+
+
+def _leave() -> None:
+    """Leave the group while Python still stands, without waiting for anybody.
+
+    A thread of gloo's may hold the last call's tensor for a moment after the call; letting it go when Python is already
+    ending aborts the process. NCCL is left alone: its farewell waits for ranks that may be gone.
+    """
+    import torch.distributed as dist
+
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def _pieces(rows: NDArray[Any]) -> "Iterable[Tensor]":

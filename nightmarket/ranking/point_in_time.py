@@ -137,7 +137,7 @@ class PointInTimeStatistics:
 
     @cached_property
     def listed(self) -> Bools:
-        """(I,) recommendable and on sale: not ended, and sold or seen before, or on sale by the day that the shop names."""
+        """(I,) recommendable, not ended, and sold or seen before or on sale by the day that the shop names."""
         return self._offered & (self.sold | (self.age >= 1))
 
     @property

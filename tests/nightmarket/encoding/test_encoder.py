@@ -47,11 +47,14 @@ def test_a_folder_that_says_cls_is_pooled_by_its_first_token(tiny_bert, tmp_path
     assert (ours * by_hand(folder, TEXTS, "mean")).sum(axis=1).min() < 0.99
 
 
-def test_a_vector_does_not_depend_on_the_texts_beside_it_nor_on_their_order(minilm):
-    together = minilm.encode(TEXTS)
-    assert np.array_equal(minilm.encode(TEXTS[::-1]), together[::-1])
-    alone = np.concatenate([minilm.encode([text]) for text in TEXTS])
-    assert alone == pytest.approx(together, abs=1e-5)
+@pytest.mark.parametrize("precision", ["float32", "auto", "int8"])
+def test_a_vector_does_not_depend_on_the_texts_beside_it_nor_on_their_order(precision):
+    encoder = Encoder.load(PACKAGED, precision)
+    texts = TEXTS + [f"rye bread {number}" for number in range(10, 80)]
+    together = encoder.encode(texts)
+    assert np.array_equal(encoder.encode(texts[::-1]), together[::-1])
+    assert np.array_equal(np.concatenate([encoder.encode([text]) for text in texts[:9]]), together[:9])
+    assert np.array_equal(encoder.encode(texts[:30]), together[:30])
 
 
 def test_batches_hold_equal_lengths_within_the_budget_and_follow_from_the_set_of_texts():

@@ -61,13 +61,16 @@ def test_bfloat16_stays_near_float32():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_text_has_the_same_bits_alone_and_beside_any_others(dtype):
-    model = network(hidden_size=96, num_attention_heads=3).to(dtype)
-    forward = Fused(model)
+@pytest.mark.parametrize(("width", "wide"), [(96, 80), (384, 1536), (768, 3072)])
+def test_a_text_has_the_same_bits_alone_and_beside_any_others(width, wide, dtype):
+    """Few inputs are summed in one go; over 1,536, as the packaged model has, kernels differ in their order."""
+    sizes = {"hidden_size": width, "intermediate_size": wide, "num_attention_heads": width // 32}
+    forward = Fused(network(num_hidden_layers=1, **sizes).to(dtype))
     with torch.no_grad():
-        for length in (3, 8, 19):
+        for length in (1, 3, 8, 19):
             batch = ids(40, length)
             together = forward(batch)
+            assert torch.equal(forward(batch.flip(0)).flip(0), together)
             for parts in (1, 3, 16):
                 assert torch.equal(torch.cat([forward(part) for part in batch.split(parts)]), together)
 
