@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 OUT = catalogue.PRETRAIN.path
 CRITERION = "new"
-FIGURES = ("all", "new", "launch", "search")
+FIGURES = ("all", "new", "debut", "search")
 Values = dict[str, np.ndarray]
 log = logging.getLogger("nightmarket")
 STAGE = Stage(

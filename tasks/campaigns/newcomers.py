@@ -120,6 +120,8 @@ def _with_rows(data: Prepared, rows: list[NewProduct]) -> Extended:
         "product_id": [f"new {at}" for at in range(1, len(rows) + 1)],
         "text_id": np.array([text_ids[text] for text in texts], np.int32),
         "first_day": NEVER,
+        "from_day": NEVER,
+        "until_day": NEVER,
         "recommendable": True,
     }
     made = table.drop(columns=["category", "product_id", "description"]).join(levels(table["category"])).assign(**new)

@@ -89,7 +89,7 @@ def test_the_stage_writes_encoder_tower_vectors_and_an_honest_history(checkout):
     assert [v["step"] for v in record["validation"]] == [0, 3, 6]
     for part in (record, record["test"]):
         for figures in ("before", "after", "paired"):
-            assert set(part[figures]) == {"all", "new", "launch"}
+            assert set(part[figures]) == {"all", "new", "debut"}
             for metrics in part[figures].values():
                 assert metrics["ndcg@10"]["low"] <= metrics["ndcg@10"]["value"] <= metrics["ndcg@10"]["high"]
     tower = Tower.load(
@@ -237,7 +237,7 @@ WARM = SMALL | {"warm_start": True, "warm_steps": 4, "validate_every": 2}
 
 def figures_at(step):
     [validation] = [v for v in history()["validation"] if v["step"] == step]
-    return {task: validation[task] for task in ("all", "new", "launch")}
+    return {task: validation[task] for task in ("all", "new", "debut")}
 
 
 def test_a_warm_start_begins_where_the_champion_ended_and_takes_fewer_steps(warm_checkout):
@@ -247,7 +247,7 @@ def test_a_warm_start_begins_where_the_champion_ended_and_takes_fewer_steps(warm
     finetune.run(finetune.Settings(**WARM))
     assert history()["start"] == {"version": 3, "trained_until": CUT}
     assert history()["num_steps"] == 4
-    assert figures_at(0) == pytest.approx({task: ended[task] for task in ("all", "new", "launch")}, abs=1e-3)
+    assert figures_at(0) == pytest.approx({task: ended[task] for task in ("all", "new", "debut")}, abs=1e-3)
 
 
 def test_without_a_step_a_warm_start_gives_the_champions_own_weights(warm_checkout):
@@ -351,7 +351,7 @@ def test_a_learning_rate_that_explodes_stops_in_one_line_and_writes_nothing(chec
 def test_a_window_without_targets_is_named(checkout):
     write_windows(2550, last=2560)
     finetune.run(finetune.Settings(**(SMALL | {"max_steps": 1, "trained_layers": 0})))
-    assert history()["without_targets"] == ["all", "new", "launch"]
+    assert history()["without_targets"] == ["all", "new", "debut"]
     assert history()["after"]["all"]["ndcg@10"] == {"value": 0.0, "low": 0.0, "high": 0.0}
 
 

@@ -101,7 +101,7 @@ def test_on_it_reports_every_figure_with_intervals_and_keeps_what_the_gate_says(
     pretrain.run(pretrain.Settings(**SMALL))
     by_window = report()
     for window in ("finetune", "test"):
-        assert set(by_window[window]) == {"all", "new", "launch", "search"}
+        assert set(by_window[window]) == {"all", "new", "debut", "search"}
         for figures in by_window[window].values():
             for part in ("before", "after", "paired"):
                 assert figures[part]["low"] <= figures[part]["value"] <= figures[part]["high"]
@@ -172,9 +172,9 @@ def figures(**paired):
     [
         ({"new": (0.01, 0.02)}, True),
         ({"new": (0.0, 0.02)}, False),
-        ({"all": (0.01, 0.02), "launch": (0.01, 0.02), "search": (0.01, 0.02)}, False),
+        ({"all": (0.01, 0.02), "debut": (0.01, 0.02), "search": (0.01, 0.02)}, False),
         ({"new": (0.01, 0.02), "search": (-0.02, -0.01)}, False),
-        ({"new": (0.01, 0.02), "search": (0.0, 0.0), "launch": (0.0, 0.0)}, True),
+        ({"new": (0.01, 0.02), "search": (0.0, 0.0), "debut": (0.0, 0.0)}, True),
     ],
 )
 def test_the_gate_wants_a_certain_gain_on_new_and_no_certain_loss(paired, kept):
