@@ -16,10 +16,9 @@ import pyarrow.parquet as pq
 from scipy import sparse
 
 from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Int64s, Values
-from nightmarket.evaluation.protocol import Window
+from nightmarket.evaluation.protocol import LAUNCH_DAYS, Window
 
 TASKS = ("all", "new", "launch")
-LAUNCH_DAYS = 28
 DAY_US = 86_400_000_000
 NEVER = 1 << 30
 
