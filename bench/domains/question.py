@@ -53,7 +53,7 @@ class Shop:
         events = tables["events"].sort_by("timestamp")
         products = tables["products"]
         ids = [events["customer_id"]] + ([tables["customers"]["customer_id"]] if "customers" in tables else [])
-        customer_ids = np.unique(np.concatenate([_texts(column.drop_null()) for column in ids]))
+        customer_ids = np.unique(np.concatenate([_texts(pc.unique(column.drop_null())) for column in ids]))
         product_ids = _texts(products["product_id"])
         days = [
             _days(products, column, absent)
@@ -85,7 +85,7 @@ class Shop:
         return self.active(window) & (self.first > window.cut - LAUNCH_DAYS)
 
 
-def _texts(column: pa.ChunkedArray) -> Values:
+def _texts(column: pa.Array | pa.ChunkedArray) -> Values:
     return np.asarray(column.to_numpy(zero_copy_only=False), dtype=object).astype(str)
 
 
