@@ -127,7 +127,7 @@ def test_bad_rows_are_set_aside_with_their_position_and_every_reason(place):
         {"row": 9, "reason": "product_id is not in products; quantity is below 0"},
         {"row": 11, "reason": "value is not finite"},
         {"row": 12, "reason": "customer_id is missing"},
-        {"row": 13, "reason": "kind is none of view, click, cart, purchase, rating"},
+        {"row": 13, "reason": "kind is none of view, click, search, wishlist, cart, purchase, rating, return"},
     ]
     assert report["tables"]["events"]["reasons"]["product_id is not in products"] == 2
     assert report["tables"]["events"]["kept"] == clean("events").num_rows == EVENTS.num_rows - 5
