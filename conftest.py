@@ -24,7 +24,11 @@ GIVEN = {
 }
 """Fixture → mark of every test that is given it, if only by way of another fixture."""
 
-FLOWS = "tests/flows/"
+LONGEST = ("test_tutorials", "test_nightly", "test_rotate", "test_retention", "test_reproduce", "test_tune")
+LONGEST += ("test_promote", "test_campaign", "test_forget", "test_planted", "test_deployment", "test_alerts")
+"""Files of tests that take longest, in that order."""
+
+SHARED = ("test_reproduce", "test_retention")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,17 +36,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for fixture in GIVEN.keys() & set(item.fixturenames):
             item.add_marker(GIVEN[fixture])
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: (not item.nodeid.startswith(FLOWS), item.path not in slow))
+    slow = {item.path for item in items if any(map(item.get_closest_marker, ("slow", "prefect", "distributed")))}
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (place.get(item.path.stem, len(place)), item.path not in slow))
 
 
 @pytest.hookimpl(optionalhook=True)  # so that tests run without the plugin too
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """A file stays in one process with what its tests share, and all flows do with their one Prefect server."""
+    """A file stays in one process with what its tests share, and so do two files that share a project."""
     from xdist.scheduler import LoadFileScheduling
 
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return FLOWS if nodeid.startswith(FLOWS) else super()._split_scope(nodeid)
+            return super()._split_scope(nodeid).replace(*SHARED)
 
     return Scheduling(config, log)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import linprog
 
-from nightmarket.contracts.arrays import Float64s, Int64s
+from nightmarket.contracts.arrays import Bools, Float64s, Int64s
 from nightmarket.delivery.problem import NOTHING, Problem, choose, evaluate, net, solve
 
 CORE = 10_000
@@ -208,6 +208,8 @@ def without_core(problem: Problem, chosen: NDArray[np.int16], core: ClosePairs) 
     return fixed, core.at(np.flatnonzero(free))
 
 
+CLOSE_CALL = 1e-4
+"""Part of its profit that a choice may be worth after the prices, or lack, and be a close call."""
 ENOUGH = 5e-5
 """Gap at which the core grows no further."""
 LARGEST = 40_000
@@ -291,12 +293,40 @@ def totals(problem: Problem, picks: NDArray[np.int16]) -> tuple[float, Float64s]
     return value, np.concatenate([[spent], problem.uses @ taken])
 
 
-def at_prices(problem: Problem, prices: Float64s) -> NDArray[np.int16]:
-    """(C, K) what each customer would get at given prices, limits aside: the choice for customers kept back."""
+def at_prices(problem: Problem, prices: Float64s) -> tuple[NDArray[np.int16], Bools]:
+    """(C, K) what each customer would get at given prices, limits aside, and (C, K) which of it is a close call: worth
+    nothing after the prices, up to their precision.
+    """
     picks = np.full((problem.num_customers, problem.most), NOTHING, np.int16)
+    close = np.zeros(picks.shape, bool)
     for some, profit, cost in problem.blocks():
-        reduced = net(problem, profit, cost, prices)
-        picks[some], _ = choose(reduced, problem.allowance[some], problem.offer, problem.most)
+        slack = CLOSE_CALL * np.abs(profit)
+        chosen, worth = choose(
+            net(problem, profit, cost, prices) + slack, problem.allowance[some], problem.offer, problem.most
+        )
+        row, k = np.nonzero(chosen != NOTHING)
+        picks[some] = chosen
+        near = np.zeros(chosen.shape, bool)
+        near[row, k] = worth[row, k] <= 2 * slack[row, chosen[row, k]]
+        close[some] = near
+    return picks, close
+
+
+def as_sent(problem: Problem, allocation: Allocation, rest: Problem, seed: int = 0) -> NDArray[np.int16]:
+    """(C, K) what the customers of `rest` would be sent if they were among those of `problem`, whose allocation it is.
+
+    That is their choice at its prices. Where many customers are alike, prices divide nobody: of the close calls they
+    get the share that was sent, drawn at random.
+    """
+    picks, close = at_prices(problem, allocation.prices)
+    num_close = int(close.sum())
+    sure = int((picks != NOTHING).sum()) - num_close
+    share = ((allocation.picks != NOTHING).sum() - sure) / num_close if num_close else 0.0
+    picks, close = at_prices(rest, allocation.prices)
+    row, k = np.nonzero(close)
+    rng = np.random.default_rng(seed)
+    dropped = rng.permutation(row.size)[int(np.clip(share, 0.0, 1.0) * row.size + rng.random()) :]
+    picks[row[dropped], k[dropped]] = NOTHING
     return picks
 
 

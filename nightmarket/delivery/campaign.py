@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightmarket.contracts.arrays import Bools, Float32s, Int64s
-from nightmarket.delivery.allocation import Certificate, allocate, at_prices
+from nightmarket.delivery.allocation import Certificate, allocate, as_sent
 from nightmarket.delivery.problem import NOTHING, Block, Problem, Rows
 from nightmarket.delivery.timing import room, schedule
 
@@ -221,7 +221,7 @@ def plan(options: Options, eligible: Int64s, held: Bools, seed: int = 0) -> Camp
 
     eligible  (E,)  customers who may be contacted
     held      (E,)  those of them who are kept back: they get rows with what they would have been sent at the prices
-                    of budget and capacities that the others pay
+                    of budget and capacities that the others pay, close calls in the share that was sent
     The certificate's value is what the rows that are sent bring by the goal; its bound holds for the customers who are
     not kept back, whatever their days.
     """
@@ -231,7 +231,8 @@ def plan(options: Options, eligible: Int64s, held: Bools, seed: int = 0) -> Camp
     sent = options.dated(options.contacts(some, allocation.picks, sent=True))
     rest = eligible[held]
     empty = options.rules.budget <= 0 or not len(sent)
-    picks = at_prices(options.problem(rest), allocation.prices) if not empty else np.zeros((rest.size, 0), np.int16)
+    none = np.zeros((rest.size, 0), np.int16)
+    picks = none if empty else as_sent(problem, allocation, options.problem(rest), seed)
     kept = options.dated(options.contacts(rest, picks, sent=False))
     value = float((sent.profit if options.goal == "profit" else sent.probability).sum(dtype=np.float64))
     both = ContactRows(

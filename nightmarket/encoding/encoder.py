@@ -2,7 +2,7 @@
 
 Shapes: B texts of a batch, L tokens of a text, D width of the model.
 Texts of equal length form a batch, so that there is no padding: nothing is computed for nothing, attention needs no
-mask, and a text's vector does not depend on its companions.
+mask, and on a CPU a text's vector does not depend on its companions.
 """
 
 import logging
@@ -130,8 +130,11 @@ class Encoder:
         def work(batch: Batch) -> Tensor:
             return pool(forward(executors.uploaded(batch[1], self.device)), self.pooling, cut=self.cut)
 
-        for (rows, _), encoded in self._executor(forward, back=True)(work, self._batches(texts, role)):
-            vectors[rows] = encoded.numpy()
+        batches = self._batches(texts, role)
+        if self.device.type == "cpu" and role == "document" and not isinstance(forward, Fused):
+            batches = map(self._filled, batches)
+        for (rows, _), encoded in self._executor(forward, back=True)(work, batches):
+            vectors[rows] = encoded[: len(rows)].numpy()
             ticker.add(len(rows))
         return vectors
 
@@ -178,6 +181,13 @@ class Encoder:
                     yield _batch(waiting.pop(len(ids)))
         for length in sorted(waiting, reverse=True):
             yield _batch(waiting[length])
+
+    def _filled(self, batch: Batch) -> Batch:
+        """A batch with as many texts as any of its length, the last one repeated: kernels differ by the shape they get,
+        and in their last bits.
+        """
+        rows, ids = batch
+        return rows, [*ids, *[ids[-1]] * (self.tokens_per_batch // len(ids[0]) - len(ids))]
 
     def _token_ids(self, texts: list[str]) -> list[list[int]]:
         def usual(some: list[str]) -> list[list[int]]:

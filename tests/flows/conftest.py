@@ -15,6 +15,8 @@ from textwrap import dedent
 
 import pytest
 
+from tests.flows.registered import registered, shop  # noqa: F401 - fixtures
+
 ROOT = Path(__file__).parents[2]
 LOGIN = os.environ["PREFECT_API_AUTH_STRING"] = "tests:for-one-session-only"
 """Set before Prefect is imported, so that the tests' own clients are let in."""

@@ -19,7 +19,6 @@ from flows.engine.run import worktree
 from flows.engine.server import server
 from nightmarket.contracts import InputError
 from nightmarket.serving.trials import Trials
-from tests.flows.test_reproduce import registered, shop  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).parents[2]
 YEARS = 3 * 365
@@ -352,7 +351,7 @@ def test_a_night_prunes_at_its_end_and_trouble_there_is_a_warning(project, home)
 
 
 @pytest.fixture
-def years_later(shop, monkeypatch):  # noqa: F811
+def years_later(shop, monkeypatch):
     """The shop's version 1 was made years ago by a run, and the checkout has moved on to other data."""
     at_home(shop, monkeypatch)
     home = shop.home

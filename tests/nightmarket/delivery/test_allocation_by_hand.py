@@ -88,9 +88,9 @@ def test_the_best_of_all_plans_lies_between_the_plan_s_value_and_its_bound(budge
 
 
 def test_without_prices_everybody_gets_what_earns_most_and_prices_change_it():
-    free = at_prices(SMALL, np.zeros(3))
+    free, _ = at_prices(SMALL, np.zeros(3))
     assert [sorted(row) for row in free.tolist()] == [[0, 2], [-1, 1], [0, 2]] or free[2].tolist() in ([2, 1], [2, 0])
-    dear = at_prices(SMALL, np.array([0.0, 100.0, 0.0]))
+    dear, _ = at_prices(SMALL, np.array([0.0, 100.0, 0.0]))
     assert [sorted(row) for row in dear.tolist()] == [[-1, 1], [-1, 1], [-1, 1]]
 
 
@@ -119,7 +119,7 @@ def test_a_small_budget_and_a_single_contact_are_still_spent():
 def test_customers_of_one_contact_beside_those_of_two_get_one_however_they_are_chunked(chunk):
     """A chunk may hold nobody with as many contacts as others have."""
     market = replace(SMALL, allowance=np.array([1, 1, 2], np.int8), chunk=chunk, budget=99.0, capacity=np.full(2, 9.0))
-    free = at_prices(market, np.zeros(3))
+    free, _ = at_prices(market, np.zeros(3))
     assert [sorted(row) for row in free.tolist()] == [[-1, 0], [-1, 1], [0, 2]]
     allocation = allocate(market)
     assert violations(market, allocation.picks) == 0

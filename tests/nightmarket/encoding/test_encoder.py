@@ -57,6 +57,17 @@ def test_a_vector_does_not_depend_on_the_texts_beside_it_nor_on_their_order(prec
     assert np.array_equal(encoder.encode(texts[:30]), together[:30])
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_nor_does_that_of_a_network_that_transformers_runs(tiny_bert, dtype):
+    from transformers import DistilBertConfig, DistilBertModel
+
+    config = DistilBertConfig(vocab_size=15, dim=384, n_heads=6, n_layers=1, hidden_dim=1536)
+    tokenizer = Encoder.load(str(tiny_bert), "float32").tokenizer
+    encoder = Encoder(DistilBertModel(config).to(dtype), tokenizer, "mean", 32)
+    together = encoder.encode(TEXTS)
+    assert np.array_equal(np.concatenate([encoder.encode([text]) for text in TEXTS]), together)
+
+
 def test_batches_hold_equal_lengths_within_the_budget_and_follow_from_the_set_of_texts():
     ids = [[1, 2], [3], [1, 1], [4], [5, 6, 7], [9, 9]]
     batches = [[ids[row] for row in rows] for rows in equal_length_batches(ids, budget=4)]
