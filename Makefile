@@ -3,13 +3,14 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 BIN := .venv/bin
-STAMP := $(CURDIR) $(shell cat constraints.txt pyproject.toml | cksum)
+# what .venv was made for; the folder's name reaches the shell by its environment alone, for it may hold any sign
+export STAMP := $(CURDIR) $(shell cat constraints.txt pyproject.toml | cksum)
 OLD := is not Python 3.11 or 3.12; install Python 3.11, or name one: make PYTHON=/path/to/python3.11
 RIGHT_VERSION := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 # the system's Python, not the environment's own, which may have to be made anew
-PYTHON ?= $(shell PATH=$$(echo "$$PATH" | tr ':' '\n' | grep -vxF '$(CURDIR)/$(BIN)' | paste -sd: -); \
+PYTHON ?= $(shell PATH=$$(echo "$$PATH" | tr ':' '\n' | grep -vxF "$$(pwd -P)/$(BIN)" | paste -sd: -); \
     command -v python3.11 || command -v python3.12 || command -v python3)
 
 # tests that share what is dear to set up stay in one process: see conftest.py
@@ -17,25 +18,30 @@ IN_TWO := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 PYTEST := $(BIN)/python $(IN_TWO)
 CHECKS := check-types check-imports check-lint check-format check-pipeline check-reference
 
-.PHONY: help nightly test ui card reproduce promote rollback forget rotate prune setup environment \
+.PHONY: help nightly test ui card reproduce promote rollback forget rotate prune setup repository environment \
     check test-fast coverage mutants docs $(CHECKS)
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*##/\t/'
 
-setup:  ## virtual environment from constraints.txt
-	@test -L .venv || test "$$(cat .venv/.ready 2>/dev/null)" = "$(STAMP)" || $(MAKE) --no-print-directory environment
+setup: repository  ## virtual environment from constraints.txt
+	@test -L .venv || test "$$(cat .venv/.ready 2>/dev/null)" = "$$STAMP" || $(MAKE) --no-print-directory environment
+
+# before anything is installed: a git repository of this folder's own, for each run is kept as a commit
+repository:
+	@test -x $(BIN)/python && python=$(BIN)/python || python="$(PYTHON)"; \
+	    test -z "$$python" || "$$python" -I -S .ci/repository.py
 
 # made anew when it was moved here from another folder (its scripts name that folder) or its Python is gone
 environment:
 	@test -n "$(PYTHON)" && "$(PYTHON)" -c '$(RIGHT_VERSION)' || { echo "$${PYTHON:-python3} $(OLD)" >&2; exit 1; }
-	@if test -e .venv && ! { grep -qsF "$(CURDIR)/.venv" $(BIN)/pip && $(BIN)/python -c '$(RIGHT_VERSION)'; }; then \
+	@if test -e .venv && ! { grep -qsF "$$(pwd -P)/.venv" .venv/pyvenv.cfg && $(BIN)/python -c '$(RIGHT_VERSION)'; }; then \
 	    echo "making .venv anew: it belongs to another folder or another Python"; rm -rf .venv; fi
 	@test -e .venv || "$(PYTHON)" -m venv .venv || \
 	    { rm -rf .venv; echo "cannot make .venv; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@echo "installing into .venv (some minutes the first time, no GPU needed)"
 	@$(BIN)/python .ci/install.py
-	@echo "$(STAMP)" > .venv/.ready
+	@echo "$$STAMP" > .venv/.ready
 
 nightly: setup  ## snapshot, retrain, deliver; then open artifacts/report/index.html
 	@$(BIN)/python -m flows nightly

@@ -29,12 +29,13 @@ def main(name: str) -> int:
     try:
         if not processes.enter(name):
             return 0
-        content = settings.load(name)
+        settings.check_all(names=(name,), home=storage.home())
         num_processes = processes.wanted(name)
         if num_processes > 1:
             return processes.launch(name, num_processes)
         read = inputs.Inputs(name)
-        importlib.import_module(f"tasks.{name}").run(content)
+        module = importlib.import_module(f"tasks.{name}")
+        module.run(settings.load(name))
         storage.hook("stage.ran")
         read.check()
     except InputError as error:

@@ -33,7 +33,7 @@ STAGE = Stage(
 class Settings(StageSettings):
     """How demand is forecast."""
 
-    seed: int = Field(17, ge=0, description="seed of the bootstrap")
+    seed: int = Field(17, ge=0, lt=2**31, description="seed of the bootstrap")
 
 
 def run(settings: Settings) -> None:

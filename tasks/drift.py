@@ -67,7 +67,7 @@ class Settings(StageSettings):
         description="what `deliver` does when two of the last five nights drifted: say so, or start `retrain` as well, "
         "at most once a day",
     )
-    seed: int = Field(17, ge=0, description="seed of the random projections of text vectors")
+    seed: int = Field(17, ge=0, lt=2**31, description="seed of the random projections of text vectors")
 
 
 @dataclass(frozen=True)

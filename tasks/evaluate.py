@@ -23,6 +23,7 @@ from nightmarket.ranking.baseline_lists import BASELINES, Lists, baselines, walk
 from nightmarket.ranking.candidate_set import CandidateSet
 from nightmarket.ranking.chances import Chances
 from nightmarket.ranking.model import recommend
+from nightmarket.retrieval.scorers.config import ScorerName
 from tasks.files import catalogue, storage
 from tasks.files.prepared import Prepared
 from tasks.models import recommender
@@ -44,9 +45,9 @@ STAGE = Stage(
 class Settings(StageSettings):
     """How the held-out days are judged."""
 
-    seed: int = Field(17, ge=0, description="seed of the bootstrap")
+    seed: int = Field(17, ge=0, lt=2**31, description="seed of the bootstrap")
     num_resamples: int = Field(1000, ge=100, le=100_000, description="bootstrap resamples of the customers")
-    scorers: tuple[str, ...] = Field(
+    scorers: tuple[ScorerName, ...] = Field(
         (), description="scorers, by name, to fit and compare: docs/how-to/scorers.md; none of them helps the champion"
     )
     scorer_steps: int | None = Field(

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from nightmarket.contracts import InputError
 from nightmarket.encoding.hashes import lookup, text_hashes
@@ -56,6 +56,14 @@ class Settings(StageSettings):
     method: Method = Field("both", description="by words, by meaning, or both: docs/how-to/find.md")
     name: str = Field("", max_length=60, description="folder below exports/find/; empty: nothing is written")
     excel: bool = Field(False, description="mark the CSV as UTF-8 for Excel, which garbles Chinese otherwise")
+
+    @field_validator("max_price")
+    @classmethod
+    def _above_the_least(cls, price: float | None, info: ValidationInfo) -> float | None:
+        least = info.data.get("min_price", 0.0)
+        if price is not None and price < least:
+            raise ValueError(f"{price:g} lies below min_price, {least:g}; raise it")
+        return price
 
 
 @dataclass(frozen=True)

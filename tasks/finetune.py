@@ -49,7 +49,7 @@ STAGE = Stage(
 class Settings(StageSettings):
     """How long and how fast to learn; the budget is counted in steps, so that a result can be reproduced."""
 
-    seed: int = Field(17, ge=0, description="seed of the weights' start, of the batches and of the intervals")
+    seed: int = Field(17, ge=0, lt=2**31, description="seed of the weights' start, the batches and the intervals")
     precision: Precision = Field("auto", description="of matrix products; auto: bfloat16 where it is in hardware")
     max_steps: int = Field(300, ge=0, le=1_000_000, description="training steps; 0 keeps everything untrained")
     method: Literal["layers", "full", "lora"] = Field(

@@ -25,7 +25,7 @@ from nightmarket.delivery import launches
 from nightmarket.delivery.campaign import CampaignPlan, Channel, Goal, Options, Outlook, Rules, kept_back, plan
 from nightmarket.delivery.eligibility import earlier_contacts, eligible
 from nightmarket.delivery.summary import summarise
-from nightmarket.delivery.timing import Slot, slots
+from nightmarket.delivery.timing import Slot
 from nightmarket.histories.calendar import week_of
 from nightmarket.histories.promotions import coming_weeks
 from nightmarket.ranking.calibration import Calibration
@@ -192,9 +192,7 @@ def _shop(given: Settings, new: Newcomers) -> LaunchContext:
     segment = contacts.segments(customers, given.segments)
     rules = Rules(given.days, given.budget, 1, shop.max_per_week, earlier_contacts(market))
     may = eligible(market, segment, rules, given.segments)
-    quiet = shop.quiet_hours
-    parts = [slot for slot in slots(shop.slots, "plan.slots") if not slot.quiet(quiet.begin, quiet.end)]
-    return LaunchContext(given, new, shop, start, customers, segment, rules, may, parts)
+    return LaunchContext(given, new, shop, start, customers, segment, rules, may, shop.open_slots())
 
 
 def _planned(
@@ -250,8 +248,6 @@ def _write(shop: LaunchContext, chance: Float64s, past: dict[str, Any], standing
 
 def _reason(shop: LaunchContext, some: NDArray[np.int64]) -> str | None:
     """Why nothing can be sent; None where something may be."""
-    if not shop.slots:
-        return "every slot touches the quiet hours (params.yaml: plan.slots, plan.quiet_hours)"
     if not some.size:
         return "nobody is eligible (launch.segments, plan.max_per_week)"
     return "the budget is 0" if shop.given.budget == 0 else None

@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from nightmarket.contracts import InputError
 from nightmarket.delivery.campaign import CampaignPlan, Channel, Goal, Options, Outlook, Rules, kept_back, plan
@@ -83,6 +83,29 @@ class Settings(StageSettings):
     holdout: float = Field(0.1, ge=0.01, le=0.9, description="share of the eligible customers kept back at random")
     audience: Audience = Field(Audience(), description="segments, min_baskets before the campaign")
 
+    @field_validator("offers")
+    @classmethod
+    def _distinct(cls, named: tuple[OfferSettings, ...]) -> tuple[OfferSettings, ...]:
+        names = Counter(offer.name for offer in named)
+        if names and max(names.values()) > 1:
+            raise ValueError(f"'{names.most_common(1)[0][0]}' is given twice; every offer needs a name of its own")
+        return named
+
+    @model_validator(mode="after")
+    def _some_slot_is_open(self) -> Self:
+        try:
+            usable = self.open_slots()
+        except InputError as error:
+            raise ValueError(f"slots: {error}") from None
+        if not usable:
+            raise ValueError("quiet_hours: they touch every slot of the day; shorten them, or change slots")
+        return self
+
+    def open_slots(self) -> list[Slot]:
+        """The slots outside the quiet hours."""
+        begin, end = self.quiet_hours.begin, self.quiet_hours.end
+        return [slot for slot in slots(self.slots) if not slot.quiet(begin, end)]
+
 
 @dataclass
 class PlanContext:
@@ -107,7 +130,9 @@ def run(settings: Settings) -> None:
     market = responder.market(data, (start - responder.EPOCH).days)
     customers = data.customers
     segment = contacts.segments(customers, settings.audience.segments)
-    context = PlanContext(settings, data, market, start, _slots(settings), customers, segment, _kind(settings, market))
+    context = PlanContext(
+        settings, data, market, start, settings.open_slots(), customers, segment, _kind(settings, market)
+    )
     rules = Rules(
         settings.days, settings.budget, settings.max_per_customer, settings.max_per_week, earlier_contacts(market)
     )
@@ -127,12 +152,6 @@ def run(settings: Settings) -> None:
     _write(context, terms, made, ids, held, reason)
 
 
-def _slots(settings: Settings) -> list[Slot]:
-    """The slots outside the quiet hours."""
-    quiet = settings.quiet_hours
-    return [slot for slot in slots(settings.slots, "plan.slots") if not slot.quiet(quiet.begin, quiet.end)]
-
-
 def _kind(settings: Settings, market: Market) -> str:
     """The kind of campaign that is planned, "" where there never was one."""
     kinds = Counter(campaign.kind for campaign in market.campaigns)
@@ -148,8 +167,6 @@ def _reason(context: PlanContext, terms: list[OfferTerms], reachable: NDArray[np
         return str(catalogue.RESPONDER.read()["reason"])
     if not terms:
         return "there are no past offers; name some in params.yaml: plan.offers"
-    if not context.slots:
-        return "every slot touches the quiet hours (params.yaml: plan.slots, plan.quiet_hours)"
     if not reachable.size:
         return "nobody is eligible (params.yaml: plan.audience, plan.max_per_week)"
     return "the budget is 0" if context.settings.budget == 0 else None

@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.sources import SOURCE, zones
@@ -45,6 +45,13 @@ class Settings(StageSettings):
     min_category_levels: int = Field(1, ge=0, le=5, description="products with a shorter category path are left out")
     exclude_categories: tuple[str, ...] = Field((), description="words; a category level that holds one is left out")
     exclude_departments: tuple[str, ...] = Field((), description="first levels of the category path to leave out")
+
+    @field_validator("window_end")
+    @classmethod
+    def _monday(cls, day: date | None) -> date | None:
+        if day is not None and day.weekday() != 0:
+            raise ValueError(f"{day} is a {day:%A}; a window ends on the Monday after its last week")
+        return day
 
 
 def run(settings: Settings) -> None:
@@ -201,8 +208,6 @@ def _write_windows(settings: Settings, snapshot: dict, lines: pa.Table) -> None:
     if settings.window_end is None:
         last = last_complete_week(days.groupby("week")["day"].nunique().to_dict())
     else:
-        if settings.window_end.weekday() != 0:
-            raise InputError(f"params.yaml: prepare.window_end {settings.window_end} is not a Monday")
         last = week_of(day_of(settings.window_end)) - 1
     first, newest = int(days["day"].min()), int(days["day"].max())
     if last > week_of(newest):

@@ -47,7 +47,7 @@ STAGE = Stage(
 class Settings(StageSettings):
     """How long and how fast to train; the budget is counted in steps, so that a result can be reproduced."""
 
-    seed: int = Field(17, ge=0, description="seed of the order, of the masks and of the intervals")
+    seed: int = Field(17, ge=0, lt=2**31, description="seed of the order, the masks and the intervals")
     steps: int = Field(0, ge=0, le=10_000_000, description="further training steps; 0: the encoder stays as it is")
     head_steps: int = Field(40, ge=0, le=1_000_000, description="steps before these, of the masked-token head alone")
     precision: Literal["auto", "float32", "bfloat16"] = Field(

@@ -38,7 +38,7 @@ STAGE = Stage(
 class Settings(StageSettings):
     """The second stage."""
 
-    seed: int = Field(17, ge=0, description="seed of the thinning and of LightGBM")
+    seed: int = Field(17, ge=0, lt=2**31, description="seed of the thinning and of LightGBM")
     objective: Literal["binary", "lambdarank"] = Field("binary", description="what the trees are fitted to")
     num_trees: int = Field(200, ge=1, le=5000, description="trees")
     num_leaves: int = Field(31, ge=2, le=1024, description="leaves of a tree")

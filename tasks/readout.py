@@ -5,12 +5,12 @@ versions.json of the snapshot says what was promised of each registered version.
 
 import logging
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.clock import midnight
@@ -45,6 +45,16 @@ class ExperimentSettings(StageSettings):
         default=None, ge=200, description="planned customers, all arms together; the test ends there"
     )
 
+    @model_validator(mode="after")
+    def _shares_are_those_of_arms(self) -> Self:
+        if self.shares is None:
+            return self
+        if len(self.shares) < 2 or min(self.shares.values()) <= 0 or abs(sum(self.shares.values()) - 1) > 1e-6:
+            raise ValueError("shares: name two arms or more, each with a share above 0; together they make 1")
+        if self.control is not None and self.control not in self.shares:
+            raise ValueError(f"control: '{self.control}' has no share; the arms are {', '.join(self.shares)}")
+        return self
+
 
 STAGE = Stage(
     "what came of the campaigns, experiments first, and what earlier estimates were worth",
@@ -57,7 +67,7 @@ STAGE = Stage(
 class Settings(StageSettings):
     """How campaigns are read."""
 
-    seed: int = Field(17, ge=0, description="seed of the cross-fitting")
+    seed: int = Field(17, ge=0, lt=2**31, description="seed of the cross-fitting")
     alpha: float = Field(
         0.05, gt=0, lt=0.5, description="chance of a false alarm per experiment, at any number of looks"
     )

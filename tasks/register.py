@@ -24,7 +24,7 @@ class Settings(StageSettings):
     min_difference: float = Field(
         default=0.0, ge=0.0, le=1.0, description="least mean NDCG@10 on `all` above the champion's"
     )
-    seed: int = Field(default=17, ge=0, description="seed of the bootstrap behind the gate's intervals")
+    seed: int = Field(default=17, ge=0, lt=2**31, description="seed of the bootstrap behind the gate's intervals")
 
 
 def run(settings: Settings) -> None:

@@ -32,7 +32,7 @@ STAGE = Stage(
 class Settings(StageSettings):
     """Response to campaigns."""
 
-    seed: int = Field(17, ge=0, description="seed of LightGBM and of the bootstrap")
+    seed: int = Field(17, ge=0, lt=2**31, description="seed of LightGBM and of the bootstrap")
     candidate: Literal["logistic", "trees", "forest", "blend"] = Field(
         "blend", description="the model; chosen on earlier campaigns of the demo: docs/explanation/campaign-response.md"
     )

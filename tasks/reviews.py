@@ -54,7 +54,7 @@ STAGE = Stage(
 class Settings(StageSettings):
     """How topics are found."""
 
-    seed: int = Field(17, ge=0, description="seed of everything random")
+    seed: int = Field(17, ge=0, lt=2**31, description="seed of everything random")
     weeks: int = Field(26, ge=8, le=260, description="weeks of baskets, and of trends (months if reviews are few)")
 
 

@@ -48,7 +48,7 @@ STAGE = Stage(
 class Settings(StageSettings):
     """How customers are grouped."""
 
-    seed: int = Field(17, ge=0, description="seed of everything random")
+    seed: int = Field(17, ge=0, lt=2**31, description="seed of everything random")
     num_segments: int | None = Field(None, ge=2, le=50, description="groups to form; null: as many as are stable")
     max_segments: int = Field(8, ge=2, le=50, description="most groups that are tried")
     weeks: int = Field(52, ge=4, le=520, description="weeks of history that behaviour is read from")

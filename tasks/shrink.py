@@ -52,7 +52,7 @@ class Settings(StageSettings):
     batch_size: int = Field(192, ge=1, le=65536, description="texts of a training step")
     learning_rate: float = Field(3e-4, gt=0, description="of the distilled student, at its highest")
     held_out: int = Field(2000, ge=1, description="texts that no student learns from, a tenth of all at most")
-    seed: int = Field(17, ge=0, description="of the texts held out and of the training batches")
+    seed: int = Field(17, ge=0, lt=2**31, description="of the texts held out and of the training batches")
 
 
 @dataclass(frozen=True)

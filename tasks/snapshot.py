@@ -20,11 +20,11 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from nightmarket.contracts import InputError
 from tasks.files import catalogue, manifest
 from tasks.files.storage import RAW, home, swap, unswap, write_json
 from tasks.intake import Connector
 from tasks.intake.arrivals import write
+from tasks.intake.folder import FolderConnector, Mapping, check_mapping
 from tasks.intake.folders import Folders, ShopFolder, check, known_zone
 from tasks.models import warm_start
 from tasks.pipeline.declaration import Step
@@ -61,7 +61,7 @@ class Settings(StageSettings):
     time_zone: str = Field(
         "UTC", description="the shop's zone: where its days begin, and how times without an offset are read"
     )
-    mapping: dict[str, dict[str, str]] = Field(
+    mapping: Mapping = Field(
         default_factory=dict, description="per table, {our column: your column}, for source: folder"
     )
 
@@ -79,11 +79,21 @@ class Settings(StageSettings):
     def _known(cls, name: str) -> str:
         return known_zone(name)
 
+    @field_validator("mapping")
+    @classmethod
+    def _of_the_contract(cls, mapping: Mapping) -> Mapping:
+        check_mapping(mapping)
+        return mapping
+
     @model_validator(mode="after")
     def _shops(self) -> Self:
         check(self.folders, self.currency)
         if self.source == "folders" and (self.folder or self.mapping):
             raise ValueError("source is folders: folder and mapping belong to the entries of folders")
+        if self.source == "folders" and not self.folders:
+            raise ValueError("folders: source is folders, and none is listed; list each shop with name and folder")
+        if self.source == "folder" and not self.folder:
+            raise ValueError("folder: source is folder, and none is named; set it to where your tables lie")
         return self
 
 
@@ -128,14 +138,8 @@ def _source(settings: Settings) -> Connector:
 
         return Demo(settings.time_zone)
     if settings.source == "folders":
-        if not settings.folders:
-            raise InputError("params.yaml: snapshot.folders names no shop; list each with name and folder")
         return Folders(settings.folders, home(), settings.time_zone, settings.currency)
-    from tasks.intake.folder import FolderConnector
-
-    if not settings.folder:
-        raise InputError("params.yaml: snapshot.folder names no folder; set it to where your tables lie")
-    return FolderConnector(home() / Path(settings.folder).expanduser(), settings.mapping, settings.time_zone)
+    return FolderConnector(home() / Path(str(settings.folder)).expanduser(), settings.mapping, settings.time_zone)
 
 
 def _warm_start_wanted() -> bool:

@@ -116,7 +116,7 @@ def _params(draw: random.Random) -> Any:
     path = Path("params.yaml")
     lines = [f"{draw.choice(settings.STAGES)}:", f"  {text(draw)}: {text(draw)}", text(draw)]
     path.write_text("\n".join(lines[: draw.randint(1, 3)]), encoding="utf-8", errors="replace")
-    return settings.load(draw.choice(settings.STAGES))
+    return settings.check_all(path)
 
 
 def _override(draw: random.Random) -> Any:

@@ -37,20 +37,18 @@ class Slot:
         return any((hour - begin) % HOURS < length for hour in range(self.first, self.last))
 
 
-def slots(names: tuple[str, ...], key: str) -> list[Slot]:
-    """Slots from names like "18-21"; InputError, naming `key`, where one is no part of a day or two overlap."""
+def slots(names: tuple[str, ...]) -> list[Slot]:
+    """Slots from names like "18-21"; InputError where one is no part of a day or two overlap."""
     parts = []
     for name in names:
         first, dash, last = name.partition("-")
         hours = [int(part) if part.strip().isdigit() else -1 for part in (first, last)]
         if not dash or not 0 <= hours[0] < hours[1] <= HOURS:
-            raise InputError(f'params.yaml: {key}: "{name}" is no slot; write hours of one day, like "18-21"')
+            raise InputError(f'"{name}" is no slot; write hours of one day, like "18-21"')
         parts.append(Slot(*hours))
     for earlier, later in pairwise(sorted(parts, key=lambda slot: slot.first)):
         if later.first < earlier.last:
-            raise InputError(
-                f"params.yaml: {key}: {earlier.name} and {later.name} overlap; every hour belongs to one slot"
-            )
+            raise InputError(f"{earlier.name} and {later.name} overlap; every hour belongs to one slot")
     return parts
 
 

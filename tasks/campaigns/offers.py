@@ -58,13 +58,10 @@ class OfferSettings(StageSettings):
 
 
 def named(offers: tuple[OfferSettings, ...], products: pd.DataFrame) -> list[OfferTerms]:
-    """The offers of params.yaml with their items; InputError, naming the key, for a name given twice, and for an
-    unknown category or product."""
+    """The offers of params.yaml with their items; InputError, naming the key, for an unknown category or product."""
     terms: list[OfferTerms] = []
     for at, offer in enumerate(offers):
         key = f"params.yaml: plan.offers.{at}"
-        if offer.name in {other.name for other in terms}:
-            raise InputError(f"{key}.name: '{offer.name}' is given twice; every offer needs a name of its own")
         items = _of_products(offer.products, products, key) if offer.products else _under(offer.category, products, key)
         cost = offer.gift_cost or offer.fixed
         terms.append(OfferTerms(offer.name, offer.kind, items, None if cost else offer.discount, offer.threshold, cost))

@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
-from nightmarket.contracts import InputError
 from nightmarket.copywriting.composing import Composed, GuardDecision, best_distinct, compose, whole
 from nightmarket.copywriting.facts import Locale
 from nightmarket.copywriting.guard.names import Lexicon
@@ -113,11 +113,21 @@ class WriterServer(StageSettings):
     retries: int = Field(3, ge=0, le=10, description="further tries after 429, 5xx and time-outs")
     per_minute: int = Field(600, ge=1, description="requests a minute at most")
 
+    @field_validator("url")
+    @classmethod
+    def _address_alone(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("it is no address; give one like http://localhost:8000/v1")
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise ValueError(f"it holds more than an address; the key belongs in {KEY}")
+        return url
+
 
 class Manner(StageSettings):
     """Who writes, in which languages, and how much."""
 
-    seed: int = Field(17, ge=0, description="seed of the phrases' order and of a model's draws")
+    seed: int = Field(17, ge=0, lt=2**31, description="seed of the phrases' order and of a model's draws")
     shop: str = Field("Our shop", min_length=1, max_length=40, description="what the shop is called in a text")
     locales: tuple[Locale, ...] = Field(("en",), min_length=1, description="languages: en, zh")
     channels: tuple[Literal["push", "sms", "email", "banner"], ...] = Field(
@@ -130,6 +140,16 @@ class Manner(StageSettings):
     server: WriterServer | None = Field(None, description="url, model, timeout, retries, per_minute, for openai")
     num_written: int = Field(12, ge=1, le=100, description="messages that are written per brief")
     num_kept: int = Field(3, ge=1, le=20, description="best distinct messages that are kept of them")
+
+    @model_validator(mode="after")
+    def _has_a_writer(self) -> Self:
+        if self.writer == "transformers" and self.model is None:
+            raise ValueError("model: writer is transformers; name the folder or hub id of a causal language model")
+        if self.writer == "openai" and self.server is None:
+            raise ValueError("server: writer is openai; give the url and the model of an OpenAI-compatible server")
+        if self.num_kept > self.num_written:
+            raise ValueError(f"num_kept: {self.num_kept} cannot be kept of {self.num_written} (num_written); lower it")
+        return self
 
 
 @dataclass(frozen=True)
@@ -188,18 +208,16 @@ def write(wanted: Sequence[Wanted], taste: Taste, lexicon: Lexicon, manner: Mann
 
 
 def writer(manner: Manner) -> Writer:
-    """The writer that is asked for; InputError, naming the key, where it lacks its model or server."""
+    """The writer that is asked for; InputError where its model or the server's address cannot be used."""
     if manner.writer == "transformers":
         from nightmarket.copywriting.writers.local import LocalWriter
 
-        if manner.model is None:
-            raise InputError("params.yaml: compose.model: name the folder or hub id of a causal language model")
+        assert manner.model is not None  # by its own rule
         return LocalWriter(manner.model, manner.seed)
     if manner.writer == "openai":
         from nightmarket.copywriting.writers.server import ServerAddress, ServerWriter
 
-        if manner.server is None:
-            raise InputError("params.yaml: compose.server: give the url and the model of an OpenAI-compatible server")
+        assert manner.server is not None  # by its own rule
         return ServerWriter(ServerAddress(**manner.server.model_dump(), key=os.environ.get(KEY, "")), manner.seed)
     return TemplateWriter(manner.seed)
 

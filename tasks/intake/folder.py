@@ -100,7 +100,6 @@ class FolderConnector:
         self.mapping = mapping
         self.time_zone = time_zone
         self.section = section
-        _check_mapping(mapping, section)
         self.paths = {table.name: path for table in TABLES if (path := self._find(table))}
         for table in TABLES:
             if table.name in needed and table.name not in self.paths:
@@ -149,14 +148,15 @@ class FolderConnector:
         return paths[0] if paths else None
 
 
-def _check_mapping(mapping: Mapping, section: str) -> None:
+def check_mapping(mapping: Mapping) -> None:
+    """InputError for a table or a column of ours that the contract does not have."""
     for name, columns in mapping.items():
         if name not in BY_NAME:
-            raise InputError(f"{section}mapping: there is no table '{name}'; there are {', '.join(BY_NAME)}")
+            raise InputError(f"there is no table '{name}'; there are {', '.join(BY_NAME)}")
         known = [column.name for column in BY_NAME[name].columns]
         for ours in columns:
             if ours not in known and not (BY_NAME[name].attributes and ours.startswith(ATTRIBUTE_PREFIX)):
-                raise InputError(f"{section}mapping.{name}: there is no column '{ours}'; there are {', '.join(known)}")
+                raise InputError(f"{name}: there is no column '{ours}'; there are {', '.join(known)}")
 
 
 class TableReader:

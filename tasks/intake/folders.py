@@ -23,7 +23,7 @@ from nightmarket.contracts import InputError
 from nightmarket.contracts.sources import SOURCE, fuse, with_source
 from nightmarket.contracts.tables import TABLES, Table, arrow_schema
 from tasks.intake import BATCH_ROWS, Feed, Origin
-from tasks.intake.folder import FolderConnector, Mapping
+from tasks.intake.folder import FolderConnector, Mapping, check_mapping
 from tasks.pipeline.settings import StageSettings
 
 LOG = logging.getLogger("nightmarket")
@@ -65,6 +65,12 @@ class ShopFolder(StageSettings):
     @classmethod
     def _known(cls, name: str | None) -> str | None:
         return name and known_zone(name)
+
+    @field_validator("mapping")
+    @classmethod
+    def _of_the_contract(cls, mapping: Mapping) -> Mapping:
+        check_mapping(mapping)
+        return mapping
 
     @model_validator(mode="after")
     def _worth(self) -> Self:

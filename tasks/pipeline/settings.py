@@ -1,13 +1,17 @@
 """params.yaml, read strictly: every stage declares its settings, and a typo fails by name."""
 
-import importlib
+import contextlib
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, get_args
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from nightmarket.contracts import InputError
+from tasks.pipeline import contradictions, remedies
+from tasks.pipeline.excerpt import excerpt
+from tasks.pipeline.params import ParamsFile
 
 STAGES = (
     "validate",
@@ -35,7 +39,16 @@ STEPS = ("snapshot", "register", "launch", "find", "shrink")
 class StageSettings(BaseModel):
     """The section of params.yaml that carries the stage's name, or a part of one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_switch(cls, value: Any, info: ValidationInfo) -> Any:
+        """Pydantic takes true for 1."""
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and {int, float} & {annotation, *get_args(annotation)}:
+            raise ValueError(f"expected a number; found {str(value).lower()}")
+        return value
 
 
 class Machine(StageSettings):
@@ -69,67 +82,142 @@ class Retention(StageSettings):
 
 MACHINE, RETENTION = "machine", "retention"
 """The sections that belong to no stage."""
+SECTIONS = (*STAGES, *STEPS, MACHINE, RETENTION)
+PARAMS = Path("params.yaml")
 
 
-def machine(path: Path = Path("params.yaml")) -> Machine:
+class WrongSetting(NamedTuple):
+    """What is wrong.
+
+    parts  of the key's path, its section first
+    words  what is wrong with it, and what to do
+    """
+
+    parts: tuple[str | int, ...]
+    words: str
+
+    @property
+    def key(self) -> str:
+        """As people write it: `plan.channels.email`."""
+        return ".".join(map(str, self.parts))
+
+
+def machine(path: Path = PARAMS) -> Machine:
     """The section `machine`; InputError as `load` raises it."""
-    return Machine.model_validate(check(sections(path), MACHINE, path).model_dump())
+    return Machine.model_validate(load(MACHINE, path).model_dump())
 
 
-def retention(path: Path = Path("params.yaml")) -> Retention:
+def retention(path: Path = PARAMS) -> Retention:
     """The section `retention`; InputError as `load` raises it."""
-    return Retention.model_validate(check(sections(path), RETENTION, path).model_dump())
+    return Retention.model_validate(load(RETENTION, path).model_dump())
 
 
 def settings_model(name: str) -> type[StageSettings]:
-    """The settings class of a stage or step, or of a section that belongs to none."""
+    """The settings class of a stage or step, or of a section that belongs to none; the stage is not imported for it."""
     if name in (MACHINE, RETENTION):
         return Machine if name == MACHINE else Retention
-    return importlib.import_module(f"tasks.{name}").Settings
+    model: type[StageSettings] = excerpt(f"tasks.{name}", "Settings")
+    return model
 
 
-def load(name: str, path: Path = Path("params.yaml")) -> StageSettings:
+def load(name: str, path: Path = PARAMS) -> StageSettings:
     """The settings of one stage.
 
     Raises InputError, in one line, for a file that is not YAML, an unknown section or key, or a value of the wrong
     type.
     """
-    return check(sections(path), name, path)
+    file = _read(path)
+    return _settings(file.content, name, file)
 
 
 def sections(path: Path) -> dict[str, Any]:
     """params.yaml as a dict of sections, with their names checked."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing; run from the folder that holds it, or restore it from git") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise InputError(f"{path}{where}: not valid YAML: {getattr(error, 'problem', 'cannot be read')}") from None
-    except ValueError as error:  # a date that no calendar has, or bytes that are no UTF-8
-        raise InputError(f"{path}: not valid YAML: {error}") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: expected one section per stage, found {type(content).__name__}")
-    known = (*STAGES, *STEPS, MACHINE, RETENTION)
-    for section in content:
-        if section not in known:
-            raise InputError(f"{path}: unknown section '{section}'; there are {', '.join(known)}")
-    return content
+    return _read(path).content
 
 
-def check(content: dict[str, Any], name: str, path: Path = Path("params.yaml")) -> StageSettings:
-    """Check one section of a loaded params.yaml against the stage's settings model."""
+def check(content: Mapping[str, Any], name: str) -> StageSettings:
+    """Check one section of a params.yaml, as it would be with what was changed by hand."""
+    return _settings(content, name, None)
+
+
+def check_all(path: Path = PARAMS, names: Collection[str] = (), home: Path | None = None) -> dict[str, Any]:
+    """Every section of params.yaml, each for itself and beside the others; InputError for the first that is wrong.
+
+    names  sections whose files must be there, tables and models
+    home   the main checkout, where relative folders of tables begin; None: that of the file
+    """
+    file = _read(path)
+    _refuse(wrong_settings(file.content, names, path.absolute().parent, home), file)
+    return file.content
+
+
+def wrong_settings(
+    content: Mapping[str, Any], names: Collection[str], root: Path, home: Path | None = None
+) -> list[WrongSetting]:
+    """What is wrong with the sections of a params.yaml, as `check_all` looks at them; root: the folder of the file."""
+    loaded: dict[str, StageSettings | None] = {}
+    wrong: list[WrongSetting] = []
+    for name in content:
+        loaded[name], more = _validated(content, name)
+        wrong += more
+    if not wrong:
+        beside = (contradictions.between(loaded), contradictions.missing(loaded, names, root, home or root))
+        wrong = list(itertools.starmap(WrongSetting, itertools.chain(*beside)))
+    return wrong
+
+
+def _refuse(wrong: Sequence[WrongSetting], file: ParamsFile | None) -> None:
+    """InputError with the first of them, in the order of the file; nothing where there is none."""
+    if not wrong:
+        return
+    first = min(wrong, key=lambda setting: file.line(*setting.parts) or 0) if file else wrong[0]
+    where = f"{file.where(*first.parts)}: " if file else ""
+    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+    raise InputError(f"{where}{first.key}: {first.words}{more}")
+
+
+def _read(path: Path) -> ParamsFile:
+    file = ParamsFile.read(path)
+    for name in file.content:
+        if name not in SECTIONS:
+            raise InputError(f"{file.where(name)}: {remedies.unknown_section(str(name), SECTIONS, _owners())}")
+    return file
+
+
+def _settings(content: Mapping[str, Any], name: str, file: ParamsFile | None) -> StageSettings:
+    loaded, wrong = _validated(content, name)
+    _refuse(wrong, file)
+    assert loaded is not None  # where nothing is wrong
+    return loaded
+
+
+def _validated(content: Mapping[str, Any], name: str) -> tuple[StageSettings | None, list[WrongSetting]]:
+    """A section's settings, or what is wrong with it."""
+    section = content.get(name)
     try:
-        return settings_model(name).model_validate(content.get(name) or {})
+        return settings_model(name).model_validate({} if section is None else section), []
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in (name, *first["loc"]))
-        extra = len(error.errors()) - 1
-        more = f" (and {extra} more)" if extra else ""
-        if first["type"] == "extra_forbidden":
-            fields = f"; {name} has {', '.join(settings_model(name).model_fields)}" if len(first["loc"]) == 1 else ""
-            raise InputError(f"{path}: unknown key '{where}'{more}{fields}") from None
-        raise InputError(f"{path}: {where}: {first['msg']}{more}") from None
-    except UnicodeEncodeError:  # YAML and JSON can say half of a character, as "\ud800"
-        raise InputError(f"{path}: {name}: a key or text holds half of a character (a lone surrogate)") from None
+        return None, list(_wrong(error, name))
+    except UnicodeEncodeError:
+        return None, [WrongSetting((name,), "a key holds half of a character (a lone surrogate); write it anew")]
+
+
+def _wrong(error: ValidationError, name: str) -> Iterator[WrongSetting]:
+    model, owners = settings_model(name), _owners()
+    for detail in error.errors():
+        words = remedies.remedy(detail, remedies.keys_at(model, detail["loc"][:-1]), owners)
+        key, colon, rest = words.partition(": ")
+        if colon and key in remedies.keys_at(model, detail["loc"]):  # a rule about several keys names the one to change
+            yield WrongSetting((name, *detail["loc"], key), rest)
+        else:
+            yield WrongSetting((name, *detail["loc"]), words)
+
+
+def _owners() -> dict[str, list[str]]:
+    """Key → the sections that have it."""
+    owners: dict[str, list[str]] = {}
+    for name in SECTIONS:
+        with contextlib.suppress(ModuleNotFoundError):
+            for key in settings_model(name).model_fields:
+                owners.setdefault(key, []).append(name)
+    return owners

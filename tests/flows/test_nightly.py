@@ -174,7 +174,7 @@ def test_a_run_with_an_override_is_kept_but_reaches_neither_the_checkout_nor_the
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--set", "rank.num_leaves=many"], "override: rank.num_leaves: Input should be a valid integer"),
+        (["--set", "rank.num_leaves=many"], "override: rank.num_leaves: expected a whole number; found many"),
         (["--business-date", "yesterday"], "--business-date yesterday: expected a date as YYYY-MM-DD"),
     ],
 )

@@ -26,10 +26,10 @@ def test_an_override_replaces_one_value_and_leaves_the_rest():
 @pytest.mark.parametrize(
     ("key", "value", "line"),
     [
-        ("rank.num_leaves", "many", r"override: rank\.num_leaves: Input should be a valid integer"),
-        ("rank.num_leaves", 1, r"override: rank\.num_leaves: .* greater than or equal to 2"),
-        ("rank.leaves", 63, r"override: unknown key 'rank\.leaves'; rank has num_leaves, weights"),
-        ("ranking.num_leaves", 63, "override 'ranking.num_leaves': unknown section 'ranking'; there are validate"),
+        ("rank.num_leaves", "many", r"override: rank\.num_leaves: expected a whole number; found many"),
+        ("rank.num_leaves", 1, r"override: rank\.num_leaves: must be at least 2; found 1"),
+        ("rank.leaves", 63, r"override: rank\.leaves: unknown key; did you mean num_leaves\?"),
+        ("ranking.num_leaves", 63, r"override 'ranking.num_leaves': unknown section 'ranking'; did you mean rank\?"),
         ("rank", 63, "override 'rank': name the key too"),
         ("rank.num_leaves.deep", 63, "override 'rank.num_leaves.deep': 'num_leaves' is a value"),
     ],

@@ -141,7 +141,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_a_version_promoted_by_hand_delivers_and_a_rollback_brings_the_other_back(shop):
+def test_a_version_promoted_by_hand_delivers_and_a_rollback_brings_the_other_back_whatever_the_settings(shop):
     done = shop.flow("promote", "--version", "1", "--reason", 'steadier, says "sales" $(touch x)', "--who", "Ann")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "version 1 became champion in place of version 2 on the word of Ann: steadier" in done.stdout
@@ -151,8 +151,15 @@ def test_a_version_promoted_by_hand_delivers_and_a_rollback_brings_the_other_bac
     assert not (shop.home / "x").exists()
     [ref] = [ref for ref in shop.runs() if "promote" in ref]
     assert (shop.home / "data/champion.dvc").read_text().strip() == shop.git("show", f"{ref}:data/champion.dvc")
+    settings = shop.home / "params.yaml"
+    settings.write_text("rank: [31\n")  # which neither we nor DVC can read
     back = shop.flow("rollback", "--reason", "a mistake")
     assert back.returncode == 0, back.stdout + back.stderr
+    [warned] = [line for line in (back.stdout + back.stderr).splitlines() if "params.yaml, line 1: not valid" in line]
+    assert warned.endswith(
+        "a [ or { that is never closed; close it (to be put right; rollback needs no settings and goes on)"
+    )
+    assert settings.read_text() == "rank: [31\n"
     assert holders(shop) == {"champion": 2, "previous_champion": 1}
     assert receipt(shop)["version"] == 2
     lines = [json.loads(line) for line in shop.private("promotions.jsonl").read_text().splitlines()]

@@ -223,9 +223,9 @@ def test_without_a_night_the_test_window_is_unknown_and_nothing_is_searched(home
 @pytest.mark.parametrize(
     ("what", "said"),
     [
-        ({"rank.num_leave": [15, 127]}, "unknown key 'rank.num_leave'"),
+        ({"rank.num_leave": [15, 127]}, "rank.num_leave: unknown key; did you mean num_leaves?"),
         ({"rnk.num_leaves": [15, 127]}, "unknown section 'rnk'"),
-        ({"rank.num_leaves": [0, 127]}, "rank.num_leaves: Input should be greater than or equal to 2"),
+        ({"rank.num_leaves": [0, 127]}, "rank.num_leaves: must be at least 2; found 0"),
         ({"rank.num_leaves": [1.5, 127]}, "rank.num_leaves"),
         ({"rank.num_leaves": [127, 15]}, "low must be below high"),
         ({"rank.num_leaves": [15, 63, 127]}, "must be two numbers"),

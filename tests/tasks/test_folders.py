@@ -244,20 +244,20 @@ def test_a_change_of_one_folder_is_noticed_and_its_place_does_not_matter(place, 
     [
         ({"name": "North"}, "two folders are named"),
         ({"name": "south shop"}, "must be 1 to 20 letters or digits"),
-        ({"folder": "nowhere"}, "south: folder: there is no folder"),
+        ({"folder": "nowhere"}, "snapshot.folders.1.folder: there is no folder"),
         ({"folder": "north"}, "south: its folder is that of north"),
         ({"rate": None}, "south is in CNY and has no rate; say what 1 CNY is in GBP"),
         ({"currency": None}, "south has a rate and no currency"),
         ({"currency": "GBP"}, "south has a rate, and its currency is that of snapshot.currency"),
         ({"rate": -1}, "snapshot.folders.1.rate"),
-        ({"zone": "Asia/Shanghai"}, "unknown key 'snapshot.folders.1.zone'"),
+        ({"zone": "Asia/Shanghai"}, "snapshot.folders.1.zone: unknown key; there are name, folder, "),
         ({"time_zone": "Asia/Nowhere"}, "'Asia/Nowhere' is not a time zone"),
         ({"customers": "some"}, "snapshot.folders.1.customers"),
         (
             {"mapping": {"products": {"product_id": "商品编码", "title": "name"}}},
             "south: products.csv has no column 'name' (mapping.products.title)",
         ),
-        ({"mapping": {"sales": {}}}, "south: mapping: there is no table 'sales'"),
+        ({"mapping": {"sales": {}}}, "snapshot.folders.1.mapping: there is no table 'sales'"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused_with_the_shops_name(place, capsys, entry, says):
@@ -270,7 +270,7 @@ def test_settings_of_one_folder_and_of_several_do_not_mix(place, capsys):
     settings(mapping={"events": {"value": "paid"}})
     assert "folder and mapping belong to the entries of folders" in refused(capsys)
     settings(folders=[])
-    assert "snapshot.folders names no shop" in refused(capsys)
+    assert "snapshot.folders: source is folders, and none is listed" in refused(capsys)
     settings(currency=None)
     assert "south is in CNY; say in snapshot.currency what all money becomes" in refused(capsys)
 

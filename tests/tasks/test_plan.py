@@ -175,7 +175,7 @@ def test_own_offers_are_planned_by_their_terms(night):
     ],
 )
 def test_wrong_terms_are_told_by_their_key(night, capsys, offer, key):
-    assert f"params.yaml: {key}: " in refused(night, capsys, offers=[offer])
+    assert f": {key}: " in refused(night, capsys, offers=[offer])
 
 
 @pytest.mark.parametrize(
@@ -190,4 +190,4 @@ def test_wrong_terms_are_told_by_their_key(night, capsys, offer, key):
     ],
 )
 def test_wrong_settings_are_told_by_their_key(night, capsys, changes, key):
-    assert f"params.yaml: {key}: " in refused(night, capsys, **changes)
+    assert f": {key}: " in refused(night, capsys, **changes)

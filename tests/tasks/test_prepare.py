@@ -90,7 +90,7 @@ def test_leaving_everything_out_says_so(copied_night, capsys):
 def test_a_window_that_does_not_end_on_a_monday_is_refused(copied_night, capsys):
     change(copied_night, "prepare", window_end="2026-01-01")
     assert main("prepare") == 2
-    assert "prepare.window_end 2026-01-01 is not a Monday" in capsys.readouterr().err
+    assert "prepare.window_end: 2026-01-01 is a Thursday; a window ends on the Monday" in capsys.readouterr().err
 
 
 def test_windows_are_recorded(whole_night):

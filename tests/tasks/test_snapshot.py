@@ -438,7 +438,7 @@ def test_a_link_that_leaves_the_folder_is_refused(place, capsys):
 @pytest.mark.parametrize(
     ("section", "says"),
     [
-        ({"foldr": "x"}, "unknown key 'snapshot.foldr'"),
+        ({"foldr": "x"}, "snapshot.foldr: unknown key; did you mean folder?"),
         ({"time_zone": "Europe/Nowhere"}, "'Europe/Nowhere' is not a time zone"),
         ({"time_zone": "\ud800"}, "holds half of a character"),
         ({"business_date": "soon"}, "snapshot.business_date"),

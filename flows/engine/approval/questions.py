@@ -29,7 +29,7 @@ def parameters(flow: Any, arguments: list[str] | None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog=f"python -m flows {flow.name}", description=flow.description.splitlines()[0])
     for name, field in schema.properties.items():
         more = {"nargs": "*"} if field.get("type") == "array" else {}
-        about = {"metavar": "VALUE", "help": field.get("description", "").replace("%", "%%")}
+        about = {"metavar": "VALUE", "help": _help(field).replace("%", "%%")}
         parser.add_argument(f"--{name.replace('_', '-')}", required=name in (schema.required or ()), **more, **about)
     parser.add_argument("--approve", metavar="YOUR_NAME", help="approve without being asked; the name goes on record")
     parser.add_argument("--note", default="", help="goes on record with it")
@@ -42,6 +42,15 @@ def parameters(flow: Any, arguments: list[str] | None) -> dict[str, Any]:
     except ParameterTypeError as error:
         lines = [line.strip(" -") for line in str(error).splitlines()[1:] if line.strip()]
         raise InputError("; ".join(lines) or " ".join(str(error).split())) from None
+
+
+def _help(field: dict[str, Any]) -> str:
+    """What a field of a form is for, what it may be, and what it is without being told."""
+    may = f" One of {', '.join(map(str, field['enum']))}." if "enum" in field else ""
+    without = field.get("default")
+    return f"{field.get('description', '')}{may}" + (
+        f" (default: {without})" if without not in (None, "", [], {}) else ""
+    )
 
 
 def _value(name: str, given: Any, field: dict[str, Any]) -> Any:

@@ -7,7 +7,7 @@ import argparse
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from flows.engine.run import overrides
 from tasks.find import Answer, Settings, answer
@@ -31,7 +31,11 @@ def from_terminal(home: Path, arguments: list[str] | None) -> int:
     started = time.perf_counter()
     parser = argparse.ArgumentParser(prog="python -m flows find", description="Find products by a line of text.")
     for name, field in Settings.model_fields.items():
-        about: dict[str, Any] = {"help": str(field.description).replace("%", "%%"), "metavar": "VALUE"}
+        choices = f"; one of {', '.join(get_args(field.annotation))}" if name == "method" else ""
+        default = field.get_default()
+        without = f" (default: {default})" if default not in (*UNSAID, False, 0) else ""
+        about: dict[str, Any] = {"help": f"{field.description}{choices}{without}".replace("%", "%%")}
+        about["metavar"] = "VALUE"
         if name == "brands":
             about["nargs"] = "*"
         if name == "excel":

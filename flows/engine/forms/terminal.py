@@ -2,6 +2,7 @@
 
 import argparse
 import datetime
+import difflib
 import functools
 import getpass
 import importlib
@@ -10,23 +11,30 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from flows.engine.approval import questions
-from flows.engine.forms import form
-from flows.engine.run import overrides
+from flows.engine.forms import form, signature
+from flows.engine.run import overrides, worktree
 from flows.engine.server import keeper
 from nightmarket.contracts import InputError
 from tasks.files import storage
 from tasks.pipeline import settings
 
 ASKING = ("campaign", "launch")
-ALONE = {"forget": "flows.engine.privacy.forgetting", "rotate": "flows.engine.privacy.rotation"}
-"""On a terminal alone, with a night of their own."""
-BY_RUN = ("nightly", "retrain", "deliver", "tune", "find", "reproduce", "promote", "rollback", "prune")
-FLOWS = (*BY_RUN, *ALONE, *ASKING)
+ALONE = {
+    "find": "flows.engine.forms.lookup",
+    "prune": "flows.engine.retention.prune",
+    "forget": "flows.engine.privacy.forgetting",
+    "rotate": "flows.engine.privacy.rotation",
+}
+"""Those that read their own options; the first two have no run and no server, the others a night of their own."""
+BY_OPTIONS = ("nightly", "retrain", "deliver", "tune", "reproduce", "promote", "rollback")
+FLOWS = (*BY_OPTIONS, *ASKING, *ALONE)
+HELP = {"-h", "--help"}
 
 
 def hand_over(flow: str) -> None:
@@ -35,21 +43,17 @@ def hand_over(flow: str) -> None:
 
 
 def main(flow: str = "", arguments: list[str] | None = None) -> int:
-    """Run the flow; exit code 0, or 1 with one line on stderr, or 2 where a parameter is wrong."""
+    """Run the flow; exit code 0, or 1 with one line on stderr, or 2 where a parameter or a setting is wrong."""
+    arguments = sys.argv[2:] if arguments is None else arguments
     try:
+        if flow in HELP:
+            print(signature.overview(FLOWS), flush=True)
+            return 0
         if flow not in FLOWS:
-            raise InputError(f"there is no such flow; there are {', '.join(FLOWS)}")
-        if flow == "find":  # asked and answered here: no run, no server
-            return importlib.import_module("flows.engine.forms.lookup").from_terminal(storage.home(), arguments)
-        if flow == "prune":
-            return importlib.import_module("flows.engine.retention.prune").from_terminal(storage.home(), arguments)
-        if flow in ALONE:
-            night = functools.partial(_run, "nightly", lambda _: {})
-            return importlib.import_module(ALONE[flow]).from_terminal(storage.home(), arguments, night)
-        if flow in ASKING:  # their options are those of the form, so the flow is read first
-            return _run(flow, lambda form_flow: questions.parameters(form_flow, arguments))
-        parameters = _parameters(flow, arguments)
-        return _run(flow, lambda _: parameters)
+            near = difflib.get_close_matches(flow, FLOWS, 1)
+            meant = f"did you mean {near[0]}? " if near else ""
+            raise InputError(f"there is no such flow; {meant}there are {', '.join(FLOWS)}")
+        return _begin(flow, arguments, storage.home())
     except InputError as error:
         print(f"nightmarket: {flow}: {error}", file=sys.stderr)
         return 2
@@ -58,18 +62,47 @@ def main(flow: str = "", arguments: list[str] | None = None) -> int:
         return 130
 
 
-def _parameters(flow: str, arguments: list[str] | None) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog=f"python -m flows.{flow}")
+def _begin(flow: str, arguments: list[str], home: Path) -> int:
+    """Read the options and check all settings, which takes a second; then run."""
+    help_alone = bool(HELP & {*arguments})
+    if flow in BY_OPTIONS:
+        parameters = _parameters(flow, arguments)
+        changes = dict(parameters.get("overrides", {}))
+        if day := parameters.get("business_date"):
+            changes["snapshot.business_date"] = day
+        overrides.check(home, flow, changes)
+        return _run(flow, lambda _: parameters)
+    if not help_alone:
+        overrides.check(home, flow)
+    if flow in ASKING:  # their options are those of the form, so the flow is read first
+        if help_alone:
+            questions.parameters(getattr(importlib.import_module(f"flows.{flow}"), flow), arguments)
+        return _run(flow, lambda form_flow: questions.parameters(form_flow, arguments))
+    module = importlib.import_module(ALONE[flow])
+    if flow in ("forget", "rotate"):
+        return int(module.from_terminal(home, arguments, functools.partial(_run, "nightly", lambda _: {})))
+    return int(module.from_terminal(home, arguments))
+
+
+def _parameters(flow: str, arguments: list[str]) -> dict[str, Any]:
+    parser = argparse.ArgumentParser(prog=f"python -m flows {flow}", description=signature.about(flow))
     if flow == "tune":
         _add_tune(parser)
     elif flow in ("reproduce", "promote", "rollback"):
         _add_version(flow, parser)
     else:
         if flow == "nightly":
-            parser.add_argument("--business-date", metavar="YYYY-MM-DD", help="rows from this day on are left out")
-        parser.add_argument("--force", action="append", choices=settings.STAGES, help="run this stage anyway")
-        parser.add_argument("--set", action="append", metavar="SECTION.KEY=VALUE", help="for this run only")
-    parser.add_argument("--wait-minutes", type=float, help="how long to wait for another run")
+            what = "the night being prepared: rows from this day on are left out; without: all there is"
+            parser.add_argument("--business-date", metavar="YYYY-MM-DD", help=what)
+        stages = f"run this stage anyway, again and again for several; one of {', '.join(settings.STAGES)}"
+        parser.add_argument("--force", action="append", choices=settings.STAGES, metavar="STAGE", help=stages)
+        what = "for this run only, as rank.seed=18; again and again for several: docs/reference/parameters.md"
+        parser.add_argument("--set", action="append", metavar="SECTION.KEY=VALUE", help=what)
+    parser.add_argument("--wait-minutes", type=float, metavar="NUMBER", help="how long to wait for another run")
+    known = signature.defaults(flow)
+    for action in parser._actions:
+        if known.get(action.dest) not in (None, ""):
+            action.help = f"{action.help} (default: {known[action.dest]})"
     given = {key: value for key, value in vars(parser.parse_args(arguments)).items() if value is not None}
     _check_date(given.get("business_date"))
     for option, name in (("set", "overrides"), ("space", "space")):
@@ -86,18 +119,19 @@ def _parameters(flow: str, arguments: list[str] | None) -> dict[str, Any]:
 def _add_tune(parser: argparse.ArgumentParser) -> None:
     what = "as rank.num_leaves='[31, 255]' or rank.learning_rate='{low: 0.03, high: 0.2, log: true}'"
     parser.add_argument("--space", action="append", metavar="SECTION.KEY=RANGE", help=what)
-    parser.add_argument("--trials", type=int, help="how many in all")
-    parser.add_argument("--metric", help="task and figure, as 'all ndcg@10'")
+    parser.add_argument("--trials", type=int, metavar="NUMBER", help="how many in all")
+    parser.add_argument("--metric", metavar="'TASK FIGURE'", help="what trials are judged by")
     parser.add_argument("--windows", nargs="+", metavar="MONDAY", help="where the windows end, before the test window")
-    parser.add_argument("--minutes", type=float, help="no trial begins after so many minutes")
-    parser.add_argument("--seed", type=int, help="of the sampler")
+    parser.add_argument("--minutes", type=float, metavar="NUMBER", help="no trial begins after so many minutes")
+    parser.add_argument("--seed", type=int, metavar="NUMBER", help="of the sampler")
     parser.add_argument("--name", help="of the search; one that was killed goes on under its name")
 
 
 def _add_version(flow: str, parser: argparse.ArgumentParser) -> None:
     if flow != "rollback":
         without = "; without: the champion" if flow == "reproduce" else ""
-        parser.add_argument("--version", type=int, required=not without, help=f"number of the version{without}")
+        what = f"number of the version{without}"
+        parser.add_argument("--version", type=int, metavar="NUMBER", required=not without, help=what)
     if flow != "reproduce":
         parser.add_argument("--reason", required=True, help="goes on record")
         parser.add_argument("--who", default=getpass.getuser(), help="goes on record; without: the system's user")
@@ -115,6 +149,7 @@ def _run(flow: str, read: Callable[[Any], dict[str, Any]]) -> int:
     home = storage.home()
     if not (home / "dvc.yaml").exists():
         raise InputError(f"{home} holds no dvc.yaml; run from the folder of the checkout")
+    worktree.require_own(home)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with keeper.some_server(home) as own:
         module = importlib.import_module(f"flows.{flow}")  # Prefect is imported while the server starts

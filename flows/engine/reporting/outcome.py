@@ -18,10 +18,11 @@ from prefect.logging.loggers import flow_run_logger
 from prefect.states import Completed, Crashed, Failed
 
 from flows.engine.reporting import prefect_run
-from flows.engine.run import dag, stage
+from flows.engine.run import dag, overrides, stage
 from flows.engine.run.stage import StageError
 from nightmarket.contracts import InputError
 from tasks.files import catalogue, storage
+from tasks.pipeline import settings
 from tasks.privacy import redaction
 
 HEADLINE = "ndcg@10"
@@ -191,14 +192,16 @@ def one_line_flow(name: str, run_name: str | None = None) -> Callable[[Callable[
     run_name  of its runs, with the parameters in braces; None: Prefect makes one up
     """
     hooks: dict[str, Any] = {"on_failure": [post_failure], "on_crashed": [post_failure]}
-    return lambda work: flow(name=name, flow_run_name=run_name, persist_result=False, **hooks)(_in_one_line(work))
+    return lambda work: flow(name=name, flow_run_name=run_name, persist_result=False, **hooks)(_in_one_line(name, work))
 
 
-def _in_one_line(work: Callable[P, Awaitable[Any]]) -> Callable[P, Awaitable[Any]]:
-    """End the flow as Failed with one line, where wrong input or a failed stage ended it; no traceback."""
+def _in_one_line(name: str, work: Callable[P, Awaitable[Any]]) -> Callable[P, Awaitable[Any]]:
+    """Check all settings first; end the flow as Failed with one line, where wrong input or a failed stage ended it."""
 
     async def ended(*args: P.args, **kwargs: P.kwargs) -> Any:
         try:
+            if name not in overrides.WITHOUT_SETTINGS:
+                settings.check_all(storage.home() / settings.PARAMS)
             return await work(*args, **kwargs)
         except (InputError, StageError) as error:
             line = str(error)

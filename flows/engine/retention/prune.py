@@ -1,4 +1,4 @@
-"""Let go what nothing needs any more: `python -m flows prune`, and the end of every night. `policy` says what.
+"""Let go what nothing needs any more, by hand and at the end of every night; `policy` says what.
 
 Names go first and then what they named: MLflow's versions before its runs, refs before DVC's objects. So a kill leaves
 things that nothing names, and the next time they go. What is uncertain ends it before anything goes.

@@ -1,4 +1,4 @@
-"""Values for one run only: checked against the settings of their stage, then written into the run's params.yaml."""
+"""Settings before a run: params.yaml and values for one run only, checked, then written into the run's params.yaml."""
 
 import copy
 import re
@@ -9,7 +9,44 @@ from typing import Any
 import yaml
 
 from nightmarket.contracts import InputError
-from tasks.pipeline import settings
+from tasks.pipeline import remedies, settings
+
+NEEDED: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("nightly", "forget", "rotate"), ("snapshot", "embed", "compose")),
+    **dict.fromkeys(("retrain",), ("embed", "compose")),
+    **dict.fromkeys(("deliver", "campaign", "launch"), ("compose",)),
+}
+"""Flow → sections whose tables and models must be there for it."""
+WITHOUT_SETTINGS = ("promote", "rollback")
+"""Flows that read none, so that no wrong setting keeps another champion from serving."""
+
+
+def check(folder: Path, flow: str, changes: Mapping[str, Any] | None = None, home: Path | None = None) -> None:
+    """All that can be known to be wrong with the settings of a flow before anything runs; InputError in one line.
+
+    folder   holds params.yaml, a checkout or a run's worktree
+    flow     its name, or a run's that begins with it
+    changes  for this run only
+    home     the main checkout; None: the folder
+    """
+    if flow in WITHOUT_SETTINGS:
+        return
+    path, needed = folder / settings.PARAMS, NEEDED.get(flow.partition("-")[0], ())
+    if not changes:
+        settings.check_all(path, needed, home)
+        return
+    content = checked(settings.check_all(path), changes)
+    if wrong := settings.wrong_settings(content, needed, folder, home):
+        raise InputError(f"override: {wrong[0].key}: {wrong[0].words}")
+
+
+def fault(home: Path, flow: str) -> str:
+    """What is wrong with params.yaml, for a flow that goes on all the same; "" where nothing is, or the flow ends."""
+    try:
+        settings.check_all(home / settings.PARAMS) if flow in WITHOUT_SETTINGS else None
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def checked(content: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -23,12 +60,15 @@ def checked(content: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[st
         section, dot, rest = key.partition(".")
         known = (*settings.STAGES, *settings.STEPS)
         if section not in known:
-            raise InputError(f"override '{key}': unknown section '{section}'; there are {', '.join(known)}")
+            raise InputError(f"override '{key}': {remedies.unknown_section(section, known, {})}")
         if not dot or not rest:
             raise InputError(f"override '{key}': name the key too, as in '{section}.key'")
         changed[section] = _with(changed.get(section) or {}, rest.split("."), value, key)
     for section in {key.partition(".")[0] for key in overrides}:
-        settings.check(changed, section, Path("override"))
+        try:
+            settings.check(changed, section)
+        except InputError as error:
+            raise InputError(f"override: {error}") from None
     return changed
 
 

@@ -18,7 +18,7 @@ import yaml
 
 from flows.engine.reporting import prefect_run
 from flows.engine.retention import objects
-from flows.engine.run import dag, stage, worktree
+from flows.engine.run import dag, dvc_config, stage, worktree
 from nightmarket.contracts import InputError
 from nightmarket.serving import comparison
 from tasks.files import catalogue, locks, manifest, storage
@@ -202,26 +202,25 @@ def _remove(home: Path, place: Path) -> None:
 
 def _configure(home: Path, tree: Path, cache: Path) -> None:
     """DVC in the worktree: the checkout's remotes, a cache of its own, and the checkout's cache as one more remote."""
-    from dvc.config import Config
-
     local = tree / ".dvc" / "config.local"
     if (home / ".dvc" / "config.local").exists():
         shutil.copy(home / ".dvc" / "config.local", local)
-    settings = Config(str(home / ".dvc"), validate=False)
-    main = Path(settings.get("cache", {}).get("dir") or home / ".dvc" / "cache")
-    with Config(str(tree / ".dvc"), validate=False).edit("local") as own:
-        own.setdefault("cache", {})["dir"] = str(cache)
+    settings = dvc_config.read(home)
+    with dvc_config.local(tree) as own:
+        own.setdefault("cache", {})["dir"] = dvc_config.relative(cache)
         for name, remote in settings.get("remote", {}).items():
             own.setdefault("remote", {})[name] = {**dict(remote), "verify": True}
         if default := settings.get("core", {}).get("remote"):
             own.setdefault("core", {})["remote"] = default
-        own.setdefault("remote", {})[CACHE_REMOTE] = {"url": str((home / main).resolve()), "verify": True}
+        own.setdefault("remote", {})[CACHE_REMOTE] = {
+            "url": dvc_config.relative(worktree.cache(home).resolve()),
+            "verify": True,
+        }
 
 
 def _default_remote(tree: Path) -> str | None:
-    from dvc.config import Config
-
-    return Config(str(tree / ".dvc"), validate=False).get("core", {}).get("remote")
+    default: str | None = dvc_config.read(tree).get("core", {}).get("remote")
+    return default
 
 
 def _cannot(left: list[str], default: str | None) -> str:

@@ -251,6 +251,8 @@ async def open_run(
     home, log, told = storage.home(), prefect_run.run_logger(), prefect_run.current()
     name = f"{flow}-{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}"
     values = {**(changes or {}), **({"snapshot.business_date": business_date} if business_date else {})}
+    worktree.require_own(home)
+    overrides.check(home, flow, values)
     async with lock.run_lock(
         home / ".nightmarket" / "run.lock",
         name,
@@ -266,9 +268,12 @@ async def open_run(
             log.warning(
                 "%d files are unknown to git and so to this run; first: %s (git add them)", len(unseen), unseen[0]
             )
-        tree = worktree.create(home, name)
+        if wrong := overrides.fault(home, flow):
+            log.warning("%s (to be put right; %s needs no settings and goes on)", wrong, flow)
+        tree = worktree.create(home, name, without_settings=bool(wrong))
         try:
             overrides.write(tree, values)
+            overrides.check(tree, flow, home=home)
             storage.hook("run.ready")
             with outbox.catching_up(home, told.api if told else "", Patience.of_environment()):
                 yield Run(name, home, tree, force=force, trial=bool(changes), hold=held.descriptor)

@@ -11,9 +11,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from flows.engine.run import dag
+from flows.engine.run import dag, dvc_config
 from nightmarket.contracts import InputError
 from tasks.files import storage
+from tasks.pipeline import settings
 
 RECORDS = ("dvc.lock", "data/raw.dvc", "data/champion.dvc")
 """What DVC last recorded; a run starts from the main checkout's, committed or not, and gives them back."""
@@ -40,8 +41,17 @@ def _plain_environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
 
 
-def create(home: Path, name: str) -> Path:
-    """A worktree under .runs/ with the main checkout's state: HEAD, uncommitted changes of tracked files, records."""
+def require_own(home: Path) -> None:
+    """InputError for a folder that is no git repository of its own; one around it is somebody else's."""
+    if not (home / ".git").exists():
+        raise InputError(f"{home} is no git repository of its own; run `make setup`, which makes one")
+
+
+def create(home: Path, name: str, *, without_settings: bool = False) -> Path:
+    """A worktree under .runs/ with the main checkout's state: HEAD, uncommitted changes of tracked files, records.
+
+    without_settings  an empty params.yaml in place of one that DVC may not be able to read
+    """
     try:
         head = git(home, "rev-parse", "--verify", "--quiet", "HEAD")
     except InputError:
@@ -54,6 +64,8 @@ def create(home: Path, name: str) -> Path:
     for record in RECORDS:
         _same_file(home / record, tree / record)
         storage.hook("worktree.record")
+    if without_settings:
+        (tree / settings.PARAMS).write_text("{}\n", encoding="utf-8")
     _configure_dvc(home, tree)
     if (home / ".venv").exists() and not os.path.lexists(tree / ".venv"):
         (tree / ".venv").symlink_to(home / ".venv")
@@ -82,21 +94,17 @@ def _same_file(source: Path, target: Path) -> None:
 
 def _configure_dvc(home: Path, tree: Path) -> None:
     """The main checkout's local settings (remotes, credentials) and its cache; what a remote gives is checked."""
-    from dvc.config import Config
-
     _same_file(home / ".dvc" / "config.local", tree / ".dvc" / "config.local")  # which may hold passwords
-    remotes = Config(str(home / ".dvc"), validate=False).get("remote", {})
-    with Config(str(tree / ".dvc"), validate=False).edit("local") as local:
-        local.setdefault("cache", {})["dir"] = str(cache(home))
+    remotes = dvc_config.read(home).get("remote", {})
+    with dvc_config.local(tree) as local:
+        local.setdefault("cache", {})["dir"] = dvc_config.relative(cache(home))
         for name in remotes:
             local.setdefault("remote", {}).setdefault(name, {})["verify"] = True
 
 
 def cache(home: Path) -> Path:
     """The folder of the checkout's DVC cache."""
-    from dvc.config import Config
-
-    named = Config(str(home / ".dvc"), validate=False).get("cache", {}).get("dir")
+    named = dvc_config.read(home).get("cache", {}).get("dir")
     return Path(named) if named else home / ".dvc" / "cache"
 
 

@@ -50,15 +50,15 @@ def test_quiet_hours_run_over_midnight():
 
 
 def test_every_hour_belongs_to_one_slot():
-    parts = slots(("6-9", "18-21"), "plan.slots")
+    parts = slots(("6-9", "18-21"))
     of_hour = slot_of_hour(parts)
     assert of_hour.tolist() == [-1] * 6 + [0] * 3 + [-1] * 9 + [1] * 3 + [-1] * 3
 
 
 @pytest.mark.parametrize("names", [("9",), ("9-9",), ("21-6",), ("9-25",), ("a-b",), ("9-12", "11-13")])
 def test_what_is_no_slot_is_told(names):
-    with pytest.raises(InputError, match=r"params.yaml: plan.slots: "):
-        slots(names, "plan.slots")
+    with pytest.raises(InputError, match=r"is no slot; write hours|overlap; every hour"):
+        slots(names)
 
 
 def test_the_best_slot_keeps_its_chance():
