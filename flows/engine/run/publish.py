@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +41,9 @@ def publish(home: Path, tree: Path, name: str, *, started_from: str, say: Say) -
         )
         return False
     lock.heal_dvc(home)
-    intent = {
-        "run": name,
-        "old": objects.records(home),
-        "new": {**objects.records(home), **objects.records(tree)},
-        "recorded": sorted(str(path.relative_to(home)) for path in _outputs_as_recorded(home)),
-    }
+    old = objects.records(home)
+    intent: dict[str, Any] = {"run": name, "old": old, "new": {**old, **objects.records(tree)}}
+    intent["recorded"] = sorted(str(path.relative_to(home)) for path in _outputs_as_recorded(home, intent))
     storage.hook("publish.begin")
     storage.write_json(intent, journal(home))
     _finish(home, intent, say)
@@ -78,13 +75,13 @@ def _finish(home: Path, intent: dict[str, Any], say: Say) -> None:
     recorded = {home / path for path in intent["recorded"]}
     storage.hook("publish.recorded")
     with dag.repo(home) as repo:
-        outs = [Path(out.fs_path) for out in repo.index.outs]
-        for path in outs:
+        outs, targets = _outputs(repo, home, intent)
+        for path in (Path(out.fs_path) for out in outs):
             if path.exists() and path not in recorded:
                 _set_aside(path, home, intent["run"], say)
         _bring_champion(home)
         storage.hook("publish.champion")
-        repo.checkout(force=True, allow_missing=True)
+        repo.checkout(targets=targets, force=True, allow_missing=True)
     storage.hook("publish.filled")
     journal(home).unlink()
     storage.hook("publish.done")
@@ -112,12 +109,24 @@ def _bring_champion(home: Path) -> None:
     storage.swap(fresh, target)
 
 
-def _outputs_as_recorded(home: Path) -> set[Path]:
+def _outputs(repo: Any, home: Path, intent: Mapping[str, Any]) -> tuple[list[Any], list[str] | None]:
+    """The outputs that DVC knows here, and the targets that check them out, None for all.
+
+    Where it cannot read params.yaml and the run trained nothing, as a rollback, they are those of the .dvc files.
+    """
+    unread: list[str] = []
+    if intent["old"].get("dvc.lock") == intent["new"].get("dvc.lock"):
+        repo.stage_collection_error_handler = lambda path, _error: unread.append(path)
+    outs = list(repo.index.outs)
+    return outs, [str(home / record) for record in intent["new"] if record.endswith(".dvc")] if unread else None
+
+
+def _outputs_as_recorded(home: Path, intent: Mapping[str, Any]) -> set[Path]:
     """The outputs whose files equal what dvc.lock and data/*.dvc record, so that DVC can bring them back."""
     with dag.repo(home) as repo:
         return {
             Path(out.fs_path)
-            for out in repo.index.outs
+            for out in _outputs(repo, home, intent)[0]
             if out.hash_info and out.exists and not out.changed_checksum() and not out.changed_cache()
         }
 
