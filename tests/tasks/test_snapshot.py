@@ -393,7 +393,7 @@ def test_a_missing_folder_is_refused(place, capsys):
     settings(folder="nowhere")
     assert "there is no folder" in refused(capsys)
     settings(folder=None)
-    assert "snapshot.folder names no folder" in refused(capsys)
+    assert "snapshot.folder: source is folder, and none is named" in refused(capsys)
 
 
 def test_a_missing_table_is_refused_with_what_was_found(place, capsys):
