@@ -13,21 +13,7 @@ from nightmarket.contracts import InputError
 from tests.flows.conftest import Project, write_project
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("我的商店/my shop", "mein shöp", """50% "off" #1 in 'B&B' $HOME [a](b)""")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_night_runs_in_a_folder_of_any_name(tmp_path, prefect_api, name):
-    project = Project(tmp_path / name, prefect_api)
-    project.home.mkdir(parents=True)
-    write_project(project.home)
-    done = project.flow("nightly")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert (project.home / "artifacts/report/index.html").exists()
-    assert project.started() == ["snapshot", "validate", "rank", "evaluate", "register", "report"]
-    again = project.flow("nightly")
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert project.started() == ["snapshot"]
+NAME = """我的商店/mein shöp/50% "off" #1 in 'B&B' $HOME [a](b)"""
 
 
 def test_a_cache_and_a_remote_outside_may_have_such_names_too(project, tmp_path):
@@ -63,9 +49,11 @@ SURROUNDINGS = {
 }
 
 
-def test_a_night_heeds_none_of_what_surrounds_it(project):
+def test_a_night_runs_in_a_folder_of_any_name_whatever_surrounds_it(tmp_path, prefect_api):
     """Another zone, locale and mask, no home directory, variables of somebody else's Prefect, MLflow, git and GPU."""
-    (project.home / "source.csv").write_text("a,b\n3,4\n")
+    project = Project(tmp_path / NAME, prefect_api)
+    project.home.mkdir(parents=True)
+    write_project(project.home)
     lock = project.home / ".dvc" / "tmp" / "lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     lock.write_text("")  # of a process that is gone
@@ -76,7 +64,12 @@ def test_a_night_heeds_none_of_what_surrounds_it(project):
     finally:
         os.umask(before)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert project.started() == ["snapshot", "validate", "rank", "evaluate", "register", "report"]
+    assert (project.home / "artifacts/report/index.html").exists()
+    stages = ["snapshot", "validate", "rank", "evaluate", "register", "report"]
+    assert project.started() == stages
+    again = project.flow("nightly")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert project.started() == stages[:1]
 
 
 def prepared(folder, **env):
