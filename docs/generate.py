@@ -130,6 +130,8 @@ def _meaning(column: Column) -> str:
         parts.append(f"at least {column.low:g}")
     if column.high is not None:
         parts.append(f"at most {column.high:g}")
+    if column.without:
+        parts.append(f"needed but for {', '.join(column.without)}")
     if column.refers_to:
         parts.append(f"must be in `{column.refers_to}`")
     if not column.nullable:

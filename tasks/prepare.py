@@ -14,6 +14,7 @@ from nightmarket.contracts import InputError
 from nightmarket.contracts.sources import SOURCE, zones
 from nightmarket.evaluation.protocol import Window, Windows, cuts
 from nightmarket.histories.calendar import NEVER, day_of, last_complete_week, last_day, offsets, week_of
+from nightmarket.histories.exclusions import DEMO, Exclusions
 from nightmarket.histories.interactions import sessions
 from nightmarket.histories.purchases import (
     interactions,
@@ -42,9 +43,24 @@ class Settings(StageSettings):
     origin_step: int = Field(14, ge=1, le=182, description="days between the origins that train the ranker")
     launch_origins: int = Field(8, ge=0, le=52, description="origins that train the ranker of launches")
     window_end: date | None = Field(None, description="Monday after the test window; null: last complete week")
-    min_category_levels: int = Field(1, ge=0, le=5, description="products with a shorter category path are left out")
-    exclude_categories: tuple[str, ...] = Field((), description="words; a category level that holds one is left out")
-    exclude_departments: tuple[str, ...] = Field((), description="first levels of the category path to leave out")
+    min_category_levels: int | None = Field(
+        None,
+        ge=0,
+        le=5,
+        description="a shorter category path is left out; null: none, or the demo's own",
+    )
+    exclude_categories: tuple[str, ...] | None = Field(
+        None, description="words; a category level that holds one is left out; null: none, or the demo's own"
+    )
+    exclude_departments: tuple[str, ...] | None = Field(
+        None, description="first levels of the category path to leave out; null: none, or the demo's own"
+    )
+
+    def exclusions(self, source: str) -> Exclusions:
+        """What is left out: as the settings say, and where they say nothing, as the source's own."""
+        own = DEMO if source == "demo" else Exclusions()
+        chosen = {name: getattr(self, name) for name in own._fields if getattr(self, name) is not None}
+        return own._replace(**chosen)
 
     @field_validator("window_end")
     @classmethod
@@ -57,7 +73,7 @@ class Settings(StageSettings):
 def run(settings: Settings) -> None:
     """Write artifacts/prepare."""
     snapshot = catalogue.CLEAN_SNAPSHOT.read()
-    products = _products(settings)
+    products = _products(settings, snapshot.get("source", ""))
     engine = ibis.duckdb.connect()
     try:
         events = _events(engine, snapshot)
@@ -82,14 +98,16 @@ def run(settings: Settings) -> None:
     _write_windows(settings, snapshot, lines)
 
 
-def _products(settings: Settings) -> pd.DataFrame:
+def _products(settings: Settings, source: str) -> pd.DataFrame:
     products = catalogue.CLEAN_PRODUCTS.read().to_pandas()
+    exclusions = settings.exclusions(source)
     path = products["category"].fillna("").str.split(" > ")
     text = product_texts(products)
     products = products.drop(columns="category").join(levels(products["category"]))
     depth = path.map(lambda names: len(names) if names[0] else 0)
-    excluded = products["department"].isin(settings.exclude_departments) | (depth < settings.min_category_levels)
-    for word in settings.exclude_categories:
+    excluded = products["department"].isin(exclusions.exclude_departments)
+    excluded |= depth < exclusions.min_category_levels
+    for word in exclusions.exclude_categories:
         excluded |= path.map(lambda names, w=word: any(w in level for level in names[1:]))
     products["recommendable"] = ~excluded
     products["item"] = np.arange(len(products), dtype=np.int32)
@@ -118,10 +136,11 @@ def _with_returns(lines: pa.Table, back: pa.Table) -> pa.Table:
     """The lines with the day on which each came back, where anything did."""
     if back.num_rows == 0:
         return lines
-    customer, item, day = (lines[name].to_numpy() for name in ("customer", "item", "day"))
-    came_back = returned(customer, item, day, {name: back[name].to_numpy() for name in back.column_names})
+    customer, item, day, quantity = (lines[name].to_numpy() for name in ("customer", "item", "day", "quantity"))
+    taken = {name: back[name].to_numpy() for name in back.column_names}
+    came_back = returned(customer, item, day, quantity, taken)
     num = int((came_back < NEVER).sum())
-    log.info("prepare: %s of %s returns take a purchase back", f"{num:,}", f"{back.num_rows:,}")
+    log.info("prepare: %s returns take back %s purchase lines", f"{back.num_rows:,}", f"{num:,}")
     return lines.append_column("returned", pa.array(came_back, pa.int32()))
 
 

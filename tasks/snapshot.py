@@ -23,29 +23,31 @@ from pydantic import Field, field_validator, model_validator
 from tasks.files import catalogue, manifest
 from tasks.files.storage import RAW, home, swap, unswap, write_json
 from tasks.intake import Connector
+from tasks.intake.agreement import SeenIds, check_amounts
 from tasks.intake.arrivals import write
-from tasks.intake.folder import FolderConnector, Mapping, check_mapping
+from tasks.intake.folder import FolderConnector
 from tasks.intake.folders import Folders, ShopFolder, check, known_zone
+from tasks.intake.reading import Reading
 from tasks.models import warm_start
 from tasks.pipeline.declaration import Step
-from tasks.pipeline.settings import StageSettings, sections
+from tasks.pipeline.settings import sections
 from tasks.privacy.pseudonyms import Pseudonyms, customer_keys, forgotten, key_id
 from tasks.registry import versions
 
 LOG = logging.getLogger("nightmarket")
-FORMAT = 6
+FORMAT = 7
 """Raise it with every change here or in `tasks.intake` that makes another snapshot of the same source."""
 
 DATED = ("events", "exposures", "responses", "reviews")
 """Tables whose rows happen at a moment; only these are cut at the business date. Plans (campaigns, promotions) stay."""
 
-SINGLE: Any = {"folder", "folders", "currency"}
+SINGLE: Any = {"folder", "folders"}
 SEVERAL: Any = {"folder": True, "folders": {"__all__": {"folder"}}}
 """Settings that decide no snapshot: where tables lie, and what belongs to another source."""
 STEP = Step("fetch the source into data/raw", timeout_s=7_200)
 
 
-class Settings(StageSettings):
+class Settings(Reading):
     """params.yaml: snapshot."""
 
     source: Literal["demo", "folder", "folders"] = Field(
@@ -58,32 +60,24 @@ class Settings(StageSettings):
         None,
         description="the day being prepared; rows from this local day on are left out. null: everything there is",
     )
-    time_zone: str = Field(
-        "UTC", description="the shop's zone: where its days begin, and how times without an offset are read"
+    time_zone: str | None = Field(
+        None,
+        description="the shop's zone: where its days begin, and how times without an offset are read; "
+        "null: UTC, and the demo's own for the demo",
     )
-    mapping: Mapping = Field(
-        default_factory=dict, description="per table, {our column: your column}, for source: folder"
-    )
-
     folders: tuple[ShopFolder, ...] = Field(
         (),
         description="for source: folders, one per shop: name, folder, mapping, time_zone, currency, rate, "
         "customers, products",
     )
     currency: str | None = Field(
-        None, pattern="^[A-Z]{3}$", description="for source: folders: as CNY; what all money becomes"
+        None, pattern="^[A-Z]{3}$", description="as CNY; what all money becomes, where there are several"
     )
 
     @field_validator("time_zone")
     @classmethod
-    def _known(cls, name: str) -> str:
-        return known_zone(name)
-
-    @field_validator("mapping")
-    @classmethod
-    def _of_the_contract(cls, mapping: Mapping) -> Mapping:
-        check_mapping(mapping)
-        return mapping
+    def _known(cls, name: str | None) -> str | None:
+        return name and known_zone(name)
 
     @model_validator(mode="after")
     def _shops(self) -> Self:
@@ -95,6 +89,11 @@ class Settings(StageSettings):
         if self.source == "folder" and not self.folder:
             raise ValueError("folder: source is folder, and none is named; set it to where your tables lie")
         return self
+
+    @property
+    def zone(self) -> str:
+        """The shop's time zone."""
+        return self.time_zone or ("America/New_York" if self.source == "demo" else "UTC")
 
 
 def run(settings: Settings) -> None:
@@ -119,7 +118,7 @@ def run(settings: Settings) -> None:
             "source": settings.source,
             "as_of": as_of.isoformat(),
             "last_full_day": str((settings.business_date or source.full_until()) - timedelta(days=1)),
-            "time_zone": settings.time_zone,
+            "time_zone": settings.zone,
             "fingerprint": fingerprint,
             "key_id": key_id(keys),
             **_previous(old, fingerprint, settings.source, as_of),
@@ -136,10 +135,11 @@ def _source(settings: Settings) -> Connector:
     if settings.source == "demo":
         from tasks.intake.demo import Demo
 
-        return Demo(settings.time_zone)
+        return Demo(settings.zone)
     if settings.source == "folders":
-        return Folders(settings.folders, home(), settings.time_zone, settings.currency)
-    return FolderConnector(home() / Path(str(settings.folder)).expanduser(), settings.mapping, settings.time_zone)
+        return Folders(settings.folders, home(), settings.zone, settings.currency)
+    place = home() / Path(str(settings.folder)).expanduser()
+    return FolderConnector(place, settings, settings.zone, currency=settings.currency)
 
 
 def _warm_start_wanted() -> bool:
@@ -210,11 +210,18 @@ def _previous(old: dict[str, Any], fingerprint: str, source: str, as_of: date) -
 
 def _fetch(source: Connector, pseudonyms: Pseudonyms, folder: Path, settings: Settings) -> dict[str, Any]:
     """Write every table of the source and describe them."""
-    about: dict[str, Any] = {"tables": {}, "dropped_columns": {}, "filled_columns": {}, "after_business_date": {}}
+    about: dict[str, Any] = {
+        "tables": {},
+        "dropped_columns": {},
+        "filled_columns": {},
+        "after_business_date": {},
+        "notes": {},
+    }
+    seen = SeenIds()
     for name, feeds in groupby(source.feeds(), key=lambda feed: feed.table.name):
         path = folder / f"{name}.parquet"
         cut = settings.business_date if name in DATED else None
-        arrivals = write(list(feeds), path, pseudonyms, cut, settings.time_zone)
+        arrivals = write(list(feeds), path, pseudonyms, cut, settings.zone)
         about["tables"][name] = {"rows": sum(part.rows for part in arrivals), "sha256": manifest.digest(path)}
         if arrivals[0].feed.origin is None:
             about["tables"][name] |= arrivals[0].file_facts()
@@ -224,7 +231,20 @@ def _fetch(source: Connector, pseudonyms: Pseudonyms, folder: Path, settings: Se
         about["filled_columns"] |= {name: filled} if filled else {}
         about["after_business_date"] |= {name: sum(part.left_out for part in arrivals)} if cut else {}
         for part in arrivals:
+            seen.add(name, part.feed.file, part.ids)
             LOG.info("snapshot: %s", part.words(cut))
+            for what, count in part.feed.notes.items():
+                LOG.info("snapshot: %s: %s: %s", part.name(part.feed.file or name), what, f"{count:,}")
+                notes = about["notes"].setdefault(name, {})
+                notes[part.name(what)] = count
             if part.feed.origin:
                 about["tables"][name].setdefault("sources", {})[part.feed.origin.name] = part.source_facts()
+    seen.check()
+    check_amounts(folder, seen.files, settings.units_given())
+    if pseudonyms.joined:
+        what = "spellings of customers' ids that differ in capitals or blanks alone, joined"
+        about["notes"].setdefault("events", {})[what] = pseudonyms.joined
+        LOG.info("snapshot: %s: %s", what, f"{pseudonyms.joined:,}")
+    if not about["notes"]:
+        del about["notes"]
     return about

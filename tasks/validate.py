@@ -37,11 +37,13 @@ from nightmarket.contracts.sources import (
     sources,
     with_source,
 )
-from nightmarket.contracts.suites import COPY, REPEAT, suite
+from nightmarket.contracts.suites import COPY, EXPORTED_TWICE, LONG_BEFORE, NO_PERSON, REPEAT, suite
 from nightmarket.contracts.tables import ATTRIBUTE_PREFIX, TABLES, Table, arrow_schema
 from tasks.files import catalogue, manifest
 from tasks.files.storage import RAW, stream_table, stream_writer, swap, write_json
+from tasks.intake.ended import EndedProducts, ended_products, with_ended
 from tasks.intake.expectations import Expectations
+from tasks.intake.oddities import odd_rows
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
@@ -118,6 +120,7 @@ class Validator:
         self.horizon = max(midnight(as_of, origin["time_zone"]) for origin in self._origins().values())
         self.known: dict[str, pa.Array] = {}
         self.last_event: dict[str, datetime] = {}
+        self.ended = EndedProducts.none()
 
     def __call__(self, table: Table) -> Refusals:
         """Raises InputError for a broken table."""
@@ -139,7 +142,10 @@ class Validator:
             self._collect(verdict, outcomes, block, repeats)
         if table.name == "events":
             self.last_event = _latest(path, self.horizon, SOURCE in schema.names)
+            for reason, positions in odd_rows(path, schema.names).items():
+                verdict.refuse(reason, positions)
         order = [expectation["meta"]["reason"] for expectation in content["expectations"]]
+        order += [LONG_BEFORE, EXPORTED_TWICE, NO_PERSON]
         verdict.refused = {reason: verdict.refused[reason] for reason in order if reason in verdict.refused}
         for reason in sorted(set.intersection(*broken)) if broken else ():
             raise InputError(f"{verdict.name}: {reason} ({verdict.num_rows:,} rows, from row 1 on); bring its values")
@@ -184,6 +190,22 @@ class Validator:
                 stays = np.ones(len(ids), bool)
                 stays[verdict.bad()] = False
                 self.known[name] = ids.filter(pa.array(stays)).unique()
+        if verdict.table.name == "events":
+            self._remember_ended(verdict)
+
+    def _remember_ended(self, verdict: Refusals) -> None:
+        """Products of events that the catalogue does not have are known from here on; they have ended."""
+        key = "products.product_id"
+        self.ended = ended = ended_products(RAW / "events.parquet", verdict.bad(), self.known[key])
+        if not ended.table.num_rows:
+            return
+        if ended.rows == verdict.num_rows - len(verdict.bad()):
+            raise InputError(
+                f"{verdict.name}: product_id is in {called(self.about, 'products')} in none of {ended.rows:,} rows, "
+                "from row 1 on; export both with the same ids"
+            )
+        self.known[key] = pa.concat_arrays([self.known[key], ended.table["product_id"].combine_chunks()])
+        LOG.info("validate: %s", ended.words(verdict))
 
     def warnings(self) -> list[str]:
         """What a person should know and no run stops for: a source whose last full day has no events."""
@@ -267,6 +289,8 @@ def _write(about: dict[str, Any], verdicts: list[Refusals], validator: Validator
     try:
         for verdict in verdicts:
             _sort_out(verdict, fresh)
+        if validator.ended.table.num_rows:
+            with_ended(fresh / "clean" / "products.parquet", validator.ended)
         shutil.copyfile(catalogue.SNAPSHOT.path, fresh / "clean" / "snapshot.json")
         validator.expectations.write_docs(verdicts, fresh / "docs", about)
         report = _report(about, verdicts, validator)
@@ -308,4 +332,8 @@ def _report(about: dict[str, Any], verdicts: list[Refusals], validator: Validato
         "dropped_columns": about["dropped_columns"],
         "after_business_date": about["after_business_date"],
     }
+    notes = {name: dict(lines) for name, lines in about.get("notes", {}).items()}
+    if validator.ended.table.num_rows:
+        notes.setdefault("events", {}).update(validator.ended.notes())
+    report |= {"notes": notes} if notes else {}
     return report | {name: about[name] for name in ("sources", "currency", "conflicts") if name in about}

@@ -22,8 +22,8 @@ from bench.shops.tables import make_shop
 from bench.shops.truth import Truth
 from nightmarket.evaluation.protocol import Window
 from nightmarket.histories.calendar import day_of
+from nightmarket.histories.exclusions import DEMO
 from tasks.intake.demo import FIRST_MONDAY, Demo
-from tasks.pipeline.settings import sections
 
 DOWNLOADS = Path(".nightmarket/bench-domains")
 DAYS = 28
@@ -68,14 +68,12 @@ def _first_seen(shop: Shop) -> Shop:
 
 def journey() -> Domain:
     """Complete Journey: the purchases that `prepare` keeps, in local days, up to Sunday of week 52."""
-    settings = sections(Path("params.yaml"))["prepare"]
     feeds = {feed.table.name: feed for feed in Demo(ZONE).feeds()}
     products = pa.Table.from_batches(feeds["products"].batches())
-    words = settings["exclude_categories"]
     kept = [
-        len(levels) >= settings["min_category_levels"]
-        and levels[0] not in settings["exclude_departments"]
-        and not any(word in level for word in words for level in levels[1:])
+        len(levels) >= DEMO.min_category_levels
+        and levels[0] not in DEMO.exclude_departments
+        and not any(word in level for word in DEMO.exclude_categories for level in levels[1:])
         for levels in ((path or "").split(" > ") for path in products["category"].to_pylist())
     ]
     products = products.filter(pa.array(kept))

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightmarket.contracts.arrays import Int64s
-from nightmarket.contracts.suites import COPIED, COPY, REPEAT, reference, span
+from nightmarket.contracts.suites import COPY, HARMLESS, REPEAT, needed, reference, span
 from nightmarket.contracts.tables import InputError, Table
 
 MAX_VALUES = 1 << 21
@@ -49,11 +49,15 @@ def fold(batches: Iterable[pa.RecordBatch], table: Table, *, max_values: int = M
 
 
 def looked_at(batch: pa.RecordBatch, table: Table) -> dict[str, pa.Array]:
-    """The batch's columns, and its span if the table has one (in microseconds)."""
+    """The batch's columns, its span if the table has one (in microseconds), and whether what is needed is there."""
     columns = {name: batch.column(index) for index, name in enumerate(batch.schema.names)}
     between = span(table)
     if between and {between.start, between.end} <= set(columns):
         columns[between.name] = pc.subtract(columns[between.end], columns[between.start]).cast(pa.int64())
+    for column in table.columns:
+        if column.without:
+            looks = pc.is_in(_plain(columns["kind"]), value_set=pa.array(column.without))
+            columns[needed(column)] = pc.or_(columns[column.name].is_valid(), looks)
     return columns
 
 
@@ -71,6 +75,8 @@ def distinct_frame(block: Block, table: Table, known: dict[str, pa.Array], repea
             holds = pc.is_in(columns[column.name], value_set=known[column.refers_to])
             missing = columns[column.name].is_null()
             columns[reference(column)] = pc.if_else(missing, pa.scalar(None, pa.bool_()), holds)
+    for name in [needed(column) for column in table.columns if column.without]:
+        columns[name] = columns.pop(name)
     between = span(table)
     if between:
         columns[between.name] = columns.pop(between.name)
@@ -173,9 +179,9 @@ class Refusals:
         if len(rows):
             self.refused[reason] = np.concatenate([self.refused.get(reason, rows[:0]), rows])
 
-    def bad(self, *, copies: bool = True) -> Positions:
-        """Every refused row once, sorted; `copies=False` leaves out rows that only copy an earlier one."""
-        counted = [rows for reason, rows in self.refused.items() if copies or reason != COPIED]
+    def bad(self, *, harmless: bool = True) -> Positions:
+        """Every refused row once, sorted; `harmless=False` leaves out rows that say nothing against the table."""
+        counted = [rows for reason, rows in self.refused.items() if harmless or reason not in HARMLESS]
         return np.unique(np.concatenate([np.empty(0, np.int64), *counted]))
 
     def counts(self) -> dict[str, Any]:
@@ -191,14 +197,15 @@ class Refusals:
     def check_share(self, max_share: float) -> None:
         """Raises InputError where too many rows are bad, of one source or of all.
 
-        Exact copies of earlier rows lose nothing: not counted.
+        What is harmless is not counted, and one row of a small table proves nothing: it is set aside.
         """
         for part in self.parts().values():
             part.check_share(max_share)
-        num_bad = len(self.bad(copies=False))
-        if num_bad <= max_share * self.num_rows:
+        num_bad = len(self.bad(harmless=False))
+        allowed = max(max_share * self.num_rows, 1 if max_share and self.num_rows > 1 else 0)
+        if num_bad <= allowed:
             return
-        worst, rows = max(self.refused.items(), key=lambda item: (item[0] != COPIED, len(item[1])))
+        worst, rows = max(self.refused.items(), key=lambda item: (item[0] not in HARMLESS, len(item[1])))
         raise InputError(
             f"{self.name}: {num_bad:,} of {self.num_rows:,} rows are bad ({num_bad / self.num_rows:.2%}; "
             f"validate.max_bad_share allows {max_share:.2%}): {worst} in {len(rows):,}, first in {self.first(rows)}; "

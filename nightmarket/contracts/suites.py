@@ -32,7 +32,11 @@ REPEAT = "other rows with its key before it"
 """Facets of a table with a key: how many, 0 or 1."""
 
 COPIED = "an exact copy of an earlier row"
-"""The one reason that costs nothing: the row is still there, once."""
+EXPORTED_TWICE = "exported twice: a copy of a row from another part of the export"
+NO_PERSON = "the customer behaves like no person"
+LONG_BEFORE = "timestamp lies long before all the others"
+HARMLESS = (COPIED, EXPORTED_TWICE, NO_PERSON)
+"""Reasons that say nothing against the table: the row is still there, once, or it is no customer's."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +63,15 @@ def span(table: Table) -> TimeSpan | None:
     return TimeSpan("start", "end") if {"start", "end"} <= names else None
 
 
+def needed(column: Column) -> str:
+    """Facet of a column that some kinds of events may lack: whether the value is there where it is needed."""
+    return f"{column.name} where it is needed"
+
+
 def facets(table: Table) -> list[str]:
     """Names of the table's facets, in the order of the judged frame."""
     names = [reference(column) for column in table.columns if column.refers_to]
+    names += [needed(column) for column in table.columns if column.without]
     between = span(table)
     if between:
         names.append(between.name)
@@ -125,7 +135,7 @@ def _column(column: Column, *, brought: bool, horizon: datetime | None) -> list[
             type_=PANDAS_TYPES[column.kind],
         )
     ]
-    if not column.nullable or (brought and column.kind in ("number", "count")):
+    if not column.nullable or column.without or (brought and column.kind in ("number", "count")):
         wanted.append(
             _of_table(
                 f"{name} is empty in every row",
@@ -137,6 +147,10 @@ def _column(column: Column, *, brought: bool, horizon: datetime | None) -> list[
         )
     if not column.nullable:
         wanted.append(_of_row(f"{name} is missing", "expect_column_values_to_not_be_null", column=name))
+    if column.without:
+        wanted.append(
+            _of_row(f"{name} is missing", "expect_column_values_to_be_in_set", column=needed(column), value_set=[True])
+        )
     return wanted + _values(column, horizon)
 
 

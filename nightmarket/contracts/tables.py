@@ -39,6 +39,7 @@ class Column:
     low, high  closed bounds of the values, in the column's unit
     allowed    closed set of values
     refers_to  "table.column" that must hold the value; a row that does not is set aside
+    without    kinds of events that may lack the value, for which alone it is nullable
     """
 
     name: str
@@ -51,6 +52,7 @@ class Column:
     high: float | None = None
     allowed: tuple[str, ...] = ()
     refers_to: str = ""
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ class Table:
 
 
 EVENT_KINDS = ("view", "click", "search", "wishlist", "cart", "purchase", "rating", "return")
+LOOKS = ("view", "click", "search")
+"""Kinds of events that need no product: a page was looked at, or something searched."""
 
 CUSTOMERS = Table(
     "customers",
@@ -114,8 +118,8 @@ EVENTS = Table(
     "events",
     "what customers did",
     (
-        Column("customer_id", "id", "the customer, as a keyed hash"),
-        Column("product_id", "id", "the product", refers_to="products.product_id"),
+        Column("customer_id", "id", "the customer, as a keyed hash; empty for a guest", nullable=True),
+        Column("product_id", "id", "the product; one that is not in products has ended", nullable=True, without=LOOKS),
         Column("timestamp", "time", "when", "UTC"),
         Column("kind", "category", "what was done", required=False, allowed=EVENT_KINDS),
         Column("quantity", "number", "units; 0 where only a service was booked", "units", required=False, low=0),

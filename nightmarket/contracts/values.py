@@ -19,10 +19,6 @@ EXPECTED = {
     "date": "a date like 2024-01-31",
 }
 
-NO_ID = pa.array(
-    ["NULL", "null", "None", "nan", "NaN", "\\N", "#N/A", "#REF!", "#VALUE!", "#NAME?", "#NUM!", "#DIV/0!"]
-)
-"""What databases, pandas and spreadsheets write where there is no id."""
 SHORTENED = r"^\d([.,]\d+)?E\+\d+$"
 NUMBER = r"^[+-]?((\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|inf|Inf|infinity|nan|NaN)$"
 WHOLE = r"^[+-]?\d+$"
@@ -49,7 +45,7 @@ def convert(values: pa.Array, column: Column, time_zone: str) -> pa.Array:
     """
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
-    if _is_text(values.type):
+    if is_text(values.type):
         values = values.cast(pa.string())
         values = pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.string()), values)
     if pa.types.is_null(values.type):
@@ -66,13 +62,14 @@ def convert(values: pa.Array, column: Column, time_zone: str) -> pa.Array:
     return _date(values) if column.kind == "date" else _time(values, time_zone)
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Whether an Arrow type holds text."""
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
 def _text(values: pa.Array) -> pa.Array:
     kind = values.type
-    if _is_text(kind):
+    if is_text(kind):
         return values
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale == 0):
         return values.cast(pa.string())
@@ -80,14 +77,14 @@ def _text(values: pa.Array) -> pa.Array:
 
 
 def _id(values: pa.Array) -> pa.Array:
-    """Words that stand for no id are null; refuses what a spreadsheet shortened: it is the id of many."""
+    """Refuses what a spreadsheet shortened: it is the id of many."""
     if pc.any(pc.match_substring(values, "E+")).as_py():
         _refuse(pc.invert(pc.match_substring_regex(values, SHORTENED)))
-    return pc.if_else(pc.is_in(values, NO_ID), pa.scalar(None, pa.string()), values)
+    return values
 
 
 def _number(values: pa.Array, pattern: str, kind: pa.DataType) -> pa.Array:
-    if _is_text(values.type):
+    if is_text(values.type):
         values = pc.utf8_trim_whitespace(values)
         _refuse(pc.match_substring_regex(values, pattern))
         values = pc.utf8_ltrim(values, "+")
@@ -107,7 +104,7 @@ def _time(values: pa.Array, time_zone: str) -> pa.Array:
         return naive_utc(values) if kind.tz else local_to_utc(values.cast(pa.timestamp("us"), safe=False), time_zone)
     if pa.types.is_date(kind):
         return local_to_utc(values.cast(pa.timestamp("us")), time_zone)
-    if not _is_text(kind):
+    if not is_text(kind):
         raise WrongType
     texts = _iso(values)
     zoned = pc.fill_null(pc.match_substring_regex(texts, OFFSET), False)
@@ -123,7 +120,7 @@ def _date(values: pa.Array) -> pa.Array:
     kind = values.type
     if pa.types.is_date(kind) or (pa.types.is_timestamp(kind) and not kind.tz):
         return values.cast(pa.date32(), safe=False)
-    if not _is_text(kind):
+    if not is_text(kind):
         raise WrongType
     return _cast(_iso(values), pa.timestamp("us")).cast(pa.date32(), safe=False)
 

@@ -6,7 +6,7 @@ import ibis
 import ibis.expr.types as ir
 import numpy as np
 
-from nightmarket.contracts.arrays import Int32s
+from nightmarket.contracts.arrays import Float32s, Int32s, Values
 from nightmarket.histories.calendar import MONDAY, NEVER
 from nightmarket.histories.interactions import GUEST, KINDS
 
@@ -56,29 +56,36 @@ def purchase_lines(events: ir.Table, customers: ir.Table, items: ir.Table, row: 
 
 
 def return_days(events: ir.Table, customers: ir.Table, items: ir.Table) -> ir.Table:
-    """What came back, by customer, item and day: customer, item, day."""
+    """What came back, by customer, item and day: customer, item, day, quantity in units."""
     back = events.filter(events.kind == "return").join(items, "product_id")
     back = back.join(customers[["customer_id", "customer"]], "customer_id").order_by(["customer", "item", "day"])
-    return back["customer", "item", "day"]
+    return back["customer", "item", "day", "quantity"]
 
 
-def returned(customer: Int32s, item: Int32s, day: Int32s, back: Mapping[str, Int32s]) -> Int32s:
-    """(N,) the day on which each line came back, NEVER for what was kept: a return takes back the latest line of its
-    customer and item that had not come back.
+def returned(customer: Int32s, item: Int32s, day: Int32s, quantity: Float32s, back: Mapping[str, Values]) -> Int32s:
+    """(N,) the day on which each line came back, NEVER for what was kept: a return takes units off the latest lines of
+    its customer and item, and a line of which none is left has come back.
 
-    customer, item, day  (N,)  lines
-    back                 the same of returns, by day for each customer and item
+    customer, item, day, quantity  (N,)  lines
+    back                           the same of returns, by day for each customer and item; 0 units: the latest line
     """
     came_back = np.full(customer.size, NEVER, np.int32)
+    left = quantity.astype(np.float64)
     asked = set(zip(back["customer"].tolist(), back["item"].tolist(), strict=True))
     lines: dict[tuple[int, int], list[int]] = {pair: [] for pair in asked}
     for line, pair in enumerate(zip(customer.tolist(), item.tolist(), strict=True)):
         if pair in lines:
             lines[pair].append(line)
-    for who, what, on in zip(*(back[name].tolist() for name in ("customer", "item", "day")), strict=True):
+    columns = (back[name].tolist() for name in ("customer", "item", "day", "quantity"))
+    for who, what, on, units in zip(*columns, strict=True):
         kept = [line for line in lines[who, what] if day[line] <= on and came_back[line] == NEVER]
-        if kept:
-            came_back[max(kept, key=lambda line: (day[line], line))] = on
+        for line in sorted(kept, key=lambda line: (day[line], line), reverse=True):
+            taken = min(left[line], units) if units else left[line]
+            left[line], units = left[line] - taken, units - taken
+            if left[line] <= 1e-6:
+                came_back[line] = on
+            if units <= 1e-6:
+                break
     return came_back
 
 

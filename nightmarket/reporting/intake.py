@@ -97,6 +97,8 @@ def _summary(night: Night, tables: Mapping[str, Any]) -> str:
 def _warnings(night: Night) -> list[str]:
     validation, snapshot = night.validation or {}, night.snapshot or {}
     warnings = [str(warning) for warning in validation.get("warnings", ())]
+    for table, notes in sorted((validation.get("notes") or {}).items()):
+        warnings += [f"{table}: {words.count(number)} {what}." for what, number in sorted(notes.items())]
     for table, columns in sorted((validation.get("dropped_columns") or {}).items()):
         names = words.listed([str(column) for column in columns])
         warnings.append(

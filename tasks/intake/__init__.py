@@ -1,7 +1,8 @@
 """Intake: a source streams each table in contract columns; `snapshot` writes what it streams."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Protocol
 
@@ -40,6 +41,7 @@ class Feed:
     filled     optional contract columns that the source lacks
     origin     None where there is one source
     file       name of the file whose rows these are, in its order; "" where a row of the stream is no row of a file
+    notes      what was understood on the way, in how many rows; filled as the stream is read
     """
 
     table: Table
@@ -49,6 +51,7 @@ class Feed:
     filled: tuple[str, ...] = ()
     origin: Origin | None = None
     file: str = ""
+    notes: Counter[str] = field(default_factory=Counter)
 
 
 class Connector(Protocol):

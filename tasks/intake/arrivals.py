@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from nightmarket.contracts.clock import midnight
 from nightmarket.contracts.tables import arrow_schema
+from nightmarket.intake.kinds import IGNORED
 from tasks.files.storage import stream_writer
 from tasks.intake import BATCH_ROWS, Feed
 from tasks.privacy.pseudonyms import Pseudonyms
@@ -29,6 +30,7 @@ PLACE = "row of the file"
 class Arrival:
     """What came of one feed: rows written, rows after the cutoff, columns in which it had a value.
 
+    ids     distinct ids of customers and products as they came, with their source's prefix
     read    rows of the file so far
     shifts  (row of the table, how many rows of the file before it are left out), where that number changes; None
             where it changes too often
@@ -40,6 +42,7 @@ class Arrival:
     seen: set[str] = field(default_factory=set)
     read: int = 0
     shifts: list[tuple[int, int]] | None = field(default_factory=list)
+    ids: dict[str, pa.Array] = field(default_factory=dict)
 
     def keep(self, places: pa.Array) -> None:
         """Rows of the file at these places, from 0, become the next rows of the table."""
@@ -52,6 +55,15 @@ class Arrival:
             self.shifts.append((int(self.rows - len(places) + at), int(shift[at])))
         if len(self.shifts) > MAX_SHIFTS:
             self.shifts = None
+
+    def see_ids(self, batch: pa.RecordBatch) -> None:
+        """Remember the distinct ids of a batch that has no pseudonyms yet."""
+        prefix = self.feed.origin.prefix if self.feed.origin else ""
+        for column in {"customer_id", "product_id"} & set(batch.schema.names):
+            fresh = pc.unique(batch[column]).cast(pa.string())
+            fresh = pc.binary_join_element_wise(prefix, fresh, "") if prefix and column == "customer_id" else fresh
+            known = self.ids.get(column, pa.array([], pa.string()))
+            self.ids[column] = pa.concat_arrays([known, fresh]).unique()
 
     def file_facts(self) -> dict[str, Any]:
         """For snapshot.json: the file, and how far from which row on its rows lie behind the table's."""
@@ -122,11 +134,15 @@ def _ready(arrival: Arrival, pseudonyms: Pseudonyms, cut: date | None, time_zone
         places = np.arange(arrival.read, arrival.read + batch.num_rows)
         arrival.read += batch.num_rows
         batch = batch.append_column(PLACE, pa.array(places))
+        if feed.table.name == "events":
+            batch = batch.filter(pc.fill_null(pc.not_equal(batch["kind"], IGNORED), True))
         if cutoff is not None:
             early = pc.fill_null(pc.less(batch["timestamp"], pa.scalar(cutoff, pa.timestamp("us"))), True)
             skipped = batch.num_rows - (pc.sum(early).as_py() or 0)
             arrival.left_out += skipped
             batch = batch.filter(early) if skipped else batch
+        if feed.file or feed.origin:
+            arrival.see_ids(batch)
         if feed.table.pseudonym:
             index = batch.schema.get_field_index(feed.table.pseudonym)
             names = pseudonyms(batch.column(index), feed.origin.prefix if feed.origin else "")

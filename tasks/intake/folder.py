@@ -1,49 +1,25 @@
 """A retailer's own tables: a folder with one CSV or parquet file per table, columns renamed as the mapping says."""
 
-import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from zoneinfo import ZoneInfo
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nightmarket.contracts import InputError
-from nightmarket.contracts.tables import ATTRIBUTE_PREFIX, BY_NAME, TABLES, Column, Table, arrow_schema
-from nightmarket.contracts.values import EXPECTED, BadValues, WrongType, convert
+from nightmarket.contracts.tables import BY_NAME, TABLES, Table
 from tasks.files import manifest
 from tasks.intake import BATCH_ROWS, Feed
-from tasks.intake.text_files import TextFile, looks_like_a_value
-
-MAX_ATTRIBUTES = 20
-MIN_LEVELS, MAX_LEVELS = 50, 10_000
-"""A column of the customers with more than MIN_LEVELS values, most of them different, or more than MAX_LEVELS, says
-who a customer is rather than what they are like."""
-
-DEFAULTS = {("events", "kind"): pa.scalar("purchase"), ("events", "quantity"): pa.scalar(1.0)}
-"""What an optional column holds when the source lacks it; others hold nulls."""
+from tasks.intake.reading import Reading
+from tasks.intake.survey import currencies
+from tasks.intake.table_reader import TableReader
+from tasks.intake.text_files import TextFile
 
 NEEDED = tuple(table.name for table in TABLES if table.needed)
-
-Mapping = dict[str, dict[str, str]]
-
-
-class File(Protocol):
-    """A file of one table."""
-
-    path: Path
-
-    def types(self) -> dict[str, pa.DataType]:
-        """Its columns."""
-
-    def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        """Some of its columns, in row order."""
-
-    def line(self, row: int) -> int:
-        """Where a row stands for a person who opens the file: its line, or 0 if the file has none."""
 
 
 class ParquetFile:
@@ -87,9 +63,10 @@ class FolderConnector:
     def __init__(
         self,
         folder: Path,
-        mapping: Mapping,
+        reading: Reading,
         time_zone: str,
         *,
+        currency: str | None = None,
         needed: Sequence[str] = NEEDED,
         section: str = "snapshot.",
     ) -> None:
@@ -97,7 +74,8 @@ class FolderConnector:
         if not folder.is_dir():
             raise InputError(f"{section}folder: there is no folder {folder}; put your tables there or name another")
         self.folder = folder
-        self.mapping = mapping
+        self.reading = reading
+        self.currency = currency
         self.time_zone = time_zone
         self.section = section
         self.paths = {table.name: path for table in TABLES if (path := self._find(table))}
@@ -108,7 +86,7 @@ class FolderConnector:
                     f"{folder} has no {table.name}.csv or {table.name}.parquet (found: {there}); "
                     "name the files after the tables"
                 )
-        for name in mapping:
+        for name in reading.mapping:
             if name not in self.paths:
                 raise InputError(f"{section}mapping.{name}: {folder} has no {name}.csv or {name}.parquet")
 
@@ -128,14 +106,37 @@ class FolderConnector:
         """The tables that are there, in contract order; all headers are checked before the first row is read."""
         files = {name: ParquetFile(path) if path.suffix == ".parquet" else TextFile(path)
                  for name, path in self.paths.items()}  # fmt: skip
-        readers = [TableReader(BY_NAME[name], file, self.mapping.get(name, {}), self.time_zone, self.section)
-                 for name, file in files.items()]  # fmt: skip
+        readers = [TableReader(BY_NAME[name], file, self.reading, self.time_zone, self.section)
+                   for name, file in files.items()]  # fmt: skip
+        self._agree_on_currency(readers)
         for reader in readers:
             yield reader.feed()
 
     def about(self, business_date: date | None) -> dict[str, Any]:
         """Nothing more."""
         return {}
+
+    def _agree_on_currency(self, readers: Sequence[TableReader]) -> None:
+        """Raises InputError for money in several currencies without a rate for each."""
+        seen = {reader: reader.survey.currencies for reader in readers if reader.survey.currencies}
+        counts = sum(seen.values(), Counter())
+        if len(counts) < 2 and not set(counts) & set(self.reading.rates):
+            return
+        lacking = sorted(set(counts) - {self.currency} - set(self.reading.rates))
+        if self.currency is None or lacking:
+            reader = max(seen, key=lambda reader: len(seen[reader]))
+            code = lacking[0] if lacking and self.currency else max(counts, key=lambda code: counts[code])
+            advice = (
+                f"set {self.section}rates to what 1 {code} is worth in {self.currency}"
+                if self.currency
+                else f"set snapshot.currency to {code} and {self.section}rates to what 1 of each other is worth in it"
+            )
+            raise InputError(
+                f"{reader.file.path.name}: column '{reader.theirs['currency']}' names {len(counts)} currencies "
+                f"({currencies(counts)} rows), whose amounts cannot be added up; {advice}"
+            )
+        for reader in readers:
+            reader.base = self.currency or ""
 
     def _find(self, table: Table) -> Path | None:
         paths = [path for end in (".csv", ".parquet") if (path := self.folder / f"{table.name}{end}").exists()]
@@ -146,141 +147,3 @@ class FolderConnector:
         if paths and not paths[0].is_file():
             raise InputError(f"{paths[0]} is no file; put the table itself there, or take it away")
         return paths[0] if paths else None
-
-
-def check_mapping(mapping: Mapping) -> None:
-    """InputError for a table or a column of ours that the contract does not have."""
-    for name, columns in mapping.items():
-        if name not in BY_NAME:
-            raise InputError(f"there is no table '{name}'; there are {', '.join(BY_NAME)}")
-        known = [column.name for column in BY_NAME[name].columns]
-        for ours in columns:
-            if ours not in known and not (BY_NAME[name].attributes and ours.startswith(ATTRIBUTE_PREFIX)):
-                raise InputError(f"{name}: there is no column '{ours}'; there are {', '.join(known)}")
-
-
-class TableReader:
-    """How one file becomes one table."""
-
-    def __init__(self, table: Table, file: File, mapping: dict[str, str], time_zone: str, section: str) -> None:
-        """Raises InputError for a column that is missing or of a type that cannot be meant."""
-        self.table = table
-        self.file = file
-        self.time_zone = time_zone
-        there = list(file.types())
-        if not {mapping.get(column.name, column.name) for column in table.columns} & set(there) and any(
-            re.fullmatch(r"[\d.,:/ -]+", name) for name in there
-        ):
-            raise InputError(f"{file.path.name}, line 1: a row where the names of the columns must be; put them there")
-        self.theirs: dict[str, str] = {}
-        for column in table.columns:
-            theirs = mapping.get(column.name, column.name)
-            if theirs in there:
-                self.theirs[column.name] = theirs
-            elif column.name in mapping:
-                raise InputError(f"{file.path.name} has no column '{theirs}' ({section}mapping.{table.name}."
-                                 f"{column.name}); it has {_list(there)}")  # fmt: skip
-            elif column.required:
-                raise InputError(
-                    f"{file.path.name} has no column '{column.name}' (it has {_list(there)}); "
-                    f"add it, or name yours under {section}mapping.{table.name}.{column.name}"
-                )
-        self.extra = [name for name in there if name not in self.theirs.values()]
-        self.named = {theirs: ours for ours, theirs in mapping.items() if ours.startswith(ATTRIBUTE_PREFIX)}
-        self.extra.sort(key=lambda name: name not in self.named)
-        for theirs in self.named.keys() - set(self.extra):
-            raise InputError(f"{file.path.name} has no column '{theirs}' ({section}mapping.{table.name}."
-                             f"{self.named[theirs]}) to spare; it has {_list(there)}")  # fmt: skip
-        self.attributes = self._attributes() if table.attributes else {}
-
-    def feed(self) -> Feed:
-        """The table's stream."""
-        return Feed(
-            self.table,
-            self.batches,
-            tuple(self.attributes),
-            dropped=tuple(name for name in self.extra if name not in self.attributes.values()),
-            filled=tuple(column.name for column in self.table.columns if column.name not in self.theirs),
-            file=self.file.path.name,
-        )
-
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Contract columns, then attributes. Raises InputError for the first column with values of another kind."""
-        schema = arrow_schema(self.table, tuple(self.attributes))
-        row = 0
-        for batch in self.file.batches([*dict.fromkeys([*self.theirs.values(), *self.attributes.values()])]):
-            arrays = [self._column(column, batch, row) for column in self.table.columns]
-            arrays += [self._attribute(name, batch, row) for name in self.attributes]
-            yield pa.record_batch(arrays, schema=schema)
-            row += batch.num_rows
-
-    def _column(self, column: Column, batch: pa.RecordBatch, row: int) -> pa.Array:
-        if column.name not in self.theirs:
-            kind = arrow_schema(self.table).field(column.name).type
-            return pa.repeat(DEFAULTS.get((self.table.name, column.name), pa.scalar(None, kind)), batch.num_rows)
-        return self._converted(column, self.theirs[column.name], batch, row)
-
-    def _attribute(self, name: str, batch: pa.RecordBatch, row: int) -> pa.Array:
-        theirs = self.attributes[name]
-        values = batch[theirs]
-        if pa.types.is_floating(values.type) or pa.types.is_temporal(values.type) or pa.types.is_decimal(values.type):
-            return values.cast(pa.string())
-        return self._converted(Column(name, "text", ""), theirs, batch, row)
-
-    def _converted(self, column: Column, theirs: str, batch: pa.RecordBatch, row: int) -> pa.Array:
-        try:
-            return convert(batch[theirs], column, self.time_zone)
-        except WrongType:
-            raise InputError(
-                f"{self.file.path.name}: column '{theirs}' ({self.table.name}.{column.name}) holds "
-                f"{batch[theirs].type} in all rows, from row 1 on; it must hold {EXPECTED[column.kind]}"
-            ) from None
-        except BadValues as bad:
-            raise self._bad(column, theirs, row + int(np.flatnonzero(bad.where)[0])) from None
-
-    def _bad(self, column: Column, theirs: str, first: int) -> InputError:
-        """Count the column's unreadable values in the whole file."""
-        count = 0
-        for batch in self.file.batches([theirs]):
-            try:
-                convert(batch[theirs], column, self.time_zone)
-            except BadValues as bad:
-                count += int(bad.where.sum())
-        line = self.file.line(first)
-        where = f"line {line}" if line else f"row {first + 1}"
-        return InputError(
-            f"{self.file.path.name}: column '{theirs}' ({self.table.name}.{column.name}) holds {count:,} values that "
-            f"are not {EXPECTED[column.kind]}, first in {where}; fix them, or leave them empty"
-        )
-
-    def _attributes(self) -> dict[str, str]:
-        """attr_* names for the first columns beyond the contract that identify no customer."""
-        names: dict[str, str] = {}
-        identifying = self._identifying(self.extra[:MAX_ATTRIBUTES])
-        for theirs in self.extra[:MAX_ATTRIBUTES]:
-            if theirs in identifying:
-                continue
-            name = self.named.get(theirs) or ATTRIBUTE_PREFIX + re.sub(r"\W+", "_", theirs.strip().lower())
-            names[name if name not in names else f"{name}_{len(names)}"] = theirs
-        return names
-
-    def _identifying(self, names: list[str]) -> set[str]:
-        """Columns whose values are mostly different, like an address or a telephone number: they are left out."""
-        seen: dict[str, set[Any]] = {name: set() for name in names}
-        rows = dict.fromkeys(names, 0)
-        for batch in self.file.batches(names) if names else ():
-            for name in names:
-                values = batch[name].drop_null()
-                rows[name] += len(values)
-                if len(seen[name]) <= MAX_LEVELS:
-                    seen[name].update(values.unique().to_pylist())
-        return {
-            name for name in names if len(seen[name]) > max(MIN_LEVELS, rows[name] / 2) or len(seen[name]) > MAX_LEVELS
-        }
-
-
-def _list(names: list[str]) -> str:
-    """Names of columns; none of them where one looks like a customer's value, as in a file without a header."""
-    if any(looks_like_a_value(name) for name in names):
-        return f"{len(names)} columns, whose names look like values: is the first line the header?"
-    return ", ".join(names[:15]) + (" …" if len(names) > 15 else "")

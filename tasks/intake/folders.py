@@ -23,8 +23,8 @@ from nightmarket.contracts import InputError
 from nightmarket.contracts.sources import SOURCE, fuse, with_source
 from nightmarket.contracts.tables import TABLES, Table, arrow_schema
 from tasks.intake import BATCH_ROWS, Feed, Origin
-from tasks.intake.folder import FolderConnector, Mapping, check_mapping
-from tasks.pipeline.settings import StageSettings
+from tasks.intake.folder import FolderConnector
+from tasks.intake.reading import Reading
 
 LOG = logging.getLogger("nightmarket")
 
@@ -36,12 +36,11 @@ TAKEN = "attr_source"
 """An attribute of this name would be taken for ours, which `prepare` makes."""
 
 
-class ShopFolder(StageSettings):
+class ShopFolder(Reading):
     """One entry of params.yaml: snapshot.folders."""
 
     name: str = Field(description="up to 20 letters or digits; stands in the column `source` and before ids")
     folder: str = Field(description="where its tables lie; relative to the main checkout")
-    mapping: Mapping = Field(default_factory=dict, description="per table, {our column: its column}")
     time_zone: str | None = Field(None, description="null: snapshot.time_zone")
     currency: str | None = Field(None, pattern="^[A-Z]{3}$", description="as EUR; null: snapshot.currency")
     rate: float | None = Field(
@@ -65,12 +64,6 @@ class ShopFolder(StageSettings):
     @classmethod
     def _known(cls, name: str | None) -> str | None:
         return name and known_zone(name)
-
-    @field_validator("mapping")
-    @classmethod
-    def _of_the_contract(cls, mapping: Mapping) -> Mapping:
-        check_mapping(mapping)
-        return mapping
 
     @model_validator(mode="after")
     def _worth(self) -> Self:
@@ -122,7 +115,7 @@ class Folders:
             place = home / Path(shop.folder).expanduser()
             with _named(shop.name):
                 self.folders[shop.name] = FolderConnector(
-                    place, shop.mapping, self.zones[shop.name], needed=needed, section=""
+                    place, shop, self.zones[shop.name], currency=shop.currency or currency, needed=needed, section=""
                 )
                 twin = next((name for name, other in self.folders.items()
                              if name != shop.name and other.folder.samefile(place)), None)  # fmt: skip
@@ -227,7 +220,7 @@ class Part:
         dropped = self.theirs.dropped + tuple(set(self.theirs.attributes) - set(self.attributes))
         prefix = f"{self.shop.name}:" if self.shop.customers == "own" else ""
         origin = Origin(self.shop.name, self.time_zone, prefix, merged, seen)
-        return Feed(self.table, batches, attributes, dropped, self.theirs.filled, origin)
+        return Feed(self.table, batches, attributes, dropped, self.theirs.filled, origin, notes=self.theirs.notes)
 
     def batches(self, attributes: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
         """Contract columns, `source`, then the attributes of all shops; those that this one lacks are null.

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightmarket.contracts import InputError
+from nightmarket.intake.visitors import plain
 from tasks.files.storage import hook, private, read_json, replacing, write_json
 
 HEX_DIGITS = 32
@@ -115,7 +116,7 @@ class Pseudonyms:
     def __call__(self, ids: pa.Array, prefix: str = "") -> pa.DictionaryArray:
         """Ids (string, nulls stay null) as pseudonyms, each taken over `prefix` and id."""
         coded = ids.dictionary_encode()
-        names = pa.array([self._of(prefix + customer) for customer in coded.dictionary.to_pylist()], pa.string())
+        names = pa.array([self._of(customer, prefix) for customer in coded.dictionary.to_pylist()], pa.string())
         return pa.DictionaryArray.from_arrays(coded.indices, names)
 
     def without_forgotten(self, batch: pa.RecordBatch, column: str) -> pa.RecordBatch:
@@ -130,18 +131,27 @@ class Pseudonyms:
 
     def under_each_key(self, customer: str, prefix: str = "") -> list[str]:
         """The names that an id had and has, the present one last."""
+        return self._chain(prefix + plain(customer))
+
+    def _chain(self, name: str) -> list[str]:
         names: list[str] = []
-        name = prefix + customer
         for key in self._keys:
             name = hmac.digest(key, name.encode(), "sha256").hex()[:HEX_DIGITS]
             names.append(name)
         return names
 
-    def _of(self, customer: str) -> str:
-        present = self._known.get(customer)
+    @property
+    def joined(self) -> int:
+        """Ids that are another spelling of an id that came before."""
+        return len(self._known) - len(set(self._known.values()))
+
+    def _of(self, customer: str, prefix: str) -> str:
+        present = self._known.get(prefix + customer)
         if present is None:
-            names = self.under_each_key(customer)
-            present = self._known[customer] = names[-1]
-            if self._forgotten and any(digest(name) in self._forgotten for name in names):
-                self._gone.add(present)
+            names = self.under_each_key(customer, prefix)
+            present = self._known[prefix + customer] = names[-1]
+            if self._forgotten:
+                names += self._chain(prefix + customer)  # who was left out under another spelling still is
+                if any(digest(name) in self._forgotten for name in names):
+                    self._gone.add(present)
         return present

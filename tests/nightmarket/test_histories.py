@@ -123,7 +123,8 @@ def test_a_missing_level_repeats_the_one_above():
 def test_a_return_takes_the_latest_purchase_back_from_its_day_on_and_never_before():
     customer, item, day = (np.array(values, np.int32) for values in ([0, 0, 0, 1], [5, 5, 6, 5], [10, 20, 20, 12]))
     back = {"customer": [0, 0, 0, 1], "item": [5, 5, 5, 5], "day": [22, 30, 31, 11]}
-    came_back = returned(customer, item, day, {name: np.array(values, np.int32) for name, values in back.items()})
+    back = {name: np.array(values, np.int32) for name, values in back.items()} | {"quantity": np.ones(4)}
+    came_back = returned(customer, item, day, np.ones(4, np.float32), back)
     # the third return of a product that was bought twice, and one before any purchase, take nothing back
     assert came_back.tolist() == [30, 22, NEVER, NEVER]
     ones = np.ones(4, np.float32)
@@ -132,3 +133,18 @@ def test_a_return_takes_the_latest_purchase_back_from_its_day_on_and_never_befor
     assert lines.until(21).day.tolist() == [10, 20, 20, 12]
     assert lines.until(22).day.tolist() == [10, 20, 12]
     assert lines.until(40).day.tolist() == [20, 12]
+
+
+def test_a_return_takes_units_and_a_line_of_which_some_are_kept_stays():
+    codes = np.zeros(3, np.int32)
+    day, quantity = np.array([10, 20, 30], np.int32), np.array([1, 2, 3], np.float32)
+
+    def came_back(days, units):
+        back = {"customer": codes[: len(days)], "item": codes[: len(days)], "day": np.array(days, np.int32)}
+        return returned(codes, codes, day, quantity, back | {"quantity": np.array(units)}).tolist()
+
+    assert came_back([31], [2.0]) == [NEVER, NEVER, NEVER]
+    assert came_back([31, 32], [2.0, 1.0]) == [NEVER, NEVER, 32]
+    assert came_back([31], [5.0]) == [NEVER, 31, 31]
+    assert came_back([25], [9.0]) == [25, 25, NEVER]
+    assert came_back([31], [0.0]) == [NEVER, NEVER, 31]  # of a shop that does not say how many

@@ -312,8 +312,8 @@ def test_what_goes_wrong_in_a_small_shop_is_found_where_the_total_looks_fine(pla
     assert main("snapshot") == 0
     assert refused(capsys, "validate").startswith("events.csv of south is empty (0 rows before")
 
-    unknown = pa.array(["no such product"] * 60 + events["product_id"].to_pylist()[60:])
-    bring("south", "events", events.set_column(1, "product_id", unknown))
+    unknown = pa.array(["theft"] * 60 + events["kind"].to_pylist()[60:])
+    bring("south", "events", events.set_column(events.column_names.index("kind"), "kind", unknown))
     assert main("snapshot") == 0
     line = refused(capsys, "validate")
     assert line.startswith(f"events.csv of south: 60 of {events.num_rows:,} rows are bad (")

@@ -238,7 +238,7 @@ def test_a_mapping_renames_columns_and_extra_ones_are_dropped_and_named(place):
 
 def test_what_tells_one_customer_from_another_stays_outside(place):
     lines = ["customer_id,age,mail"] + [
-        f"{number},{20 + number % 7},somebody{number}@example.org" for number in range(90)
+        f"{number * 7 + 1:06d},{20 + number % 7},somebody{number}@example.org" for number in range(90)
     ]
     Path("tables/customers.csv").write_text("\n".join(lines))
     assert main("snapshot") == 0
@@ -279,7 +279,7 @@ def test_words_that_stand_for_no_id_are_missing_ids(place):
     Path("tables/customers.csv").write_text("customer_id,country\nNULL,NA\n7,None\n#N/A,\\N\n")
     assert main("snapshot") == 0
     assert raw("customers")["customer_id"].is_null().to_pylist() == [True, False, True]
-    assert raw("customers")["attr_country"].to_pylist() == ["NA", "None", "\\N"]
+    assert raw("customers")["attr_country"].to_pylist() == ["NA", None, None]
 
 
 @pytest.mark.parametrize(

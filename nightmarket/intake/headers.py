@@ -1,0 +1,14 @@
+"""Names of columns as people write them."""
+
+import re
+from collections.abc import Sequence
+
+
+def plain(name: str) -> str:
+    """Letters and digits alone, in small letters: `Customer ID`, `customer_id` and `CUSTOMER-ID` are one name."""
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def alike(name: str, there: Sequence[str]) -> list[str]:
+    """The names in `there` that are `name` itself, or else those that only differ in how they are written."""
+    return [name] if name in there else [other for other in there if plain(other) == plain(name)]

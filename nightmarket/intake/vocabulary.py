@@ -1,0 +1,20 @@
+"""The words of `vocabulary.yaml`."""
+
+from importlib.resources import files
+
+import yaml
+
+_CONTENT = yaml.safe_load(files("nightmarket.intake").joinpath("vocabulary.yaml").read_text(encoding="utf-8"))
+
+MISSING: tuple[str, ...] = tuple(_CONTENT["missing"])
+"""What databases, pandas, spreadsheets and people write for nothing. NA is none of them: it is a country."""
+KINDS: dict[str, list[str]] = {kind: names.split() for kind, names in _CONTENT["kinds"].items()}
+"""Kind of event → the names that others have for it."""
+GUESTS: list[str] = _CONTENT["guests"]
+"""Patterns of ids that are never one person's."""
+PLACEHOLDERS: list[str] = _CONTENT["placeholders"]
+"""Patterns of ids that may be: only with more than their share of rows they stand for everybody."""
+UNIT_PRICES: list[str] = _CONTENT["unit_price"].split()
+"""Headers of the price of one, which times the quantity makes an amount."""
+CURRENCIES: list[str] = _CONTENT["currency"].split()
+"""Headers of a row's currency."""

@@ -1,0 +1,98 @@
+"""Do the tables speak of the same customers, products and money? Asked before anything is built on them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from nightmarket.contracts import InputError
+from nightmarket.intake import identities
+
+CUSTOMERS, PRODUCTS = "customer_id", "product_id"
+ASKED = {
+    ("events", PRODUCTS): (("products", PRODUCTS),),
+    ("offers", PRODUCTS): (("products", PRODUCTS), ("events", PRODUCTS)),
+    ("promotions", PRODUCTS): (("products", PRODUCTS), ("events", PRODUCTS)),
+    ("reviews", PRODUCTS): (("products", PRODUCTS), ("events", PRODUCTS)),
+    ("exposures", PRODUCTS): (("products", PRODUCTS), ("events", PRODUCTS)),
+    ("exposures", CUSTOMERS): (("events", CUSTOMERS), ("customers", CUSTOMERS)),
+    ("responses", CUSTOMERS): (("events", CUSTOMERS), ("customers", CUSTOMERS)),
+    ("reviews", CUSTOMERS): (("events", CUSTOMERS), ("customers", CUSTOMERS)),
+    ("events", CUSTOMERS): (("customers", CUSTOMERS),),
+}
+"""Table and column → where its ids should be known."""
+LEAST = {("events", PRODUCTS): 0.1}
+"""Share of distinct ids that must be known; of the others one in a hundred: prospects may be written to, too."""
+FAR = 30
+"""Amounts so many times the list prices are no discount or surcharge: they are in another unit."""
+
+
+@dataclass
+class SeenIds:
+    """The distinct ids of every table as they came, and the files that they came from."""
+
+    ids: dict[tuple[str, str], list[pa.Array]] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+
+    def add(self, table: str, file: str, ids: Mapping[str, pa.Array]) -> None:
+        """Ids of one feed, by column."""
+        self.files.setdefault(table, file or table)
+        for column, values in ids.items():
+            self.ids.setdefault((table, column), []).append(values)
+
+    def of(self, places: Sequence[tuple[str, str]]) -> pa.Array:
+        """The distinct ids of some tables."""
+        arrays = [values.drop_null() for place in places for values in self.ids.get(place, ())]
+        return pa.concat_arrays([pa.array([], pa.string()), *arrays]).unique()
+
+    def check(self) -> None:
+        """Raises InputError for tables that do not speak of the same ids."""
+        for (table, column), places in ASKED.items():
+            there = [place for place in places if place in self.ids]
+            if (table, column) not in self.ids or not there:
+                continue
+            fits = identities.fit(self.of([(table, column)]), self.of(there))
+            if identities.problem(fits, least=LEAST.get((table, column), 0.01)):
+                files = " or ".join(self.files[name] for name, _ in there)
+                cause = f" ({fits.cause})" if fits.cause else ""
+                begin = "" if fits.known else ", from row 1 on"
+                raise InputError(
+                    f"{self.files[table]}: {column}: {fits.known:,} of {fits.total:,} ids are in {files}{begin}{cause}"
+                    f"; {fits.advice}"
+                )
+
+
+def check_amounts(folder: Path, files: Mapping[str, str], given: Sequence[str]) -> None:
+    """Raises InputError where amounts and list prices are in different units, or amounts are prices of one.
+
+    folder  of the written tables
+    given   columns whose unit the shop has named, as `events.value`: they are as they are
+    """
+    events, products = folder / "events.parquet", folder / "products.parquet"
+    if {"events.value", "products.price"} & set(given) or not (events.exists() and products.exists()):
+        return
+    with duckdb.connect(config={"memory_limit": "2GB"}) as database:
+        lines, ratio, several, same = database.execute(
+            "select count(*), median(value / quantity / price), count(*) filter (quantity >= 2), "
+            "count(*) filter (quantity >= 2 and abs(value / price - 1) < 0.01) "
+            "from read_parquet(?) as events join read_parquet(?) as products using (product_id) "
+            "where kind = 'purchase' and quantity > 0 and value > 0 and isfinite(value) and price > 0",
+            [str(events), str(products)],
+        ).fetchall()[0]
+    file, list_file = files.get("events", "events"), files.get("products", "products")
+    if lines >= 20 and not 1 / FAR < ratio < FAR:
+        factor = 0.01 if 30 <= ratio <= 300 else 1
+        which = "value" if ratio >= FAR else "price"
+        raise InputError(
+            f"{file}: value of one unit is {ratio:,.4g} times price in {list_file} (median of {lines:,} purchases): "
+            f"one of the two is in other units, as cents; set snapshot.units, as events: {{value: {factor}}} or "
+            f"products: {{price: 0.01}}, or to 1 where {which} is right as it is"
+        )
+    if several >= 20 and same >= 0.9 * several:
+        raise InputError(
+            f"{file}: value is the price in {list_file} also where quantity is 2 or more ({same:,} of {several:,} such "
+            "purchases): if it is the price of one, set snapshot.mapping.events.unit_price to its column; if it is the "
+            "amount of the line, set snapshot.units to events: {value: 1}"
+        )

@@ -1,0 +1,80 @@
+"""What the rows of events mean: kinds by their many names, guests, and negative lines as returns."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightmarket.contracts import InputError
+from nightmarket.intake import kinds
+from nightmarket.intake.visitors import guests
+
+GUESTS = "rows without a customer, kept as sessions of guests"
+RETURNS = "negative lines, taken as returns"
+NO_PRODUCT = "looks and searches without a product, kept"
+IGNORED = "events that say nothing about products, left out"
+
+
+class EventMeanings:
+    """Turns batches of events with contract columns into what they mean, and counts."""
+
+    def __init__(self, own_kinds: Mapping[str, str], nobodies: pa.Array, notes: Counter[str]) -> None:
+        self.own_kinds = own_kinds
+        self.nobodies = nobodies
+        self.notes = notes
+        self.bought = self.turned = self.rows = 0
+        self.first: int | None = None
+
+    def __call__(self, columns: dict[str, pa.Array]) -> dict[str, pa.Array]:
+        """The columns, by name, with kinds of the contract and IGNORED for rows to leave out."""
+        kind = kinds.read(columns["kind"], self.own_kinds)
+        columns = columns | {"kind": kind, "customer_id": self._named(columns["customer_id"])}
+        kept = pc.fill_null(pc.not_equal(kind, kinds.IGNORED), True)
+        looks = pc.is_in(kind, value_set=pa.array(["view", "click", "search"]))
+        self._note(IGNORED, pc.invert(kept))
+        self._note(GUESTS, pc.and_(kept, columns["customer_id"].is_null()))
+        self._note(NO_PRODUCT, pc.and_(looks, columns["product_id"].is_null()))
+        return self._returns(columns)
+
+    def _named(self, ids: pa.Array) -> pa.Array:
+        return pc.if_else(guests(ids, self.nobodies), pa.scalar(None, pa.string()), ids)
+
+    def _returns(self, columns: dict[str, pa.Array]) -> dict[str, pa.Array]:
+        kind, quantity, value = columns["kind"], columns["quantity"], columns["value"]
+        bought = pc.fill_null(pc.equal(kind, "purchase"), False)
+        back = pc.fill_null(pc.equal(kind, "return"), False)
+        negative = pc.or_(_below(quantity), _below(value))
+        turned = pc.and_(bought, negative)
+        self.bought += pc.sum(bought).as_py() or 0
+        self.turned += pc.sum(turned).as_py() or 0
+        if self.first is None and pc.any(turned).as_py():
+            self.first = self.rows + pc.index(turned, True).as_py()
+        self.rows += len(kind)
+        self._note(RETURNS, turned)
+        either = pc.or_(turned, pc.and_(back, negative))
+        if not pc.any(either).as_py():
+            return columns
+        return columns | {
+            "kind": pc.if_else(turned, "return", kind),
+            "quantity": pc.if_else(either, pc.abs(quantity), quantity),
+            "value": pc.if_else(either, pc.abs(value), value),
+        }
+
+    def _note(self, what: str, where: pa.Array) -> None:
+        count = pc.sum(where).as_py() or 0
+        if count:
+            self.notes[what] += count
+
+    def check(self, file: str) -> None:
+        """Raises InputError where most of what was bought came back: then the sign says something else."""
+        if self.bought >= 5 and self.turned > 0.5 * self.bought:
+            raise InputError(
+                f"{file}: quantity or value is below 0 in {self.turned:,} of {self.bought:,} purchases, first in row "
+                f"{(self.first or 0) + 1:,}, more than can be returns; export what was bought with a positive sign"
+            )
+
+
+def _below(numbers: pa.Array) -> pa.Array:
+    finite = pc.and_(pc.less(numbers, 0.0), pc.is_finite(numbers))
+    return pc.fill_null(finite, False)

@@ -1,0 +1,80 @@
+"""How a shop's own export is read: settings that each folder of tables may have."""
+
+import math
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from nightmarket.contracts import InputError
+from nightmarket.contracts.tables import ATTRIBUTE_PREFIX, BY_NAME, EVENT_KINDS
+from nightmarket.intake.kinds import IGNORED
+from nightmarket.intake.vocabulary import CURRENCIES, UNIT_PRICES
+from tasks.pipeline.settings import StageSettings
+
+KINDS = (*EVENT_KINDS, IGNORED)
+Mapping = dict[str, dict[str, str]]
+
+USED_UP: dict[str, dict[str, list[str]]] = {
+    "events": {"unit_price": UNIT_PRICES, "currency": CURRENCIES},
+    "products": {"currency": CURRENCIES},
+}
+"""Columns that other columns are made of, by the names that shops give them; none of them is in the snapshot."""
+
+
+def check_mapping(mapping: Mapping) -> None:
+    """InputError for a table or a column of ours that the contract does not have."""
+    for name, columns in mapping.items():
+        if name not in BY_NAME:
+            raise InputError(f"there is no table '{name}'; there are {', '.join(BY_NAME)}")
+        known = [*(column.name for column in BY_NAME[name].columns), *USED_UP.get(name, ())]
+        for ours in columns:
+            if ours not in known and not (BY_NAME[name].attributes and ours.startswith(ATTRIBUTE_PREFIX)):
+                raise InputError(f"{name}: there is no column '{ours}'; there are {', '.join(known)}")
+
+
+class Reading(StageSettings):
+    """What a shop says of its own tables beside the names of their columns."""
+
+    mapping: Mapping = Field(
+        default_factory=dict, description="per table, {our column: your column}, for source: folder"
+    )
+    kinds: dict[str, str] = Field(
+        default_factory=dict, description="{your word for what was done: view, cart, purchase … or ignore}"
+    )
+    missing: tuple[str, ...] = Field((), description="your own words for a value that is missing, beside NULL, N/A …")
+    ids: tuple[Literal["decimals", "zeros", "case", "signs"], ...] = Field(
+        (), description="what to take off every id so that tables fit: .0, leading zeros, capitals, signs"
+    )
+    units: dict[str, dict[str, float]] = Field(
+        default_factory=dict, description="per table, {our column: what 1 of it is worth}; 0.01 for cents"
+    )
+    rates: dict[str, float] = Field(
+        default_factory=dict, description="for a column currency: {currency: what 1 of it is worth in currency}"
+    )
+
+    @field_validator("mapping")
+    @classmethod
+    def _of_the_contract(cls, mapping: Mapping) -> Mapping:
+        check_mapping(mapping)
+        return mapping
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        for word, kind in self.kinds.items():
+            if kind not in KINDS:
+                raise ValueError(f"kinds: {word} is to mean '{kind}'; there are {', '.join(KINDS)}")
+        for code, rate in self.rates.items():
+            if not (math.isfinite(rate) and rate > 0):
+                raise ValueError(f"rates: {code} must be above 0")
+        for table, columns in self.units.items():
+            known = {column.name for column in BY_NAME[table].columns} if table in BY_NAME else set()
+            for column, factor in columns.items():
+                if column not in known:
+                    raise ValueError(f"units: there is no column {table}.{column}")
+                if not (math.isfinite(factor) and factor > 0):
+                    raise ValueError(f"units: {table}.{column} must be above 0")
+        return self
+
+    def units_given(self) -> list[str]:
+        """Columns of which the shop says what 1 is worth, as `events.value`."""
+        return [f"{table}.{column}" for table, columns in self.units.items() for column in columns]

@@ -1,0 +1,340 @@
+"""How one file becomes one table: which column is which, what its values mean, and what was seen on the way."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightmarket.contracts import InputError
+from nightmarket.contracts.tables import ATTRIBUTE_PREFIX, Column, Table, arrow_schema
+from nightmarket.contracts.values import EXPECTED, BadValues, WrongType, convert, is_text
+from nightmarket.intake import headers, identities, missing
+from tasks.intake import Feed
+from tasks.intake.meanings import EventMeanings
+from tasks.intake.reading import USED_UP, Reading
+from tasks.intake.survey import OrderLines, Placeholders, Survey, same_order
+from tasks.intake.text_files import looks_like_a_value
+
+MAX_ATTRIBUTES = 20
+MIN_LEVELS, MAX_LEVELS = 50, 10_000
+"""A column of the customers with more than MIN_LEVELS values, most of them different, or more than MAX_LEVELS, says
+who a customer is rather than what they are like."""
+
+DEFAULTS = {("events", "kind"): pa.scalar("purchase"), ("events", "quantity"): pa.scalar(1.0)}
+"""What an optional column holds when the source lacks it; others hold nulls."""
+
+OF_THE_ORDER = ("customer_id", "timestamp", "kind", "channel", "currency")
+"""What an order's first line may say for all of them."""
+
+WORDS_NOTE = "words that mean missing"
+MADE_OF_PRICES = "rows whose value is quantity × price"
+FROM_ORDER = "lines that take customer and time from the first line of their order"
+
+
+class File(Protocol):
+    """A file of one table."""
+
+    path: Path
+
+    def types(self) -> dict[str, pa.DataType]:
+        """Its columns."""
+
+    def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """Some of its columns, in row order."""
+
+    def line(self, row: int) -> int:
+        """Where a row stands for a person who opens the file: its line, or 0 if the file has none."""
+
+
+class TableReader:
+    """One file, read as one table of the contract."""
+
+    def __init__(self, table: Table, file: File, reading: Reading, time_zone: str, section: str) -> None:
+        """Raises InputError for a column that is missing or of a type that cannot be meant."""
+        self.table = table
+        self.file = file
+        self.reading = reading
+        self.mapping = reading.mapping.get(table.name, {})
+        self.time_zone = time_zone
+        self.section = section
+        self.missing = missing.words(reading.missing)
+        self.notes: Counter[str] = Counter()
+        self.theirs: dict[str, str] = {}
+        self._match(list(file.types()))
+        self.attributes = self._attributes() if table.attributes else {}
+        self.survey = self._survey()
+
+    def feed(self) -> Feed:
+        """The table's stream."""
+        used = {*self.attributes.values(), *self.theirs.values()}
+        return Feed(
+            self.table,
+            self.batches,
+            tuple(self.attributes),
+            dropped=tuple(name for name in self.extra if name not in used),
+            filled=tuple(
+                column.name
+                for column in self.table.columns
+                if column.name not in self.theirs and not (column.name == "value" and "unit_price" in self.theirs)
+            ),
+            file=self.file.path.name,
+            notes=self.notes,
+        )
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Contract columns, then attributes. Raises InputError for the first column with values of another kind."""
+        self.notes.clear()
+        schema = arrow_schema(self.table, tuple(self.attributes))
+        meanings = EventMeanings(self.reading.kinds, self.survey.nobodies, self.notes)
+        row = 0
+        for batch in self._filled(self._cleaned(self._wanted())):
+            columns = {column.name: self._column(column, batch, row) for column in self.table.columns}
+            columns |= {name: self._attribute(name, batch, row) for name in self.attributes}
+            if "unit_price" in self.theirs:
+                columns["value"] = self._amount(columns["quantity"], batch, row)
+            columns = self._in_one_currency(columns, batch)
+            if self.table.name == "events":
+                columns = meanings(columns)
+            yield pa.record_batch([columns[name] for name in schema.names], schema=schema)
+            row += batch.num_rows
+        meanings.check(self.file.path.name)
+
+    def _match(self, there: list[str]) -> None:
+        """Find which of their columns is which of ours."""
+        if not any(self._named(column.name, there) for column in self.table.columns) and any(
+            re.fullmatch(r"[\d.,:/ -]+", name) for name in there
+        ):
+            raise InputError(
+                f"{self.file.path.name}, line 1: a row where the names of the columns must be; put them there"
+            )
+        used_up = {self.mapping.get(name) for name in USED_UP.get(self.table.name, ())}
+        for column in self.table.columns:
+            theirs = self._named(column.name, there)
+            if column.name not in self.mapping and theirs in used_up:
+                theirs = ""  # the shop says that it is something else
+            if theirs:
+                self.theirs[column.name] = theirs
+            elif column.name in self.mapping:
+                raise InputError(f"{self.file.path.name} has no column '{self.mapping[column.name]}' ({self.section}"
+                                 f"mapping.{self.table.name}.{column.name}); it has {_list(there)}")  # fmt: skip
+            elif column.required:
+                raise InputError(
+                    f"{self.file.path.name} has no column '{column.name}' (it has {_list(there)}); "
+                    f"add it, or name yours under {self.section}mapping.{self.table.name}.{column.name}"
+                )
+        for name, known in USED_UP.get(self.table.name, {}).items():
+            if name != "unit_price" or "value" not in self.theirs:
+                self._match_used_up(name, known, there)
+        self.extra = [name for name in there if name not in self.theirs.values()]
+        self.named = {theirs: ours for ours, theirs in self.mapping.items() if ours.startswith(ATTRIBUTE_PREFIX)}
+        self.extra.sort(key=lambda name: name not in self.named)
+        for theirs in self.named.keys() - set(self.extra):
+            raise InputError(f"{self.file.path.name} has no column '{theirs}' ({self.section}mapping.{self.table.name}."
+                             f"{self.named[theirs]}) to spare; it has {_list(there)}")  # fmt: skip
+
+    def _match_used_up(self, name: str, known: list[str], there: list[str]) -> None:
+        asked = [self.mapping[name]] if name in self.mapping else known
+        free = [other for other in there if other not in self.theirs.values()]
+        alike = [other for wanted in asked for other in headers.alike(wanted, free)]
+        if alike:
+            self.theirs[name] = alike[0]
+        elif name in self.mapping:
+            raise InputError(f"{self.file.path.name} has no column '{self.mapping[name]}' ({self.section}"
+                             f"mapping.{self.table.name}.{name}); it has {_list(there)}")  # fmt: skip
+
+    def _named(self, ours: str, there: list[str]) -> str:
+        """Their name of one of our columns, "" where there is none. Raises InputError where several may be meant."""
+        alike = headers.alike(self.mapping.get(ours, ours), there)
+        if len(alike) > 1:
+            raise InputError(
+                f"{self.file.path.name}: {' and '.join(alike)} may both be {self.table.name}.{ours}; name one "
+                f"under {self.section}mapping.{self.table.name}.{ours}"
+            )
+        return alike[0] if alike else ""
+
+    def _wanted(self) -> Iterator[pa.RecordBatch]:
+        yield from self.file.batches([*dict.fromkeys([*self.theirs.values(), *self.attributes.values()])])
+
+    def _cleaned(self, batches: Iterator[pa.RecordBatch], *, count: bool = True) -> Iterator[pa.RecordBatch]:
+        """The batches with nulls for words that mean missing; ids without blanks around them, and as repaired."""
+        ids = {self.theirs[column.name] for column in self.table.columns if column.kind == "id"
+               and column.name in self.theirs}  # fmt: skip
+        for batch in batches:
+            arrays = []
+            for name, values in zip(batch.schema.names, batch.columns, strict=True):
+                if pa.types.is_dictionary(values.type):
+                    values = values.cast(values.type.value_type)
+                if is_text(values.type):
+                    values, num = missing.blanked(values.cast(pa.string()), self.missing)
+                    self._note(f"{name}: {WORDS_NOTE}", num if count else 0)
+                    if name in ids:
+                        values = identities.repaired(pc.utf8_trim_whitespace(values), self.reading.ids)
+                        values = identities.undecimal(values) if name in self.survey.decimal_ids else values
+                arrays.append(values)
+            yield pa.record_batch(arrays, batch.schema.names)
+
+    def _filled(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Orders of which only the first line names time and customer: the others take them from it."""
+        if not (self.survey.time_from_order or self.survey.customer_from_order):
+            yield from batches
+            return
+        names = [self.theirs[ours] for ours in OF_THE_ORDER if ours in self.theirs]
+        basket, leading = self.theirs["basket_id"], names[not self.survey.customer_from_order]
+        before: pa.RecordBatch | None = None
+        for batch in batches:
+            whole = batch if before is None else pa.concat_batches([before, batch])
+            same = same_order(whole[basket], None)
+            lacking = np.asarray(pc.and_(same, whole[leading].is_null()))
+            source = pa.array(np.maximum.accumulate(np.where(lacking, 0, np.arange(len(lacking)))))
+            for name in names:
+                at = whole.schema.get_field_index(name)
+                taken = pc.if_else(pa.array(lacking), whole[name].take(source), whole[name])
+                whole = whole.set_column(at, name, pc.coalesce(whole[name], taken))
+            begun = whole.num_rows - batch.num_rows
+            self._note(FROM_ORDER, int(lacking[begun:].sum()))
+            before = whole.slice(whole.num_rows - 1)
+            yield whole.slice(begun)
+
+    def _column(self, column: Column, batch: pa.RecordBatch, row: int) -> pa.Array:
+        if column.name not in self.theirs:
+            kind = arrow_schema(self.table).field(column.name).type
+            return pa.repeat(DEFAULTS.get((self.table.name, column.name), pa.scalar(None, kind)), batch.num_rows)
+        values = self._converted(column, self.theirs[column.name], batch, row)
+        factor = self.reading.units.get(self.table.name, {}).get(column.name)
+        return pc.multiply(values, factor) if factor else values
+
+    def _amount(self, quantity: pa.Array, batch: pa.RecordBatch, row: int) -> pa.Array:
+        price = self._converted(Column("unit_price", "number", ""), self.theirs["unit_price"], batch, row)
+        factor = self.reading.units.get(self.table.name, {}).get("value", 1.0)
+        amount = pc.round(pc.multiply(pc.multiply(quantity, price), factor), 6)
+        self._note(MADE_OF_PRICES, len(amount) - amount.null_count)
+        return amount
+
+    def _in_one_currency(self, columns: dict[str, pa.Array], batch: pa.RecordBatch) -> dict[str, pa.Array]:
+        """Money in another currency, as the column says row by row, at the table of rates."""
+        if "currency" not in self.theirs or not self.reading.rates:
+            return columns
+        codes = _codes(batch[self.theirs["currency"]])
+        known = pa.array(self.reading.rates)
+        rate = pa.array(self.reading.rates.values(), pa.float64()).take(pc.index_in(codes, value_set=known))
+        rate = pc.if_else(pc.is_in(codes, value_set=pa.array([self.base])), 1.0, rate)
+        self._note(f"amounts converted to {self.base}", pc.sum(pc.not_equal(rate, 1.0)).as_py() or 0)
+        self._note("amounts without a currency, left out of the money", rate.null_count)
+        money = {column.name for column in self.table.columns if column.unit == "currency"}
+        return columns | {name: pc.multiply(columns[name], rate) for name in money & set(columns)}
+
+    base = ""
+    """The currency of the snapshot, where there are several."""
+
+    def _note(self, what: str, num: int) -> None:
+        if num:
+            self.notes[what] += num
+
+    def _attribute(self, name: str, batch: pa.RecordBatch, row: int) -> pa.Array:
+        theirs = self.attributes[name]
+        values = batch[theirs]
+        if pa.types.is_floating(values.type) or pa.types.is_temporal(values.type) or pa.types.is_decimal(values.type):
+            return values.cast(pa.string())
+        return self._converted(Column(name, "text", ""), theirs, batch, row)
+
+    def _converted(self, column: Column, theirs: str, batch: pa.RecordBatch, row: int) -> pa.Array:
+        try:
+            return convert(batch[theirs], column, self.time_zone)
+        except WrongType:
+            raise InputError(
+                f"{self.file.path.name}: column '{theirs}' ({self.table.name}.{column.name}) holds "
+                f"{batch[theirs].type} in all rows, from row 1 on; it must hold {EXPECTED[column.kind]}"
+            ) from None
+        except BadValues as bad:
+            raise self._bad(column, theirs, row + int(np.flatnonzero(bad.where)[0])) from None
+
+    def _bad(self, column: Column, theirs: str, first: int) -> InputError:
+        """Count the column's unreadable values in the whole file."""
+        count = 0
+        for batch in self._cleaned(self.file.batches([theirs]), count=False):
+            try:
+                convert(batch[theirs], column, self.time_zone)
+            except BadValues as bad:
+                count += int(bad.where.sum())
+        line = self.file.line(first)
+        where = f"line {line}" if line else f"row {first + 1}"
+        return InputError(
+            f"{self.file.path.name}: column '{theirs}' ({self.table.name}.{column.name}) holds {count:,} values that "
+            f"are not {EXPECTED[column.kind]}, first in {where}; fix them, or leave them empty"
+        )
+
+    def _survey(self) -> Survey:
+        """Look once at the columns of which the whole must be known."""
+        self.survey = survey = Survey()
+        events = self.table.name == "events"
+        ids = [self.theirs[column.name] for column in self.table.columns if column.kind == "id"
+               and column.name in self.theirs and is_text(self.file.types()[self.theirs[column.name]])]  # fmt: skip
+        order = [self.theirs[name] for name in ("basket_id", "timestamp", "customer_id") if name in self.theirs]
+        wanted = [*ids, *(order if events else ()), *([self.theirs["currency"]] if "currency" in self.theirs else [])]
+        if not wanted:
+            return survey
+        decimal, lines, placeholders = dict.fromkeys(ids, 0), OrderLines(), Placeholders()
+        for batch in self._cleaned(self.file.batches([*dict.fromkeys(wanted)]), count=False):
+            for name in [*decimal]:
+                if _all_decimal(batch[name]):
+                    decimal[name] += len(batch[name]) - batch[name].null_count
+                else:
+                    del decimal[name]
+            if events and is_text(batch[self.theirs["customer_id"]].type):
+                placeholders(batch[self.theirs["customer_id"]])
+            if events and len(order) == 3:
+                lines(*(batch[name] for name in order))
+            if "currency" in self.theirs:
+                codes = _codes(batch[self.theirs["currency"]]).drop_null().value_counts()
+                survey.currencies.update(dict(zip(*(codes.field(i).to_pylist() for i in (0, 1)), strict=True)))
+        survey.nobodies = placeholders.nobodies()
+        survey.decimal_ids = frozenset(name for name, num in decimal.items() if num)
+        survey.time_from_order = lines.without_time > 0
+        survey.customer_from_order = lines.without_customer > 0 and not lines.with_customer
+        return survey
+
+    def _attributes(self) -> dict[str, str]:
+        """attr_* names for the first columns beyond the contract that identify no customer."""
+        names: dict[str, str] = {}
+        identifying = self._identifying(self.extra[:MAX_ATTRIBUTES])
+        for theirs in self.extra[:MAX_ATTRIBUTES]:
+            if theirs in identifying:
+                continue
+            name = self.named.get(theirs) or ATTRIBUTE_PREFIX + re.sub(r"\W+", "_", theirs.strip().lower())
+            names[name if name not in names else f"{name}_{len(names)}"] = theirs
+        return names
+
+    def _identifying(self, names: list[str]) -> set[str]:
+        """Columns whose values are mostly different, like an address or a telephone number: they are left out."""
+        seen: dict[str, set[Any]] = {name: set() for name in names}
+        rows = dict.fromkeys(names, 0)
+        for batch in self.file.batches(names) if names else ():
+            for name in names:
+                values = batch[name].drop_null()
+                rows[name] += len(values)
+                if len(seen[name]) <= MAX_LEVELS:
+                    seen[name].update(values.unique().to_pylist())
+        return {
+            name for name in names if len(seen[name]) > max(MIN_LEVELS, rows[name] / 2) or len(seen[name]) > MAX_LEVELS
+        }
+
+
+def _all_decimal(ids: pa.Array) -> bool:
+    return bool(pc.all(pc.fill_null(pc.match_substring_regex(ids, identities.DECIMAL), True)).as_py() is not False)
+
+
+def _codes(values: pa.Array) -> pa.Array:
+    """Codes of currencies in capitals, null where there is none."""
+    return pc.utf8_upper(pc.utf8_trim_whitespace(values.cast(pa.string())))
+
+
+def _list(names: list[str]) -> str:
+    """Names of columns; none of them where one looks like a customer's value, as in a file without a header."""
+    if any(looks_like_a_value(name) for name in names):
+        return f"{len(names)} columns, whose names look like values: is the first line the header?"
+    return ", ".join(names[:15]) + (" …" if len(names) > 15 else "")
