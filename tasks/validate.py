@@ -49,6 +49,7 @@ from tasks.pipeline.settings import StageSettings
 
 LOG = logging.getLogger("nightmarket")
 OUT = catalogue.VALIDATE.path
+UNKNOWN = "product_id is not in products"
 STAGE = Stage(
     "check the snapshot against the contracts; set bad rows aside",
     reads=(catalogue.RAW_FOLDER,),
@@ -144,8 +145,11 @@ class Validator:
             self.last_event = _latest(path, self.horizon, SOURCE in schema.names)
             for reason, positions in odd_rows(path, schema.names).items():
                 verdict.refuse(reason, positions)
+            if self.about.get("source") == "demo":  # whose catalogue lacks products that its shop went on selling
+                strangers = ended_products(path, verdict.bad(), self.known["products.product_id"])
+                verdict.refuse(UNKNOWN, strangers.places(path))
         order = [expectation["meta"]["reason"] for expectation in content["expectations"]]
-        order += [LONG_BEFORE, EXPORTED_TWICE, NO_PERSON]
+        order += [UNKNOWN, LONG_BEFORE, EXPORTED_TWICE, NO_PERSON]
         verdict.refused = {reason: verdict.refused[reason] for reason in order if reason in verdict.refused}
         for reason in sorted(set.intersection(*broken)) if broken else ():
             raise InputError(f"{verdict.name}: {reason} ({verdict.num_rows:,} rows, from row 1 on); bring its values")

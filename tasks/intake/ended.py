@@ -6,6 +6,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from nightmarket.contracts.refusals import Positions, Refusals
 from tasks.files.storage import read_table, stream_writer
@@ -42,6 +43,11 @@ class EndedProducts:
             f"{part.name}: product_id is not in products: {self.rows:,}, first in {place}; "
             f"{self.table.num_rows:,} products that have ended: learned from, never recommended"
         )
+
+    def places(self, events: Path) -> Positions:
+        """Their rows."""
+        ids = read_table(events, columns=["product_id"])["product_id"]
+        return np.flatnonzero(pc.is_in(ids, value_set=self.table["product_id"]))
 
     def notes(self) -> dict[str, int]:
         """For the report."""
