@@ -1,5 +1,6 @@
 """What all tests share: two processes side by side, and the marks that follow from what a test is given."""
 
+import gc
 import os
 import sys
 from typing import Any
@@ -12,6 +13,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 import pytest
 
 sys.dont_write_bytecode = False
+gc.set_threshold(10_000, 10, 10)  # as in processes of our own: see tasks/pipeline/lifetime.py
 
 GIVEN = {
     "whole_night": "slow",
@@ -39,6 +41,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     slow = {item.path for item in items if any(map(item.get_closest_marker, ("slow", "prefect", "distributed")))}
     place = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: (place.get(item.path.stem, len(place)), item.path not in slow))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays, so that no test's garbage is looked for in it."""
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)  # so that tests run without the plugin too

@@ -8,7 +8,7 @@ import time
 
 from nightmarket.contracts import InputError, NoRoomError
 from tasks.files import storage
-from tasks.pipeline import inputs, processes, settings
+from tasks.pipeline import inputs, lifetime, processes, settings
 
 BAD_INPUT = 2
 """Exit code for a mistake in data or settings: the same input would fail again, so nobody retries it."""
@@ -57,4 +57,5 @@ def main(name: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else ""))
+    lifetime.collect_seldom()
+    lifetime.leave(main(sys.argv[1] if len(sys.argv) > 1 else ""))

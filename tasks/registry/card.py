@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from nightmarket.contracts import InputError
 from nightmarket.serving import card
+from tasks.pipeline import lifetime
 from tasks.registry import champion, lineage, promotion, store
 
 if TYPE_CHECKING:
@@ -86,4 +87,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    lifetime.collect_seldom()
+    lifetime.leave(main())

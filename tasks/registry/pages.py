@@ -11,6 +11,7 @@ from pathlib import Path
 from nightmarket.contracts import InputError
 from nightmarket.serving import set_environment
 from tasks.files import catalogue, manifest, storage
+from tasks.pipeline import lifetime
 
 PAGE = catalogue.PAGE.path
 FOLDER = "report"
@@ -77,4 +78,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    lifetime.collect_seldom()
+    lifetime.leave(main())

@@ -15,6 +15,7 @@ import logging
 import sys
 
 from nightmarket.contracts import InputError
+from tasks.pipeline import lifetime
 from tasks.registry import store
 from tasks.registry.service import PROMOTE, ROLLBACK, RegistryService
 
@@ -53,4 +54,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    lifetime.collect_seldom()
+    lifetime.leave(main())

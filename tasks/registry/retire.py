@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlparse
 
 from nightmarket.contracts import InputError
 from tasks.files import storage
+from tasks.pipeline import lifetime
 from tasks.registry import store
 
 if TYPE_CHECKING:
@@ -102,4 +103,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    lifetime.collect_seldom()
+    lifetime.leave(main())

@@ -14,6 +14,7 @@ from typing import Any
 
 from nightmarket.contracts import InputError
 from tasks.files import catalogue, storage
+from tasks.pipeline import lifetime
 
 log = logging.getLogger("nightmarket")
 
@@ -101,4 +102,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    lifetime.collect_seldom()
+    lifetime.leave(main())

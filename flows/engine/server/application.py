@@ -25,6 +25,7 @@ BUSY_MS = 5000
 
 def create_app() -> "FastAPI":
     """Prefect's application, for `uvicorn --factory`."""
+    gc.disable()
     from prefect.server.api.server import create_app as create_prefect
 
     be_brief()
