@@ -1,8 +1,12 @@
 """What all tests share: two processes side by side, and the marks that follow from what a test is given."""
 
+import fcntl
 import gc
 import os
+import shutil
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 # Two processes of tests share the cores; a second thread for tensors of a few rows costs more than it brings.
@@ -46,6 +50,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """What was imported stays, so that no test's garbage is looked for in it."""
     gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], Any]], Path]:
+    """Has a folder of that name filled once for all processes of tests; whoever comes meanwhile waits. Read it only."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+
+    def make(name: str, fill: Callable[[Path], Any]) -> Path:
+        folder, whole = base / name, base / f"{name}.whole"
+        with (base / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not whole.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                fill(folder)
+                whole.touch()
+        return folder
+
+    return make
 
 
 @pytest.hookimpl(optionalhook=True)  # so that tests run without the plugin too

@@ -1,10 +1,12 @@
 """A small project of its own for the flows: a git repository with quick stages, and one real Prefect server."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -201,6 +203,13 @@ class Project:
     home: Path
     api: str
 
+    def copied(self, home: Path) -> "Project":
+        """Another one like it there, without what it told Prefect."""
+        copy = Project(home, self.api)
+        shutil.copytree(self.home, home, symlinks=True, ignore=shutil.ignore_patterns(".prefect"))
+        copy.started()
+        return copy
+
     @property
     def env(self) -> dict[str, str]:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "PREFECT_"))}
@@ -275,16 +284,51 @@ def write_project(home: Path, files: Mapping[str, str] = FILES) -> None:
     subprocess.run([*git, "commit", "--quiet", "--message", "the project"], check=True)
 
 
+SELDOM = ("LATE_RUNS", "PAUSE_EXPIRATIONS", "CLEANUP_RECONCILER", "REPOSSESSOR", "FOREMAN")
+"""What a server does every few seconds; nothing here waits for it."""
+
+
 @pytest.fixture(scope="session")
-def prefect_api(tmp_path_factory):
+def prefect_tables(made_once):
+    """Puts Prefect's tables, empty, where a server of that home looks for them: to make them takes longer than all else
+    of its start.
+    """
+    made = made_once("prefect", empty_tables) / "empty.db"
+
+    def put(home: Path) -> None:
+        (home / ".prefect").mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copyfile(made, home / ".prefect/prefect.db")
+
+    return put
+
+
+def empty_tables(folder: Path) -> None:
+    from flows.engine.server import server
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PREFECT_HOME", raising=False)
+        first = server.PrefectServer(folder)
+        first.wait()
+        first.stop()
+    with (
+        contextlib.closing(sqlite3.connect(folder / ".prefect/prefect.db")) as source,
+        contextlib.closing(sqlite3.connect(folder / "empty.db")) as target,
+    ):
+        source.backup(target)
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory, prefect_tables):
     """One real server for all flow tests, with its scheduler, on a free loopback port."""
     from flows.engine.server import server
 
     home = tmp_path_factory.mktemp("server")
-    before = os.environ.pop("PREFECT_HOME", None)
-    started = server.PrefectServer(home, ui=True)
-    if before:
-        os.environ["PREFECT_HOME"] = before
+    prefect_tables(home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PREFECT_HOME", raising=False)
+        for service in SELDOM:
+            patch.setenv(f"PREFECT_SERVER_SERVICES_{service}_LOOP_SECONDS", "60")
+        started = server.PrefectServer(home, ui=True)
     started.wait()
     yield started.url
     started.stop()
@@ -304,25 +348,29 @@ def new_project(tmp_path_factory, prefect_api):
 
 
 @pytest.fixture(scope="session")
-def finished_project(tmp_path_factory, prefect_api):
+def finished_project(made_once, tmp_path_factory, prefect_api, prefect_tables):
     """The project after its first night, with what the terminal showed; copies of it are cheap."""
-    project = Project(tmp_path_factory.mktemp("finished") / "shop", prefect_api)
-    project.home.mkdir()
-    write_project(project.home)
-    done = project.command("-m", "flows.nightly", PREFECT_API_URL="")  # this once so, and on a server of its own
-    assert done.returncode == 0, done.stdout + done.stderr
-    return project, done
+
+    def a_night(folder: Path) -> None:
+        project = Project(folder / "shop", "")  # this once on a server of its own
+        project.home.mkdir()
+        write_project(project.home)
+        prefect_tables(project.home)
+        done = project.command("-m", "flows.nightly")  # and by this name
+        assert done.returncode == 0, done.stdout + done.stderr
+        (folder / "said.json").write_text(json.dumps([done.args, 0, done.stdout, done.stderr]))
+
+    night = made_once("first", a_night)
+    home = tmp_path_factory.mktemp("finished") / "shop"
+    shutil.copytree(night / "shop", home, symlinks=True)
+    return Project(home, prefect_api), subprocess.CompletedProcess(*json.loads((night / "said.json").read_text()))
 
 
 @pytest.fixture
 def project(finished_project, tmp_path):
     """A copy of the project after its first night."""
     first, _ = finished_project
-    copy = Project(tmp_path / "shop", first.api)
-    shutil.copytree(first.home, copy.home, symlinks=True)
-    shutil.rmtree(copy.home / ".prefect", ignore_errors=True)
-    copy.started()
-    return copy
+    return first.copied(tmp_path / "shop")
 
 
 class Receiver(BaseHTTPRequestHandler):

@@ -43,10 +43,11 @@ print(json.dumps(found + [[path, [name.upper() for name in methods]] for path, m
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory):
+def servers(tmp_path_factory, prefect_tables):
     """Addresses of Prefect and MLflow, the home they serve, and MLflow's environment."""
     home = tmp_path_factory.mktemp("home")
     given = os.environ.pop("PREFECT_API_AUTH_STRING")
+    prefect_tables(home)
     prefect = server.PrefectServer(home, ui=True)
     port = server.free_port()
     env = ui.mlflow_environment(home, ui.environment(home, prefect.url))

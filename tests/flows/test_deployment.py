@@ -51,8 +51,9 @@ def taken_ports():
 
 
 @pytest.fixture
-def running_ui(project, taken_ports):
+def running_ui(project, prefect_tables, taken_ports):
     """`make ui` in the project: its process, the addresses it printed, a client of its server."""
+    prefect_tables(project.home)
     env = {key: value for key, value in project.env.items() if not key.startswith("PREFECT_API_")}
     command = [sys.executable, "-m", "flows.ui"]
     with subprocess.Popen(command, cwd=project.home, env=env, stdout=subprocess.PIPE, text=True) as process:

@@ -85,9 +85,10 @@ def test_a_server_of_its_own_keeps_every_task_record_and_is_gone_afterwards(fini
     assert task_runs == [(name, "Completed") for name in names]
 
 
-def test_a_companys_proxy_is_not_asked_for_our_own_server(project):
+def test_a_companys_proxy_is_not_asked_for_our_own_server(project, prefect_tables):
     nobody = "http://127.0.0.1:9"
     proxies = dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"), nobody)
+    prefect_tables(project.home)
     done = project.flow("nightly", PREFECT_API_URL="", NO_PROXY="shop.example", no_proxy="", **proxies)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -260,8 +261,9 @@ def test_stopping_a_run_takes_its_stage_along_and_says_so_in_one_line(project, n
     assert "Traceback" not in said
 
 
-def test_a_stopped_run_sends_its_last_lines_before_its_own_server_goes(project):
+def test_a_stopped_run_sends_its_last_lines_before_its_own_server_goes(project, prefect_tables):
     project.private("slow").touch()
+    prefect_tables(project.home)
     run = project.start("nightly", "--force", "rank", PREFECT_API_URL="")
     in_slow_stage(project)
     run.terminate()

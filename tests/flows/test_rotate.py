@@ -37,8 +37,10 @@ CUSTOMERS = [f"member-{number}" for number in range(40)]
 ID = "print(key_id(customer_keys()), *Pseudonyms(customer_keys()).under_each_key('member-7'))"
 
 
-@pytest.fixture
-def shop(project):
+@pytest.fixture(scope="module")
+def night(finished_project, tmp_path_factory):
+    """The project after a night with forty customers."""
+    project = finished_project[0].copied(tmp_path_factory.mktemp("night") / "shop")
     home = project.home
     (home / "tasks/snapshot.py").write_text(SNAPSHOT)
     project.git("add", "--all")
@@ -47,6 +49,11 @@ def shop(project):
     done = project.flow("nightly")
     assert done.returncode == 0, done.stdout + done.stderr
     return project
+
+
+@pytest.fixture
+def shop(night, tmp_path):
+    return night.copied(tmp_path / "shop")
 
 
 def read(project, code):

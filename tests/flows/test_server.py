@@ -147,7 +147,8 @@ def ended(night, heard):
     return night.returncode, "".join(heard) + rest
 
 
-def test_a_night_starts_its_own_server_again_when_that_hangs_and_tells_it_everything(project):
+def test_a_night_starts_its_own_server_again_when_that_hangs_and_tells_it_everything(project, prefect_tables):
+    prefect_tables(project.home)
     night, heard = started(project, "validate: 9 rows", PREFECT_API_URL="", **HURRY)
     [first] = servers_below(night)
     first.suspend()
@@ -160,8 +161,9 @@ def test_a_night_starts_its_own_server_again_when_that_hangs_and_tells_it_everyt
 
 
 @pytest.fixture
-def shared(project, tmp_path):
+def shared(project, prefect_tables, tmp_path):
     """A server that is not the night's own, and the project set to it."""
+    prefect_tables(tmp_path / "shared")
     ours = server.PrefectServer(tmp_path / "shared")
     ours.wait()
     yield ours, type(project)(project.home, ours.url)

@@ -38,9 +38,12 @@ def run(stage: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def whole_night(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole_night(made_once) -> Path:
     """The folder of the run: data/raw and artifacts up to `evaluate`. Read it; `copied_night` is for writing."""
-    folder = tmp_path_factory.mktemp("night")
+    return made_once("night", a_night)
+
+
+def a_night(folder: Path) -> None:
     write_shop(folder / "tables", num_customers=80, num_products=150, num_weeks=30, seed=11)
     (folder / "params.yaml").write_text(yaml.safe_dump(PARAMS), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
@@ -48,7 +51,6 @@ def whole_night(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.delenv("NIGHTMARKET_HOME", raising=False)
         for stage in STAGES:
             run(stage)
-    return folder
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ SQLite for the write lock of connection A; A cannot commit, because its coroutin
 collected in a thread that nobody waits for, and SQLite gives up after seconds, so that the client tries again.
 """
 
+import datetime
+import functools
 import gc
 import itertools
 import threading
@@ -29,6 +31,7 @@ def create_app() -> "FastAPI":
     from prefect.server.api.server import create_app as create_prefect
 
     be_brief()
+    be_calm()
     app = create_prefect()
     collect_elsewhere()
     return app
@@ -45,6 +48,18 @@ def collect_elsewhere(every_s: float = COLLECT_EVERY_S) -> None:
             gc.collect(OLD if number % FULL_EVERY == 0 else YOUNG)
 
     threading.Thread(target=collect, name="garbage", daemon=True).start()
+
+
+def be_calm() -> None:
+    """Have Prefect's services see what is due every second; at its four times a second, a server that idles takes half
+    as much again.
+    """
+    from docket import Worker
+    from prefect.server.api import background_workers
+
+    second = datetime.timedelta(seconds=1)
+    calm = functools.partial(Worker, minimum_check_interval=second, scheduling_resolution=second)
+    setattr(background_workers, "Worker", calm)  # noqa: B010 - mypy knows no such name there
 
 
 def be_brief() -> None:
