@@ -30,7 +30,7 @@ def window(data: Prepared, end: str, budgets: list[int]) -> tuple[str, dict[str,
     cut = window_before(end)
     wanted = targets(data.histories, cut)[Task.NEW]
     indptr, items = wanted.indptr, wanted.items
-    candidate_set = CandidateSet(recommender.statistics(data, cut.cut), Budget(), None, np.zeros(0, np.int32), DAYS)
+    candidate_set = CandidateSet(recommender.statistics(data, cut), Budget(), None, np.zeros(0, np.int32), DAYS)
     alone = {generator.name: np.zeros(len(budgets)) for generator in candidate_set.generators}
     together: dict[str, int] = dict.fromkeys(("all", *alone), 0)
     size = dict.fromkeys(together, 0)

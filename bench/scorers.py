@@ -174,9 +174,7 @@ def main() -> None:
     result: dict[str, Any] = {"windows": {}, "set": changed}
     for end in args.ends:
         window = window_before(end)
-        candidate_set = CandidateSet(
-            recommender.statistics(data, window.cut), Budget(), None, data.launching(window), DAYS
-        )
+        candidate_set = CandidateSet(recommender.statistics(data, window), Budget(), None, data.launching(window), DAYS)
         wanted = targets(data.histories, window, candidate_set.launched)
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(args.jobs, mp_context=spawn, max_tasks_per_child=1) as pool:

@@ -92,6 +92,7 @@ def run(settings: Settings) -> None:
     content["calibration"] = chances.figures()
     content["window"] = vars(window) | {"promotion_plan": planned, "use_text": model.use_text}
     content["num_customers"] = num_customers(wanted)
+    content["recipe"] = catalogue.RANKER.read()["recipe"]
     metrics = Metrics.read(content)
     catalogue.METRICS.write(metrics.content())
     catalogue.PREDICTIONS.write(_predictions(chances, data))

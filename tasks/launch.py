@@ -26,6 +26,7 @@ from nightmarket.delivery.campaign import CampaignPlan, Channel, Goal, Options, 
 from nightmarket.delivery.eligibility import earlier_contacts, eligible
 from nightmarket.delivery.summary import summarise
 from nightmarket.delivery.timing import Slot
+from nightmarket.evaluation.protocol import Window
 from nightmarket.histories.calendar import week_of
 from nightmarket.histories.promotions import coming_weeks
 from nightmarket.ranking.calibration import Calibration
@@ -101,7 +102,7 @@ def _knows_promotions(champion: Model, new: Newcomers) -> bool:
 
 def _candidate_set(champion: Model, data: Prepared, planned: bool, cut: int, items: NDArray[np.int32]) -> CandidateSet:
     text = recommender.text_scores(catalogue.CHAMPION_FINETUNE.path, data, cut) if champion.use_text else None
-    statistics = recommender.statistics(data, cut)
+    statistics = recommender.statistics(data, Window.after(cut))
     return CandidateSet(statistics, champion.budget, text, np.sort(items), champion.target_days, planned)
 
 

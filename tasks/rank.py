@@ -12,7 +12,8 @@ import numpy as np
 from pydantic import Field
 from scipy import sparse
 
-from nightmarket.contracts.arrays import Bools, Values
+from nightmarket.contracts.arrays import Bools, Int32s, Values
+from nightmarket.evaluation.protocol import Targets, Task, Window, targets
 from nightmarket.histories.calendar import date_of, week_of
 from nightmarket.histories.interactions import CARTED, LOOKED, Interactions
 from nightmarket.histories.promotions import coming_weeks
@@ -20,12 +21,16 @@ from nightmarket.ranking.calibration import Calibration
 from nightmarket.ranking.candidate_set import Batch, Budget, CandidateSet
 from nightmarket.ranking.model import Forests, Model
 from nightmarket.ranking.ranker import Ranker, TrainingRows, Trees, fit, thinned
+from nightmarket.ranking.recipe import MOST_CUSTOMERS, HeldOut, Ordering, choose, of_customers, rivals
 from tasks.files import catalogue, storage
 from tasks.files.prepared import Prepared
 from tasks.models import recommender
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
+HELD = 77
+"""Says which draw chooses the customers that are held out."""
+SOLD_TASKS = (Task.ALL, Task.NEW, Task.RARE)
 log = logging.getLogger("nightmarket")
 STAGE = Stage(
     "gather candidates and train the second-stage ranker",
@@ -61,6 +66,11 @@ class Settings(StageSettings):
         lt=1,
         description="share of the customers whom probabilities are calibrated on, by a forest of its own",
     )
+    recipe: Literal["auto", "forest"] = Field(
+        "auto",
+        description="what orders each task's lists: auto, the forest unless a simple score is clearly better for "
+        "customers whom it did not learn from; forest, always the forest",
+    )
     use_text: bool = Field(False, description="candidates and features from the fine-tuned text towers")
     text_candidates: int = Field(30, ge=0, le=1000, description="candidates that the text towers propose")
     promotion_plan: bool = Field(
@@ -83,32 +93,33 @@ def run(settings: Settings) -> None:
     data = Prepared()
     windows = data.windows.train
     # a tower knows the purchases of the days that it learned from, so with its scores nothing learns from them again
-    launch_windows = windows if settings.use_text else data.windows.launch or windows
+    # where looks are recorded debuts are a comparison alone: launches have a forest that knows looks
+    behaves = len(data.interactions) > 0
+    launch_windows = windows if settings.use_text or behaves else data.windows.launch or windows
     plan, launch_plan = (
         settings.promotion_plan and all(data.promotions.covers(*coming_weeks(w.cut, w.days)) for w in needed)
         for needed in (windows, [*windows, *launch_windows])
     )
     budget = Budget(text=settings.text_candidates if settings.use_text else 0)
     on_sale, launches, young = Examples(), Examples(), Examples()
+    held = np.random.default_rng([settings.seed, HELD]).random(data.histories.num_customers) < settings.calibrate_share
     for window in [*windows, *(window for window in launch_windows if window not in windows)]:
         text = recommender.text_scores(catalogue.FINETUNE.path, data, window.cut) if settings.use_text else None
-        statistics, launching = recommender.statistics(data, window.cut), data.launching(window)
+        statistics, launching = recommender.statistics(data, window), data.launching(window)
         candidate_set = CandidateSet(statistics, budget, text, launching, windows[0].days, plan)
-        bought = data.histories.between(window.first_target, window.last_target).matrix()
+        targets = Outcomes.of(data, window, candidate_set.launched, held)
         rng = np.random.default_rng([settings.seed, week_of(window.cut)])
         num = 0
         if window in windows:
-            interest = data.interactions.between(window.first_target, window.last_target)
-            rows = _rows(candidate_set, candidate_set.batches(), bought, interest, settings, rng)
-            num += on_sale.add(rows, candidate_set.features)
-            if len(interest) and candidate_set.launched.size:
-                rows = _rows(candidate_set, candidate_set.young(), bought, interest, settings, rng)
-                num += young.add(rows, candidate_set.features)
+            num += on_sale.gather(candidate_set, candidate_set.batches(), targets, SOLD_TASKS, settings, rng)
+            if len(targets.done) and candidate_set.launched.size:
+                num += young.gather(candidate_set, candidate_set.young(), targets, (Task.LAUNCH,), settings, rng)
         if window in launch_windows:
-            num += launches.add(_launch_rows(candidate_set, bought, settings, rng), candidate_set.launch_features)
+            rows = _launch_rows(candidate_set, targets.bought, settings, rng)
+            num += launches.add(rows, candidate_set.launch_features)
         log.info("rank: %s: %s rows to learn from", date_of(window.cut), f"{num:,}")
-    trees, few = _trees(settings, len(data.interactions) > 0), _launch_trees(settings)
-    if len(data.interactions):  # debuts are then a comparison alone: launches have a forest that knows looks
+    trees, few = _trees(settings, behaves), _launch_trees(settings)
+    if behaves:
         few = replace(few, num_trees=min(few.num_trees, settings.behaviour_trees))
     bought_launches = any(part.label.any() for part in launches.parts)
     forests = Forests(
@@ -118,16 +129,48 @@ def run(settings: Settings) -> None:
         launch_plan=launches.fit(few, True, "launch with the plan") if bought_launches and launch_plan else None,
         young=young.fit(trees, False, "young") if any(part.label.any() for part in young.parts) else None,
     )
-    calibration, days = _calibration(settings, trees, on_sale), windows[0].days
-    _write(settings, Model(forests, calibration, budget, days, plan, settings.use_text, windows[0].last_target))
+    judged = on_sale.without(held, trees, "held out")
+    calibration = _calibration(settings, judged, on_sale, held)
+    choices = _choices(on_sale, judged) | _choices(young, young.without(held, trees, "young, held out"))
+    recipe = {task: choice for task, choice in choices.items() if choice and settings.recipe == "auto"}
+    days, until = windows[0].days, windows[0].last_target
+    _write(settings, Model(forests, calibration, budget, days, plan, settings.use_text, until), recipe)
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What happened in a window's target days.
+
+    bought  (C, I)
+    done    all that was done
+    judged  (C,) customers who bought and whom the forest that is judged does not learn from
+    """
+
+    bought: sparse.csr_matrix
+    done: Interactions
+    targets: dict[str, Targets]
+    judged: Bools
+
+    @classmethod
+    def of(cls, data: Prepared, window: Window, launched: Int32s, held: Bools) -> "Outcomes":
+        """Of a window; `launched` are the products of Task.LAUNCH."""
+        first, last = window.first_target, window.last_target
+        wanted = targets(data.histories, window, launched)
+        buyers = np.flatnonzero((np.diff(wanted[Task.ALL].indptr) > 0) & held)
+        rng = np.random.default_rng([window.cut, HELD])
+        judged = np.zeros(held.size, bool)
+        judged[rng.permutation(buyers)[:MOST_CUSTOMERS]] = True
+        return cls(data.histories.between(first, last).matrix(), data.interactions.between(first, last), wanted, judged)
 
 
 @dataclass
 class Examples:
-    """What one kind of forest learns from: rows of several cuts, with the same feature columns."""
+    """What one kind of forest learns from, rows of several cuts with the same feature columns; and what it is judged
+    on."""
 
     names: list[str] = field(default_factory=list)
     parts: list[TrainingRows] = field(default_factory=list)
+    held: list[HeldOut] = field(default_factory=list)
 
     def add(self, rows: TrainingRows, names: list[str]) -> int:
         """Add the rows of one cut; how many they are."""
@@ -135,10 +178,49 @@ class Examples:
         self.parts.append(rows)
         return rows.label.size
 
+    def gather(
+        self,
+        candidate_set: CandidateSet,
+        batches: Iterator[Batch],
+        outcomes: Outcomes,
+        tasks: tuple[Task, ...],
+        settings: Settings,
+        rng: np.random.Generator,
+    ) -> int:
+        """Add the candidates of one cut; how many rows are learned from."""
+        rows, held = _rows(candidate_set, batches, outcomes, settings, rng)
+        if held:
+            customer, item, features = _whole(held)
+            who = np.flatnonzero(outcomes.judged).astype(np.int32)
+            wanted = {task: of_customers(outcomes.targets[task], who) for task in tasks}
+            place = np.searchsorted(who, customer).astype(np.int32)
+            self.held.append(HeldOut(candidate_set.features, place, item, features, wanted, who))
+        return self.add(rows, candidate_set.features)
+
     def fit(self, trees: Trees, plan: bool, name: str) -> Ranker:
         """A forest, with or without what is known of the promotion plan."""
         features = [name for name in self.names if plan or not name.startswith("plan_")]
         return fit(self.parts, self.names, features, trees, name)
+
+    def without(self, held: Bools, trees: Trees, name: str) -> Ranker | None:
+        """A forest that has not seen the customers `held` (C,); None where the others bought nothing."""
+        learned = [part.split(held)[0] for part in self.parts]
+        return Examples(self.names, learned).fit(trees, False, name) if any(p.label.any() for p in learned) else None
+
+
+def _choices(examples: Examples, forest: Ranker | None) -> dict[Task, Ordering | None]:
+    """What orders the lists of each task that the examples can judge."""
+    tasks = examples.held[0].targets if examples.held else ()
+    if forest is None:
+        return {}
+    scores = {id(part): forest.score(part.features, examples.names) for part in examples.held}
+    names = rivals(forest.features)
+    choices = {task: choose(task, examples.held, lambda part: scores[id(part)], names) for task in tasks}
+    for task, choice in choices.items():
+        if choice is not None:
+            gap = choice.difference
+            log.info("rank: %s: %s (%s: %+.4f [%+.4f, %+.4f])", task, choice.order, f"forest - {choice.rival}", *gap)
+    return choices
 
 
 def _trees(settings: Settings, behaves: bool = False) -> Trees:
@@ -160,43 +242,43 @@ def _launch_trees(settings: Settings) -> Trees:
     )
 
 
-def _calibration(settings: Settings, trees: Trees, examples: Examples) -> Calibration | None:
-    """Probabilities from scores, learned on a fifth of the customers from a forest that did not see them."""
-    if settings.objective != "binary":
+def _calibration(settings: Settings, forest: Ranker | None, examples: Examples, held: Bools) -> Calibration | None:
+    """Probabilities from scores, learned on the customers `held` from a forest that did not see them."""
+    parts = [part.split(held)[1] for part in examples.parts]
+    if settings.objective != "binary" or forest is None or not any(part.label.any() for part in parts):
         return None
-    names, share = examples.names, settings.calibrate_share
-    learned, held = zip(*(part.split(settings.seed, share) for part in examples.parts), strict=True)
-    if not (any(part.label.any() for part in learned) and any(part.label.any() for part in held)):
-        return None
-    forest = Examples(names, list(learned)).fit(trees, False, "calibration")
-    score = np.concatenate([forest.score(part.features, names) for part in held])
-    label, weight = (np.concatenate([getattr(part, name) for part in held]) for name in ("label", "weight"))
-    own = np.concatenate([part.features[:, names.index("item_num")] > 0 for part in held])
+    names = examples.names
+    score = np.concatenate([forest.score(part.features, names) for part in parts])
+    label, weight = (np.concatenate([getattr(part, name) for part in parts]) for name in ("label", "weight"))
+    own = np.concatenate([part.features[:, names.index("item_num")] > 0 for part in parts])
     return Calibration.fit(score, label, weight.astype(np.float64), own)
 
 
 def _rows(
     candidate_set: CandidateSet,
     batches: Iterator[Batch],
-    bought: sparse.csr_matrix,
-    done: Interactions,
+    outcomes: Outcomes,
     settings: Settings,
     rng: np.random.Generator,
-) -> TrainingRows:
-    own = candidate_set.features.index("item_num")
+) -> tuple[TrainingRows, list[tuple[Values, ...]]]:
+    """Candidates to learn from, and all of the judged customers': customer, item, features."""
+    own, done = candidate_set.features.index("item_num"), outcomes.done
     looked, carted = (done.kinds(*kinds).entries() for kinds in (LOOKED, CARTED))
     keep_customer = _chosen(candidate_set, settings, rng)
     kept_shares = (settings.keep_behaviour,) * 2 if len(done) else (settings.keep_own, settings.keep_other)
-    kept = []
+    kept: list[tuple[Values, ...]] = []
+    judged: list[tuple[Values, ...]] = []
     for batch in batches:
-        label = batch.label(bought)
+        label = batch.label(outcomes.bought)
         interest = np.maximum(label, settings.look_label * batch.label(looked)).astype(np.float32)
         interest = np.maximum(interest, np.float32(settings.cart_label) * batch.label(carted))
         keep, weight = thinned(interest > 0, batch.features[:, own] > 0, *kept_shares, rng)
         keep &= keep_customer[batch.customer]
         kept.append((batch.features[keep], label[keep], batch.customer[keep], weight[keep], interest[keep]))
+        held = outcomes.judged[batch.customer]
+        judged.append((batch.customer[held], batch.item[held], batch.features[held]))
     rows = _joined([part[:4] for part in kept])
-    return replace(rows, interest=np.concatenate([part[4] for part in kept])) if len(done) else rows
+    return replace(rows, interest=_whole(kept)[4]) if len(done) else rows, judged
 
 
 def _launch_rows(
@@ -213,7 +295,7 @@ def _launch_rows(
         kept.append((batch.features[keep], label[keep], batch.customer[keep], weight[keep]))
     if not kept:
         empty = np.zeros((0, len(candidate_set.launch_features)), np.float32)
-        return TrainingRows(empty, np.zeros(0, bool), np.zeros(0, int), np.zeros(0, np.float32))
+        return TrainingRows(empty, np.zeros(0, bool), np.zeros(0, int), np.zeros(0, np.float32), np.zeros(0, int))
     return _joined(kept)
 
 
@@ -223,12 +305,16 @@ def _chosen(candidate_set: CandidateSet, settings: Settings, rng: np.random.Gene
 
 
 def _joined(kept: Sequence[tuple[Values, ...]]) -> TrainingRows:
-    features, label, customer, weight = (np.concatenate(part) for part in zip(*kept, strict=True))
-    group = np.unique(customer, return_counts=True)[1]
-    return TrainingRows(features, label, group, weight)
+    features, label, customer, weight = _whole(kept)
+    who, group = np.unique(customer, return_counts=True)
+    return TrainingRows(features, label, group, weight, who)
 
 
-def _write(settings: Settings, model: Model) -> None:
+def _whole(parts: Sequence[tuple[Values, ...]]) -> list[Values]:
+    return [np.concatenate(part) for part in zip(*parts, strict=True)]
+
+
+def _write(settings: Settings, model: Model, recipe: dict[Task, Ordering]) -> None:
     forests = model.forests.by_name()
     for name, forest in forests.items():
         with storage.replacing(catalogue.RANK / f"{name}.txt") as temporary:
@@ -242,6 +328,7 @@ def _write(settings: Settings, model: Model) -> None:
         "promotion_plan": model.promotion_plan,
         "use_text": model.use_text,
         "trained_until": model.trained_until,
+        "recipe": {str(task): choice.content() for task, choice in recipe.items()},
         "settings": settings.model_dump(),
     }
     catalogue.RANKER.write(facts)

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from nightmarket.contracts import InputError
 from nightmarket.encoding.ranks import ALONE, Ranks
+from nightmarket.evaluation.protocol import Task
 from nightmarket.ranking.candidate_set import Batch, CandidateSet
 from nightmarket.ranking.explanations.explaining import explain, mix
 from nightmarket.ranking.explanations.facts import Facts
@@ -20,6 +21,7 @@ from nightmarket.ranking.explanations.paths import Paths
 from nightmarket.ranking.lists import fill
 from nightmarket.ranking.model import SHORTLIST, Model
 from nightmarket.ranking.ranker import Ranker
+from nightmarket.ranking.recipe import FOREST
 from tasks.files import catalogue, manifest, storage
 from tasks.files.prepared import Prepared
 from tasks.models import recommender
@@ -83,15 +85,15 @@ def deliver(settings: Settings, data: Prepared, champion: Model, ranks: Ranks = 
     rounds = math.ceil(data.histories.num_customers / SLICE / ranks.size)
     plan, forests = candidate_set.promotion_plan, champion.forests
     batches = candidate_set.batches(wanted=mine)
-    lists = [(catalogue.RECOMMENDATIONS, batches, settings.num_recommendations, forests.on_sale(plan), tally)]
+    lists = [(catalogue.RECOMMENDATIONS, batches, settings.num_recommendations, forests.on_sale(plan), Task.ALL, tally)]
     if candidate_set.launched.size:
         young = candidate_set.young(wanted=mine)
-        launched = forests.launched(plan)
-        lists.append((catalogue.LAUNCHES, young, settings.num_launches, launched, Tally(data.histories.num_items)))
+        launched, of_launches = forests.launched(plan), Tally(data.histories.num_items)
+        lists.append((catalogue.LAUNCHES, young, settings.num_launches, launched, Task.LAUNCH, of_launches))
     elif ranks.first:
         catalogue.LAUNCHES.write_empty()
-    for table, batches, num, forest, of_table in lists:
-        scored = _recommend(champion, candidate_set, data, settings, batches, num, forest)
+    for table, batches, num, forest, task, of_table in lists:
+        scored = _recommend(champion, candidate_set, data, settings, batches, num, forest, task)
         in_turn = _in_turn(scored, rounds, ranks)
         if not ranks.first:
             list(in_turn)
@@ -138,13 +140,15 @@ def _recommend(
     batches: Iterator[Batch],
     num: int,
     forest: Ranker,
+    task: Task,
 ) -> Iterator[dict[str, NDArray]]:
     """customer, item, rank, score, probability, reason, reason_kind; the best `num`, for each batch of customers."""
     paths, facts = Paths(forest.booster), Facts(candidate_set.statistics, data.products)
     for batch in batches:
         features = forest.columns(batch.features, candidate_set.features)
-        near = forest.shortlist(features, batch.customer, SHORTLIST * num)
-        score = forest.score(features[near], list(forest.features))
+        simple = champion.recipe.get(task, FOREST) != FOREST
+        near = np.arange(batch.item.size) if simple else forest.shortlist(features, batch.customer, SHORTLIST * num)
+        score = champion.order(task, forest, features[near], list(forest.features))
         best, rank = _best(batch.customer[near], score, num)
         row, score = near[best], score[best]
         features = features[row]
@@ -158,7 +162,8 @@ def _recommend(
             settings.language,
         )
         own = features[:, forest.features.index("item_num")] > 0
-        chance = champion.calibration.probability(score, own) if champion.calibration else np.full(row.size, np.nan)
+        raw = forest.score(features, list(forest.features)) if simple else score
+        chance = champion.calibration.probability(raw, own) if champion.calibration else np.full(row.size, np.nan)
         yield {
             "customer": batch.customer[row],
             "item": batch.item[row],

@@ -18,6 +18,7 @@ import yaml
 from bench.domains.question import TASKS, Question
 from nightmarket.contracts.arrays import Int32s
 from nightmarket.contracts.tables import EVENT_KINDS, EVENTS, PRODUCTS, PROMOTIONS, Table, arrow_schema
+from nightmarket.evaluation.protocol import Window
 from nightmarket.histories.calendar import date_of
 from nightmarket.ranking.model import recommend
 from tasks.__main__ import main as run_stage
@@ -38,7 +39,8 @@ def nightmarket(question: Question, num: int) -> Mapping[str, Int32s]:
             if run_stage(stage):
                 raise RuntimeError(f"{stage} failed")
         data, model = Prepared(), recommender.load(catalogue.RANK.path)
-        candidate_set = recommender.candidate_set(model, data, catalogue.FINETUNE.path, data.windows.deliver)
+        window = Window.after(data.windows.deliver.cut, question.window.days)
+        candidate_set = recommender.candidate_set(model, data, catalogue.FINETUNE.path, window)
         lists = recommend(model, candidate_set, num=num)[False]
         rows = _places(data.customers["customer_id"], question.shop.customer_ids)
         products = _places(data.products["product_id"], question.shop.product_ids)
@@ -62,6 +64,7 @@ def _write(question: Question) -> None:
     """The tables as `validate` leaves them, and the settings."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["prepare"] |= EVERYTHING
+    params["rank"]["promotion_plan"] = False  # peers know no plan either
     Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     tables = question.tables()
     events = tables["events"]

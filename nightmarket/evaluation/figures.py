@@ -71,6 +71,7 @@ class Metrics(BaseModel):
     calibration    how far the probabilities are off
     window         the window that was measured on, and what the model knew
     num_customers  {task: customers with targets}
+    recipe         {task: what its lists are ordered by, and what was compared to choose that}
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -87,6 +88,7 @@ class Metrics(BaseModel):
     calibration: dict[str, Any] = Field(default_factory=dict)
     window: dict[str, Any] = Field(default_factory=dict)
     num_customers: dict[str, int] = Field(default_factory=dict)
+    recipe: dict[str, Any] = Field(default_factory=dict)
 
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> Self:

@@ -7,11 +7,10 @@ import numpy as np
 from nightmarket.contracts.arrays import Float32s, Int32s
 from nightmarket.histories.histories import Histories
 from nightmarket.ranking.baselines import Scorer, ease, line_affinity, popularity, recency_frequency, tifu_knn
-from nightmarket.ranking.behaviour import EASE_ITEMS, content, ease_of_behaviour, popularity_of_behaviour
+from nightmarket.ranking.behaviour import EASE_ITEMS, by_factors, content, ease_of_behaviour, popularity_of_behaviour
 from nightmarket.ranking.candidate_set import CHUNK, CandidateSet, ahead
 from nightmarket.ranking.generators import Score
 from nightmarket.ranking.lists import mask_entries, top_items
-from nightmarket.ranking.point_in_time import PointInTimeStatistics
 
 BASELINES = ("popularity", "recency_frequency", "tifu_knn", "ease")
 Lists = dict[str, Int32s]
@@ -30,12 +29,14 @@ def baselines(candidate_set: CandidateSet, num: int) -> Iterator[tuple[str, List
         yield name, walk(makers[name](history, cut), candidate_set, ("all", "new", "rare"), num)
     yield "affinity", walk(line_scorer(candidate_set), candidate_set, ("rare", "launch", "debut"), num)
     if candidate_set.statistics.behaves:
-        for name, scorer in of_behaviour(candidate_set.statistics).items():
+        for name, scorer in of_behaviour(candidate_set).items():
             yield name, walk(scorer, candidate_set, ("all", "new", "rare", "launch"), num)
 
 
-def of_behaviour(statistics: PointInTimeStatistics) -> dict[str, Scorer]:
-    """EASE on all that customers did, what was popular lately, and likeness to the texts of what they looked at."""
+def of_behaviour(candidate_set: CandidateSet) -> dict[str, Scorer]:
+    """EASE and latent factors of all that customers did, what was popular lately, and likeness to the texts of what
+    they looked at."""
+    statistics, learned = candidate_set.statistics, candidate_set.factors
     every = np.arange(statistics.catalogue.num_items, dtype=np.int32)
     popular = popularity_of_behaviour(statistics)
     most = np.sort(np.argsort(-popular, kind="stable")[:EASE_ITEMS]).astype(np.int32)
@@ -52,6 +53,8 @@ def of_behaviour(statistics: PointInTimeStatistics) -> dict[str, Scorer]:
         "popular_behaviour": lambda rows: np.tile(popular, (rows.stop - rows.start, 1)),
         "ease_behaviour": spread(ease_of_behaviour(statistics, most), most),
     }
+    if learned is not None:
+        scorers["factors"] = spread(by_factors(statistics, learned, every), every)
     if statistics.terms is not None:
         scorers["content"] = spread(content(statistics, every), every)
     return scorers

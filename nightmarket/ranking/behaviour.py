@@ -10,11 +10,13 @@ from scipy import linalg, sparse
 
 from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Int64s
 from nightmarket.histories.interactions import BOUGHT, CARTED, LOOKED, STRENGTH, Interactions
+from nightmarket.ranking import factors
+from nightmarket.ranking.factors import Factors
 from nightmarket.ranking.generators import CandidateGenerator, Score
 from nightmarket.ranking.point_in_time import Customers, PointInTimeStatistics
 
-EASE_ITEMS = 8_000
-"""EASE costs the cube of the items: half a minute for so many on two cores."""
+EASE_ITEMS = 5_000
+"""EASE costs the cube of the items: some ten seconds for so many on two cores."""
 RIDGE = 50.0
 HALF_LIFE = 60.0
 """Days in which what is learned from an event halves, for relations between products."""
@@ -68,6 +70,25 @@ def ease_of_behaviour(statistics: PointInTimeStatistics, items: Int32s) -> Score
 
     def score(customers: Customers) -> Float32s:
         scores: Float32s = profile(customers.events, statistics.today, HALF_LIFE)[:, items] @ weights
+        return scores
+
+    return score
+
+
+def latent(statistics: PointInTimeStatistics) -> Factors | None:
+    """Factors from all that customers and guests did up to the cut."""
+    said = factors.attributes(statistics.catalogue, statistics.terms)
+    return factors.fit(statistics.events, statistics.today, said)
+
+
+def by_factors(statistics: PointInTimeStatistics, learned: Factors, items: Int32s) -> Score:
+    """The product of a customer's and an item's factors."""
+    columns = np.ascontiguousarray(learned.items[items].T)
+
+    def score(customers: Customers) -> Float32s:
+        events = customers.events
+        done = factors.strengths(events, statistics.today, events.customer, customers.num)
+        scores: Float32s = learned.customers(done) @ columns
         return scores
 
     return score
@@ -190,7 +211,9 @@ def seen(customers: Customers, num: int) -> Int64s:
     return key[order][place < num]
 
 
-def generators(statistics: PointInTimeStatistics, budget: dict[str, int]) -> list[CandidateGenerator]:
+def generators(
+    statistics: PointInTimeStatistics, learned: Factors | None, budget: dict[str, int]
+) -> list[CandidateGenerator]:
     """Who proposes products on sale in a shop that records more than purchases, besides the customer's own history."""
     lively = statistics.lively
     popular = popularity_of_behaviour(statistics)
@@ -207,6 +230,8 @@ def generators(statistics: PointInTimeStatistics, budget: dict[str, int]) -> lis
         make("popular", budget["popular"], lively, popularity),
         make("of_kind", budget["of_kind"], lively, fitting(statistics, lively, popularity)),
     ]
+    if learned is not None:
+        made.append(make("factors", budget["factors"], lively, by_factors(statistics, learned, lively)))
     if statistics.terms is not None:
         likeness = once(content(statistics, lively))
         young = np.flatnonzero(np.isin(lively, statistics.launched()))
@@ -219,8 +244,16 @@ def generators(statistics: PointInTimeStatistics, budget: dict[str, int]) -> lis
     return made
 
 
-def launch_generators(statistics: PointInTimeStatistics, items: Int32s, num: int) -> list[CandidateGenerator]:
-    """Who proposes products that are announced, which nobody can have looked at: their words, kind and size."""
-    if statistics.terms is None:
-        return []
-    return [CandidateGenerator("young", num, items, fitting(statistics, items, content(statistics, items)))]
+def launch_generators(
+    statistics: PointInTimeStatistics, learned: Factors | None, items: Int32s, num: int
+) -> list[CandidateGenerator]:
+    """Who proposes products that are announced, which nobody can have looked at: what is said of them."""
+    made = []
+    if learned is not None:
+        made.append(CandidateGenerator("factors", num, items, by_factors(statistics, learned, items)))
+    if statistics.terms is not None:
+        likeness = once(content(statistics, items))
+        fits = once(fitting(statistics, items, likeness))
+        of_words = (("content", 0, likeness), ("fitting", num, fits), ("young", 0, fits))
+        made += [CandidateGenerator(name, most, items, score) for name, most, score in of_words]
+    return made

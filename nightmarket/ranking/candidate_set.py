@@ -17,6 +17,7 @@ from scipy import sparse
 
 from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Int64s
 from nightmarket.ranking import behaviour
+from nightmarket.ranking.factors import Factors
 from nightmarket.ranking.features import FeatureTable
 from nightmarket.ranking.generators import (
     CandidateGenerator,
@@ -58,6 +59,7 @@ class Budget:
     of_kind: int = 40
     content: int = 60
     young: int = 40
+    factors: int = 60
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,7 @@ class CandidateSet:
         """Who proposes products on sale, besides the customer's own history."""
         statistics, budget = self.statistics, self._budget
         if statistics.behaves:
-            made = behaviour.generators(statistics, asdict(budget))
+            made = behaviour.generators(statistics, self.factors, asdict(budget))
             if self.text is not None:
                 lively = statistics.lively
                 made.append(_text_generator(self.text.customers, self.text.items, lively, budget.text))
@@ -220,10 +222,15 @@ class CandidateSet:
         return made
 
     @cached_property
+    def factors(self) -> Factors | None:
+        """Of visitors and products; None where purchases alone are recorded."""
+        return behaviour.latent(self.statistics) if self.statistics.behaves else None
+
+    @cached_property
     def young_generators(self) -> list[CandidateGenerator]:
         """Those of `generators` held to the products `launched`, each with the budget of a launch."""
         num = self._budget.young * 2
-        announced = behaviour.launch_generators(self.statistics, self.launched, num)
+        announced = behaviour.launch_generators(self.statistics, self.factors, self.launched, num)
         by_words = {generator.name: generator for generator in announced}
         return [by_words.get(of.name) or of.held_to(self.launched, num) for of in self.generators]
 

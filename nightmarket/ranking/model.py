@@ -2,17 +2,18 @@
 
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from nightmarket.contracts.arrays import Bools, Float64s, Int32s
+from nightmarket.contracts.arrays import Bools, Float32s, Float64s, Int32s
 from nightmarket.evaluation.protocol import RARE_BUYERS, TASKS, Task
 from nightmarket.histories.promotions import Promotions, coming_weeks
 from nightmarket.ranking import lists as ranked_lists
 from nightmarket.ranking.calibration import Calibration
 from nightmarket.ranking.candidate_set import Batch, Budget, CandidateSet
 from nightmarket.ranking.ranker import Ranker
+from nightmarket.ranking.recipe import FOREST, Recipe, known
 
 Lists = dict[str, Int32s]
 SHORTLIST = 4
@@ -57,6 +58,7 @@ class Model:
     """Forests and the settings that their candidates need.
 
     trained_until  the last day that it learned from
+    recipe         what orders each task's lists, where it is not the forest
     """
 
     forests: Forests
@@ -66,6 +68,12 @@ class Model:
     promotion_plan: bool
     use_text: bool
     trained_until: int
+    recipe: Recipe = field(default_factory=dict)
+
+    def order(self, task: Task, forest: Ranker, rows: Float32s, names: list[str]) -> Float64s:
+        """(N,) what the task's lists are ordered by, of feature rows (N, F) with columns `names`."""
+        column = self.recipe.get(task, FOREST)
+        return forest.score(rows, names) if column == FOREST else known(rows[:, names.index(column)])
 
     def knows_plan(self, promotions: Promotions, cut: int) -> bool:
         """Whether it was trained with a promotion plan and there is one for the target days."""
@@ -98,12 +106,16 @@ def recommend(
             if see is not None and not plan:
                 see(batch, score, ~new)
             for task, rows in rows_of.items():
-                ranked_lists.fill(lists[plan][task], batch.customer[rows], batch.item[rows], score[rows])
+                order = score
+                if model.recipe.get(task, FOREST) != FOREST:
+                    order = model.order(task, model.forests.on_sale(plan), batch.features, candidate_set.features)
+                ranked_lists.fill(lists[plan][task], batch.customer[rows], batch.item[rows], order[rows])
         if done % 4 == 3:
             log.info("ranked %s of %s customers", f"{batch.customer[-1] + 1:,}", f"{num_customers:,}")
     for batch in candidate_set.young():
         for plan in plans:
-            score = model.forests.launched(plan).score(batch.features, candidate_set.features)
+            forest = model.forests.launched(plan)
+            score = model.order(Task.LAUNCH, forest, batch.features, candidate_set.features)
             ranked_lists.fill(lists[plan][Task.LAUNCH], batch.customer, batch.item, score)
     _debuts(model, candidate_set, lists, num)
     return lists

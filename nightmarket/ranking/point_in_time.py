@@ -35,6 +35,7 @@ class PointInTimeStatistics:
 
     interactions  of all kinds; None or none where the shop records purchases alone
     terms         (T, F) unit rows of the products' texts; None where nothing asks for them
+    coming_days   days after the cut on which an announced product may come on sale to count as on sale
     """
 
     histories: Histories
@@ -43,6 +44,7 @@ class PointInTimeStatistics:
     promotions: Promotions
     interactions: Interactions | None = None
     terms: sparse.csr_matrix | None = None
+    coming_days: int = 0
 
     @property
     def today(self) -> int:
@@ -137,8 +139,15 @@ class PointInTimeStatistics:
 
     @cached_property
     def listed(self) -> Bools:
-        """(I,) recommendable, not ended, and sold or seen before or on sale by the day that the shop names."""
-        return self._offered & (self.sold | (self.age >= 1))
+        """(I,) recommendable, not ended, and sold or seen before or on sale by the day that the shop names; where looks
+        are recorded also what the shop names no day of and nobody has met."""
+        return self._offered & (self.sold | (self.age > -self.coming_days) | self._unmet)
+
+    @property
+    def _unmet(self) -> Bools:
+        """(I,) without a day of their own and without an event: a catalogue says no more of what it has just taken
+        in. Of purchases alone it cannot be told from what nobody wants."""
+        return np.isnan(self.age) & self.behaves
 
     @property
     def _offered(self) -> Bools:
@@ -151,7 +160,7 @@ class PointInTimeStatistics:
         lately = np.zeros(self.catalogue.num_items, bool)
         lately[self.events.item[self.events.day >= self.today - 7 * 13]] = True
         lately[self.last_weeks(13).item] = True
-        chosen = self.listed & (lately | (self.age <= LAUNCH_DAYS))
+        chosen = self.listed & (lately | ~(self.age > LAUNCH_DAYS))
         return np.flatnonzero(chosen if chosen.any() else self.listed).astype(np.int32)
 
     def usual_shares(self, level: str) -> Float32s:
@@ -169,7 +178,7 @@ class PointInTimeStatistics:
 
     def launched(self, announced_days: int = 0) -> Int32s:
         """Items that are at most LAUNCH_DAYS old, sold or not, and those announced for the next days."""
-        young = (self.age <= LAUNCH_DAYS) & (self.age > -announced_days)
+        young = (self.age <= LAUNCH_DAYS) & (self.age > -announced_days) | self._unmet
         return np.flatnonzero(young & self._offered).astype(np.int32)
 
     @cached_property

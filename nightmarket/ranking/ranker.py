@@ -25,6 +25,7 @@ class TrainingRows:
     label     (N,)   bought in the target weeks
     group     (Q,)   rows per customer, in order
     weight    (N,)   how many candidates a row stands for after thinning
+    customer  (Q,)   whose rows they are
     interest  (N,)   in [0, 1]: 1 for bought, less for looked at or put into a cart; None where purchases alone count
     """
 
@@ -32,17 +33,19 @@ class TrainingRows:
     label: Bools
     group: Int64s
     weight: Float32s
+    customer: Int32s
     interest: Float32s | None = None
 
-    def split(self, seed: int, share: float) -> tuple["TrainingRows", "TrainingRows"]:
-        """These rows in two parts by customer: a random `share` of the groups is in the second."""
-        second = np.random.default_rng([seed, self.group.size]).random(self.group.size) < share
+    def split(self, held: Bools) -> tuple["TrainingRows", "TrainingRows"]:
+        """These rows without and of the customers `held` (C,)."""
+        second = held[self.customer]
         return self._where(~second), self._where(second)
 
     def _where(self, groups: Bools) -> "TrainingRows":
         rows = np.repeat(groups, self.group)
         interest = None if self.interest is None else self.interest[rows]
-        return TrainingRows(self.features[rows], self.label[rows], self.group[groups], self.weight[rows], interest)
+        kept = (self.features[rows], self.label[rows], self.group[groups], self.weight[rows], self.customer[groups])
+        return TrainingRows(*kept, interest)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from nightmarket.evaluation.figures import METRIC, OURS, PLANNED, Metrics, by_model, finite
+from nightmarket.ranking.recipe import FOREST
 from nightmarket.reporting import charts, words
 from nightmarket.reporting.night import Content, Night
 
@@ -89,8 +90,20 @@ def _task(key: str, metrics: Metrics) -> TaskView:
     rows = tuple(model_row(words.model(name), f, axis, paired.get(name), name == OURS, ours) for name, f in ordered)
     title, meaning = words.TASKS[key]
     number = words.count(metrics.num_customers.get(key, 0))
-    verdict = _verdict(figures, paired) + _audience(finite(metrics.ours(key)).get("audience_auc"))
+    verdict = _verdict(figures, paired) + _order(metrics.recipe.get(key))
+    verdict += _audience(finite(metrics.ours(key)).get("audience_auc"))
     return TaskView(key, title, meaning, number, verdict, charts.axis_labels(axis), rows)
+
+
+def _order(choice: Content | None) -> str:
+    """What else the lists are ordered by than the forest, and why; "" where the forest orders them."""
+    if choice is None or choice["order"] == FOREST:
+        return ""
+    return (
+        f" These lists are ordered by “{choice['order']}” alone: before this window, for customers whom the forest had "
+        f"not learned from, it did better ({words.interval(choice['simple'])}, the forest "
+        f"{words.interval(choice['forest'])})."
+    )
 
 
 def _audience(figure: Content | None) -> str:

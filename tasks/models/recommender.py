@@ -27,15 +27,23 @@ from tasks.files import storage
 from tasks.files.prepared import Prepared
 
 log = logging.getLogger("nightmarket")
-_FACTS = {"forests", "calibration", "budget", "target_days", "promotion_plan", "use_text", "trained_until"}
+_FACTS = {"forests", "calibration", "budget", "target_days", "promotion_plan", "use_text", "trained_until", "recipe"}
 
 
-def statistics(data: Prepared, cut: int) -> PointInTimeStatistics:
-    """What was known at the end of the day `cut`."""
+def statistics(data: Prepared, window: Window) -> PointInTimeStatistics:
+    """What was known at the end of the day `window.cut`. On sale is what comes on sale on one of the target days; in a
+    delivery, which has none, on the day after the cut."""
+    cut = window.cut
     events = data.interactions
     terms = data.terms if len(events) else None
     return PointInTimeStatistics(
-        data.histories.until(cut), data.catalogue, cut, data.promotions, events.until(cut), terms
+        data.histories.until(cut),
+        data.catalogue,
+        cut,
+        data.promotions,
+        events.until(cut),
+        terms,
+        max(window.days, 1),
     )
 
 
@@ -91,6 +99,7 @@ def load(rank: Path) -> Model:
         promotion_plan=facts["promotion_plan"],
         use_text=facts["use_text"],
         trained_until=facts["trained_until"],
+        recipe={task: choice["order"] for task, choice in facts["recipe"].items()},
     )
 
 
@@ -114,7 +123,7 @@ def candidate_set(model: Model, data: Prepared, finetune: Path, window: Window) 
     text = text_scores(finetune, data, window.cut) if model.use_text else None
     plan = model.knows_plan(data.promotions, window.cut)
     launching = data.launching(window)
-    return CandidateSet(statistics(data, window.cut), model.budget, text, launching, model.target_days, plan)
+    return CandidateSet(statistics(data, window), model.budget, text, launching, model.target_days, plan)
 
 
 def window_scores(folder: Path) -> pd.DataFrame:

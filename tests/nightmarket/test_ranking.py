@@ -313,7 +313,7 @@ def test_the_trees_find_a_planted_preference_and_survive_their_text_form():
     rng = np.random.default_rng(2)
     features = rng.random((4000, 3)).astype(np.float32)
     label = rng.random(4000) < 0.02 + 0.5 * (features[:, 1] > 0.8)
-    rows = TrainingRows(features, label, np.full(100, 40), np.ones(4000, np.float32))
+    rows = TrainingRows(features, label, np.full(100, 40), np.ones(4000, np.float32), np.arange(100))
     names = ["a", "b", "c"]
     for objective in ("binary", "lambdarank"):
         trees = Trees(20, 7, 0.2, 20, 0.0, 0, objective)
@@ -332,7 +332,7 @@ def test_a_shortlist_holds_each_customers_best_and_everything_where_little_is_th
     rng = np.random.default_rng(4)
     rows = rng.normal(size=(6000, 3)).astype(np.float32)
     label = rows[:, 0] + 0.3 * rng.normal(size=6000) > 1
-    part = TrainingRows(rows, label, np.full(60, 100), np.ones(6000, np.float32))
+    part = TrainingRows(rows, label, np.full(60, 100), np.ones(6000, np.float32), np.arange(60))
     forest = fit([part], ["a", "b", "c"], ["a", "b", "c"], Trees(50, 15, 0.1, 20, 1.0, 17))
     customer = np.repeat(np.arange(7, 67, dtype=np.int32), 100)
     near = forest.shortlist(rows, customer, 40)
@@ -359,7 +359,9 @@ def test_batches_made_side_by_side_come_in_order_and_their_errors_too():
 
 
 def test_training_without_a_purchase_says_so():
-    rows = TrainingRows(np.zeros((4, 1), np.float32), np.zeros(4, bool), np.array([4]), np.ones(4, np.float32))
+    rows = TrainingRows(
+        np.zeros((4, 1), np.float32), np.zeros(4, bool), np.array([4]), np.ones(4, np.float32), np.arange(1)
+    )
     with pytest.raises(InputError, match="no candidate was bought"):
         fit([rows], ["a"], ["a"], ONE_TREE)
 
@@ -367,7 +369,7 @@ def test_training_without_a_purchase_says_so():
 def test_a_forest_reads_its_own_columns_and_refuses_rows_without_them():
     rng = np.random.default_rng(3)
     table = rng.random((500, 4)).astype(np.float32)
-    rows = TrainingRows(table, table[:, 2] > 0.7, np.array([500]), np.ones(500, np.float32))
+    rows = TrainingRows(table, table[:, 2] > 0.7, np.array([500]), np.ones(500, np.float32), np.arange(1))
     ranker = fit([rows], list("abcd"), ["a", "c"], Trees(5, 4, 0.3, 5, 0.0, 0))
     assert ranker.features == ("a", "c")
     np.testing.assert_array_equal(ranker.score(table, list("abcd")), ranker.score(table[:, [2, 1, 0, 3]], list("cbad")))
@@ -378,11 +380,16 @@ def test_a_forest_reads_its_own_columns_and_refuses_rows_without_them():
 def test_rows_are_split_by_customer():
     group = np.full(400, 3)
     owner = np.repeat(np.arange(400), 3)
-    rows = TrainingRows(owner[:, None].astype(np.float32), owner % 2 == 0, group, np.ones(1200, np.float32))
-    first, second = rows.split(5, 0.2)
+    rows = TrainingRows(
+        owner[:, None].astype(np.float32), owner % 2 == 0, group, np.ones(1200, np.float32), np.arange(400) + 7
+    )
+    held = np.zeros(500, bool)
+    held[[7, 10, 406, 499]] = True
+    first, second = rows.split(held)
+    assert set(second.features[:, 0]) == {0, 3, 399}  # the customers 7, 10 and 406
     assert not set(first.features[:, 0]) & set(second.features[:, 0])
     assert first.label.size + second.label.size == 1200
-    assert 40 < second.group.size < 120
+    assert second.customer.tolist() == [7, 10, 406]
     assert second.group.sum() == second.label.size
 
 

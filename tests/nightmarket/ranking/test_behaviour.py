@@ -26,7 +26,8 @@ TITLES = ["red wool scarf", "crimson scarf of wool", "blue jeans", "denim trouse
 
 
 def statistics(rows: list[tuple[int, int, int, int, int]], num_customers: int) -> PointInTimeStatistics:
-    """Of events (customer, item, day, kind, session), sorted; item 4 is announced for tomorrow, nobody knows item 5."""
+    """Of events (customer, item, day, kind, session), sorted; item 4 is announced for tomorrow, nobody has met item 5,
+    and the shop names no day for it."""
     customer, item, day, kind, session = np.array(rows, np.int32).T
     events = Interactions(
         customer, item, day, day.astype(np.int64) * 86_400, kind.astype(np.int8), session, num_customers, len(TITLES)
@@ -86,9 +87,10 @@ def test_guests_teach_what_goes_together():
 
 def test_what_was_looked_at_is_proposed_and_a_launch_by_its_words_alone():
     made = statistics(ROWS, 3)
-    assert made.listed.tolist() == [True, True, True, True, False, False]
-    assert made.launched(28).tolist() == [0, 1, 2, 3, 4]  # all were first seen in the last four weeks
-    assert made.launched(0).tolist() == [0, 1, 2, 3]
+    assert made.listed.tolist() == [True, True, True, True, False, True]
+    assert replace(made, coming_days=1).listed.all()
+    assert made.launched(28).tolist() == [0, 1, 2, 3, 4, 5]  # all were first seen in the last four weeks, or never
+    assert made.launched(0).tolist() == [0, 1, 2, 3, 5]
     customers = made.customers(slice(0, 3))
     assert sorted((behaviour.seen(customers, 9) % len(TITLES)).tolist()) == [0, 0, 1, 2]
     scores = behaviour.content(made, np.array([2, 4], np.int32))(customers)
@@ -96,10 +98,10 @@ def test_what_was_looked_at_is_proposed_and_a_launch_by_its_words_alone():
     assert scores[2, 0] == pytest.approx(1.0)
 
 
-def test_the_candidate_set_holds_every_generator_and_every_feature_and_lists_nothing_unknown():
+def test_the_candidate_set_holds_every_generator_and_every_feature_and_lists_nothing_announced():
     candidate_set = CandidateSet(statistics(ROWS, 3), Budget(), None, np.zeros(0, np.int32), 28)
     (batch,) = list(candidate_set.batches())
-    assert set(batch.item.tolist()) == {0, 1, 2, 3}
+    assert set(batch.item.tolist()) == {0, 1, 2, 3, 5}
     assert set(BEHAVIOUR) < set(candidate_set.features)
     (young,) = list(candidate_set.young())
     assert 4 in young.item  # announced: its words are known
@@ -161,7 +163,7 @@ def test_what_has_ended_is_in_no_list_and_what_ends_later_is():
     ended = made.catalogue.until_day.copy()
     ended[[0, 1, 4]] = CUT, CUT + 1, CUT
     shop = replace(made, catalogue=replace(made.catalogue, until_day=ended))
-    assert shop.listed.tolist() == [False, True, True, True, False, False]
-    assert shop.launched(28).tolist() == [1, 2, 3]
+    assert shop.listed.tolist() == [False, True, True, True, False, True]
+    assert shop.launched(28).tolist() == [1, 2, 3, 5]
     (batch,) = list(CandidateSet(shop, Budget(), None, np.zeros(0, np.int32), 28).batches())
-    assert set(batch.item.tolist()) == {1, 2, 3}
+    assert set(batch.item.tolist()) == {1, 2, 3, 5}

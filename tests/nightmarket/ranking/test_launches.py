@@ -80,8 +80,8 @@ def forest(shop: Histories) -> Ranker:
     parts = []
     for batch in made.sampled_launches(bought, 0.5, np.random.default_rng(0)):
         label = np.asarray(bought[batch.customer, batch.item]).ravel() > 0
-        group = np.unique(batch.customer, return_counts=True)[1]
-        parts.append(TrainingRows(batch.features, label, group, np.where(label, 1, 2).astype(np.float32)))
+        who, group = np.unique(batch.customer, return_counts=True)
+        parts.append(TrainingRows(batch.features, label, group, np.where(label, 1, 2).astype(np.float32), who))
     return fit(parts, made.launch_features, made.launch_features, Trees(30, 7, 0.2, 20, 1.0, 0))
 
 

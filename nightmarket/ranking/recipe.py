@@ -1,0 +1,132 @@
+"""Which order each task's lists are delivered in: the forest's, or that of a simple score that does better here.
+
+Judged on customers whom the forest did not learn from, at the cuts that it trains at, which all lie before the test
+window. The forest is left only where the evidence is clear: over all windows together the lower bound of the paired
+difference lies above zero, and three windows of four agree (all, where there are fewer).
+Shapes: J judged customers, N candidates, F features.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nightmarket.contracts.arrays import Bools, Float32s, Float64s, Int32s
+from nightmarket.evaluation.intervals import Interval, bootstrap
+from nightmarket.evaluation.metrics import rank_metrics
+from nightmarket.evaluation.protocol import RARE_BUYERS, Targets, Task
+from nightmarket.ranking import lists
+
+FOREST = "forest"
+PLACES = 10
+AGREE = 0.75
+MIN_CUSTOMERS = 30
+MOST_CUSTOMERS = 600
+"""Judged at each cut."""
+SEED = 17
+SIMPLE = ("buyers_4w", "buyers_13w", "item_fresh", "item_looked_long")
+Recipe = Mapping[str, str]
+"""{task: FOREST or the column of features that orders its lists}; tasks left out take the forest."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Every candidate of customers who bought in a window and whom the judged forest did not learn from.
+
+    names      (F,)
+    customer   (N,)   0 to J - 1, ascending
+    item       (N,)
+    features   (N, F)
+    targets    of each task that these candidates answer, for the J customers
+    who        (J,)   codes of the customers
+    """
+
+    names: Sequence[str]
+    customer: Int32s
+    item: Int32s
+    features: Float32s
+    targets: Mapping[Task, Targets]
+    who: Int32s
+
+    def column(self, name: str) -> Float64s:
+        """(N,) a feature as a score: what it does not know comes last."""
+        return known(self.features[:, self.names.index(name)])
+
+    def ndcg(self, task: Task, score: Float64s) -> Float64s:
+        """(J,) NDCG of the lists in the order of a score (N,); NaN for customers without a target."""
+        rows = self._rows(task)
+        ranked = np.full((self.who.size, PLACES), -1, np.int32)
+        lists.fill(ranked, self.customer[rows], self.item[rows], score[rows])
+        wanted = self.targets[task]
+        return rank_metrics(ranked, wanted.indptr, wanted.items, (PLACES,))[f"ndcg@{PLACES}"]
+
+    def _rows(self, task: Task) -> Bools:
+        if task in (Task.ALL, Task.LAUNCH):
+            return np.ones(self.item.size, bool)
+        new: Bools = self.features[:, self.names.index("item_num")] == 0
+        if task == Task.RARE:
+            new &= self.features[:, self.names.index("buyers_ever")] < RARE_BUYERS
+        return new
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """What a task's lists are ordered by, and how the best simple score did beside the forest, (forest - it)."""
+
+    order: str
+    rival: str
+    forest: Interval
+    simple: Interval
+    difference: Interval
+    windows: tuple[float, ...]
+
+    def content(self) -> dict[str, Any]:
+        """As JSON-ready values."""
+        intervals = {name: getattr(self, name)._asdict() for name in ("forest", "simple", "difference")}
+        return {"order": self.order, "rival": self.rival, "windows": list(self.windows)} | intervals
+
+
+def of_customers(wanted: Targets, who: Int32s) -> Targets:
+    """The targets of some customers (J,), who are counted from 0."""
+    num = np.diff(wanted.indptr)[who]
+    indptr = np.append(0, np.cumsum(num)).astype(np.int64)
+    at = np.repeat(wanted.indptr[who] - indptr[:-1], num) + np.arange(indptr[-1])
+    return Targets(indptr, wanted.items[at])
+
+
+def rivals(names: Sequence[str]) -> list[str]:
+    """The columns of features that order a list by themselves."""
+    return [name for name in names if name.startswith("score_") or name in SIMPLE]
+
+
+def known(values: Float32s) -> Float64s:
+    """A feature as a score, what is not known below all that is."""
+    return np.where(np.isnan(values), -1e30, values).astype(np.float64)
+
+
+def choose(
+    task: Task, held: Sequence[HeldOut], forest: Callable[[HeldOut], Float64s], rivals: Sequence[str]
+) -> Ordering | None:
+    """The order of one task's lists; None where too few customers can be judged to say anything."""
+    ours = [part.ndcg(task, forest(part)) for part in held]
+    if sum(int((~np.isnan(values)).sum()) for values in ours) < MIN_CUSTOMERS or not rivals:
+        return None
+    of_rivals = {name: [part.ndcg(task, part.column(name)) for part in held] for name in rivals}
+    best = max(of_rivals, key=lambda name: float(np.nanmean(np.concatenate(of_rivals[name]))))
+    gaps = [mine - theirs for mine, theirs in zip(ours, of_rivals[best], strict=True)]
+    judged = [gap for gap in gaps if (~np.isnan(gap)).any()]
+    means = tuple(float(np.nanmean(gap)) for gap in judged)
+    difference = _by_customer(gaps, held)
+    losing = difference.high < 0 and np.mean([mean < 0 for mean in means]) >= (AGREE if len(means) > 3 else 1.0)
+    order = best if losing else FOREST
+    forests, simple = (_by_customer(values, held) for values in (ours, of_rivals[best]))
+    return Ordering(order, best, forests, simple, difference, means)
+
+
+def _by_customer(values: Sequence[Float64s], held: Sequence[HeldOut]) -> Interval:
+    """Mean over customers and windows; a customer is drawn with all of their windows."""
+    value, who = np.concatenate(values), np.concatenate([part.who for part in held])
+    seen = ~np.isnan(value)
+    codes = np.unique(who[seen], return_inverse=True)[1]
+    return bootstrap(np.bincount(codes, value[seen]) / np.maximum(np.bincount(codes), 1), SEED)

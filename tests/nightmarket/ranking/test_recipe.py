@@ -1,0 +1,89 @@
+"""The order of a task's lists is changed on clear evidence alone."""
+
+import numpy as np
+import pytest
+
+from nightmarket.evaluation.protocol import Targets, Task
+from nightmarket.ranking.recipe import FOREST, HeldOut, choose, of_customers, rivals
+
+NUM, ITEMS = 60, 30
+NAMES = ["item_num", "buyers_ever", "score_good", "score_bad"]
+
+
+def held(seed: int, good: float = 1.0) -> HeldOut:
+    """60 customers with 30 candidates and one target each, which `score_good` puts first for a share `good` of them."""
+    rng = np.random.default_rng(seed)
+    target = rng.integers(0, ITEMS, NUM).astype(np.int32)
+    customer = np.repeat(np.arange(NUM, dtype=np.int32), ITEMS)
+    item = np.tile(np.arange(ITEMS, dtype=np.int32), NUM)
+    features = rng.random((NUM * ITEMS, 4)).astype(np.float32)
+    features[:, :2] = 0
+    known = rng.random(NUM) < good
+    features[customer * ITEMS + target[customer], 2] = np.where(known[customer], 2.0, -1.0)
+    wanted = Targets(np.arange(NUM + 1), target)
+    return HeldOut(
+        NAMES, customer, item, features, {Task.ALL: wanted, Task.NEW: wanted}, np.arange(NUM, dtype=np.int32)
+    )
+
+
+def noise(part: HeldOut) -> np.ndarray:
+    return np.random.default_rng(1).random(part.item.size)
+
+
+def test_a_score_that_is_clearly_better_in_every_window_orders_the_lists():
+    choice = choose(Task.ALL, [held(1), held(2)], noise, rivals(NAMES))
+    assert (choice.order, choice.rival) == ("score_good", "score_good")
+    assert choice.difference.high < 0
+    assert choice.simple.value == 1
+
+
+def test_a_forest_that_is_as_good_stays():
+    choice = choose(Task.ALL, [held(1), held(2)], lambda part: part.column("score_good"), rivals(NAMES))
+    assert choice.order == FOREST
+    assert choice.difference.value == 0
+
+
+def test_a_gain_that_one_window_of_three_does_not_share_changes_nothing():
+    parts = [held(1), held(2), held(3, good=0.0)]
+    choice = choose(Task.ALL, parts, noise, rivals(NAMES))
+    assert choice.difference.high < 0
+    assert choice.order == FOREST
+
+
+def test_three_windows_of_four_are_enough():
+    assert choose(Task.ALL, [held(1), held(2), held(3), held(4, good=0.0)], noise, rivals(NAMES)).order == "score_good"
+
+
+def test_too_few_customers_say_nothing():
+    part = held(1)
+    few = Targets(np.minimum(np.arange(NUM + 1), 20), part.targets[Task.ALL].items[:20])
+    tried = HeldOut(NAMES, part.customer, part.item, part.features, {Task.ALL: few}, part.who)
+    assert choose(Task.ALL, [tried], noise, rivals(NAMES)) is None
+
+
+def test_new_products_are_judged_without_what_the_customer_owns():
+    part = held(1)
+    part.features[:, 0] = part.features[:, 2] < 1  # all but the targets are owned
+    assert part.ndcg(Task.NEW, noise(part)).mean() == 1 > part.ndcg(Task.ALL, noise(part)).mean()
+
+
+def test_what_a_score_does_not_know_comes_last():
+    part = held(1)
+    part.features[part.features[:, 2] < 2, 2] = np.nan
+    assert part.ndcg(Task.ALL, part.column("score_good")).mean() == 1
+    assert np.isfinite(part.column("score_good")).all()
+
+
+def test_targets_of_some_customers_are_counted_from_nought():
+    wanted = of_customers(Targets(np.array([0, 2, 2, 3, 6]), np.array([5, 6, 7, 8, 9, 4])), np.array([1, 3]))
+    assert wanted.indptr.tolist() == [0, 0, 3]
+    assert wanted.items.tolist() == [8, 9, 4]
+    assert rivals(["item_num", "score_ease", "buyers_4w"]) == ["score_ease", "buyers_4w"]
+
+
+@pytest.mark.parametrize("task", [Task.ALL, Task.NEW])
+def test_customers_without_a_target_do_not_count(task):
+    part = held(1)
+    half = Targets(np.minimum(np.arange(NUM + 1), 30), part.targets[task].items[:30])
+    tried = HeldOut(NAMES, part.customer, part.item, part.features, {task: half}, part.who)
+    assert np.isnan(tried.ndcg(task, noise(part))).sum() == 30
