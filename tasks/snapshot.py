@@ -231,7 +231,7 @@ def _fetch(source: Connector, pseudonyms: Pseudonyms, folder: Path, settings: Se
         about["filled_columns"] |= {name: filled} if filled else {}
         about["after_business_date"] |= {name: sum(part.left_out for part in arrivals)} if cut else {}
         for part in arrivals:
-            seen.add(name, part.feed.file, part.ids)
+            seen.add(name, part.feed.file, part.ids, part.feed.decimals)
             LOG.info("snapshot: %s", part.words(cut))
             for what, count in part.feed.notes.items():
                 LOG.info("snapshot: %s: %s: %s", part.name(part.feed.file or name), what, f"{count:,}")
@@ -240,7 +240,7 @@ def _fetch(source: Connector, pseudonyms: Pseudonyms, folder: Path, settings: Se
             if part.feed.origin:
                 about["tables"][name].setdefault("sources", {})[part.feed.origin.name] = part.source_facts()
     seen.check()
-    check_amounts(folder, seen.files, settings.units_given())
+    check_amounts(folder, seen, settings.units_given())
     if pseudonyms.joined:
         what = "spellings of customers' ids that differ in capitals or blanks alone, joined"
         about["notes"].setdefault("events", {})[what] = pseudonyms.joined

@@ -41,6 +41,7 @@ class Feed:
     filled     optional contract columns that the source lacks
     origin     None where there is one source
     file       name of the file whose rows these are, in its order; "" where a row of the stream is no row of a file
+    decimals   columns of numbers that are written with decimals
     notes      what was understood on the way, in how many rows; filled as the stream is read
     """
 
@@ -52,6 +53,7 @@ class Feed:
     origin: Origin | None = None
     file: str = ""
     notes: Counter[str] = field(default_factory=Counter)
+    decimals: frozenset[str] = frozenset()
 
 
 class Connector(Protocol):

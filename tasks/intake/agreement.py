@@ -1,5 +1,6 @@
 """Do the tables speak of the same customers, products and money? Asked before anything is built on them."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,8 @@ import pyarrow as pa
 
 from nightmarket.contracts import InputError
 from nightmarket.intake import identities
+
+LOG = logging.getLogger("nightmarket")
 
 CUSTOMERS, PRODUCTS = "customer_id", "product_id"
 ASKED = {
@@ -35,9 +38,11 @@ class SeenIds:
 
     ids: dict[tuple[str, str], list[pa.Array]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    decimals: set[str] = field(default_factory=set)
 
-    def add(self, table: str, file: str, ids: Mapping[str, pa.Array]) -> None:
-        """Ids of one feed, by column."""
+    def add(self, table: str, file: str, ids: Mapping[str, pa.Array], decimals: frozenset[str] = frozenset()) -> None:
+        """Ids of one feed, by column, and which of its numbers are written with decimals."""
+        self.decimals |= {f"{table}.{column}" for column in decimals}
         self.files.setdefault(table, file or table)
         for column, values in ids.items():
             self.ids.setdefault((table, column), []).append(values)
@@ -64,12 +69,15 @@ class SeenIds:
                 )
 
 
-def check_amounts(folder: Path, files: Mapping[str, str], given: Sequence[str]) -> None:
+def check_amounts(folder: Path, seen: SeenIds, given: Sequence[str]) -> None:
     """Raises InputError where amounts and list prices are in different units, or amounts are prices of one.
 
     folder  of the written tables
     given   columns whose unit the shop has named, as `events.value`: they are as they are
+
+    What is written with decimals is in no minor unit: there it is only said.
     """
+    files = seen.files
     events, products = folder / "events.parquet", folder / "products.parquet"
     if {"events.value", "products.price"} & set(given) or not (events.exists() and products.exists()):
         return
@@ -85,6 +93,10 @@ def check_amounts(folder: Path, files: Mapping[str, str], given: Sequence[str]) 
     if lines >= 20 and not 1 / FAR < ratio < FAR:
         factor = 0.01 if 30 <= ratio <= 300 else 1
         which = "value" if ratio >= FAR else "price"
+        if {"value": "events.value", "price": "products.price"}[which] in seen.decimals:
+            LOG.warning("snapshot: %s: value of one unit is %s times price in %s (median of %s purchases)", file,
+                        f"{ratio:,.4g}", list_file, f"{lines:,}")  # fmt: skip
+            return
         raise InputError(
             f"{file}: value of one unit is {ratio:,.4g} times price in {list_file} (median of {lines:,} purchases): "
             f"one of the two is in other units, as cents; set snapshot.units, as events: {{value: {factor}}} or "

@@ -7,50 +7,15 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from nightmarket.contracts import InputError
-from nightmarket.contracts.tables import BY_NAME, TABLES, Table
-from tasks.files import manifest
-from tasks.intake import BATCH_ROWS, Feed
+from nightmarket.contracts.tables import BY_NAME, TABLES
+from tasks.intake import Feed
 from tasks.intake.reading import Reading
 from tasks.intake.survey import currencies
+from tasks.intake.table_files import TableFiles
 from tasks.intake.table_reader import TableReader
-from tasks.intake.text_files import TextFile
 
 NEEDED = tuple(table.name for table in TABLES if table.needed)
-
-
-class ParquetFile:
-    """One parquet file."""
-
-    def __init__(self, path: Path) -> None:
-        """Raises InputError for a file that is damaged or cut off."""
-        self.path = path
-        try:
-            self._types = {field.name: field.type for field in pq.read_schema(path)}
-        except (pa.ArrowException, OSError):
-            raise self._damaged() from None
-
-    def types(self) -> dict[str, pa.DataType]:
-        """Its columns."""
-        return self._types
-
-    def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        """Row groups in pieces. Raises InputError where a page is damaged."""
-        try:
-            with pq.ParquetFile(self.path, page_checksum_verification=True) as file:
-                yield from file.iter_batches(BATCH_ROWS, columns=columns)
-        except (pa.ArrowException, OSError):
-            raise self._damaged() from None
-
-    def line(self, row: int) -> int:
-        """Parquet has no lines."""
-        return 0
-
-    def _damaged(self) -> InputError:
-        return InputError(f"{self.path.name} cannot be read as parquet: it is cut off or damaged; export it again")
 
 
 class FolderConnector:
@@ -78,7 +43,8 @@ class FolderConnector:
         self.currency = currency
         self.time_zone = time_zone
         self.section = section
-        self.paths = {table.name: path for table in TABLES if (path := self._find(table))}
+        files = {table.name: TableFiles(folder, table.name) for table in TABLES}
+        self.paths = {name: part for name, part in files.items() if part.paths}
         for table in TABLES:
             if table.name in needed and table.name not in self.paths:
                 there = ", ".join(sorted(path.name for path in folder.iterdir() if path.is_file())[:10]) or "no file"
@@ -92,7 +58,7 @@ class FolderConnector:
 
     def identity(self) -> dict[str, str]:
         """sha256 of the files that are read."""
-        return {path.name: manifest.digest(path) for path in self.paths.values()}
+        return {name: digest for files in self.paths.values() for name, digest in files.identity().items()}
 
     def known_until(self) -> date:
         """Tomorrow: today's rows count, later ones lie in the future."""
@@ -104,8 +70,7 @@ class FolderConnector:
 
     def feeds(self) -> Iterator[Feed]:
         """The tables that are there, in contract order; all headers are checked before the first row is read."""
-        files = {name: ParquetFile(path) if path.suffix == ".parquet" else TextFile(path)
-                 for name, path in self.paths.items()}  # fmt: skip
+        files = {name: table.file(self.reading.encodings.get(name, "")) for name, table in self.paths.items()}
         readers = [TableReader(BY_NAME[name], file, self.reading, self.time_zone, self.section)
                    for name, file in files.items()]  # fmt: skip
         self._agree_on_currency(readers)
@@ -137,13 +102,3 @@ class FolderConnector:
             )
         for reader in readers:
             reader.base = self.currency or ""
-
-    def _find(self, table: Table) -> Path | None:
-        paths = [path for end in (".csv", ".parquet") if (path := self.folder / f"{table.name}{end}").exists()]
-        if len(paths) > 1:
-            raise InputError(f"{self.folder} has both {paths[0].name} and {paths[1].name}; keep one of them")
-        if paths and not paths[0].resolve().is_relative_to(self.folder.resolve()):
-            raise InputError(f"{paths[0]} is a link that leaves the folder; put the file itself there")
-        if paths and not paths[0].is_file():
-            raise InputError(f"{paths[0]} is no file; put the table itself there, or take it away")
-        return paths[0] if paths else None

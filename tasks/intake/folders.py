@@ -220,7 +220,8 @@ class Part:
         dropped = self.theirs.dropped + tuple(set(self.theirs.attributes) - set(self.attributes))
         prefix = f"{self.shop.name}:" if self.shop.customers == "own" else ""
         origin = Origin(self.shop.name, self.time_zone, prefix, merged, seen)
-        return Feed(self.table, batches, attributes, dropped, self.theirs.filled, origin, notes=self.theirs.notes)
+        return Feed(self.table, batches, attributes, dropped, self.theirs.filled, origin, notes=self.theirs.notes,
+                    decimals=self.theirs.decimals)  # fmt: skip
 
     def batches(self, attributes: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
         """Contract columns, `source`, then the attributes of all shops; those that this one lacks are null.

@@ -1,5 +1,6 @@
 """How a shop's own export is read: settings that each folder of tables may have."""
 
+import codecs
 import math
 from typing import Literal, Self
 
@@ -7,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.tables import ATTRIBUTE_PREFIX, BY_NAME, EVENT_KINDS
+from nightmarket.intake import numbers, times
 from nightmarket.intake.kinds import IGNORED
 from nightmarket.intake.vocabulary import CURRENCIES, UNIT_PRICES
 from tasks.pipeline.settings import StageSettings
@@ -48,6 +50,13 @@ class Reading(StageSettings):
     units: dict[str, dict[str, float]] = Field(
         default_factory=dict, description="per table, {our column: what 1 of it is worth}; 0.01 for cents"
     )
+    formats: dict[str, dict[str, str]] = Field(
+        default_factory=dict,
+        description="per table, {our column: how it is written}, as decimal comma, day first, month first, excel",
+    )
+    encodings: dict[str, str] = Field(
+        default_factory=dict, description="{table: encoding of its text files}, where it cannot be told, as big5"
+    )
     rates: dict[str, float] = Field(
         default_factory=dict, description="for a column currency: {currency: what 1 of it is worth in currency}"
     )
@@ -63,6 +72,16 @@ class Reading(StageSettings):
         for word, kind in self.kinds.items():
             if kind not in KINDS:
                 raise ValueError(f"kinds: {word} is to mean '{kind}'; there are {', '.join(KINDS)}")
+        for table, formats in self.formats.items():
+            for column, notation in formats.items():
+                if notation not in (*numbers.NOTATIONS, *times.NOTATIONS):
+                    names = ", ".join([*numbers.NOTATIONS, *times.NOTATIONS])
+                    raise ValueError(f"formats: {table}.{column} is '{notation}'; there are {names}")
+        for table, name in self.encodings.items():
+            try:
+                codecs.lookup(name)
+            except LookupError:
+                raise ValueError(f"encodings: {table}: there is no encoding '{name}'; write one like big5") from None
         for code, rate in self.rates.items():
             if not (math.isfinite(rate) and rate > 0):
                 raise ValueError(f"rates: {code} must be above 0")

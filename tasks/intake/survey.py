@@ -17,6 +17,7 @@ class Survey:
     nobodies      customers' ids that stand for everybody
     currencies    {code: rows}
     …_from_order  whether the time, and whether the customer, stand in the first line of an order alone
+    notations     {column: how its numbers or times are written}
     decimal_ids   columns of ids whose every value ends in `.0`
     """
 
@@ -25,6 +26,7 @@ class Survey:
     time_from_order: bool = False
     customer_from_order: bool = False
     decimal_ids: frozenset[str] = frozenset()
+    notations: dict[str, str] = field(default_factory=dict)
 
 
 class OrderLines:

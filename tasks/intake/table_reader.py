@@ -3,8 +3,8 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Protocol
+from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,11 +13,14 @@ import pyarrow.compute as pc
 from nightmarket.contracts import InputError
 from nightmarket.contracts.tables import ATTRIBUTE_PREFIX, Column, Table, arrow_schema
 from nightmarket.contracts.values import EXPECTED, BadValues, WrongType, convert, is_text
-from nightmarket.intake import headers, identities, missing
+from nightmarket.intake import headers, identities, missing, numbers, times
+from nightmarket.intake.markup import cleaned
+from nightmarket.intake.notations import digits, usual
 from tasks.intake import Feed
 from tasks.intake.meanings import EventMeanings
 from tasks.intake.reading import USED_UP, Reading
-from tasks.intake.survey import OrderLines, Placeholders, Survey, same_order
+from tasks.intake.survey import OrderLines, Placeholders, Survey, currencies, same_order
+from tasks.intake.table_files import File
 from tasks.intake.text_files import looks_like_a_value
 
 MAX_ATTRIBUTES = 20
@@ -36,21 +39,6 @@ MADE_OF_PRICES = "rows whose value is quantity × price"
 FROM_ORDER = "lines that take customer and time from the first line of their order"
 
 
-class File(Protocol):
-    """A file of one table."""
-
-    path: Path
-
-    def types(self) -> dict[str, pa.DataType]:
-        """Its columns."""
-
-    def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        """Some of its columns, in row order."""
-
-    def line(self, row: int) -> int:
-        """Where a row stands for a person who opens the file: its line, or 0 if the file has none."""
-
-
 class TableReader:
     """One file, read as one table of the contract."""
 
@@ -64,6 +52,8 @@ class TableReader:
         self.section = section
         self.missing = missing.words(reading.missing)
         self.notes: Counter[str] = Counter()
+        self.zones: dict[str, int] = {}
+        self.decimals: set[str] = set()
         self.theirs: dict[str, str] = {}
         self._match(list(file.types()))
         self.attributes = self._attributes() if table.attributes else {}
@@ -84,11 +74,13 @@ class TableReader:
             ),
             file=self.file.path.name,
             notes=self.notes,
+            decimals=frozenset(self.decimals),
         )
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Contract columns, then attributes. Raises InputError for the first column with values of another kind."""
         self.notes.clear()
+        self.notes.update(self.zones)
         schema = arrow_schema(self.table, tuple(self.attributes))
         meanings = EventMeanings(self.reading.kinds, self.survey.nobodies, self.notes)
         row = 0
@@ -204,7 +196,12 @@ class TableReader:
         if column.name not in self.theirs:
             kind = arrow_schema(self.table).field(column.name).type
             return pa.repeat(DEFAULTS.get((self.table.name, column.name), pa.scalar(None, kind)), batch.num_rows)
-        values = self._converted(column, self.theirs[column.name], batch, row)
+        theirs = self.theirs[column.name]
+        if column.kind == "text" and is_text(batch[theirs].type):
+            values, num = cleaned(batch[theirs])
+            self._note(f"{theirs}: texts freed of markup and hidden signs", num)
+            return values
+        values = self._converted(column, theirs, batch, row)
         factor = self.reading.units.get(self.table.name, {}).get(column.name)
         return pc.multiply(values, factor) if factor else values
 
@@ -244,7 +241,7 @@ class TableReader:
 
     def _converted(self, column: Column, theirs: str, batch: pa.RecordBatch, row: int) -> pa.Array:
         try:
-            return convert(batch[theirs], column, self.time_zone)
+            return self._read(batch[theirs], column, theirs)
         except WrongType:
             raise InputError(
                 f"{self.file.path.name}: column '{theirs}' ({self.table.name}.{column.name}) holds "
@@ -253,24 +250,74 @@ class TableReader:
         except BadValues as bad:
             raise self._bad(column, theirs, row + int(np.flatnonzero(bad.where)[0])) from None
 
+    def _read(self, values: pa.Array, column: Column, theirs: str) -> pa.Array:
+        return convert(usual(values, column, self.survey.notations.get(theirs, "")), column, self.time_zone)
+
     def _bad(self, column: Column, theirs: str, first: int) -> InputError:
         """Count the column's unreadable values in the whole file."""
         count = 0
         for batch in self._cleaned(self.file.batches([theirs]), count=False):
             try:
-                convert(batch[theirs], column, self.time_zone)
+                self._read(batch[theirs], column, theirs)
             except BadValues as bad:
                 count += int(bad.where.sum())
-        line = self.file.line(first)
-        where = f"line {line}" if line else f"row {first + 1}"
+        where = self.file.where(first)
         return InputError(
             f"{self.file.path.name}: column '{theirs}' ({self.table.name}.{column.name}) holds {count:,} values that "
             f"are not {EXPECTED[column.kind]}, first in {where}; fix them, or leave them empty"
         )
 
+    def _notations(self) -> dict[str, str]:
+        """{their column: how its numbers or times are written}, where it is not ISO 8601 or like 1234.5.
+
+        Raises InputError where a column can be read in two ways, or its amounts are in several currencies.
+        """
+        types = self.file.types()
+        columns = [*self.table.columns, Column("unit_price", "number", "", unit="currency")]
+        asked: dict[str, tuple[Column, numbers.NumberSurvey | times.TimeSurvey]] = {}
+        for column in columns:
+            theirs = self.theirs.get(column.name, "")
+            if column.kind == "number" and theirs and is_text(types[theirs]):
+                asked[theirs] = (column, numbers.NumberSurvey())
+            if column.kind in ("time", "date") and theirs and not pa.types.is_temporal(types[theirs]):
+                asked[theirs] = (column, times.TimeSurvey())
+        for batch in self._cleaned(self.file.batches([*asked]), count=False) if asked else ():
+            for theirs, (_, survey) in asked.items():
+                values = batch[theirs]
+                if is_text(values.type) or pa.types.is_integer(values.type) or pa.types.is_floating(values.type):
+                    survey(values if is_text(values.type) else digits(values))
+        return {theirs: self._notation(theirs, *pair) for theirs, pair in asked.items()}
+
+    def _notation(self, theirs: str, column: Column, survey: numbers.NumberSurvey | times.TimeSurvey) -> str:
+        chosen = self.reading.formats.get(self.table.name, {}).get(column.name)
+        name = f"{self.file.path.name}: column '{theirs}' ({self.table.name}.{column.name})"
+        if isinstance(survey, numbers.NumberSurvey):
+            if len(survey.signs) > 1 and column.unit == "currency":
+                raise InputError(
+                    f"{name} holds amounts in {len(survey.signs)} currencies ({currencies(survey.signs)} rows), which "
+                    "cannot be added up; bring a column currency and set snapshot.rates"
+                )
+            self.decimals |= {column.name} if survey.point or survey.comma else set()
+            notation = chosen or survey.notation()
+            readings = [notation] if notation else list(numbers.NOTATIONS)
+            seen = sum(survey.either.values())
+        else:
+            readings = [chosen] if chosen else survey.readings(datetime.now(UTC).date())
+            seen = sum(survey.forms.values())
+            if survey.zoned[True] and survey.zoned[False]:
+                self.zones = {f"{theirs}: times with a zone": survey.zoned[True],
+                              f"{theirs}: times without a zone, taken as the shop's": survey.zoned[False]}  # fmt: skip
+        if len(readings) > 1:
+            raise InputError(
+                f"{name} can be read as {' or as '.join(readings)}, in {seen:,} values, from row 1 on; say which: "
+                f"{self.section}formats: {{{self.table.name}: {{{column.name}: {readings[0]}}}}}"
+            )
+        return readings[0]
+
     def _survey(self) -> Survey:
         """Look once at the columns of which the whole must be known."""
         self.survey = survey = Survey()
+        survey.notations = self._notations()
         events = self.table.name == "events"
         ids = [self.theirs[column.name] for column in self.table.columns if column.kind == "id"
                and column.name in self.theirs and is_text(self.file.types()[self.theirs[column.name]])]  # fmt: skip

@@ -1,15 +1,18 @@
-"""CSV as retailers export it: UTF-8 with or without a byte order mark, or GB18030; comma, semicolon or tab."""
+"""CSV as retailers export it: in any usual encoding, comma, semicolon or tab, packed or not."""
 
 import csv
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
 from nightmarket.contracts import InputError
+from nightmarket.intake import charsets
 
 BLOCK = 1 << 24
 """Bytes."""
@@ -22,17 +25,50 @@ def looks_like_a_value(name: str) -> bool:
     return bool(re.search(r"\d{3}|@|\d[-/.:]\d", name))
 
 
-def encoding(path: Path) -> str:
-    """`utf-8-sig` or `gb18030`, for the whole file.
+PACKED = {".gz": "gzip", ".zst": "zstd"}
+SAMPLE = 2_000
+"""Lines that the encoding is asked of."""
+WIDE = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
-    Raises InputError for a file that mixes both or is neither, with the first line at fault.
+
+def opened(path: Path) -> IO[bytes]:
+    """The file's bytes, unpacked; of UTF-16 as UTF-8."""
+    packed = PACKED.get(path.suffix.lower())
+    file: IO[bytes] = io.BufferedReader(pa.input_stream(str(path), compression=packed)) if packed else path.open("rb")
+    wide = _wide(file.peek(512)[:512])  # type: ignore[attr-defined]
+    if not wide:
+        return file
+    with file:
+        text = file.read().decode(wide, errors="replace")
+    return io.BytesIO(text.removeprefix("\ufeff").encode())
+
+
+def _wide(start: bytes) -> str:
+    """The kind of UTF-16 that a file's first bytes are, "" for none: with a mark, or a NUL beside each sign."""
+    if start[:2] in WIDE:
+        return WIDE[start[:2]]
+    for name, nuls, signs in (("utf-16-le", start[1::2], start[::2]), ("utf-16-be", start[::2], start[1::2])):
+        if len(nuls) > 8 and not any(nuls) and all(signs):
+            return name
+    return ""
+
+
+def read_text(path: Path, encoding: str) -> io.TextIOWrapper:
+    """The file as text, with its line breaks."""
+    return io.TextIOWrapper(opened(path), encoding=encoding, newline="")
+
+
+def encoding(path: Path) -> str:
+    """`utf-8-sig`, or the name of the encoding that the whole file is in.
+
+    Raises InputError for a file that mixes two or fits none or several, with the first line at fault.
 
     Short GB18030 texts can be valid UTF-8 by chance ("联通" is the famous one): so beside other lines, a line counts as
     UTF-8 only when it holds twelve or more bytes beyond ASCII.
     """
     first_other = first_utf8 = number = 0
-    pairs = far = 0
-    with path.open("rb") as file:
+    lines: list[bytes] = []
+    with opened(path) as file:
         for line in file:
             number += 1
             if line.isascii():
@@ -42,23 +78,27 @@ def encoding(path: Path) -> str:
                     first_utf8 = number
                 continue
             first_other = first_other or number
-            if not _decodes(line, "gb18030"):
-                raise InputError(_advice(path, f"line {number} is neither UTF-8 nor GB18030"))
-            two_bytes = re.findall(rb"[\x81-\xfe][\x40-\xfe]", line)
-            pairs, far = pairs + len(two_bytes), far + sum(pair[1] > 160 for pair in two_bytes)
+            if len(lines) < SAMPLE:
+                lines.append(line)
     if not first_other:
         return "utf-8-sig"
     if first_utf8:
         raise InputError(_advice(path, f"line {first_other} is not UTF-8 while line {first_utf8} is"))
-    if far < pairs / 2:
-        raise InputError(_advice(path, f"line {first_other} is neither UTF-8 nor GB18030"))
-    return "gb18030"
+    name, all_fitting = charsets.certain(lines)
+    if all_fitting and not name:
+        raise InputError(
+            _advice(path, f"line {first_other} is not UTF-8 and may be in {' or '.join(all_fitting)}")
+            + ", or name the encoding under snapshot.encodings"
+        )
+    if not name:
+        raise InputError(_advice(path, f"line {first_other} is in none of UTF-8, {', '.join(charsets.NAMES)}"))
+    return name
 
 
 def check_bytes(path: Path) -> bool:
     """Whether a quote may stand where none belongs. Raises InputError for a file with NUL bytes."""
     stray, lines = False, 0
-    with path.open("rb") as file:
+    with opened(path) as file:
         for block in iter(lambda: file.read(BLOCK) + file.readline(), b""):
             if b"\0" in block:
                 number = lines + block[: block.index(b"\0")].count(b"\n") + 1
@@ -94,15 +134,21 @@ def _decodes(line: bytes, name: str) -> bool:
 class TextFile:
     """One CSV file: its header, and its rows as text in batches."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises InputError for mixed encodings, a quote too many, a missing header, or a column named twice."""
+    def __init__(self, path: Path, named: str = "") -> None:
+        """Raises InputError for mixed encodings, a quote too many, a missing header, or a column named twice.
+
+        named  the encoding as its owner says; "": it is asked of the file
+        """
         self.path = path
-        stray = check_bytes(path)
-        self.encoding = encoding(path)
-        with path.open(encoding=self.encoding, newline="") as file:
+        try:
+            stray = check_bytes(path)
+            self.encoding = named or encoding(path)
+        except (pa.ArrowException, OSError, EOFError):
+            raise InputError(f"{path.name} cannot be unpacked: it is cut off or damaged; export it again") from None
+        with self._text() as file:
             head = file.readline()
             self.delimiter = max(",;\t", key=head.count)
-            file.seek(0)
+        with self._text() as file:
             self.columns = next(csv.reader(file, delimiter=self.delimiter), [])
         if stray:
             self._check_quotes()
@@ -112,6 +158,9 @@ class TextFile:
             if self.columns.count(name) > 1:
                 known = "alike, by what looks like a value" if looks_like_a_value(name) else f"'{name}'"
                 raise InputError(f"{path.name}: two columns are named {known}; rename one")
+
+    def _text(self) -> io.TextIOWrapper:
+        return read_text(self.path, self.encoding)
 
     def types(self) -> dict[str, pa.DataType]:
         """Everything is text."""
@@ -127,7 +176,7 @@ class TextFile:
 
         try:
             reader = pyarrow.csv.open_csv(
-                self.path,
+                opened(self.path),
                 read_options=pyarrow.csv.ReadOptions(
                     block_size=BLOCK, encoding=self.encoding.removesuffix("-sig").replace("utf-8", "utf8")
                 ),
@@ -142,24 +191,24 @@ class TextFile:
                 ),
             )
             yield from reader
-        except pa.ArrowInvalid:
+        except (pa.ArrowInvalid, UnicodeDecodeError):
             raise self._broken() from None
 
-    def line(self, row: int) -> int:
+    def where(self, row: int) -> str:
         """The line in the file, from 1, on which a row (from 0) ends; quoted line breaks are counted."""
-        with self.path.open(encoding=self.encoding, newline="") as file:
+        with self._text() as file:
             reader = csv.reader(file, delimiter=self.delimiter)
             seen = -1
             for fields in reader:
                 seen += bool(fields)
                 if seen > row:
-                    return reader.line_num
-        return 0
+                    return f"line {reader.line_num}"
+        return f"row {row + 1}"
 
     def _check_quotes(self) -> None:
         """Raises InputError for a quote that no field ends with: what follows it would become a part of the field."""
         last = 0
-        with self.path.open(encoding=self.encoding, newline="") as file:
+        with self._text() as file:
             reader = csv.reader(file, delimiter=self.delimiter, strict=True)
             try:
                 for _ in reader:
@@ -173,7 +222,7 @@ class TextFile:
     def _broken(self) -> InputError:
         """What is wrong with the first row that has too few or too many fields, and how many there are."""
         first, count, fields_there = 0, 0, 0
-        with self.path.open(encoding=self.encoding, newline="") as file:
+        with self._text() as file:
             reader = csv.reader(file, delimiter=self.delimiter)
             for fields in reader:
                 if fields and len(fields) != len(self.columns):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -47,6 +48,7 @@ class Shop:
             }
         )
         self.others = {}
+        self.raw = {}
         self.settings = {}
 
     def some(self, share):
@@ -67,7 +69,12 @@ def arrives(shop):
     folder = Path("tables")
     folder.mkdir(exist_ok=True)
     for name, table in {"events": shop.events, "products": shop.products, **shop.others}.items():
-        table.to_csv(folder / f"{name}.csv", index=False)
+        if f"{name}.csv" not in shop.raw:
+            table.to_csv(folder / f"{name}.csv", index=False)
+    for name, content in shop.raw.items():
+        if content is not None:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
     settings = {"source": "folder", "folder": str(folder.resolve()), **shop.settings}
     snapshot.run(snapshot.Settings.model_validate(settings))
     return pq.read_table("data/raw/events.parquet").to_pandas()
@@ -355,3 +362,129 @@ def test_clocks_that_were_never_set_make_no_history(shop, moment):
     shop.events.loc[[5, 90, 400], "basket_id"] = ""
     arrives(shop)
     assert odd() == {"timestamp lies long before all the others": 3}
+
+
+def thousands(value):
+    return f"{value * 100:,.2f}"
+
+
+@pytest.mark.parametrize(
+    ("written", "factor"),
+    [
+        (lambda value: f"{value:.2f}".replace(".", ","), 1),
+        (lambda value: f"${value:.2f}", 1),
+        (lambda value: f"{value:.2f} €".replace(".", ","), 1),
+        (thousands, 100),
+        (lambda value: thousands(value).translate(str.maketrans(",.", ".,")), 100),
+    ],
+)
+def test_numbers_are_read_as_they_are_written(shop, written, factor):
+    euros = shop.events["value"].to_numpy()
+    shop.events["value"] = [written(value) for value in euros]
+    assert arrives(shop)["value"].to_numpy() == pytest.approx(euros * factor)
+
+
+@pytest.mark.parametrize("mark", [".", ","])
+def test_a_number_that_can_be_read_in_two_ways_is_refused_with_both_and_read_as_the_setting_says(shop, mark):
+    shop.events["value"] = f"1{mark}234"
+    shop.products = shop.products.drop(columns="price")
+    assert "can be read as decimal point or as decimal comma, in 1,500 values" in refused(shop)
+    small, large = ("decimal point", "decimal comma") if mark == "." else ("decimal comma", "decimal point")
+    for notation, value in ((small, 1.234), (large, 1234)):
+        shop.settings = {"formats": {"events": {"value": notation}}}
+        assert arrives(shop)["value"].eq(value).all()
+
+
+FORMS = ("%m/%d/%Y %I:%M:%S %p", "%d.%m.%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%Y%m%d%H%M%S", "%d %b %Y %H:%M:%S")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_dates_are_read_as_they_are_written(shop, form):
+    when = pd.to_datetime(shop.events["timestamp"])
+    shop.events["timestamp"] = when.dt.strftime(form)
+    assert arrives(shop)["timestamp"].tolist() == when.tolist()
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns", "excel", "UTC", "+0200"])
+def test_moments_are_read_as_they_are_counted(shop, unit):
+    when = pd.to_datetime(shop.events["timestamp"])
+    if unit == "excel":
+        written = ((when - pd.Timestamp("1899-12-30")) / pd.Timedelta(days=1)).map("{:.8f}".format)
+    elif unit in ("UTC", "+0200"):
+        written = when.dt.strftime(f"%Y-%m-%d %H:%M:%S {unit}")
+        when -= pd.Timedelta(hours=2 * (unit == "+0200"))
+    else:
+        written = when.astype(f"datetime64[{unit}]").astype("int64")
+    shop.events["timestamp"] = written
+    assert arrives(shop)["timestamp"].dt.floor("s").tolist() == when.tolist()
+
+
+def test_a_date_that_can_be_read_in_two_ways_is_refused_with_both(shop):
+    shop.events["timestamp"] = "01/02/2025"
+    assert "can be read as day first or as month first, in 1,500 values" in refused(shop)
+    shop.settings = {"formats": {"events": {"timestamp": "month first"}}}
+    assert arrives(shop)["timestamp"].eq(pd.Timestamp("2025-01-02")).all()
+
+
+def test_times_with_and_without_a_zone_are_counted(shop):
+    shop.events.loc[:499, "timestamp"] += "Z"
+    arrives(shop)
+    assert notes() == {
+        "timestamp: times with a zone": 500,
+        "timestamp: times without a zone, taken as the shop's": LINES - 500,
+    }
+
+
+def test_markup_in_titles_is_undone(shop):
+    shop.products["title"] = "A &amp; <b>caf&eacute;</b>\u202e"
+    arrives(shop)
+    assert set(pq.read_table("data/raw/products.parquet")["title"].to_pylist()) == {"A & café"}
+
+
+TITLES = {
+    "big5": ["有機紅蘿蔔", "新鮮牛奶", "烏龍茶葉", "黑糖餅乾", "手工麵條", "海鹽洋芋片"],
+    "gb18030": ["有机胡萝卜", "新鲜牛奶", "乌龙茶叶", "黑糖饼干", "手工面条", "海盐薯片"],
+    "shift_jis": ["有機にんじん", "牛乳 1リットル", "ウーロン茶", "黒糖クッキー", "手打ち麺"],
+    "euc_kr": ["유기농 당근", "신선한 우유", "우롱차 잎", "흑설탕 과자", "수제 국수"],
+    "cp1252": ["5 € für Müller", "Café crème", "Jalapeño", "Fußmatte groß"],
+    "cp1251": ["Молоко свежее", "Хлеб ржаной", "Чай чёрный"],
+    "utf-16": ["有機紅蘿蔔", "Café"],
+}
+
+
+@pytest.mark.parametrize("encoding", TITLES)
+def test_titles_arrive_in_the_encoding_that_their_characters_tell(shop, encoding):
+    titles = np.resize(TITLES[encoding], PRODUCTS).tolist()
+    shop.products["title"] = titles
+    shop.raw = {"products.csv": shop.products.to_csv(index=False).encode(encoding)}
+    arrives(shop)
+    assert pq.read_table("data/raw/products.parquet")["title"].to_pylist() == titles
+
+
+def test_bytes_that_fit_two_encodings_are_refused_with_both(shop):
+    shop.products["title"] = "x"
+    shop.products.loc[0, "title"] = "우유"
+    shop.raw = {"products.csv": shop.products.to_csv(index=False).encode("euc_kr")}
+    assert "may be in gb18030 or big5 or euc_kr" in refused(shop)
+    shop.settings = {"encodings": {"products": "euc_kr"}}
+    arrives(shop)
+    assert pq.read_table("data/raw/products.parquet")["title"][0].as_py() == "우유"
+
+
+@pytest.mark.parametrize("form", ["monthly", "hive", "gz", "zst", "tsv", "jsonl", "copied"])
+def test_a_table_lies_in_files_of_many_kinds(shop, form):
+    whole = shop.events.to_csv(index=False).encode()
+    parts = shop.events.groupby(shop.events["timestamp"].str[:7])
+    months = {month: part.to_csv(index=False).encode() for month, part in parts}
+    shop.raw = {"events.csv": None} | {
+        "monthly": {f"events-{month}.csv": content for month, content in months.items()},
+        "hive": {f"events/month={month}/part-0.csv": content for month, content in months.items()},
+        "gz": {"events.csv.gz": pa.compress(whole, "gzip", asbytes=True)},
+        "zst": {"events.csv.zst": pa.compress(whole, "zstd", asbytes=True)},
+        "tsv": {"events.tsv": shop.events.to_csv(index=False, sep="\t").encode()},
+        "jsonl": {"events.jsonl": shop.events.to_json(orient="records", lines=True).encode()},
+        "copied": {"events.csv": whole, "events (1).csv": whole},
+    }[form]
+    events = arrives(shop)
+    assert len(events) == LINES
+    assert events["value"].tolist() == shop.events["value"].tolist()
