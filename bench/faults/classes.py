@@ -1,7 +1,6 @@
 """Every class of broken tables: what a retailer's export does to them."""
 
 import gzip
-import re
 import shutil
 
 import pyarrow as pa
@@ -25,7 +24,6 @@ from bench.faults.broken import (
     renamed,
     repeated,
     shops,
-    spark,
     typed,
     without,
 )
@@ -46,10 +44,6 @@ def classes() -> list[Broken]:
 
 def _columns() -> list[Broken]:
     """A column that is missing, or wrong in many rows."""
-    semicolons = content(
-        lambda file: re.sub(rb"(\d)\.(\d)", rb"\1,\2", file.replace(b".000000", b"").replace(b",", b";")), row=1
-    )
-    dated = column("events", "timestamp", lambda value: f"{value[8:10]}/{value[5:7]}/{value[:4]}{value[10:]}")
     return [
         Broken("no column customer_id", without("customer_id"), column="customer_id"),
         Broken("no column product_id", without("product_id"), column="product_id"),
@@ -58,8 +52,6 @@ def _columns() -> list[Broken]:
         Broken("no column week", without("week", "promotions"), "promotions.csv", "week", ("promotions",)),
         Broken("two columns of one name", content(lambda file: file.replace(b"quantity", b"customer_id", 1)),
                column="customer_id"),
-        Broken("semicolons and decimal commas throughout", semicolons, column="value"),
-        Broken("days before months throughout", dated, column="timestamp"),
         Broken("leading zeros lost", column("events", "product_id", lambda value: value.lstrip("0")),
                column="product_id"),
         Broken("ids as a spreadsheet shortens them", column("events", "product_id", lambda _: "1.23457E+11"),
@@ -78,14 +70,11 @@ def _columns() -> list[Broken]:
 
 def _texts() -> list[Broken]:
     """Encodings, and files that are no CSV."""
-    euro = "5 € Rabatt für Müller".encode("cp1252")
     chinese = "全脂牛奶 一升装 特价".encode()
     mixed = content(lambda file: _with_title(_with_title(file, 3, chinese), 4, chinese.decode().encode("gbk")),
                    "products.csv", 4)  # fmt: skip
     return [
         Broken("UTF-8 and GBK in one file", mixed, "products.csv"),
-        Broken("Windows-1252", content(lambda file: _with_title(file, 2, euro), "products.csv", 2), "products.csv"),
-        Broken("UTF-16, as 'Unicode text'", content(lambda file: file.decode().encode("utf-16"))),
         Broken("bytes of no encoding", line(4, lambda row: b"\xff\xfe\xff" + row)),
         Broken("a NUL byte", line(7, lambda row: row[:-1] + b"\0" + row[-1:])),
         Broken("an empty file", content(lambda _: b"")),
@@ -145,7 +134,6 @@ def _formats() -> list[Broken]:
         return Broken(f"{name} as {kind}", typed(name, lambda old: old.cast(kind)), "events.parquet", name)
 
     lists = typed("quantity", lambda old: pa.array([[1.0]] * len(old)))
-    times = typed("timestamp", lambda old: old.cast(pa.timestamp("s")).cast(pa.int64()))
     minutes = typed("timestamp", lambda old: old.cast(pa.timestamp("s")).cast(pa.time32("s")))
     record = typed("product_id", lambda old: pa.array([{"id": value} for value in old.to_pylist()]))
     return [
@@ -156,7 +144,6 @@ def _formats() -> list[Broken]:
         Broken("parquet named .csv", parquet(_same, name="events.csv")),
         Broken("a column of lists", lists, "events.parquet", "quantity"),
         Broken("ids in records", record, "events.parquet", "product_id"),
-        Broken("seconds since 1970", times, "events.parquet", "timestamp"),
         Broken("times without a day", minutes, "events.parquet", "timestamp"),
         typed_as("customer_id", pa.float64()),
         typed_as("product_id", pa.float64()),
@@ -166,7 +153,6 @@ def _formats() -> list[Broken]:
         Broken("a file of another name", renamed("sales.csv")),
         Broken("a link out of the folder", linked),
         Broken("both CSV and parquet", doubled),
-        Broken("a folder of parts", spark, "events.parquet"),
     ]
 
 

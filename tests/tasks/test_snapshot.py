@@ -407,7 +407,7 @@ def test_a_wrong_type_in_parquet_is_refused(place, capsys):
     Path("tables/events.csv").unlink()
     numbers = pa.array(range(SHOP["events"].num_rows))
     pq.write_table(SHOP["events"].set_column(2, "timestamp", numbers), "tables/events.parquet")
-    assert "column 'timestamp' (events.timestamp) holds int64 in all rows" in refused(capsys)
+    assert f"column 'timestamp' (events.timestamp) holds {SHOP['events'].num_rows:,} values that are not a time" in refused(capsys)
 
 
 def test_a_file_of_mixed_encodings_is_refused_with_both_lines(place, capsys):
@@ -416,9 +416,10 @@ def test_a_file_of_mixed_encodings_is_refused_with_both_lines(place, capsys):
     assert "products.csv: line 3 is not UTF-8 while line 2 is; save the whole file as UTF-8" in refused(capsys)
 
 
-def test_latin_1_is_not_taken_for_chinese(place, capsys):
+def test_latin_1_is_not_taken_for_chinese(place):
     Path("tables/products.csv").write_bytes("product_id,title,category\n1,Müller Käse,\n".encode("latin-1"))
-    assert "line 2 is neither UTF-8 nor GB18030" in refused(capsys)
+    assert main("snapshot") == 0
+    assert raw("products")["title"].to_pylist() == ["Müller Käse"]
 
 
 def test_a_truncated_parquet_file_is_refused_by_name(place, capsys):
