@@ -175,22 +175,23 @@ class TextFile:
             return "error"
 
         try:
-            reader = pyarrow.csv.open_csv(
-                opened(self.path),
-                read_options=pyarrow.csv.ReadOptions(
-                    block_size=BLOCK, encoding=self.encoding.removesuffix("-sig").replace("utf-8", "utf8")
-                ),
-                parse_options=pyarrow.csv.ParseOptions(
-                    delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=refuse
-                ),
-                convert_options=pyarrow.csv.ConvertOptions(
-                    column_types=self.types(),
-                    include_columns=columns,
-                    null_values=[""],
-                    strings_can_be_null=True,
-                ),
-            )
-            yield from reader
+            with opened(self.path) as file:
+                reader = pyarrow.csv.open_csv(
+                    file,
+                    read_options=pyarrow.csv.ReadOptions(
+                        block_size=BLOCK, encoding=self.encoding.removesuffix("-sig").replace("utf-8", "utf8")
+                    ),
+                    parse_options=pyarrow.csv.ParseOptions(
+                        delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=refuse
+                    ),
+                    convert_options=pyarrow.csv.ConvertOptions(
+                        column_types=self.types(),
+                        include_columns=columns,
+                        null_values=[""],
+                        strings_can_be_null=True,
+                    ),
+                )
+                yield from reader
         except (pa.ArrowInvalid, UnicodeDecodeError):
             raise self._broken() from None
 
