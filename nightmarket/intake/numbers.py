@@ -21,6 +21,8 @@ _RIGHT = {
     COMMA: r"^(\d+|\d{1,3}(\.\d{3})+|\d{1,3}([ '’]\d{3})+)?(,\d*)?$",
 }
 
+PARTS = r"[.,](\d\d|[1-9]|\d{4,})$"
+
 
 @dataclass
 class NumberSurvey:
@@ -28,11 +30,13 @@ class NumberSurvey:
 
     point, comma  values that can only be read with this mark before the decimals
     either        values that can be read both ways, as 1.234 and as 1,234
+    parts         values with parts of a unit, 12.5 or 12.00: the .0 of 12.0 comes from a program, not from a shop
     signs         {currency sign or code: values}
     """
 
     point: int = 0
     comma: int = 0
+    parts: int = 0
     either: Counter[str] = field(default_factory=Counter)
     signs: Counter[str] = field(default_factory=Counter)
 
@@ -51,6 +55,7 @@ class NumberSurvey:
                 signs = pc.struct_field(parts, name).drop_null()
                 counted = signs.filter(pc.not_equal(signs, "")).value_counts()
                 self.signs.update(dict(zip(*(counted.field(i).to_pylist() for i in (0, 1)), strict=True)))
+        self.parts += _num(_matches(bodies, PARTS))
         dots, commas = (_matches(bodies, pattern) for pattern in (_AMBIGUOUS_POINT, _AMBIGUOUS_COMMA))
         self.either["1.234"] += _num(dots)
         self.either["1,234"] += _num(commas)

@@ -297,7 +297,7 @@ class TableReader:
                     f"{name} holds amounts in {len(survey.signs)} currencies ({currencies(survey.signs)} rows), which "
                     "cannot be added up; bring a column currency and set snapshot.rates"
                 )
-            self.decimals |= {column.name} if survey.point or survey.comma else set()
+            self.decimals |= {column.name} if survey.parts else set()
             notation = chosen or survey.notation()
             readings = [notation] if notation else list(numbers.NOTATIONS)
             seen = sum(survey.either.values())
