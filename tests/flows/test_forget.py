@@ -97,7 +97,7 @@ def test_nothing_names_a_forgotten_customer_and_the_others_stay(shop):
     project, remote = shop
     home = project.home
     cache = home / ".dvc/cache/files/md5"
-    code = "for id in ('member-7', 'member-8'): print(Pseudonyms(customer_keys())._of(id))"
+    code = "for id in ('member-7', 'member-8'): print(Pseudonyms(customer_keys()).under_each_key(id)[-1])"
     theirs, other = read(project, code)
     (home / "exports/spring").mkdir(parents=True)
     sent = pa.table({"customer_id": [theirs, other], "day": ["1", "2"]})
