@@ -131,8 +131,9 @@ def run(settings: Settings) -> None:
     )
     judged = on_sale.without(held, trees, "held out")
     calibration = _calibration(settings, judged, on_sale, held)
-    choices = _choices(on_sale, judged) | _choices(young, young.without(held, trees, "young, held out"))
-    recipe = {task: choice for task, choice in choices.items() if choice and settings.recipe == "auto"}
+    recipe: dict[Task, Ordering] = {}
+    if settings.recipe == "auto":
+        recipe = _recipe(on_sale, judged) | _recipe(young, young.without(held, trees, "young, held out"))
     days, until = windows[0].days, windows[0].last_target
     _write(settings, Model(forests, calibration, budget, days, plan, settings.use_text, until), recipe)
 
@@ -208,19 +209,20 @@ class Examples:
         return Examples(self.names, learned).fit(trees, False, name) if any(p.label.any() for p in learned) else None
 
 
-def _choices(examples: Examples, forest: Ranker | None) -> dict[Task, Ordering | None]:
+def _recipe(examples: Examples, forest: Ranker | None) -> dict[Task, Ordering]:
     """What orders the lists of each task that the examples can judge."""
-    tasks = examples.held[0].targets if examples.held else ()
-    if forest is None:
+    if forest is None or not examples.held:
         return {}
     scores = {id(part): forest.score(part.features, examples.names) for part in examples.held}
     names = rivals(forest.features)
-    choices = {task: choose(task, examples.held, lambda part: scores[id(part)], names) for task in tasks}
-    for task, choice in choices.items():
+    recipe = {}
+    for task in examples.held[0].targets:
+        choice = choose(task, examples.held, lambda part: scores[id(part)], names)
         if choice is not None:
-            gap = choice.difference
-            log.info("rank: %s: %s (%s: %+.4f [%+.4f, %+.4f])", task, choice.order, f"forest - {choice.rival}", *gap)
-    return choices
+            recipe[task] = choice
+            rival, gap = f"forest - {choice.rival}", choice.difference
+            log.info("rank: %s: %s (%s: %+.4f [%+.4f, %+.4f])", task, choice.order, rival, *gap)
+    return recipe
 
 
 def _trees(settings: Settings, behaves: bool = False) -> Trees:

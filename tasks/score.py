@@ -21,7 +21,6 @@ from nightmarket.ranking.explanations.paths import Paths
 from nightmarket.ranking.lists import fill
 from nightmarket.ranking.model import SHORTLIST, Model
 from nightmarket.ranking.ranker import Ranker
-from nightmarket.ranking.recipe import FOREST
 from tasks.files import catalogue, manifest, storage
 from tasks.files.prepared import Prepared
 from tasks.models import recommender
@@ -146,8 +145,9 @@ def _recommend(
     paths, facts = Paths(forest.booster), Facts(candidate_set.statistics, data.products)
     for batch in batches:
         features = forest.columns(batch.features, candidate_set.features)
-        simple = champion.recipe.get(task, FOREST) != FOREST
-        near = np.arange(batch.item.size) if simple else forest.shortlist(features, batch.customer, SHORTLIST * num)
+        near = np.arange(batch.item.size)  # the first trees say nothing of what a simple score puts first
+        if champion.by_forest(task):
+            near = forest.shortlist(features, batch.customer, SHORTLIST * num)
         score = champion.order(task, forest, features[near], list(forest.features))
         best, rank = _best(batch.customer[near], score, num)
         row, score = near[best], score[best]
@@ -162,7 +162,7 @@ def _recommend(
             settings.language,
         )
         own = features[:, forest.features.index("item_num")] > 0
-        raw = forest.score(features, list(forest.features)) if simple else score
+        raw = score if champion.by_forest(task) else forest.score(features, list(forest.features))
         chance = champion.calibration.probability(raw, own) if champion.calibration else np.full(row.size, np.nan)
         yield {
             "customer": batch.customer[row],

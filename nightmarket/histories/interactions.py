@@ -80,6 +80,11 @@ class Interactions:
         """The events of some kinds."""
         return self.where(np.isin(self.kind, codes))
 
+    def visitors(self) -> Int32s:
+        """(N,) who did each event, from 0: a customer, or a guest's session."""
+        visitor = np.where(self.customer < 0, self.num_customers + self.session, self.customer)
+        return np.unique(visitor, return_inverse=True)[1].astype(np.int32)
+
     def strengths(self, today: int, half_life: float) -> Float32s:
         """(N,) STRENGTH of each event, halved for every `half_life` days before the day `today`."""
         return (STRENGTH[self.kind] * np.exp2((self.day - today) / half_life)).astype(np.float32)

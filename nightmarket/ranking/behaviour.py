@@ -11,15 +11,13 @@ from scipy import linalg, sparse
 from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Int64s
 from nightmarket.histories.interactions import BOUGHT, CARTED, LOOKED, STRENGTH, Interactions
 from nightmarket.ranking import factors
-from nightmarket.ranking.factors import Factors
+from nightmarket.ranking.factors import HALF_LIFE, Factors
 from nightmarket.ranking.generators import CandidateGenerator, Score
 from nightmarket.ranking.point_in_time import Customers, PointInTimeStatistics
 
 EASE_ITEMS = 5_000
 """EASE costs the cube of the items: some ten seconds for so many on two cores."""
 RIDGE = 50.0
-HALF_LIFE = 60.0
-"""Days in which what is learned from an event halves, for relations between products."""
 PROFILE_HALF_LIFE = 21.0
 """The same, for what a customer is after."""
 MOST_OF_SESSION = 30
@@ -43,14 +41,10 @@ def visitors(events: Interactions, today: int, columns: Int32s) -> sparse.csr_ma
     """(V, A) strength and age of what each customer, and each session of a guest, did with the items `columns`."""
     place = np.full(events.num_items, -1, np.int32)
     place[columns] = np.arange(columns.size, dtype=np.int32)
-    column = place[events.item]
-    kept = column >= 0
-    guest = events.customer < 0
-    row = np.where(guest, events.num_customers + events.session, events.customer)[kept]
-    weight = events.strengths(today, HALF_LIFE)[kept]
-    row = np.unique(row, return_inverse=True)[1]
+    known = events.where(place[events.item] >= 0)
+    row = known.visitors()
     shape = (int(row.max(initial=-1)) + 1, columns.size)
-    return sparse.coo_matrix((weight, (row, column[kept])), shape=shape).tocsr()
+    return sparse.coo_matrix((known.strengths(today, HALF_LIFE), (row, place[known.item])), shape=shape).tocsr()
 
 
 def ease_weights(counts: sparse.csr_matrix, ridge: float) -> Float32s:

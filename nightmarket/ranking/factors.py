@@ -19,7 +19,7 @@ from nightmarket.histories.interactions import Interactions
 DIMENSIONS = 64
 ROUNDS = 5
 HALF_LIFE = 60.0
-"""Days in which what an event teaches halves."""
+"""Days in which what an event teaches of products halves."""
 UNSEEN = 20.0
 """Weight of all that a visitor did not do, over the weight of all that was done."""
 RIDGE = 0.012
@@ -48,11 +48,9 @@ class Factors:
 
     def customers(self, done: sparse.csr_matrix) -> Float32s:
         """(B, D) factors of customers who did `done` (B, I), strengths of at least 0."""
-        strength = np.asarray(done.sum(axis=1)).ravel()
-        ridge = _ridge(strength, self.usual)
-        return solved(
-            done, self.items, self.gram, self.unseen, ridge, np.zeros((done.shape[0], DIMENSIONS), np.float32)
-        )
+        ridge = _ridge(np.asarray(done.sum(axis=1)).ravel(), self.usual)
+        nobody = np.zeros((done.shape[0], DIMENSIONS), np.float32)
+        return solved(done, self.items, self.gram, self.unseen, ridge, nobody)
 
 
 def fit(events: Interactions, today: int, attributes: sparse.csr_matrix) -> Factors | None:
@@ -113,8 +111,7 @@ def strengths(events: Interactions, today: int, rows: Int32s, num_rows: int) -> 
 
 def _visits(events: Interactions, today: int) -> tuple[sparse.csr_matrix, Int32s]:
     """(V, A) what customers and sessions of guests did, and the items (A,)."""
-    visitor = np.where(events.customer < 0, events.num_customers + events.session, events.customer)
-    visitor = np.unique(visitor, return_inverse=True)[1].astype(np.int32)
+    visitor = events.visitors()
     done = strengths(events, today, visitor, int(visitor.max(initial=-1)) + 1)
     for axis, most in ((0, MOST_ITEMS), (1, MOST_VISITORS)):
         total = np.asarray(done.sum(axis=axis)).ravel()

@@ -70,10 +70,13 @@ class Model:
     trained_until: int
     recipe: Recipe = field(default_factory=dict)
 
+    def by_forest(self, task: Task) -> bool:
+        """Whether a forest orders the task's lists, and no simple score."""
+        return self.recipe.get(task, FOREST) == FOREST
+
     def order(self, task: Task, forest: Ranker, rows: Float32s, names: list[str]) -> Float64s:
         """(N,) what the task's lists are ordered by, of feature rows (N, F) with columns `names`."""
-        column = self.recipe.get(task, FOREST)
-        return forest.score(rows, names) if column == FOREST else known(rows[:, names.index(column)])
+        return forest.score(rows, names) if self.by_forest(task) else known(rows[:, names.index(self.recipe[task])])
 
     def knows_plan(self, promotions: Promotions, cut: int) -> bool:
         """Whether it was trained with a promotion plan and there is one for the target days."""
@@ -106,9 +109,8 @@ def recommend(
             if see is not None and not plan:
                 see(batch, score, ~new)
             for task, rows in rows_of.items():
-                order = score
-                if model.recipe.get(task, FOREST) != FOREST:
-                    order = model.order(task, model.forests.on_sale(plan), batch.features, candidate_set.features)
+                forest, names = model.forests.on_sale(plan), candidate_set.features
+                order = score if model.by_forest(task) else model.order(task, forest, batch.features, names)
                 ranked_lists.fill(lists[plan][task], batch.customer[rows], batch.item[rows], order[rows])
         if done % 4 == 3:
             log.info("ranked %s of %s customers", f"{batch.customer[-1] + 1:,}", f"{num_customers:,}")
