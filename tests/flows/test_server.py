@@ -125,10 +125,13 @@ def known(home, flow="nightly"):
 
 def servers_below(process):
     """The Prefect server that the process started, where it runs: its process, not the guard's."""
-    below = psutil.Process(process.pid).children(recursive=True)
-    with contextlib.suppress(psutil.Error):
-        return [child for child in below if child.cmdline()[1:3] == ["-m", "uvicorn"]]
-    return []
+
+    def serves(child):
+        with contextlib.suppress(psutil.Error):  # others come and go meanwhile
+            return child.cmdline()[1:3] == ["-m", "uvicorn"]
+        return False
+
+    return [child for child in psutil.Process(process.pid).children(recursive=True) if serves(child)]
 
 
 def started(project, first_line, **env):
@@ -150,7 +153,7 @@ def ended(night, heard):
 def test_a_night_starts_its_own_server_again_when_that_hangs_and_tells_it_everything(project, prefect_tables):
     prefect_tables(project.home)
     night, heard = started(project, "validate: 9 rows", PREFECT_API_URL="", **HURRY)
-    [first] = servers_below(night)
+    [first] = until(lambda: servers_below(night))
     first.suspend()
     code, said = ended(night, heard)
     assert code == 0, said
