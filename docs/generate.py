@@ -189,19 +189,20 @@ def _type(annotation: Any) -> str:
 
 def stages(path: Path = Path("dvc.yaml")) -> str:
     """What each stage reads and writes, from the DAG."""
-    lines = table("stage", "what it does", "reads", "writes", "parameters", "pool", "time-out, s", "retries")
+    lines = table("stage", "what it does", "reads", "writes", "parameters", "pool", "time-out, s", "retries", "side")
     for name, stage in yaml.safe_load(path.read_text(encoding="utf-8"))["stages"].items():
         reads = [f"`{item}`" for item in stage.get("deps", []) if str(item).startswith(("data/", "artifacts/"))]
         outputs = [item if isinstance(item, str) else next(iter(item))
                    for kind in ("outs", "metrics", "plots") for item in stage.get(kind, [])]  # fmt: skip
         meta = stage.get("meta", {})
-        sections = sorted({str(item).partition(".")[0] for item in stage.get("params", [])})
+        sections = sorted({item.partition(".")[0] for item in stage.get("params", []) if isinstance(item, str)})
         lines.append(row(f"`{name}`", stage.get("desc", ""), ", ".join(reads), ", ".join(f"`{i}`" for i in outputs),
                          ", ".join(sections), meta.get("pool", ""), meta.get("timeout_s", ""),
-                         meta.get("retries", "")))  # fmt: skip
+                         meta.get("retries", ""), "side" if meta.get("side") else ""))  # fmt: skip
     lead = (
         "The DAG, in order; `dvc.yaml` is where Prefect reads it. `python -m tasks STAGE` runs one by hand. Steps "
-        f"touch the world outside their files, so a flow runs them: {', '.join(f'`{step}`' for step in STEPS)}."
+        f"touch the world outside their files, so a flow runs them: {', '.join(f'`{step}`' for step in STEPS)}. A "
+        "*side* stage may fail alone: [An incomplete night](../how-to/operate.md)."
     )
     return page("Stages", lead, lines)
 

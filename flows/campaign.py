@@ -66,7 +66,7 @@ async def campaign(
         async with open_run(f"campaign-{name}", changes=said(changes), wait_minutes=wait_minutes) as run:
             approval.bury(home)
             run.require_data()
-            await run.on_last_night("plan")
+            await run.on_last_night("plan", catalogue.RESPONDER, catalogue.SEGMENTS)
             await run.on_last_night("compose")
             run.keep("compose")
             held = stack.enter_context(approval.held(run, name, catalogue.PLAN.path, catalogue.COMPOSE / export.TEXTS))

@@ -14,6 +14,7 @@ async def nightly(
     force: Force = [],  # noqa: B006 - a parameter's default in the form
     overrides: Overrides = {},  # noqa: B006
     wait_minutes: WaitMinutes = 240,
+    strict: bool = False,
 ) -> RunOutcome:
     """Snapshot, retrain, deliver; one at a time.
 
@@ -22,9 +23,15 @@ async def nightly(
         force: Run these stages even if nothing that they depend on has changed.
         overrides: Values of params.yaml for this run only, as {"rank.seed": 18}; it is kept as a commit, not published.
         wait_minutes: How long to wait while another run holds the lock.
+        strict: End the night where a stage fails that nothing which serves customers needs, and deliver nothing.
     """
     async with open_run(
-        "nightly", business_date=business_date, force=force, changes=overrides, wait_minutes=wait_minutes
+        "nightly",
+        business_date=business_date,
+        force=force,
+        changes=overrides,
+        wait_minutes=wait_minutes,
+        strict=strict,
     ) as run:
         await run.snapshot()
         await run.phase("retrain")

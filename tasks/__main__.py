@@ -8,7 +8,7 @@ import time
 
 from nightmarket.contracts import InputError, NoRoomError
 from tasks.files import storage
-from tasks.pipeline import inputs, lifetime, processes, settings
+from tasks.pipeline import inputs, lifetime, outputs, processes, settings, unavailable
 
 BAD_INPUT = 2
 """Exit code for a mistake in data or settings: the same input would fail again, so nobody retries it."""
@@ -27,6 +27,9 @@ def main(name: str) -> int:
         return BAD_INPUT
     started = time.perf_counter()
     try:
+        if what := unavailable.read().get(name):
+            unavailable.leave(what)
+            return 0
         if not processes.enter(name):
             return 0
         settings.check_all(names=(name,), home=storage.home())
@@ -34,9 +37,14 @@ def main(name: str) -> int:
         if num_processes > 1:
             return processes.launch(name, num_processes)
         read = inputs.Inputs(name)
+        storage.hook(f"{name}.begin")
         module = importlib.import_module(f"tasks.{name}")
         module.run(settings.load(name))
         storage.hook("stage.ran")
+        storage.hook(f"{name}.ran", storage.ARTIFACTS / name)
+        declared = getattr(module, "STAGE", None)
+        if declared is not None and declared.side:
+            outputs.check((*declared.writes, *declared.metrics))
         read.check()
     except InputError as error:
         full = isinstance(error, NoRoomError) and inputs.last_size(name)

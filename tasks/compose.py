@@ -26,13 +26,14 @@ STAGE = Stage(
         catalogue.CHAMPION_FINETUNE,
         catalogue.CHAMPION_MANIFEST,
         catalogue.PREPARE,
-        catalogue.SEGMENT_PORTRAITS,
+        catalogue.SEGMENT,
         catalogue.PLAN,
         catalogue.PRAISE,
     ),
     writes=(catalogue.COMPOSE,),
     phase="deliver",
     timeout_s=3_600,
+    side=True,
 )
 
 
@@ -60,6 +61,8 @@ def run(settings: Settings) -> None:
     texts.save(catalogue.COMPOSE.path)
     catalogue.MESSAGES.write(theirs)
     notes = [note for offer in planned.summary["offers"] if (note := briefs.unwritable(offer)) is not None]
+    if lost := catalogue.PRAISE.unavailable():
+        notes.append(f"no text says what reviews praise: {lost}")
     summary = texts.summary(settings, notes)
     if planned.summary["empty_because"] and not wanted:
         summary["words"] = f"nothing to write: {planned.summary['empty_because']}"

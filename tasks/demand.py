@@ -27,6 +27,7 @@ STAGE = Stage(
     "foretell units per product type and week, and measure how they went with price",
     reads=(catalogue.PREPARE,),
     writes=(catalogue.DEMAND,),
+    side=True,
 )
 
 

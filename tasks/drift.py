@@ -53,6 +53,7 @@ STAGE = Stage(
     writes=(catalogue.DRIFT_FOLDER,),
     phase="deliver",
     timeout_s=600,
+    side=True,
 )
 
 

@@ -53,6 +53,7 @@ STAGE = Stage(
     reads=(catalogue.CLEAN, catalogue.PREPARE, catalogue.RESPONDER, catalogue.SEGMENT),
     writes=(catalogue.PLAN,),
     phase="deliver",
+    side=True,
 )
 
 

@@ -61,6 +61,7 @@ STAGE = Stage(
     reads=(catalogue.VERSIONS, catalogue.CLEAN, catalogue.PREPARE),
     writes=(catalogue.READOUT_FOLDER,),
     phase="deliver",
+    side=True,
 )
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from nightmarket.histories.calendar import last_whole_week, week_of
 from nightmarket.reporting.launches import shelf
 from nightmarket.reporting.lineage import graph
 from nightmarket.reporting.night import KINDS, Night, Person, Pick, Purchase, choose
-from nightmarket.reporting.page import render
+from nightmarket.reporting.page import render, sections
 from tasks.files import catalogue, storage
 from tasks.files.prepared import Prepared
 from tasks.pipeline.declaration import Stage
@@ -34,6 +35,17 @@ NUM_SHARES = 6
 NUM_WEEKS = 26
 """Past weeks beside a forecast."""
 OUT = catalogue.PAGE.path
+BESIDE = (
+    catalogue.RESPONSE_METRICS,
+    catalogue.TOPICS,
+    catalogue.SEGMENT_PORTRAITS,
+    catalogue.DEMAND_METRICS,
+    catalogue.PLAN_SUMMARY,
+    catalogue.COMPOSE_SUMMARY,
+    catalogue.READOUT,
+    catalogue.DRIFT,
+)
+"""One file of each side stage."""
 STAGE = Stage(
     "one page to read in the morning",
     reads=(
@@ -61,6 +73,7 @@ STAGE = Stage(
     writes=(catalogue.REPORT,),
     phase="deliver",
     timeout_s=600,
+    side=True,
 )
 
 
@@ -69,9 +82,21 @@ class Settings(StageSettings):
 
 
 def run(settings: Settings) -> None:
-    """Gather what is there and write the page."""
-    prepare = catalogue.PREPARE.path
+    """Gather what is there and write the page, and which of its sections could not be made."""
+    prepare, lists = catalogue.PREPARE.path, catalogue.RECOMMENDATIONS.path
     data = Prepared()
+    unavailable = [what for artifact in BESIDE if (what := artifact.unavailable())]
+    content, unreadable = _gathered(
+        {
+            "copy": lambda: _copy(catalogue.COMPOSE.path),
+            "respond": lambda: _responses(storage.ARTIFACTS / "respond"),
+            "reviews": lambda: _reviews(catalogue.REVIEWS.path, prepare),
+            "demand": lambda: _demand(catalogue.DEMAND.path, data),
+            "drift": lambda: _drift(catalogue.DRIFT_FOLDER.path),
+            "launches": lambda: _launches(data, lists),
+            "people": lambda: people(prepare, lists),
+        }
+    )
     night = Night(
         as_of=data.windows.as_of,
         snapshot=_optional(catalogue.CLEAN_SNAPSHOT.path),
@@ -84,22 +109,35 @@ def run(settings: Settings) -> None:
         importance=_optional(storage.CHAMPION / "rank/importance.json"),
         summary=_optional(catalogue.SCORE_SUMMARY.path),
         plan=_optional(catalogue.PLAN_SUMMARY.path),
-        copy=_copy(catalogue.COMPOSE.path),
-        responses=_responses(storage.ARTIFACTS / "respond"),
         segments=_optional(catalogue.SEGMENT_PORTRAITS.path),
-        reviews=_reviews(catalogue.REVIEWS.path, prepare),
-        demand=_demand(catalogue.DEMAND.path, data),
         readout=_optional(catalogue.READOUT.path),
-        drift=_drift(catalogue.DRIFT_FOLDER.path),
         versions=_optional(catalogue.VERSIONS.path),
-        launches=_launches(data, catalogue.RECOMMENDATIONS.path),
         stages=_stages(Path("dvc.yaml")),
-        people=people(prepare, catalogue.RECOMMENDATIONS.path),
+        responses=content.pop("respond"),
+        people=content.pop("people") or (),
+        unavailable={what.stage: what for what in unavailable},
+        unreadable=unreadable,
+        **content,
     )
-    page = render(night)
+    made = sections(night)
+    page = render(night, made)
     with storage.replacing(OUT) as temporary:
         temporary.write_text(page, encoding="utf-8")
+    catalogue.PAGE_LACKS.write({key: section.error for key, section in made.items() if section.error})
     log.info("report: %s, %.0f kB", OUT, len(page.encode()) / 1000)
+
+
+def _gathered(load: Mapping[str, Callable[[], Any]]) -> tuple[dict[str, Any], dict[str, str]]:
+    """{section: its content, None where it failed}, and the kind of the error by section."""
+    content: dict[str, Any] = dict.fromkeys(load)
+    errors = {}
+    for key, of_section in load.items():
+        try:
+            content[key] = of_section()
+        except Exception as error:  # the page goes without the section
+            log.warning("report: what the section %s is made of cannot be read", key, exc_info=True)
+            errors[key] = type(error).__name__
+    return content, errors
 
 
 def _optional(path: Path) -> Any:

@@ -26,6 +26,7 @@ STAGE = Stage(
     reads=(catalogue.CLEAN, catalogue.PREPARE),
     writes=(catalogue.RESPONDER, catalogue.DRIVERS, catalogue.RESPONSE_PREDICTIONS),
     metrics=(catalogue.RESPONSE_METRICS,),
+    side=True,
 )
 
 

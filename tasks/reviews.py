@@ -48,6 +48,7 @@ STAGE = Stage(
     ),
     metrics=(catalogue.REVIEW_METRICS,),
     timeout_s=3_600,
+    side=True,
 )
 
 

@@ -6,6 +6,7 @@ segments.grouping.Assigner.from_json. Events give the time of day.
 
 import logging
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,6 +43,7 @@ STAGE = Stage(
     "group customers who buy alike, with portraits and a classifier for new ones",
     reads=(catalogue.PREPARE, catalogue.CLEAN, catalogue.REVIEWS),
     writes=(catalogue.SEGMENT,),
+    side=True,
 )
 
 
@@ -92,6 +94,7 @@ def _group(settings: Settings) -> None:
         "as_of": windows.as_of,
         "reason": None,
         "note": "a partition of customers, not a discovery of kinds of people: see methods and stability",
+        "without": f"topics and praise are left out: {lost}" if (lost := catalogue.TOPICS.unavailable()) else None,
         "num_customers": num,
         "num_segments": len(grouping.names),
         "other": len(customers) - int((grouping.segment != OTHER).sum()),
@@ -152,10 +155,11 @@ def _write_empty(customers: pd.DataFrame, windows: Windows, reason: str) -> None
     nobody = Grouping(space, np.zeros((0, 0)), np.zeros((0, 0)), np.zeros(0, object), np.zeros(0), [])
     _write_customers(customers, pd.DataFrame(index=pd.RangeIndex(0)), nobody, np.zeros(0))
     catalogue.SEGMENT_ASSIGNER.write(Assigner(space, (), classifier, classifier).to_json())
-    result = {
+    result: dict[str, Any] = {
         "as_of": windows.as_of,
         "reason": reason,
         "note": "",
+        "without": None,
         "num_customers": 0,
         "num_segments": 0,
         "other": len(customers),
@@ -172,7 +176,10 @@ def _write_empty(customers: pd.DataFrame, windows: Windows, reason: str) -> None
 
 
 def read_reviews(customers: pd.DataFrame) -> Reviews:
-    """What the stage `reviews` left of the customers; topics are empty where it found none."""
+    """What the stage `reviews` left of the customers; topics are empty where it found none, or failed tonight."""
+    if catalogue.TOPICS.unavailable():
+        nobody = np.zeros((len(customers), 1), np.float32)
+        return Reviews({"baskets": ([], nobody), "reviews": ([], nobody)}, np.zeros(0, np.int64), np.zeros(0, bool))
     content = catalogue.TOPICS.read()
     names = {kind: [str(row["name"]) for row in content[kind]["topics"]] for kind in ("baskets", "reviews")}
     baskets = catalogue.BASKET_TOPICS.read().to_pandas()

@@ -30,7 +30,16 @@ from tasks.files import storage
 from tasks.pipeline.settings import sections
 
 ROOT = Path(__file__).resolve().parents[2]
-CODE = ("tasks", "nightmarket", "flows", "constraints.txt", "pyproject.toml", "prefect.yaml", "dvc.yaml")
+CODE = (
+    "tasks",
+    "nightmarket",
+    "flows",
+    "constraints.txt",
+    "pyproject.toml",
+    "prefect.yaml",
+    "dvc.yaml",
+    "unavailable.yaml",
+)
 SMALL = f"""\
 stages:
   validate:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from nightmarket.contracts import Unavailable
 from nightmarket.contracts.arrays import Int64s
 from nightmarket.evaluation.figures import Metrics
 from nightmarket.evaluation.protocol import Window
@@ -91,6 +92,8 @@ class Night:
     launches    what is new on the shelf: `launches.shelf`
     stages      the stages and steps in their order, with what each takes: `lineage.graph`
     people      a few customers with their history and tonight's recommendations
+    unavailable the side stages that failed tonight, by name; what they write is None then
+    unreadable  the sections whose content could not be gathered, by key, with the kind of the error
     """
 
     as_of: str
@@ -115,3 +118,5 @@ class Night:
     launches: Content | None = None
     stages: Sequence[Content] = ()
     people: Sequence[Person] = ()
+    unavailable: Mapping[str, Unavailable] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)

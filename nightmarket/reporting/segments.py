@@ -74,9 +74,10 @@ def view(night: Night) -> SegmentsView | None:
 
 def _verdict(content: Content) -> str:
     num, people = len(content["segments"]), words.count(content["num_customers"])
+    without = content.get("without")
     return (
         f"{people} customers in {words.things(num, 'segment')}. This is a partition, not a discovery: people differ by "
-        "degrees, and the borders are ours."
+        f"degrees, and the borders are ours.{' ' + words.sentence(without) if without else ''}"
     )
 
 

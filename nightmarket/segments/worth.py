@@ -39,7 +39,9 @@ def horizon(first_week: int, last_week: int) -> int:
 
 
 def worth(lines: Histories, first_week: int, last_week: int, seed: int) -> Worth | None:
-    """Fit on one span, evaluate on the next, then fit on that and predict the one to come; None where history is short.
+    """Fit on one span, evaluate on the next, then fit on that and predict the one to come.
+
+    None where the history is short, or says of nobody what they paid before the first span: a shop may have no prices.
 
     first_week, last_week  the complete weeks of the history
     """
@@ -49,6 +51,8 @@ def worth(lines: Histories, first_week: int, last_week: int, seed: int) -> Worth
     spent = _weekly(lines, first_week, last_week)
     end = spent.shape[1]
     early, late = _views(spent[:, : end - 2 * weeks], weeks), _views(spent[:, : end - weeks], weeks)
+    if np.isnan(early).all():
+        return None
     between, held_out = spent[:, end - 2 * weeks : end - weeks].sum(1), spent[:, end - weeks :].sum(1)
     said = _predict(late, _fit(early, between))
     ours, naive = np.abs(held_out - said), np.abs(held_out - late[:, 0])

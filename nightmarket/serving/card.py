@@ -89,6 +89,8 @@ def _standing(record: Mapping[str, Any]) -> Pairs:
     tags, by_hand = record["tags"], record.get("by_hand")
     rows = [("registered", record["registered"])]
     rows.append(("gate", f"{tags.get('gate', 'pending')}: {tags.get('reason', 'no reason on record')}"))
+    if "unavailable" in tags:
+        rows.append(("incomplete", tags["unavailable"]))
     for span in record.get("delivered") or ():
         ends = f"until {span['until']}" if span["until"] else "and still does"
         rows.append(("delivered", f"from {span['since']} {ends} (by {span['by']})"))

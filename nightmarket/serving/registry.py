@@ -2,7 +2,8 @@
 
 Tags of a version: `lock_hash` (the training it came from), `gate` (pending, opened, refused), `reason`,
 `package_sha256`, `commit`, `as_of`; `delivered` (since when and until when it was champion, and by whom) and
-`reproduced` (when it was last rebuilt, and what came out). A version whose gate is pending was left behind by a killed
+`reproduced` (when it was last rebuilt, and what came out); `unavailable` (the side stages that failed on its latest
+night, and why). A version whose gate is pending was left behind by a killed
 registration and is decided later.
 """
 

@@ -126,7 +126,7 @@ def facts_of(
 
 def praise() -> dict[tuple[str, str], tuple[str, ...]]:
     """(product_id, locale) → what reviews measurably praise, most mentioned first; empty without reviews."""
-    if not catalogue.PRAISE.exists():
+    if catalogue.PRAISE.unavailable() or not catalogue.PRAISE.exists():
         return {}
     table = catalogue.PRAISE.read().to_pandas().sort_values(["num_mentions", "aspect"], ascending=[False, True])
     return {

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
+from nightmarket.contracts import Unavailable
 from tasks.files import storage
 
 if TYPE_CHECKING:
@@ -41,8 +42,16 @@ class Artifact:
         return replace(self, path=root / self.path)
 
     def exists(self) -> bool:
-        """Whether it is there; most artifacts always are, a table of the source need not be."""
+        """Whether it is there; most artifacts always are, a table of the source need not be.
+
+        Raises UnavailableError where it is not, because the side stage that writes it failed tonight.
+        """
+        storage.require_available(self.path)
         return self.path.exists()
+
+    def unavailable(self) -> Unavailable | None:
+        """Why it is not there tonight; None where its stage did not fail."""
+        return storage.unavailable(self.path)
 
     def __str__(self) -> str:
         return self.path.as_posix()
@@ -282,3 +291,5 @@ DRIFT_SHARES = TableFile(
 )
 REPORT = Folder(ARTIFACTS / "report")
 PAGE = Artifact(REPORT / "index.html")
+PAGE_LACKS = Json(REPORT / "lacks.json")
+"""The page's sections that could not be made, with the kind of the error."""

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nightmarket.contracts import InputError, NoRoomError
+from nightmarket.contracts import InputError, NoRoomError, Unavailable, UnavailableError
 
 RAW = Path("data/raw")
 CHAMPION = Path("data/champion")
@@ -28,8 +29,15 @@ PARQUET: dict[str, Any] = {"compression": "zstd", "compression_level": 1, "write
 CHUNK = 1 << 20
 """Rows that are held at a time of a table that is read as a stream."""
 
+UNAVAILABLE = "unavailable"
+"""The key of a marker: the JSON document in place of a file of a side stage that failed, and in place of the files of
+its folder, there as unavailable.json."""
+MARKER_BYTES = 4096
+
 FAULT = "NIGHTMARKET_FAULT"
-"""NAME:N:KIND, for bench.reliability alone: what happens at the N-th passing of the hook NAME. Unset: nothing."""
+"""NAME:N:KIND, for the measurements of faults alone: what happens at the N-th passing of the hook NAME; several with
+commas. Unset: nothing."""
+HANG_S = 3600.0
 _passed: Counter[str] = Counter()
 
 
@@ -37,25 +45,43 @@ def hook(name: str, path: Path | None = None) -> None:
     """A named moment for fault injection; nothing happens here unless NIGHTMARKET_FAULT names it.
 
     Kinds: kill (SIGKILL to this process), half (cut the file at `path` to half its length, then kill), full (the disk
-    is full).
+    is full), raise (an error that nobody foresaw), exit (with code 3), hang (for an hour), broken (a number that is not
+    finite in a JSON file below `path`, or a table of it cut in half).
     """
     if FAULT in os.environ:
-        _fault(name, path)
+        _passed[name] += 1
+        for fault in os.environ[FAULT].split(","):
+            wanted, number, kind = (fault + ":1:kill").split(":")[:3]
+            if (name, _passed[name]) == (wanted, int(number or 1)):
+                _fault(name, kind, path)
 
 
-def _fault(name: str, path: Path | None) -> None:
-    wanted, number, kind = (os.environ[FAULT] + ":1:kill").split(":")[:3]
-    if name != wanted:
-        return
-    _passed[name] += 1
-    if _passed[name] != int(number or 1):
-        return
+def _fault(name: str, kind: str, path: Path | None) -> None:
     if kind == "full":
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path) if path else None)
+    if kind == "raise":
+        raise RuntimeError(f"a fault at {name}")
+    if kind == "exit":
+        raise SystemExit(3)
+    if kind == "hang":
+        time.sleep(HANG_S)
+    if kind == "broken" and path is not None:
+        _break(path)
+        return
     if kind == "half" and path is not None and path.is_file():
         os.truncate(path, path.stat().st_size // 2)
     os.write(2, f"killed at {name}\n".encode())
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _break(folder: Path) -> None:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    documents = [path for path in files if path.suffix == ".json"]
+    if documents:
+        text = documents[-1].read_text(encoding="utf-8").replace("{", '{\n "share": NaN,', 1)
+        documents[-1].write_text(text, encoding="utf-8")
+    else:
+        os.truncate(files[0], files[0].stat().st_size // 2)
 
 
 def home() -> Path:
@@ -236,10 +262,14 @@ def _reading(path: Path, *damaged: type[Exception], step: str = "", problem: str
     """
     try:
         yield
+    except UnavailableError:
+        raise
     except FileNotFoundError:
+        require_available(path)
         again = f"run the {step} again" if step else "run the stage that writes it"
         raise InputError(f"{path} is missing; {again}, or `dvc checkout`") from None
     except damaged as error:
+        require_available(path)
         remedy = f"run the {step} again" if step else "restore it"
         raise InputError(f"{path} {problem} ({str(error).splitlines()[0][:120]}); {remedy}") from None
 
@@ -292,9 +322,36 @@ def write_json(content: Any, path: Path) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file that another stage wrote."""
+    """Read a JSON file that another stage wrote; UnavailableError where a marker stands in its place."""
     with _reading(path, ValueError, problem="is not valid JSON"):
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        if isinstance(content, dict) and UNAVAILABLE in content:
+            require_available(path)
+        return content
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"it holds {constant}, which is no number of JSON's")
+
+
+def write_unavailable(what: Unavailable, path: Path) -> None:
+    """Write the marker, to `path` or, where that names a folder, into it."""
+    target = path if path.suffix else path / f"{UNAVAILABLE}.json"
+    write_json({UNAVAILABLE: vars(what)}, target)
+
+
+def unavailable(path: Path) -> Unavailable | None:
+    """What the marker says that stands in place of the file, or of the folder or its files; None where none does."""
+    for place in (path,) if path.is_file() else (folder / f"{UNAVAILABLE}.json" for folder in (path, path.parent)):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError), place.open("rb") as file:
+            return Unavailable(**json.loads(file.read(MARKER_BYTES))[UNAVAILABLE])
+    return None
+
+
+def require_available(path: Path) -> None:
+    """UnavailableError where a marker stands in place of what the path names."""
+    if what := unavailable(path):
+        raise UnavailableError.of(what)
 
 
 def write_tensors(tensors: Mapping[str, Any], path: Path) -> None:

@@ -35,6 +35,7 @@ class Stage:
     pool      the work pool that runs it
     timeout_s seconds after which an attempt is ended
     retries   further attempts where it failed for another reason than wrong input
+    side      nothing that serves customers needs it: where it fails, the night goes on without it
     """
 
     about: str
@@ -47,6 +48,7 @@ class Stage:
     pool: Literal["cpu", "gpu"] = "cpu"
     timeout_s: int = 1200
     retries: int = 1
+    side: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """`python -m tasks.pipeline.generate`: write dvc.yaml from the stages' declarations and from what their modules import.
 
-With --check nothing is written: exit status 1 and one line where the committed file is out of date.
+It also writes unavailable.yaml, with a line per side stage. With --check nothing is written: exit status 1 and one line
+where a committed file is out of date.
 """
 
 import ast
@@ -11,11 +12,11 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+from tasks.pipeline import unavailable
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import STAGES
 
 ROOT = Path(__file__).parents[2]
-FILE = ROOT / "dvc.yaml"
 PACKAGES = ("tasks", "nightmarket")
 WIDTH = 120
 HEAD = """\
@@ -36,17 +37,26 @@ def text(stages: Iterable[str] = STAGES) -> str:
     return HEAD + "\n".join(_entry(name, stage(name)) for name in stages)
 
 
+def files() -> dict[str, str]:
+    """What is generated: file name to content."""
+    sides = [name for name in STAGES if stage(name).side]
+    return {"dvc.yaml": text(), unavailable.FILE: unavailable.text(sides)}
+
+
 def _entry(name: str, declared: Stage) -> str:
     outs = [str(artifact) for artifact in declared.writes]
+    params = [name, *declared.sections, *([f"{{{unavailable.FILE}: [{name}]}}"] if declared.side else [])]
     meta: dict[str, str | int] = {"pool": declared.pool, "timeout_s": declared.timeout_s, "retries": declared.retries}
     if declared.phase != "retrain":
         meta["phase"] = declared.phase
+    if declared.side:
+        meta["side"] = "true"
     lines = [
         f"  {name}:",
         f"    desc: {declared.about}",
         f"    cmd: python -m tasks {name}",
         _listed("deps", [*map(str, declared.reads), *code(name)]),
-        _listed("params", [name, *declared.sections]),
+        _listed("params", params),
     ]
     if outs:
         lines.append(_listed("outs", outs))
@@ -125,13 +135,13 @@ def _does_something(path: Path) -> bool:
 
 def main(arguments: list[str]) -> int:
     """Write, or with --check compare."""
-    content = text()
-    if "--check" in arguments:
-        if FILE.read_text(encoding="utf-8") == content:
-            return 0
-        print("dvc.yaml is out of date; run `python -m tasks.pipeline.generate` and commit it", file=sys.stderr)
-        return 1
-    FILE.write_text(content, encoding="utf-8")
+    for name, content in files().items():
+        path = ROOT / name
+        if "--check" not in arguments:
+            path.write_text(content, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != content:
+            print(f"{name} is out of date; run `python -m tasks.pipeline.generate` and commit it", file=sys.stderr)
+            return 1
     return 0
 
 

@@ -24,7 +24,7 @@ from nightmarket.serving.figures import flatten_metrics, flatten_params
 from tasks.files import catalogue, manifest, storage
 from tasks.files.prepared import Prepared
 from tasks.models import recommender
-from tasks.pipeline import settings
+from tasks.pipeline import settings, unavailable
 from tasks.registry import champion, lineage
 
 if TYPE_CHECKING:
@@ -140,6 +140,7 @@ def record(tonight: Challenger, package_sha256: str, rival: gate.Rival) -> "Vers
             "package_sha256": package_sha256,
             "commit": tonight.commit,
             "as_of": as_of,
+            **({"unavailable": lost} if (lost := unavailable.sentence()) else {}),
         },
     )
 

@@ -26,13 +26,20 @@ def phase_of(entry: dict[str, Any]) -> str:
     return str((entry.get("meta") or {}).get("phase", "retrain"))
 
 
-def retraining(path: Path = Path("dvc.lock")) -> dict[str, Any]:
+def is_side(entry: dict[str, Any]) -> bool:
+    """Whether a stage's entry in dvc.yaml says that nothing which serves customers needs it."""
+    return bool((entry.get("do", entry).get("meta") or {}).get("side"))
+
+
+def retraining(path: Path = Path("dvc.lock"), *, sides: bool = True) -> dict[str, Any]:
     """{stage: its entry in dvc.lock} of the stages that retrain; dvc.yaml is read beside dvc.lock.
+
+    sides  whether side stages count
 
     Raises InputError when dvc.lock is missing or lacks one of those stages.
     """
     stages = yaml.safe_load(path.with_name("dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    wanted = {name for name, entry in stages.items() if phase_of(entry) != DELIVER}
+    wanted = {name for name, entry in stages.items() if phase_of(entry) != DELIVER and (sides or not is_side(entry))}
     if not path.exists():
         raise InputError(f"{path} is missing: nothing was trained here yet; run `make nightly` or `dvc repro` first")
     locked = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("stages") or {}
@@ -44,12 +51,13 @@ def retraining(path: Path = Path("dvc.lock")) -> dict[str, Any]:
 
 
 def lock_hash(path: Path = Path("dvc.lock")) -> str:
-    """SHA-256 (64 hex digits) of the dvc.lock entries of the stages that retrain, as canonical JSON.
+    """SHA-256 (64 hex digits) of the dvc.lock entries of the stages that make the model, as canonical JSON.
 
     Equal hashes mean equal code, parameters, inputs and outputs of every stage from the raw tables to the metrics; the
-    delivering stages do not count, so the hash is the same before and after them. Raises as `retraining`.
+    delivering stages do not count, so the hash is the same before and after them, nor do side stages, so it is the same
+    whether they failed. Raises as `retraining`.
     """
-    canonical = json.dumps(retraining(path), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    canonical = json.dumps(retraining(path, sides=False), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 

@@ -5,16 +5,22 @@
 A step after `report`. A version keeps one page, report/index.html among its run's artifacts: that of the latest night.
 """
 
+import contextlib
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nightmarket.contracts import InputError
 from nightmarket.serving import set_environment
 from tasks.files import catalogue, manifest, storage
-from tasks.pipeline import lifetime
+from tasks.pipeline import lifetime, unavailable
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 PAGE = catalogue.PAGE.path
 FOLDER = "report"
+TAG = "unavailable"
 MOST_BYTES = 3_000_000
 """A page is bounded; what is larger does not belong into a registry."""
 SQLITE = b"SQLite format 3\0"
@@ -40,9 +46,25 @@ def keep() -> str:
     from mlflow import MlflowClient
 
     uri = f"sqlite:///{database}"
-    MlflowClient(tracking_uri=uri, registry_uri=uri).log_artifact(run_id, str(PAGE), FOLDER)
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    client.log_artifact(run_id, str(PAGE), FOLDER)
+    _tag(client, version)
     storage.write_json(this, noted)
     return f"kept with MLflow run {run_id} of version {version}, as {FOLDER}/{PAGE.name}"
+
+
+def _tag(client: "MlflowClient", version: int) -> None:
+    """Let the version's tag say what its latest night went on without; a version that was deleted has none."""
+    from mlflow.exceptions import MlflowException
+
+    from nightmarket.serving.registry import MODEL
+
+    lost = unavailable.sentence()
+    with contextlib.suppress(MlflowException):
+        if lost:
+            client.set_model_version_tag(MODEL, str(version), TAG, lost)
+        elif TAG in client.get_model_version(MODEL, str(version)).tags:
+            client.delete_model_version_tag(MODEL, str(version), TAG)
 
 
 def _is_database(path: Path) -> bool:

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from nightmarket.contracts import InputError
-from tasks.registry.lineage import lock_hash, phase_of
+from tasks.registry.lineage import lock_hash, phase_of, retraining
 
 DAG = {
     "stages": {
@@ -44,6 +44,16 @@ def test_another_output_makes_another_hash(lock):
     before = lock_hash(lock)
     write(lock, train={"outs": [{"md5": "ac"}]})
     assert lock_hash(lock) != before
+
+
+def test_a_side_stage_is_no_part_of_what_a_version_is(lock):
+    dag = {"stages": {**DAG["stages"], "segment": {"cmd": "z", "meta": {"side": True}}}}
+    lock.with_name("dvc.yaml").write_text(yaml.safe_dump(dag))
+    write(lock, train={"cmd": "x"})
+    before = lock_hash(lock)
+    write(lock, train={"cmd": "x"}, segment={"outs": [{"md5": "ab"}]})
+    assert lock_hash(lock) == before
+    assert set(retraining(lock)) == {"train", "segment"}  # a rebuild makes it all the same
 
 
 def test_a_lock_without_a_retraining_stage_is_refused_by_name(lock):

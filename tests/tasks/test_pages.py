@@ -65,6 +65,26 @@ def test_without_the_gates_word_the_page_lies_with_the_version_that_delivers(nig
     assert "of version 7" in pages.keep()
 
 
+def test_the_version_says_what_its_latest_night_went_on_without(night, registry, tmp_path):
+    home, run_id = registry
+    uri = f"sqlite:///{home / 'mlruns/mlflow.db'}"
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    client.create_registered_model("nightmarket")
+    for _ in range(2):
+        client.create_model_version("nightmarket", "nowhere", run_id)
+    (tmp_path / "unavailable.yaml").write_text(
+        "segment: {reason: 'exit code 1, ValueError', attempts: 2}\nplan: null\n"
+    )
+    pages.keep()
+    assert client.get_model_version("nightmarket", "2").tags == {
+        "unavailable": "segment failed: exit code 1, ValueError"
+    }
+    (tmp_path / "unavailable.yaml").write_text("segment: null\nplan: null\n")
+    write("<p>whole again</p>")
+    pages.keep()
+    assert client.get_model_version("nightmarket", "2").tags == {}
+
+
 def test_a_page_beyond_the_limit_is_not_kept(night, monkeypatch):
     monkeypatch.setattr(pages, "MOST_BYTES", 10)
     with pytest.raises(InputError, match="more than 10; it is not kept"):

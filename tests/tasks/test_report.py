@@ -11,9 +11,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from nightmarket.contracts import InputError
+from nightmarket.contracts import InputError, Unavailable
 from nightmarket.reporting.page import SECTIONS
 from tasks import report
+from tasks.files import catalogue, storage
 from tasks.pipeline import settings
 from tests.made_up.browser import CHROMIUM, Browser
 from tests.made_up.run import HOSTILE, write_run
@@ -49,9 +50,11 @@ def deliver(folder, *, decided, delivers, opened=True):
     (champion / "decision.json").write_text(json.dumps({"version": decided, **origin, **said}))
 
 
-def page(folder, monkeypatch):
+def page(folder, monkeypatch, lacks=()):
+    """The page, which goes without these sections."""
     monkeypatch.chdir(folder)
     report.run(report.Settings())
+    assert set(catalogue.PAGE_LACKS.read()) == set(lacks)
     return (folder / report.OUT).read_text(encoding="utf-8")
 
 
@@ -136,6 +139,28 @@ def test_figures_that_do_not_belong_are_refused_in_a_line(night, monkeypatch, tm
         page(folder, monkeypatch)
 
 
+def test_a_section_whose_files_are_damaged_costs_itself_alone(night, monkeypatch, tmp_path):
+    folder = tmp_path / "night"
+    shutil.copytree(night, folder)
+    (folder / "artifacts/reviews/products.parquet").write_bytes(b"PAR1")
+    (folder / "artifacts/readout/readout.json").write_text('{"experiments": 7}')
+    html = page(folder, monkeypatch, lacks=("reviews", "readouts"))
+    assert "This section could not be made (InputError)" in html.partition('<section id="reviews"')[2]
+    assert html.count("<section") == html.count("</section>") == len(SECTIONS)
+
+
+def test_a_side_stage_that_failed_is_on_top_of_the_page_and_in_its_section(night, monkeypatch, tmp_path):
+    folder = tmp_path / "night"
+    shutil.copytree(night, folder)
+    shutil.rmtree(folder / "artifacts/segment")
+    storage.write_unavailable(Unavailable("segment", "exit code 1, ValueError"), folder / "artifacts/segment")
+    html = page(folder, monkeypatch)
+    assert '<a href="#segments">Segment failed: exit code 1, ValueError.</a>' in html
+    assert (
+        "Unavailable tonight: segment failed: exit code 1, ValueError." in html.partition('<section id="segments"')[2]
+    )
+
+
 def test_a_page_without_anything_optional_still_stands(night, monkeypatch, tmp_path):
     folder = tmp_path / "night"
     shutil.copytree(night, folder)
@@ -165,6 +190,7 @@ def test_a_real_night_of_a_small_shop_has_every_section(copied_night):
             importlib.import_module(f"tasks.{stage}").run(settings.load(stage))
     report.run(report.Settings())
     html = report.OUT.read_text(encoding="utf-8")
+    assert catalogue.PAGE_LACKS.read() == {}
     for missing in ("No response model was made", "No segments were made", "No demand was forecast"):
         assert missing not in html
     assert html.count("<section") == html.count("</section>") == len(SECTIONS)

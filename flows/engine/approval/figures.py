@@ -45,9 +45,10 @@ def words(summary: Mapping[str, Any]) -> list[str]:
 
 
 def segment_names(home: Path) -> dict[str, str]:
-    """What marks each segment, by its number; empty where there are none."""
+    """What marks each segment, by its number; empty where there are none, or they are unavailable."""
     portraits = catalogue.SEGMENT_PORTRAITS.at(home)
-    rows = portraits.read().get("segments") or [] if portraits.exists() else []
+    there = not portraits.unavailable() and portraits.exists()
+    rows = portraits.read().get("segments") or [] if there else []
     return {str(row["segment"]): str((row.get("name") or {}).get("en", "")) for row in rows}
 
 

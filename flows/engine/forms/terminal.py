@@ -43,7 +43,8 @@ def hand_over(flow: str) -> None:
 
 
 def main(flow: str = "", arguments: list[str] | None = None) -> int:
-    """Run the flow; exit code 0, or 1 with one line on stderr, or 2 where a parameter or a setting is wrong."""
+    """Run the flow; exit code 0, 1 with one line on stderr, 2 where a parameter or a setting is wrong, 3 without a side
+    stage."""
     arguments = sys.argv[2:] if arguments is None else arguments
     try:
         if flow in HELP:
@@ -96,12 +97,13 @@ def _parameters(flow: str, arguments: list[str]) -> dict[str, Any]:
             parser.add_argument("--business-date", metavar="YYYY-MM-DD", help=what)
         stages = f"run this stage anyway, again and again for several; one of {', '.join(settings.STAGES)}"
         parser.add_argument("--force", action="append", choices=settings.STAGES, metavar="STAGE", help=stages)
+        parser.add_argument("--strict", action="store_true", default=None, help="any stage that fails ends the run")
         what = "for this run only, as rank.seed=18; again and again for several: docs/reference/parameters.md"
         parser.add_argument("--set", action="append", metavar="SECTION.KEY=VALUE", help=what)
     parser.add_argument("--wait-minutes", type=float, metavar="NUMBER", help="how long to wait for another run")
     known = signature.defaults(flow)
     for action in parser._actions:
-        if known.get(action.dest) not in (None, ""):
+        if known.get(action.dest) not in (None, "", False):
             action.help = f"{action.help} (default: {known[action.dest]})"
     given = {key: value for key, value in vars(parser.parse_args(arguments)).items() if value is not None}
     _check_date(given.get("business_date"))
@@ -168,5 +170,7 @@ def _tell(flow: str, state: Any, seconds: float) -> int:
     if not state.is_completed():
         print(f"nightmarket: {flow}: {state.message}", file=sys.stderr)
         return 1
-    print("\n".join(["", *state.data.lines(), f"{flow} done in {seconds:.1f} s"]), flush=True)
+    failures = getattr(state.data, "failures", "")
+    how = f"{failures} ({seconds:.1f} s)" if failures else f"done in {seconds:.1f} s"
+    print("\n".join(["", *state.data.lines(), f"{flow} {how}"]), flush=True)
     return getattr(state.data, "exit_code", 0)

@@ -32,6 +32,15 @@ async def tell(flow: str, run: Any, outcome: RunOutcome) -> None:
         prefect_run.run_logger().warning("alerts: %s: %s", type(error).__name__, " ".join(str(error).split()))
 
 
+async def tell_incomplete(flow: str, run: Any, outcome: RunOutcome) -> None:
+    """Post a message about a run that is no night, if it went on without a side stage."""
+    log = prefect_run.run_logger()
+    if run.trial or not outcome.missing:
+        return
+    row = night(run.tree, outcome) | {"flow": flow, "run": outcome.run}
+    post(message(row, _incomplete(outcome), outcome), log.warning)
+
+
 async def _tell(flow: str, run: Any, outcome: RunOutcome) -> None:
     log, home = prefect_run.run_logger(), run.home
     if run.trial:
@@ -56,11 +65,11 @@ async def _tell(flow: str, run: Any, outcome: RunOutcome) -> None:
 
 def night(tree: Path, outcome: RunOutcome) -> dict[str, Any]:
     """What is remembered of a night; the drift stage's verdict, the champion, the first figure."""
-    drift = _read(catalogue.DRIFT.at(tree))
+    drift, scored = _read(catalogue.DRIFT.at(tree)), _read(catalogue.SCORE_SUMMARY.at(tree))
     receipt = _read(catalogue.CHAMPION_RECEIPT.at(tree))
     columns = [column for column in drift.get("columns", ()) if column["drifted"]]
     return {
-        "night": str(drift.get("as_of") or receipt.get("as_of") or _now().date()),
+        "night": str(drift.get("as_of") or scored.get("as_of") or receipt.get("as_of") or _now().date()),
         "champion": receipt.get("version"),
         "published": outcome.published,
         "drifted": any(column["kind"] != "volume" for column in columns),
@@ -86,6 +95,7 @@ def pressing(
         alerts.append(
             _alert("nothing published", what, "dvc.lock", f"refs/runs/{outcome.run} holds it: its log says how")
         )
+    alerts += _incomplete(outcome)
     fresh = drift.get("fresh") or {}
     if fresh.get("silent_days"):
         what = f"no events since {fresh['last_events']}; the last full day is {fresh['last_full_day']}"
@@ -103,6 +113,16 @@ def pressing(
             where = ", ".join(dict.fromkeys(column["table"] for column in chosen))
             alerts.append(_alert(kind, what, where, do))
     return alerts + _quality(tree, before, row)
+
+
+def _incomplete(outcome: RunOutcome) -> list[Alert]:
+    """One alert for all that the run went on without."""
+    if not outcome.missing:
+        return []
+    what = "; ".join(outcome.missing)
+    where = ", ".join([*(lost.stage for lost in outcome.unavailable), *(["report"] if outcome.lacks else [])])
+    do = f"the log of {outcome.run} says more; the next night tries again, and so does nightly by hand"
+    return [_alert("incomplete", what, where, do)]
 
 
 def _quality(tree: Path, before: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) -> list[Alert]:

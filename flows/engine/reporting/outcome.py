@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import urllib.request
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -20,13 +20,18 @@ from prefect.states import Completed, Crashed, Failed
 from flows.engine.reporting import prefect_run
 from flows.engine.run import dag, overrides, stage
 from flows.engine.run.stage import StageError
-from nightmarket.contracts import InputError
+from nightmarket.contracts import InputError, Unavailable
 from tasks.files import catalogue, storage
-from tasks.pipeline import settings
+from tasks.pipeline import settings, unavailable
+from tasks.pipeline.unavailable import INCOMPLETE
 from tasks.privacy import redaction
 
+FAILURES = "Completed with failures"
+"""The state of a run that went on without a side stage."""
 HEADLINE = "ndcg@10"
 OURS = "nightmarket"
+SCORE = "score"
+"""The stage that makes the recommendations."""
 WEBHOOK_S = 10
 """How long the webhook may take to answer."""
 PATIENCE_S = 60.0
@@ -48,6 +53,31 @@ class RunOutcome:
     rows: tuple[dict[str, Any], ...]
     seconds: dict[str, float]
     ran: tuple[str, ...] = ()
+    unavailable: tuple[Unavailable, ...] = ()
+    lacks: tuple[str, ...] = ()
+    """Sections of the page that could not be made."""
+
+    @property
+    def missing(self) -> list[str]:
+        """What the run went on without, a line each; empty where all is there."""
+        lost = [str(what) for what in self.unavailable]
+        return lost + [f"report could not make the section {key}; its log says where" for key in self.lacks]
+
+    @property
+    def exit_code(self) -> int:
+        """Of the terminal."""
+        return INCOMPLETE if self.missing else 0
+
+    @property
+    def failures(self) -> str:
+        """What the run went on without, in a line; "" where all is there."""
+        if not self.missing:
+            return ""
+        names = [what.stage for what in self.unavailable] + [f"the page’s section {key}" for key in self.lacks]
+        listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+        done = "the recommendations are out" if SCORE in self.seconds else "all else is published"
+        done = done if self.published else "the run is kept, not published"
+        return f"completed with failures: {listed} {'is' if len(names) == 1 else 'are'} unavailable; {done}"
 
     @classmethod
     def of(cls, run: Any, *, published: bool) -> "RunOutcome":
@@ -63,6 +93,8 @@ class RunOutcome:
             rows=tuple(headline(run.tree)),
             seconds=dict(run.seconds),
             ran=tuple(run.ran),
+            unavailable=tuple(run.unavailable.values()),
+            lacks=_lacks(run.tree),
         )
 
     def lines(self) -> list[str]:
@@ -70,6 +102,7 @@ class RunOutcome:
         shown = [
             f"{row['task']:8} {HEADLINE} {row['value']:.4f} [{row['low']:.4f}, {row['high']:.4f}]" for row in self.rows
         ]
+        shown += [f"missing  {what}" for what in self.missing]
         times = "  ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items())
         shown.append(f"time     {times}")
         shown.append(f"gate     {self.decision}") if self.decision else None
@@ -77,6 +110,12 @@ class RunOutcome:
         shown.append(f"kept as  refs/runs/{self.run} ({self.commit[:10]})")
         shown.append(f"report   {self.report or 'not published'}")
         return shown
+
+
+def _lacks(root: Path) -> tuple[str, ...]:
+    """Sections that the page goes without, though their stages left something; none where there is no such page."""
+    lacks = catalogue.PAGE_LACKS.at(root)
+    return tuple(lacks.read()) if not lacks.unavailable() and lacks.exists() else ()
 
 
 def headline(root: Path) -> list[dict[str, Any]]:
@@ -110,7 +149,8 @@ def commit_message(name: str, root: Path) -> str:
     figures = [
         f"{row['task']} {HEADLINE} {row['value']:.4f} [{row['low']:.4f}, {row['high']:.4f}]" for row in headline(root)
     ]
-    return "\n".join([name, "", *(figures or ["no metrics yet"])])
+    lost = [f"incomplete: {what}" for what in unavailable.read(root).values()]
+    return "\n".join([name, "", *(figures or ["no metrics yet"]), *lost])
 
 
 def champion_in_words(root: Path) -> str:
@@ -162,7 +202,7 @@ def markdown(outcome: RunOutcome, kept: str = "") -> str:
         report = f"[{outcome.report}]({Path(outcome.report).as_uri()})"
     else:
         report = f"not published; kept as refs/runs/{outcome.run}"
-    parts = [f"**Report** {report}"]
+    parts = [f"**Incomplete** {what}" for what in outcome.missing] + [f"**Report** {report}"]
     if kept:
         parts.append(f"**MLflow** {kept}")
     parts += [f"**Gate** {outcome.decision or 'not asked'}", f"**Champion** {outcome.champion}"]
@@ -172,13 +212,19 @@ def markdown(outcome: RunOutcome, kept: str = "") -> str:
         ]
         parts.append(_table(("task", "NDCG@10", "95% interval"), figures))
     if outcome.seconds:
+        lost = {what.stage for what in outcome.unavailable}
         done = [
-            (name, "ran" if name in outcome.ran else "skipped: nothing changed", f"{seconds:.1f}")
+            (name, _how(name, outcome.ran, lost), f"{seconds:.1f}")
             for name, seconds in outcome.seconds.items()
             if name != "publish"
         ]
         parts.append(_table(("stage", "tonight", "seconds"), done))
     return "\n\n".join(parts) + "\n"
+
+
+def _how(name: str, ran: Collection[str], lost: Collection[str]) -> str:
+    """What became of a stage tonight."""
+    return "unavailable" if name in lost else "ran" if name in ran else "skipped: nothing changed"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -202,7 +248,10 @@ def _in_one_line(name: str, work: Callable[P, Awaitable[Any]]) -> Callable[P, Aw
         try:
             if name not in overrides.WITHOUT_SETTINGS:
                 settings.check_all(storage.home() / settings.PARAMS)
-            return await work(*args, **kwargs)
+            returned = await work(*args, **kwargs)
+            if isinstance(returned, RunOutcome) and returned.missing:
+                return Completed(name=FAILURES, message=returned.failures, data=returned)
+            return returned
         except (InputError, StageError) as error:
             line = str(error)
         except Exception as error:

@@ -23,6 +23,7 @@ class ScheduledStage:
     timeout_s: float = 3600.0
     retries: int = 0
     retry_delay_s: float = 5.0
+    side: bool = False
 
 
 @contextlib.contextmanager

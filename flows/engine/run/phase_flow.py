@@ -22,6 +22,7 @@ def phase_flow(phase: str, about: str) -> Flow[..., Any]:
         force: Force = [],  # noqa: B006 - a parameter's default in the form
         overrides: Overrides = {},  # noqa: B006
         wait_minutes: WaitMinutes = 240,
+        strict: bool = False,
     ) -> RunOutcome:
         """ABOUT
 
@@ -29,8 +30,9 @@ def phase_flow(phase: str, about: str) -> Flow[..., Any]:
             force: Run these stages even if nothing that they depend on has changed.
             overrides: Values of params.yaml for this run only, as {"rank.seed": 18}; it is kept as a commit, not published.
             wait_minutes: How long to wait while another run holds the lock.
+            strict: End the run where a stage fails that nothing which serves customers needs, and publish nothing.
         """  # noqa: E501
-        async with open_run(phase, force=force, changes=overrides, wait_minutes=wait_minutes) as run:
+        async with open_run(phase, force=force, changes=overrides, wait_minutes=wait_minutes, strict=strict) as run:
             run.require_data()
             if phase == "deliver":
                 run.require_champion()
@@ -39,8 +41,7 @@ def phase_flow(phase: str, about: str) -> Flow[..., Any]:
                 await run.register()
             outcome = run.finish(phase)
             await show(run.tree, outcome)
-            if phase == "deliver":
-                await alerts.tell(phase, run, outcome)
+            await (alerts.tell if phase == "deliver" else alerts.tell_incomplete)(phase, run, outcome)
             return outcome
 
     run_phase.__name__, run_phase.__doc__ = phase, str(run_phase.__doc__).replace("ABOUT", about)

@@ -13,8 +13,9 @@ from prefect.states import Completed
 from flows.engine.reporting import outbox, outcome, prefect_run
 from flows.engine.run import dag, lock, overrides, publish, rebuild, recovery, registered, stage, worktree
 from flows.engine.server.patience import Patience
-from nightmarket.contracts import InputError
+from nightmarket.contracts import InputError, Unavailable
 from tasks.files import catalogue, storage
+from tasks.pipeline import unavailable
 
 SNAPSHOT, REGISTER, LAUNCH = "snapshot", "register", "launch"
 
@@ -22,9 +23,11 @@ SNAPSHOT, REGISTER, LAUNCH = "snapshot", "register", "launch"
 class Run:
     """What a flow asks for, in the order it asks. Made by `open_run`."""
 
-    def __init__(self, name: str, home: Path, tree: Path, *, force: Sequence[str], trial: bool, hold: int) -> None:
+    def __init__(
+        self, name: str, home: Path, tree: Path, *, force: Sequence[str], trial: bool, strict: bool, hold: int
+    ) -> None:
         self.name, self.home, self.tree = name, home, tree
-        self.force, self.trial, self.hold = tuple(force), trial, hold
+        self.force, self.trial, self.strict, self.hold = tuple(force), trial, strict, hold
         self.log = prefect_run.run_logger()
         self.stages = dag.read(tree)
         self.env = stage.environment(home, {"NIGHTMARKET_RUN": name})
@@ -33,6 +36,9 @@ class Run:
         self.sha = ""
         self.about = ""
         self.decision = ""
+        sides = {scheduled.name for scheduled in self.stages if scheduled.side}
+        self.unavailable = {name: what for name, what in unavailable.recorded(tree).items() if name in sides}
+        unavailable.write(self.unavailable, tree)
         self.started_from = publish.records_digest(home)
         self._status: dict[str, list[Any]] | None = None
         missing = set(self.force) - {scheduled.name for scheduled in self.stages}
@@ -52,25 +58,40 @@ class Run:
         await self._timed(dag.step(SNAPSHOT), work)
 
     async def phase(self, phase: str) -> None:
-        """Run the stages of one phase through DVC, skipping those that are up to date."""
+        """Run the stages of one phase through DVC, skipping those that are up to date.
+
+        A side stage that fails is called unavailable, and the phase goes on, unless the run is strict.
+        """
         for scheduled in self.stages:
             if scheduled.phase == phase:
-                await self._timed(scheduled, self._stage_work(scheduled))
+                await (self._beside(scheduled) if scheduled.side else self._run_stage(scheduled))
 
     async def upto(self, last: str) -> None:
         """Run one stage and all that it depends on."""
         wanted = self._needed(last)
         for scheduled in self.stages:
             if scheduled.name in wanted:
-                await self._timed(scheduled, self._stage_work(scheduled))
+                await self._run_stage(scheduled)
 
-    async def on_last_night(self, last: str) -> None:
+    async def on_last_night(self, last: str, *wanted: catalogue.Artifact) -> None:
         """Run one stage of phase `deliver` and what it needs; nothing is trained for it.
 
-        Raises InputError when a stage that trains is not as the last night left it.
+        wanted  artifacts of side stages without which there is nothing to run it on
+
+        Raises InputError when a stage that trains is not as the last night left it, or left nothing of what is wanted.
         """
-        self._require_last_night(self._needed(last))
+        self._require(*wanted)
+        needed = self._needed(last)
+        self._require_last_night(needed)
+        for scheduled in self.stages:
+            if scheduled.name in needed and scheduled.phase != "retrain":
+                self._try_again(scheduled.name)
         await self.upto(last)
+
+    def _require(self, *artifacts: catalogue.Artifact) -> None:
+        for artifact in artifacts:
+            if what := artifact.at(self.tree).unavailable():
+                raise InputError(f"{what}; run nightly again, which makes what is missing, and then this")
 
     def _require_last_night(self, needed: set[str]) -> None:
         trained = [scheduled for scheduled in self.stages if scheduled.name in needed and scheduled.phase == "retrain"]
@@ -83,6 +104,34 @@ class Run:
 
     def _needed(self, last: str) -> set[str]:
         return {last, *(name for scheduled in self.stages if scheduled.name == last for name in scheduled.upstream)}
+
+    async def _beside(self, scheduled: dag.ScheduledStage) -> None:
+        """Run a side stage, whatever the last night made of it; where it fails, leave markers for its outputs."""
+        name = scheduled.name
+        self._try_again(name)
+        try:
+            await self._run_stage(scheduled)
+        except (InputError, stage.StageError) as error:
+            if self.strict:
+                raise
+            what = Unavailable(name, stage.reason(name, error), max(1, self.ran.count(name)))
+            self.log.error("%s (attempts: %d); the night goes on without it", what, what.attempts)
+            self.unavailable[name] = what
+            unavailable.write(self.unavailable, self.tree)
+            lock.heal_dvc(self.tree)  # the stage may have been killed with DVC around it
+            storage.hook("run.unavailable")
+            command = stage.dvc_repro(name, force=False)
+            await stage.run_command(name, command, tree=self.tree, env=self.env, hold=[self.hold])
+            self._status = None
+
+    def _try_again(self, name: str) -> None:
+        """Let a stage that was unavailable be due."""
+        if self.unavailable.pop(name, None):
+            unavailable.write(self.unavailable, self.tree)
+            self._status = None
+
+    async def _run_stage(self, scheduled: dag.ScheduledStage) -> None:
+        await self._timed(scheduled, self._stage_work(scheduled))
 
     def _stage_work(self, scheduled: dag.ScheduledStage) -> Any:
         forced = scheduled.name in self.force
@@ -130,6 +179,7 @@ class Run:
 
     async def launch(self) -> None:
         """Plan a launch from the champion and what the last night left, and keep the run."""
+        self._require(catalogue.SEGMENTS)
         self._require_last_night(self._needed("segment"))
 
         async def work() -> Any:
@@ -184,6 +234,8 @@ class Run:
         published = not self.trial and publish.publish(
             self.home, self.tree, self.name, started_from=self.started_from, say=self.log.info
         )
+        if published and unavailable.read(self.home):  # somebody merged an incomplete run
+            unavailable.write({}, self.home)
         self.seconds["publish"] = time.perf_counter() - started
         return outcome.RunOutcome.of(self, published=published)
 
@@ -231,8 +283,8 @@ class Run:
 
     def _is_registered(self) -> bool:
         """Whether nothing was trained in this run that MLflow has not seen."""
-        trained = {scheduled.name for scheduled in self.stages if scheduled.phase == "retrain"} & set(self.ran)
-        return not trained and registered.known(self.home, self.tree)
+        training = {scheduled.name for scheduled in self.stages if scheduled.phase == "retrain" and not scheduled.side}
+        return not training & set(self.ran) and registered.known(self.home, self.tree)
 
 
 @contextlib.asynccontextmanager
@@ -243,6 +295,7 @@ async def open_run(
     force: Sequence[str] = (),
     changes: Mapping[str, Any] | None = None,
     wait_minutes: float = 240.0,
+    strict: bool = False,
 ) -> AsyncIterator[Run]:
     """Wait for the lock, make the worktree, write the run's parameters; at the end take the worktree away.
 
@@ -276,7 +329,7 @@ async def open_run(
             overrides.check(tree, flow, home=home)
             storage.hook("run.ready")
             with outbox.catching_up(home, told.api if told else "", Patience.of_environment()):
-                yield Run(name, home, tree, force=force, trial=bool(changes), hold=held.descriptor)
+                yield Run(name, home, tree, force=force, trial=bool(changes), strict=strict, hold=held.descriptor)
         except Exception:
             log.info("this run's folder stays for a look, until the next run begins: %s", tree.relative_to(home))
             raise

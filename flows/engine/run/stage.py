@@ -28,9 +28,19 @@ CHATTER = re.compile(
 )
 """What DVC says about itself; the log is for what the stage says."""
 
+RAISED = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt)\b(?=:|$)")
+"""The last line of a traceback begins with the kind of the error."""
+
 
 class StageError(Exception):
-    """A stage failed for a reason that may be gone at the next attempt; one line."""
+    """A stage failed for a reason that may be gone at the next attempt; one line.
+
+    reason  the same without what the stage itself said, which may be anything; "": the line holds nothing of that kind
+    """
+
+    def __init__(self, line: str, reason: str = "") -> None:
+        super().__init__(line)
+        self.reason = reason or line
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:
@@ -141,7 +151,19 @@ def failure(name: str, code: int, said: list[str]) -> Exception:
     dvc = [line for line in said if line.startswith("ERROR: ") and "exited with" not in line]
     last = next((line for line in reversed(said) if not line.startswith("ERROR: ") and line.strip("> ^~")), "")
     line = (dvc[-1].removeprefix("ERROR: ") if dvc else "") or last or "it said nothing"
-    return StageError(f"{name} failed ({_exit(code)}): {line[:500]}")
+    kind = RAISED.match(line)
+    of_itself = f"{_exit(code)}{f', {kind[0]}' if kind else ''}"
+    return StageError(f"{name} failed ({_exit(code)}): {line[:500]}", line if dvc else of_itself)
+
+
+def reason(name: str, error: Exception) -> str:
+    """Why a stage failed, for pages, records and other people's eyes: one line without anything of a customer's.
+
+    What an unforeseen error says may quote data, so only its kind is told; the log has the rest.
+    """
+    said = error.reason if isinstance(error, StageError) else str(error)
+    clean = redaction.redactor()(said.removeprefix(f"{name}: ").removeprefix(f"{name} "))
+    return " ".join(clean.split())[:300]
 
 
 def _exit(code: int) -> str:

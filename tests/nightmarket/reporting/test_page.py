@@ -6,11 +6,12 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from nightmarket.contracts import Unavailable
 from nightmarket.evaluation.figures import Metrics
 from nightmarket.reporting.delivery import gate, headline, importance
 from nightmarket.reporting.intake import intake
 from nightmarket.reporting.night import Night, Person, Pick, Purchase, choose
-from nightmarket.reporting.page import render
+from nightmarket.reporting.page import SECTIONS, render, sections
 from nightmarket.reporting.quality import slices, tasks, text
 
 BAD = "<img src=x onerror=alert(1)> {{ 7*7 }} {% raw %} </style><script>"
@@ -85,6 +86,27 @@ def hostile():
         importance={"rank": {BAD: 1.0}},
         snapshot={"source": BAD, "fingerprint": BAD},
     )
+
+
+def test_an_incomplete_night_says_so_on_top_and_in_each_lost_section_and_nowhere_else():
+    lost = {name: Unavailable(name, reason) for name, reason in (("segment", BAD), ("plan", "needs segment, which x"))}
+    html, whole = render(night(unavailable=lost)), render(night())
+    top = html.partition("<main")[0]
+    assert "This night is incomplete; the recommendations are not affected." in top
+    assert '<a href="#plan">Plan needs segment, which x.</a>' in top
+    assert "Unavailable tonight: plan needs segment, which x." in html.partition('<section id="plan"')[2]
+    assert "Unavailable tonight" not in html.partition('<section id="demand"')[2].partition("<section")[0]
+    assert BAD not in html
+    assert "incomplete" not in whole
+    assert html.count("<section ") == len(SECTIONS)
+
+
+def test_a_section_that_cannot_be_made_costs_itself_alone(caplog):
+    html = render(night(demand={"metrics": {"forecast": 7}}))
+    assert "This section could not be made (AttributeError)" in html.partition('<section id="demand"')[2]
+    assert html.count("could not be made") == 1
+    assert "the section demand cannot be made" in caplog.text
+    assert {key for key, made in sections(night(unreadable={"people": "KeyError"})).items() if made.error} == {"people"}
 
 
 def test_nothing_that_a_retailer_brings_becomes_markup():

@@ -1,5 +1,7 @@
 """Rates, words and values of a group."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -134,6 +136,11 @@ def test_a_history_too_short_to_judge_gives_no_value():
     lines, _ = weekly_buyers(weeks=14)
     assert worth(lines, 0, 13, seed=1) is None
     assert worth(lines, 0, 15, seed=1).weeks == 4
+
+
+def test_a_shop_that_tells_no_prices_gives_no_value():
+    lines, _ = weekly_buyers()
+    assert worth(dataclasses.replace(lines, value=np.zeros_like(lines.value)), 0, 47, seed=1) is None
 
 
 def test_more_often_covers_the_lift_and_finds_nothing_where_there_is_nothing():

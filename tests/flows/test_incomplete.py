@@ -1,0 +1,231 @@
+"""A night in two halves: a side stage that fails costs its own files, says so everywhere, and is tried again."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flows.engine.run import stage
+from flows.engine.run.stage import StageError
+from nightmarket.contracts import InputError, Unavailable
+from tasks.files import storage
+from tests.flows.conftest import FILES, STAGE
+
+SIDE = """
+from tasks.files import catalogue
+from tasks.pipeline.declaration import Stage
+
+
+class Settings(StageSettings):
+    pass
+
+"""
+STAGES = {
+    "tasks/segment.py": STAGE
+    + SIDE
+    + """
+STAGE = Stage("x", reads=(), writes=(catalogue.SEGMENT,), side=True)
+
+
+def run(settings):
+    told("segment")
+    catalogue.SEGMENTS.write_empty()
+    catalogue.SEGMENT_ASSIGNER.write({})
+    rows = Path("artifacts/validate/clean.csv").read_text().count(chr(10))
+    catalogue.SEGMENT_PORTRAITS.write({"rows": rows, "segments": []})
+""",
+    "tasks/report.py": STAGE
+    + SIDE
+    + """
+STAGE = Stage("x", reads=(), writes=(catalogue.REPORT,), side=True)
+
+
+def run(settings):
+    told("report")
+    lost = catalogue.SEGMENTS.unavailable()
+    rows = "" if lost else catalogue.SEGMENT_PORTRAITS.read()["rows"]
+    out("artifacts/report/index.html", f"<html>{rows} {lost or ''}</html>")
+    catalogue.PAGE_LACKS.write({"demand": "KeyError"} if storage.private("lacks").exists() else {})
+""",
+    "tasks/score.py": STAGE
+    + """
+class Settings(StageSettings):
+    pass
+
+
+def run(settings):
+    told("score")
+    text = Path("artifacts/rank/model.txt").read_text()
+    out("artifacts/score/lists.txt", f"{text} by {storage.read_json(Path('data/champion/receipt.json'))['version']}")
+""",
+    "dvc.yaml": FILES["dvc.yaml"].partition("  report:")[0]
+    + """\
+  segment:
+    cmd: python -m tasks segment
+    deps: [artifacts/validate, tasks/segment.py]
+    params: [{unavailable.yaml: [segment]}]
+    outs: [artifacts/segment]
+    meta: {side: true, timeout_s: 60, retries: 1, retry_delay_s: 0}
+  score:
+    cmd: python -m tasks score
+    deps: [artifacts/rank, data/champion, tasks/score.py]
+    outs: [artifacts/score]
+    meta: {phase: deliver}
+  report:
+    cmd: python -m tasks report
+    deps: [artifacts/rank, artifacts/segment, tasks/report.py]
+    params: [{unavailable.yaml: [report]}]
+    outs: [artifacts/report]
+    meta: {phase: deliver, side: true, timeout_s: 60}
+""",
+    "unavailable.yaml": "segment: null\nreport: null\n",
+}
+LOST = "segment failed: exit code 1, RuntimeError"
+
+
+@pytest.fixture(scope="module")
+def whole(new_project):
+    """The project after a whole first night, and a whole second one on other data; copies are cheap."""
+    project = new_project(STAGES)
+    done = project.flow("nightly")
+    assert done.returncode == 0, done.stdout + done.stderr
+    first = project.home.with_name("first")
+    shutil.copytree(project.home, first, symlinks=True)
+    (project.home / "source.csv").write_text("a,b\n1,2\n3,4\n")
+    assert project.flow("nightly").returncode == 0
+    return first, project
+
+
+@pytest.fixture
+def project(whole, tmp_path):
+    """The morning after the first night, with the second one's data, at which nothing has looked yet."""
+    first, project = whole
+    (first / "source.csv").write_text("a,b\n1,2\n3,4\n")
+    copy = type(project)(tmp_path / "shop", project.api)
+    shutil.copytree(first, copy.home, symlinks=True)
+    copy.started()
+    return copy
+
+
+def contents(home):
+    """File → bytes of artifacts, and stage → its entry in dvc.lock without the champion, which names its commit."""
+    files = [path for path in (home / "artifacts").rglob("*") if path.is_file()]
+    stages = yaml.safe_load((home / "dvc.lock").read_text())["stages"]
+    for entry in stages.values():
+        entry["deps"] = [dep for dep in entry["deps"] if dep["path"] != "data/champion"]
+    return {path.relative_to(home).as_posix(): path.read_bytes() for path in files} | stages
+
+
+def status(project):
+    return json.loads(project.command("-m", "dvc", "status", "--json").stdout)
+
+
+def test_a_side_stage_that_fails_costs_its_own_files_and_the_next_night_is_as_if_it_had_not(whole, project, webhook):
+    _, never_failed = whole
+    expected = contents(never_failed.home)
+    url = f"http://127.0.0.1:{webhook.server_port}/x"
+    done = project.flow("nightly", NIGHTMARKET_FAULT="segment.begin:1:raise", NIGHTMARKET_WEBHOOK_URL=url)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert project.started().count("segment") == 0  # the fault comes before the stage does anything
+    last = done.stdout.rstrip().splitlines()
+    assert f"missing  {LOST}" in last
+    assert "nightly completed with failures: segment is unavailable; the recommendations are out" in last[-1]
+    tonight = contents(project.home)
+    lists = "artifacts/score/lists.txt"
+    assert tonight[lists] == expected[lists]
+    assert [name for name in tonight if "artifacts/segment" in name] == ["artifacts/segment/unavailable.json"]
+    assert storage.unavailable(project.home / "artifacts/segment") == Unavailable("segment", LOST[16:], 2)
+    assert tonight["artifacts/report/index.html"].decode() == f"<html> {LOST}</html>"
+    [alert] = [message for message in webhook.got if "incomplete" in message["text"]]
+    assert LOST in alert["text"]
+    assert "a fault at" not in alert["text"] + project.git("log", "-1", "--format=%B", project.runs()[-1])
+    assert f"incomplete: {LOST}" in project.git("log", "-1", "--format=%B", project.runs()[-1])
+    with temporary_settings({PREFECT_API_URL: project.api}), get_client(sync_client=True) as client:
+        names = [(run.state_type.value, run.state_name) for run in client.read_flow_runs(limit=200)]
+    assert ("COMPLETED", "Completed with failures") in names
+    assert list(status(project)) == ["segment"]  # what is due, and nothing else
+
+    project.private("lacks").touch()  # a section of the page that cannot be made is no secret either
+    done = project.flow("nightly")
+    assert done.returncode == 3
+    assert "missing  report could not make the section demand; its log says where" in done.stdout
+    project.private("lacks").unlink()
+    assert project.flow("nightly", "--force", "report").returncode == 0
+    assert project.started() == ["snapshot", "segment", "report", "snapshot", "report"]
+    assert contents(project.home) == expected
+    assert status(project) == {}
+
+
+def test_a_strict_night_ends_where_any_stage_fails_and_publishes_nothing(project):
+    before = contents(project.home)
+    done = project.flow("nightly", "--strict", NIGHTMARKET_FAULT="segment.begin:1:exit")
+    assert done.returncode == 1
+    assert "segment failed (exit code 3)" in done.stderr.splitlines()[-1]
+    assert contents(project.home) == before
+
+
+def test_by_hand_campaigns_refuse_without_it_and_dvc_tries_again_what_failed(whole, project):
+    assert project.flow("nightly", NIGHTMARKET_FAULT="segment.ran:1:broken").returncode == 3
+    for asked in (["campaign"], ["launch", "--products", "{product_id: p}"]):
+        done = project.command("-m", "flows", *asked, "--name", "spring", "--budget", "5", "--approve", "Li")
+        assert done.returncode == 1, done.stderr
+        said = done.stderr.rstrip().splitlines()[-1]
+        assert re.search("segment failed: .*; run nightly again, which makes what is missing, and then this$", said)
+    lost = storage.unavailable(project.home / "artifacts/segment")
+    assert lost.reason.startswith(
+        "it wrote a broken file: artifacts/segment/segments.json is not valid JSON (it holds NaN"
+    )
+    assert project.command("-m", "dvc", "repro").returncode == 0
+    assert contents(project.home) == contents(whole[1].home)
+
+
+def test_the_commit_of_an_incomplete_run_rebuilds_the_same(project, tmp_path):
+    edit = (
+        (project.home / "dvc.yaml")
+        .read_text()
+        .replace("side: true, timeout_s: 60, retries: 1", "side: true, timeout_s: 4")
+    )
+    (project.home / "dvc.yaml").write_text(edit)
+    faults = "segment.begin:1:hang,report.begin:1:kill"
+    assert project.flow("nightly", NIGHTMARKET_FAULT=faults).returncode == 3
+    page = (project.home / "artifacts/report/index.html").read_text()
+    assert "Tonight’s page could not be made" in page
+    assert "segment failed: ran past its limit of 4 s" in page
+    assert "report failed: killed; out of memory?" in page
+    clone, ref = tmp_path / "second", project.runs()[-1]
+    project.git("clone", "--quiet", str(project.home), str(clone))
+    project.git("-C", str(clone), "fetch", "--quiet", "origin", f"{ref}:{ref}")
+    project.git("-C", str(clone), "checkout", "--quiet", ref)
+    recorded = (clone / "dvc.lock").read_bytes()
+    shutil.copytree(project.home / "data/raw", clone / "data/raw")
+    shutil.copytree(project.home / "data/champion", clone / "data/champion")
+    command = [sys.executable, "-m", "dvc", "repro", "--force", "--no-run-cache"]
+    env = {**project.env, "NIGHTMARKET_HOME": str(clone), "PYTHONPATH": os.pathsep.join([str(clone), *sys.path])}
+    subprocess.run(command, cwd=clone, env=env, check=True, capture_output=True)
+    assert (clone / "dvc.lock").read_bytes() == recorded
+    assert yaml.safe_load((clone / "unavailable.yaml").read_text())["segment"]["attempts"] == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (["Traceback", "KeyError: 'Anna Schmidt'"], "exit code 1, KeyError"),
+        (["Anna Schmidt"], "exit code 1"),
+        (["ERROR: output 'artifacts/plan' does not exist"], "output 'artifacts/plan' does not exist"),
+    ],
+)
+def test_a_reason_tells_the_kind_of_an_error_and_not_what_it_quotes(said, told):
+    error = stage.failure("plan", 1, said)
+    assert isinstance(error, StageError)
+    assert stage.reason("plan", error) == told
+
+
+def test_a_reason_is_the_stages_own_line_where_its_input_is_wrong():
+    assert stage.reason("plan", InputError("plan: needs segment, which failed: x")) == "needs segment, which failed: x"
