@@ -385,8 +385,8 @@ class Receiver(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def webhook():
+@contextlib.contextmanager
+def receiver():
     """A server on loopback that keeps every message in `got`."""
     server = HTTPServer(("127.0.0.1", 0), Receiver)
     server.got = []
@@ -394,3 +394,9 @@ def webhook():
     yield server
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def webhook():
+    with receiver() as server:
+        yield server

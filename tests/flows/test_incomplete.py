@@ -16,7 +16,7 @@ from flows.engine.run import stage
 from flows.engine.run.stage import StageError
 from nightmarket.contracts import InputError, Unavailable
 from tasks.files import storage
-from tests.flows.conftest import FILES, STAGE
+from tests.flows.conftest import FILES, STAGE, receiver
 
 SIDE = """
 from tasks.files import catalogue
@@ -108,8 +108,26 @@ def project(whole, tmp_path):
     """The morning after the first night, with the second one's data, at which nothing has looked yet."""
     first, project = whole
     (first / "source.csv").write_text("a,b\n1,2\n3,4\n")
-    copy = type(project)(tmp_path / "shop", project.api)
-    shutil.copytree(first, copy.home, symlinks=True)
+    return copied(project, first, tmp_path / "shop")
+
+
+@pytest.fixture(scope="module")
+def incomplete(whole):
+    """The second night, in which a side stage failed and a section of the page with it, and what was said of it."""
+    first, project = whole
+    failed = copied(project, first, first.with_name("incomplete"))
+    (failed.home / "source.csv").write_text("a,b\n1,2\n3,4\n")
+    failed.private("lacks").touch()
+    with receiver() as webhook:
+        url = f"http://127.0.0.1:{webhook.server_port}/x"
+        done = failed.flow("nightly", NIGHTMARKET_FAULT="segment.begin:1:raise", NIGHTMARKET_WEBHOOK_URL=url)
+    failed.private("lacks").unlink()
+    return failed, done, webhook.got
+
+
+def copied(project, source, target):
+    copy = type(project)(target, project.api)
+    shutil.copytree(source, copy.home, symlinks=True)
     copy.started()
     return copy
 
@@ -127,63 +145,56 @@ def status(project):
     return json.loads(project.command("-m", "dvc", "status", "--json").stdout)
 
 
-def test_a_side_stage_that_fails_costs_its_own_files_and_the_next_night_is_as_if_it_had_not(whole, project, webhook):
-    _, never_failed = whole
-    expected = contents(never_failed.home)
-    url = f"http://127.0.0.1:{webhook.server_port}/x"
-    done = project.flow("nightly", NIGHTMARKET_FAULT="segment.begin:1:raise", NIGHTMARKET_WEBHOOK_URL=url)
+def test_a_side_stage_that_fails_costs_its_own_files_and_says_so_everywhere(whole, incomplete):
+    expected, (project, done, posted) = contents(whole[1].home), incomplete
     assert done.returncode == 3, done.stdout + done.stderr
-    assert project.started().count("segment") == 0  # the fault comes before the stage does anything
     last = done.stdout.rstrip().splitlines()
     assert f"missing  {LOST}" in last
-    assert "nightly completed with failures: segment is unavailable; the recommendations are out" in last[-1]
+    assert "missing  report could not make the section demand; its log says where" in last
+    said = "nightly completed with failures: segment and the page’s section demand are unavailable; the recommendations"
+    assert f"{said} are out" in last[-1]
     tonight = contents(project.home)
     lists = "artifacts/score/lists.txt"
     assert tonight[lists] == expected[lists]
     assert [name for name in tonight if "artifacts/segment" in name] == ["artifacts/segment/unavailable.json"]
     assert storage.unavailable(project.home / "artifacts/segment") == Unavailable("segment", LOST[16:], 2)
     assert tonight["artifacts/report/index.html"].decode() == f"<html> {LOST}</html>"
-    [alert] = [message for message in webhook.got if "incomplete" in message["text"]]
+    [alert] = [message for message in posted if "incomplete" in message["text"]]
     assert LOST in alert["text"]
     assert "a fault at" not in alert["text"] + project.git("log", "-1", "--format=%B", project.runs()[-1])
     assert f"incomplete: {LOST}" in project.git("log", "-1", "--format=%B", project.runs()[-1])
     with temporary_settings({PREFECT_API_URL: project.api}), get_client(sync_client=True) as client:
         names = [(run.state_type.value, run.state_name) for run in client.read_flow_runs(limit=200)]
     assert ("COMPLETED", "Completed with failures") in names
-    assert list(status(project)) == ["segment"]  # what is due, and nothing else
 
-    project.private("lacks").touch()  # a section of the page that cannot be made is no secret either
-    done = project.flow("nightly")
-    assert done.returncode == 3
-    assert "missing  report could not make the section demand; its log says where" in done.stdout
-    project.private("lacks").unlink()
-    assert project.flow("nightly", "--force", "report").returncode == 0
-    assert project.started() == ["snapshot", "segment", "report", "snapshot", "report"]
-    assert contents(project.home) == expected
+
+def test_the_next_night_tries_again_what_failed_and_is_as_if_it_had_not(whole, incomplete, tmp_path):
+    project = copied(incomplete[0], incomplete[0].home, tmp_path / "shop")
+    assert list(status(project)) == ["segment"]  # what is due, and nothing else
+    assert project.flow("nightly").returncode == 0
+    assert project.started() == ["snapshot", "segment", "report"]
+    assert contents(project.home) == contents(whole[1].home)
     assert status(project) == {}
 
 
-def test_a_strict_night_ends_where_any_stage_fails_and_publishes_nothing(project):
-    before = contents(project.home)
-    done = project.flow("nightly", "--strict", NIGHTMARKET_FAULT="segment.begin:1:exit")
-    assert done.returncode == 1
-    assert "segment failed (exit code 3)" in done.stderr.splitlines()[-1]
-    assert contents(project.home) == before
-
-
-def test_by_hand_campaigns_refuse_without_it_and_dvc_tries_again_what_failed(whole, project):
-    assert project.flow("nightly", NIGHTMARKET_FAULT="segment.ran:1:broken").returncode == 3
+def test_by_hand_campaigns_refuse_without_it_and_dvc_tries_again_what_failed(whole, incomplete, tmp_path):
+    project = copied(incomplete[0], incomplete[0].home, tmp_path / "shop")
     for asked in (["campaign"], ["launch", "--products", "{product_id: p}"]):
         done = project.command("-m", "flows", *asked, "--name", "spring", "--budget", "5", "--approve", "Li")
         assert done.returncode == 1, done.stderr
         said = done.stderr.rstrip().splitlines()[-1]
         assert re.search("segment failed: .*; run nightly again, which makes what is missing, and then this$", said)
-    lost = storage.unavailable(project.home / "artifacts/segment")
-    assert lost.reason.startswith(
-        "it wrote a broken file: artifacts/segment/segments.json is not valid JSON (it holds NaN"
-    )
     assert project.command("-m", "dvc", "repro").returncode == 0
     assert contents(project.home) == contents(whole[1].home)
+
+
+def test_a_strict_night_ends_where_any_stage_fails_and_publishes_nothing(project):
+    before = contents(project.home)
+    done = project.flow("nightly", "--strict", NIGHTMARKET_FAULT="segment.ran:1:broken")
+    assert done.returncode == 1
+    said = "segment: it wrote a broken file: artifacts/segment/segments.json is not valid JSON (it holds NaN"
+    assert said in done.stderr.splitlines()[-1]
+    assert contents(project.home) == before
 
 
 def test_the_commit_of_an_incomplete_run_rebuilds_the_same(project, tmp_path):
