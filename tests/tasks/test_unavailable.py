@@ -92,7 +92,7 @@ def test_the_reason_is_handed_on_from_stage_to_stage(whole_night, folder, capsys
     assert str(lost.value) == f"needs plan, which needs segment, which {SEGMENT.why}"
 
 
-def test_segments_are_made_without_reviews_and_say_so(whole_night, folder):
+def test_segments_are_made_without_reviews_and_say_so(whole_night, folder, capsys, monkeypatch):
     for name in ("prepare", "validate"):
         (folder / "artifacts").mkdir(exist_ok=True)
         (folder / "artifacts" / name).symlink_to(whole_night / "artifacts" / name)
@@ -104,6 +104,11 @@ def test_segments_are_made_without_reviews_and_say_so(whole_night, folder):
     assert content["segments"]
     assert all(
         portrait["reviews"] == {"baskets": [], "reviews": [], "praise": None} for portrait in content["segments"]
+    )
+    monkeypatch.setenv(storage.FAULT, "segment.ran:1:broken")
+    assert main("segment") == 2  # what it broke is found out by the stage itself
+    assert said(capsys).startswith(
+        "nightmarket: segment: it wrote a broken file: artifacts/segment/segments.json is not"
     )
 
 
