@@ -86,7 +86,7 @@ def run(settings: Settings) -> None:
     prepare, lists = catalogue.PREPARE.path, catalogue.RECOMMENDATIONS.path
     data = Prepared()
     unavailable = [what for artifact in BESIDE if (what := artifact.unavailable())]
-    content, unreadable = _gathered(
+    content, unreadable = _collected(
         {
             "copy": lambda: _copy(catalogue.COMPOSE.path),
             "respond": lambda: _responses(storage.ARTIFACTS / "respond"),
@@ -127,7 +127,7 @@ def run(settings: Settings) -> None:
     log.info("report: %s, %.0f kB", OUT, len(page.encode()) / 1000)
 
 
-def _gathered(load: Mapping[str, Callable[[], Any]]) -> tuple[dict[str, Any], dict[str, str]]:
+def _collected(load: Mapping[str, Callable[[], Any]]) -> tuple[dict[str, Any], dict[str, str]]:
     """{section: its content, None where it failed}, and the kind of the error by section."""
     content: dict[str, Any] = dict.fromkeys(load)
     errors = {}
