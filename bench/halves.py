@@ -232,8 +232,9 @@ def _marked(shop: Shop, stage: str, failed: dict[str, str], before: dict[str, st
     """What is wrong with the outputs of a stage that must be unavailable."""
     for path in _outputs(shop.home, stage):
         what = storage.unavailable(path)
-        start = WAYS[failed[stage]][1] if stage in failed else "needs "
-        if what is None or (what.stage, what.reason.startswith(start)) != (stage, True):
+        starts = [WAYS[failed[stage]][1]] if stage in failed else []
+        starts += ["needs "] if any(stage in NEEDS[name] for name in failed) else []
+        if what is None or what.stage != stage or not what.reason.startswith(tuple(starts)):
             yield f"{path.name} says {what}"
         files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
         extra = [file.name for file in files if file.name not in ("unavailable.json", "index.html") and path.is_dir()]
