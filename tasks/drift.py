@@ -6,7 +6,7 @@ reference looked like, and tonight.
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
@@ -21,7 +21,7 @@ from pydantic import Field
 from nightmarket.contracts.sources import SOURCE
 from nightmarket.drift import daily, predictions
 from nightmarket.drift.changes import changes, moved, sentence
-from nightmarket.drift.nights import REFERENCE_DAYS, WEEK, Nights, max_t, nights
+from nightmarket.drift.nights import REFERENCE_DAYS, WEEK, MaxT, Nights, max_t, nights
 from nightmarket.drift.summaries import Summary, comparable, every_distance
 from nightmarket.encoding.hashes import lookup, text_hashes
 from nightmarket.evaluation.protocol import Windows
@@ -31,6 +31,7 @@ from tasks.files import catalogue
 from tasks.files.prepared import Prepared
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
+from tasks.registry.champion import stands_in
 
 HISTORY_DAYS = 60 * WEEK
 """Older days play no part: a year and its season are enough."""
@@ -114,22 +115,21 @@ def run(settings: Settings) -> None:
     finally:
         engine.disconnect()
     when = nights(span.days, span.trained, span.gap)
-    names, distance = every_distance(summaries, when)
-    verdict = max_t(comparable(names, distance), settings.alpha if when.testable else 0.0)
+    verdict, of_columns = _judged(summaries, when, span.first, settings.alpha)
     lists = _predictions(receipt, settings)
-    columns = [*lists["columns"], *changes(names, distance, verdict, when, span.first)]
+    columns = [*lists["columns"], *of_columns]
     content = {
         "as_of": windows.as_of,
         "champion": receipt["version"],
         "week": [_iso(span.last - WEEK + 1), _iso(span.last)],
         "reference": [_iso(day) for day in span.reference],
         "alpha": settings.alpha,
-        "num_nights": len(when) - 1,
+        "num_nights": max(len(when) - 1, 0),
         "tested": when.testable,
         "drifted": any(column["drifted"] for column in columns),
         "p": round(verdict.p, 6) if when.testable else None,
         "limit": _finite(verdict.limit),
-        "score": _finite(verdict.largest[-1]),
+        "score": _finite(verdict.largest[-1]) if len(when) else None,
         "columns": columns,
         "predictions": lists,
         "fresh": _fresh(summaries[0], when, span, snapshot["last_full_day"]),
@@ -143,6 +143,17 @@ def run(settings: Settings) -> None:
     catalogue.DRIFT_NIGHTS.write(pa.table(past))
     catalogue.DRIFT_SHARES.write(_shares(summaries, when))
     log.info("drift: %s", content["words"])
+
+
+def _judged(
+    summaries: Sequence[Summary], when: Nights, first_day: int, alpha: float
+) -> tuple[MaxT, list[dict[str, Any]]]:
+    """How far off tonight is, and each column's entry; nothing where the champion learned from less than a reference."""
+    if len(when) == 0:
+        return MaxT(np.zeros((0, 0)), np.zeros(0, bool), np.zeros(0), math.inf, 1.0), []
+    names, distance = every_distance(summaries, when)
+    verdict = max_t(comparable(names, distance), alpha if when.testable else 0.0)
+    return verdict, changes(names, distance, verdict, when, first_day)
 
 
 def _engine() -> Any:
@@ -236,6 +247,8 @@ def _of_texts(inside: ir.Table, new: ir.Table, span: Span, seed: int) -> Iterato
 
 def _predictions(receipt: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """Tonight's lists beside those of the champion's evaluation, which its receipt carries as counts."""
+    if stands_in(receipt):
+        return {"columns": [], "words": "predictions are not compared: what is popular is delivered, not the model's"}
     if not receipt.get("predictions"):
         why = "the champion's receipt does not say what it recommended when it was evaluated"
         return {"columns": [], "words": f"predictions are not compared: {why}"}
@@ -283,7 +296,7 @@ def _present(summary: Summary | None) -> list[Summary]:
 def _shares(summaries: list[Summary], when: Nights) -> dict[str, Any]:
     """Share of each bin and value, in the reference and in tonight's week."""
     rows: list[tuple[Any, ...]] = [
-        (summary.table, summary.name, *row) for summary in summaries for row in moved(summary, when)
+        (summary.table, summary.name, *row) for summary in summaries if len(when) for row in moved(summary, when)
     ]
     return {name: [row[i] for row in rows] for i, name in enumerate(catalogue.DRIFT_SHARES.schema.names)}
 

@@ -221,7 +221,7 @@ def _key(settings: Settings, data: Prepared, ranks: Ranks) -> str:
 
 def _train(settings: Settings, trainer: Trainer, evaluator: Evaluator, checkpoint: Checkpoint) -> History:
     if not trainer.sampler.usable:
-        log.info("finetune: no purchases to learn from before the cut; nothing is trained")
+        log.info("finetune: no texts to tell apart or no purchases to learn from before the cut; nothing is trained")
         return {"records": [], "validation": [], "num_steps": 0, "best_step": 0, "note": "nothing to learn from"}
     try:
         return fit(

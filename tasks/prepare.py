@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.sources import SOURCE, zones
-from nightmarket.evaluation.protocol import Window, Windows, cuts
+from nightmarket.evaluation.protocol import TARGET_DAYS, Window, Windows, cuts
 from nightmarket.histories.calendar import NEVER, day_of, last_complete_week, last_day, offsets, week_of
 from nightmarket.histories.exclusions import DEMO, Exclusions
 from nightmarket.histories.interactions import sessions
@@ -38,7 +38,12 @@ STAGE = Stage("cut time, build histories, render texts", reads=(catalogue.CLEAN,
 class Settings(StageSettings):
     """Where time is cut and what may be recommended."""
 
-    target_days: int = Field(28, ge=1, le=182, description="days that a window's targets span")
+    target_days: int | None = Field(
+        None,
+        ge=1,
+        le=182,
+        description="days that a window's targets span; null: 28, fewer where the history is shorter than five of them",
+    )
     origins: int = Field(3, ge=2, le=8, description="windows: one for the test, the others train the ranker")
     origin_step: int = Field(14, ge=1, le=182, description="days between the origins that train the ranker")
     launch_origins: int = Field(8, ge=0, le=52, description="origins that train the ranker of launches")
@@ -182,6 +187,9 @@ def _write_products(products: pd.DataFrame, lines: pa.Table) -> None:
     sold["price"] = sold["value"] / sold["quantity"]
     first = sold.groupby("item")["day"].min()
     products["first_day"] = products["item"].map(first).fillna(NEVER).astype(np.int32)
+    if not sold["value"].any():  # nothing says what was paid, which is not that all was free
+        sold["price"] = np.nan
+        log.info("prepare: no purchase says what was paid; what needs amounts goes without")
     paid = products["item"].map(sold.groupby("item")["price"].median())
     listed = products["price"] if "price" in products else pd.Series(np.nan, index=products.index)
     products["price"] = listed.fillna(paid).astype(np.float32)
@@ -231,9 +239,13 @@ def _write_windows(settings: Settings, snapshot: dict, lines: pa.Table) -> None:
     first, newest = int(days["day"].min()), int(days["day"].max())
     if last > week_of(newest):
         raise InputError(f"params.yaml: prepare.window_end {settings.window_end} lies after the last purchase")
+    end = last_day(last)
+    if settings.window_end is None and settings.target_days is None and end - first + 1 < 7 * (settings.origins + 2):
+        # windows of less than a week need not end with one
+        end = min(newest, day_of(date.fromisoformat(snapshot["last_full_day"])))
     made = Windows(
         **cuts(
-            last_day(last),
+            end,
             first,
             settings.target_days,
             settings.origins,
@@ -246,4 +258,7 @@ def _write_windows(settings: Settings, snapshot: dict, lines: pa.Table) -> None:
         as_of=snapshot["as_of"],
         time_zone=snapshot["time_zone"],
     )
+    if settings.target_days is None and made.test.days < TARGET_DAYS:
+        days = made.test.days
+        log.info("prepare: %s days of history: windows of %s days in place of %s", end - first + 1, days, TARGET_DAYS)
     catalogue.WINDOWS.write(made.content())

@@ -26,6 +26,7 @@ from tasks.files.prepared import Prepared
 from tasks.models import recommender
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
+from tasks.registry.champion import stands_in
 
 SLICE = 256
 """Customers that are scored together; with several processes, slices are dealt out in turn."""
@@ -63,11 +64,13 @@ def run(settings: Settings) -> None:
         raise InputError("there is no champion yet; run `make nightly`, whose gate makes the first")
     manifest.verify(storage.CHAMPION)
     champion = recommender.load(catalogue.CHAMPION_RANK.path)
-    ranks = Ranks.current()
+    receipt, ranks = catalogue.CHAMPION_RECEIPT.read(), Ranks.current()
+    if stands_in(receipt):
+        champion = champion.popular()
+        log.info("score: version %s stands in: what is popular is delivered", receipt["version"])
     summary = deliver(settings, Prepared(), champion, ranks)
     if not ranks.first:
         return
-    receipt = catalogue.CHAMPION_RECEIPT.read()
     catalogue.SCORE_SUMMARY.write(summary | {"champion": receipt["version"]})
     log.info("score: %s recommendations from version %s", f"{summary['num_recommendations']:,}", receipt["version"])
 

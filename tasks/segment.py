@@ -19,6 +19,7 @@ from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.contracts.sources import SOURCE, zones
 from nightmarket.evaluation.protocol import Windows
 from nightmarket.histories.calendar import last_whole_week, offsets, week_of
+from nightmarket.histories.histories import Histories
 from nightmarket.segments import answers, behaviour, partition, worth
 from nightmarket.segments.behaviour import Visits
 from nightmarket.segments.grouping import (
@@ -78,6 +79,8 @@ def _group(settings: Settings) -> None:
         _write_empty(customers, windows, f"{num} customers bought; groups need at least {4 * MIN_GROUP}")
         return
     log.info("segment: %s customers, %s figures each", f"{num:,}", features.shape[1])
+    if without := _without(recent):
+        log.info("segment: %s", without)
     fixed = most if settings.num_segments else None
     grouping = group(features, most, seed, fixed)
     log.info("segment: %s groups", len(grouping.names))
@@ -94,7 +97,7 @@ def _group(settings: Settings) -> None:
         "as_of": windows.as_of,
         "reason": None,
         "note": "a partition of customers, not a discovery of kinds of people: see methods and stability",
-        "without": f"topics and praise are left out: {lost}" if (lost := catalogue.TOPICS.unavailable()) else None,
+        "without": _without(recent),
         "num_customers": num,
         "num_segments": len(grouping.names),
         "other": len(customers) - int((grouping.segment != OTHER).sum()),
@@ -108,6 +111,15 @@ def _group(settings: Settings) -> None:
         "responses": responses,
     }
     catalogue.SEGMENT_PORTRAITS.write(result)
+
+
+def _without(lines: Histories) -> str | None:
+    """What is left out, and why; None where nothing is."""
+    lost = catalogue.TOPICS.unavailable()
+    parts = [f"topics and praise are left out: {lost}"] if lost else []
+    if not lines.value.any():
+        parts.append("nothing says what was paid, so categories count by units and spend is left out")
+    return "; ".join(parts) or None
 
 
 def read_visits(customers: pd.DataFrame, time_zone: str) -> Visits:

@@ -19,6 +19,8 @@ RARE_BUYERS = 10
 """A product with fewer buyers ever is rare."""
 LAUNCH_DAYS = 28
 """A product that has been on sale for no more days is a launch."""
+TARGET_DAYS = 28
+"""That a window's targets span where nobody says otherwise and the history allows it."""
 
 
 class Task(StrEnum):
@@ -90,23 +92,28 @@ class Windows:
 
 
 def cuts(
-    last_day: int, first_day: int, target_days: int, num_origins: int, origin_step: int, num_launch: int = 0
+    last_day: int, first_day: int, target_days: int | None, num_origins: int, origin_step: int, num_launch: int = 0
 ) -> dict[str, Any]:
     """The windows by name: one test window, `num_origins` - 1 before it that train the ranker, one for the encoder.
 
     With `origin_step` days, fewer than `target_days`, the ranker also trains at the cuts between these: their targets
     overlap, and none lies later. The encoder learns before the ranker's first cut, so that the ranker never sees
     scores of a tower that knew its targets. Launches, of which a month has few that anybody buys, are learned at up to
-    `num_launch` cuts, further back, where three windows of history lie before them. Raises InputError when the history
-    is too short.
+    `num_launch` cuts, further back, where three windows of history lie before them.
+
+    target_days  None: TARGET_DAYS, or in a younger shop as many as there are days for, with steps in proportion
+
+    Raises InputError when the history is too short.
     """
-    need = target_days * (num_origins + 2)
-    have = last_day - first_day + 1
-    if have < need:
-        raise InputError(
-            f"events: {have} days of history, {need} are needed; bring more or lower prepare.target_days "
-            "or prepare.origins"
-        )
+    have, num_windows = last_day - first_day + 1, num_origins + 2
+    asked = target_days
+    if target_days is None:
+        target_days = min(TARGET_DAYS, max(have // num_windows, 1))
+        origin_step = max(origin_step * target_days // TARGET_DAYS, 1)
+    if have < target_days * num_windows:
+        lower = "prepare.target_days or prepare.origins" if asked else "prepare.origins"
+        need = target_days * num_windows
+        raise InputError(f"events: {have} days of history, {need} are needed; bring more or lower {lower}")
     before = [last_day - target_days * (i + 1) for i in range(num_origins + 1)]
     train = range(before[1], before[num_origins - 1] - 1, -origin_step)
     launch = range(before[1], first_day + 3 * target_days - 2, -origin_step)[:num_launch]

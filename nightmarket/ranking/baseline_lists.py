@@ -80,8 +80,8 @@ def walk(scorer: Scorer, candidate_set: CandidateSet, tasks: tuple[str, ...], nu
         for task in tasks:  # `all` comes first: the later tasks leave out what the customer owns
             if task != "all":
                 mask_entries(scores, bought[rows])
-            places = top_items(scores[:, chosen[task]], num)
-            recommended[task] = np.where(places >= 0, chosen[task][np.maximum(places, 0)], -1).astype(np.int32)
+            places, of_place = top_items(scores[:, chosen[task]], num), np.append(chosen[task], -1)
+            recommended[task] = of_place[places].astype(np.int32)  # a place of nothing, -1, is the last
         return rows, recommended
 
     lists = {task: np.full((statistics.histories.num_customers, num), -1, np.int32) for task in tasks}

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
@@ -10,12 +10,15 @@ from nightmarket.contracts.arrays import Bools, Float32s, Float64s, Int32s
 from nightmarket.evaluation.protocol import RARE_BUYERS, TASKS, Task
 from nightmarket.histories.promotions import Promotions, coming_weeks
 from nightmarket.ranking import lists as ranked_lists
+from nightmarket.ranking.baselines import popular_lately
 from nightmarket.ranking.calibration import Calibration
 from nightmarket.ranking.candidate_set import Batch, Budget, CandidateSet
 from nightmarket.ranking.ranker import Ranker
 from nightmarket.ranking.recipe import FOREST, Recipe, known
 
 Lists = dict[str, Int32s]
+POPULAR = "popular"
+"""The order of a version that stands in for a champion: the baseline `popularity`, as it is."""
 SHORTLIST = 4
 """So many times a list's length is scored by the whole forest: on the demo 99.7% of the delivered lists of 20 come out
 as if every candidate were, and every first ten."""
@@ -74,8 +77,15 @@ class Model:
         """Whether a forest orders the task's lists, and no simple score."""
         return self.recipe.get(task, FOREST) == FOREST
 
+    def popular(self) -> "Model":
+        """The same model, but what is popular orders every list."""
+        return replace(self, recipe=dict.fromkeys(TASKS, POPULAR))
+
     def order(self, task: Task, forest: Ranker, rows: Float32s, names: list[str]) -> Float64s:
         """(N,) what the task's lists are ordered by, of feature rows (N, F) with columns `names`."""
+        if self.recipe.get(task) == POPULAR:
+            recent, ever = (rows[:, names.index(name)] for name in ("buyers_4w", "buyers_ever"))
+            return popular_lately(recent, ever).astype(np.float64)
         return forest.score(rows, names) if self.by_forest(task) else known(rows[:, names.index(self.recipe[task])])
 
     def knows_plan(self, promotions: Promotions, cut: int) -> bool:

@@ -42,6 +42,9 @@ def headline(night: Night) -> str:
         refused = f" {_refusal(decision)}" if decision and not decision["opened"] else ""
         return f"No version delivers yet: none has passed the gate.{refused}"
     version = receipt["version"]
+    if (receipt.get("gate") or {}).get("stand_in"):
+        again = "" if decision is None or decision["version"] == version else f" {_refusal(decision)}"
+        return f"Version {version} stands in: customers get what is popular until a version is clearly better.{again}"
     if decision and decision["version"] == version and decision.get("promoted"):
         against = "" if decision["opened"] else " The gate had refused it."
         return f"Version {version} delivers, {_by_hand(decision['promoted'])}.{against}"

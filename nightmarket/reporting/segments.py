@@ -134,7 +134,9 @@ def _name(segment: Content) -> str:
 def _portrait(segment: Content, axis: charts.Scale) -> Portrait:
     shares = (("of customers", segment["share_customers"]), ("of spend", segment["share_value"]))
     bars = tuple(
-        (label, charts.bar(part, f"{words.share(part, 1)} {label}"), words.share(part, 1)) for label, part in shares
+        (label, charts.bar(part, f"{words.share(part, 1)} {label}"), words.share(part, 1))
+        for label, part in shares
+        if part is not None
     )
     answers = tuple(_answer(row, axis) for row in segment["responses"])
     visits = segment.get("when") or {}
@@ -160,8 +162,9 @@ def _habits(rfm: Mapping[str, float]) -> str:
     """Medians in a sentence."""
     per_week = rfm["baskets_per_week"]
     often = f"{per_week:.1f} baskets a week" if per_week >= 1 else f"a basket every {1 / per_week:.1f} weeks"
+    worth = f" of {words.money(rfm['basket_value'])}" if rfm["basket_value"] > 0 else ""
     return (
-        f"Usually {often if per_week > 0 else 'no basket'} of {words.money(rfm['basket_value'])}, the last one "
+        f"Usually {often if per_week > 0 else 'no basket'}{worth}, the last one "
         f"{words.things(rfm['recency_days'], 'day')} ago (medians)."
     )
 

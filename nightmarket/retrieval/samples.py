@@ -83,8 +83,9 @@ class Sampler:
 
     @property
     def usable(self) -> bool:
-        """Whether there is anything to learn from: a cut with history before and purchases after it."""
-        return bool(len(self.cuts) and len(self.buyers) and self.is_new.any())
+        """Whether there is anything to learn: texts to tell apart, a cut with history before and purchases after."""
+        apart = np.unique(self.text_id[self.recommendable]).size > 1
+        return bool(apart and len(self.cuts) and len(self.buyers) and self.is_new.any())
 
     def unsold(self, cut: int) -> Float32s:
         """(T,) number of recommendable items of each text that nobody had bought by the cut."""

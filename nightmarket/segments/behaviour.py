@@ -85,11 +85,17 @@ def assortment(products: pd.DataFrame, lines: Histories, categories: tuple[str, 
     unit = pd.Series(lines.value[paid] / lines.quantity[paid])
     usual = unit.groupby(kind[lines.item[paid]]).median().reindex(range(len(kinds))).to_numpy(np.float64)
     if categories is None:
-        spent = np.bincount(category[lines.item], weights=lines.value, minlength=len(names))
+        spent = np.bincount(category[lines.item], weights=amounts(lines), minlength=len(names))
         featured = tuple(int(i) for i in np.argsort(-spent, kind="stable")[:CATEGORIES] if spent[i] > 0)
     else:
         featured = tuple(list(names).index(name) for name in categories if name in names)
     return Assortment(category.astype(np.int32), kind.astype(np.int32), tuple(names), usual, featured)
+
+
+def amounts(lines: Histories) -> Float64s:
+    """(N,) what lines count: what was paid, or units where no line says what was paid, as in a shop without prices."""
+    paid = bool(lines.value.any())
+    return (lines.value if paid else lines.quantity).astype(np.float64)
 
 
 def visits(customer: Int32s, local_seconds: Int64s) -> Visits:
@@ -118,6 +124,7 @@ def behaviour(lines: Histories, seen: Visits, assortment: Assortment, today: Int
     recency log days, visits log baskets per week, spend log currency per week, basket log currency; price mean log
     ratio to the kind's usual price; discount share of the undiscounted amount, discounted share of lines; parts and
     weekend shares of visits; channels log number; kinds log number per week; shares of spend, square root (Hellinger).
+    Where no line says what was paid, spend, basket and price are 0 for everybody and the shares are of units.
     """
     num = lines.num_customers
     who = lines.customer.astype(np.int64)
@@ -134,8 +141,8 @@ def behaviour(lines: Histories, seen: Visits, assortment: Assortment, today: Int
     with np.errstate(divide="ignore", invalid="ignore"):
         out["recency"] = np.log1p(np.maximum(now - last, 0))
         out["visits"] = np.log(baskets / weeks)
-        out["spend"] = np.log((spend + 1) / weeks)
-        out["basket"] = np.log((spend + 1) / baskets)
+        out["spend"] = np.log((spend + 1) / weeks) if value.any() else 0.0
+        out["basket"] = np.log((spend + 1) / baskets) if value.any() else 0.0
         usual = assortment.usual[assortment.kind[lines.item]]
         priced = (value > 0) & (usual > 0)
         ratio = np.log(np.clip(value[priced] / lines.quantity[priced] / usual[priced], 1 / _CLIP, _CLIP))
@@ -146,7 +153,9 @@ def behaviour(lines: Histories, seen: Visits, assortment: Assortment, today: Int
         out["channels"] = np.log(_distinct(who, lines.channel, num))
         out["main_channel"] = _largest(who, lines.channel, lines.basket, num) / baskets
         out["kinds"] = np.log(_distinct(who, assortment.kind[lines.item], num) / np.sqrt(weeks))
-    out = out.join(_when(seen, num)).join(_shares(who, value, assortment.category[lines.item], assortment, num))
+    out = out.join(_when(seen, num)).join(
+        _shares(who, amounts(lines), assortment.category[lines.item], assortment, num)
+    )
     return out.where(pd.Series(known, index=out.index), np.nan)
 
 

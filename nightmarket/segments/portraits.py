@@ -9,22 +9,24 @@ from numpy.typing import NDArray
 from nightmarket.contracts.arrays import Bools
 from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.histories.histories import Histories
-from nightmarket.segments.behaviour import PARTS, Assortment, Visits
+from nightmarket.segments.behaviour import PARTS, Assortment, Visits, amounts
 
 LEAST_SHARE = 0.005
 """A category counts in a portrait from this share of the group's spend."""
 
 
 def bought(lines: Histories, assortment: Assortment, member_C: Bools, num: int = 5) -> list[dict[str, Any]]:
-    """Categories that the group buys more than all customers: lift of the share of spend, highest first.
+    """Categories that the group buys more than all customers: lift of the share of spend, highest first; of units
+    where nothing says what was paid.
 
     member_C  (C,) who is in the group; a category counts from .5% of the group's spend and 20 of its people
     """
     category = assortment.category[lines.item]
     inside = member_C[lines.customer]
     size = len(assortment.names)
-    everybody = np.bincount(category, weights=lines.value, minlength=size)
-    group = np.bincount(category[inside], weights=lines.value[inside], minlength=size)
+    amount = amounts(lines)
+    everybody = np.bincount(category, weights=amount, minlength=size)
+    group = np.bincount(category[inside], weights=amount[inside], minlength=size)
     people = np.unique(lines.customer[inside].astype(np.int64) * size + category[inside]) % size
     buyers = np.bincount(people, minlength=size)
     share, usual = group / max(group.sum(), 1e-9), everybody / max(everybody.sum(), 1e-9)

@@ -62,7 +62,7 @@ def profiles(grouping: Grouping, customers: SegmentInput, value: Worth | None) -
                 "name": words,
                 "size": int(inside.sum()),
                 "share_customers": float(inside.mean()),
-                "share_value": float(spend[member].sum() / max(spend.sum(), 1e-9)),
+                "share_value": float(spend[member].sum() / spend.sum()) if spend.any() else None,
                 "traits": naming.to_json(traits),
                 "rfm": rfm(lines, member, today),
                 "value": {"weeks": value.weeks, **worth._asdict()} if value and worth else None,

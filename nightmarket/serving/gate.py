@@ -29,6 +29,7 @@ class Rival:
     differences  {task: interval of NDCG@10, challenger minus rival, paired by customer}
     notes        what a reader must know about this comparison
     groups       {name: difference over a group that was strong before this window}; against a champion alone
+    vacant       whether nobody delivers yet
     """
 
     kind: Literal["champion", "popularity"]
@@ -36,11 +37,15 @@ class Rival:
     differences: Mapping[str, Interval]
     notes: tuple[str, ...] = ()
     groups: Mapping[str, Kept] = field(default_factory=dict)
+    vacant: bool = False
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The gate's word: whether it opens, why in plain sentences, and the figures behind it."""
+    """The gate's word: whether it opens, why in plain sentences, and the figures behind it.
+
+    stand_in  it opens because nobody else delivers: what the version delivers is what is popular
+    """
 
     opened: bool
     reasons: tuple[str, ...]
@@ -48,6 +53,7 @@ class Decision:
     kind: str
     differences: dict[str, Interval]
     groups: dict[str, Kept] = field(default_factory=dict)
+    stand_in: bool = False
 
     def content(self) -> dict[str, Any]:
         """As JSON-ready values; a difference that is not finite becomes null."""
@@ -58,6 +64,7 @@ class Decision:
             "kind": self.kind,
             "differences": {task: _json(interval._asdict()) for task, interval in self.differences.items()},
             "groups": {name: _json(kept.content()) for name, kept in self.groups.items()},
+            "stand_in": self.stand_in,
         }
 
 
@@ -73,16 +80,19 @@ def decide(metrics: Metrics, rival: Rival, *, min_difference: float = 0.0) -> De
 
     Against a champion the mean difference on `all` must reach min_difference, and `new`, `launch` and each group that
     was strong before this window must not be worse with their whole interval. Against popularity the whole interval on
-    `all` must lie above zero.
+    `all` must lie above zero; where it does not, and nobody delivers yet, the gate opens for what is popular.
     """
     num_customers = metrics.num_customers
+    differences, groups = dict(rival.differences), dict(rival.groups)
+    if (said := _stands_in(metrics, rival)) is not None:
+        why = f"{said}: what is popular is delivered until a version is better beyond doubt"
+        return Decision(True, (why, *rival.notes), rival.name, rival.kind, differences, groups, stand_in=True)
     against = [*_not_finite(metrics)]
     against += _first_task(rival, num_customers, min_difference)
     if rival.kind == "champion":
         against += _guarded_tasks(rival, num_customers)
         against += _forgotten(rival)
     reasons = against or [_why_it_opens(rival)]
-    differences, groups = dict(rival.differences), dict(rival.groups)
     return Decision(not against, (*reasons, *rival.notes), rival.name, rival.kind, differences, groups)
 
 
@@ -99,6 +109,21 @@ def _signed(number: float, plus: bool = False) -> str:
     if not text.strip(".0"):
         return text
     return ("-" if number < 0 else "+" if plus else "") + text
+
+
+def _stands_in(metrics: Metrics, rival: Rival) -> str | None:
+    """Why what is popular is delivered, where nobody delivers yet and nothing is better than that; None elsewhere.
+
+    A figure that is not finite although there are customers is a fault, for which nothing stands in.
+    """
+    if not rival.vacant:
+        return None
+    if not metrics.num_customers.get(FIRST, 0):
+        return "no customer bought anything in the test window"
+    difference = rival.differences.get(FIRST)
+    if _not_finite(metrics) or difference is None or not all(map(math.isfinite, difference)) or difference.low > 0:
+        return None
+    return f"{FIRST} {METRIC} {phrase(difference)} against {rival.name}"
 
 
 def _not_finite(metrics: Metrics) -> list[str]:

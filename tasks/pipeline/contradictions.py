@@ -25,7 +25,7 @@ def between(loaded: Mapping[str, Any]) -> Iterator[Contradiction]:
     if end and prepared and str(end) > str(prepared):
         words = f"the window ends on {end}, after snapshot.business_date, {prepared}, from which on there are no data"
         yield ("prepare", "window_end"), f"{words}; name a Monday up to then"
-    if hasattr(prepare, "target_days") and getattr(snapshot, "source", "") == "demo":
+    if getattr(prepare, "target_days", None) and getattr(snapshot, "source", "") == "demo":
         yield from _within_the_demo(prepare, min(filter(None, (end, prepared)), default=None))
 
 

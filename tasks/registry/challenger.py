@@ -38,7 +38,7 @@ COMPARED = (catalogue.CUSTOMERS, catalogue.PRODUCTS, catalogue.PURCHASES, catalo
 """Files of prepare that decide what a model is shown and judged on."""
 
 ORIGIN = ("version", "run_id", "lock_hash", "commit", "as_of", "window", "data_fingerprint", "params_sha256", "metrics")
-GATE = ("opened", "reasons", "against", "kind", "differences", "groups")
+GATE = ("opened", "reasons", "against", "kind", "differences", "groups", "stand_in")
 """What a receipt keeps of where the version came from, and of the gate's word."""
 
 
@@ -168,7 +168,9 @@ def rival(tonight: Challenger, seed: int) -> gate.Rival:
     """Whom the challenger must match, with the paired differences on tonight's window."""
     receipt = champion.receipt()
     if receipt is None:
-        return _popularity(tonight, ())
+        return _popularity(tonight, (), vacant=True)
+    if champion.stands_in(receipt):
+        return _popularity(tonight, (f"version {receipt['version']} delivers what is popular",))
     name = f"version {receipt['version']}"
     same = receipt["prepared"] == tonight.prepared and receipt["window"] == tonight.window
     notes: tuple[str, ...] = ()
@@ -187,13 +189,13 @@ def rival(tonight: Challenger, seed: int) -> gate.Rival:
     return gate.Rival("champion", name, differences, notes, _kept(tonight, ours, theirs, seed))
 
 
-def _popularity(tonight: Challenger, notes: tuple[str, ...]) -> gate.Rival:
+def _popularity(tonight: Challenger, notes: tuple[str, ...], *, vacant: bool = False) -> gate.Rival:
     differences = {}
     for task in TASKS:
         figure = tonight.metrics.paired.get(task, {}).get("popularity", {}).get(METRIC)
         if figure:
             differences[task] = figure.interval
-    return gate.Rival("popularity", "popularity", differences, notes)
+    return gate.Rival("popularity", "popularity", differences, notes, vacant=vacant)
 
 
 def _kept(tonight: Challenger, ours: "pd.DataFrame", theirs: "pd.DataFrame", seed: int) -> dict[str, forgetting.Kept]:

@@ -7,7 +7,7 @@ word, which may speak of a challenger that was refused.
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,11 @@ Read = TypeVar("Read")
 def receipt() -> dict[str, Any] | None:
     """The receipt of the model that delivers, or None where there is none that can be read."""
     return _read(catalogue.CHAMPION_RECEIPT)
+
+
+def stands_in(receipt: Mapping[str, Any]) -> bool:
+    """Whether what the version delivers is what is popular, because it did not do better when it was made."""
+    return bool((receipt.get("gate") or {}).get("stand_in"))
 
 
 def intact() -> bool:

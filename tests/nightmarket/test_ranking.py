@@ -10,6 +10,7 @@ from nightmarket.histories.calendar import last_day
 from nightmarket.histories.catalogue import catalogue
 from nightmarket.histories.histories import Histories
 from nightmarket.histories.promotions import Promotions
+from nightmarket.ranking.baseline_lists import line_scorer, walk
 from nightmarket.ranking.baselines import (
     TifuSettings,
     ease,
@@ -212,8 +213,8 @@ def test_nearest_customers_never_include_oneself(shop):
 
 def test_rows_do_not_depend_on_how_many_customers_are_walked_at_a_time(shop, products):
     made = candidate_set(shop, products)
-    for walk in (made.batches, made.launches):
-        few, many = list(walk(7)), list(walk(1000))
+    for batches in (made.batches, made.launches):
+        few, many = list(batches(7)), list(batches(1000))
         for name in ("customer", "item", "features"):
             np.testing.assert_allclose(
                 np.concatenate([getattr(b, name) for b in few]), getattr(many[0], name), rtol=1e-5, atol=1e-6
@@ -431,3 +432,10 @@ def test_masked_entries_never_come_first(shop):
 
 def test_a_customer_whose_scores_are_all_equal_gets_the_first_items():
     assert top_items(np.zeros((2, 100_000), np.float32), 3).tolist() == [[0, 1, 2]] * 2
+
+
+def test_a_task_without_a_product_has_empty_lists(shop, products):
+    nothing = CandidateSet(statistics(shop, products), Budget(), None, np.zeros(0, np.int32), 28)
+    lists = walk(line_scorer(nothing), nothing, ("all", "debut"), 5)
+    assert (lists["debut"] == -1).all()
+    assert (lists["all"] >= 0).all()

@@ -112,6 +112,16 @@ def test_an_old_champion_is_compared_with_its_own_window_and_a_short_one_tests_n
     assert f"{MIN_NIGHTS} are needed" in content["words"]
 
 
+def test_a_champion_of_a_shop_of_weeks_tests_nothing_and_says_so(night):
+    windows = json.loads((night / "artifacts/prepare/windows.json").read_text())
+    crown(night, windows["first_day"] + 12)
+    assert main("drift") == 0
+    content = drift_of(night)
+    assert (content["tested"], content["drifted"], content["num_nights"]) == (False, False, 0)
+    assert (content["p"], content["score"], content["limit"]) == (None, None, None)
+    assert "the training window holds 0 nights" in content["words"]
+
+
 def test_a_source_that_falls_silent_is_named(night):
     path = night / "artifacts/validate/clean/events.parquet"
     table = pq.read_table(path)

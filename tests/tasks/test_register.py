@@ -524,3 +524,32 @@ def test_processes_that_promote_at_the_same_time_never_leave_a_wrong_champion(tm
     assert opened == best_so_far
     assert holders(home)["champion"] == opened[-1]
     assert len(opened) == 1 or holders(home)["previous_champion"] == opened[-2]
+
+
+def as_popular(folder):
+    """Tonight's model does as well as popularity, and no better."""
+    path = folder / "artifacts/evaluate/metrics.json"
+    metrics = json.loads(path.read_text())
+    metrics["paired"]["all"]["popularity"]["ndcg@10"] = {"value": 0.0, "low": -0.01, "high": 0.01}
+    path.write_text(json.dumps(metrics))
+
+
+@pytest.mark.slow
+def test_what_is_popular_delivers_until_a_version_is_better_than_that_beyond_doubt(trainings, tmp_path, monkeypatch):
+    night = tmp_path / "night"
+    shutil.copytree(trainings[0.05], night)
+    enter(night, monkeypatch)
+    as_popular(night)
+    register.run(register.Settings())
+    receipt = json.loads((night / "data/champion/receipt.json").read_text())
+    assert champion.stands_in(receipt)
+    assert holders(night) == {"champion": 1}
+    train(night, trainings[0.0])
+    as_popular(night)
+    register.run(register.Settings())
+    assert holders(night) == {"champion": 1}
+    assert "a first champion must beat popularity" in versions(night)[2].tags["reason"]
+    train(night, trainings[0.1])
+    register.run(register.Settings())
+    assert holders(night)["champion"] == 3
+    assert not champion.stands_in(json.loads((night / "data/champion/receipt.json").read_text()))

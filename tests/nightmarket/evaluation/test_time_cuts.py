@@ -115,3 +115,18 @@ def test_offsets_begin_at_the_first_hour_and_see_a_change_up_to_an_hour_after_th
     assert offsets("America/New_York", first, change - hour) == [start, (seconds(change), after)]
     assert offsets("America/New_York", first, change - hour - timedelta(minutes=1)) == [start]
     assert offsets("UTC", first, change) == [(start[0], 0)]
+
+
+@pytest.mark.parametrize(
+    ("days", "window", "step"), [(5, 1, 1), (21, 4, 2), (139, 27, 13), (140, 28, 14), (900, 28, 14)]
+)
+def test_windows_have_four_weeks_or_as_many_days_as_a_young_shop_allows(days, window, step):
+    made = cuts(last_day=1000, first_day=1001 - days, target_days=None, num_origins=3, origin_step=14)
+    assert made["test"].days == made["finetune"].days == window
+    assert made["train"][0].cut - made["train"][1].cut == step
+    assert made["finetune"].cut >= 1000 - days
+
+
+def test_a_shop_of_four_days_is_too_young_for_windows():
+    with pytest.raises(InputError, match=r"4 days of history, 5 are needed; bring more or lower prepare\.origins$"):
+        cuts(last_day=1000, first_day=997, target_days=None, num_origins=3, origin_step=14)

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from nightmarket.evaluation.protocol import Targets, Task
+from nightmarket.ranking.candidate_set import Budget
+from nightmarket.ranking.model import Forests, Model
 from nightmarket.ranking.recipe import FOREST, HeldOut, choose, of_customers, rivals
 
 NUM, ITEMS = 60, 30
@@ -87,3 +89,11 @@ def test_customers_without_a_target_do_not_count(task):
     half = Targets(np.minimum(np.arange(NUM + 1), 30), part.targets[task].items[:30])
     tried = HeldOut(NAMES, part.customer, part.item, part.features, {task: half}, part.who)
     assert np.isnan(tried.ndcg(task, noise(part))).sum() == 30
+
+
+def test_a_version_that_stands_in_puts_first_what_most_bought_lately_ties_by_all_buyers():
+    model = Model(Forests(None), None, Budget(), 28, False, False, 0, {Task.ALL: "score_good"}).popular()
+    rows = np.array([[9, 1, 5], [0, 3, 5], [0, 3, 7]], np.float32)
+    score = model.order(Task.NEW, None, rows, ["score_good", "buyers_4w", "buyers_ever"])
+    assert np.argsort(-score).tolist() == [2, 1, 0]
+    assert not any(model.by_forest(task) for task in Task)

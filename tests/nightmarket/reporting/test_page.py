@@ -281,3 +281,11 @@ def test_examples_are_a_short_a_usual_and_a_long_history_whoever_they_are():
     assert choose(np.array([0, 0])) == []
     assert choose(np.array([4])) == [0]
     assert choose(np.array([4, 4, 4])) == [0, 1, 2]
+
+
+def test_a_version_that_stands_in_is_told_as_such():
+    held = {"version": 1, "as_of": "2017-12-31", "gate": {"stand_in": True}}
+    popular = "Version 1 stands in: customers get what is popular until a version is clearly better."
+    assert headline(night(receipt=held, decision=decision(1, True))) == popular
+    refused = headline(night(receipt=held, decision=decision(2, False)))
+    assert refused == f"{popular} Tonight’s model, version 2, was not let through."

@@ -130,3 +130,14 @@ def test_the_best_weights_come_back_even_when_they_are_those_of_the_start(plante
     assert history["best_step"] == 0
     assert history["num_steps"] == 2
     assert same(start, trainer.weights())
+
+
+def test_where_all_products_share_one_text_there_is_nothing_to_learn(planted):
+    past = planted.histories.until(planted.window.cut)
+    settings = (planted.window.cut, 28, 8)
+    assert Sampler(past, planted.text_id, *settings, planted.recommendable).usable
+    assert not Sampler(past, 0 * planted.text_id, *settings, planted.recommendable).usable
+    first = planted.text_id == planted.text_id[0]
+    assert not Sampler(past, planted.text_id, *settings, first).usable, (
+        "texts of what may not be recommended say nothing"
+    )

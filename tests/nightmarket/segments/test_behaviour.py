@@ -100,3 +100,11 @@ def test_one_wild_value_moves_nobody_else():
     wild.loc[100, "spend"] = 1e9
     a, b = FeatureSpace.fit(frame).standard(frame)[:100, 0], FeatureSpace.fit(wild).standard(wild)[:100, 0]
     assert np.abs((a - a.mean()) - (b - b.mean())).max() < 0.05
+
+
+def test_without_prices_categories_count_by_units_and_nothing_is_said_of_spend():
+    lines = make_lines([(c, i, d, q, 0.0, 0.0, b, ch) for c, i, d, q, _, _, b, ch in ROWS], num_customers=3)
+    features = behaviour(lines, NOBODY, assortment(PRODUCTS, lines), MONDAY + 76)
+    assert features.loc[0, "share: F > MILK"] == pytest.approx(np.sqrt(2 / 4))
+    assert (features.loc[:1, ["spend", "basket", "price", "discount"]] == 0).all(axis=None)
+    assert np.isfinite(features.loc[:1].to_numpy()).all()

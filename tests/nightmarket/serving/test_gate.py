@@ -179,3 +179,25 @@ def test_differences_read_as_signed_numbers_with_their_interval():
     assert phrase(Interval(0.0041, 0.0008, 0.0123)) == "+.0041 [.0008, .012]"
     assert phrase(Interval(-0.25, -0.3, 0.0)) == "-.250 [-.300, .0000]"
     assert phrase(Interval(1.5, 1.0, 2.0)) == "+1.500 [1.000, 2.000]"
+
+
+@pytest.mark.parametrize("difference", [EQUAL, UNSURE, WORSE, Interval(0.02, -0.001, 0.04)])
+def test_where_nobody_delivers_yet_what_is_popular_stands_in_for_a_model_that_does_not_beat_it(difference):
+    decision = decide(figures(), PEOPLE, Rival("popularity", "popularity", {"all": difference}, vacant=True))
+    assert (decision.opened, decision.stand_in) == (True, True)
+    assert decision.reasons[0].endswith("what is popular is delivered until a version is better beyond doubt")
+    assert decision.content()["stand_in"] is True
+
+
+def test_what_is_popular_stands_in_where_nobody_bought_anything_in_the_test_window():
+    decision = decide({}, {"all": 0}, Rival("popularity", "popularity", {}, vacant=True))
+    assert decision.stand_in
+    assert decision.reasons[0].startswith("no customer bought anything in the test window: what is popular")
+
+
+def test_nothing_stands_in_for_a_model_that_is_better_nor_for_one_with_a_fault():
+    better = decide(figures(), PEOPLE, Rival("popularity", "popularity", {"all": BETTER}, vacant=True))
+    assert (better.opened, better.stand_in) == (True, False)
+    for faulty, difference in ((figures(all=NAN), EQUAL), (figures(), Interval(NAN, NAN, NAN))):
+        decision = decide(faulty, PEOPLE, Rival("popularity", "popularity", {"all": difference}, vacant=True))
+        assert (decision.opened, decision.stand_in) == (False, False)
