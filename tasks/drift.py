@@ -148,7 +148,7 @@ def run(settings: Settings) -> None:
 def _judged(
     summaries: Sequence[Summary], when: Nights, first_day: int, alpha: float
 ) -> tuple[MaxT, list[dict[str, Any]]]:
-    """How far off tonight is, and each column's entry; nothing where the champion learned from less than a reference."""
+    """How far off tonight is, and each column's entry; none where the champion learned from less than a reference."""
     if len(when) == 0:
         return MaxT(np.zeros((0, 0)), np.zeros(0, bool), np.zeros(0), math.inf, 1.0), []
     names, distance = every_distance(summaries, when)
