@@ -46,8 +46,12 @@ def run(settings: Settings) -> None:
     log.info("demand: %s product types, %s complete weeks", f"{len(history.kinds):,}", weeks)
     judged = forecast.evaluate(history, settings.seed)
     metrics: dict[str, Any] = {"last_complete_week": monday(history.last_week).isoformat()}
-    if judged is None:
-        metrics["forecast"] = {"reason": f"{weeks} complete weeks; a forecast that can be judged needs 7"}
+    if judged is None or data.windows.target != "purchase":
+        why = f"{weeks} complete weeks; a forecast that can be judged needs 7"
+        if data.windows.target != "purchase":
+            why = "no purchases are on record, so nothing says what will be sold"
+        metrics["forecast"] = {"reason": why}
+        log.info("demand: %s", why)
         catalogue.FORECAST.write_empty()
     else:
         metrics["forecast"] = {"reason": None, "methods": judged.methods} | judged.metrics

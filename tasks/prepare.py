@@ -2,6 +2,7 @@
 
 import logging
 from datetime import date
+from typing import Literal
 
 import ibis
 import ibis.expr.types as ir
@@ -15,7 +16,7 @@ from nightmarket.contracts.sources import SOURCE, zones
 from nightmarket.evaluation.protocol import TARGET_DAYS, Window, Windows, cuts
 from nightmarket.histories.calendar import NEVER, day_of, last_complete_week, last_day, offsets, week_of
 from nightmarket.histories.exclusions import DEMO, Exclusions
-from nightmarket.histories.interactions import sessions
+from nightmarket.histories.interactions import TARGETS, sessions
 from nightmarket.histories.purchases import (
     interactions,
     local_days,
@@ -48,6 +49,11 @@ class Settings(StageSettings):
     origin_step: int = Field(14, ge=1, le=182, description="days between the origins that train the ranker")
     launch_origins: int = Field(8, ge=0, le=52, description="origins that train the ranker of launches")
     window_end: date | None = Field(None, description="Monday after the test window; null: last complete week")
+    target: Literal["purchase", "cart", "rating", "click", "view", "any"] | None = Field(
+        None,
+        description="what recommendations foretell; any: all of these. null: purchases, or in a shop that records none "
+        "the kind of event that comes nearest",
+    )
     min_category_levels: int | None = Field(
         None,
         ge=0,
@@ -84,23 +90,29 @@ def run(settings: Settings) -> None:
         events = _events(engine, snapshot)
         numbered = number_customers(events, ROW).order_by("customer").to_pyarrow()
         items = ibis.memtable(products.loc[products.recommendable, ["product_id", "item"]])
-        lines = purchase_lines(events, ibis.memtable(numbered), items, ROW).to_pyarrow()
+        kinds = set(events.kind.as_table().distinct().to_pyarrow()["kind"].to_pylist())
+        target = settings.target or _nearest(kinds)
+        lines = purchase_lines(events, ibis.memtable(numbered), items, ROW, target).to_pyarrow()
         if lines.num_rows == 0:
             raise InputError(
-                "events: no purchase of a recommendable product; check prepare.exclude_*, prepare.min_category_levels "
-                "and the categories"
+                f"events: no {target} of a recommendable product; check prepare.exclude_*, "
+                "prepare.min_category_levels, prepare.target and the categories"
             )
-        lines = _with_returns(lines, return_days(events, ibis.memtable(numbered), items).to_pyarrow())
+        if target == "purchase":
+            lines = _with_returns(lines, return_days(events, ibis.memtable(numbered), items).to_pyarrow())
         catalogue.PURCHASES.write(lines)
-        log.info("prepare: %s purchase lines of %s customers", f"{lines.num_rows:,}", f"{numbered.num_rows:,}")
-        _write_interactions(events, numbered, items)
+        log.info("prepare: %s %s lines of %s customers", f"{lines.num_rows:,}", target, f"{numbered.num_rows:,}")
+        if kinds <= set(TARGETS[target]):  # all there is stands in the table of purchases
+            catalogue.INTERACTIONS.write_empty()
+        else:
+            _write_interactions(events, numbered, items)
         _write_promotions(engine, items, snapshot.get("sources", []))
         known_from = _first_sources(events) if "sources" in snapshot else None
     finally:
         engine.disconnect()
     _write_customers(numbered.to_pandas(), known_from)
     _write_products(products, lines)
-    _write_windows(settings, snapshot, lines)
+    _write_windows(settings, snapshot, lines, target)
 
 
 def _products(settings: Settings, source: str) -> pd.DataFrame:
@@ -149,11 +161,16 @@ def _with_returns(lines: pa.Table, back: pa.Table) -> pa.Table:
     return lines.append_column("returned", pa.array(came_back, pa.int32()))
 
 
+def _nearest(kinds: set[str]) -> str:
+    """What counts as a purchase in a shop that records these kinds of events."""
+    target = next((target for target, of_target in TARGETS.items() if kinds & set(of_target)), "purchase")
+    if target != "purchase":
+        log.info("prepare: no purchase on record, so lists foretell events of the kind %s: prepare.target", target)
+    return target
+
+
 def _write_interactions(events: ir.Table, customers: pa.Table, items: ir.Table) -> None:
-    """Nothing where purchases are all there is: they stand in the table of purchases."""
-    if set(events.kind.as_table().distinct().to_pyarrow()["kind"].to_pylist()) <= {"purchase"}:
-        catalogue.INTERACTIONS.write_empty()
-        return
+    """Events of every kind, with their sessions."""
     table = interactions(events, ibis.memtable(customers), items, ROW).to_pyarrow()
     columns = {name: table[name].to_numpy() for name in table.column_names}
     columns["session"] = sessions(columns["customer"], columns["second"], columns.pop("named"))
@@ -230,7 +247,7 @@ def _apart(sources: list[dict]) -> list[list[str]]:
     return alone + ([shared] if shared else [])
 
 
-def _write_windows(settings: Settings, snapshot: dict, lines: pa.Table) -> None:
+def _write_windows(settings: Settings, snapshot: dict, lines: pa.Table, target: str) -> None:
     days = lines.select(["week", "day"]).to_pandas()
     if settings.window_end is None:
         last = last_complete_week(days.groupby("week")["day"].nunique().to_dict())
@@ -257,6 +274,7 @@ def _write_windows(settings: Settings, snapshot: dict, lines: pa.Table) -> None:
         last_day=newest,
         as_of=snapshot["as_of"],
         time_zone=snapshot["time_zone"],
+        target=target,
     )
     if settings.target_days is None and made.test.days < TARGET_DAYS:
         days = made.test.days

@@ -102,6 +102,7 @@ def run(settings: Settings) -> None:
         snapshot=_optional(catalogue.CLEAN_SNAPSHOT.path),
         validation=_optional(catalogue.VALIDATION.path),
         window=data.windows.test,
+        target=data.windows.target,
         metrics=Metrics.read(_optional(catalogue.METRICS.path) or {}),
         history=_optional(catalogue.FINETUNE_HISTORY.path),
         receipt=_optional(catalogue.CHAMPION_RECEIPT.path),

@@ -21,6 +21,7 @@ from nightmarket.ranking.explanations.paths import Paths
 from nightmarket.ranking.lists import fill
 from nightmarket.ranking.model import SHORTLIST, Model
 from nightmarket.ranking.ranker import Ranker
+from nightmarket.ranking.recipe import UNKNOWN
 from tasks.files import catalogue, manifest, storage
 from tasks.files.prepared import Prepared
 from tasks.models import recommender
@@ -163,6 +164,7 @@ def _recommend(
             batch.item[row],
             facts,
             settings.language,
+            data.windows.target,
         )
         own = features[:, forest.features.index("item_num")] > 0
         raw = score if champion.by_forest(task) else forest.score(features, list(forest.features))
@@ -225,8 +227,10 @@ def _table(part: dict[str, NDArray], customers: pa.ChunkedArray, data: Prepared)
         "rank": part["rank"],
         "product_id": products["product_id"].to_numpy()[part["item"]],
         "title": products["title"].to_numpy()[part["item"]],
-        "score": part["score"].astype(np.float32),
-        "probability": part["probability"].astype(np.float32),
+        "score": pa.array(
+            np.where(part["score"] > UNKNOWN, part["score"], np.nan).astype(np.float32), from_pandas=True
+        ),
+        "probability": pa.array(part["probability"].astype(np.float32), from_pandas=True),
         "reason": part["reason"],
         "reason_kind": part["reason_kind"],
     }

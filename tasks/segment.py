@@ -20,6 +20,7 @@ from nightmarket.contracts.sources import SOURCE, zones
 from nightmarket.evaluation.protocol import Windows
 from nightmarket.histories.calendar import last_whole_week, offsets, week_of
 from nightmarket.histories.histories import Histories
+from nightmarket.histories.interactions import TARGETS
 from nightmarket.segments import answers, behaviour, partition, worth
 from nightmarket.segments.behaviour import Visits
 from nightmarket.segments.grouping import (
@@ -69,7 +70,7 @@ def _group(settings: Settings) -> None:
     today = int(lines.day.max())
     since = today - settings.weeks * 7
     recent = lines.where(lines.day > since)
-    visits = read_visits(customers, windows.time_zone)
+    visits = read_visits(customers, windows.time_zone, windows.target)
     seen = visits.where((visits.day > since) & (visits.day <= today))
     assortment = behaviour.assortment(products, recent)
     features = behaviour.behaviour(recent, seen, assortment, today).dropna()
@@ -122,12 +123,12 @@ def _without(lines: Histories) -> str | None:
     return "; ".join(parts) or None
 
 
-def read_visits(customers: pd.DataFrame, time_zone: str) -> Visits:
-    """Hours in which customers bought, local to the shop that they bought in."""
+def read_visits(customers: pd.DataFrame, time_zone: str, target: str = "purchase") -> Visits:
+    """Hours in which customers bought, local to the shop that they bought in; target: what counts as buying."""
     several = zones(catalogue.CLEAN_SNAPSHOT.read())
     wanted = ["customer_id", "timestamp", "kind", *([SOURCE] if several else [])]
     events = catalogue.CLEAN_EVENTS.read(wanted)
-    events = events.filter(pc.equal(events["kind"], "purchase"))
+    events = events.filter(pc.is_in(events["kind"], pa.array(TARGETS[target])))
     code = pc.index_in(events["customer_id"], pa.array(customers["customer_id"], pa.string())).to_numpy()
     known = ~np.isnan(code)
     numbers = customers["customer"].to_numpy(np.int32)

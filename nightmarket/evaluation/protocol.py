@@ -65,6 +65,7 @@ class Windows:
     finetune  what the text encoder is validated on; it learns from what lies before
     deliver   the night's own: without target days
     first_day, last_day  of the purchases
+    target    what counts as a purchase, of histories.interactions.TARGETS
     """
 
     test: Window
@@ -76,6 +77,7 @@ class Windows:
     last_day: int
     as_of: str
     time_zone: str
+    target: str = "purchase"
 
     def content(self) -> dict[str, Any]:
         """As JSON-ready values."""

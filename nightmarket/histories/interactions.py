@@ -19,6 +19,15 @@ BOUGHT = tuple(KINDS.index(kind) for kind in ("purchase", "rating"))
 _STRENGTHS = {"view": 0.2, "click": 0.2, "search": 0.2, "purchase": 1.5, "return": -1.5}
 STRENGTH = np.array([_STRENGTHS.get(kind, 1.0) for kind in KINDS])
 """How much an event of each kind says about taste: a return takes back what its purchase said."""
+TARGETS = {
+    "purchase": ("purchase",),
+    "cart": ("cart", "wishlist"),
+    "rating": ("rating",),
+    "click": ("click",),
+    "view": ("view",),
+    "any": ("view", "click", "wishlist", "cart", "purchase", "rating"),
+}
+"""What recommendations may foretell, and the kinds of events that count for it; what is nearest to a purchase first."""
 GUEST = -1
 """The customer of an event whose visitor is not known."""
 GAP = 30 * 60

@@ -8,7 +8,7 @@ import numpy as np
 
 from nightmarket.contracts.arrays import Float32s, Int32s, Values
 from nightmarket.histories.calendar import MONDAY, NEVER
-from nightmarket.histories.interactions import GUEST, KINDS
+from nightmarket.histories.interactions import GUEST, KINDS, TARGETS
 
 _DAY = 86_400
 
@@ -38,12 +38,24 @@ def number_customers(events: ir.Table, row: str) -> ir.Table:
     return first.mutate(customer=ibis.row_number().over(order).cast("int32"))[["customer", "customer_id", "first_week"]]
 
 
-def purchase_lines(events: ir.Table, customers: ir.Table, items: ir.Table, row: str) -> ir.Table:
+def purchase_lines(
+    events: ir.Table, customers: ir.Table, items: ir.Table, row: str, target: str = "purchase"
+) -> ir.Table:
     """Purchase lines of recommendable products, with codes for customer, item, basket and channel.
 
-    items  product_id, item; only products that may be recommended
+    items   product_id, item; only products that may be recommended
+    target  of TARGETS: events of its kinds count as lines, of one unit and without an amount where nothing was bought
     """
-    bought = events.filter((events.kind == "purchase") & (events.quantity > 0))
+    if target == "purchase":
+        bought = events.filter((events.kind == "purchase") & (events.quantity > 0))
+    else:
+        bought = events.filter(events.kind.isin(TARGETS[target]))
+        sold = bought.kind == "purchase"
+        bought = bought.mutate(
+            quantity=(sold & (bought.quantity > 0)).ifelse(bought.quantity, 1),
+            value=sold.ifelse(bought.value, None),
+            discount=sold.ifelse(bought.discount, None),
+        )
     bought = bought.join(items, "product_id").join(customers[["customer_id", "customer"]], "customer_id")
     basket = ibis.coalesce(bought.basket_id, bought.day.cast("string"))
     bought = bought.mutate(

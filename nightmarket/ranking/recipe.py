@@ -25,6 +25,8 @@ MIN_CUSTOMERS = 30
 MOST_CUSTOMERS = 600
 """Judged at each cut."""
 SEED = 17
+UNKNOWN = -1e30
+"""The score of what a simple score says nothing of: below all that is known."""
 SIMPLE = ("buyers_4w", "buyers_13w", "item_fresh", "item_looked_long")
 Recipe = Mapping[str, str]
 """{task: FOREST or the column of features that orders its lists}; tasks left out take the forest."""
@@ -60,6 +62,15 @@ class HeldOut:
         lists.fill(ranked, self.customer[rows], self.item[rows], score[rows])
         wanted = self.targets[task]
         return rank_metrics(ranked, wanted.indptr, wanted.items, (PLACES,))[f"ndcg@{PLACES}"]
+
+    def fills(self, task: Task, name: str) -> bool:
+        """Whether a feature knows a whole list of half of the customers, or all that they can be given: what it does
+        not know is in no order at all."""
+        rows, num = self._rows(task), self.who.size
+        told = ~np.isnan(self.features[rows, self.names.index(name)])
+        there = np.bincount(self.customer[rows], minlength=num)
+        enough = np.bincount(self.customer[rows], told, num) >= np.minimum(there, PLACES)
+        return bool((there > 0).any() and enough[there > 0].mean() >= 0.5)
 
     def _rows(self, task: Task) -> Bools:
         if task in (Task.ALL, Task.LAUNCH):
@@ -102,7 +113,7 @@ def rivals(names: Sequence[str]) -> list[str]:
 
 def known(values: Float32s) -> Float64s:
     """A feature as a score, what is not known below all that is."""
-    return np.where(np.isnan(values), -1e30, values).astype(np.float64)
+    return np.where(np.isnan(values), UNKNOWN, values).astype(np.float64)
 
 
 def choose(
@@ -110,6 +121,7 @@ def choose(
 ) -> Ordering | None:
     """The order of one task's lists; None where too few customers can be judged to say anything."""
     ours = [part.ndcg(task, forest(part)) for part in held]
+    rivals = [name for name in rivals if all(part.fills(task, name) for part in held)]
     if sum(int((~np.isnan(values)).sum()) for values in ours) < MIN_CUSTOMERS or not rivals:
         return None
     of_rivals = {name: [part.ndcg(task, part.column(name)) for part in held] for name in rivals}

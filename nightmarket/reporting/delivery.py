@@ -36,7 +36,14 @@ class GateView:
 
 
 def headline(night: Night) -> str:
-    """Who delivers today, in a sentence or two."""
+    """Who delivers today, and what lists foretell where that is no purchase, in a sentence or two."""
+    if night.target == "purchase":
+        return _who_delivers(night)
+    what = words.EVENTS[night.target]
+    return f"{_who_delivers(night)} Lists foretell {what}: where this page says bought, read {what}."
+
+
+def _who_delivers(night: Night) -> str:
     receipt, decision = night.receipt, night.decision
     if receipt is None:
         refused = f" {_refusal(decision)}" if decision and not decision["opened"] else ""

@@ -74,6 +74,7 @@ class Night:
     snapshot    what the source held: as_of, source, time_zone, previous, after_business_date
     validation  per table: rows, kept, set_aside, reasons, previous_rows
     window      the window that tonight was evaluated on
+    target      what lists foretell, of histories.interactions.TARGETS
     metrics     what was evaluated; empty where nothing was
     history     fine-tuning: before, after, paired, validation, device, num_steps
     receipt     the model that delivers
@@ -100,6 +101,7 @@ class Night:
     snapshot: Content | None = None
     validation: Content | None = None
     window: Window | None = None
+    target: str = "purchase"
     metrics: Metrics = field(default_factory=Metrics)
     history: Content | None = None
     receipt: Content | None = None

@@ -144,9 +144,10 @@ def _this_morning(night: Night) -> list[morning.Item]:
 
 
 def _evaluated_on(night: Night) -> str:
+    what = words.EVENTS[night.target]
     if not night.window:
-        return "purchases after the cut"
-    return "purchases of " + words.day_span(night.window.first_target, night.window.last_target)
+        return f"{what} after the cut"
+    return f"{what} of {words.day_span(night.window.first_target, night.window.last_target)}"
 
 
 def _policy(style: str) -> str:

@@ -16,6 +16,8 @@ Standing = Literal["better", "worse", "level"]
 WORDING: dict[str, Any] = yaml.safe_load(files(__package__).joinpath("wording.yaml").read_text(encoding="utf-8"))
 TASKS: dict[str, tuple[str, str]] = {task: (title, meaning) for task, (title, meaning) in WORDING["tasks"].items()}
 """Per task its title, and what it asks."""
+EVENTS: dict[str, str] = WORDING["events"]
+"""What lists foretell, by target."""
 
 
 def called(kind: str, name: str) -> str:

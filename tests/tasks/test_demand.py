@@ -72,3 +72,19 @@ def test_a_few_weeks_give_an_empty_forecast_with_a_sentence(copied_night):
     assert main("demand") == 0
     assert "needs 7" in metrics(copied_night)["forecast"]["reason"]
     assert pq.read_table(copied_night / OUT / "forecast.parquet").num_rows == 0
+
+
+def test_views_are_no_demand(whole_night, tmp_path):
+    prepared = tmp_path / "artifacts/prepare"
+    prepared.mkdir(parents=True)
+    for path in (whole_night / "artifacts/prepare").iterdir():
+        (prepared / path.name).symlink_to(path)
+    windows = json.loads((prepared / "windows.json").read_text()) | {"target": "view"}
+    (prepared / "windows.json").unlink()
+    (prepared / "windows.json").write_text(json.dumps(windows))
+    (tmp_path / "params.yaml").write_text("demand: {}\n", encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        assert main("demand") == 0
+    assert metrics(tmp_path)["forecast"]["reason"].startswith("no purchases are on record")
+    assert pq.read_metadata(tmp_path / OUT / "forecast.parquet").num_rows == 0

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
@@ -98,3 +99,52 @@ def test_windows_are_recorded(whole_night):
     assert windows["test"]["last_target"] - windows["test"]["cut"] == 21
     assert windows["test"]["last_target"] <= windows["last_day"]
     assert windows["deliver"]["cut"] == windows["last_day"] == frame(whole_night, "purchases").day.max()
+
+
+def with_events(folder, monkeypatch, **changed):
+    """The night's clean events with some columns changed, prepared anew: {column: values}."""
+    monkeypatch.chdir(folder)
+    path = folder / "artifacts/validate/clean/events.parquet"
+    table = pq.read_table(path)
+    frame_of = table.to_pandas().assign(**changed)
+    path.unlink()
+    pq.write_table(pa.Table.from_pandas(frame_of, table.schema, preserve_index=False), path)
+    assert main("prepare") == 0
+    return frame_of
+
+
+def test_a_shop_that_records_views_alone_foretells_views_and_says_so(copied_night, monkeypatch, capfd):
+    events = with_events(copied_night, monkeypatch, kind="view")
+    lines = frame(copied_night, "purchases")
+    assert len(lines) == len(events)
+    assert (lines.quantity == 1).all()
+    assert (lines.value == 0).all(), "what is looked at is not paid"
+    assert len(frame(copied_night, "interactions")) == 0
+    assert json.loads((copied_night / "artifacts/prepare/windows.json").read_text())["target"] == "view"
+    assert "no purchase on record, so lists foretell events of the kind view" in capfd.readouterr().out
+
+
+def test_what_lists_foretell_can_be_chosen_and_what_is_not_there_is_named(copied_night, monkeypatch, capfd):
+    num = pq.read_metadata(copied_night / "artifacts/validate/clean/events.parquet").num_rows
+    kinds = np.array(["view", "cart", "purchase"])[np.arange(num) % 3]
+    change(copied_night, "prepare", target="any")
+    with_events(copied_night, monkeypatch, kind=kinds)
+    assert len(frame(copied_night, "purchases")) == num
+    assert (frame(copied_night, "purchases").value > 0).mean() < 0.34
+    change(copied_night, "prepare", target="cart")
+    assert main("prepare") == 0
+    assert len(frame(copied_night, "purchases")) == (kinds == "cart").sum()
+    assert len(frame(copied_night, "interactions")) == num
+    change(copied_night, "prepare", target="rating")
+    assert main("prepare") == 2
+    assert "events: no rating of a recommendable product" in capfd.readouterr().err
+
+
+def test_prices_that_nobody_states_are_missing_and_not_zero(copied_night, monkeypatch):
+    path = copied_night / "artifacts/validate/clean/products.parquet"
+    products = pq.read_table(path)
+    path.unlink()
+    pq.write_table(products.drop_columns([name for name in ("price",) if name in products.column_names]), path)
+    with_events(copied_night, monkeypatch, value=np.nan)
+    assert frame(copied_night, "products").price.isna().all()
+    assert (frame(copied_night, "purchases").value == 0).all()

@@ -36,17 +36,19 @@ def explain(
     item: Int32s,
     facts: Facts,
     language: Literal["en", "zh"] = "en",
+    target: str = "purchase",
 ) -> Explanations:
     """One reason per recommendation.
 
     rows           (N, F) features that the ranker saw, with column names `names`
     contributions  (N, F) what each added to the raw score (`Paths.contributions`)
     customer, item (N,)   codes
+    target         what the lists foretell, of histories.interactions.TARGETS
 
     Contributions are summed by family. Families are asked from the largest sum down to 0, and the first whose sentence
     is true and says something gives the reason.
     """
-    words = LANGUAGES[language]
+    words = LANGUAGES[language].of(target)
     facts.around(customer)  # one slice for all families, not one for each
     column = {name: rows[:, i] for i, name in enumerate(names)}
     whole = Rows(column, customer, item, facts, words)

@@ -4,7 +4,7 @@ Fields: {times} {baskets} {customers} {weeks} are counts with their noun, {age} 
 percentage, {more} a plain number, {it} {kind} are names from the catalogue.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 
 import yaml
@@ -12,11 +12,29 @@ import yaml
 
 @dataclass(frozen=True)
 class Language:
-    """Sentences by key, nouns as (singular, plural) and the least days that are given in weeks."""
+    """Sentences by key, nouns as (singular, plural) and the least days that are given in weeks.
+
+    instead  where lists foretell no purchases but another target: words for words
+    """
 
     sentences: dict[str, str]
     nouns: dict[str, tuple[str, str]]
+    instead: dict[str, list[tuple[str, str]]]
     weeks_from: int = 14
+
+    def of(self, target: str) -> "Language":
+        """The same sentences of what counts as a purchase where lists foretell `target`."""
+
+        if target not in self.instead:
+            return self
+
+        def put(text: str) -> str:
+            for word, other in self.instead.get(target, ()):
+                text = text.replace(word, other)
+            return text
+
+        nouns = {noun: (put(singular), put(plural)) for noun, (singular, plural) in self.nouns.items()}
+        return replace(self, sentences={key: put(text) for key, text in self.sentences.items()}, nouns=nouns)
 
     def say(self, key: str, **fields: object) -> str:
         """The sentence with its fields; a name from the catalogue is put in as it is."""

@@ -11,6 +11,7 @@ import pytest
 from nightmarket.histories.calendar import last_day
 from nightmarket.histories.catalogue import catalogue
 from nightmarket.histories.histories import Histories
+from nightmarket.histories.interactions import TARGETS
 from nightmarket.histories.promotions import Promotions
 from nightmarket.ranking.candidate_set import Budget, CandidateSet
 from nightmarket.ranking.explanations import facts
@@ -465,3 +466,17 @@ def test_trees_that_never_split_contribute_nothing():
     assert not paths.contributions(rows).any()
     np.testing.assert_allclose(paths.base, made.predict(rows[:1], raw_score=True)[0], atol=1e-9)
     assert paths.contributions(rows[:0]).shape == (0, 5)
+
+
+def test_reasons_speak_of_what_the_lists_foretell():
+    english, chinese = (LANGUAGES[name].of("view") for name in ("en", "zh"))
+    assert english.say("repeat", times=english.count("times", 3), age="2 days") == "looked at 3 times, last 2 days ago"
+    kind = english.say("kind", kind="tea", baskets=english.count("baskets", 2), age="2 days")
+    assert kind == "you looked at tea in 2 visits, last 2 days ago"
+    assert chinese.say("fallback") == "根据您的全部浏览记录推测"
+    for language in LANGUAGES.values():
+        assert language.of("purchase") == language
+        for target in set(TARGETS) - {"purchase"}:
+            told = language.of(target)
+            assert told.sentences.keys() == language.sentences.keys()
+            assert not any(word in text for text in told.sentences.values() for word in ("bought", "buy", "买"))

@@ -97,3 +97,13 @@ def test_a_version_that_stands_in_puts_first_what_most_bought_lately_ties_by_all
     score = model.order(Task.NEW, None, rows, ["score_good", "buyers_4w", "buyers_ever"])
     assert np.argsort(-score).tolist() == [2, 1, 0]
     assert not any(model.by_forest(task) for task in Task)
+
+
+def test_a_score_that_knows_almost_nothing_orders_no_list():
+    parts = [held(1), held(2)]
+    for part in parts:
+        part.features[:, 2] = np.where(part.features[:, 2] == 2.0, 2.0, np.nan)  # one product of each customer
+    assert not parts[0].fills(Task.ALL, "score_good")
+    choice = choose(Task.ALL, parts, noise, rivals(NAMES))
+    assert choice.rival == "score_bad"
+    assert choose(Task.ALL, parts, noise, ["score_good"]) is None

@@ -8,11 +8,13 @@ import pytest
 
 from nightmarket.contracts import Unavailable
 from nightmarket.evaluation.figures import Metrics
+from nightmarket.histories.interactions import TARGETS
 from nightmarket.reporting.delivery import gate, headline, importance
 from nightmarket.reporting.intake import intake
 from nightmarket.reporting.night import Night, Person, Pick, Purchase, choose
 from nightmarket.reporting.page import SECTIONS, render, sections
 from nightmarket.reporting.quality import slices, tasks, text
+from nightmarket.reporting.words import EVENTS
 
 BAD = "<img src=x onerror=alert(1)> {{ 7*7 }} {% raw %} </style><script>"
 
@@ -289,3 +291,12 @@ def test_a_version_that_stands_in_is_told_as_such():
     assert headline(night(receipt=held, decision=decision(1, True))) == popular
     refused = headline(night(receipt=held, decision=decision(2, False)))
     assert refused == f"{popular} Tonight’s model, version 2, was not let through."
+
+
+def test_what_lists_foretell_is_said_where_it_is_no_purchase():
+    held = {"version": 1, "as_of": "2017-12-31"}
+    assert headline(night(receipt=held, target="view")).endswith(
+        "Lists foretell views: where this page says bought, read views."
+    )
+    assert "foretell" not in headline(night(receipt=held))
+    assert set(EVENTS) == set(TARGETS)
