@@ -21,7 +21,7 @@ from nightmarket.contracts import InputError
 from nightmarket.contracts.arrays import Float64s
 from nightmarket.copywriting.facts import CopyFacts, Product, spoken
 from nightmarket.copywriting.writers.prompt import Brief
-from nightmarket.delivery import launches
+from nightmarket.delivery import consent, launches
 from nightmarket.delivery.campaign import CampaignPlan, Channel, Goal, Options, Outlook, Rules, kept_back, plan
 from nightmarket.delivery.eligibility import earlier_contacts, eligible
 from nightmarket.delivery.summary import summarise
@@ -171,7 +171,8 @@ class LaunchContext:
 
     plan     section `plan` of params.yaml: margin, channels, caps
     segment  (C,)  name or None
-    may      (M,)  customers who may be contacted at all
+    asked    (E,)  customers who are eligible but for consent
+    may      (M,)  those of them who may be contacted
     """
 
     given: Settings
@@ -181,6 +182,8 @@ class LaunchContext:
     customers: pd.DataFrame
     segment: NDArray[Any]
     rules: Rules
+    permitted: contacts.Permitted
+    asked: NDArray[np.int64]
     may: NDArray[np.int64]
     slots: list[Slot]
 
@@ -192,8 +195,10 @@ def _shop(given: Settings, new: Newcomers) -> LaunchContext:
     customers = new.data.customers
     segment = contacts.segments(customers, given.segments)
     rules = Rules(given.days, given.budget, 1, shop.max_per_week, earlier_contacts(market))
-    may = eligible(market, segment, rules, given.segments)
-    return LaunchContext(given, new, shop, start, customers, segment, rules, may, shop.open_slots())
+    asked = eligible(market, segment, rules, given.segments)
+    permitted = contacts.permitted(customers, new.data.windows, shop)
+    may, slots = permitted.among(asked), shop.open_slots()
+    return LaunchContext(given, new, shop, start, customers, segment, rules, permitted, asked, may, slots)
 
 
 def _planned(
@@ -208,7 +213,8 @@ def _planned(
     worth = np.broadcast_to(shop.new.price * shop.plan.margin, chance.shape).astype(np.float32)
     outlook = Outlook(chance.astype(np.float32), worth, np.zeros_like(worth), timing)
     channels = [Channel(name, channel.cost, channel.capacity) for name, channel in shop.plan.channels.items()]
-    made = plan(Options(outlook, channels, shop.rules, shop.given.goal), some, held)
+    options = Options(outlook, channels, shop.rules, shop.given.goal, shop.permitted.allowed)
+    made = plan(options, some, held)
     return made, None if made.contacts.sent.any() else "no contact is expected to earn more than it costs", notes
 
 
@@ -230,6 +236,7 @@ def _write(shop: LaunchContext, chance: Float64s, past: dict[str, Any], standing
         | {"start": shop.start.isoformat()},
         "num_customers": len(shop.customers),
         "num_eligible": int(some.size),
+        "consent": shop.permitted.said(shop.asked),
         "empty_because": reason,
         **summarise(rows, given.budget, made.certificate, given.goal),
         "audiences": launches.sizes(wanted[shop.may], standings),
@@ -241,7 +248,8 @@ def _write(shop: LaunchContext, chance: Float64s, past: dict[str, Any], standing
     design = launches.Design.of(summary["num_sent"] + summary["num_holdout"], given.holdout, rate)
     summary["test"] = asdict(design)
     summary["texts"] = write_texts(shop.new, rows, shop.plan.currency, OUT)
-    summary["words"] = [*launches.words(summary, design, past, notes), f"Texts: {summary['texts']['words']}."]
+    said = [*consent.words(summary["consent"]), *launches.words(summary, design, past, notes)]
+    summary["words"] = [*said, f"Texts: {summary['texts']['words']}."]
     storage.write_json(summary, OUT / "summary.json")
     for line in summary["words"]:
         log.info("launch: %s", line)
@@ -250,7 +258,7 @@ def _write(shop: LaunchContext, chance: Float64s, past: dict[str, Any], standing
 def _reason(shop: LaunchContext, some: NDArray[np.int64]) -> str | None:
     """Why nothing can be sent; None where something may be."""
     if not some.size:
-        return "nobody is eligible (launch.segments, plan.max_per_week)"
+        return "nobody is eligible (launch.segments, plan.max_per_week, consent)"
     return "the budget is 0" if shop.given.budget == 0 else None
 
 

@@ -82,6 +82,15 @@ class Settings(StageSettings):
     max_per_customer: int = Field(2, ge=1, le=20, description="contacts of one customer during the campaign")
     max_per_week: int = Field(2, ge=1, le=7, description="contacts in any seven days, earlier campaigns included")
     holdout: float = Field(0.1, ge=0.01, le=0.9, description="share of the eligible customers kept back at random")
+    consent: str | None = Field(
+        None,
+        max_length=500,
+        description="where the tables know no consent: the ground on which these customers are contacted, in words; "
+        "null: none, and nothing is exported; the demo has its own",
+    )
+    min_age: int = Field(
+        18, ge=0, le=99, description="who is known to be, or may still be, younger is not contacted; 0: no limit"
+    )
     audience: Audience = Field(Audience(), description="segments, min_baskets before the campaign")
 
     @field_validator("offers")
@@ -120,6 +129,7 @@ class PlanContext:
     customers: pd.DataFrame
     segment: NDArray[Any]
     kind: str
+    permitted: contacts.Permitted
     notes: list[str] = field(default_factory=list)
 
 
@@ -131,14 +141,15 @@ def run(settings: Settings) -> None:
     market = responder.market(data, (start - responder.EPOCH).days)
     customers = data.customers
     segment = contacts.segments(customers, settings.audience.segments)
-    context = PlanContext(
-        settings, data, market, start, settings.open_slots(), customers, segment, _kind(settings, market)
-    )
+    permitted = contacts.permitted(customers, data.windows, settings)
+    kind = _kind(settings, market)
+    context = PlanContext(settings, data, market, start, settings.open_slots(), customers, segment, kind, permitted)
     rules = Rules(
         settings.days, settings.budget, settings.max_per_customer, settings.max_per_week, earlier_contacts(market)
     )
     wanted = settings.audience
-    reachable = eligible(market, segment, rules, wanted.segments, wanted.min_baskets)
+    asked = eligible(market, segment, rules, wanted.segments, wanted.min_baskets)
+    reachable = permitted.among(asked)
     # Ids are keyed hashes already: nobody outside can work out an arm.
     ids = customers["customer_id"].to_numpy()[reachable]
     held = kept_back(ids.tolist(), settings.name, settings.holdout)
@@ -150,7 +161,7 @@ def run(settings: Settings) -> None:
         log.info("plan: %s eligible customers, %d offers", f"{reachable.size:,}", len(terms))
         made = plan(_options(context, terms, rules, model), reachable, held)
         reason = None if made.contacts.sent.any() else "no contact is expected to earn more than it costs"
-    _write(context, terms, made, ids, held, reason)
+    _write(context, terms, made, ids, held, reason, permitted.said(asked))
 
 
 def _kind(settings: Settings, market: Market) -> str:
@@ -169,7 +180,7 @@ def _reason(context: PlanContext, terms: list[OfferTerms], reachable: NDArray[np
     if not terms:
         return "there are no past offers; name some in params.yaml: plan.offers"
     if not reachable.size:
-        return "nobody is eligible (params.yaml: plan.audience, plan.max_per_week)"
+        return "nobody is eligible (params.yaml: plan.audience, plan.max_per_week; consent)"
     return "the budget is 0" if context.settings.budget == 0 else None
 
 
@@ -187,7 +198,7 @@ def _options(context: PlanContext, terms: list[OfferTerms], rules: Rules, model:
     zone = context.data.windows.time_zone
     timing, notes = slot_factors(context.customers, zone, context.start, context.slots, settings.slot_effect)
     context.notes.extend(notes)
-    return Options(Outlook(chance, value, reward, timing), channels, rules, settings.goal)
+    return Options(Outlook(chance, value, reward, timing), channels, rules, settings.goal, context.permitted.allowed)
 
 
 def _write(
@@ -197,6 +208,7 @@ def _write(
     ids: NDArray,
     held: NDArray[np.bool_],
     reason: str | None,
+    said: dict[str, Any],
 ) -> None:
     """The four files."""
     settings = context.settings
@@ -220,6 +232,7 @@ def _write(
         "campaign": campaign,
         "num_customers": len(context.customers),
         "num_eligible": len(ids),
+        "consent": said,
         "num_kept_back": int(held.sum()),
         "empty_because": reason,
         **summarise(rows, settings.budget, made.certificate, settings.goal),

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.sources import SOURCE, zones
+from nightmarket.contracts.tables import channel_column
 from nightmarket.evaluation.protocol import TARGET_DAYS, Window, Windows, cuts
 from nightmarket.histories.calendar import NEVER, day_of, last_complete_week, last_day, offsets, week_of
 from nightmarket.histories.exclusions import DEMO, Exclusions
@@ -27,6 +28,7 @@ from nightmarket.histories.purchases import (
     returned,
 )
 from nightmarket.histories.texts import levels, product_texts
+from nightmarket.intake.objections import objections
 from tasks.files import catalogue, storage
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
@@ -190,13 +192,24 @@ def _write_customers(customers: pd.DataFrame, known_from: pd.DataFrame | None) -
     path = catalogue.CLEAN / "customers.parquet"
     if path.exists():
         known = storage.read_table(path).to_pandas()
-        attributes = [name for name in known if name == "text" or name.startswith("attr_")]
+        attributes = [name for name in known if name == "text" or name.startswith("attr_") or channel_column(name)]
+        attributes += ["birth_year"] if "birth_year" in known and known["birth_year"].notna().any() else []
         customers = customers.merge(
             known[["customer_id", *attributes]], on="customer_id", how="left", validate="one_to_one"
         ).sort_values("customer")
+    customers = customers.assign(**_objections(customers["customer_id"]))
     if known_from is not None:
         customers = customers.merge(known_from, on="customer_id", how="left", validate="one_to_one")
     catalogue.CUSTOMERS.write(pa.Table.from_pandas(customers, preserve_index=False))
+
+
+def _objections(ids: pd.Series) -> dict[str, pd.Series]:
+    """`objected`: who objected to profiling; nothing where nobody did."""
+    if not catalogue.CLEAN_SUPPRESSIONS.exists():
+        return {}
+    listed = catalogue.CLEAN_SUPPRESSIONS.read(["customer_id", "reason"]).to_pandas()
+    objected = ids.isin(listed.loc[objections(listed["reason"]), "customer_id"])
+    return {"objected": objected} if objected.any() else {}
 
 
 def _write_products(products: pd.DataFrame, lines: pa.Table) -> None:

@@ -71,7 +71,7 @@ class Settings(StageSettings):
 def run(settings: Settings) -> None:
     """Validate every table of the snapshot, then write all of artifacts/validate at once."""
     about = catalogue.SNAPSHOT.read()
-    tables = [with_source(table, sources(about)) for table in TABLES if table.name in about["tables"]]
+    tables = [with_source(_brought(table), sources(about)) for table in TABLES if table.name in about["tables"]]
     _check_whole(about, tables)
     check_volume(about, settings.max_volume_drop)
     for table in tables:
@@ -90,6 +90,12 @@ def run(settings: Settings) -> None:
             for reason, rows in part.refused.items():
                 LOG.info("validate: %s: %s: %s, first in %s", part.name, reason, f"{len(rows):,}", part.first(rows))
     _write(about, verdicts, validator)
+
+
+def _brought(table: Table) -> Table:
+    """The table with the columns of those channels that the snapshot has."""
+    path = RAW / f"{table.name}.parquet"
+    return table.with_channels(pq.read_schema(path).names) if table.by_channel and path.exists() else table
 
 
 def _check_whole(about: dict[str, Any], tables: list[Table]) -> None:
@@ -161,7 +167,9 @@ class Validator:
         return suite(table, attributes=attributes, filled=filled, horizon=self.horizon)
 
     def _check_empty(self, table: Table) -> None:
-        """A table that only the business date emptied is fine unless it is needed."""
+        """A table that only the business date emptied is fine unless it is needed; so is a list that had no row yet."""
+        if table.may_be_empty and not self.about["previous"].get(table.name):
+            return
         if table.needed or not self.about["after_business_date"].get(table.name):
             hint = "bring its rows" if table.needed else "bring its rows, or leave it out"
             raise InputError(f"{called(self.about, table.name)} is empty (0 rows before {self.about['as_of']}); {hint}")

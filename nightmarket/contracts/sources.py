@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightmarket.contracts.refusals import Refusals, RetailerFile
-from nightmarket.contracts.tables import Column, InputError, Table
+from nightmarket.contracts.tables import Column, InputError, Table, channel_column
 
 SOURCE = "source"
 
@@ -53,7 +53,8 @@ class MergedRows:
 
 
 def fuse(tables: Sequence[pa.Table], key: str) -> MergedRows:
-    """One row per key: the first table that has it fills the row, later ones fill its gaps in their order.
+    """One row per key: the first table that has it fills the row, later ones fill its gaps in their order; where shops
+    differ on consent or reach, no holds.
 
     tables  of one schema, with the columns `key` and `source`
 
@@ -76,6 +77,8 @@ def fuse(tables: Sequence[pa.Table], key: str) -> MergedRows:
             conflicts |= {name: conflicts.get(name, 0) + count} if count else {}
             differs = pc.or_(differs, other)
             columns[name] = pc.coalesce(mine, theirs)
+            if channel_column(name) and pa.types.is_string(mine.type):  # of two answers, no holds
+                columns[name] = pc.if_else(other, pa.scalar("no"), columns[name])
         differing += pc.sum(differs).as_py() or 0
         stays = pc.invert(_met(table[key].combine_chunks(), whole[key].combine_chunks()))
         rest = table.filter(stays)
@@ -156,6 +159,8 @@ def check_arrived(about: Mapping[str, Any], table: Table) -> None:
     """
     for source, part in about["tables"][table.name].get("sources", {}).items():
         if not brought(part):
+            if table.may_be_empty:
+                continue
             if table.needed or not part["after_business_date"]:
                 hint = "bring its rows" if table.needed else "bring its rows, or leave the table out"
                 raise InputError(

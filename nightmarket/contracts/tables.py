@@ -4,8 +4,10 @@ Everything that speaks about these tables (the snapshot's mapping, Great Expecta
 a user sees) is derived from here.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 import pyarrow as pa
 
@@ -63,6 +65,8 @@ class Table:
     needed      a snapshot without this table is refused
     pseudonym   the column that is replaced by a keyed hash at the snapshot, or ""
     attributes  columns beyond the contract are kept as text (prefix "attr_"); elsewhere they are dropped
+    by_channel  it may have columns of CHANNEL_COLUMNS, for any channel; those that a source lacks are not in a snapshot
+    may_be_empty  a table without rows is a table: nobody is on the list
     """
 
     name: str
@@ -72,6 +76,14 @@ class Table:
     needed: bool = False
     pseudonym: str = ""
     attributes: bool = False
+    by_channel: bool = False
+    may_be_empty: bool = False
+
+    def with_channels(self, names: Iterable[str]) -> Self:
+        """The table with those of the names that are columns of a channel, sorted; other names mean nothing here."""
+        known = {column.name for column in self.columns}
+        more = [column for name in sorted({*names} - known) if self.by_channel and (column := channel_column(name))]
+        return replace(self, columns=(*self.columns, *more))
 
     def column(self, name: str) -> Column:
         """The column called `name`; KeyError if the contract has none."""
@@ -79,6 +91,34 @@ class Table:
             if column.name == name:
                 return column
         raise KeyError(f"{self.name} has no column {name}")
+
+
+YES_NO = ("yes", "no")
+CHANNEL_COLUMNS = (
+    Column(
+        "consent_{}", "category", "may be contacted on it: yes or no; unknown is no", required=False, nullable=True,
+        allowed=YES_NO,
+    ),
+    Column("consent_{}_at", "time", "when that was given; not yet given is no", "UTC", required=False, nullable=True),
+    Column(
+        "reachable_{}", "category", "an address, number or device that works is on file: yes or no; unknown is no",
+        required=False, nullable=True, allowed=YES_NO,
+    ),
+)  # fmt: skip
+"""What a table may say of a customer on any channel, the channel's name in place of {}: `consent_email`."""
+
+
+NO_CHANNELS = ("at", "date", "time", "timestamp", "source", "text", "version", "ip", "id", "method", "language")
+"""What may stand behind `consent_` and is no channel."""
+
+
+def channel_column(name: str) -> Column | None:
+    """`consent_email` and the like as a column; None for any other name."""
+    for column in sorted(CHANNEL_COLUMNS, key=lambda column: -len(column.name)):
+        match = re.fullmatch(column.name.replace("{}", r"(\w+)"), name)
+        if match and match[1] not in NO_CHANNELS:
+            return replace(column, name=name)
+    return None
 
 
 EVENT_KINDS = ("view", "click", "search", "wishlist", "cart", "purchase", "rating", "return")
@@ -91,10 +131,12 @@ CUSTOMERS = Table(
     (
         Column("customer_id", "id", "the customer, as a keyed hash"),
         Column("text", "text", "free text about the customer", required=False, nullable=True),
+        Column("birth_year", "count", "year of birth; too young is not contacted", required=False, nullable=True),
     ),
     key=("customer_id",),
     pseudonym="customer_id",
     attributes=True,
+    by_channel=True,
 )
 PRODUCTS = Table(
     "products",
@@ -206,8 +248,34 @@ PROMOTIONS = Table(
         Column("mailer", "category", "placement in the mailer; 0 is none", required=False, nullable=True),
     ),
 )
+SUPPRESSIONS = Table(
+    "suppressions",
+    "who may not be contacted; read again when a campaign is exported, and never cut at the business date",
+    (
+        Column("customer_id", "id", "the customer, as a keyed hash"),
+        Column(
+            "channel",
+            "category",
+            "on which channel; empty, or a word that is no channel: on all",
+            required=False,
+            nullable=True,
+        ),
+        Column(
+            "from", "time", "since when; a row counts from the moment it is there", "UTC", required=False, nullable=True
+        ),
+        Column(
+            "reason",
+            "category",
+            "unsubscribed, bounced, complained …; objected (to profiling): popular products, no campaign",
+            required=False,
+            nullable=True,
+        ),
+    ),
+    pseudonym="customer_id",
+    may_be_empty=True,
+)
 
-TABLES = (CUSTOMERS, PRODUCTS, EVENTS, CAMPAIGNS, OFFERS, EXPOSURES, RESPONSES, REVIEWS, PROMOTIONS)
+TABLES = (CUSTOMERS, PRODUCTS, EVENTS, CAMPAIGNS, OFFERS, EXPOSURES, RESPONSES, REVIEWS, PROMOTIONS, SUPPRESSIONS)
 BY_NAME = {table.name: table for table in TABLES}
 
 

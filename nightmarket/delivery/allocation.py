@@ -300,7 +300,7 @@ def at_prices(problem: Problem, prices: Float64s) -> tuple[NDArray[np.int16], Bo
     picks = np.full((problem.num_customers, problem.most), NOTHING, np.int16)
     close = np.zeros(picks.shape, bool)
     for some, profit, cost in problem.blocks():
-        slack = CLOSE_CALL * np.abs(profit)
+        slack = np.where(np.isfinite(profit), CLOSE_CALL * np.abs(profit), 0)
         chosen, worth = choose(
             net(problem, profit, cost, prices) + slack, problem.allowance[some], problem.offer, problem.most
         )

@@ -134,12 +134,16 @@ class CampaignPlan:
 
 @dataclass(frozen=True)
 class Options:
-    """Every offer on every channel in every slot, with what it brings and costs."""
+    """Every offer on every channel in every slot, with what it brings and costs.
+
+    allowed  (C, H)  who may be contacted on which channel
+    """
 
     outlook: Outlook
     channels: Sequence[Channel]
     rules: Rules
     goal: Goal
+    allowed: Bools
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -183,9 +187,13 @@ class Options:
         )
 
     def _block(self, customers: Int64s, every: Int64s) -> Block:
+        _, channel, _ = self.split(every)
+
         def block(rows: Rows) -> tuple[Float32s, Float32s]:
-            chance, value, cost = self.terms(customers[rows][:, None], every[None])
-            return (value - cost if self.goal == "profit" else chance), cost
+            some = customers[rows]
+            chance, value, cost = self.terms(some[:, None], every[None])
+            gain = value - cost if self.goal == "profit" else chance
+            return np.where(self.allowed[some][:, channel], gain, np.float32(-np.inf)), cost
 
         return block
 
@@ -219,7 +227,7 @@ class Options:
 def plan(options: Options, eligible: Int64s, held: Bools, seed: int = 0) -> CampaignPlan:
     """The plan of a campaign.
 
-    eligible  (E,)  customers who may be contacted
+    eligible  (E,)  customers who may be contacted, on one channel at least
     held      (E,)  those of them who are kept back: they get rows with what they would have been sent at the prices
                     of budget and capacities that the others pay, close calls in the share that was sent
     The certificate's value is what the rows that are sent bring by the goal; its bound holds for the customers who are

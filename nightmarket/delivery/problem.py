@@ -32,7 +32,8 @@ NOTHING = -1
 class Problem:
     """Maximise the profit of the chosen options.
 
-    block      rows → profit (n, J) net of all cost, and cost (n, J) ≥ 0, currency; the same on every call
+    block      rows → profit (n, J) net of all cost, -inf where an option is closed to a customer, and cost (n, J) ≥ 0,
+               currency; the same on every call
     allowance  (C,)    contacts that a customer may get
     offer      (J,)    a customer gets each offer once at most
     uses       (G, J)  options that draw on a capacity, one unit each

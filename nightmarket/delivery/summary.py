@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from nightmarket.contracts.privacy import MIN_GROUP
+from nightmarket.delivery import consent
 from nightmarket.delivery.allocation import Certificate
 from nightmarket.delivery.campaign import HOLDOUT, SEND
 
@@ -64,8 +65,9 @@ def _by(sent: pd.DataFrame, column: str) -> list[dict[str, Any]]:
 
 def words(summary: dict[str, Any], campaign: dict[str, Any], notes: Sequence[str]) -> str:
     """A few sentences for the person who approves the plan."""
+    said = consent.words(summary["consent"])
     if summary["empty_because"]:
-        return " ".join([f"Nothing is sent: {summary['empty_because']}.", *notes])
+        return " ".join([f"Nothing is sent: {summary['empty_because']}.", *said, *notes])
     gap = max(summary["certificate"]["gap"], 1e-4)
     what = "profit" if campaign["goal"] == "profit" else "responses"
     share = summary["spend"] / summary["budget"] if summary["budget"] else 0.0
@@ -79,4 +81,4 @@ def words(summary: dict[str, Any], campaign: dict[str, Any], notes: Sequence[str
         "effect can be measured afterwards.",
         "Expected responses would in part have bought anyway; they are no effect of the campaign.",
     ]
-    return " ".join([*sentences, *notes])
+    return " ".join([*said, *sentences, *notes])

@@ -12,3 +12,8 @@ def plain(name: str) -> str:
 def alike(name: str, there: Sequence[str]) -> list[str]:
     """The names in `there` that are `name` itself, or else those that only differ in how they are written."""
     return [name] if name in there else [other for other in there if plain(other) == plain(name)]
+
+
+def snake(name: str) -> str:
+    """Small letters, digits and _ alone: `Consent Email` is consent_email."""
+    return re.sub(r"[\W_]+", "_", name.casefold()).strip("_")

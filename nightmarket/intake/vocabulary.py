@@ -18,3 +18,12 @@ UNIT_PRICES: list[str] = _CONTENT["unit_price"].split()
 """Headers of the price of one, which times the quantity makes an amount."""
 CURRENCIES: list[str] = _CONTENT["currency"].split()
 """Headers of a row's currency."""
+YES: frozenset[str] = frozenset(_CONTENT["yes"].split())
+NO: frozenset[str] = frozenset(_CONTENT["no"].split())
+"""How consent and reach are written."""
+OBJECTED: frozenset[str] = frozenset(_CONTENT["objected"].split())
+"""Reasons of a suppression that object to profiling."""
+CHANNELS: frozenset[str] = frozenset(_CONTENT["channels"].split())
+"""Channels that a suppression may name; a word that is none closes all of them."""
+ADDRESSES: frozenset[str] = frozenset(_CONTENT["addresses"].split())
+"""Headers of columns that lead to a person."""

@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Bools, Int8s, Int64s
+from nightmarket.contracts.clock import midnight
+from nightmarket.delivery import consent
 from nightmarket.delivery.campaign import HOLDOUT, SEND, ContactRows
+from nightmarket.evaluation.protocol import Windows
 from tasks.files import catalogue
 from tasks.pipeline.settings import StageSettings
 
@@ -40,6 +44,53 @@ def segments(customers: pd.DataFrame, wanted: tuple[str, ...]) -> NDArray[np.obj
             there = f"there are {', '.join(sorted(known))}" if known else "there are no segments"
             raise InputError(f"params.yaml: plan.audience.segments.{at}: no segment '{name}'; {there}")
     return out
+
+
+DEMO_GROUND = "anonymised households of a public data set, a demonstration; nobody of them can be contacted"
+
+
+@dataclass(frozen=True)
+class Permitted:
+    """Who may be contacted.
+
+    codes   (C, H)  of consent.REASONS
+    known   whether the tables know consent
+    listed  whether they hold suppressions
+    ground  what it rests on where they do not, "" for nothing
+    """
+
+    codes: Int8s
+    channels: Sequence[str]
+    known: bool
+    listed: bool
+    ground: str
+    min_age: int
+
+    @property
+    def allowed(self) -> Bools:
+        """(C, H)."""
+        return self.codes == consent.ALLOWED
+
+    def among(self, customers: Int64s) -> Int64s:
+        """Those who may be contacted on one channel at least."""
+        return customers[self.allowed[customers].any(axis=1)]
+
+    def said(self, asked: Int64s) -> dict[str, Any]:
+        """For the summary of a plan; asked  (E,)  customers who are eligible otherwise."""
+        about = {"known": self.known, "listed": self.listed, "ground": self.ground, "min_age": self.min_age}
+        return about | consent.permission(self.codes[asked], self.channels)
+
+
+def permitted(customers: pd.DataFrame, windows: Windows, plan: Any) -> Permitted:
+    """What the night's tables say. plan: section `plan` of params.yaml"""
+    listed = catalogue.CLEAN_SUPPRESSIONS.read().to_pandas() if catalogue.CLEAN_SUPPRESSIONS.exists() else None
+    day = date.fromisoformat(windows.as_of)
+    channels = list(plan.channels)
+    facts = consent.contact_facts(customers, listed, channels, midnight(day, windows.time_zone), day)
+    demo = catalogue.CLEAN_SNAPSHOT.read().get("source") == "demo"
+    ground = (plan.consent or (DEMO_GROUND if demo else "")).strip() if not facts.known else ""
+    codes = consent.may_contact(facts, plan.min_age)
+    return Permitted(codes, channels, facts.known, listed is not None, ground, plan.min_age)
 
 
 @dataclass(frozen=True)

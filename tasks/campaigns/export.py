@@ -8,6 +8,9 @@ writes  exports/NAME   send.csv, send.parquet      what goes out, and to whom
                        eligible.parquet               the arm of everybody who could have been contacted
                        summary.json, receipt.json
 
+Consent is asked at this moment: who withdrew it, unsubscribed or was forgotten since the plan was made is in no file,
+of neither arm, and the receipt counts them.
+
 The folder appears whole or not at all, and an exported name is never written over.
 """
 
@@ -24,6 +27,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 
 from nightmarket.contracts import InputError
+from nightmarket.delivery import consent
+from tasks.campaigns import withdrawals
 from tasks.files import catalogue, storage
 
 PLAN, ELIGIBLE, SUMMARY = "plan.parquet", "eligible.parquet", "summary.json"
@@ -99,12 +104,20 @@ def export(planned: Path, home: Path, name: str, *, approved: str, receipt: Mapp
     receipt   who approved, when and what; the files with their rows and SHA-256 are added
     excel     a byte-order mark before the CSV's UTF-8, without which Excel garbles Chinese
 
-    Raises InputError when the plan is not the one that was approved, or the name is taken.
+    Raises InputError when the plan is not the one that was approved, the name is taken, nothing says that anybody may
+    be contacted, or the lists of who may not cannot be read again.
     """
     target = folder(home, name)
     if digest(planned) != approved:
         raise InputError("the plan changed after it was approved, so it is not exported; plan and approve again")
-    table = read(planned)
+    table, everybody = read(planned), storage.read_table(planned / ELIGIBLE)
+    said = storage.read_json(planned / SUMMARY).get("consent")
+    consent.check(said)
+    customers = {*table["customer_id"].to_pylist(), *everybody["customer_id"].to_pylist()}
+    lists = withdrawals.read_again(home, customers, said)
+    taken_out = lists.taken_out(table.filter(pc.equal(table["arm"], SEND)))
+    table = table.filter(pa.array(lists.of(table) == consent.ALLOWED))
+    everybody = everybody.filter(pa.array(lists.anywhere(everybody["customer_id"].to_pylist())))
     with storage.whole_folder(target) as draft:
         files: dict[str, dict[str, Any]] = {}
         for arm in (SEND, HOLDOUT):
@@ -118,14 +131,15 @@ def export(planned: Path, home: Path, name: str, *, approved: str, receipt: Mapp
             storage.write_table(texts, draft / TEXTS)
             write_csv(texts, draft / "copy.csv", excel)
             files |= {file: {"rows": texts.num_rows} for file in (TEXTS, "copy.csv")}
-        for file in (ELIGIBLE, SUMMARY):
-            shutil.copyfile(planned / file, draft / file)
-            files[file] = {}
+        storage.write_table(everybody, draft / ELIGIBLE)
+        shutil.copyfile(planned / SUMMARY, draft / SUMMARY)
+        files |= {ELIGIBLE: {"rows": everybody.num_rows}, SUMMARY: {}}
         for file, facts in files.items():
             facts["sha256"] = hashlib.sha256((draft / file).read_bytes()).hexdigest()
         written = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         more = {"name": name, "exported_at": written, "plan_sha256": approved, "files": files, **_key(home)}
-        storage.write_json({**receipt, **more}, draft / "receipt.json")
+        asked = {"taken_out": taken_out, "lists": lists.rows}
+        storage.write_json({**receipt, **asked, **more}, draft / "receipt.json")
     return target
 
 

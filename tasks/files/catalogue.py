@@ -156,8 +156,8 @@ VALIDATE = Folder(ARTIFACTS / "validate")
 VALIDATION = Json(ARTIFACTS / "validate/report.json")
 CLEAN = Folder(ARTIFACTS / "validate/clean")
 CLEAN_SNAPSHOT = Json(CLEAN / "snapshot.json")
-CLEAN_PRODUCTS, CLEAN_EVENTS, CLEAN_OFFERS, CLEAN_REVIEWS = (
-    TableFile(CLEAN / f"{name}.parquet") for name in ("products", "events", "offers", "reviews")
+CLEAN_PRODUCTS, CLEAN_EVENTS, CLEAN_OFFERS, CLEAN_REVIEWS, CLEAN_SUPPRESSIONS = (
+    TableFile(CLEAN / f"{name}.parquet") for name in ("products", "events", "offers", "reviews", "suppressions")
 )
 
 # prepare; customers have a column attr_NAME for each attribute of the source

@@ -168,6 +168,8 @@ class Folders:
         for table in TABLES:
             here = parts[table.name]
             attributes = tuple(dict.fromkeys(name for part in here for name in part.attributes))
+            for part in here:
+                part.widen({column.name for other in here for column in other.theirs.table.columns})
             together = [part for part in here if table.name in SHARED and getattr(part.shop, table.name) == "shared"]
             fused = self._fuse(table, together, attributes) if len(together) > 1 else {}
             for part in here:
@@ -206,9 +208,14 @@ class Part:
         self.theirs = feed
         self.shop = shop
         self.time_zone = time_zone
+        self.names = names
         self.table = with_source(feed.table, names)
         self.attributes = tuple(name for name in feed.attributes if name != TAKEN)
         self.own = {*ALWAYS_OWN, *(["product_id"] if shop.products == "own" else [])}
+
+    def widen(self, names: set[str]) -> None:
+        """Take in columns of channels that only other shops have."""
+        self.table = with_source(self.theirs.table.with_channels(names), self.names)
 
     def stream(self, attributes: tuple[str, ...]) -> Feed:
         """Its feed as it comes."""
@@ -220,7 +227,9 @@ class Part:
         dropped = self.theirs.dropped + tuple(set(self.theirs.attributes) - set(self.attributes))
         prefix = f"{self.shop.name}:" if self.shop.customers == "own" else ""
         origin = Origin(self.shop.name, self.time_zone, prefix, merged, seen)
-        return Feed(self.table, batches, attributes, dropped, self.theirs.filled, origin, notes=self.theirs.notes,
+        here = {column.name for column in self.theirs.table.columns} | {SOURCE}
+        filled = (*self.theirs.filled, *(column.name for column in self.table.columns if column.name not in here))
+        return Feed(self.table, batches, attributes, dropped, filled, origin, notes=self.theirs.notes,
                     decimals=self.theirs.decimals)  # fmt: skip
 
     def batches(self, attributes: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
@@ -229,18 +238,20 @@ class Part:
         Customers' ids get their prefix with the pseudonym, once for each.
         """
         schema = arrow_schema(self.table, attributes)
+        kinds = dict(zip(schema.names, schema.types, strict=True))
         with _named(self.shop.name):
             for batch in self.theirs.batches():
-                yield pa.record_batch([self._column(name, batch) for name in schema.names], schema.names)
+                yield pa.record_batch([self._column(name, kind, batch) for name, kind in kinds.items()], schema.names)
 
-    def _column(self, name: str, batch: pa.RecordBatch) -> pa.Array:
+    def _column(self, name: str, kind: pa.DataType, batch: pa.RecordBatch) -> pa.Array:
         shop = self.shop
-        if name == SOURCE or (name == "channel" and name in self.theirs.filled):
+        of_shop = name == "channel" and self.table.name != "suppressions"
+        if name == SOURCE or (of_shop and name in self.theirs.filled):
             return _constant(shop.name, batch.num_rows)
         if name not in batch.schema.names:
-            return pa.nulls(batch.num_rows, pa.string())
+            return pa.nulls(batch.num_rows, kind)
         values = batch[name]
-        if name == "channel":  # few values: each is written once
+        if of_shop:  # few values: each is written once
             coded = values.dictionary_encode()
             texts = pc.binary_join_element_wise(pa.scalar(f"{shop.name}:"), coded.dictionary, "")
             return pa.DictionaryArray.from_arrays(coded.indices, texts)

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from nightmarket.contracts import InputError
-from nightmarket.contracts.tables import ATTRIBUTE_PREFIX, BY_NAME, EVENT_KINDS
+from nightmarket.contracts.tables import ATTRIBUTE_PREFIX, BY_NAME, EVENT_KINDS, channel_column
 from nightmarket.intake import numbers, times
 from nightmarket.intake.kinds import IGNORED
 from nightmarket.intake.vocabulary import CURRENCIES, UNIT_PRICES
@@ -29,8 +29,12 @@ def check_mapping(mapping: Mapping) -> None:
         if name not in BY_NAME:
             raise InputError(f"there is no table '{name}'; there are {', '.join(BY_NAME)}")
         known = [*(column.name for column in BY_NAME[name].columns), *USED_UP.get(name, ())]
+        table = BY_NAME[name]
         for ours in columns:
-            if ours not in known and not (BY_NAME[name].attributes and ours.startswith(ATTRIBUTE_PREFIX)):
+            free = (table.attributes and ours.startswith(ATTRIBUTE_PREFIX)) or (
+                table.by_channel and channel_column(ours)
+            )
+            if ours not in known and not free:
                 raise InputError(f"{name}: there is no column '{ours}'; there are {', '.join(known)}")
 
 

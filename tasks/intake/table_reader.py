@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightmarket.contracts import InputError
-from nightmarket.contracts.tables import ATTRIBUTE_PREFIX, Column, Table, arrow_schema
+from nightmarket.contracts.tables import ATTRIBUTE_PREFIX, YES_NO, Column, Table, arrow_schema
 from nightmarket.contracts.values import EXPECTED, BadValues, WrongType, convert, is_text
-from nightmarket.intake import headers, identities, missing, numbers, times
+from nightmarket.intake import addresses, flags, headers, identities, missing, numbers, times
 from nightmarket.intake.markup import cleaned
 from nightmarket.intake.notations import digits, usual
 from tasks.intake import Feed
@@ -104,6 +104,7 @@ class TableReader:
             raise InputError(
                 f"{self.file.path.name}, line 1: a row where the names of the columns must be; put them there"
             )
+        self.table = self.table.with_channels([*map(headers.snake, there), *self.mapping])
         used_up = {self.mapping.get(name) for name in USED_UP.get(self.table.name, ())}
         for column in self.table.columns:
             theirs = self._named(column.name, there)
@@ -251,6 +252,8 @@ class TableReader:
             raise self._bad(column, theirs, row + int(np.flatnonzero(bad.where)[0])) from None
 
     def _read(self, values: pa.Array, column: Column, theirs: str) -> pa.Array:
+        if column.allowed == YES_NO:
+            return flags.read(values)
         return convert(usual(values, column, self.survey.notations.get(theirs, "")), column, self.time_zone)
 
     def _bad(self, column: Column, theirs: str, first: int) -> InputError:
@@ -357,16 +360,19 @@ class TableReader:
         return names
 
     def _identifying(self, names: list[str]) -> set[str]:
-        """Columns whose values are mostly different, like an address or a telephone number: they are left out."""
+        """Columns of addresses, by name or value, and those whose values are mostly different: they are left out."""
         seen: dict[str, set[Any]] = {name: set() for name in names}
         rows = dict.fromkeys(names, 0)
+        lead_to = {name for name in names if addresses.named(name)}
         for batch in self.file.batches(names) if names else ():
             for name in names:
                 values = batch[name].drop_null()
                 rows[name] += len(values)
+                if is_text(values.type) and addresses.among(values):
+                    lead_to.add(name)
                 if len(seen[name]) <= MAX_LEVELS:
                     seen[name].update(values.unique().to_pylist())
-        return {
+        return lead_to | {
             name for name in names if len(seen[name]) > max(MIN_LEVELS, rows[name] / 2) or len(seen[name]) > MAX_LEVELS
         }
 

@@ -34,6 +34,7 @@ class Settings(StageSettings):
     budget: float = 0.0
     channels: dict[str, dict[str, float]] = {"email": {"cost": 0.01}, "sms": {"cost": 0.05}}
     offers: tuple[dict, ...] = ()
+    consent: str = "told at purchase"
 
 
 def run(settings):
@@ -53,6 +54,8 @@ def run(settings):
         "campaign": settings.model_dump(), "num_customers": 9, "num_eligible": 8, "num_sent": sent,
         "num_contacts": sent, "num_holdout": num - sent, "spend": 1.0 * sent, "budget": settings.budget,
         "expected_responses": 2.0, "expected_profit": 3.0, "certificate": {"bound": 3.0, "gap": 0.0},
+        "consent": {"known": False, "listed": False, "ground": settings.consent, "min_age": 18, "channels": ["x"],
+                    "closed": [], "num_out": 0},
         "by_segment": group, "words": "A sentence of the plan.", "empty_because": None if num else "the budget is 0",
     }
     storage.write_json(summary, storage.ARTIFACTS / "plan/summary.json")

@@ -42,6 +42,8 @@ def run(given):
     storage.write_table(pa.table(arms), folder / "eligible.parquet")
     summary = {
         "campaign": given.model_dump(), "num_sent": 1, "num_contacts": 1, "words": ["Not calibrated: a sentence."],
+        "consent": {"known": False, "listed": False, "ground": "told at purchase", "min_age": 18,
+                    "channels": text["channel"], "closed": [], "num_out": 0},
         "audiences": [{"customers": 49, "expected_buyers": 0.4}],
     }
     storage.write_json(summary, folder / "summary.json")

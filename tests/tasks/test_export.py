@@ -10,8 +10,19 @@ import pytest
 from nightmarket.contracts import InputError
 from tasks.campaigns import export
 from tasks.files import storage
+from tasks.privacy.pseudonyms import customer_keys
 
 DAY = datetime.date(2018, 1, 8)
+SAID = {"known": False, "listed": False, "ground": "told at purchase", "min_age": 18, "channels": ["email", "push"]}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """The current folder is a checkout whose source, the demo, has no lists."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NIGHTMARKET_HOME", raising=False)
+    (tmp_path / "params.yaml").write_text("snapshot: {source: demo}")
+    customer_keys()
 
 
 def plan(folder, **changes):
@@ -35,7 +46,7 @@ def plan(folder, **changes):
     storage.write_table(pa.table(columns | changes), folder / "plan.parquet")
     arms = pa.table({"customer_id": ["a1", "b2", "c3", "d4", "e5"], "arm": ["send", "send", *["holdout"] * 3]})
     storage.write_table(arms, folder / "eligible.parquet")
-    storage.write_json({"num_sent": 2}, folder / "summary.json")
+    storage.write_json({"num_sent": 2, "consent": SAID}, folder / "summary.json")
     return folder
 
 

@@ -1,7 +1,9 @@
 """From a plan of contacts to its files: shown, approved by a person, exported; or left as it is."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from prefect.client.schemas import State
 from prefect.states import Completed
@@ -10,9 +12,12 @@ from flows.engine.approval import approval, figures
 from flows.engine.approval.approval import Approval, PendingPlan
 from flows.engine.reporting import prefect_run
 from flows.engine.run import dag, stage
+from nightmarket.contracts import InputError
+from nightmarket.delivery import consent
 from tasks.campaigns import export
+from tasks.files import storage
 
-STATES = {"exported": "Exported", "refused": "Refused", "expired": "Expired", "empty": "Empty"}
+STATES = {"exported": "Exported", "refused": "Refused", "expired": "Expired", "empty": "Empty", "blocked": "Blocked"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +56,10 @@ async def decide(held: PendingPlan, *, minutes: float, excel: bool) -> State[Dec
     if not held.summary.get("num_sent"):
         reason = held.summary.get("empty_because") or "nobody is worth a contact under these limits"
         return _ended(Decided("empty", f"the plan is empty: {reason}", held))
+    try:
+        consent.check(held.summary.get("consent"))
+    except InputError as error:
+        return _ended(Decided("blocked", f"nothing is exported: {error}", held))
     log.info("the plan of %s waits for approval, at most %g minutes", held.name, minutes)
     try:
         answer = await approval.ask(page, minutes)
@@ -67,7 +76,8 @@ async def decide(held: PendingPlan, *, minutes: float, excel: bool) -> State[Dec
     except Exception as error:
         held.record("failed", **_who(answer), why=" ".join(str(error).split()))
         raise
-    return _ended(Decided("exported", f"approved by {by}", held, folder), answer)
+    taken_out = storage.read_json(folder / "receipt.json")["taken_out"]
+    return _ended(Decided("exported", f"approved by {by}{_withdrew(taken_out)}", held, folder), answer, taken_out)
 
 
 async def _export(held: PendingPlan, answer: Approval, excel: bool) -> Path:
@@ -87,8 +97,20 @@ async def _export(held: PendingPlan, answer: Approval, excel: bool) -> Path:
     return Path(await stage.attempt(dag.ScheduledStage("export"), work))
 
 
-def _ended(decided: Decided, answer: Approval | None = None) -> State[Decided]:
-    where = {"folder": f"exports/{decided.held.name}"} if decided.folder else {}
+def _withdrew(taken_out: Mapping[str, Any]) -> str:
+    """Who may no longer be contacted since the plan was made, in words."""
+    if not taken_out["contacts"]:
+        return ""
+    reasons = ", ".join(f"{reason} {num:,}" for reason, num in taken_out["reasons"].items())
+    lost = f"{taken_out['contacts']:,} contacts with {taken_out['customers']:,} customers"
+    return f"; {lost} are taken out, who may no longer be contacted ({reasons})"
+
+
+def _ended(
+    decided: Decided, answer: Approval | None = None, taken_out: Mapping[str, Any] | None = None
+) -> State[Decided]:
+    where: dict[str, Any] = {"folder": f"exports/{decided.held.name}"} if decided.folder else {}
+    where |= {"taken_out": taken_out} if taken_out is not None else {}
     decided.held.record(decided.decision, **(_who(answer) if answer else {}), why=decided.why, **where)
     prefect_run.run_logger().info("%s: %s", decided.held.name, decided.why)
     shown = f"{decided.why}; exports/{decided.held.name}" if decided.folder else decided.why

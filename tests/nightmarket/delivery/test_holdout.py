@@ -25,7 +25,8 @@ def contacts_of(chance, held, budget, seed=0):
     """Rows of a plan with one offer at a cent a contact, and whether each was sent."""
     column = chance.astype(np.float32)[:, None]
     outlook = Outlook(column, np.ones_like(column), np.zeros_like(column), np.ones_like(column))
-    options = Options(outlook, [Channel("email", 0.01, None)], Rules(7, budget, 1, 1, {}), "responses")
+    allowed = np.ones((len(chance), 1), bool)
+    options = Options(outlook, [Channel("email", 0.01, None)], Rules(7, budget, 1, 1, {}), "responses", allowed)
     return plan(options, np.arange(chance.size), held, seed).contacts
 
 
