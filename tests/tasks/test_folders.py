@@ -132,6 +132,27 @@ def test_a_table_that_one_shop_alone_has_is_fine_and_one_that_nobody_has_stays_a
     assert "offers" not in about()["tables"]
 
 
+def test_of_two_shops_one_alone_may_have_consent_and_where_both_do_no_holds(place):
+    people = NORTH["customers"]["customer_id"].to_pylist()
+    theirs = {"会员号": people[:3], "consent_email": ["no", "yes", ""], "consent_sms_at": ["2024-01-01", "", ""]}
+    pyarrow.csv.write_csv(pa.table(theirs), "south/customers.csv")
+    mine = NORTH["customers"].append_column("consent_email", pa.array(["yes", "", *["yes"] * (len(people) - 2)]))
+    bring("north", "customers", mine)
+    bring("south", "suppressions", pa.table({"customer_id": people[:1], "channel": ["email"]}))
+    shared = {"customers": "shared"}
+    mapping = {"customers": {"customer_id": "会员号"}, "events": THEIRS, "products": {"product_id": "商品编码"}}
+    settings(north=shared, south=shared | {"mapping": mapping | {"suppressions": {"customer_id": "会员号"}}})
+    assert main("snapshot") == 0
+    customers = raw("customers")
+    assert customers["consent_email"].to_pylist()[:4] == ["no", "yes", "yes", "yes"]
+    assert customers["consent_sms_at"].null_count == customers.num_rows - 1
+    assert raw("suppressions")["channel"].to_pylist() == ["email"]
+    settings(south={"mapping": mapping | {"suppressions": {"customer_id": "会员号"}}})
+    assert main("snapshot") == 0
+    assert raw("customers", "south")["consent_email"].to_pylist() == ["no", "yes", None]
+    assert main("validate") == 0
+
+
 def test_shared_customers_are_the_same_person_and_keep_the_attributes_of_both(place):
     people = NORTH["customers"]["customer_id"].to_pylist()
     known = pa.table({"会员号": [*people[:3], "0999999"], "level": ["gold", "blue", "gold", "blue"]})
@@ -142,7 +163,15 @@ def test_shared_customers_are_the_same_person_and_keep_the_attributes_of_both(pl
     assert main("snapshot") == 0
     customers = raw("customers")
     assert customers["customer_id"].to_pylist() == pseudonyms([*people, "0999999"])
-    assert customers.column_names == ["customer_id", "text", "source", "attr_age", "attr_country", "attr_level"]
+    assert customers.column_names == [
+        "customer_id",
+        "text",
+        "birth_year",
+        "source",
+        "attr_age",
+        "attr_country",
+        "attr_level",
+    ]
     assert customers["attr_level"].to_pylist()[:4] == ["gold", "blue", "gold", None]
     assert customers["attr_age"].to_pylist()[:3] == NORTH["customers"]["age"].to_pylist()[:3]
     assert customers["source"].to_pylist()[-2:] == ["north", "south"]

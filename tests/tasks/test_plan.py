@@ -5,6 +5,7 @@ import shutil
 from datetime import date
 from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -112,6 +113,51 @@ def test_contacts_of_one_week_are_limited_on_every_seven_days(night):
     assert sent.groupby("customer_id").size().max() > 1
     for _, days in sent.groupby("customer_id").day:
         assert all((later - earlier).days >= 7 for earlier, later in pairwise(sorted(days)))
+
+
+def test_nobody_is_planned_for_whom_the_tables_do_not_clear_and_the_plan_counts_them(night):
+    customers, path = pd.read_parquet("artifacts/prepare/customers.parquet"), "artifacts/prepare/customers.parquet"
+    before, arms = planned(night, holdout=0.3)[1], pd.read_parquet("artifacts/plan/eligible.parquet")
+    assert before["words"].startswith("The tables know no consent, and no ground is stated (plan.consent): nothing of")
+    assert (before["consent"]["known"], before["consent"]["closed"]) == (False, [])
+    kinds = ["no consent", "not reachable", "too young", "suppressed", "objected to profiling"]
+    who = dict(zip(kinds, arms["customer_id"].iloc[:5], strict=True))
+    row = customers["customer_id"]
+    changed = customers.assign(
+        consent_email=np.where(row == who["no consent"], None, "yes"),
+        reachable_email=np.where(row == who["not reachable"], "no", "yes"),
+        birth_year=np.where(row == who["too young"], 2020, 1970),
+        consent_sms="yes",
+    )
+    listed = pd.DataFrame({"customer_id": [who["suppressed"], who["objected to profiling"]], "channel": ["email", None],
+                           "from": pd.NaT, "reason": [None, "objected"]})  # fmt: skip
+    suppressions = night / "artifacts/validate/clean/suppressions.parquet"
+    try:
+        changed.to_parquet(path)
+        listed.to_parquet(suppressions)
+        rows, summary = planned(night, holdout=0.3)
+        eligible = pd.read_parquet("artifacts/plan/eligible.parquet")
+        both, _ = planned(night, channels={"email": {"cost": 0.0}, "sms": {"cost": 0.0}}, budget=1000.0)
+        changed.drop(columns=["consent_email", "consent_sms"]).to_parquet(path)
+        stated = planned(night, consent="told at purchase")[1]
+    finally:
+        customers.to_parquet(path)
+        suppressions.unlink()
+    assert not {*who.values()} & {*rows["customer_id"], *eligible["customer_id"]}
+    closed = {row["reason"]: row["customers"] for row in summary["consent"]["closed"]}
+    assert closed == dict.fromkeys(kinds, 1)
+    assert summary["num_eligible"] == before["num_eligible"] - 5 == len(arms) - summary["consent"]["num_out"]
+    assert summary["words"].startswith(
+        "Not contacted: 1 who objected to profiling, 1 suppressed for email, 1 too young"
+    )
+    kept = arms[~arms["customer_id"].isin(who.values())].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, eligible)  # nobody else changes arms
+    per_channel = [who["no consent"], who["not reachable"], who["suppressed"]]
+    assert set(both[both["customer_id"].isin(per_channel)]["channel"]) <= {"sms"}
+    assert not {who["too young"], who["objected to profiling"]} & {*both["customer_id"]}
+    assert stated["words"].startswith(
+        "The tables know no consent; contacts rest on the stated ground: told at purchase."
+    )
 
 
 def test_an_empty_budget_gives_an_empty_plan_and_a_loss_is_not_sent(night):

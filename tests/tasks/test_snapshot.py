@@ -242,14 +242,14 @@ def test_what_tells_one_customer_from_another_stays_outside(place):
     ]
     Path("tables/customers.csv").write_text("\n".join(lines))
     assert main("snapshot") == 0
-    assert raw("customers").column_names == ["customer_id", "text", "attr_age"]
+    assert raw("customers").column_names == ["customer_id", "text", "birth_year", "attr_age"]
     assert about()["dropped_columns"] == {"customers": ["mail"]}
 
 
 def test_an_attribute_takes_the_name_that_the_mapping_gives_it(place, capsys):
     settings(mapping={"customers": {"attr_region": "country"}})
     assert main("snapshot") == 0
-    assert raw("customers").column_names == ["customer_id", "text", "attr_region", "attr_age"]
+    assert raw("customers").column_names == ["customer_id", "text", "birth_year", "attr_region", "attr_age"]
     assert raw("customers")["attr_region"].to_pylist() == SHOP["customers"]["country"].to_pylist()
     settings(mapping={"customers": {"attr_region": "customer_id"}})
     assert "customers.csv has no column 'customer_id' (snapshot.mapping.customers.attr_region)" in refused(capsys)
@@ -257,10 +257,61 @@ def test_an_attribute_takes_the_name_that_the_mapping_gives_it(place, capsys):
     assert "there is no column 'attr_region'" in refused(capsys)
 
 
+def test_consent_and_reach_are_read_in_many_spellings_and_only_what_the_shop_brings_is_there(place):
+    rows = [
+        ("customer_id", "Consent Email", "consent_email_at", "acceptsSMS", "reachable_email", "birth_year"),
+        ("000001", "Yes", "2024-01-02 10:00", "subscribed", "1", "1980"),
+        ("000008", "n", "", "unsubscribed", "0", ""),
+        ("000015", "", "", "同意", "true", "2010"),
+        ("000022", "JA", "", "pending", "", "1999"),
+        ("000029", "perhaps", "", "N/A", "false", "1999"),
+    ]
+    Path("tables/customers.csv").write_text("\n".join(map(",".join, rows)), encoding="utf-8")
+    settings(mapping={"customers": {"consent_sms": "acceptsSMS"}})
+    assert main("snapshot") == 0
+    customers = raw("customers")
+    names = ["customer_id", "text", "birth_year", "consent_email", "consent_email_at", "consent_sms", "reachable_email"]
+    assert customers.column_names == names
+    assert customers["consent_email"].to_pylist() == ["yes", "no", None, "yes", "perhaps"]
+    assert customers["consent_sms"].to_pylist() == ["yes", "no", "yes", "no", None]
+    assert customers["reachable_email"].to_pylist() == ["yes", "no", "yes", None, "no"]
+    assert customers["consent_email_at"].to_pylist() == [datetime(2024, 1, 2, 2), *[None] * 4]
+    assert customers["birth_year"].to_pylist() == [1980, None, 2010, 1999, 1999]
+
+
+@pytest.mark.parametrize("values", [[True, False, None], [1, 0, None], [1.0, 0.0, None], ["TRUE", "0.0", "-"]])
+def test_yes_and_no_may_be_switches_and_numbers(place, values):
+    Path("tables/customers.csv").unlink()
+    pq.write_table(pa.table({"customer_id": ["1", "2", "3"], "consent_app": values}), "tables/customers.parquet")
+    assert main("snapshot") == 0
+    assert raw("customers")["consent_app"].to_pylist() == ["yes", "no", None]
+
+
+def test_addresses_never_enter_the_snapshot_however_few_they_are(place):
+    lines = ["customer_id,Email,contact,mobile_number,wap,city"]
+    lines += [f"{number},,a{number % 3}@example.org,1,+49 170 123456{number},Ulm" for number in range(4)]
+    Path("tables/customers.csv").write_text("\n".join(lines))
+    assert main("snapshot") == 0
+    assert raw("customers").column_names == ["customer_id", "text", "birth_year", "attr_city"]
+
+
+def test_suppressions_have_pseudonyms_and_none_is_cut_at_the_business_date(place, capsys):
+    ids = SHOP["customers"]["customer_id"].to_pylist()
+    lines = ["customer_id,channel,from,reason", f"{ids[0]},,2030-01-01,unsubscribed", f"{ids[1]},email,,"]
+    Path("tables/suppressions.csv").write_text("\n".join(lines))
+    assert main("snapshot") == 0
+    suppressions = raw("suppressions")
+    assert suppressions["customer_id"].to_pylist() == raw("customers")["customer_id"].to_pylist()[:2]
+    assert suppressions["channel"].to_pylist() == [None, "email"]
+    lines = ["customer_id", *(f"x{name}" for name in ids)]
+    Path("tables/suppressions.csv").write_text("\n".join(lines))
+    assert "suppressions.csv: customer_id: 0 of 40 ids are in" in refused(capsys)
+
+
 def test_a_file_with_a_header_alone_is_an_empty_table(place):
     Path("tables/customers.csv").write_text("\ufeffcustomer_id;age\n", encoding="utf-8")
     assert main("snapshot") == 0
-    assert raw("customers").column_names == ["customer_id", "text", "attr_age"]
+    assert raw("customers").column_names == ["customer_id", "text", "birth_year", "attr_age"]
     assert about()["tables"]["customers"]["rows"] == 0
 
 

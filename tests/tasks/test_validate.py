@@ -115,6 +115,17 @@ def test_a_spotless_shop_passes_unchanged_and_the_docs_quote_nobody(place):
     assert (OUT / "clean" / "snapshot.json").read_bytes() == Path("data/raw/snapshot.json").read_bytes()
 
 
+def test_an_answer_that_is_neither_yes_nor_no_is_set_aside_and_an_empty_list_is_a_list(place):
+    answers = ["yes"] * 57 + ["maybe", "", "no"]
+    bring("customers", SHOP["customers"].append_column("consent_email", pa.array(answers)))
+    bring("suppressions", pa.table({"customer_id": pa.array([], pa.string())}))
+    report = night()
+    assert report["tables"]["customers"]["reasons"] == {"consent_email is none of yes, no": 1}
+    assert report["tables"]["suppressions"]["rows"] == 0
+    clean = pq.read_table(OUT / "clean/customers.parquet")
+    assert clean["consent_email"].to_pylist() == ["yes"] * 57 + [None, "no"]
+
+
 def test_bad_rows_are_set_aside_with_their_position_and_every_reason(place):
     bad = changed(EVENTS, "product_id", [5, 9], None)
     bad = changed(bad, "quantity", [9], None)
