@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
-from nightmarket.contracts.tables import TABLES, Column, Table
+from nightmarket.contracts.tables import CHANNEL_COLUMNS, TABLES, Column, Table
 from tasks.pipeline.settings import MACHINE, RETENTION, STAGES, STEPS, settings_model
 
 FOLDER = Path("docs/reference")
@@ -116,9 +116,9 @@ def _table(each: Table) -> Iterator[str]:
         notes.append(f"one row per {' and '.join(each.key)}")
     yield from (f"## {each.name}", "", f"{each.meaning[0].upper()}{each.meaning[1:]} ({'; '.join(notes)}).", "")
     yield from table("column", "kind", "", "meaning")
-    for column in each.columns:
+    for column in (*each.columns, *(CHANNEL_COLUMNS if each.by_channel else ())):
         needed = "**needed**" if column.required else "optional"
-        yield row(f"`{column.name}`", KINDS.get(column.kind, column.kind), needed, _meaning(column))
+        yield row(f"`{column.name.format('CHANNEL')}`", KINDS.get(column.kind, column.kind), needed, _meaning(column))
     yield ""
 
 

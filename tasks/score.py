@@ -18,6 +18,7 @@ from nightmarket.ranking.candidate_set import Batch, CandidateSet
 from nightmarket.ranking.explanations.explaining import explain, mix
 from nightmarket.ranking.explanations.facts import Facts
 from nightmarket.ranking.explanations.paths import Paths
+from nightmarket.ranking.impersonal import PopularList
 from nightmarket.ranking.lists import fill
 from nightmarket.ranking.model import SHORTLIST, Model
 from nightmarket.ranking.ranker import Ranker
@@ -89,6 +90,8 @@ def deliver(settings: Settings, data: Prepared, champion: Model, ranks: Ranks = 
     plan, forests = candidate_set.promotion_plan, champion.forests
     batches = candidate_set.batches(wanted=mine)
     lists = [(catalogue.RECOMMENDATIONS, batches, settings.num_recommendations, forests.on_sale(plan), Task.ALL, tally)]
+    objected = _objected(data)
+    popular = PopularList.of(candidate_set.statistics, settings.num_recommendations, settings.language)
     if candidate_set.launched.size:
         young = candidate_set.young(wanted=mine)
         launched, of_launches = forests.launched(plan), Tally(data.histories.num_items)
@@ -103,6 +106,10 @@ def deliver(settings: Settings, data: Prepared, champion: Model, ranks: Ranks = 
             continue
         with table.writer() as write:
             for part in in_turn:
+                if objected is not None:
+                    part = popular.instead(part, objected) if task is Task.ALL else _without(part, objected)
+                if not part["customer"].size:
+                    continue
                 of_table.see(part)
                 write(_table(part, customers, data))
                 done = int(part["customer"][-1]) + 1
@@ -117,6 +124,17 @@ def deliver(settings: Settings, data: Prepared, champion: Model, ranks: Ranks = 
         "promotion_plan": candidate_set.promotion_plan,
         "as_of": data.windows.as_of,
     }
+
+
+def _objected(data: Prepared) -> NDArray[np.bool_] | None:
+    """(C,) who objected to profiling and gets no personal list; None where nobody did."""
+    return data.customers["objected"].to_numpy(bool) if "objected" in data.customers else None
+
+
+def _without(part: dict[str, NDArray], objected: NDArray[np.bool_]) -> dict[str, NDArray]:
+    """Lists of some customers, without those of the ones who objected."""
+    stays = ~objected[part["customer"]]
+    return {name: values[stays] for name, values in part.items()}
 
 
 class Tally:

@@ -58,7 +58,9 @@ FILES = {
     "tasks/snapshot.py": STAGE
     + """
 class Settings(StageSettings):
+    source: str = "demo"
     business_date: str | None = None
+    folders: tuple[dict, ...] = ()
 
 
 def run(settings):

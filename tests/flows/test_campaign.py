@@ -187,6 +187,7 @@ def test_campaigns_wait_side_by_side_and_only_what_was_approved_as_it_was_is_exp
 
         assert answer("spring", "yes", " ") == "REJECT"  # nobody's name
         assert answer("spring", "perhaps", "Li") == "REJECT"
+        shop.private("suppressions.csv").write_text("customer_id\nc1\n")  # unsubscribed while somebody thought
         assert answer("spring", "yes", "Li", "go") == "ACCEPT"
         assert answer("autumn", "no", "Wang") == "ACCEPT"
         [folder] = shop.private("undecided").glob("campaign-touched-*")
@@ -199,14 +200,15 @@ def test_campaigns_wait_side_by_side_and_only_what_was_approved_as_it_was_is_exp
             said,
         )
         states = {name: run.state.message for name, run in campaigns(client).items()}
-        assert states["spring"] == "approved by Li: go; exports/spring"
+        lost = "1 contacts with 1 customers are taken out, who may no longer be contacted (suppressed 1)"
+        assert states["spring"] == f"approved by Li: go; {lost}; exports/spring"
         assert "the plan changed after it was approved" in states["touched"]
         assert "exports/taken is there already" in states["taken"]
     process.kill()
     process.wait()
     assert sorted(path.name for path in (shop.home / "exports").iterdir()) == ["spring", "taken"]
     sent, held = rows(shop.home / "exports/spring/send.csv"), rows(shop.home / "exports/spring/holdout.csv")
-    assert [row["customer_id"] for row in sent] == ["c1", "c2", "c3", "c5", "c6", "c7"]
+    assert [row["customer_id"] for row in sent] == ["c2", "c3", "c5", "c6", "c7"]
     assert [row["customer_id"] for row in held] == ["c0", "c4"]
     written = rows(shop.home / "exports/spring/copy.csv")
     assert [(row["text"], row["offer"]) for row in written] == [(f"text {n} for 6", "'=spring()") for n in (1, 2)]
@@ -227,6 +229,7 @@ def test_campaigns_wait_side_by_side_and_only_what_was_approved_as_it_was_is_exp
         "none": "empty",
     }  # fmt: skip
     assert (by_campaign["spring"]["who"], by_campaign["autumn"]["who"]) == ("Li", "Wang")
+    assert by_campaign["spring"]["taken_out"] == receipt["taken_out"]
     assert by_campaign["spring"]["plan_sha256"] == receipt["plan_sha256"]
     assert left_alone(shop) == before
     assert list(shop.private("undecided").iterdir()) == []
@@ -238,6 +241,16 @@ def test_on_a_terminal_the_name_of_whoever_approves_is_enough(shop):
     assert done.returncode == 0, done.stderr
     assert f"files     {shop.home / 'exports/双十一'}" in done.stdout
     assert [(decision["who"], decision["note"]) for decision in decisions(shop)] == [("Li", "from a script")]
+
+
+def test_a_plan_without_consent_on_file_or_a_stated_ground_asks_nobody(shop):
+    params = shop.home / "params.yaml"
+    params.write_text(params.read_text().replace("{budget: 0}", "{budget: 0, consent: ''}"))
+    done = shop.flow("campaign", "--name", "spring", "--budget", "8", "--approve", "Li")
+    assert done.returncode == 3, done.stderr
+    assert "decision  nothing is exported: the tables know no consent, and no ground is stated" in done.stdout
+    assert [decision["decision"] for decision in decisions(shop)] == ["blocked"]
+    assert not (shop.home / "exports").exists()
 
 
 def test_half_a_line_of_the_record_does_not_stop_the_next_campaign(tmp_path):

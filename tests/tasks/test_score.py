@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -78,3 +79,31 @@ def test_a_damaged_champion_is_not_used_and_old_lists_stay(crowned, capsys):
     assert main("score") == 2
     assert "rank/ranker.txt" in capsys.readouterr().err
     assert path.read_bytes() == before
+
+
+def test_who_objected_to_profiling_gets_what_sells_and_everybody_else_their_own(crowned):
+    assert main("score") == 0
+    before = pq.read_table("artifacts/score/recommendations.parquet").to_pandas()
+    path = crowned / "artifacts/prepare/customers.parquet"
+    customers = pq.read_table(path).to_pandas()
+    objected = customers.customer_id.isin(customers.customer_id[[0, 7, 8]])
+    customers.assign(objected=objected).to_parquet(path)
+    assert main("score") == 0
+    lists = pq.read_table("artifacts/score/recommendations.parquet").to_pandas()
+    theirs = lists.customer_id.isin(customers.customer_id[objected])
+    pd.testing.assert_frame_equal(lists[~theirs].reset_index(drop=True),
+                                  before[~before.customer_id.isin(customers.customer_id[objected])]
+                                  .reset_index(drop=True))  # fmt: skip
+    assert lists[theirs].groupby("customer_id").product_id.apply(tuple).nunique() == 1
+    assert (lists[theirs].groupby("customer_id")["rank"].apply(list) == [list(range(1, 6))] * 3).all()
+    assert set(lists[theirs].reason_kind) == {"popular"}
+    assert lists[theirs].probability.isna().all()
+    assert before.customer_id.drop_duplicates().tolist() == lists.customer_id.drop_duplicates().tolist()
+    lines = pq.read_table("artifacts/prepare/purchases.parquet").to_pandas()
+    item = dict(zip(*(pq.read_table("artifacts/prepare/products.parquet")[name].to_pylist() for name in
+                      ("product_id", "item")), strict=True))  # fmt: skip
+    lately = lines[lines.day > lines.day.max() - 14].groupby("item").customer.nunique()
+    first = lists[theirs & (lists["rank"] == 1)].product_id.iloc[0]
+    assert lately[item[first]] == lately.max()
+    launches = pq.read_table("artifacts/score/launches.parquet").to_pandas()
+    assert not set(launches.customer_id) & set(customers.customer_id[objected])
