@@ -103,6 +103,12 @@ def read_again(home: Path, customers: Collection[str], said: Mapping[str, Any]) 
     return ReadAgain(index, said["channels"], consent.may_contact(facts, said["min_age"]), rows)
 
 
+def without(home: Path, plan: pa.Table, said: Mapping[str, Any]) -> tuple[pa.Table, int]:
+    """The rows of a plan that may still go out, and how many customers lost one."""
+    lists = read_again(home, set(plan["customer_id"].to_pylist()), said)
+    return plan.filter(pa.array(lists.of(plan) == consent.ALLOWED)), int(lists.taken_out(plan)["customers"])
+
+
 def _columns(feed: Feed) -> list[str]:
     if feed.table.name == SUPPRESSIONS:
         return list(LISTED)

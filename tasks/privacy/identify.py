@@ -1,5 +1,7 @@
 """`python -m tasks.privacy.identify NAME IDS.csv --column COLUMN`: an export with the shop's own customer ids.
 
+Consent is asked again: who withdrew it or unsubscribed since the export is left out, and counted.
+
 A hash cannot be turned back; the shop's list of ids is hashed by its keys, old ones too, and compared. Only whoever
 may read the keys can do this, and the file that it writes says who the customers are: keep it as you keep such lists.
 """
@@ -13,13 +15,17 @@ import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 
 from nightmarket.contracts import InputError
-from tasks.campaigns import export
+from nightmarket.delivery import consent
+from tasks.campaigns import export, withdrawals
 from tasks.files import storage
 from tasks.privacy.pseudonyms import Pseudonyms, customer_keys
 
 
-def identify(home: Path, name: str, ids: Path, column: str, excel: bool = False, shop: str = "") -> tuple[Path, int]:
-    """Write exports/NAME/send.identified.csv; returns it, and how many customers of the send file are not in the list.
+def identify(
+    home: Path, name: str, ids: Path, column: str, excel: bool = False, shop: str = ""
+) -> tuple[Path, int, int]:
+    """Write exports/NAME/send.identified.csv; returns it, how many customers of the send file are not in the list, and
+    how many may no longer be contacted.
 
     shop  whose ids these are, where several shops keep their customers apart; the file is named after it
 
@@ -29,6 +35,9 @@ def identify(home: Path, name: str, ids: Path, column: str, excel: bool = False,
     if shop and not shop.isalnum():
         raise InputError("--shop takes a name of snapshot.folders: letters or digits")
     sent = storage.read_table(home / "exports" / name / "send.parquet")
+    said = storage.read_json(home / "exports" / name / export.SUMMARY).get("consent")
+    consent.check(said)
+    sent, withdrew = withdrawals.without(home, sent, said)
     known = _ids(ids, column)
     hashed, prefix = Pseudonyms(customer_keys()), f"{shop}:" if shop else ""
     own = {name: customer for customer in known.to_pylist() for name in hashed.under_each_key(customer, prefix)}
@@ -44,7 +53,7 @@ def identify(home: Path, name: str, ids: Path, column: str, excel: bool = False,
     with storage.replacing(target) as temporary:
         export.write_csv(table.filter(pc.is_valid(table["customer_id"])), temporary, excel)
     target.chmod(0o600)
-    return target, missing
+    return target, missing, withdrew
 
 
 def _ids(path: Path, column: str) -> pa.Array:
@@ -67,11 +76,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--excel", action="store_true", help="mark the file as UTF-8 for Excel")
     given = parser.parse_args(arguments)
     try:
-        target, missing = identify(storage.home(), given.name, given.ids, given.column, given.excel, given.shop)
+        target, missing, withdrew = identify(
+            storage.home(), given.name, given.ids, given.column, given.excel, given.shop
+        )
     except InputError as error:
         print(f"nightmarket: identify: {error}", file=sys.stderr)
         return 2
-    print(f"{target}{f'; {missing:,} customers are not in the list and were left out' if missing else ''}")
+    gone = f"; {withdrew:,} customers may no longer be contacted and were left out" if withdrew else ""
+    print(f"{target}{f'; {missing:,} customers are not in the list and were left out' if missing else ''}{gone}")
     return 0
 
 

@@ -61,6 +61,7 @@ class Settings(StageSettings):
     source: str = "demo"
     business_date: str | None = None
     folders: tuple[dict, ...] = ()
+    zone: str = "UTC"
 
 
 def run(settings):

@@ -148,3 +148,21 @@ def test_prices_that_nobody_states_are_missing_and_not_zero(copied_night, monkey
     with_events(copied_night, monkeypatch, value=np.nan)
     assert frame(copied_night, "products").price.isna().all()
     assert (frame(copied_night, "purchases").value == 0).all()
+
+
+def test_consent_reach_and_objections_come_along_and_nothing_of_them_where_a_shop_has_none(copied_night):
+    usual = frame(copied_night, "customers").columns
+    assert not {"birth_year", "objected"} & set(usual)
+    assert not [name for name in usual if name.startswith(("consent_", "reachable_"))]
+    clean = copied_night / "artifacts/validate/clean"
+    customers = pq.read_table(clean / "customers.parquet").to_pandas()
+    ids = customers.customer_id.tolist()
+    told = {"consent_email": "yes", "reachable_sms": None, "birth_year": 1980}
+    customers.assign(**told).to_parquet(clean / "customers.parquet")
+    listed = {"customer_id": ids[:3], "channel": "email", "reason": ["Art. 21", "unsubscribed", None]}
+    pd.DataFrame(listed).to_parquet(clean / "suppressions.parquet")
+    assert main("prepare") == 0
+    made = frame(copied_night, "customers")
+    assert set(made.columns) == {*usual, *told, "objected"}
+    assert made.customer_id[made.objected].tolist() == ids[:1]
+    assert (made.consent_email == "yes").all()
