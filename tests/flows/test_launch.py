@@ -43,7 +43,7 @@ def run(given):
     summary = {
         "campaign": given.model_dump(), "num_sent": 1, "num_contacts": 1, "words": ["Not calibrated: a sentence."],
         "consent": {"known": False, "listed": False, "ground": "told at purchase", "min_age": 18,
-                    "channels": text["channel"], "closed": [], "num_out": 0},
+                    "channels": text["channel"][:1], "closed": [], "num_out": 0},
         "audiences": [{"customers": 49, "expected_buyers": 0.4}],
     }
     storage.write_json(summary, folder / "summary.json")
