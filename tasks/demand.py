@@ -46,6 +46,9 @@ def run(settings: Settings) -> None:
     log.info("demand: %s product types, %s complete weeks", f"{len(history.kinds):,}", weeks)
     judged = forecast.evaluate(history, settings.seed)
     metrics: dict[str, Any] = {"last_complete_week": monday(history.last_week).isoformat()}
+    if history.closed.size:
+        log.info("demand: %s weeks in which the shop was closed are left out", history.closed.size)
+        metrics["closed_weeks"] = [monday(week).isoformat() for week in history.closed.tolist()]
     if judged is None or data.windows.target != "purchase":
         why = f"{weeks} complete weeks; a forecast that can be judged needs 7"
         if data.windows.target != "purchase":

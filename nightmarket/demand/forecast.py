@@ -53,7 +53,7 @@ def evaluate(history: Weekly, seed: int) -> Evaluation | None:
     said = {
         "ours": np.repeat(level[:, None], ahead, axis=1),
         "naive": np.repeat(METHODS["naive"](past.units, past.start)[:, None], ahead, axis=1),
-        "seasonal naive": seasonal_naive(past.units, season, ahead),
+        "seasonal naive": seasonal_naive(past.units, past.weeks, history.weeks[width - ahead :], season),
     }
     group = classes(past)
     figures = {"all": _figures(truth, said, bounds, past, np.ones(len(truth), bool), seed)}

@@ -100,7 +100,11 @@ METHODS: dict[str, Callable[[Float64s, Int64s], Float64s]] = {
 }
 
 
-def seasonal_naive(units: Float64s, season: int, horizon: int) -> Float64s:
-    """(K, H) as many as `season` weeks before each coming week; a horizon longer than the season repeats it."""
-    back = [units.shape[1] - season + h % season for h in range(horizon)]
-    return units[:, back]
+def seasonal_naive(units: Float64s, weeks: Int64s, coming: Int64s, season: int) -> Float64s:
+    """(K, H) as many as `season` weeks before each coming week; a horizon longer than the season repeats it.
+
+    weeks   (W,)  number of each column's week; one that is missing gives way to the one before it
+    coming  (H,)  numbers of the weeks to come
+    """
+    back = coming - season * -(-(coming - weeks[-1]) // season)
+    return units[:, np.maximum(np.searchsorted(weeks, back, side="right") - 1, 0)]

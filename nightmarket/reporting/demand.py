@@ -57,7 +57,7 @@ def view(night: Night) -> DemandView | None:
     axis, rows = _prices(response, content.get("prices") or ())
     return DemandView(
         reason=str(forecast.get("reason") or ("" if largest else "no product type was sold")),
-        verdict=_verdict(forecast),
+        verdict=_verdict(forecast) + _closed(metrics.get("closed_weeks") or ()),
         coverage=_coverage(forecast),
         forecasts=tuple(_forecast(series, name) for series, name in zip(largest, names, strict=True)),
         weeks=words.things(forecast.get("horizon") or 0, "week"),
@@ -91,6 +91,14 @@ def _verdict(forecast: Content) -> str:
     if seasonal is None or season is None:
         return f"{said}."
     return f"{said}, what was sold {words.things(season, 'week')} earlier by {words.percent(seasonal)}."
+
+
+def _closed(weeks: Sequence[str]) -> str:
+    """That weeks are left out because the shop was closed."""
+    if not weeks:
+        return ""
+    was = "was" if len(weeks) == 1 else "were"
+    return f" {words.things(len(weeks), 'week')} in which the shop was closed {was} left out."
 
 
 def _coverage(forecast: Content) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from nightmarket.demand.forecast import evaluate, forecast_units, horizon
 from nightmarket.demand.methods import METHODS, seasonal_naive
-from nightmarket.demand.series import CLASSES, Weekly, classes, kind_paths, weekly
+from nightmarket.demand.series import CLASSES, Weekly, classes, closed_weeks, kind_paths, weekly
 from nightmarket.histories.calendar import day_of, week_of
 from nightmarket.histories.histories import Histories
 
@@ -65,7 +65,7 @@ def test_methods_by_hand():
     np.testing.assert_allclose(METHODS["TSB"](units, start), [4.02 * 0.919, 8])
     # Croston: gap 1 → 1.1 → 1.09
     np.testing.assert_allclose(METHODS["SBA"](units, start), [0.95 * 4.02 / 1.09, 0.95 * 8])
-    np.testing.assert_array_equal(seasonal_naive(units, 2, 3), [[2, 6, 2], [0, 8, 0]])
+    np.testing.assert_array_equal(seasonal_naive(units, np.arange(4), np.arange(4, 7), 2), [[2, 6, 2], [0, 8, 0]])
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -135,3 +135,46 @@ def test_twelve_weeks_are_enough_and_six_are_not():
     assert short.metrics["calibration_origins"] >= 1
     assert evaluate(simulated(weeks=6), seed=1) is None
     assert horizon(7) == 2
+
+
+def closed(first, stop, num_days=210):
+    """Sales of two products on every day but first to stop - 1, about ten a day of each."""
+    units = np.random.default_rng(4).poisson(10, (2, num_days))
+    units[:, first:stop] = 0
+    return lines_of(units)
+
+
+def test_weeks_in_which_the_shop_was_closed_are_no_weeks_without_demand():
+    lines = closed(115, 153)  # from Friday of the week 16 to Sunday of the week 21
+    made = weekly(lines, np.array([0, 1]), ["crisps", "tea"])
+    assert made.closed.tolist() == [FIRST + week for week in range(16, 22)]
+    assert made.units.shape == (2, 24)
+    assert made.units.min() > 30
+    assert (made.first_week, made.last_week) == (FIRST, FIRST + 29)
+    assert made.weeks.tolist() == [FIRST + week for week in range(30) if not 16 <= week < 22]
+    assert made.until(16).closed.size == 0
+    assert made.until(17).last_week == FIRST + 22
+
+
+def test_a_shop_that_was_closed_is_forecast_as_well_as_one_that_was_not():
+    errors = {}
+    for stop in (115, 153):
+        judged = evaluate(weekly(closed(115, stop), np.array([0, 1]), ["crisps", "tea"]), seed=1)
+        errors[stop] = judged.metrics["classes"]["all"]
+    assert errors[153]["ours"]["wape"] <= errors[153]["naive"]["wape"] * 1.05
+    assert errors[153]["ours"]["wape"] < errors[115]["ours"]["wape"] + 0.02
+
+
+def test_a_shop_that_seldom_sells_is_not_closed_in_between():
+    days = np.arange(0, 210, 5)
+    assert closed_weeks(days.astype(np.int32)).size == 0
+    sundays = np.flatnonzero(np.arange(210) % 7 != 6)
+    assert closed_weeks(sundays.astype(np.int32)).size == 0
+    assert closed_weeks(np.array([3], np.int32)).size == 0
+
+
+def test_the_week_a_year_before_is_found_beside_weeks_that_are_missing():
+    weeks = np.array([0, 1, 2, 5, 6, 7])
+    units = np.array([[1.0, 2, 3, 4, 5, 6]])
+    np.testing.assert_array_equal(seasonal_naive(units, weeks, np.array([8, 9, 10]), 6), [[3, 3, 3]])
+    np.testing.assert_array_equal(seasonal_naive(units, weeks, np.array([8, 9, 10]), 3), [[4, 5, 6]])
