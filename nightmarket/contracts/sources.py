@@ -159,7 +159,7 @@ def check_arrived(about: Mapping[str, Any], table: Table) -> None:
     """
     for source, part in about["tables"][table.name].get("sources", {}).items():
         if not brought(part):
-            if table.may_be_empty:
+            if table.may_be_empty and not about["previous_sources"].get(table.name, {}).get(source):
                 continue
             if table.needed or not part["after_business_date"]:
                 hint = "bring its rows" if table.needed else "bring its rows, or leave the table out"

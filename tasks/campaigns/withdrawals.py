@@ -33,13 +33,13 @@ class ReadAgain:
 
     customers  (C,)    pseudonyms
     codes      (C, H)  of consent.REASONS, by `channels`
-    rows       file → rows read
+    rows       file → rows read, and how many of them are of customers of the plan
     """
 
     customers: pd.Index
     channels: Sequence[str]
     codes: Int8s
-    rows: dict[str, int]
+    rows: dict[str, dict[str, int]]
 
     def of(self, plan: pa.Table) -> Int8s:
         """(N,) code of each row of a plan."""
@@ -77,7 +77,7 @@ def read_again(home: Path, customers: Collection[str], said: Mapping[str, Any]) 
     """
     asked = frozenset(customers)
     names = _Names(asked)
-    rows: dict[str, int] = {}
+    rows: dict[str, dict[str, int]] = {}
     listed = _forgotten(asked)
     people: list[pd.DataFrame] = []
     known = {SUPPRESSIONS: False, CUSTOMERS: False}
@@ -132,15 +132,18 @@ class _Names:
         return next((name for name in names if name in self._asked), None)
 
 
-def _rows(feed: Feed, prefix: str, columns: Sequence[str], names: _Names, rows: dict[str, int]) -> pd.DataFrame:
-    """The rows of the plan's customers; counts all that were read."""
+def _rows(
+    feed: Feed, prefix: str, columns: Sequence[str], names: _Names, rows: dict[str, dict[str, int]]
+) -> pd.DataFrame:
+    """The rows of the plan's customers; counts them and all that were read."""
     parts = [pd.DataFrame({name: pd.Series(dtype=object) for name in columns})]
-    rows.setdefault(feed.file, 0)
+    counts = rows.setdefault(f"{prefix}{feed.file}", {"rows": 0, "of_the_plan": 0})
     for batch in feed.batches():
-        rows[feed.file] += batch.num_rows
+        counts["rows"] += batch.num_rows
         own = names(batch["customer_id"], prefix)
         frame = batch.select(list(columns)).to_pandas().assign(customer_id=own)
         parts.append(frame[frame["customer_id"].notna()])
+        counts["of_the_plan"] += len(parts[-1])
     return pd.concat(parts[1:] or parts)
 
 

@@ -40,5 +40,7 @@ def dropped_in(home: Path, table: str) -> Iterator[tuple[Feed, str]]:
     if files is None or not files.paths:
         return
     asked: Any = settings.load("snapshot", home / "params.yaml")
-    for prefix in dict.fromkeys(["", *(f"{shop.name}:" for shop in asked.folders if shop.customers == "own")]):
-        yield TableReader(BY_NAME[table], files.file(), Reading(), asked.zone, "").feed(), prefix
+    ways = {("", asked.ids): None}
+    ways |= {(f"{shop.name}:" if shop.customers == "own" else "", shop.ids): None for shop in asked.folders}
+    for prefix, repairs in ways:
+        yield TableReader(BY_NAME[table], files.file(), Reading(ids=repairs), asked.zone, "").feed(), prefix

@@ -62,6 +62,7 @@ class Settings(StageSettings):
     business_date: str | None = None
     folders: tuple[dict, ...] = ()
     zone: str = "UTC"
+    ids: tuple[str, ...] = ()
 
 
 def run(settings):

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import pathlib
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ import yaml
 
 from nightmarket.contracts import InputError
 from nightmarket.delivery import consent
+from tasks.__main__ import main
 from tasks.campaigns import export
 from tasks.files import storage
 from tasks.privacy.pseudonyms import Pseudonyms, customer_keys, forget
@@ -102,11 +104,25 @@ def reached(target):
     return names
 
 
+def named_in(folder, customers):
+    """{file: kinds of customers whose name is in it}, where there are any."""
+    kinds = {}
+    for path in folder.iterdir():
+        content = path.read_bytes()
+        if path.suffix == ".parquet":
+            content += repr(pq.read_table(path).to_pydict()).encode()
+        kinds[path.name] = [kind for kind, name in customers.items() if name.encode() in content]
+    return {file: named for file, named in kinds.items() if named}
+
+
 def test_a_plan_goes_out_whole_where_nobody_withdrew(shop):
     target, receipt = exported(shop, planned(shop))
     assert receipt["taken_out"] == {"contacts": 0, "customers": 0, "reasons": {}}
     assert receipt["files"]["send.csv"]["rows"] == 90
-    assert receipt["lists"] == {"customers.csv": 60, "suppressions.csv": 0}
+    assert receipt["lists"] == {
+        "customers.csv": {"rows": 60, "of_the_plan": 60},
+        "suppressions.csv": {"rows": 0, "of_the_plan": 0},
+    }
     assert reached(target) == set(pseudonyms(range(60)))
 
 
@@ -128,9 +144,7 @@ def test_one_customer_of_each_kind_who_withdrew_after_the_approval_is_in_no_file
     target, receipt = exported(shop, folder)
     gone = dict(zip(who, pseudonyms(who.values()), strict=True))
     assert not {kind for kind, name in gone.items() if name in reached(target)}
-    for path in target.iterdir():
-        content = path.read_bytes()
-        assert not [kind for kind, name in gone.items() if name.encode() in content], path.name
+    assert named_in(target, gone) == {}
     taken_out = receipt["taken_out"]
     assert (taken_out["contacts"], taken_out["customers"]) == (18, 9)
     reasons = list(PLANTED.values())
@@ -201,3 +215,38 @@ def test_words_of_a_plan_say_how_many_are_not_contacted_and_why():
         "Not contacted: 1 who objected to profiling, 1 too young, 1 without email consent, 2 without sms consent; "
         "3 customers are left out on every channel."
     ]
+
+
+@pytest.mark.slow
+def test_one_customer_of_each_kind_in_a_shop_s_own_tables_is_in_no_file_of_plan_and_export(copied_night):
+    customers = pq.read_table("tables/customers.parquet").to_pandas()
+    bought = pq.read_table("tables/events.parquet")["customer_id"].unique().to_pylist()
+    kinds = ("no consent", "silent", "perhaps", "not yet", "unreachable", "young", "unsubscribed", "objected")
+    who = dict(zip(kinds, bought, strict=False))
+    of = {name: customers["customer_id"] == customer for name, customer in who.items()}
+    answers = np.full(len(customers), "Ja", object)
+    answers[of["no consent"]], answers[of["silent"]], answers[of["perhaps"]] = "Nein", None, "vielleicht"
+    told = customers.assign(
+        **{"Consent Email": answers, "reachable_email": np.where(of["unreachable"], 0, 1)},
+        consent_email_at=np.where(of["not yet"], "2099-01-01", "2023-05-04 10:00"),
+        birth_year=np.where(of["young"], 2020, 1980),
+    )
+    told.to_parquet("tables/customers.parquet")
+    listed = {"Customer ID": [who["unsubscribed"], who["objected"]], "reason": ["complained", "no profiling"]}
+    pq.write_table(pa.table(listed), "tables/suppressions.parquet")
+    for stage in ("snapshot", "validate", "prepare", "plan"):
+        assert main(stage) == 0
+    home = pathlib.Path.cwd()
+    closed = storage.read_json(home / "artifacts/plan/summary.json")["consent"]["closed"]
+    assert {row["reason"]: row["customers"] for row in closed} == {
+        "no consent": 4, "not reachable": 1, "too young": 1, "suppressed": 1, "objected to profiling": 1
+    }  # fmt: skip
+    gone = dict(zip(who, Pseudonyms(customer_keys())(pa.array([*who.values()])).to_pylist(), strict=True))
+    sent = pq.read_table("artifacts/plan/plan.parquet", filters=[("arm", "=", "send")])["customer_id"].to_pylist()
+    assert named_in(home / "artifacts/plan", gone) == {}
+    gone["unsubscribed after the plan"] = sent[0]
+    assert set(named_in(home / "artifacts/plan", gone)) == {"plan.parquet", "eligible.parquet"}
+    (home / ".nightmarket/suppressions.csv").write_text(f"customer_id\n{sent[0]}\n")
+    target, receipt = exported(home, home / "artifacts/plan")
+    assert receipt["taken_out"]["reasons"] == {"suppressed": 1}
+    assert named_in(target, gone) == {}
