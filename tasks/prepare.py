@@ -290,6 +290,6 @@ def _write_windows(settings: Settings, snapshot: dict, lines: pa.Table, target: 
         target=target,
     )
     if settings.target_days is None and made.test.days < TARGET_DAYS:
-        days = made.test.days
-        log.info("prepare: %s days of history: windows of %s days in place of %s", end - first + 1, days, TARGET_DAYS)
+        days = f"{made.test.days} day" + "s" * (made.test.days > 1)
+        log.info("prepare: %s days of history: windows of %s in place of %s", end - first + 1, days, TARGET_DAYS)
     catalogue.WINDOWS.write(made.content())

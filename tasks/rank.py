@@ -199,8 +199,12 @@ class Examples:
         return self.add(rows, candidate_set.features)
 
     def fit(self, trees: Trees, plan: bool, name: str) -> Ranker:
-        """A forest, with or without what is known of the promotion plan."""
+        """A forest, with or without what is known of the promotion plan; where nothing was bought, one that orders
+        nothing."""
         features = [name for name in self.names if plan or not name.startswith("plan_")]
+        if not any(part.label.any() for part in self.parts):
+            log.info("rank: %s: nothing was bought of what was proposed before, so it orders nothing", name)
+            return Ranker.silent(features)
         return fit(self.parts, self.names, features, trees, name)
 
     def without(self, held: Bools, trees: Trees, name: str) -> Ranker | None:

@@ -103,7 +103,8 @@ def cuts(
     scores of a tower that knew its targets. Launches, of which a month has few that anybody buys, are learned at up to
     `num_launch` cuts, further back, where three windows of history lie before them.
 
-    target_days  None: TARGET_DAYS, or in a younger shop as many as there are days for, with steps in proportion
+    target_days  None: TARGET_DAYS, or in a younger shop as many as there are days for, with steps in proportion; of
+                 days that are too few for that the last is found, from those before it, and nothing is learned from
 
     Raises InputError when the history is too short.
     """
@@ -112,10 +113,10 @@ def cuts(
     if target_days is None:
         target_days = min(TARGET_DAYS, max(have // num_windows, 1))
         origin_step = max(origin_step * target_days // TARGET_DAYS, 1)
-    if have < target_days * num_windows:
-        lower = "prepare.target_days or prepare.origins" if asked else "prepare.origins"
-        need = target_days * num_windows
-        raise InputError(f"events: {have} days of history, {need} are needed; bring more or lower {lower}")
+    need = target_days * num_windows if asked else 2
+    if have < need:
+        lower = " or lower prepare.target_days or prepare.origins" if asked else ""
+        raise InputError(f"events: {have} days of history, {need} are needed; bring more{lower}")
     before = [last_day - target_days * (i + 1) for i in range(num_origins + 1)]
     train = range(before[1], before[num_origins - 1] - 1, -origin_step)
     launch = range(before[1], first_day + 3 * target_days - 2, -origin_step)[:num_launch]

@@ -86,6 +86,8 @@ class Batch:
 
     def label(self, bought: sparse.csr_matrix) -> Bools:
         """(N,) which pairs have an entry in `bought` (C, I)."""
+        if self.customer.size == 0:  # for which scipy gives a matrix
+            return np.zeros(0, bool)
         return np.asarray(bought[self.customer, self.item]).ravel() > 0
 
 

@@ -89,12 +89,15 @@ def _reviews(reviews: Reviews, member: Bools, num_groups: int) -> dict[str, Any]
     return content
 
 
-def week_before(grouping: Grouping, customers: SegmentInput, seed: int) -> dict[str, float]:
-    """The same number of groups, made from what was known a week ago, beside tonight's."""
+def week_before(grouping: Grouping, customers: SegmentInput, seed: int) -> dict[str, float] | None:
+    """The same number of groups, made from what was known a week ago, beside tonight's; None where too few customers
+    were known then."""
     lines, visits = customers.lines, customers.visits
     day = int(lines.day.max()) - 7
     known = lines.where(lines.day <= day), visits.where(visits.day <= day)
     features = behaviour(*known, customers.assortment, day).dropna()
+    if len(features) <= len(grouping.centres):
+        return None
     before = group(features, 0, seed, len(grouping.centres))
     tonight = pd.Series(grouping.segment, customers.features.index)
     return agreement(tonight, pd.Series(before.segment, features.index))

@@ -20,8 +20,9 @@ from nightmarket.ranking.baselines import (
     recency_frequency,
     tifu_vectors,
 )
-from nightmarket.ranking.candidate_set import Budget, CandidateSet, TextScores, ahead
+from nightmarket.ranking.candidate_set import Batch, Budget, CandidateSet, TextScores, ahead
 from nightmarket.ranking.collaborative import Ease, Neighbours, log_counts, reference
+from nightmarket.ranking.explanations.paths import Paths
 from nightmarket.ranking.lists import fill, mask_entries, top_items
 from nightmarket.ranking.pairs import pairs
 from nightmarket.ranking.point_in_time import PointInTimeStatistics
@@ -439,3 +440,17 @@ def test_a_task_without_a_product_has_empty_lists(shop, products):
     lists = walk(line_scorer(nothing), nothing, ("all", "debut"), 5)
     assert (lists["debut"] == -1).all()
     assert (lists["all"] >= 0).all()
+
+
+def test_where_nothing_was_bought_a_forest_orders_nothing_and_survives_its_text_form():
+    silent = Ranker.load(Ranker.silent(["a", "b"]).text())
+    rows = np.random.default_rng(1).random((5, 2)).astype(np.float32)
+    assert silent.score(rows, ["a", "b"]).tolist() == [0.0] * 5
+    assert (Paths(silent.booster).contributions(rows) == 0).all()
+    assert silent.gains() == {"a": 0.0, "b": 0.0}
+
+
+def test_no_candidates_have_no_labels():
+    nothing = np.zeros(0, np.int32)
+    batch = Batch(None, nothing, nothing, np.zeros((0, 1), np.float32))
+    assert batch.label(sparse.csr_matrix((3, 3))).shape == (0,)

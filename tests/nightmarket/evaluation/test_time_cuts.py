@@ -127,6 +127,10 @@ def test_windows_have_four_weeks_or_as_many_days_as_a_young_shop_allows(days, wi
     assert made["finetune"].cut >= 1000 - days
 
 
-def test_a_shop_of_four_days_is_too_young_for_windows():
-    with pytest.raises(InputError, match=r"4 days of history, 5 are needed; bring more or lower prepare\.origins$"):
-        cuts(last_day=1000, first_day=997, target_days=None, num_origins=3, origin_step=14)
+def test_of_a_shop_of_two_days_the_second_is_found_from_the_first_and_nothing_is_learned():
+    made = cuts(last_day=1000, first_day=999, target_days=None, num_origins=3, origin_step=14)
+    assert made["test"] == Window(999, 1000, 1000)
+    assert all(window.cut < 999 for window in (*made["train"], made["finetune"]))
+    assert made["launch"] == ()
+    with pytest.raises(InputError, match=r"1 days of history, 2 are needed; bring more$"):
+        cuts(last_day=1000, first_day=1000, target_days=None, num_origins=3, origin_step=14)

@@ -6,7 +6,9 @@ import pytest
 
 from nightmarket.histories.histories import Histories
 from nightmarket.segments.behaviour import assortment, behaviour, visits
+from nightmarket.segments.grouping import group
 from nightmarket.segments.partition import FeatureSpace
+from nightmarket.segments.profiles import SegmentInput, week_before
 
 MONDAY = 4 + 7 * 2500
 
@@ -108,3 +110,11 @@ def test_without_prices_categories_count_by_units_and_nothing_is_said_of_spend()
     assert features.loc[0, "share: F > MILK"] == pytest.approx(np.sqrt(2 / 4))
     assert (features.loc[:1, ["spend", "basket", "price", "discount"]] == 0).all(axis=None)
     assert np.isfinite(features.loc[:1].to_numpy()).all()
+
+
+def test_a_shop_of_days_has_no_week_before():
+    lines = make_lines([(c, 0, MONDAY + c % 2, 1, 2.0, 0.0, c, 0) for c in range(50)], num_customers=50)
+    usual = assortment(PRODUCTS, lines)
+    features = behaviour(lines, NOBODY, usual, MONDAY + 1)
+    groups = group(features, 2, seed=1, num=2)
+    assert week_before(groups, SegmentInput(features, lines, NOBODY, usual, None, None), seed=1) is None
