@@ -101,7 +101,7 @@ def run(settings: Settings) -> None:
         for needed in (windows, [*windows, *launch_windows])
     )
     budget = Budget(text=settings.text_candidates if settings.use_text else 0)
-    on_sale, launches, young = Examples(), Examples(), Examples()
+    on_sale, launches, of_launches = Examples(), Examples(), Examples()
     held = np.random.default_rng([settings.seed, HELD]).random(data.histories.num_customers) < settings.calibrate_share
     for window in [*windows, *(window for window in launch_windows if window not in windows)]:
         text = recommender.text_scores(catalogue.FINETUNE.path, data, window.cut) if settings.use_text else None
@@ -112,8 +112,8 @@ def run(settings: Settings) -> None:
         num = 0
         if window in windows:
             num += on_sale.gather(candidate_set, candidate_set.batches(), targets, SOLD_TASKS, settings, rng)
-            if len(targets.done) and candidate_set.launched.size:
-                num += young.gather(candidate_set, candidate_set.young(), targets, (Task.LAUNCH,), settings, rng)
+            if behaves and settings.recipe == "auto" and candidate_set.launched.size:
+                of_launches.judge(candidate_set, candidate_set.young(), targets, (Task.LAUNCH,))
         if window in launch_windows:
             rows = _launch_rows(candidate_set, targets.bought, settings, rng)
             num += launches.add(rows, candidate_set.launch_features)
@@ -127,13 +127,12 @@ def run(settings: Settings) -> None:
         ranker_plan=on_sale.fit(trees, True, "ranker with the plan") if plan else None,
         launch=launches.fit(few, False, "launch") if bought_launches else None,
         launch_plan=launches.fit(few, True, "launch with the plan") if bought_launches and launch_plan else None,
-        young=young.fit(trees, False, "young") if any(part.label.any() for part in young.parts) else None,
     )
     judged = on_sale.without(held, trees, "held out")
     calibration = _calibration(settings, judged, on_sale, held)
     recipe: dict[Task, Ordering] = {}
     if settings.recipe == "auto":
-        recipe = _recipe(on_sale, judged) | _recipe(young, young.without(held, trees, "young, held out"))
+        recipe = _recipe(on_sale, judged) | _recipe(of_launches, judged)
     days, until = windows[0].days, windows[0].last_target
     _write(settings, Model(forests, calibration, budget, days, plan, settings.use_text, until), recipe)
 
@@ -190,13 +189,30 @@ class Examples:
     ) -> int:
         """Add the candidates of one cut; how many rows are learned from."""
         rows, held = _rows(candidate_set, batches, outcomes, settings, rng)
-        if held:
-            customer, item, features = _whole(held)
-            who = np.flatnonzero(outcomes.judged).astype(np.int32)
-            wanted = {task: of_customers(outcomes.targets[task], who) for task in tasks}
-            place = np.searchsorted(who, customer).astype(np.int32)
-            self.held.append(HeldOut(candidate_set.features, place, item, features, wanted, who))
+        self._judge_by(candidate_set, held, outcomes, tasks)
         return self.add(rows, candidate_set.features)
+
+    def judge(
+        self, candidate_set: CandidateSet, batches: Iterator[Batch], outcomes: Outcomes, tasks: tuple[Task, ...]
+    ) -> None:
+        """Add what one cut's lists are judged by, and nothing to learn from."""
+        self.names = candidate_set.features
+        self._judge_by(candidate_set, [_of_judged(batch, outcomes) for batch in batches], outcomes, tasks)
+
+    def _judge_by(
+        self,
+        candidate_set: CandidateSet,
+        held: list[tuple[Values, ...]],
+        outcomes: Outcomes,
+        tasks: tuple[Task, ...],
+    ) -> None:
+        if not held:
+            return
+        customer, item, features = _whole(held)
+        who = np.flatnonzero(outcomes.judged).astype(np.int32)
+        wanted = {task: of_customers(outcomes.targets[task], who) for task in tasks}
+        place = np.searchsorted(who, customer).astype(np.int32)
+        self.held.append(HeldOut(candidate_set.features, place, item, features, wanted, who))
 
     def fit(self, trees: Trees, plan: bool, name: str) -> Ranker:
         """A forest, with or without what is known of the promotion plan; where nothing was bought, one that orders
@@ -281,10 +297,15 @@ def _rows(
         keep, weight = thinned(interest > 0, batch.features[:, own] > 0, *kept_shares, rng)
         keep &= keep_customer[batch.customer]
         kept.append((batch.features[keep], label[keep], batch.customer[keep], weight[keep], interest[keep]))
-        held = outcomes.judged[batch.customer]
-        judged.append((batch.customer[held], batch.item[held], batch.features[held]))
+        judged.append(_of_judged(batch, outcomes))
     rows = _joined([part[:4] for part in kept])
     return replace(rows, interest=_whole(kept)[4]) if len(done) else rows, judged
+
+
+def _of_judged(batch: Batch, outcomes: Outcomes) -> tuple[Values, ...]:
+    """Customer, item, features of the judged customers' candidates."""
+    held = outcomes.judged[batch.customer]
+    return batch.customer[held], batch.item[held], batch.features[held]
 
 
 def _launch_rows(

@@ -87,18 +87,18 @@ def deliver(settings: Settings, data: Prepared, champion: Model, ranks: Ranks = 
     tally = Tally(data.histories.num_items)
     mine = list(candidate_set.statistics.slices(SLICE))[ranks.rank :: ranks.size]
     rounds = math.ceil(data.histories.num_customers / SLICE / ranks.size)
-    plan, forests = candidate_set.promotion_plan, champion.forests
+    forest = champion.forests.on_sale(candidate_set.promotion_plan)
     batches = candidate_set.batches(wanted=mine)
-    lists = [(catalogue.RECOMMENDATIONS, batches, settings.num_recommendations, forests.on_sale(plan), Task.ALL, tally)]
+    lists = [(catalogue.RECOMMENDATIONS, batches, settings.num_recommendations, Task.ALL, tally)]
     objected = _objected(data)
     popular = PopularList.of(candidate_set.statistics, settings.num_recommendations, settings.language)
     if candidate_set.launched.size:
         young = candidate_set.young(wanted=mine)
-        launched, of_launches = forests.launched(plan), Tally(data.histories.num_items)
-        lists.append((catalogue.LAUNCHES, young, settings.num_launches, launched, Task.LAUNCH, of_launches))
+        of_launches = Tally(data.histories.num_items)
+        lists.append((catalogue.LAUNCHES, young, settings.num_launches, Task.LAUNCH, of_launches))
     elif ranks.first:
         catalogue.LAUNCHES.write_empty()
-    for table, batches, num, forest, task, of_table in lists:
+    for table, batches, num, task, of_table in lists:
         scored = _recommend(champion, candidate_set, data, settings, batches, num, forest, task)
         in_turn = _in_turn(scored, rounds, ranks)
         if not ranks.first:

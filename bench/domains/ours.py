@@ -20,6 +20,8 @@ from nightmarket.contracts.arrays import Int32s
 from nightmarket.contracts.tables import EVENT_KINDS, EVENTS, PRODUCTS, PROMOTIONS, Table, arrow_schema
 from nightmarket.evaluation.protocol import Window
 from nightmarket.histories.calendar import date_of
+from nightmarket.ranking.baselines import popular_lately
+from nightmarket.ranking.candidate_set import CandidateSet
 from nightmarket.ranking.model import recommend
 from tasks.__main__ import main as run_stage
 from tasks.files import catalogue, storage
@@ -42,6 +44,7 @@ def nightmarket(question: Question, num: int) -> Mapping[str, Int32s]:
         window = Window.after(data.windows.deliver.cut, question.window.days)
         candidate_set = recommender.candidate_set(model, data, catalogue.FINETUNE.path, window)
         lists = recommend(model, candidate_set, num=num)[False]
+        popular = _popular(candidate_set, num)
         rows = _places(data.customers["customer_id"], question.shop.customer_ids)
         products = _places(data.products["product_id"], question.shop.product_ids)
     row_of = np.full(question.shop.customer_ids.size, -1)
@@ -49,9 +52,18 @@ def nightmarket(question: Question, num: int) -> Mapping[str, Int32s]:
     asked = row_of[question.asked]
     answers = {}
     for task in TASKS:
-        places = np.where(lists[task] >= 0, products[np.maximum(lists[task], 0)], -1)
-        answers[task] = np.where((asked >= 0)[:, None], places[np.maximum(asked, 0)], -1).astype(np.int32)
+        codes = np.where((asked >= 0)[:, None], lists[task][np.maximum(asked, 0)], popular[task])
+        answers[task] = np.where(codes >= 0, products[np.maximum(codes, 0)], -1).astype(np.int32)
     return answers
+
+
+def _popular(candidate_set: CandidateSet, num: int) -> dict[str, Int32s]:
+    """(num,) per task, what customers get who are not known at the cut."""
+    statistics = candidate_set.statistics
+    score = popular_lately(statistics.buyers["2w"], statistics.buyers["ever"])
+    chosen = {"all": statistics.active, "new": statistics.active, "launch": candidate_set.launched}
+    best = {task: items[np.argsort(-score[items], kind="stable")[:num]] for task, items in chosen.items()}
+    return {task: np.pad(items, (0, num - items.size), constant_values=-1) for task, items in best.items()}
 
 
 def _places(ids: "pa.ChunkedArray", known: np.ndarray) -> Int32s:
@@ -70,6 +82,8 @@ def _write(question: Question) -> None:
     events = tables["events"]
     named = pc.and_(events["customer_id"].is_valid(), events["product_id"].is_valid())
     known = pc.and_(named, pc.is_in(events["kind"], pa.array(EVENT_KINDS)))
+    if "quantity" not in events.column_names:
+        events = events.append_column("quantity", pa.repeat(pa.scalar(1.0), events.num_rows))  # as the intake has it
     catalogue.CLEAN.path.mkdir(parents=True)
     catalogue.CLEAN_EVENTS.write(_contract(events.filter(known), EVENTS))
     catalogue.CLEAN_PRODUCTS.write(_contract(tables["products"], PRODUCTS))

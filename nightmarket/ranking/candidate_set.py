@@ -25,6 +25,7 @@ from nightmarket.ranking.generators import (
     candidates,
     ease_scores,
     history,
+    launch_generators,
     neighbour_scores,
     popularity_scores,
     rare_scores,
@@ -232,9 +233,12 @@ class CandidateSet:
     def young_generators(self) -> list[CandidateGenerator]:
         """Those of `generators` held to the products `launched`, each with the budget of a launch."""
         num = self._budget.young * 2
-        announced = behaviour.launch_generators(self.statistics, self.factors, self.launched, num)
-        by_words = {generator.name: generator for generator in announced}
-        return [by_words.get(of.name) or of.held_to(self.launched, num) for of in self.generators]
+        if self.statistics.behaves:
+            announced = behaviour.launch_generators(self.statistics, self.factors, self.launched, num)
+        else:
+            announced = launch_generators(self.statistics, self.launched, num)
+        by_name = {generator.name: generator for generator in announced}
+        return [by_name.get(of.name) or of.held_to(self.launched, num) for of in self.generators]
 
     @cached_property
     def launch_generators(self) -> list[CandidateGenerator]:

@@ -124,6 +124,20 @@ def rare_scores(statistics: PointInTimeStatistics, items: Int32s) -> Score:
     return score
 
 
+def launch_generators(statistics: PointInTimeStatistics, items: Int32s, num: int) -> list[CandidateGenerator]:
+    """Who proposes products that came on sale lately or are announced, where purchases alone are recorded: affinity to
+    their line and kind beside what is sold already, so that nobody needs to have bought them."""
+    buyers, every = statistics.buyers, np.union1d(statistics.active, items).astype(np.int32)
+    weight = (buyers["4w"] + 0.1 * buyers["13w"] + 0.01 * buyers["ever"] + 0.02)[every]
+    make = CandidateGenerator
+    return [
+        make("popular", num, items, popularity_scores(statistics, items)),
+        make("kind", num, every, affinity(statistics, "kind", every, weight)).held_to(items, num),
+        make("line", num, every, affinity(statistics, "line", every, weight)).held_to(items, num),
+        make("rare", num, items, rare_scores(statistics, items)),
+    ]
+
+
 def candidates(
     customers: Customers, generators: list[CandidateGenerator], own: list[Int64s]
 ) -> tuple[Int32s, Int32s, dict[str, Float32s]]:

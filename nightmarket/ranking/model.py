@@ -28,13 +28,12 @@ log = logging.getLogger("nightmarket")
 @dataclass(frozen=True)
 class Forests:
     """One forest for products on sale and one for what nobody has bought, each with a variant that knows the promotion
-    plan; where looks and carts are recorded one for launches, announced ones among them, too."""
+    plan."""
 
     ranker: Ranker
     ranker_plan: Ranker | None = None
     launch: Ranker | None = None
     launch_plan: Ranker | None = None
-    young: Ranker | None = None
 
     def by_name(self) -> dict[str, Ranker]:
         """Those that were trained."""
@@ -46,10 +45,6 @@ class Forests:
         forest = self.ranker_plan if plan else self.ranker
         assert forest is not None
         return forest
-
-    def launched(self, plan: bool) -> Ranker:
-        """The forest for launches, whether anybody bought them or not."""
-        return self.young or self.on_sale(plan)
 
     def launching(self, plan: bool) -> Ranker | None:
         """The forest for launches, with or without the plan."""
@@ -126,7 +121,7 @@ def recommend(
             log.info("ranked %s of %s customers", f"{batch.customer[-1] + 1:,}", f"{num_customers:,}")
     for batch in candidate_set.young():
         for plan in plans:
-            forest = model.forests.launched(plan)
+            forest = model.forests.on_sale(plan)
             score = model.order(Task.LAUNCH, forest, batch.features, candidate_set.features)
             ranked_lists.fill(lists[plan][Task.LAUNCH], batch.customer, batch.item, score)
     _debuts(model, candidate_set, lists, num)

@@ -84,6 +84,7 @@ def load(rank: Path) -> Model:
         facts = storage.read_json(rank / "ranker.json")
         lacking = sorted(_FACTS - facts.keys())
         other = sorted(facts.get("budget", {}).keys() ^ {field.name for field in fields(Budget)})
+        other += sorted(facts.get("forests", {}).keys() - {field.name for field in fields(Forests)})
         if lacking or other:
             raise ModelError(
                 f"{rank}: written by an older version ({', '.join(lacking or other)}); run `make nightly`, which "
