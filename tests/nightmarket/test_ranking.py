@@ -157,6 +157,24 @@ def test_launches_propose_only_what_comes_on_sale(shop, products):
     assert {int(i) for batch in made for i in batch.item} == {NUM_ITEMS - 1}
 
 
+def test_of_purchases_alone_an_announced_product_is_proposed_by_its_line_and_kind(shop, products):
+    announced = NUM_ITEMS - 1
+    dated = products.assign(from_day=np.where(products.index == announced, CUT + 3, 0), until_day=CUT + 999)
+    known = PointInTimeStatistics(shop.until(CUT), catalogue(dated), CUT, NO_PROMOTIONS, coming_days=28)
+    made = CandidateSet(known, Budget(young=5), None, np.zeros(0, np.int32), 28)
+    assert made.launched.tolist() == [announced]
+    assert announced not in rows_of(made)[1], "it has no sales to be scored by"
+    (young,) = list(made.young())
+    assert young.item.tolist() == [announced] * NUM_CUSTOMERS
+    bought = shop.until(CUT)
+    kind = np.bincount(bought.customer[bought.item % 8 == announced % 8], minlength=NUM_CUSTOMERS) > 0
+    score = young.features[:, made.features.index("score_kind")]
+    assert (score[kind] > 0).all()
+    assert (score[~kind] == 0).all()
+    assert kind.any()
+    assert not kind.all()
+
+
 def test_text_vectors_enter_as_a_score_and_as_a_source(shop, products):
     rng = np.random.default_rng(1)
     vectors = TextScores(
