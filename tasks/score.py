@@ -78,7 +78,8 @@ def run(settings: Settings) -> None:
 
 
 def deliver(settings: Settings, data: Prepared, champion: Model, ranks: Ranks = ALONE) -> dict[str, Any]:
-    """Write recommendations.parquet and launches.parquet, some customers at a time; returns what the summary says.
+    """Write recommendations.parquet and launches.parquet, some customers at a time, and popular.parquet; returns what
+    the summary says.
 
     Only the first of several processes writes and has something to say; the others score for it.
     """
@@ -98,6 +99,8 @@ def deliver(settings: Settings, data: Prepared, champion: Model, ranks: Ranks = 
         lists.append((catalogue.LAUNCHES, young, settings.num_launches, Task.LAUNCH, of_launches))
     elif ranks.first:
         catalogue.LAUNCHES.write_empty()
+    if ranks.first:
+        _write_popular(popular, data)
     for table, batches, num, task, of_table in lists:
         scored = _recommend(champion, candidate_set, data, settings, batches, num, forest, task)
         in_turn = _in_turn(scored, rounds, ranks)
@@ -124,6 +127,12 @@ def deliver(settings: Settings, data: Prepared, champion: Model, ranks: Ranks = 
         "promotion_plan": candidate_set.promotion_plan,
         "as_of": data.windows.as_of,
     }
+
+
+def _write_popular(popular: PopularList, data: Prepared) -> None:
+    products = {name: data.products[name].to_numpy()[popular.items] for name in ("product_id", "title")}
+    rank = np.arange(1, popular.items.size + 1, dtype=np.int32)
+    catalogue.POPULAR.write({"rank": rank, "score": popular.score, "reason": popular.reasons, **products})
 
 
 def _objected(data: Prepared) -> NDArray[np.bool_] | None:

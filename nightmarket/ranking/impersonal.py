@@ -1,4 +1,4 @@
-"""The list of those who objected to profiling: what sells lately, the same for everybody."""
+"""The list of those who objected to profiling, or whom nobody knows: what sells lately, the same for everybody."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -251,6 +251,10 @@ RECOMMENDATIONS = TableFile(
 )
 LAUNCHES = TableFile(SCORE / "launches.parquet", RECOMMENDATIONS.columns)
 """The same of products on sale for at most four weeks and of announced ones."""
+POPULAR = TableFile(
+    SCORE / "popular.parquet", "rank int32, product_id string, title string, score float32, reason string"
+)
+"""What sells, for those whom the night does not know."""
 SCORE_SUMMARY = Json(SCORE / "summary.json")
 PLAN = Folder(ARTIFACTS / "plan")
 PLAN_OFFERS = TableFile(PLAN / "offers.parquet", "offer string, product_id string")

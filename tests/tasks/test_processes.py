@@ -95,7 +95,7 @@ def test_score_under_torchrun_by_hand_gives_the_same_bytes(copied_night):
         subprocess.run([sys.executable, *start, "score.py"], env=environment(), check=True, timeout=300)
         files = sorted((copied_night / "artifacts/score").iterdir())
         outputs.append({path.name: path.read_bytes() for path in files})
-    assert list(outputs[0]) == ["launches.parquet", "recommendations.parquet", "summary.json"]
+    assert list(outputs[0]) == ["launches.parquet", "popular.parquet", "recommendations.parquet", "summary.json"]
     assert outputs[0] == outputs[1]
 
 

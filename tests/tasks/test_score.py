@@ -107,3 +107,6 @@ def test_who_objected_to_profiling_gets_what_sells_and_everybody_else_their_own(
     assert lately[item[first]] == lately.max()
     launches = pq.read_table("artifacts/score/launches.parquet").to_pandas()
     assert not set(launches.customer_id) & set(customers.customer_id[objected])
+    strangers = pq.read_table("artifacts/score/popular.parquet").to_pandas()
+    theirs = lists[theirs].head(len(strangers)).reset_index(drop=True)
+    pd.testing.assert_frame_equal(strangers, theirs[list(strangers)])
