@@ -25,10 +25,10 @@ from nightmarket.ranking.generators import (
     candidates,
     ease_scores,
     history,
-    launch_generators,
     neighbour_scores,
     popularity_scores,
     rare_scores,
+    unsold_generators,
 )
 from nightmarket.ranking.launches import LaunchTable
 from nightmarket.ranking.point_in_time import Customers, PointInTimeStatistics
@@ -236,7 +236,9 @@ class CandidateSet:
         if self.statistics.behaves:
             announced = behaviour.launch_generators(self.statistics, self.factors, self.launched, num)
         else:
-            announced = launch_generators(self.statistics, self.launched, num)
+            unsold = self.launched[self.statistics.buyers["ever"][self.launched] == 0]
+            made = unsold_generators(self.statistics, unsold, num) if unsold.size else []
+            announced = [of.held_to(self.launched, num) for of in made]
         by_name = {generator.name: generator for generator in announced}
         return [by_name.get(of.name) or of.held_to(self.launched, num) for of in self.generators]
 

@@ -17,6 +17,8 @@ from nightmarket.ranking.pairs import Pairs
 from nightmarket.ranking.point_in_time import Customers, PointInTimeStatistics
 
 Score = Callable[[Customers], Float32s]
+UNSOLD = 0.02
+"""Weight of a product that nobody has bought, beside buyers of the last 4 weeks."""
 
 
 @dataclass(frozen=True)
@@ -124,17 +126,17 @@ def rare_scores(statistics: PointInTimeStatistics, items: Int32s) -> Score:
     return score
 
 
-def launch_generators(statistics: PointInTimeStatistics, items: Int32s, num: int) -> list[CandidateGenerator]:
-    """Who proposes products that came on sale lately or are announced, where purchases alone are recorded: affinity to
-    their line and kind beside what is sold already, so that nobody needs to have bought them."""
-    buyers, every = statistics.buyers, np.union1d(statistics.active, items).astype(np.int32)
-    weight = (buyers["4w"] + 0.1 * buyers["13w"] + 0.01 * buyers["ever"] + 0.02)[every]
-    make = CandidateGenerator
+def unsold_generators(statistics: PointInTimeStatistics, unsold: Int32s, num: int) -> list[CandidateGenerator]:
+    """Who proposes products that nobody has bought, where purchases alone are recorded: affinity to line and kind,
+    beside what is sold and as the generators of those names score that."""
+    buyers, every = statistics.buyers, np.union1d(statistics.active, unsold).astype(np.int32)
+    weight = buyers["4w"] + 0.1 * buyers["13w"] + 0.01 * buyers["ever"]
+    weight[unsold] = UNSOLD
+    rare = np.union1d(statistics.rare[buyers["13w"][statistics.rare] > 0], unsold).astype(np.int32)
     return [
-        make("popular", num, items, popularity_scores(statistics, items)),
-        make("kind", num, every, affinity(statistics, "kind", every, weight)).held_to(items, num),
-        make("line", num, every, affinity(statistics, "line", every, weight)).held_to(items, num),
-        make("rare", num, items, rare_scores(statistics, items)),
+        CandidateGenerator("kind", num, every, affinity(statistics, "kind", every, weight[every])),
+        CandidateGenerator("line", num, every, affinity(statistics, "line", every, weight[every])),
+        CandidateGenerator("rare", num, rare, rare_scores(statistics, rare)),
     ]
 
 
