@@ -121,6 +121,9 @@ def _products(settings: Settings, source: str) -> pd.DataFrame:
     products = catalogue.CLEAN_PRODUCTS.read().to_pandas()
     exclusions = settings.exclusions(source)
     path = products["category"].fillna("").str.split(" > ")
+    if not products["category"].notna().any():
+        other = "where yours has another name, say so under snapshot.mapping.products.category"
+        log.info("prepare: no product has a category, so nothing goes by kind; %s", other)
     text = product_texts(products)
     products = products.drop(columns="category").join(levels(products["category"]))
     depth = path.map(lambda names: len(names) if names[0] else 0)

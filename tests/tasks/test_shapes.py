@@ -488,3 +488,9 @@ def test_a_table_lies_in_files_of_many_kinds(shop, form):
     events = arrives(shop)
     assert len(events) == LINES
     assert events["value"].tolist() == shop.events["value"].tolist()
+
+
+def test_a_shop_without_categories_is_read(shop):
+    shop.products = shop.products.drop(columns="category")
+    arrives(shop)
+    assert pq.read_table("data/raw/products.parquet")["category"].null_count == PRODUCTS
