@@ -317,6 +317,10 @@ def test_figures_that_are_not_finite_are_refused_and_never_logged(night, trainin
     metrics = json.loads(path.read_text())
     metrics["new"]["nightmarket"]["hit@10"]["value"] = float("nan")
     path.write_text(json.dumps(metrics))
+    with pytest.raises(InputError, match=r"metrics\.json is not valid JSON .it holds NaN"):
+        register.run(register.Settings())
+    metrics["new"]["nightmarket"]["hit@10"]["value"] = None
+    path.write_text(json.dumps(metrics))
     register.run(register.Settings())
     version = versions(night)[2]
     assert version.tags["reason"] == "figures of the challenger are missing or not finite: new hit@10"
