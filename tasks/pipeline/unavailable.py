@@ -81,19 +81,23 @@ def write(entries: Mapping[str, Unavailable], root: Path = Path()) -> None:
 
 def leave(what: Unavailable) -> None:
     """Put the marker in place of all that the stage writes, by dvc.yaml; a page for people in place of the page."""
-    entry = _content(Path("dvc.yaml"))["stages"][what.stage]
-    for out in (out for kind in ("outs", "metrics", "plots") for out in entry.get(kind, ())):
-        path = Path(out if isinstance(out, str) else next(iter(out)))
+    for path in _outputs(_content(Path("dvc.yaml"))["stages"][what.stage]):
         storage.write_unavailable(what, path)
         if path == catalogue.REPORT.path:
             with storage.replacing(catalogue.PAGE.path) as temporary:
                 temporary.write_text(_page(what), encoding="utf-8")
 
 
+def _outputs(stage: Mapping[str, Any]) -> list[Path]:
+    """What a stage of dvc.yaml writes."""
+    outs = [out for kind in ("outs", "metrics", "plots") for out in stage.get(kind, ())]
+    return [Path(out if isinstance(out, str) else next(iter(out))) for out in outs]
+
+
 def _page(what: Unavailable) -> str:
     """What stands in place of the morning page; it needs nothing that the page is made with."""
-    stages = _content(Path("dvc.yaml"))["stages"]
-    others = (storage.unavailable(Path(dep)) for dep in stages[what.stage].get("deps", ()))
+    stages = _content(Path("dvc.yaml"))["stages"].values()
+    others = (storage.unavailable(path) for stage in stages for path in _outputs(stage))
     failures = dict.fromkeys(str(left) for left in (what, *others) if left)
     try:
         summary = catalogue.SCORE_SUMMARY.read()

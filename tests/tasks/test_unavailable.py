@@ -128,11 +128,14 @@ def test_a_shop_without_prices_has_segments(whole_night, folder):
 
 def test_the_page_that_stands_in_for_the_page_names_every_failure_and_where_the_lists_are(folder):
     catalogue.SCORE_SUMMARY.write({"as_of": "2018-01-01", "champion": 3, "num_customers": 1234})
-    unavailable.leave(SEGMENT)
+    for what in (SEGMENT, REVIEWS, Unavailable("plan", f"needs segment, which {SEGMENT.why}")):
+        unavailable.leave(what)
     unavailable.leave(Unavailable("report", "exit code 1, <b>Error"))
     page = catalogue.PAGE.path.read_text()
     assert "The recommendations of 2018-01-01 are out, from version 3: 1,234 customers" in page
-    assert f"<li>{FAILED}</li>" in page
+    assert page.count(f"<li>{FAILED}</li>") == 1
+    assert f"<li>{REVIEWS}</li>" in page
+    assert f"<li>plan needs segment, which {SEGMENT.why}</li>" in page
     assert "<li>report failed: exit code 1, &lt;b&gt;Error</li>" in page
 
 
