@@ -113,7 +113,7 @@ def run(settings: Settings) -> None:
         if window in windows:
             num += on_sale.gather(candidate_set, candidate_set.batches(), targets, SOLD_TASKS, settings, rng)
             if behaves and settings.recipe == "auto" and candidate_set.launched.size:
-                of_launches.judge(candidate_set, candidate_set.young(), targets, (Task.LAUNCH,))
+                of_launches.hold_out(candidate_set, candidate_set.young(), targets, (Task.LAUNCH,))
         if window in launch_windows:
             rows = _launch_rows(candidate_set, targets.bought, settings, rng)
             num += launches.add(rows, candidate_set.launch_features)
@@ -189,17 +189,17 @@ class Examples:
     ) -> int:
         """Add the candidates of one cut; how many rows are learned from."""
         rows, held = _rows(candidate_set, batches, outcomes, settings, rng)
-        self._judge_by(candidate_set, held, outcomes, tasks)
+        self._hold_out(candidate_set, held, outcomes, tasks)
         return self.add(rows, candidate_set.features)
 
-    def judge(
+    def hold_out(
         self, candidate_set: CandidateSet, batches: Iterator[Batch], outcomes: Outcomes, tasks: tuple[Task, ...]
     ) -> None:
         """Add what one cut's lists are judged by, and nothing to learn from."""
         self.names = candidate_set.features
-        self._judge_by(candidate_set, [_of_judged(batch, outcomes) for batch in batches], outcomes, tasks)
+        self._hold_out(candidate_set, [_of_judged(batch, outcomes) for batch in batches], outcomes, tasks)
 
-    def _judge_by(
+    def _hold_out(
         self,
         candidate_set: CandidateSet,
         held: list[tuple[Values, ...]],
