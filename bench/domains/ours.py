@@ -89,8 +89,9 @@ def _write(question: Question) -> None:
     catalogue.CLEAN_PRODUCTS.write(_contract(tables["products"], PRODUCTS))
     if "promotions" in tables:
         storage.write_table(_contract(tables["promotions"], PROMOTIONS), catalogue.CLEAN / "promotions.parquet")
-    as_of = date_of(question.window.cut + 1).isoformat()
-    catalogue.CLEAN_SNAPSHOT.write({"as_of": as_of, "time_zone": "UTC"})
+    cut = question.window.cut
+    days = {"as_of": date_of(cut + 1).isoformat(), "last_full_day": date_of(cut).isoformat()}
+    catalogue.CLEAN_SNAPSHOT.write(days | {"time_zone": "UTC"})
 
 
 def _contract(table: pa.Table, contract: Table) -> pa.Table:
