@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
+from scipy import sparse
 
 from bench.domains.question import TASKS, Question
 from nightmarket.contracts.arrays import Int32s
@@ -28,6 +29,8 @@ from tasks.files import catalogue, storage
 from tasks.files.prepared import Prepared
 from tasks.models import recommender
 
+SPARE = 10
+"""Places beyond those asked for, for what is taken out of a list."""
 ROOT = Path(__file__).resolve().parents[2]
 EVERYTHING = {"exclude_departments": [], "exclude_categories": [], "min_category_levels": 0}
 """Nothing of a made-up shop is left out; the defaults are the demo's."""
@@ -43,8 +46,8 @@ def nightmarket(question: Question, num: int) -> Mapping[str, Int32s]:
         data, model = Prepared(), recommender.load(catalogue.RANK.path)
         window = Window.after(data.windows.deliver.cut, question.window.days)
         candidate_set = recommender.candidate_set(model, data, catalogue.FINETUNE.path, window)
-        lists = recommend(model, candidate_set, num=num)[False]
-        popular = _popular(candidate_set, num)
+        lists = recommend(model, candidate_set, num=num + SPARE)[False]
+        popular = _popular(candidate_set, num + SPARE)
         rows = _places(data.customers["customer_id"], question.shop.customer_ids)
         products = _places(data.products["product_id"], question.shop.product_ids)
     row_of = np.full(question.shop.customer_ids.size, -1)
@@ -54,7 +57,18 @@ def nightmarket(question: Question, num: int) -> Mapping[str, Int32s]:
     for task in TASKS:
         codes = np.where((asked >= 0)[:, None], lists[task][np.maximum(asked, 0)], popular[task])
         answers[task] = np.where(codes >= 0, products[np.maximum(codes, 0)], -1).astype(np.int32)
-    return answers
+    answers["new"] = _not_of(answers["new"], question.bought[question.asked])
+    return {task: places[:, :num] for task, places in answers.items()}
+
+
+def _not_of(places: Int32s, bought: sparse.csr_matrix) -> Int32s:
+    """The lists (B, N) without what each customer bought, -1 at the end in its place: to us what came back was not
+    bought, to the question it was."""
+    kept = np.full_like(places, -1)
+    for row, items in enumerate(places):
+        left = items[~np.isin(items, bought.indices[bought.indptr[row] : bought.indptr[row + 1]])]
+        kept[row, : left.size] = left
+    return kept
 
 
 def _popular(candidate_set: CandidateSet, num: int) -> dict[str, Int32s]:
