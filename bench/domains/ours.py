@@ -21,8 +21,8 @@ from nightmarket.contracts.arrays import Int32s
 from nightmarket.contracts.tables import EVENT_KINDS, EVENTS, PRODUCTS, PROMOTIONS, Table, arrow_schema
 from nightmarket.evaluation.protocol import Window
 from nightmarket.histories.calendar import date_of
-from nightmarket.ranking.baselines import popular_lately
 from nightmarket.ranking.candidate_set import CandidateSet
+from nightmarket.ranking.generators import best_sellers
 from nightmarket.ranking.model import recommend
 from tasks.__main__ import main as run_stage
 from tasks.files import catalogue, storage
@@ -74,7 +74,7 @@ def _not_of(places: Int32s, bought: sparse.csr_matrix) -> Int32s:
 def _popular(candidate_set: CandidateSet, num: int) -> dict[str, Int32s]:
     """(num,) per task, what customers get who are not known at the cut."""
     statistics = candidate_set.statistics
-    score = popular_lately(statistics.buyers["2w"], statistics.buyers["ever"])
+    score = best_sellers(statistics)
     chosen = {"all": statistics.active, "new": statistics.active, "launch": candidate_set.launched}
     best = {task: items[np.argsort(-score[items], kind="stable")[:num]] for task, items in chosen.items()}
     return {task: np.pad(items, (0, num - items.size), constant_values=-1) for task, items in best.items()}

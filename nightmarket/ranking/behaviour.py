@@ -19,7 +19,7 @@ EASE_ITEMS = 5_000
 """EASE costs the cube of the items: some ten seconds for so many on two cores."""
 RIDGE = 50.0
 PROFILE_HALF_LIFE = 21.0
-"""The same, for what a customer is after."""
+"""Days in which an event halves as a sign of what a customer is after."""
 MOST_OF_SESSION = 30
 """Later events of a session are left out of co-visits: their pairs grow with the square."""
 NEIGHBOURS = 60

@@ -27,7 +27,9 @@ from nightmarket.ranking.generators import (
     history,
     neighbour_scores,
     popularity_scores,
+    rare_lately,
     rare_scores,
+    sold_lately,
     unsold_generators,
 )
 from nightmarket.ranking.launches import LaunchTable
@@ -209,9 +211,8 @@ class CandidateSet:
                 lively = statistics.lively
                 made.append(_text_generator(self.text.customers, self.text.items, lively, budget.text))
             return made
-        active, buyers = statistics.active, statistics.buyers
-        rare = statistics.rare[buyers["13w"][statistics.rare] > 0]
-        weight = (buyers["4w"] + 0.1 * buyers["13w"] + 0.01 * buyers["ever"])[active]
+        active, rare = statistics.active, rare_lately(statistics)
+        weight = sold_lately(statistics)[active]
         made = [
             CandidateGenerator("ease", budget.ease, active, ease_scores(statistics, active)),
             CandidateGenerator("neighbours", budget.neighbours, active, neighbour_scores(statistics, active)),

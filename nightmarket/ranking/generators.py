@@ -103,9 +103,25 @@ def neighbour_scores(statistics: PointInTimeStatistics, items: Int32s, num: int 
     return score
 
 
+def best_sellers(statistics: PointInTimeStatistics) -> Float32s:
+    """(I,) buyers of the last two weeks, ties by all buyers."""
+    return popular_lately(statistics.buyers["2w"], statistics.buyers["ever"])
+
+
+def sold_lately(statistics: PointInTimeStatistics) -> Float32s:
+    """(I,) weight of an item within its level: buyers, the recent ones above all."""
+    buyers = statistics.buyers
+    return buyers["4w"] + 0.1 * buyers["13w"] + 0.01 * buyers["ever"]
+
+
+def rare_lately(statistics: PointInTimeStatistics) -> Int32s:
+    """Rare items that somebody bought in the last 13 weeks."""
+    return statistics.rare[statistics.buyers["13w"][statistics.rare] > 0]
+
+
 def popularity_scores(statistics: PointInTimeStatistics, items: Int32s) -> Score:
     """Recent popularity, the same for everybody."""
-    values = popular_lately(statistics.buyers["2w"], statistics.buyers["ever"])[items]
+    values = best_sellers(statistics)[items]
     return lambda customers: np.tile(values, (customers.num, 1))
 
 
@@ -129,10 +145,10 @@ def rare_scores(statistics: PointInTimeStatistics, items: Int32s) -> Score:
 def unsold_generators(statistics: PointInTimeStatistics, unsold: Int32s, num: int) -> list[CandidateGenerator]:
     """Who proposes products that nobody has bought, where purchases alone are recorded: affinity to line and kind,
     beside what is sold and as the generators of those names score that."""
-    buyers, every = statistics.buyers, np.union1d(statistics.active, unsold).astype(np.int32)
-    weight = buyers["4w"] + 0.1 * buyers["13w"] + 0.01 * buyers["ever"]
+    every = np.union1d(statistics.active, unsold).astype(np.int32)
+    weight = sold_lately(statistics)
     weight[unsold] = UNSOLD
-    rare = np.union1d(statistics.rare[buyers["13w"][statistics.rare] > 0], unsold).astype(np.int32)
+    rare = np.union1d(rare_lately(statistics), unsold).astype(np.int32)
     return [
         CandidateGenerator("kind", num, every, affinity(statistics, "kind", every, weight[every])),
         CandidateGenerator("line", num, every, affinity(statistics, "line", every, weight[every])),

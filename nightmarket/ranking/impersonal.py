@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Values
-from nightmarket.ranking.baselines import popular_lately
 from nightmarket.ranking.explanations.claims import MIN_BUYERS
 from nightmarket.ranking.explanations.wording import LANGUAGES
+from nightmarket.ranking.generators import best_sellers
 from nightmarket.ranking.point_in_time import PointInTimeStatistics
 
 KIND = "popular"
@@ -32,7 +32,7 @@ class PopularList:
     def of(cls, statistics: PointInTimeStatistics, num: int, language: str) -> "PopularList":
         """The first `num` of the products on sale."""
         buyers, active = statistics.buyers, statistics.active
-        score = popular_lately(buyers["2w"], buyers["ever"])
+        score = best_sellers(statistics)
         items = active[np.argsort(-score[active], kind="stable")[:num]]
         words = LANGUAGES[language]
         reasons = [

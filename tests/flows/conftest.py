@@ -256,6 +256,21 @@ class Project:
         command = ["git", "-c", "user.name=t", "-c", "user.email=t@localhost", *arguments]
         return subprocess.run(command, cwd=self.home, check=True, capture_output=True, text=True).stdout.strip()
 
+    def checked_out(self, ref: str, clone: Path) -> bytes:
+        """A second clone at a run's commit, with the night's data; what its dvc.lock says."""
+        self.git("clone", "--quiet", str(self.home), str(clone))
+        self.git("-C", str(clone), "fetch", "--quiet", "origin", f"{ref}:{ref}")
+        self.git("-C", str(clone), "checkout", "--quiet", ref)
+        for name in ("data/raw", "data/champion"):
+            shutil.copytree(self.home / name, clone / name)
+        return (clone / "dvc.lock").read_bytes()
+
+    def rebuild(self, clone: Path) -> None:
+        """Make everything anew in a clone, by DVC alone."""
+        command = [sys.executable, "-m", "dvc", "repro", "--force", "--no-run-cache"]
+        env = {**self.env, "NIGHTMARKET_HOME": str(clone), "PYTHONPATH": os.pathsep.join([str(clone), *sys.path])}
+        subprocess.run(command, cwd=clone, env=env, check=True, capture_output=True)
+
     def private(self, name: str) -> Path:
         path = self.home / ".nightmarket" / name
         path.parent.mkdir(exist_ok=True)

@@ -1,11 +1,8 @@
 """A night in two halves: a side stage that fails costs its own files, says so everywhere, and is tried again."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 
 import pytest
 import yaml
@@ -202,18 +199,10 @@ def test_a_strict_night_ends_where_any_stage_fails_and_publishes_nothing(project
 
 def test_the_commit_of_an_incomplete_run_rebuilds_the_same(incomplete, tmp_path):
     project, clone = incomplete[0], tmp_path / "second"
-    ref = project.runs()[-1]
-    project.git("clone", "--quiet", str(project.home), str(clone))
-    project.git("-C", str(clone), "fetch", "--quiet", "origin", f"{ref}:{ref}")
-    project.git("-C", str(clone), "checkout", "--quiet", ref)
-    recorded = (clone / "dvc.lock").read_bytes()
-    shutil.copytree(project.home / "data/raw", clone / "data/raw")
-    shutil.copytree(project.home / "data/champion", clone / "data/champion")
+    recorded = project.checked_out(project.runs()[-1], clone)
     (clone / ".nightmarket").mkdir()
     (clone / ".nightmarket/lacks").touch()
-    command = [sys.executable, "-m", "dvc", "repro", "--force", "--no-run-cache"]
-    env = {**project.env, "NIGHTMARKET_HOME": str(clone), "PYTHONPATH": os.pathsep.join([str(clone), *sys.path])}
-    subprocess.run(command, cwd=clone, env=env, check=True, capture_output=True)
+    project.rebuild(clone)
     assert (clone / "dvc.lock").read_bytes() == recorded
     assert yaml.safe_load((clone / "unavailable.yaml").read_text())["segment"]["attempts"] == 2
 

@@ -5,8 +5,6 @@ import shutil
 import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -114,15 +112,8 @@ def test_what_is_reached_without_a_proxy_grows_by_this_machine_alone(monkeypatch
 def test_a_run_is_a_commit_from_which_a_second_clone_rebuilds_the_same_lock(project, tmp_path):
     [ref] = project.runs()
     clone = tmp_path / "second"
-    project.git("clone", "--quiet", str(project.home), str(clone))
-    project.git("-C", str(clone), "fetch", "--quiet", "origin", f"{ref}:{ref}")
-    project.git("-C", str(clone), "checkout", "--quiet", ref)
-    recorded = (clone / "dvc.lock").read_bytes()
-    shutil.copytree(project.home / "data/raw", clone / "data/raw")
-    shutil.copytree(project.home / "data/champion", clone / "data/champion")
-    command = [sys.executable, "-m", "dvc", "repro", "--force", "--no-run-cache"]
-    env = {**project.env, "NIGHTMARKET_HOME": str(clone), "PYTHONPATH": os.pathsep.join([str(clone), *sys.path])}
-    subprocess.run(command, cwd=clone, env=env, check=True, capture_output=True)
+    recorded = project.checked_out(ref, clone)
+    project.rebuild(clone)
     assert (clone / "dvc.lock").read_bytes() == recorded
 
 

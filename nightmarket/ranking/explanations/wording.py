@@ -24,12 +24,11 @@ class Language:
 
     def of(self, target: str) -> "Language":
         """The same sentences of what counts as a purchase where lists foretell `target`."""
-
         if target not in self.instead:
             return self
 
         def put(text: str) -> str:
-            for word, other in self.instead.get(target, ()):
+            for word, other in self.instead[target]:
                 text = text.replace(word, other)
             return text
 
