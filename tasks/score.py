@@ -92,7 +92,9 @@ def deliver(settings: Settings, data: Prepared, champion: Model, ranks: Ranks = 
     batches = candidate_set.batches(wanted=mine)
     lists = [(catalogue.RECOMMENDATIONS, batches, settings.num_recommendations, Task.ALL, tally)]
     objected = _objected(data)
-    popular = PopularList.of(candidate_set.statistics, settings.num_recommendations, settings.language)
+    popular = PopularList.of(
+        candidate_set.statistics, settings.num_recommendations, settings.language, data.windows.target
+    )
     if candidate_set.launched.size:
         young = candidate_set.young(wanted=mine)
         of_launches = Tally(data.histories.num_items)

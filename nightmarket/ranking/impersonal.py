@@ -29,12 +29,15 @@ class PopularList:
     reasons: NDArray[Any]
 
     @classmethod
-    def of(cls, statistics: PointInTimeStatistics, num: int, language: str) -> "PopularList":
-        """The first `num` of the products on sale."""
+    def of(cls, statistics: PointInTimeStatistics, num: int, language: str, target: str = "purchase") -> "PopularList":
+        """The first `num` of the products on sale.
+
+        target  what lists foretell, of histories.interactions.TARGETS
+        """
         buyers, active = statistics.buyers, statistics.active
         score = best_sellers(statistics)
         items = active[np.argsort(-score[active], kind="stable")[:num]]
-        words = LANGUAGES[language]
+        words = LANGUAGES[language].of(target)
         reasons = [
             words.say(KIND, customers=words.count("customers", count))
             if count >= MIN_BUYERS
