@@ -92,9 +92,7 @@ def deliver(settings: Settings, data: Prepared, champion: Model, ranks: Ranks = 
     batches = candidate_set.batches(wanted=mine)
     lists = [(catalogue.RECOMMENDATIONS, batches, settings.num_recommendations, Task.ALL, tally)]
     objected = _objected(data)
-    popular = PopularList.of(
-        candidate_set.statistics, settings.num_recommendations, settings.language, data.windows.target
-    )
+    popular = _popular(settings, data, candidate_set)
     if candidate_set.launched.size:
         young = candidate_set.young(wanted=mine)
         of_launches = Tally(data.histories.num_items)
@@ -129,6 +127,11 @@ def deliver(settings: Settings, data: Prepared, champion: Model, ranks: Ranks = 
         "promotion_plan": candidate_set.promotion_plan,
         "as_of": data.windows.as_of,
     }
+
+
+def _popular(settings: Settings, data: Prepared, candidate_set: CandidateSet) -> PopularList:
+    statistics, target = candidate_set.statistics, data.windows.target
+    return PopularList.of(statistics, settings.num_recommendations, settings.language, target)
 
 
 def _write_popular(popular: PopularList, data: Prepared) -> None:
