@@ -108,17 +108,32 @@ CHANNEL_COLUMNS = (
 """What a table may say of a customer on any channel, the channel's name in place of {}: `consent_email`."""
 
 
-NO_CHANNELS = ("at", "date", "time", "timestamp", "source", "text", "version", "ip", "id", "method", "language")
-"""What may stand behind `consent_` and is no channel."""
+WHENS = ("at", "date", "time", "timestamp", "datetime", "day", "since", "from", "until", "on")
+NO_CHANNELS = re.compile(
+    rf"(?:^|_)(?:{'|'.join(WHENS)}|source|text|version|ip|id|method|language|given|granted|status|state|flag|value|type|"
+    r"level|opt_?in|opt_?out|double_?opt_?in|doi|yes|no|reason|form|marketing|newsletter|gdpr|dsgvo|privacy|terms|"
+    r"profiling|tracking|cookies?)(?:_|$)"
+)
+"""What may stand behind `consent_` and is no channel, as the whole name or a word of it."""
 
 
 def channel_column(name: str) -> Column | None:
     """`consent_email` and the like as a column; None for any other name."""
     for column in sorted(CHANNEL_COLUMNS, key=lambda column: -len(column.name)):
         match = re.fullmatch(column.name.replace("{}", r"(\w+)"), name)
-        if match and match[1] not in NO_CHANNELS:
+        if match and not NO_CHANNELS.search(match[1]):
             return replace(column, name=name)
     return None
+
+
+def without_channel(name: str) -> str:
+    """For a name like `consent_given`, which speaks of consent or reach and of no channel, the column that it may be
+    meant as, with the channel email as an example; "" for any other name."""
+    match = re.fullmatch(r"(consent|reachable)_(\w+)", name)
+    if not match or channel_column(name):
+        return ""
+    dated = match[1] == "consent" and any(re.search(rf"(^|_){word}$", match[2]) for word in WHENS)
+    return f"{match[1]}_email" + ("_at" if dated else "")
 
 
 EVENT_KINDS = ("view", "click", "search", "wishlist", "cart", "purchase", "rating", "return")

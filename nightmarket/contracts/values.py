@@ -1,12 +1,13 @@
 """A retailer's column as a contract column: ids stay as they are written, numbers and times are read strictly."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightmarket.contracts.clock import local_to_utc, naive_utc
+from nightmarket.contracts.clock import clock_changes, local_to_utc, naive_utc, near_changes
 from nightmarket.contracts.tables import Column, arrow_type
 
 EXPECTED = {
@@ -25,6 +26,8 @@ WHOLE = r"^[+-]?\d+$"
 CLOCK = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?"
 TIME = rf"^\d{{4}}-\d\d-\d\d([T ]{CLOCK})?$"
 OFFSET = r":\d\d.*(Z|[+-]\d\d(:?\d\d)?)$"
+TWICE = "times in an hour that the clocks made twice, taken as the first"
+SKIPPED = "times in an hour that the clocks skipped, taken as that much later"
 
 
 @dataclass
@@ -38,8 +41,10 @@ class WrongType(Exception):  # noqa: N818
     """The whole column holds another type."""
 
 
-def convert(values: pa.Array, column: Column, time_zone: str) -> pa.Array:
+def convert(values: pa.Array, column: Column, time_zone: str, notes: Counter[str] | None = None) -> pa.Array:
     """The values in the column's Arrow type; empty text and NaN are null.
+
+    notes  counts TWICE and SKIPPED
 
     Raises WrongType where no value of this Arrow type can be meant, BadValues where some text cannot be read.
     """
@@ -59,7 +64,7 @@ def convert(values: pa.Array, column: Column, time_zone: str) -> pa.Array:
         return pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
     if column.kind == "count":
         return _number(values, WHOLE, pa.int64())
-    return _date(values) if column.kind == "date" else _time(values, time_zone)
+    return _date(values) if column.kind == "date" else _time(values, time_zone, Counter() if notes is None else notes)
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -98,10 +103,10 @@ def _number(values: pa.Array, pattern: str, kind: pa.DataType) -> pa.Array:
     return _cast(values, kind)
 
 
-def _time(values: pa.Array, time_zone: str) -> pa.Array:
+def _time(values: pa.Array, time_zone: str, notes: Counter[str]) -> pa.Array:
     kind = values.type
     if pa.types.is_timestamp(kind):
-        return naive_utc(values) if kind.tz else local_to_utc(values.cast(pa.timestamp("us"), safe=False), time_zone)
+        return naive_utc(values) if kind.tz else _local(values.cast(pa.timestamp("us"), safe=False), time_zone, notes)
     if pa.types.is_date(kind):
         return local_to_utc(values.cast(pa.timestamp("us")), time_zone)
     if not is_text(kind):
@@ -110,10 +115,22 @@ def _time(values: pa.Array, time_zone: str) -> pa.Array:
     zoned = pc.fill_null(pc.match_substring_regex(texts, OFFSET), False)
     nothing = pa.scalar(None, pa.string())
     local = _cast(pc.if_else(zoned, nothing, texts), pa.timestamp("us"))
-    local = local_to_utc(local, time_zone)
+    local = _local(local, time_zone, notes)
     if not pc.any(zoned).as_py():
         return local
     return pc.coalesce(naive_utc(_cast(pc.if_else(zoned, texts, nothing), pa.timestamp("us", "UTC"))), local)
+
+
+def _local(times: pa.Array, time_zone: str, notes: Counter[str]) -> pa.Array:
+    """Local times in UTC; those at midnight are dates, and their day begins when it begins."""
+    near = times.filter(near_changes(times, time_zone))
+    if len(near):
+        dates = pc.equal(near, pc.floor_temporal(near, unit="day"))
+        changes = clock_changes(near.filter(pc.invert(dates)), time_zone)
+        for what, where in ((TWICE, changes.twice), (SKIPPED, changes.skipped)):
+            num = pc.sum(where).as_py() or 0
+            notes.update({what: num} if num else {})
+    return local_to_utc(times, time_zone)
 
 
 def _date(values: pa.Array) -> pa.Array:

@@ -1,12 +1,13 @@
 """Names of columns as people write them."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 
 def plain(name: str) -> str:
-    """Letters and digits alone, in small letters: `Customer ID`, `customer_id` and `CUSTOMER-ID` are one name."""
-    return re.sub(r"[\W_]+", "", name.casefold())
+    """Letters and digits alone, small and narrow: `Customer ID`, `customer_id` and `CUSTOMER-ID` are one name."""
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold())
 
 
 def alike(name: str, there: Sequence[str]) -> list[str]:
@@ -16,4 +17,4 @@ def alike(name: str, there: Sequence[str]) -> list[str]:
 
 def snake(name: str) -> str:
     """Small letters, digits and _ alone: `Consent Email` is consent_email."""
-    return re.sub(r"[\W_]+", "_", name.casefold()).strip("_")
+    return re.sub(r"[\W_]+", "_", unicodedata.normalize("NFKC", name).casefold()).strip("_")

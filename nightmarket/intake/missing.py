@@ -7,10 +7,13 @@ import pyarrow.compute as pc
 
 from nightmarket.intake.vocabulary import MISSING
 
+_WIDE = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
+
 
 def words(own: Sequence[str] = ()) -> pa.Array:
-    """All words that mean missing, with the shop's own."""
-    return pa.array(dict.fromkeys([*MISSING, *(word.strip() for word in own)]), pa.string())
+    """All words that mean missing, with the shop's own; as `Ｎ／Ａ` in full width, too."""
+    narrow = [*MISSING, *(word.strip() for word in own)]
+    return pa.array(dict.fromkeys([*narrow, *(word.translate(_WIDE) for word in narrow)]), pa.string())
 
 
 def blanked(values: pa.Array, missing: pa.Array) -> tuple[pa.Array, int]:

@@ -15,6 +15,8 @@ def usual(values: pa.Array, column: Column, notation: str) -> pa.Array:
 
     Raises BadValues where numbers that stand for times are none. Other misfits stay as they are.
     """
+    if column.kind == "count" and is_text(values.type):
+        return numbers.whole(values)
     if not notation or pa.types.is_null(values.type):
         return values
     if column.kind == "number":

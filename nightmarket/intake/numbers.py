@@ -93,6 +93,12 @@ def plain(values: pa.Array, notation: str) -> pa.Array:
     return pc.if_else(strict, values, pc.if_else(right, written, values))
 
 
+def whole(values: pa.Array) -> pa.Array:
+    """Text of whole numbers as ASCII digits; `1980.0`, as programs write them in a column with gaps, is 1980."""
+    tidy = pc.utf8_normalize(pc.utf8_trim_whitespace(values), form="NFKC")
+    return pc.replace_substring_regex(tidy, r"^([+-]?\d+)\.0+$", r"\1")
+
+
 def _parts(values: pa.Array) -> pa.Array:
     tidy = pc.utf8_normalize(values, form="NFKC")
     tidy = pc.replace_substring_regex(tidy, "[\u2212\u2012\u2013]", "-")

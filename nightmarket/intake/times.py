@@ -118,6 +118,7 @@ def iso(values: pa.Array, notation: str) -> pa.Array:
 
 def moments(values: pa.Array, notation: str) -> tuple[pa.Array, pa.Array]:
     """Numbers as timestamp[us], and whether each can be read: seconds and smaller in UTC, Excel's days local."""
+    values = _tidy(values)
     fits = pc.fill_null(pc.match_substring_regex(values, _DATE[notation]), True)
     numbers = pc.if_else(fits, values, pa.scalar(None, pa.string()))
     if notation == EXCEL:
@@ -134,7 +135,8 @@ def moments(values: pa.Array, notation: str) -> tuple[pa.Array, pa.Array]:
 
 
 def _tidy(values: pa.Array) -> pa.Array:
-    return pc.utf8_trim_whitespace(values)
+    ascii_alone = pc.all(pc.string_is_ascii(values)).as_py() is not False
+    return pc.utf8_trim_whitespace(values if ascii_alone else pc.utf8_normalize(values, form="NFKC"))
 
 
 def _built(values: pa.Array, pattern: str, notation: str) -> pa.Array:

@@ -17,7 +17,7 @@ def guests(ids: pa.Array, placeholders: pa.Array) -> pa.Array:
     placeholders  ids that `placeholders` gave
     """
     distinct = ids.unique()
-    nobody = pc.fill_null(pc.match_substring_regex(distinct, GUEST), False)
+    nobody = pc.fill_null(pc.match_substring_regex(pc.utf8_normalize(distinct, form="NFKC"), GUEST), False)
     words = pa.concat_arrays([distinct.filter(nobody), placeholders])
     return pc.and_(pc.is_in(ids, value_set=words), ids.is_valid())
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightmarket.contracts import InputError
-from nightmarket.contracts.tables import ATTRIBUTE_PREFIX, YES_NO, Column, Table, arrow_schema
+from nightmarket.contracts.tables import ATTRIBUTE_PREFIX, YES_NO, Column, Table, arrow_schema, without_channel
 from nightmarket.contracts.values import EXPECTED, BadValues, WrongType, convert, is_text
 from nightmarket.intake import addresses, flags, headers, identities, missing, numbers, times
 from nightmarket.intake.markup import cleaned
@@ -61,7 +61,7 @@ class TableReader:
 
     def feed(self) -> Feed:
         """The table's stream."""
-        used = {*self.attributes.values(), *self.theirs.values()}
+        used = {*self.attributes.values(), *self.theirs.values(), *self.no_channel}
         return Feed(
             self.table,
             self.batches,
@@ -92,6 +92,10 @@ class TableReader:
             columns = self._in_one_currency(columns, batch)
             if self.table.name == "events":
                 columns = meanings(columns)
+            for theirs, meant in self.no_channel.items():
+                remedy = f"{self.section}mapping.{self.table.name} to {{{meant}: {theirs}}}"
+                what = f"rows with `{theirs}`, which names no channel and is not used; if it is of e-mail, set {remedy}"
+                self._note(what, batch.num_rows)
             yield pa.record_batch([columns[name] for name in schema.names], schema=schema)
             row += batch.num_rows
         meanings.check(self.file.path.name)
@@ -126,6 +130,8 @@ class TableReader:
         self.extra = [name for name in there if name not in self.theirs.values()]
         self.named = {theirs: ours for ours, theirs in self.mapping.items() if ours.startswith(ATTRIBUTE_PREFIX)}
         self.extra.sort(key=lambda name: name not in self.named)
+        self.no_channel = {name: meant for name in self.extra if self.table.by_channel and name not in self.named
+                           and (meant := without_channel(headers.snake(name)))}  # fmt: skip
         for theirs in self.named.keys() - set(self.extra):
             raise InputError(f"{self.file.path.name} has no column '{theirs}' ({self.section}mapping.{self.table.name}."
                              f"{self.named[theirs]}) to spare; it has {_list(there)}")  # fmt: skip
@@ -242,7 +248,10 @@ class TableReader:
 
     def _converted(self, column: Column, theirs: str, batch: pa.RecordBatch, row: int) -> pa.Array:
         try:
-            return self._read(batch[theirs], column, theirs)
+            clocks = Counter[str]()
+            values = self._read(batch[theirs], column, theirs, clocks)
+            self.notes.update({f"{theirs}: {what}": num for what, num in clocks.items()})
+            return values
         except WrongType:
             raise InputError(
                 f"{self.file.path.name}: column '{theirs}' ({self.table.name}.{column.name}) holds "
@@ -251,10 +260,10 @@ class TableReader:
         except BadValues as bad:
             raise self._bad(column, theirs, row + int(np.flatnonzero(bad.where)[0])) from None
 
-    def _read(self, values: pa.Array, column: Column, theirs: str) -> pa.Array:
+    def _read(self, values: pa.Array, column: Column, theirs: str, clocks: Counter[str] | None = None) -> pa.Array:
         if column.allowed == YES_NO:
             return flags.read(values)
-        return convert(usual(values, column, self.survey.notations.get(theirs, "")), column, self.time_zone)
+        return convert(usual(values, column, self.survey.notations.get(theirs, "")), column, self.time_zone, clocks)
 
     def _bad(self, column: Column, theirs: str, first: int) -> InputError:
         """Count the column's unreadable values in the whole file."""
@@ -351,8 +360,9 @@ class TableReader:
     def _attributes(self) -> dict[str, str]:
         """attr_* names for the first columns beyond the contract that identify no customer."""
         names: dict[str, str] = {}
-        identifying = self._identifying(self.extra[:MAX_ATTRIBUTES])
-        for theirs in self.extra[:MAX_ATTRIBUTES]:
+        extra = [name for name in self.extra if name not in self.no_channel][:MAX_ATTRIBUTES]
+        identifying = self._identifying(extra)
+        for theirs in extra:
             if theirs in identifying:
                 continue
             name = self.named.get(theirs) or ATTRIBUTE_PREFIX + re.sub(r"\W+", "_", theirs.strip().lower())
@@ -383,7 +393,7 @@ def _all_decimal(ids: pa.Array) -> bool:
 
 def _codes(values: pa.Array) -> pa.Array:
     """Codes of currencies in capitals, null where there is none."""
-    return pc.utf8_upper(pc.utf8_trim_whitespace(values.cast(pa.string())))
+    return pc.utf8_upper(pc.utf8_trim_whitespace(pc.utf8_normalize(values.cast(pa.string()), form="NFKC")))
 
 
 def _list(names: list[str]) -> str:
