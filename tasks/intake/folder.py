@@ -11,6 +11,7 @@ from nightmarket.contracts import InputError
 from nightmarket.contracts.tables import BY_NAME, TABLES
 from tasks.intake import Feed
 from tasks.intake.reading import Reading
+from tasks.intake.sources import SourceFiles
 from tasks.intake.survey import currencies
 from tasks.intake.table_files import TableFiles
 from tasks.intake.table_reader import TableReader
@@ -23,6 +24,7 @@ class FolderConnector:
 
     needed   tables that must be there
     section  what stands before a setting's name in messages
+    head     bytes that are read of each file; 0: all
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class FolderConnector:
         currency: str | None = None,
         needed: Sequence[str] = NEEDED,
         section: str = "snapshot.",
+        head: int = 0,
     ) -> None:
         """Raises InputError for a folder, table or mapping that is not there."""
         if not folder.is_dir():
@@ -43,18 +46,25 @@ class FolderConnector:
         self.currency = currency
         self.time_zone = time_zone
         self.section = section
-        files = {table.name: TableFiles(folder, table.name) for table in TABLES}
+        self.head = head
+        files = {table.name: self._files(table.name) for table in TABLES}
         self.paths = {name: part for name, part in files.items() if part.paths}
         for table in TABLES:
             if table.name in needed and table.name not in self.paths:
                 there = ", ".join(sorted(path.name for path in folder.iterdir() if path.is_file())[:10]) or "no file"
                 raise InputError(
                     f"{folder} has no {table.name}.csv or {table.name}.parquet (found: {there}); "
-                    "name the files after the tables"
+                    f"name the files after the tables, or say which file it is: {section}tables.{table.name}"
                 )
         for name in reading.mapping:
             if name not in self.paths:
                 raise InputError(f"{section}mapping.{name}: {folder} has no {name}.csv or {name}.parquet")
+
+    def _files(self, table: str) -> TableFiles:
+        source = self.reading.tables.get(table)
+        if source is None:
+            return TableFiles(self.folder, table, self.head)
+        return SourceFiles(self.folder, table, source, self.section, self.head)
 
     def identity(self) -> dict[str, str]:
         """sha256 of the files that are read."""

@@ -11,6 +11,7 @@ from nightmarket.contracts.tables import ATTRIBUTE_PREFIX, BY_NAME, EVENT_KINDS,
 from nightmarket.intake import numbers, times
 from nightmarket.intake.kinds import IGNORED
 from nightmarket.intake.vocabulary import CURRENCIES, UNIT_PRICES
+from tasks.intake.sources import TableSource
 from tasks.pipeline.settings import StageSettings
 
 KINDS = (*EVENT_KINDS, IGNORED)
@@ -44,6 +45,9 @@ class Reading(StageSettings):
     mapping: Mapping = Field(
         default_factory=dict, description="per table, {our column: your column}, for source: folder"
     )
+    tables: dict[str, TableSource] = Field(
+        default_factory=dict, description="{table: which file holds it}, where files are not named after the tables"
+    )
     kinds: dict[str, str] = Field(
         default_factory=dict, description="{your word for what was done: view, cart, purchase … or ignore}"
     )
@@ -73,6 +77,9 @@ class Reading(StageSettings):
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
+        for name in self.tables:
+            if name not in BY_NAME:
+                raise ValueError(f"tables: there is no table '{name}'; there are {', '.join(BY_NAME)}")
         for word, kind in self.kinds.items():
             if kind not in KINDS:
                 raise ValueError(f"kinds: {word} is to mean '{kind}'; there are {', '.join(KINDS)}")

@@ -1,7 +1,9 @@
 """Which files hold a table: one or many, in a folder of their own, packed or not."""
 
+import io
+import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +14,8 @@ import pyarrow.parquet as pq
 from nightmarket.contracts import InputError
 from tasks.files import manifest
 from tasks.intake import BATCH_ROWS
-from tasks.intake.text_files import PACKED, TextFile, opened
+from tasks.intake.text_files import PACKED, USUAL, Layout, TextFile, opened
+from tasks.intake.workbooks import WorkbookFile
 
 
 class File(Protocol):
@@ -62,15 +65,21 @@ class ParquetFile:
 
 
 class JsonLines:
-    """One file with an object on each line; it is held in memory."""
+    """One file with an object on each line, or with a list of objects; it is held in memory."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, layout: Layout = USUAL) -> None:
         """Raises InputError for a file that is none."""
         self.path = path
         try:
-            with opened(path) as file:
-                self._table = pyarrow.json.read_json(file)
-        except (pa.ArrowException, OSError):
+            with opened(path, layout) as file:
+                content = file.read()
+            if content.lstrip()[:1] == b"[":
+                self._table = pa.Table.from_pylist(json.loads(content))
+            else:
+                # an object must not be longer than a block
+                options = pyarrow.json.ReadOptions(block_size=max(1 << 20, min(len(content) + 1, 1 << 26)))
+                self._table = pyarrow.json.read_json(io.BytesIO(content), read_options=options)
+        except (pa.ArrowException, OSError, EOFError, ValueError, TypeError, AttributeError, RecursionError):
             raise InputError(
                 f"{path.name} cannot be read as JSON lines, one object on each line; export it again"
             ) from None
@@ -150,13 +159,50 @@ def _wider(one_kind: pa.DataType, other: pa.DataType, name: str, file: str) -> p
     raise InputError(f"{file}: column '{name}' holds {other}, and {one_kind} in the files before it; export them alike")
 
 
-READERS: dict[str, Callable[[Path], File]] = {
-    ".csv": TextFile,
-    ".tsv": TextFile,
-    ".parquet": ParquetFile,
-    ".jsonl": JsonLines,
-    ".ndjson": JsonLines,
-}
+class HeadFile:
+    """The first rows of a file."""
+
+    def __init__(self, file: File, rows: int) -> None:
+        self.file, self.rows, self.path = file, rows, file.path
+
+    def types(self) -> dict[str, pa.DataType]:
+        """Its columns."""
+        return self.file.types()
+
+    def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """As many rows."""
+        left = self.rows
+        for batch in self.file.batches(columns):
+            yield batch[:left]
+            left -= batch.num_rows
+            if left <= 0:
+                return
+
+    def where(self, row: int) -> str:
+        """As in the whole file."""
+        return self.file.where(row)
+
+
+TEXT, JSON, PARQUET, WORKBOOK = (".csv", ".tsv", ".txt"), (".jsonl", ".ndjson", ".json"), ".parquet", ".xlsx"
+READERS = (*TEXT, *JSON, PARQUET, WORKBOOK)
+HEAD_ROWS = 100_000
+"""Rows that are read of a parquet file where only its head is wanted."""
+
+
+def open_file(path: Path, encoding: str = "", layout: Layout = USUAL, sheet: str = "", table: str = "") -> File:
+    """One file by its ending; one that nobody knows is text.
+
+    encoding, layout  of text
+    sheet, table      of a workbook: the sheet that is wanted, or the table that one of its sheets is named after
+
+    Raises InputError for a file that cannot be read.
+    """
+    end = ending(path)
+    if end == WORKBOOK:
+        return WorkbookFile(path, sheet, table)
+    if end == PARQUET:
+        return HeadFile(ParquetFile(path), HEAD_ROWS) if layout.head else ParquetFile(path)
+    return JsonLines(path, layout) if end in JSON else TextFile(path, encoding, layout)
 
 
 def ending(path: Path) -> str:
@@ -165,16 +211,20 @@ def ending(path: Path) -> str:
     for packed in PACKED:
         name = name.removesuffix(packed)
     end = Path(name).suffix
-    return end if end in READERS and not (end == ".parquet" and name != path.name.lower()) else ""
+    return end if end in READERS and not (end in (PARQUET, WORKBOOK) and name != path.name.lower()) else ""
 
 
 class TableFiles:
     """The files of one table in a folder, in the order of their names."""
 
-    def __init__(self, folder: Path, table: str) -> None:
-        """Raises InputError for files in two formats, a link that leaves the folder, or what is no file."""
+    def __init__(self, folder: Path, table: str, head: int = 0) -> None:
+        """Raises InputError for files in two formats, a link that leaves the folder, or what is no file.
+
+        head  bytes that are read of each file; 0: all
+        """
         self.folder = folder
         self.table = table
+        self.head = head
         inside = sorted((path for path in folder.iterdir()), key=lambda path: path.name)
         self.paths = [path for path in inside if self._is_ours(path)]
         for path in [*self.paths]:
@@ -202,14 +252,17 @@ class TableFiles:
             raise InputError(f"{self.folder} has both {first} and {second}; keep one of them")
         stems: dict[tuple[Path, str], str] = {}
         for path in self.paths:
-            if not path.resolve().is_relative_to(self.folder.resolve()):
-                raise InputError(f"{path} is a link that leaves the folder; put the file itself there")
-            if not path.is_file():
-                raise InputError(f"{path} is no file; put the table itself there, or take it away")
-            stem = path.name[: path.name.lower().index(ending(path))]
+            self._check_inside(path)
+            stem = path.name[: path.name.lower().index(ending(path))] if ending(path) else path.name
             if (path.parent, stem) in stems:
                 raise InputError(f"{self.folder} has both {stems[path.parent, stem]} and {path.name}; keep one of them")
             stems[path.parent, stem] = path.name
+
+    def _check_inside(self, path: Path) -> None:
+        if not path.resolve().is_relative_to(self.folder.resolve()):
+            raise InputError(f"{path} is a link that leaves the folder; put the file itself there")
+        if not path.is_file():
+            raise InputError(f"{path} is no file; put the table itself there, or take it away")
 
     def identity(self) -> dict[str, str]:
         """sha256 per file."""
@@ -220,17 +273,21 @@ class TableFiles:
 
         encoding  of text files, where their owner names it
         """
-        distinct: dict[str, Path] = {}
-        for name, digest in self.identity().items():
-            distinct.setdefault(digest, self.folder / name)
-        paths = list(distinct.values())
-        files = [
-            TextFile(path, encoding) if ending(path) in (".csv", ".tsv") else READERS[ending(path)](path)
-            for path in paths
-        ]
-        if len(files) == 1 and not self._named(paths[0]):
+        files = [self._opened(path, encoding) for path in self._distinct()]
+        if len(files) == 1 and not self._named(files[0].path):
             return files[0]
-        return Parts(files, [self._named(path) for path in paths])
+        return Parts(files, [self._named(file.path) for file in files])
+
+    def _opened(self, path: Path, encoding: str) -> File:
+        return open_file(path, encoding, Layout(self.head), table=self.table)
+
+    def _distinct(self) -> list[Path]:
+        if self.head or len(self.paths) == 1:
+            return self.paths
+        distinct: dict[str, Path] = {}
+        for path in self.paths:
+            distinct.setdefault(manifest.digest(path), path)
+        return list(distinct.values())
 
     def _named(self, path: Path) -> dict[str, str]:
         parts = (part.partition("=") for part in path.relative_to(self.folder).parts[:-1])

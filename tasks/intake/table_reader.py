@@ -99,6 +99,7 @@ class TableReader:
             yield pa.record_batch([columns[name] for name in schema.names], schema=schema)
             row += batch.num_rows
         meanings.check(self.file.path.name)
+        self.notes.update(getattr(self.file, "notes", {}))
 
     def _match(self, there: list[str]) -> None:
         """Find which of their columns is which of ours."""

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -31,16 +32,53 @@ SAMPLE = 2_000
 WIDE = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
 
-def opened(path: Path) -> IO[bytes]:
-    """The file's bytes, unpacked; of UTF-16 as UTF-8."""
+@dataclass(frozen=True)
+class Layout:
+    """How rows lie in a text file.
+
+    head   bytes of it that are read, up to the end of a line; 0: all
+    apart  what stands between fields where it is no single sign: `blanks`, as many as there are, or a text like `::`
+    names  of the columns, where the first line is a row already
+    """
+
+    head: int = 0
+    apart: str = ""
+    names: tuple[str, ...] = ()
+
+
+USUAL = Layout()
+
+
+def opened(path: Path, layout: Layout = USUAL) -> IO[bytes]:
+    """The file's bytes, unpacked; of UTF-16 as UTF-8, with a tab for what stands apart otherwise."""
     packed = PACKED.get(path.suffix.lower())
     file: IO[bytes] = io.BufferedReader(pa.input_stream(str(path), compression=packed)) if packed else path.open("rb")
     wide = _wide(file.peek(512)[:512])  # type: ignore[attr-defined]
-    if not wide:
+    if not (wide or layout.head or layout.apart):
         return file
     with file:
-        text = file.read().decode(wide, errors="replace")
-    return io.BytesIO(text.removeprefix("\ufeff").encode())
+        content = file.read(layout.head or -1)
+    cut = 0 < layout.head <= len(content)
+    if wide:
+        content = content.decode(wide, errors="replace").removeprefix("\ufeff").encode()
+    content = _whole_lines(content) if cut else content
+    return io.BytesIO(_tabbed(content, layout.apart) if layout.apart else content)
+
+
+def _whole_lines(content: bytes) -> bytes:
+    """Up to the end of a line that lies in no quotes."""
+    end = len(content)
+    for _ in range(1_000):
+        end = content.rfind(b"\n", 0, end)
+        if end < 0 or content.count(b'"', 0, end) % 2 == 0:
+            break
+    return content[: end + 1] or content
+
+
+def _tabbed(content: bytes, apart: str) -> bytes:
+    if apart != "blanks":
+        return content.replace(apart.encode(), b"\t")
+    return re.sub(rb"[ \t]+", b"\t", re.sub(rb"(?m)^[ \t]+|[ \t]+(?=\r?$)", b"", content))
 
 
 def _wide(start: bytes) -> str:
@@ -53,12 +91,12 @@ def _wide(start: bytes) -> str:
     return ""
 
 
-def read_text(path: Path, encoding: str) -> io.TextIOWrapper:
+def read_text(path: Path, encoding: str, layout: Layout = USUAL) -> io.TextIOWrapper:
     """The file as text, with its line breaks."""
-    return io.TextIOWrapper(opened(path), encoding=encoding, newline="")
+    return io.TextIOWrapper(opened(path, layout), encoding=encoding, newline="")
 
 
-def encoding(path: Path) -> str:
+def encoding(path: Path, layout: Layout = USUAL) -> str:
     """`utf-8-sig`, or the name of the encoding that the whole file is in.
 
     Raises InputError for a file that mixes two or fits none or several, with the first line at fault.
@@ -68,7 +106,7 @@ def encoding(path: Path) -> str:
     """
     first_other = first_utf8 = number = 0
     lines: list[bytes] = []
-    with opened(path) as file:
+    with opened(path, layout) as file:
         for line in file:
             number += 1
             if line.isascii():
@@ -95,10 +133,10 @@ def encoding(path: Path) -> str:
     return name
 
 
-def check_bytes(path: Path) -> bool:
+def check_bytes(path: Path, layout: Layout = USUAL) -> bool:
     """Whether a quote may stand where none belongs. Raises InputError for a file with NUL bytes."""
     stray, lines = False, 0
-    with opened(path) as file:
+    with opened(path, layout) as file:
         for block in iter(lambda: file.read(BLOCK) + file.readline(), b""):
             if b"\0" in block:
                 number = lines + block[: block.index(b"\0")].count(b"\n") + 1
@@ -134,22 +172,29 @@ def _decodes(line: bytes, name: str) -> bool:
 class TextFile:
     """One CSV file: its header, and its rows as text in batches."""
 
-    def __init__(self, path: Path, named: str = "") -> None:
+    def __init__(self, path: Path, named: str = "", layout: Layout = USUAL) -> None:
         """Raises InputError for mixed encodings, a quote too many, a missing header, or a column named twice.
 
         named  the encoding as its owner says; "": it is asked of the file
         """
         self.path = path
+        self.layout = layout
         try:
-            stray = check_bytes(path)
-            self.encoding = named or encoding(path)
+            stray = check_bytes(path, layout)
+            self.encoding = named or encoding(path, layout)
         except (pa.ArrowException, OSError, EOFError):
             raise InputError(f"{path.name} cannot be unpacked: it is cut off or damaged; export it again") from None
         with self._text() as file:
             head = file.readline()
-            self.delimiter = max(",;\t", key=head.count)
+            self.delimiter = "\t" if layout.apart else max(",;\t|", key=head.count)
         with self._text() as file:
             self.columns = next(csv.reader(file, delimiter=self.delimiter), [])
+        if layout.names and self.columns:
+            if len(layout.names) != len(self.columns):
+                raise InputError(
+                    f"{path.name}, line 1: {len(self.columns)} fields, and {len(layout.names)} names are given for them"
+                )
+            self.columns = [*layout.names]
         if stray:
             self._check_quotes()
         if not any(self.columns):
@@ -160,7 +205,7 @@ class TextFile:
                 raise InputError(f"{path.name}: two columns are named {known}; rename one")
 
     def _text(self) -> io.TextIOWrapper:
-        return read_text(self.path, self.encoding)
+        return read_text(self.path, self.encoding, self.layout)
 
     def types(self) -> dict[str, pa.DataType]:
         """Everything is text."""
@@ -175,11 +220,13 @@ class TextFile:
             return "error"
 
         try:
-            with opened(self.path) as file:
+            with opened(self.path, self.layout) as file:
                 reader = pyarrow.csv.open_csv(
                     file,
                     read_options=pyarrow.csv.ReadOptions(
-                        block_size=BLOCK, encoding=self.encoding.removesuffix("-sig").replace("utf-8", "utf8")
+                        block_size=BLOCK,
+                        encoding=self.encoding.removesuffix("-sig").replace("utf-8", "utf8"),
+                        column_names=[*self.layout.names] or None,
                     ),
                     parse_options=pyarrow.csv.ParseOptions(
                         delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=refuse
@@ -199,7 +246,7 @@ class TextFile:
         """The line in the file, from 1, on which a row (from 0) ends; quoted line breaks are counted."""
         with self._text() as file:
             reader = csv.reader(file, delimiter=self.delimiter)
-            seen = -1
+            seen = 0 if self.layout.names else -1
             for fields in reader:
                 seen += bool(fields)
                 if seen > row:

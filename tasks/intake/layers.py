@@ -1,0 +1,339 @@
+"""A file whose rows or columns are made of another's: lists opened, orders joined to their lines, columns computed.
+
+Each layer is a `File` over a `File`, so that what stands above reads a table and knows nothing of how it lay.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightmarket.contracts import InputError
+from nightmarket.contracts.values import NUMBER, is_text
+from nightmarket.intake import headers
+from tasks.intake.survey import same_order
+from tasks.intake.table_files import File
+from tasks.intake.text_files import looks_like_a_value
+
+Schema = dict[str, pa.DataType]
+
+
+class Layer:
+    """What all layers do alike.
+
+    notes  what was left out, in how many rows, of the last time that all rows were read
+    """
+
+    def __init__(self, file: File) -> None:
+        self.file = file
+        self.path: Path = file.path
+        notes: Counter[str] | None = getattr(file, "notes", None)
+        self.notes: Counter[str] = Counter() if notes is None else notes
+
+    def types(self) -> Schema:
+        """Its columns."""
+        return self.file.types()
+
+    def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """Some of its columns, in row order."""
+        yield from self.file.batches(columns)
+
+    def where(self, row: int) -> str:
+        """Where the row stands in the file below, where rows are the same."""
+        return self.file.where(row)
+
+    def _column(self, name: str, setting: str) -> str:
+        """The column's name as it is written. Raises InputError where there is none."""
+        there = [*self.file.types()]
+        alike = headers.alike(name, there)
+        if not alike:
+            known = "names that look like values" if any(map(looks_like_a_value, there)) else ", ".join(there[:15])
+            raise InputError(f"{self.path.name} has no column '{name}' ({setting}); it has {known}")
+        return alike[0]
+
+    def _some(self, columns: Sequence[str]) -> list[str]:
+        """The columns, or the first where none is wanted: rows must be counted."""
+        return [*dict.fromkeys(columns)] or [*self.file.types()][:1]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a column is made of others."""
+
+    columns: Sequence[str]
+    kind: pa.DataType
+    make: Callable[[pa.RecordBatch], pa.Array]
+
+
+class MadeColumns(Layer):
+    """More columns; one that is made takes the place of one with the same name."""
+
+    def __init__(self, file: File, recipes: Mapping[str, Recipe]) -> None:
+        super().__init__(file)
+        self.recipes = recipes
+
+    def types(self) -> Schema:
+        """Those below, and those that are made."""
+        return self.file.types() | {name: recipe.kind for name, recipe in self.recipes.items()}
+
+    def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """Row by row."""
+        below: list[str] = []
+        for name in columns:
+            below += self.recipes[name].columns if name in self.recipes else [name]
+        for batch in self.file.batches(self._some(below)):
+            made = [self.recipes[name].make(batch) if name in self.recipes else batch[name] for name in columns]
+            yield pa.record_batch(made, columns)
+
+
+def constants(file: File, values: Mapping[str, str]) -> File:
+    """Columns with one value in all rows."""
+
+    def recipe(value: str) -> Recipe:
+        return Recipe((), pa.string(), lambda batch: pa.repeat(pa.scalar(value), batch.num_rows))
+
+    return MadeColumns(file, {name: recipe(value) for name, value in values.items()})
+
+
+def first_of(file: File, wanted: Mapping[str, Sequence[str]], setting: str) -> File:
+    """Columns that hold the first value that some others have, as text."""
+    layer = Layer(file)
+
+    def recipe(name: str, others: Sequence[str]) -> Recipe:
+        there = [layer._column(other, f"{setting}.first_of.{name}") for other in others]
+
+        def make(batch: pa.RecordBatch) -> pa.Array:
+            return pc.coalesce(*(_present(batch[other]) for other in there))
+
+        return Recipe(there, pa.string(), make)
+
+    return MadeColumns(file, {name: recipe(name, others) for name, others in wanted.items()})
+
+
+def _present(values: pa.Array) -> pa.Array:
+    texts = values.cast(pa.string())
+    return pc.if_else(pc.equal(pc.utf8_trim_whitespace(texts), ""), pa.scalar(None, pa.string()), texts)
+
+
+_TERM = re.compile(r"\s*([-+*/]?)\s*(?:\[([^\]]+)\]|(\d+(?:\.\d+)?))\s*")
+
+
+def computed(file: File, formulas: Mapping[str, str], setting: str) -> File:
+    """Columns of numbers computed from others: `[Quantity] * [Price] - [Discount]`; an empty one makes it empty, but
+    for one that is added or taken off, which counts as 0. Rounded to six places.
+
+    Raises InputError for a formula or a column that cannot be read.
+    """
+    layer = Layer(file)
+
+    def recipe(name: str, formula: str) -> Recipe:
+        terms: list[tuple[str, str, float]] = []
+        at = 0
+        while at < len(formula):
+            match = _TERM.match(formula, at)
+            if match is None or (not match[1] and terms):
+                raise InputError(f"{setting}.computed.{name}: '{formula}' must be like '[Quantity] * [Price]'")
+            column = layer._column(match[2], f"{setting}.computed.{name}") if match[2] else ""
+            terms.append((match[1] or "+", column, float(match[3] or 0)))
+            at = match.end()
+
+        def make(batch: pa.RecordBatch) -> pa.Array:
+            products: list[tuple[str, pa.Array]] = []
+            for operation, column, number in terms:
+                value = _numbers(batch[column], file, column) if column else pa.repeat(number, batch.num_rows)
+                if operation in "*/" and products:
+                    sign, product = products.pop()
+                    products.append((sign, (pc.multiply if operation == "*" else _quotient)(product, value)))
+                else:
+                    products.append((operation, value))
+            total = products[0][1] if products[0][0] != "-" else pc.negate(products[0][1])
+            for sign, product in products[1:]:
+                total = (pc.subtract if sign == "-" else pc.add)(total, pc.fill_null(product, 0.0))
+            return pc.round(total, 6)
+
+        return Recipe([column for _, column, _ in terms if column], pa.float64(), make)
+
+    return MadeColumns(file, {name: recipe(name, formula) for name, formula in formulas.items()})
+
+
+def _quotient(values: pa.Array, by: pa.Array) -> pa.Array:
+    return pc.divide(values, pc.if_else(pc.equal(by, 0.0), pa.scalar(None, pa.float64()), by))
+
+
+def _numbers(values: pa.Array, file: File, column: str) -> pa.Array:
+    if not is_text(values.type):
+        return values.cast(pa.float64())
+    texts = pc.utf8_trim_whitespace(values.cast(pa.string()))
+    texts = pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
+    if pc.all(pc.match_substring_regex(texts, NUMBER)).as_py() is False:
+        bad = pc.sum(pc.invert(pc.match_substring_regex(texts, NUMBER))).as_py()
+        raise InputError(
+            f"{file.path.name}: column '{column}' holds {bad:,} values that are no number like 1234.5, and an amount "
+            "is computed from it; export it with a decimal point"
+        )
+    return pc.utf8_ltrim(texts, "+").cast(pa.float64())
+
+
+class FirstLines(Layer):
+    """Fields that the first line of an order alone holds, in all of its lines.
+
+    fields  {column that names the order: columns that belong to it}; an order's lines stand together
+    """
+
+    def __init__(self, file: File, fields: Mapping[str, Sequence[str]], setting: str) -> None:
+        """Raises InputError for a column that is not there."""
+        super().__init__(file)
+        self.fields = {
+            self._column(order, f"{setting}.first_line"): [
+                self._column(name, f"{setting}.first_line.{order}") for name in names
+            ]
+            for order, names in fields.items()
+        }
+
+    def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """All lines, filled."""
+        wanted = {order: [*{*names} & {*columns}] for order, names in self.fields.items()}
+        orders = [order for order, names in wanted.items() if names]
+        last: dict[str, pa.RecordBatch] = {}
+        for batch in self.file.batches(self._some([*columns, *orders])):
+            filled = {name: batch[name] for name in batch.schema.names}
+            for order in orders:
+                before = last.get(order)
+                whole = batch if before is None else pa.concat_batches([before, batch])
+                begin = np.where(np.asarray(same_order(whole[order], None)), 0, np.arange(whole.num_rows))
+                first = np.maximum.accumulate(begin)
+                for name in wanted[order]:
+                    value = pc.coalesce(whole[name], whole[name].take(pa.array(first)))
+                    filled[name] = value[whole.num_rows - batch.num_rows :]
+                if whole.num_rows:
+                    last[order] = whole.slice(int(first[-1]), 1)
+            yield pa.record_batch([filled[name] for name in columns], columns)
+
+
+class WithRows(Layer):
+    """The rows that have a value in some columns and none in others."""
+
+    def __init__(self, file: File, present: Sequence[str], absent: Sequence[str], setting: str) -> None:
+        """Raises InputError for a column that is not there."""
+        super().__init__(file)
+        self.present = [self._column(name, f"{setting}.only") for name in present]
+        self.absent = [self._column(name, f"{setting}.without") for name in absent]
+
+    def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """Those rows."""
+        out = 0
+        for batch in self.file.batches(self._some([*columns, *self.present, *self.absent])):
+            keep = pa.repeat(True, batch.num_rows)
+            for name in self.present:
+                keep = pc.and_(keep, _has(batch[name]))
+            for name in self.absent:
+                keep = pc.and_(keep, pc.invert(_has(batch[name])))
+            kept = batch.filter(keep)
+            out += batch.num_rows - kept.num_rows
+            yield pa.record_batch([kept[name] for name in columns], columns)
+        if out:
+            reasons = [*(f"no {name}" for name in self.present), *(f"a value in {name}" for name in self.absent)]
+            self.notes[f"rows left out that have {' or '.join(reasons)}"] = out
+
+    def where(self, row: int) -> str:
+        """Rows are counted without those that are left out."""
+        return f"row {row + 1} of those that are read"
+
+
+def _has(values: pa.Array) -> pa.Array:
+    if is_text(values.type):
+        return pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(values.cast(pa.string())), ""), False)
+    return values.is_valid()
+
+
+class Joined(Layer):
+    """Lines with the columns of the orders that they belong to; one that both have is `orders.name` of the orders."""
+
+    def __init__(self, file: File, orders: File, on: str, to: str, setting: str) -> None:
+        """on, to  the column of the lines, and of the orders, that names the order
+
+        Raises InputError for a column that is not there.
+        """
+        super().__init__(file)
+        self.orders = Layer(orders)
+        self.on = self._column(on, f"{setting}.join.on")
+        self.to = self.orders._column(to, f"{setting}.join.to")
+        stem = orders.path.name.partition(".")[0]
+        below = file.types()
+        self.names = {
+            name if name not in below else f"{stem}.{name}": name for name in orders.types() if name != self.to
+        }
+
+    def types(self) -> Schema:
+        """The columns of both."""
+        there = self.orders.types()
+        return self.file.types() | {ours: there[name] for ours, name in self.names.items()}
+
+    def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """All lines. Raises InputError where an order is there twice, or hardly any line has one."""
+        theirs = [name for name in columns if name in self.names]
+        below = [name for name in columns if name not in self.names]
+        if not theirs:
+            yield from self.file.batches(below)
+            return
+        wanted = [*dict.fromkeys([self.to, *(self.names[name] for name in theirs)])]
+        table = pa.Table.from_batches(self.orders.batches(wanted)).combine_chunks()
+        keys = _key(table[self.to].combine_chunks())
+        if len(keys.drop_null().unique()) < len(keys) - keys.null_count:
+            raise InputError(
+                f"{self.orders.path.name}: column '{self.to}' must name each row once, and "
+                f"{len(keys) - len(keys.unique()):,} of {len(keys):,} rows repeat it; join by another column"
+            )
+        rows = missed = 0
+        for batch in self.file.batches(self._some([*below, self.on])):
+            at = pc.index_in(_key(batch[self.on]), value_set=keys, skip_nulls=True)
+            rows, missed = rows + batch.num_rows, missed + at.null_count
+            arrays = [
+                table[self.names[name]].combine_chunks().take(at) if name in self.names else batch[name]
+                for name in columns
+            ]
+            yield pa.record_batch(arrays, columns)
+        if missed > 0.5 * rows:
+            raise InputError(
+                f"{self.path.name}: column '{self.on}': {missed:,} of {rows:,} lines have no row in "
+                f"{self.orders.path.name} by its column '{self.to}'; join by another column, or export both alike"
+            )
+        if missed:
+            self.notes[f"lines whose order is not in {self.orders.path.name}"] = missed
+
+
+def _key(values: pa.Array) -> pa.Array:
+    texts = pc.utf8_trim_whitespace(values.cast(pa.string()))
+    return pc.replace_substring_regex(texts, r"^(\d+)\.0+$", r"\1")
+
+
+class Distinct(Layer):
+    """One row per value of a column, with the last value that each of the others had; rows without it are left out."""
+
+    def __init__(self, file: File, by: str, setting: str) -> None:
+        """Raises InputError for a column that is not there."""
+        super().__init__(file)
+        self.by = self._column(by, f"{setting}.distinct")
+
+    def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """One row for each value, in order of appearance."""
+        others = [name for name in dict.fromkeys(columns) if name != self.by]
+        so_far: pa.Table | None = None
+        for batch in self.file.batches([*others, self.by]):
+            rows = pa.table(dict(zip(batch.schema.names, batch.columns, strict=True)))
+            rows = rows.filter(_has(batch[self.by]))
+            rows = rows if so_far is None else pa.concat_tables([so_far, rows])
+            grouped = rows.group_by(self.by, use_threads=False).aggregate([(name, "last") for name in others])
+            so_far = grouped.rename_columns([name.removesuffix("_last") if name != self.by else name
+                                             for name in grouped.column_names]).select([*others, self.by])  # fmt: skip
+        if so_far is not None:
+            yield from so_far.select(columns).combine_chunks().to_batches()
+
+    def where(self, row: int) -> str:
+        """A row is made of many."""
+        return f"row {row + 1} of those that are made"

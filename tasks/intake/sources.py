@@ -1,0 +1,126 @@
+"""Tables that a shop's settings name file by file: `snapshot.tables`."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from nightmarket.contracts import InputError
+from tasks.files import manifest
+from tasks.intake import layers, nested
+from tasks.intake.table_files import File, Parts, TableFiles, open_file
+from tasks.intake.text_files import Layout
+from tasks.pipeline.settings import StageSettings
+
+
+class TableJoin(StageSettings):
+    """A second file that each line finds its row in: the orders of order lines."""
+
+    file: str = Field(min_length=1, description="name or pattern of the file with the orders")
+    on: str = Field(min_length=1, description="the lines' column that names the order")
+    to: str = Field("", description="that column in the orders; empty: it has the same name")
+    sheet: str = Field("", description="the sheet, of a workbook")
+
+
+class TableSource(StageSettings):
+    """Which file holds a table, and how rows lie in it; columns that are made here are there for `mapping`."""
+
+    file: str = Field(min_length=1, description="name in the folder, or a pattern as orders_*.csv")
+    sheet: str = Field("", description="the sheet, of a workbook with several")
+    names: tuple[str, ...] = Field((), description="of the columns, for a file whose first line is a row")
+    apart: Literal["", "blanks", "::"] = Field(
+        "", description="what stands between fields where it is no comma, semicolon, tab or |"
+    )
+    items: str = Field("", description="list of records of which each entry is a row, as items, with columns items.x")
+    keys: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="{list of keys and values: keys that become columns}, as event_params"
+    )
+    join: TableJoin | None = Field(None, description="a file whose columns are added, as orders to their lines")
+    first_line: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="{column of the order: columns that only its first line fills}"
+    )
+    only: tuple[str, ...] = Field((), description="columns that a row must have a value in, or it is left out")
+    without: tuple[str, ...] = Field((), description="columns that a row must have no value in, or it is left out")
+    first_of: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="{new column: columns of which the first with a value is taken}"
+    )
+    computed: dict[str, str] = Field(
+        default_factory=dict, description="{new column: how it is computed}, as '[Quantity] * [Price]'"
+    )
+    constants: dict[str, str] = Field(default_factory=dict, description="{new column: the value that all rows have}")
+    distinct: str = Field("", description="column of which each value becomes one row: products made of order lines")
+
+    @model_validator(mode="after")
+    def _in_the_folder(self) -> Self:
+        for name in (self.file, self.join.file if self.join else ""):
+            if Path(name).is_absolute() or ".." in Path(name).parts:
+                raise ValueError(f"file: '{name}' must lie in the folder; write its name as it stands there")
+        if len(set(self.names)) < len(self.names):
+            raise ValueError("names: two columns have the same name")
+        return self
+
+
+class SourceFiles(TableFiles):
+    """The files of one table as its settings name them."""
+
+    def __init__(self, folder: Path, table: str, source: TableSource, section: str, head: int = 0) -> None:
+        """Raises InputError where no file has that name, or a link leaves the folder."""
+        self.folder = folder
+        self.table = table
+        self.source = source
+        self.setting = f"{section}tables.{table}"
+        self.head = head
+        self.orders = _matching(folder, source.join.file, f"{self.setting}.join.file") if source.join else []
+        self.paths = _matching(folder, source.file, f"{self.setting}.file")
+        for path in self.orders:
+            self._check_inside(path)
+        self._check()
+
+    def identity(self) -> dict[str, str]:
+        """sha256 per file."""
+        paths = [*self.paths, *self.orders]
+        return {path.relative_to(self.folder).as_posix(): manifest.digest(path) for path in paths}
+
+    def file(self, encoding: str = "") -> File:
+        """All of them as one, as the settings lay it out. Raises InputError for a column that is not there."""
+        source = self.source
+        file = super().file(encoding)
+        if nested.is_nested(file.types()):
+            file = nested.Flattened(file, source.items, source.keys, self.setting)
+        if source.join:
+            join = source.join
+            parts = [open_file(path, encoding, Layout(), join.sheet, self.table) for path in self.orders]
+            orders: File = parts[0] if len(parts) == 1 else Parts(parts, [{} for _ in parts])
+            orders = nested.Flattened(orders, "", {}, self.setting) if nested.is_nested(orders.types()) else orders
+            file = layers.Joined(file, orders, join.on, join.to or join.on, self.setting)
+        return self._laid_out(file)
+
+    def _laid_out(self, file: File) -> File:
+        source, setting = self.source, self.setting
+        if source.first_line:
+            file = layers.FirstLines(file, source.first_line, setting)
+        if source.only or source.without:
+            file = layers.WithRows(file, source.only, source.without, setting)
+        if source.constants:
+            file = layers.constants(file, source.constants)
+        if source.first_of:
+            file = layers.first_of(file, source.first_of, setting)
+        if source.computed:
+            file = layers.computed(file, source.computed, setting)
+        return layers.Distinct(file, source.distinct, setting) if source.distinct else file
+
+    def _opened(self, path: Path, encoding: str) -> File:
+        layout = Layout(self.head, self.source.apart, self.source.names)
+        return open_file(path, encoding, layout, self.source.sheet, self.table)
+
+
+def _matching(folder: Path, pattern: str, setting: str) -> list[Path]:
+    exact = folder / pattern
+    try:
+        paths = [exact] if exact.is_file() else sorted(path for path in folder.glob(pattern) if path.is_file())
+    except (OSError, ValueError, NotImplementedError, IndexError):
+        paths = []
+    if not paths:
+        there = ", ".join(sorted(path.name for path in folder.iterdir() if path.is_file())[:10]) or "no file"
+        raise InputError(f"{setting}: {folder} has no file '{pattern}' (it has {there}); write its name as it stands")
+    return paths
