@@ -159,7 +159,7 @@ def _wider(one_kind: pa.DataType, other: pa.DataType, name: str, file: str) -> p
     raise InputError(f"{file}: column '{name}' holds {other}, and {one_kind} in the files before it; export them alike")
 
 
-class HeadFile:
+class FirstRows:
     """The first rows of a file."""
 
     def __init__(self, file: File, rows: int) -> None:
@@ -201,7 +201,7 @@ def open_file(path: Path, encoding: str = "", layout: Layout = USUAL, sheet: str
     if end == WORKBOOK:
         return WorkbookFile(path, sheet, table)
     if end == PARQUET:
-        return HeadFile(ParquetFile(path), HEAD_ROWS) if layout.head else ParquetFile(path)
+        return FirstRows(ParquetFile(path), HEAD_ROWS) if layout.head else ParquetFile(path)
     return JsonLines(path, layout) if end in JSON else TextFile(path, encoding, layout)
 
 
