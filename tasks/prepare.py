@@ -131,6 +131,8 @@ def _products(settings: Settings, source: str) -> pd.DataFrame:
     excluded |= depth < exclusions.min_category_levels
     for word in exclusions.exclude_categories:
         excluded |= path.map(lambda names, w=word: any(w in level for level in names[1:]))
+    if "not_a_product" in products:
+        excluded |= products["not_a_product"].fillna("no") != "no"
     products["recommendable"] = ~excluded
     products["item"] = np.arange(len(products), dtype=np.int32)
     codes, distinct = pd.factorize(text)

@@ -136,6 +136,10 @@ def without_channel(name: str) -> str:
     return f"{match[1]}_email" + ("_at" if dated else "")
 
 
+PRODUCT = "product"
+NO_PRODUCT = ("gift card", "shipping", "fee", "tip", "discount")
+"""What lines of orders may be that are no product."""
+
 EVENT_KINDS = ("view", "click", "search", "wishlist", "cart", "purchase", "rating", "return")
 LOOKS = ("view", "click", "search")
 """Kinds of events that need no product: a page was looked at, or something searched."""
@@ -173,6 +177,14 @@ PRODUCTS = Table(
         Column("price", "number", "list price", "currency", required=False, nullable=True, low=0),
         Column("available_from", "time", "first day on sale", "UTC", required=False, nullable=True),
         Column("available_until", "time", "from when on it is not sold", "UTC", required=False, nullable=True),
+        Column(
+            "not_a_product",
+            "category",
+            "a service that stands in orders: it neither teaches nor is recommended; recognised where this is empty",
+            required=False,
+            nullable=True,
+            allowed=(*NO_PRODUCT, "no"),
+        ),
     ),
     key=("product_id",),
     needed=True,

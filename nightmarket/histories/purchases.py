@@ -68,8 +68,18 @@ def purchase_lines(
 
 
 def return_days(events: ir.Table, customers: ir.Table, items: ir.Table) -> ir.Table:
-    """What came back, by customer, item and day: customer, item, day, quantity in units."""
+    """What came back, by customer, item and day: customer, item, day, quantity in units.
+
+    A return without a customer is of the one whose basket it names; where no customer, or several, have that basket, it
+    is a guest's and takes back nothing of anybody's.
+    """
     back = events.filter(events.kind == "return").join(items, "product_id")
+    nobodys = back.filter(back.customer_id.isnull() & back.basket_id.notnull())
+    named = events.filter((events.kind == "purchase") & events.customer_id.notnull()).semi_join(nobodys, "basket_id")
+    owners = named.group_by("basket_id").agg(owner=named.customer_id.min(), num_owners=named.customer_id.nunique())
+    owners = owners.filter(owners.num_owners == 1)[["basket_id", "owner"]]
+    back = back.left_join(owners, "basket_id")
+    back = back.mutate(customer_id=ibis.coalesce(back.customer_id, back.owner))
     back = back.join(customers[["customer_id", "customer"]], "customer_id").order_by(["customer", "item", "day"])
     return back["customer", "item", "day", "quantity"]
 

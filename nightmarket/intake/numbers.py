@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightmarket.intake.widths import narrow
+
 POINT, COMMA = "decimal point", "decimal comma"
 NOTATIONS = (POINT, COMMA)
 
@@ -95,12 +97,12 @@ def plain(values: pa.Array, notation: str) -> pa.Array:
 
 def whole(values: pa.Array) -> pa.Array:
     """Text of whole numbers as ASCII digits; `1980.0`, as programs write them in a column with gaps, is 1980."""
-    tidy = pc.utf8_normalize(pc.utf8_trim_whitespace(values), form="NFKC")
+    tidy = narrow(pc.utf8_trim_whitespace(values))
     return pc.replace_substring_regex(tidy, r"^([+-]?\d+)\.0+$", r"\1")
 
 
 def _parts(values: pa.Array) -> pa.Array:
-    tidy = pc.utf8_normalize(values, form="NFKC")
+    tidy = pc.replace_substring_regex(narrow(values), "[\u00a0\u2007\u2009\u202f]", " ")
     tidy = pc.replace_substring_regex(tidy, "[\u2212\u2012\u2013]", "-")
     return pc.extract_regex(pc.replace_substring_regex(tidy, r"\s+", " "), _WHOLE)
 

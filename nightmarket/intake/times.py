@@ -7,6 +7,8 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightmarket.intake.widths import narrow
+
 DAY, MONTH, YEAR = "day first", "month first", "year first"
 COMPACT, NAMED, EXCEL = "YYYYMMDD", "named months", "excel"
 UNITS = {"seconds": 1, "milliseconds": 1_000, "microseconds": 1_000_000, "nanoseconds": 1_000_000_000}
@@ -135,8 +137,7 @@ def moments(values: pa.Array, notation: str) -> tuple[pa.Array, pa.Array]:
 
 
 def _tidy(values: pa.Array) -> pa.Array:
-    ascii_alone = pc.all(pc.string_is_ascii(values)).as_py() is not False
-    return pc.utf8_trim_whitespace(values if ascii_alone else pc.utf8_normalize(values, form="NFKC"))
+    return pc.utf8_trim_whitespace(narrow(values))
 
 
 def _built(values: pa.Array, pattern: str, notation: str) -> pa.Array:

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightmarket.intake.vocabulary import GUESTS, PLACEHOLDERS
+from nightmarket.intake.widths import narrow
 
 GUEST = rf"(?i)^\W*({'|'.join(GUESTS)})\W*\d{{0,3}}$"
 PLACEHOLDER = rf"(?i)^\W*({'|'.join(PLACEHOLDERS)})\W*$"
@@ -17,7 +18,7 @@ def guests(ids: pa.Array, placeholders: pa.Array) -> pa.Array:
     placeholders  ids that `placeholders` gave
     """
     distinct = ids.unique()
-    nobody = pc.fill_null(pc.match_substring_regex(pc.utf8_normalize(distinct, form="NFKC"), GUEST), False)
+    nobody = pc.fill_null(pc.match_substring_regex(narrow(distinct), GUEST), False)
     words = pa.concat_arrays([distinct.filter(nobody), placeholders])
     return pc.and_(pc.is_in(ids, value_set=words), ids.is_valid())
 

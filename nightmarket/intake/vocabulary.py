@@ -16,6 +16,10 @@ PLACEHOLDERS: list[str] = _CONTENT["placeholders"]
 """Patterns of ids that may be: only with more than their share of rows they stand for everybody."""
 UNIT_PRICES: list[str] = _CONTENT["unit_price"].split()
 """Headers of the price of one, which times the quantity makes an amount."""
+PRODUCT_TYPES: list[str] = _CONTENT["product_type"].split()
+"""Headers of what a shop's system calls a product's type; `Gift Card` of Shopify is one of flags."""
+PRODUCT_TITLES: list[str] = _CONTENT["product_title"].split()
+"""Headers of what an order's line calls its product."""
 CURRENCIES: list[str] = _CONTENT["currency"].split()
 """Headers of a row's currency."""
 YES: frozenset[str] = frozenset(_CONTENT["yes"].split())

@@ -84,6 +84,9 @@ class FolderConnector:
         readers = [TableReader(BY_NAME[name], file, self.reading, self.time_zone, self.section)
                    for name, file in files.items()]  # fmt: skip
         self._agree_on_currency(readers)
+        services = next((reader.services for reader in readers if reader.table.name == "products"), None)
+        for reader in readers:
+            reader.services = services or reader.services
         for reader in readers:
             yield reader.feed()
 

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from nightmarket.contracts import InputError
 from nightmarket.intake import kinds
 from nightmarket.intake.visitors import guests
+from tasks.intake.services import remedy
 
 GUESTS = "rows without a customer, kept as sessions of guests"
 RETURNS = "negative lines, taken as returns"
@@ -26,13 +27,19 @@ class EventMeanings:
         self.bought = self.turned = self.rows = 0
         self.first: int | None = None
 
-    def __call__(self, columns: dict[str, pa.Array]) -> dict[str, pa.Array]:
-        """The columns, by name, with kinds of the contract and IGNORED for rows to leave out."""
+    def __call__(self, columns: dict[str, pa.Array], services: pa.Array) -> dict[str, pa.Array]:
+        """The columns, by name, with kinds of the contract and IGNORED for rows to leave out.
+
+        services  what each line is that is no product, or null
+        """
         kind = kinds.read(columns["kind"], self.own_kinds)
+        for service in services.drop_null().unique().to_pylist():
+            self._note(f"lines of the kind {service}, left out; {remedy(service)}", pc.equal(services, service))
+        kind = pc.if_else(services.is_valid(), kinds.IGNORED, kind)
         columns = columns | {"kind": kind, "customer_id": self._named(columns["customer_id"])}
         kept = pc.fill_null(pc.not_equal(kind, kinds.IGNORED), True)
         looks = pc.is_in(kind, value_set=pa.array(["view", "click", "search"]))
-        self._note(IGNORED, pc.invert(kept))
+        self._note(IGNORED, pc.and_(pc.invert(kept), services.is_null()))
         self._note(GUESTS, pc.and_(kept, columns["customer_id"].is_null()))
         self._note(NO_PRODUCT, pc.and_(looks, columns["product_id"].is_null()))
         return self._returns(columns)
@@ -44,7 +51,7 @@ class EventMeanings:
         kind, quantity, value = columns["kind"], columns["quantity"], columns["value"]
         bought = pc.fill_null(pc.equal(kind, "purchase"), False)
         back = pc.fill_null(pc.equal(kind, "return"), False)
-        negative = pc.or_(_below(quantity), _below(value))
+        negative = pc.or_(below_zero(quantity), below_zero(value))
         turned = pc.and_(bought, negative)
         self.bought += pc.sum(bought).as_py() or 0
         self.turned += pc.sum(turned).as_py() or 0
@@ -75,6 +82,7 @@ class EventMeanings:
             )
 
 
-def _below(numbers: pa.Array) -> pa.Array:
+def below_zero(numbers: pa.Array) -> pa.Array:
+    """Where a number is below 0; bool, never null."""
     finite = pc.and_(pc.less(numbers, 0.0), pc.is_finite(numbers))
     return pc.fill_null(finite, False)

@@ -7,19 +7,20 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from nightmarket.contracts import InputError
-from nightmarket.contracts.tables import ATTRIBUTE_PREFIX, BY_NAME, EVENT_KINDS, channel_column
+from nightmarket.contracts.tables import ATTRIBUTE_PREFIX, BY_NAME, EVENT_KINDS, NO_PRODUCT, PRODUCT, channel_column
 from nightmarket.intake import numbers, times
 from nightmarket.intake.kinds import IGNORED
-from nightmarket.intake.vocabulary import CURRENCIES, UNIT_PRICES
+from nightmarket.intake.vocabulary import CURRENCIES, PRODUCT_TITLES, PRODUCT_TYPES, UNIT_PRICES
 from tasks.intake.sources import TableSource
 from tasks.pipeline.settings import StageSettings
 
 KINDS = (*EVENT_KINDS, IGNORED)
+SORTS = (PRODUCT, *NO_PRODUCT)
 Mapping = dict[str, dict[str, str]]
 
 USED_UP: dict[str, dict[str, list[str]]] = {
-    "events": {"unit_price": UNIT_PRICES, "currency": CURRENCIES},
-    "products": {"currency": CURRENCIES},
+    "events": {"unit_price": UNIT_PRICES, "currency": CURRENCIES, "product_title": PRODUCT_TITLES},
+    "products": {"currency": CURRENCIES, "product_type": PRODUCT_TYPES},
 }
 """Columns that other columns are made of, by the names that shops give them; none of them is in the snapshot."""
 
@@ -50,6 +51,11 @@ class Reading(StageSettings):
     )
     kinds: dict[str, str] = Field(
         default_factory=dict, description="{your word for what was done: view, cart, purchase … or ignore}"
+    )
+    services: dict[str, str] = Field(
+        default_factory=dict,
+        description="{a product's id, title or category, or a kind of service: product, gift card, shipping, fee, tip "
+        "or discount}, where what was recognised is wrong",
     )
     missing: tuple[str, ...] = Field((), description="your own words for a value that is missing, beside NULL, N/A …")
     ids: tuple[Literal["decimals", "zeros", "case", "signs"], ...] = Field(
@@ -83,6 +89,9 @@ class Reading(StageSettings):
         for word, kind in self.kinds.items():
             if kind not in KINDS:
                 raise ValueError(f"kinds: {word} is to mean '{kind}'; there are {', '.join(KINDS)}")
+        for name, sort in self.services.items():
+            if sort not in SORTS:
+                raise ValueError(f"services: {name} is to be '{sort}'; there are {', '.join(SORTS)}")
         for table, formats in self.formats.items():
             for column, notation in formats.items():
                 if notation not in (*numbers.NOTATIONS, *times.NOTATIONS):

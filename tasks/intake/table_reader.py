@@ -16,9 +16,11 @@ from nightmarket.contracts.values import EXPECTED, BadValues, WrongType, convert
 from nightmarket.intake import addresses, flags, headers, identities, missing, numbers, times
 from nightmarket.intake.markup import cleaned
 from nightmarket.intake.notations import digits, usual
+from nightmarket.intake.widths import narrow
 from tasks.intake import Feed
-from tasks.intake.meanings import EventMeanings
+from tasks.intake.meanings import EventMeanings, below_zero
 from tasks.intake.reading import USED_UP, Reading
+from tasks.intake.services import CatalogueServices, sorts
 from tasks.intake.survey import OrderLines, Placeholders, Survey, currencies, same_order
 from tasks.intake.table_files import File
 from tasks.intake.text_files import looks_like_a_value
@@ -58,6 +60,7 @@ class TableReader:
         self._match(list(file.types()))
         self.attributes = self._attributes() if table.attributes else {}
         self.survey = self._survey()
+        self.services = CatalogueServices(reading.services, self._catalogue())
 
     def feed(self) -> Feed:
         """The table's stream."""
@@ -81,6 +84,7 @@ class TableReader:
         """Contract columns, then attributes. Raises InputError for the first column with values of another kind."""
         self.notes.clear()
         self.notes.update(self.zones)
+        self.notes.update(self.services.notes if self.table.name == "products" else {})
         schema = arrow_schema(self.table, tuple(self.attributes))
         meanings = EventMeanings(self.reading.kinds, self.survey.nobodies, self.notes)
         row = 0
@@ -90,8 +94,12 @@ class TableReader:
             if "unit_price" in self.theirs:
                 columns["value"] = self._amount(columns["quantity"], batch, row)
             columns = self._in_one_currency(columns, batch)
+            if self.table.name == "products":
+                columns["not_a_product"] = pc.coalesce(
+                    columns["not_a_product"], self.services.of(columns["product_id"])
+                )
             if self.table.name == "events":
-                columns = meanings(columns)
+                columns = meanings(columns, self._services(columns, batch))
             for theirs, meant in self.no_channel.items():
                 remedy = f"{self.section}mapping.{self.table.name} to {{{meant}: {theirs}}}"
                 what = f"rows with `{theirs}`, which names no channel and is not used; if it is of e-mail, set {remedy}"
@@ -212,6 +220,25 @@ class TableReader:
         values = self._converted(column, theirs, batch, row)
         factor = self.reading.units.get(self.table.name, {}).get(column.name)
         return pc.multiply(values, factor) if factor else values
+
+    def _catalogue(self) -> Iterator[dict[str, pa.Array]]:
+        """What tells a service from a product, of each product."""
+        names = {"product_id": "product_id", "title": "title", "category": "category", "sort": "product_type",
+                 "said": "not_a_product"}  # fmt: skip
+        theirs = {name: self.theirs[ours] for name, ours in names.items() if ours in self.theirs}
+        if self.table.name != "products":
+            return
+        for batch in self._cleaned(self.file.batches([*dict.fromkeys(theirs.values())]), count=False):
+            texts = {name: batch[column].cast(pa.string()) for name, column in theirs.items()}
+            texts |= {"sort": sorts(batch[theirs["sort"]], theirs["sort"])} if "sort" in theirs else {}
+            nothing = pa.nulls(batch.num_rows, pa.string())
+            yield {name: texts.get(name, nothing) for name in names}
+
+    def _services(self, columns: dict[str, pa.Array], batch: pa.RecordBatch) -> pa.Array:
+        """What each line of an order is that is no product; null for a product."""
+        title = batch[self.theirs["product_title"]].cast(pa.string()) if "product_title" in self.theirs else None
+        negative = pc.or_(below_zero(columns["quantity"]), below_zero(columns["value"]))
+        return self.services.of_lines(columns["product_id"], title, negative)
 
     def _amount(self, quantity: pa.Array, batch: pa.RecordBatch, row: int) -> pa.Array:
         price = self._converted(Column("unit_price", "number", ""), self.theirs["unit_price"], batch, row)
@@ -394,7 +421,7 @@ def _all_decimal(ids: pa.Array) -> bool:
 
 def _codes(values: pa.Array) -> pa.Array:
     """Codes of currencies in capitals, null where there is none."""
-    return pc.utf8_upper(pc.utf8_trim_whitespace(pc.utf8_normalize(values.cast(pa.string()), form="NFKC")))
+    return pc.utf8_upper(pc.utf8_trim_whitespace(narrow(values.cast(pa.string()))))
 
 
 def _list(names: list[str]) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 
+import ibis
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from nightmarket.histories.calendar import NEVER
+from nightmarket.histories.purchases import return_days
 from tasks.__main__ import main
 
 
@@ -166,3 +168,35 @@ def test_consent_reach_and_objections_come_along_and_nothing_of_them_where_a_sho
     assert set(made.columns) == {*usual, *told, "objected"}
     assert made.customer_id[made.objected].tolist() == ids[:1]
     assert (made.consent_email == "yes").all()
+
+
+def returns_of(events):
+    """(customer, day) of what `return_days` reads off these events of one product."""
+    table = pa.Table.from_pylist([{"product_id": "p", "quantity": 1.0, **event} for event in events])
+    customers = ibis.memtable(pa.table({"customer_id": ["ann", "ben"], "customer": pa.array([0, 1], pa.int32())}))
+    items = ibis.memtable(pa.table({"product_id": ["p"], "item": pa.array([0], pa.int32())}))
+    back = return_days(ibis.memtable(table), customers, items).to_pyarrow()
+    return list(zip(back["customer"].to_pylist(), back["day"].to_pylist(), strict=True))
+
+
+def test_a_return_without_a_customer_is_of_the_one_whose_basket_it_names_and_else_of_nobody():
+    bought = [{"kind": "purchase", "customer_id": who, "basket_id": basket, "day": 1}
+              for who, basket in (("ann", "b1"), ("ben", "b2"), ("ann", "b3"), ("ben", "b3"))]  # fmt: skip
+    back = [{"kind": "return", "customer_id": who, "basket_id": basket, "day": day}
+            for who, basket, day in (("ben", "b1", 2), (None, "b1", 3), (None, "b3", 4), (None, "b9", 5),
+                                     (None, None, 6))]  # fmt: skip
+    # ben's own stays his; of basket b1 it is ann's; b3 has two owners, b9 none
+    assert returns_of(bought + back) == [(0, 3), (1, 2)]
+
+
+def test_a_service_is_not_recommended_and_its_lines_teach_nothing(copied_night):
+    path = copied_night / "artifacts/validate/clean/products.parquet"
+    products = pq.read_table(path).to_pandas()
+    sold = frame(copied_night, "purchases")["item"].value_counts()
+    often = frame(copied_night, "products")["product_id"].iloc[sold.index[0]]
+    products["not_a_product"] = products["not_a_product"].astype("str").where(products["product_id"].ne(often), "fee")
+    pq.write_table(pa.Table.from_pandas(products, schema=pq.read_schema(path), preserve_index=False), path)
+    assert main("prepare") == 0
+    after = frame(copied_night, "products").set_index("product_id")
+    assert after.index[~after["recommendable"]].tolist() == [often]
+    assert len(frame(copied_night, "purchases")) == sold.sum() - sold.iloc[0]
