@@ -101,6 +101,8 @@ def deliver(settings: Settings, data: Prepared, champion: Model, ranks: Ranks = 
         catalogue.LAUNCHES.write_empty()
     if ranks.first:
         _write_popular(popular, data)
+        if candidate_set.factors is not None:
+            catalogue.FACTORS.write(candidate_set.factors.tensors())
     for table, batches, num, task, of_table in lists:
         scored = _recommend(champion, candidate_set, data, settings, batches, num, forest, task)
         in_turn = _in_turn(scored, rounds, ranks)

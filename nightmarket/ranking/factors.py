@@ -7,12 +7,13 @@ learned from who looks at both. Shapes: V visitors, A items learned from, I item
 F attributes.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
-from nightmarket.contracts.arrays import Float32s, Int32s
+from nightmarket.contracts.arrays import Float32s, Int32s, Values
 from nightmarket.histories.catalogue import Catalogue
 from nightmarket.histories.interactions import Interactions
 
@@ -51,6 +52,17 @@ class Factors:
         ridge = _ridge(np.asarray(done.sum(axis=1)).ravel(), self.usual)
         nobody = np.zeros((done.shape[0], DIMENSIONS), np.float32)
         return solved(done, self.items, self.gram, self.unseen, ridge, nobody)
+
+    def tensors(self) -> dict[str, Values]:
+        """By name, half as exact, for a file."""
+        numbers = np.array([self.unseen, self.usual])
+        return {"items": self.items.astype(np.float16), "gram": self.gram, "numbers": numbers}
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Values]) -> "Factors":
+        """The reverse of `tensors`."""
+        unseen, usual = tensors["numbers"].tolist()
+        return cls(tensors["items"], tensors["gram"], unseen, usual)
 
 
 def fit(events: Interactions, today: int, attributes: sparse.csr_matrix) -> Factors | None:

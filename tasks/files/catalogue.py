@@ -242,7 +242,7 @@ CUSTOMER_SCORES = TableFile(EVALUATE / "per_customer.parquet")
 NDCG_PLOT = Artifact(EVALUATE / "ndcg.csv")
 PREDICTIONS = Json(EVALUATE / "predictions.json")
 
-# score, plan, compose, and the files of a launch
+# score, sessions, plan, compose, and the files of a launch
 SCORE = Folder(ARTIFACTS / "score")
 RECOMMENDATIONS = TableFile(
     SCORE / "recommendations.parquet",
@@ -255,7 +255,10 @@ POPULAR = TableFile(
     SCORE / "popular.parquet", "rank int32, product_id string, title string, score float32, reason string"
 )
 """What sells, for those whom the night does not know."""
+FACTORS = Tensors(SCORE / "factors.safetensors")
+"""Of the products tonight, where looks are recorded: `nightmarket.ranking.factors`."""
 SCORE_SUMMARY = Json(SCORE / "summary.json")
+SESSIONS = Folder(ARTIFACTS / "sessions")
 PLAN = Folder(ARTIFACTS / "plan")
 PLAN_OFFERS = TableFile(PLAN / "offers.parquet", "offer string, product_id string")
 PLAN_SUMMARY = Json(PLAN / "summary.json")

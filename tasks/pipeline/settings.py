@@ -26,6 +26,7 @@ STAGES = (
     "demand",
     "evaluate",
     "score",
+    "sessions",
     "plan",
     "compose",
     "readout",

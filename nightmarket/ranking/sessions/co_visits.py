@@ -1,0 +1,122 @@
+"""What goes with what: products that visitors met one soon after the other, the strongest neighbours of each.
+
+N events sorted by visitor and time, I items, K neighbours in all.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from nightmarket.contracts.arrays import Float32s, Int32s, Int64s
+from nightmarket.histories.interactions import BOUGHT, CARTED, STRENGTH, Interactions
+from nightmarket.ranking.behaviour import strongest
+
+NEIGHBOURS = 60
+HALF_LIFE = 30.0
+"""Days in which a pair of events halves."""
+NEAR, FAR = 10, 30
+"""Events of a session, of a customer, that are set beside an event."""
+FOLLOW_DAYS = 28
+"""On which what a customer does after a purchase is told to follow from it."""
+SHRINK = 5.0
+"""Events without a neighbour that each item is given: a share of two events is no share."""
+BLOCK = 400_000
+"""Events whose pairs are counted together."""
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Item i's neighbours are item[indptr[i]:indptr[i+1]] with their values, strongest first; indptr (I+1,)."""
+
+    indptr: Int64s
+    item: Int32s
+    value: Float32s
+
+    @classmethod
+    def of(cls, matrix: sparse.csr_matrix, num: int = NEIGHBOURS) -> "Neighbours":
+        """The largest entries of each row of a matrix (I, I)."""
+        kept = strongest(matrix.tocsr(), num)
+        row = np.repeat(np.arange(kept.shape[0]), np.diff(kept.indptr))
+        order = np.lexsort((kept.indices, -kept.data, row))
+        return cls(kept.indptr.astype(np.int64), kept.indices[order].astype(np.int32), kept.data[order])
+
+    def of_items(self, items: Int32s, most: int = NEIGHBOURS) -> Int32s:
+        """The items' neighbours one after the other, at most so many of each."""
+        return self.item[self._rows(items, most)[0]]
+
+    def sums(self, items: Int32s, weights: Float32s, asked: Int32s) -> Float32s:
+        """(M,) over the items (N,), their weight times the value of what is asked (ascending) as their neighbour."""
+        if asked.size == 0:
+            return np.zeros(0, np.float32)
+        rows, num = self._rows(items, NEIGHBOURS)
+        near = self.item[rows]
+        place = np.minimum(np.searchsorted(asked, near), asked.size - 1)
+        value = np.where(asked[place] == near, self.value[rows] * np.repeat(weights, num), 0)
+        return np.bincount(place, value, asked.size).astype(np.float32)
+
+    def _rows(self, items: Int32s, most: int) -> tuple[Int64s, Int64s]:
+        """Where the items' neighbours stand, and how many each has (N,)."""
+        start = self.indptr[items]
+        num = np.minimum(self.indptr[items + 1] - start, most)
+        ends = np.cumsum(num)
+        return np.arange(num.sum()) + np.repeat(start - ends + num, num), num
+
+
+def in_session(events: Interactions, today: int) -> Neighbours:
+    """How probable each item is near another one in a session: NEAR events before and after it."""
+    return _counted(events, events.session, today, [*range(-NEAR, 0), *range(1, NEAR + 1)], (), ())
+
+
+def leading(events: Interactions, today: int) -> Neighbours:
+    """How probable it is that who met an item puts another one into the cart, or buys it, later in the session."""
+    return _counted(events, events.session, today, range(1, FAR + 1), (), (*CARTED, *BOUGHT))
+
+
+def following(events: Interactions, today: int) -> Neighbours:
+    """How probable it is that who bought an item meets another one in the next FOLLOW_DAYS."""
+    return _counted(events, events.visitors(), today, range(1, FAR + 1), BOUGHT, (), FOLLOW_DAYS)
+
+
+def _counted(
+    events: Interactions,
+    owner: Int32s,
+    today: int,
+    steps: Sequence[int],
+    first: tuple[int, ...],
+    then: tuple[int, ...],
+    days: int = 1,
+) -> Neighbours:
+    """Pairs of an event of the kinds `first` with one of the kinds `then`, `steps` events later, of the same owner (N,)
+    and at most so many days apart, over what happened to the first item; no kinds: all that speak for a product."""
+    num_items = events.num_items
+    weight = np.exp2((events.day - today) / HALF_LIFE).astype(np.float32)
+    speaks = STRENGTH[events.kind] > 0
+    source = np.flatnonzero(np.isin(events.kind, first) if first else speaks)
+    target = np.isin(events.kind, then) if then else speaks
+    source = source[np.argsort(events.item[source], kind="stable")]
+    bounds = np.searchsorted(events.item[source], np.arange(num_items + 1))
+    often = np.bincount(events.item[source], weight[source], num_items).astype(np.float32)
+    parts, begin = [], 0
+    while begin < num_items:
+        end = int(np.searchsorted(bounds, bounds[begin] + BLOCK, side="right")) - 1
+        end = min(max(end, begin + 1), num_items)
+        rows = source[bounds[begin] : bounds[end]]
+        pairs: list[tuple[Int64s, Int64s, Float32s]] = []
+        for step in steps:
+            other = rows + step
+            inside = np.flatnonzero((other >= 0) & (other < len(events)))
+            here, other = rows[inside], other[inside]
+            kept = (owner[here] == owner[other]) & target[other] & (events.item[here] != events.item[other])
+            kept &= np.abs(events.day[other] - events.day[here]) <= days
+            here, other = here[kept], other[kept]
+            pairs.append((events.item[here] - begin, events.item[other], weight[here] / np.sqrt(np.float32(abs(step)))))
+        row, column, value = (np.concatenate(part) for part in zip(*pairs, strict=True))
+        counts = sparse.coo_matrix((value, (row, column)), shape=(end - begin, num_items)).tocsr()
+        scale = sparse.diags_array(1 / (often[begin:end] + SHRINK))
+        parts.append(strongest((scale @ counts).tocsr().astype(np.float32), NEIGHBOURS))
+        begin = end
+    if not parts:
+        return Neighbours(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
+    return Neighbours.of(sparse.vstack(parts, format="csr"))

@@ -1,0 +1,201 @@
+"""Learn, from visits of the days after a cut, in which order what may be shown is met next.
+
+Each visit is asked about once, after some of its events, exactly as a live site asks; what the visitor meets later in
+it are the positives. N events, Q visits, R rows, F features.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from lightgbm import Booster
+
+from nightmarket.contracts.arrays import Bools, Float32s, Float64s, Int32s, Int64s
+from nightmarket.evaluation.intervals import Interval, paired
+from nightmarket.evaluation.metrics import rank_metrics
+from nightmarket.histories.interactions import Interactions
+from nightmarket.ranking.lists import fill
+from nightmarket.ranking.ranker import Ranker, TrainingRows, Trees, fit
+from nightmarket.ranking.sessions.features import NAMES, Asked
+from nightmarket.ranking.sessions.shop import SessionShop
+from nightmarket.ranking.sessions.visits import Visit
+
+MOST_EVENTS = 6
+"""Events of a visit after which it is asked about, at most."""
+HELD = 0.25
+"""Of the visits, on which the forest is set against each score that orders by itself."""
+MIN_VISITS = 100
+KEPT = 60
+"""Candidates of a visit that are learned from, of those that were not met."""
+PLACES = 10
+SEED = 17
+TREES = Trees(num_trees=120, num_leaves=31, learning_rate=0.08, min_leaf_rows=100, l2=20.0, seed=SEED)
+FOREST = "forest"
+SHORTLIST = 100
+"""Candidates of an answer that all trees look at; the others stand below them."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A visit, rows first..end - 1 of the events, of which those before `told` are known."""
+
+    customer: int
+    first: int
+    told: int
+    end: int
+
+
+@dataclass(frozen=True)
+class SessionOrder:
+    """What orders an answer: a forest, or the column `order` where nothing better was learned.
+
+    forest      None where there was too little to learn from
+    difference  NDCG of the forest minus that of the best column, on visits that it did not learn from
+    """
+
+    order: str
+    forest: Ranker | None
+    rival: str = ""
+    difference: Interval | None = None
+    num_visits: int = 0
+
+    @classmethod
+    def plain(cls, num_visits: int = 0) -> "SessionOrder":
+        """By what goes with what, where too little is there to learn from."""
+        return cls("score_near", None, num_visits=num_visits)
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any], forest: str | None) -> "SessionOrder":
+        """The reverse of `content`; `forest` in LightGBM's text form."""
+        gap = content["difference"]
+        difference = Interval(gap["value"], gap["low"], gap["high"]) if gap else None
+        ranker = Ranker.load(forest) if forest is not None else None
+        return cls(content["order"], ranker, content["rival"], difference, content["num_visits"])
+
+    def content(self) -> dict[str, Any]:
+        """All but the forest, as JSON-ready values."""
+        gap = self.difference._asdict() if self.difference else None
+        return {"order": self.order, "rival": self.rival, "difference": gap, "num_visits": self.num_visits}
+
+    def score(self, rows: Float32s) -> Float64s:
+        """(M,) of feature rows (M, F)."""
+        if self.order == FOREST:
+            assert self.forest is not None
+            return self._by_forest(self.forest.booster, rows)
+        column = rows[:, NAMES.index(self.order)].astype(np.float64)
+        tail = rows[:, NAMES.index("score_popular")].astype(np.float64)
+        return np.nan_to_num(column) + 1e-6 * tail / max(float(tail.max(initial=0)), 1e-9)
+
+    @staticmethod
+    def _by_forest(booster: Booster, rows: Float32s) -> Float64s:
+        """The first trees order all rows, all trees the SHORTLIST best of them."""
+        first = max(1, booster.num_trees() // 5)
+        score = np.asarray(booster.predict(rows, raw_score=True, num_iteration=first, num_threads=1), np.float64)
+        if score.size <= SHORTLIST:
+            best = np.arange(score.size)
+        else:
+            best = np.sort(np.argpartition(-score, SHORTLIST)[:SHORTLIST])
+        score -= 1e3
+        score[best] = booster.predict(rows[best], raw_score=True, num_threads=1)
+        return score
+
+
+def cuts(events: Interactions, since: int, rng: np.random.Generator, most: int) -> list[Cut]:
+    """Visits that begin after the day `since` and go on with an item that they did not meet before, each told up to one
+    of its first events, drawn; none of its events may be told."""
+    first = np.flatnonzero(np.diff(events.session, prepend=-1) != 0)
+    end = np.append(first[1:], len(events))
+    long = (events.day[first] > since) & (end - first > 1)
+    made: list[Cut] = []
+    for session in rng.permutation(np.flatnonzero(long)).tolist():
+        if len(made) == most:
+            break
+        begin, stop = int(first[session]), int(end[session])
+        told = begin + int(rng.integers(0, min(stop - begin, MOST_EVENTS)))
+        if np.setdiff1d(events.item[told:stop], events.item[begin:told]).size:
+            made.append(Cut(int(events.customer[begin]), begin, told, stop))
+    return made
+
+
+def visit_at(shop: SessionShop, events: Interactions, cut: Cut, bounds: Int64s) -> Visit:
+    """What a live site asks after the last event of a cut visit that is told, or before the first one: what the night
+    remembers of the customer, and what happened since.
+
+    bounds  (C+1,) customer c's events are [bounds[c]:bounds[c+1]]
+    """
+    item, kind, second = shop.past.of(cut.customer)
+    begin = cut.first
+    if cut.customer >= 0:
+        begin = bounds[cut.customer] + int(
+            np.searchsorted(events.day[bounds[cut.customer] : cut.first], shop.cut, side="right")
+        )
+    rows, now = slice(begin, cut.told), max(cut.told - 1, cut.first)
+    return Visit(
+        np.concatenate([item, events.item[rows]]),
+        np.concatenate([kind, events.kind[rows]]),
+        np.concatenate([second, events.second[rows]]),
+        int(events.second[now]),
+        int(events.day[now]),
+    )
+
+
+def learn(shop: SessionShop, events: Interactions, most: int, seed: int) -> SessionOrder:
+    """The order of answers, from at most so many visits after the day that the shop is known up to.
+
+    events  of customers and guests, those of the days after `shop.cut` among them
+    """
+    rng = np.random.default_rng(seed)
+    asked = cuts(events, shop.cut, rng, most)
+    bounds = np.searchsorted(events.customer, np.arange(events.num_customers + 1))
+    held = rng.random(len(asked)) < HELD
+    rows, told = [], []
+    for number, cut in enumerate(asked):
+        visit = Asked(shop, visit_at(shop, events, cut, bounds))
+        seen = np.unique(events.item[cut.first : cut.told])
+        later = np.setdiff1d(events.item[cut.told : cut.end], seen)
+        items = np.setdiff1d(visit.candidates(), seen)
+        if held[number]:
+            told.append((visit.features(items), items, later))
+            continue
+        label = np.isin(items, later)
+        if not label.any():
+            continue
+        chosen = label | (rng.random(items.size) < KEPT / max(items.size, 1))
+        rows.append((visit.features(items[chosen]), label[chosen], items.size))
+    if len(rows) < MIN_VISITS:
+        return SessionOrder.plain(len(rows))
+    forest = fit([_rows(rows)], NAMES, NAMES, replace(TREES, seed=seed), "sessions")
+    return _chosen(forest, told, len(rows))
+
+
+def _rows(parts: list[tuple[Float32s, Bools, int]]) -> TrainingRows:
+    """Every later item weighs 1; the others as many as they stand for."""
+    label = np.concatenate([label for _, label, _ in parts])
+    group = np.array([label.size for _, label, _ in parts])
+    weight = np.concatenate([np.where(label, 1.0, max(num / KEPT, 1.0)) for _, label, num in parts])
+    features = np.concatenate([features for features, _, _ in parts])
+    who = np.arange(group.size, dtype=np.int32)
+    return TrainingRows(features, label, group, weight.astype(np.float32), who)
+
+
+def _chosen(forest: Ranker, told: list[tuple[Float32s, Int32s, Int32s]], num: int) -> SessionOrder:
+    """The forest, unless a column is better for visits that it did not learn from."""
+    learned = SessionOrder(FOREST, forest, num_visits=num)
+    ours = _ndcg(learned, told)
+    columns = [name for name in NAMES if name.startswith("score_")]
+    theirs = {name: _ndcg(SessionOrder(name, None), told) for name in columns}
+    rival = max(theirs, key=lambda name: float(theirs[name].mean()) if told else 0.0)
+    difference = paired(ours, theirs[rival], SEED)
+    order = FOREST if difference.value > 0 or not told else rival
+    return SessionOrder(order, forest, rival, difference, num)
+
+
+def _ndcg(order: SessionOrder, told: list[tuple[Float32s, Int32s, Int32s]]) -> Float64s:
+    """(H,) of the held visits."""
+    ranked = np.full((len(told), PLACES), -1, np.int32)
+    for row, (features, items, _) in enumerate(told):
+        fill(ranked[row : row + 1], np.zeros(items.size, np.int32), items, order.score(features))
+    indptr = np.append(0, np.cumsum([later.size for *_, later in told])).astype(np.int64)
+    targets = np.concatenate([later for *_, later in told]) if told else np.zeros(0, np.int32)
+    return rank_metrics(ranked, indptr, targets, (PLACES,))[f"ndcg@{PLACES}"]
