@@ -23,7 +23,7 @@ from nightmarket.histories.interactions import KINDS
 from nightmarket.ranking.sessions.answers import answer
 from nightmarket.ranking.sessions.features import Asked
 from nightmarket.ranking.sessions.learning import SessionOrder
-from nightmarket.ranking.sessions.reasons import reasons
+from nightmarket.ranking.sessions.reasons import Names, reasons
 from nightmarket.ranking.sessions.shop import Ragged, SessionShop
 from nightmarket.ranking.sessions.visits import Visit
 from tasks.files import catalogue, storage
@@ -138,7 +138,7 @@ class Live:
             np.append(second, [int(when.timestamp()) for _, _, when in known]).astype(np.int64),
             int(now.timestamp()),
             day_of(now.astimezone(self.time_zone).date()),
-            self.listed.rows(np.array([code])) if code >= 0 else self.listed.item[:0],
+            self.listed.rows(np.array([code], np.int32)) if code >= 0 else self.listed.item[:0],
             None if category is None else self.pages[category],
             np.array([self.item_of[product] for product in gone if product in self.item_of], np.int32),
         )
@@ -148,7 +148,7 @@ class Live:
     ) -> list[Recommended]:
         """The answer to a question in codes."""
         best = answer(self.shop, self.order, visit, num, again)
-        said = reasons(Asked(self.shop, visit), best.items, self.titles, self.kinds, language)
+        said = reasons(Asked(self.shop, visit), best.items, Names(self.titles, self.kinds, language))
         rows = zip(best.items.tolist(), best.score.tolist(), said, strict=True)
         return [Recommended(self.product_ids[item], self.titles[item], score, reason) for item, score, reason in rows]
 

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from datetime import UTC, datetime
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -10,8 +12,10 @@ import pytest
 
 from nightmarket.histories.interactions import KINDS
 from nightmarket.ranking.behaviour_features import BEHAVIOUR
+from nightmarket.ranking.factors import DIMENSIONS
 from tasks.__main__ import main
-from tasks.files import manifest
+from tasks.files import catalogue, manifest
+from tasks.models.live import Live
 
 
 def shifted(events: pa.Table, kind: str, seconds: int) -> pa.Table:
@@ -75,3 +79,19 @@ def test_launches_have_a_table_of_their_own_with_ranks_from_one(looking):
     assert all(rank == list(range(1, len(rank) + 1)) for rank in ranks)
     assert not launches.duplicated(["customer_id", "product_id"]).any()
     assert launches["probability"].between(0, 1, inclusive="neither").all()
+
+
+def test_visits_are_answered_with_the_factors_that_the_lists_were_made_with(looking):
+    assert main("sessions") == 0
+    live = Live.load()
+    lists = pq.read_table(looking / "artifacts/score/recommendations.parquet").to_pandas()
+    customer = lists["customer_id"].iloc[0]
+    rows = slice(*live.listed.indptr[live.customer_of[customer] :][:2])
+    own = lists.loc[lists["customer_id"] == customer, "product_id"].tolist()
+    assert live.product_ids[live.listed.item[rows]].tolist() == own
+    factors = catalogue.FACTORS.read()
+    assert live.shop.factors.items.shape == factors["items"].shape == (len(live.titles), DIMENSIONS)
+    assert np.asarray(live.shop.factors.items).tolist() == np.asarray(factors["items"]).tolist()
+    met = live.product_ids[live.shop.near.item[0]]
+    answer = live.answer([(met, "view", datetime.now(UTC))])
+    assert any("which you just looked at" in place.reason for place in answer)

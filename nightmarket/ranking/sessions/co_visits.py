@@ -1,29 +1,31 @@
 """What goes with what: products that visitors met one soon after the other, the strongest neighbours of each.
 
-N events sorted by visitor and time, I items, K neighbours in all.
+N events sorted by visitor and time, I items, L neighbours in all.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from nightmarket.contracts.arrays import Float32s, Int32s, Int64s
 from nightmarket.histories.interactions import BOUGHT, CARTED, STRENGTH, Interactions
-from nightmarket.ranking.behaviour import strongest
 
 NEIGHBOURS = 60
-HALF_LIFE = 30.0
-"""Days in which a pair of events halves."""
-NEAR, FAR = 10, 30
-"""Events of a session, of a customer, that are set beside an event."""
+DAYS, HALF_LIFE = 91, 30.0
+"""Days whose events count, and in which an event halves."""
+NEAR, LATER, AFTER = 10, 30, 15
+"""Events that are set beside one: before and after it in a session, later in the session, after a purchase."""
 FOLLOW_DAYS = 28
-"""On which what a customer does after a purchase is told to follow from it."""
+"""Days after a purchase in which what a customer does follows from it."""
 SHRINK = 5.0
-"""Events without a neighbour that each item is given: a share of two events is no share."""
+"""Events without a neighbour that each item is given: half of two events is no share."""
 BLOCK = 400_000
 """Events whose pairs are counted together."""
+COLUMN, VALUE = np.uint64(24), np.uint64(16)
+"""Bits of an item and of a value in a key that sorts pairs."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +34,12 @@ class Neighbours:
 
     indptr: Int64s
     item: Int32s
-    value: Float32s
+    value: NDArray[np.float16]
 
     @classmethod
-    def of(cls, matrix: sparse.csr_matrix, num: int = NEIGHBOURS) -> "Neighbours":
-        """The largest entries of each row of a matrix (I, I)."""
-        kept = strongest(matrix.tocsr(), num)
-        row = np.repeat(np.arange(kept.shape[0]), np.diff(kept.indptr))
-        order = np.lexsort((kept.indices, -kept.data, row))
-        return cls(kept.indptr.astype(np.int64), kept.indices[order].astype(np.int32), kept.data[order])
+    def none(cls, num_items: int) -> "Neighbours":
+        """Nobody is anybody's neighbour."""
+        return cls(np.zeros(num_items + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float16))
 
     def of_items(self, items: Int32s, most: int = NEIGHBOURS) -> Int32s:
         """The items' neighbours one after the other, at most so many of each."""
@@ -71,12 +70,12 @@ def in_session(events: Interactions, today: int) -> Neighbours:
 
 def leading(events: Interactions, today: int) -> Neighbours:
     """How probable it is that who met an item puts another one into the cart, or buys it, later in the session."""
-    return _counted(events, events.session, today, range(1, FAR + 1), (), (*CARTED, *BOUGHT))
+    return _counted(events, events.session, today, range(1, LATER + 1), (), (*CARTED, *BOUGHT))
 
 
 def following(events: Interactions, today: int) -> Neighbours:
     """How probable it is that who bought an item meets another one in the next FOLLOW_DAYS."""
-    return _counted(events, events.visitors(), today, range(1, FAR + 1), BOUGHT, (), FOLLOW_DAYS)
+    return _counted(events, events.visitors(), today, range(1, AFTER + 1), BOUGHT, (), FOLLOW_DAYS)
 
 
 def _counted(
@@ -93,17 +92,17 @@ def _counted(
     num_items = events.num_items
     weight = np.exp2((events.day - today) / HALF_LIFE).astype(np.float32)
     speaks = STRENGTH[events.kind] > 0
-    source = np.flatnonzero(np.isin(events.kind, first) if first else speaks)
     target = np.isin(events.kind, then) if then else speaks
+    source = np.flatnonzero((np.isin(events.kind, first) if first else speaks) & (events.day >= today - DAYS))
     source = source[np.argsort(events.item[source], kind="stable")]
     bounds = np.searchsorted(events.item[source], np.arange(num_items + 1))
     often = np.bincount(events.item[source], weight[source], num_items).astype(np.float32)
-    parts, begin = [], 0
+    parts, num, begin = [], np.zeros(num_items, np.int64), 0
     while begin < num_items:
         end = int(np.searchsorted(bounds, bounds[begin] + BLOCK, side="right")) - 1
         end = min(max(end, begin + 1), num_items)
         rows = source[bounds[begin] : bounds[end]]
-        pairs: list[tuple[Int64s, Int64s, Float32s]] = []
+        pairs = []
         for step in steps:
             other = rows + step
             inside = np.flatnonzero((other >= 0) & (other < len(events)))
@@ -113,10 +112,29 @@ def _counted(
             here, other = here[kept], other[kept]
             pairs.append((events.item[here] - begin, events.item[other], weight[here] / np.sqrt(np.float32(abs(step)))))
         row, column, value = (np.concatenate(part) for part in zip(*pairs, strict=True))
+        value /= often[begin:end][row] + SHRINK
         counts = sparse.coo_matrix((value, (row, column)), shape=(end - begin, num_items)).tocsr()
-        scale = sparse.diags_array(1 / (often[begin:end] + SHRINK))
-        parts.append(strongest((scale @ counts).tocsr().astype(np.float32), NEIGHBOURS))
+        num[begin:end], *strongest = _strongest(counts)
+        parts.append(strongest)
         begin = end
     if not parts:
-        return Neighbours(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
-    return Neighbours.of(sparse.vstack(parts, format="csr"))
+        return Neighbours.none(num_items)
+    item, shares = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Neighbours(np.append(0, np.cumsum(num)), item, shares)
+
+
+def _strongest(values: sparse.csr_matrix) -> tuple[Int64s, Int32s, NDArray[np.float16]]:
+    """Of each row of (R, I) how many of its NEIGHBOURS largest values there are, their columns and they, the largest
+    first, ties to the lower column: sorted as keys of row, value and column, with no other array to bring along."""
+    half = values.data.astype(np.float16)
+    kept = half > 0
+    row = np.repeat(np.arange(values.shape[0], dtype=np.uint64), np.diff(values.indptr))[kept]
+    bits = np.uint64((1 << 16) - 1) - half[kept].view(np.uint16).astype(np.uint64)  # positive halves sort as integers
+    keys = ((row << VALUE | bits) << COLUMN) | values.indices[kept].astype(np.uint64)
+    keys.sort()
+    row = (keys >> (VALUE + COLUMN)).astype(np.int64)
+    first = np.searchsorted(row, np.arange(values.shape[0] + 1))
+    keys = keys[np.arange(keys.size) - first[row] < NEIGHBOURS]
+    column = (keys & np.uint64((1 << 24) - 1)).astype(np.int32)
+    largest = np.uint16((1 << 16) - 1) - (keys >> COLUMN).astype(np.uint16)
+    return np.minimum(np.diff(first), NEIGHBOURS), column, largest.view(np.float16)

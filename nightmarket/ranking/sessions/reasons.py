@@ -1,49 +1,67 @@
 """Why each product of an answer is there, in a sentence that is true of the visitor and of what others did."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
 from typing import Literal
 
 import numpy as np
+import yaml
 
 from nightmarket.contracts.arrays import Int32s
 from nightmarket.histories.interactions import BOUGHT, CARTED, LOOKED
-from nightmarket.ranking.explanations.wording import LANGUAGES, Language
+from nightmarket.ranking.explanations.wording import LANGUAGES
 from nightmarket.ranking.sessions.features import Asked
 from nightmarket.ranking.sessions.shop import YOUNG_DAYS
 
 MOST_PAST = 10
-"""Items of earlier visits that a reason may name, the last ones."""
+"""Events of earlier visits that a reason may name, the last ones."""
+EARLIER = 0.3
+"""What a pair with an event of an earlier visit counts beside one of this visit."""
+SENTENCES = yaml.safe_load(files(__package__).joinpath("wording.yaml").read_text(encoding="utf-8"))
 
 
-def reasons(
-    asked: Asked, items: Int32s, titles: Sequence[str], kinds: Sequence[str], language: Literal["en", "zh"]
-) -> list[str]:
-    """One for each item (M,): what the visitor did with the item itself, else what it was met with, else what it is.
+@dataclass(frozen=True)
+class Names:
+    """What products are called.
 
-    titles, kinds  (I,)  names of items and of their kinds
+    titles, kinds  (I,)  of each item, and of its kind; empty where the shop has none
+    language       of the reasons
     """
-    words = LANGUAGES[language]
-    kinds_now = set(asked.shop.catalogue.kind[asked.now[0]].tolist())
-    popular, listed = set(asked.shop.popular.tolist()), set(asked.visit.listed.tolist())
-    of_pairs = _pairs(asked, items, titles, words)
+
+    titles: Sequence[str]
+    kinds: Sequence[str]
+    language: Literal["en", "zh"] = "en"
+
+    def say(self, key: str, **fields: str) -> str:
+        """A sentence of this room's."""
+        sentence: str = SENTENCES[self.language][key]
+        return sentence.format(**fields)
+
+
+def reasons(asked: Asked, items: Int32s, names: Names) -> list[str]:
+    """One for each item (M,): what the visitor did with the item itself, else what it was met with, else what it is."""
+    shop, visit = asked.shop, asked.visit
+    kind = shop.catalogue.kind
+    kinds_now = set(kind[asked.now[0]].tolist())
+    popular, listed = set(shop.popular.tolist()), set(visit.listed.tolist())
+    of_pairs = _pairs(asked, items, names)
     said = []
     for place, item in enumerate(items.tolist()):
-        text = _own(asked, item, words) or of_pairs[place]
-        if text is None and asked.shop.catalogue.kind[item] in kinds_now and kinds[item]:
-            text = words.say("visit_kind", kind=kinds[item])
-        if text is None and item in listed:
-            text = words.say("visit_listed")
-        if text is None and item in popular:
-            text = words.say("visit_popular")
-        if text is None and 0 <= asked.visit.day - asked.shop.first_day[item] <= YOUNG_DAYS:
-            text = words.say("visit_new")
-        said.append(text or words.say("visit_taste" if asked.visit.item.size else "visit_shop"))
+        text = _own(asked, item, names) or of_pairs[place]
+        if text is None and kind[item] in kinds_now and names.kinds[item]:
+            text = names.say("kind", kind=names.kinds[item])
+        if text is None:
+            young = 0 <= visit.day - shop.first_day[item] <= YOUNG_DAYS
+            holds = {"listed": item in listed, "popular": item in popular, "new": young, "taste": visit.item.size > 0}
+            text = names.say(next((key for key, true in holds.items() if true), "shop"))
+        said.append(text)
     return said
 
 
-def _own(asked: Asked, item: int, words: Language) -> str | None:
+def _own(asked: Asked, item: int, names: Names) -> str | None:
     """What the visitor did with it in earlier visits."""
-    visit = asked.visit
+    visit, words = asked.visit, LANGUAGES[names.language]
     rows = np.flatnonzero((visit.item == item) & ~visit.session)
     if rows.size == 0:
         return None
@@ -55,35 +73,31 @@ def _own(asked: Asked, item: int, words: Language) -> str | None:
     if np.isin(since, LOOKED).any():
         return words.say("looked_once", age=age)
     num = int(bought.size)
-    return (
-        words.say("repeat_once", age=age) if num == 1 else words.say("repeat", times=words.count("times", num), age=age)
-    )
+    times = words.count("times", num)
+    return words.say("repeat", times=times, age=age) if num > 1 else words.say("repeat_once", age=age) if num else None
 
 
-def _pairs(asked: Asked, items: Int32s, titles: Sequence[str], words: Language) -> list[str | None]:
+def _pairs(asked: Asked, items: Int32s, names: Names) -> list[str | None]:
     """What each item is met with, or taken after, of what the visitor did: the strongest pair."""
     shop, visit = asked.shop, asked.visit
-    here = visit.session
-    bought = np.isin(visit.kind, BOUGHT)
+    here, bought = visit.session, np.isin(visit.kind, BOUGHT)
     order = np.argsort(items)
-    ordered, back, ones = items[order], np.argsort(order), np.ones(1, np.float32)
-    told: list[tuple[float, str] | None] = [None] * items.size
-    rows = np.flatnonzero(here)[::-1].tolist() + np.flatnonzero(~here)[::-1][:MOST_PAST].tolist()
-    for row in rows:
+    ordered, back, one = items[order], np.argsort(order), np.ones(1, np.float32)
+    strongest, told = np.zeros(items.size, np.float32), np.full(items.size, -1)
+    for row in (*np.flatnonzero(here)[::-1].tolist(), *np.flatnonzero(~here)[::-1][:MOST_PAST].tolist()):
         several = (shop.near, shop.leads) if here[row] or not bought[row] else (shop.near, shop.follows)
-        values = np.max([near.sums(visit.item[row : row + 1], ones, ordered) for near in several], axis=0)[back]
-        values = values * (1.0 if here[row] else 0.3)
-        for place in np.flatnonzero(values > 0).tolist():
-            best = told[place]
-            if best is None or values[place] > best[0]:
-                told[place] = (float(values[place]), _named(asked, row, titles, words))
-    return [pair[1] if pair else None for pair in told]
+        values = np.max([near.sums(visit.item[row : row + 1], one, ordered) for near in several], axis=0)[back]
+        values = values * (1.0 if here[row] else EARLIER)
+        told[values > strongest] = row
+        strongest = np.maximum(strongest, values)
+    return [_named(asked, row, names) if row >= 0 else None for row in told.tolist()]
 
 
-def _named(asked: Asked, row: int, titles: Sequence[str], words: Language) -> str:
+def _named(asked: Asked, row: int, names: Names) -> str | None:
     """The sentence about an event of the visitor's, whose item the recommended one was met with."""
     visit = asked.visit
-    title, kind = titles[visit.item[row]], visit.kind[row]
+    title, kind = names.titles[visit.item[row]], visit.kind[row]
     when = "now" if visit.session[row] else "earlier"
     how = "bought" if kind in BOUGHT else "carted" if kind in CARTED else "looked"
-    return words.say(f"visit_{how}_{when}", it=title, age=words.span(int(visit.ago[row])))
+    age = LANGUAGES[names.language].span(int(visit.ago[row]))
+    return names.say(f"{how}_{when}", it=title, age=age) if title else None

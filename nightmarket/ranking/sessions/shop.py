@@ -39,7 +39,7 @@ class Ragged:
     indptr: Int64s
     item: Int32s
 
-    def rows(self, which: Int64s) -> Int32s:
+    def rows(self, which: Int32s) -> Int32s:
         """The rows one after the other."""
         return np.concatenate(
             [self.item[self.indptr[r] : self.indptr[r + 1]] for r in which.tolist()] or [self.item[:0]]
@@ -168,11 +168,11 @@ def build(statistics: PointInTimeStatistics, factors: Factors | None) -> Session
         catalogue,
         statistics.cut,
         co_visits.in_session(events, today),
-        co_visits.leading(events, today),
+        co_visits.leading(events, today) if statistics.behaves else Neighbours.none(catalogue.num_items),
         co_visits.following(events, today),
         factors,
         _by_kind(catalogue.kind, kept, -popularity[kept], kinds, OF_KIND),
-        _by_kind(catalogue.kind, young, -first[young].astype(np.float64), kinds, YOUNG_OF_KIND),
+        _by_kind(catalogue.kind, young, -first[young], kinds, YOUNG_OF_KIND),
         best[:POPULAR].astype(np.int32),
         popularity,
         _products(events, catalogue, today, popularity),
@@ -181,13 +181,13 @@ def build(statistics: PointInTimeStatistics, factors: Factors | None) -> Session
     )
 
 
-def _by_kind(kind: Int32s, items: Int64s, order: Float32s, num_kinds: int, most: int) -> Ragged:
+def _by_kind(kind: Int32s, items: Int64s, order: Values, num_kinds: int, most: int) -> Ragged:
     """At most so many of the items of each kind, those first that are least in `order`."""
     items = items[np.lexsort((items, order, kind[items]))]
     of = kind[items]
     place = np.arange(items.size) - np.searchsorted(of, of)
-    items = items[place < most].astype(np.int32)
-    return Ragged(np.searchsorted(kind[items], np.arange(num_kinds + 1)).astype(np.int64), items)
+    chosen = items[place < most].astype(np.int32)
+    return Ragged(np.searchsorted(kind[chosen], np.arange(num_kinds + 1)).astype(np.int64), chosen)
 
 
 def remembered(events: Interactions, most: int = MOST_PAST) -> Past:

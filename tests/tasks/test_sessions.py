@@ -1,0 +1,77 @@
+"""sessions: a live site's questions, by ids, to what a whole night wrote."""
+
+from datetime import UTC, datetime, timedelta
+
+import pyarrow.parquet as pq
+import pytest
+
+from nightmarket.contracts import InputError
+from tasks.__main__ import main
+from tasks.files import catalogue
+from tasks.files.prepared import Prepared
+from tasks.models.live import Live
+
+
+@pytest.fixture
+def live(copied_night) -> Live:
+    assert main("sessions") == 0
+    return Live.load()
+
+
+def test_a_guest_is_answered_from_the_first_product_on(live):
+    data = Prepared()
+    now = datetime(1970, 1, 1, 12, tzinfo=UTC) + timedelta(days=data.windows.deliver.cut + 1)
+    met = data.products["product_id"][data.histories.item[-1]]
+    answer = live.answer([(met, "view", now), ("no such product", "view", now)], now=now)
+    assert len(answer) == 10
+    assert met not in {place.product_id for place in answer}
+    assert {place.product_id for place in answer} <= set(data.products.loc[data.recommendable, "product_id"])
+    assert all(place.reason and place.title for place in answer)
+    assert answer == live.answer([(met, "view", now)], now=now)
+    gone = [place.product_id for place in answer[:3]]
+    assert not set(gone) & {place.product_id for place in live.answer([(met, "view", now)], now=now, gone=gone)}
+
+
+def test_with_nothing_known_it_is_what_most_buy_and_on_a_page_what_most_buy_of_it(live):
+    data = Prepared()
+    assert [place.product_id for place in live.answer()] == [live.product_ids[item] for item in live.shop.popular[:10]]
+    kind = data.products.loc[data.recommendable, ["department", "category", "type"]].iloc[0].tolist()
+    for depth in (1, 2, 3):
+        page = " > ".join(kind[:depth])
+        shown = {place.product_id for place in live.answer(category=page)}
+        same = (data.products[["department", "category", "type"]].to_numpy()[:, :depth] == kind[:depth]).all(axis=1)
+        assert shown
+        assert shown <= set(data.products.loc[same, "product_id"])
+
+
+def test_a_known_customer_is_answered_by_their_list_and_an_unknown_one_as_a_guest(copied_night):
+    data = Prepared()
+    customer = data.customers["customer_id"].iloc[3]
+    chosen = data.products.loc[data.recommendable, "product_id"].iloc[[40, 7]].tolist()
+    rows = {"customer_id": [customer] * 2, "rank": [1, 2], "product_id": chosen, "title": chosen, "score": [1.0, 0.5]}
+    rows |= {"probability": [0.1, 0.1], "reason": ["", ""], "reason_kind": ["", ""]}
+    catalogue.RECOMMENDATIONS.write(rows)
+    assert main("sessions") == 0
+    live = Live.load()
+    answer = live.answer(customer=customer)
+    assert [place.product_id for place in answer[:2]] == chosen
+    assert answer != live.answer()
+    assert live.answer(customer="nobody") == live.answer()
+
+
+def test_a_question_that_cannot_be_understood_is_one_line(live):
+    with pytest.raises(InputError, match="category: no product has this path; one that there is: '"):
+        live.answer(category="no > such page")
+    with pytest.raises(InputError, match="events: no event is of the kind 'glance'; view, "):
+        live.answer([("p", "glance", datetime.now(UTC))])
+
+
+def test_a_shop_younger_than_the_days_that_teach_is_answered_by_what_goes_with_what(copied_night):
+    (copied_night / "params.yaml").write_text("sessions: {days: 182}\n", encoding="utf-8")
+    lines = pq.read_table("artifacts/prepare/purchases.parquet")
+    recent = lines.filter(lines["day"].to_numpy() > lines["day"].to_numpy().max() - 100)
+    pq.write_table(recent, "artifacts/prepare/purchases.parquet")
+    assert main("sessions") == 0
+    live = Live.load()
+    assert live.order.order == "score_near"
+    assert len(live.answer()) == 10
