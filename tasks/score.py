@@ -78,8 +78,8 @@ def run(settings: Settings) -> None:
 
 
 def deliver(settings: Settings, data: Prepared, champion: Model, ranks: Ranks = ALONE) -> dict[str, Any]:
-    """Write recommendations.parquet and launches.parquet, some customers at a time, and popular.parquet; returns what
-    the summary says.
+    """Write recommendations.parquet and launches.parquet, some customers at a time, popular.parquet and
+    factors.safetensors; returns what the summary says.
 
     Only the first of several processes writes and has something to say; the others score for it.
     """
@@ -100,9 +100,7 @@ def deliver(settings: Settings, data: Prepared, champion: Model, ranks: Ranks = 
     elif ranks.first:
         catalogue.LAUNCHES.write_empty()
     if ranks.first:
-        _write_popular(popular, data)
-        if candidate_set.factors is not None:
-            catalogue.FACTORS.write(candidate_set.factors.tensors())
+        _write_shared(popular, candidate_set, data)
     for table, batches, num, task, of_table in lists:
         scored = _recommend(champion, candidate_set, data, settings, batches, num, forest, task)
         in_turn = _in_turn(scored, rounds, ranks)
@@ -136,10 +134,13 @@ def _popular(settings: Settings, data: Prepared, candidate_set: CandidateSet) ->
     return PopularList.of(statistics, settings.num_recommendations, settings.language, target)
 
 
-def _write_popular(popular: PopularList, data: Prepared) -> None:
+def _write_shared(popular: PopularList, candidate_set: CandidateSet, data: Prepared) -> None:
+    """What is of no customer: popular.parquet and, where looks are recorded, factors.safetensors."""
     products = {name: data.products[name].to_numpy()[popular.items] for name in ("product_id", "title")}
     rank = np.arange(1, popular.items.size + 1, dtype=np.int32)
     catalogue.POPULAR.write({"rank": rank, "score": popular.score, "reason": popular.reasons, **products})
+    if candidate_set.factors is not None:
+        catalogue.FACTORS.write(candidate_set.factors.tensors())
 
 
 def _objected(data: Prepared) -> NDArray[np.bool_] | None:

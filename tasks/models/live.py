@@ -23,7 +23,7 @@ from nightmarket.histories.interactions import KINDS
 from nightmarket.ranking.sessions.answers import answer
 from nightmarket.ranking.sessions.features import Asked
 from nightmarket.ranking.sessions.learning import SessionOrder
-from nightmarket.ranking.sessions.reasons import Names, reasons
+from nightmarket.ranking.sessions.reasons import ShownNames, reasons
 from nightmarket.ranking.sessions.shop import Ragged, SessionShop
 from nightmarket.ranking.sessions.visits import Visit
 from tasks.files import catalogue, storage
@@ -122,9 +122,7 @@ class Live:
             raise InputError(f"category: no product has this path; one that there is: '{next(iter(self.pages), '')}'")
         unknown = sorted({kind for _, kind, _ in events if kind not in KINDS})
         if unknown:
-            raise InputError(
-                f"events: {len(unknown)} kinds that no event has, first '{unknown[0]}'; {', '.join(KINDS)}"
-            )
+            raise InputError(f"events: no event is of the kind '{unknown[0]}'; {', '.join(KINDS)}")
         known = [
             (self.item_of[product], KINDS.index(kind), when)
             for product, kind, when in events
@@ -148,7 +146,7 @@ class Live:
     ) -> list[Recommended]:
         """The answer to a question in codes."""
         best = answer(self.shop, self.order, visit, num, again)
-        said = reasons(Asked(self.shop, visit), best.items, Names(self.titles, self.kinds, language))
+        said = reasons(Asked(self.shop, visit), best.items, ShownNames(self.titles, self.kinds, language))
         rows = zip(best.items.tolist(), best.score.tolist(), said, strict=True)
         return [Recommended(self.product_ids[item], self.titles[item], score, reason) for item, score, reason in rows]
 

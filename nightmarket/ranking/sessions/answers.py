@@ -12,14 +12,14 @@ from nightmarket.ranking.sessions.visits import Visit
 
 
 @dataclass(frozen=True)
-class Answer:
+class Ranked:
     """Items, best first, with what they were ordered by: comparable within an answer alone."""
 
     items: Int32s
     score: Float64s
 
 
-def answer(shop: SessionShop, order: SessionOrder, visit: Visit, num: int, again: bool = False) -> Answer:
+def answer(shop: SessionShop, order: SessionOrder, visit: Visit, num: int, again: bool = False) -> Ranked:
     """The best `num` items for a visitor; fewer where fewer can be had.
 
     Before anything was done in this visit the customer's list of the night comes first. What the visit has met already
@@ -37,4 +37,4 @@ def answer(shop: SessionShop, order: SessionOrder, visit: Visit, num: int, again
         place = {item: rank for rank, item in enumerate(visit.listed.tolist())}
         listed = np.array([place.get(item, visit.listed.size) for item in items.tolist()], np.int64)
     best = np.lexsort((items, -score, listed))[:num]
-    return Answer(items[best], score[best])
+    return Ranked(items[best], score[best])

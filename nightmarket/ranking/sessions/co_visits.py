@@ -29,7 +29,7 @@ COLUMN, VALUE = np.uint64(24), np.uint64(16)
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class CoVisits:
     """Item i's neighbours are item[indptr[i]:indptr[i+1]] with their values, strongest first; indptr (I+1,)."""
 
     indptr: Int64s
@@ -37,7 +37,7 @@ class Neighbours:
     value: NDArray[np.float16]
 
     @classmethod
-    def none(cls, num_items: int) -> "Neighbours":
+    def none(cls, num_items: int) -> "CoVisits":
         """Nobody is anybody's neighbour."""
         return cls(np.zeros(num_items + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float16))
 
@@ -63,17 +63,17 @@ class Neighbours:
         return np.arange(num.sum()) + np.repeat(start - ends + num, num), num
 
 
-def in_session(events: Interactions, today: int) -> Neighbours:
+def in_session(events: Interactions, today: int) -> CoVisits:
     """How probable each item is near another one in a session: NEAR events before and after it."""
     return _counted(events, events.session, today, [*range(-NEAR, 0), *range(1, NEAR + 1)], (), ())
 
 
-def leading(events: Interactions, today: int) -> Neighbours:
+def leading(events: Interactions, today: int) -> CoVisits:
     """How probable it is that who met an item puts another one into the cart, or buys it, later in the session."""
     return _counted(events, events.session, today, range(1, LATER + 1), (), (*CARTED, *BOUGHT))
 
 
-def following(events: Interactions, today: int) -> Neighbours:
+def following(events: Interactions, today: int) -> CoVisits:
     """How probable it is that who bought an item meets another one in the next FOLLOW_DAYS."""
     return _counted(events, events.visitors(), today, range(1, AFTER + 1), BOUGHT, (), FOLLOW_DAYS)
 
@@ -86,7 +86,7 @@ def _counted(
     first: tuple[int, ...],
     then: tuple[int, ...],
     days: int = 1,
-) -> Neighbours:
+) -> CoVisits:
     """Pairs of an event of the kinds `first` with one of the kinds `then`, `steps` events later, of the same owner (N,)
     and at most so many days apart, over what happened to the first item; no kinds: all that speak for a product."""
     num_items = events.num_items
@@ -118,9 +118,9 @@ def _counted(
         parts.append(strongest)
         begin = end
     if not parts:
-        return Neighbours.none(num_items)
+        return CoVisits.none(num_items)
     item, shares = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Neighbours(np.append(0, np.cumsum(num)), item, shares)
+    return CoVisits(np.append(0, np.cumsum(num)), item, shares)
 
 
 def _strongest(values: sparse.csr_matrix) -> tuple[Int64s, Int32s, NDArray[np.float16]]:

@@ -22,7 +22,7 @@ SENTENCES = yaml.safe_load(files(__package__).joinpath("wording.yaml").read_text
 
 
 @dataclass(frozen=True)
-class Names:
+class ShownNames:
     """What products are called.
 
     titles, kinds  (I,)  of each item, and of its kind; empty where the shop has none
@@ -39,7 +39,7 @@ class Names:
         return sentence.format(**fields)
 
 
-def reasons(asked: Asked, items: Int32s, names: Names) -> list[str]:
+def reasons(asked: Asked, items: Int32s, names: ShownNames) -> list[str]:
     """One for each item (M,): what the visitor did with the item itself, else what it was met with, else what it is."""
     shop, visit = asked.shop, asked.visit
     kind = shop.catalogue.kind
@@ -59,7 +59,7 @@ def reasons(asked: Asked, items: Int32s, names: Names) -> list[str]:
     return said
 
 
-def _own(asked: Asked, item: int, names: Names) -> str | None:
+def _own(asked: Asked, item: int, names: ShownNames) -> str | None:
     """What the visitor did with it in earlier visits."""
     visit, words = asked.visit, LANGUAGES[names.language]
     rows = np.flatnonzero((visit.item == item) & ~visit.session)
@@ -77,23 +77,23 @@ def _own(asked: Asked, item: int, names: Names) -> str | None:
     return words.say("repeat", times=times, age=age) if num > 1 else words.say("repeat_once", age=age) if num else None
 
 
-def _pairs(asked: Asked, items: Int32s, names: Names) -> list[str | None]:
+def _pairs(asked: Asked, items: Int32s, names: ShownNames) -> list[str | None]:
     """What each item is met with, or taken after, of what the visitor did: the strongest pair."""
     shop, visit = asked.shop, asked.visit
     here, bought = visit.session, np.isin(visit.kind, BOUGHT)
     order = np.argsort(items)
-    ordered, back, one = items[order], np.argsort(order), np.ones(1, np.float32)
+    ordered, back, unit = items[order], np.argsort(order), np.ones(1, np.float32)
     strongest, told = np.zeros(items.size, np.float32), np.full(items.size, -1)
     for row in (*np.flatnonzero(here)[::-1].tolist(), *np.flatnonzero(~here)[::-1][:MOST_PAST].tolist()):
         several = (shop.near, shop.leads) if here[row] or not bought[row] else (shop.near, shop.follows)
-        values = np.max([near.sums(visit.item[row : row + 1], one, ordered) for near in several], axis=0)[back]
+        values = np.max([near.sums(visit.item[row : row + 1], unit, ordered) for near in several], axis=0)[back]
         values = values * (1.0 if here[row] else EARLIER)
         told[values > strongest] = row
         strongest = np.maximum(strongest, values)
     return [_named(asked, row, names) if row >= 0 else None for row in told.tolist()]
 
 
-def _named(asked: Asked, row: int, names: Names) -> str | None:
+def _named(asked: Asked, row: int, names: ShownNames) -> str | None:
     """The sentence about an event of the visitor's, whose item the recommended one was met with."""
     visit = asked.visit
     title, kind = names.titles[visit.item[row]], visit.kind[row]

@@ -18,7 +18,7 @@ from nightmarket.histories.interactions import BOUGHT, CARTED, KINDS, LOOKED, In
 from nightmarket.ranking.factors import Factors
 from nightmarket.ranking.point_in_time import PointInTimeStatistics
 from nightmarket.ranking.sessions import co_visits
-from nightmarket.ranking.sessions.co_visits import Neighbours
+from nightmarket.ranking.sessions.co_visits import CoVisits
 from nightmarket.ranking.sessions.visits import DAY
 
 LEVELS = ("kind", "category", "line", "maker", "brand", "text", "size")
@@ -41,13 +41,12 @@ class Ragged:
 
     def rows(self, which: Int32s) -> Int32s:
         """The rows one after the other."""
-        return np.concatenate(
-            [self.item[self.indptr[r] : self.indptr[r + 1]] for r in which.tolist()] or [self.item[:0]]
-        )
+        parts = [self.item[self.indptr[row] : self.indptr[row + 1]] for row in which.tolist()]
+        return np.concatenate(parts) if parts else self.item[:0]
 
 
 @dataclass(frozen=True)
-class Past:
+class LastEvents:
     """The last events of each customer, oldest first: customer c's are [indptr[c]:indptr[c+1]]."""
 
     indptr: Int64s
@@ -75,9 +74,9 @@ class SessionShop:
 
     catalogue: Catalogue
     cut: int
-    near: Neighbours
-    leads: Neighbours
-    follows: Neighbours
+    near: CoVisits
+    leads: CoVisits
+    follows: CoVisits
     factors: Factors | None
     of_kind: Ragged
     young: Ragged
@@ -85,7 +84,7 @@ class SessionShop:
     popularity: Float32s
     products: Float32s
     first_day: Int32s
-    past: Past
+    past: LastEvents
 
     def tensors(self) -> dict[str, Values]:
         """All of it but the catalogue, by name."""
@@ -108,12 +107,12 @@ class SessionShop:
         return cls(
             catalogue=catalogue,
             cut=int(tensors["cut"][0]),
-            near=Neighbours(**part("near")),
-            leads=Neighbours(**part("leads")),
-            follows=Neighbours(**part("follows")),
+            near=CoVisits(**part("near")),
+            leads=CoVisits(**part("leads")),
+            follows=CoVisits(**part("follows")),
             of_kind=Ragged(**part("of_kind")),
             young=Ragged(**part("young")),
-            past=Past(**part("past")),
+            past=LastEvents(**part("past")),
             factors=Factors.of(known) if known else None,
             **{name: tensors[name] for name in _PLAIN},
         )
@@ -168,7 +167,7 @@ def build(statistics: PointInTimeStatistics, factors: Factors | None) -> Session
         catalogue,
         statistics.cut,
         co_visits.in_session(events, today),
-        co_visits.leading(events, today) if statistics.behaves else Neighbours.none(catalogue.num_items),
+        co_visits.leading(events, today) if statistics.behaves else CoVisits.none(catalogue.num_items),
         co_visits.following(events, today),
         factors,
         _by_kind(catalogue.kind, kept, -popularity[kept], kinds, OF_KIND),
@@ -190,14 +189,14 @@ def _by_kind(kind: Int32s, items: Int64s, order: Values, num_kinds: int, most: i
     return Ragged(np.searchsorted(kind[chosen], np.arange(num_kinds + 1)).astype(np.int64), chosen)
 
 
-def remembered(events: Interactions, most: int = MOST_PAST) -> Past:
+def remembered(events: Interactions, most: int = MOST_PAST) -> LastEvents:
     """The last `most` events of each customer."""
     bounds = np.searchsorted(events.customer, np.arange(events.num_customers + 1))
     last = bounds[1:][np.maximum(events.customer, 0)]
     kept = (events.customer >= 0) & (np.arange(len(events)) >= last - most)
     num = np.bincount(events.customer[kept], minlength=events.num_customers)
     indptr = np.append(0, np.cumsum(num)).astype(np.int64)
-    return Past(indptr, events.item[kept], events.kind[kept], events.second[kept])
+    return LastEvents(indptr, events.item[kept], events.kind[kept], events.second[kept])
 
 
 def _products(events: Interactions, catalogue: Catalogue, today: int, popularity: Float32s) -> Float32s:

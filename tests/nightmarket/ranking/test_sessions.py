@@ -18,7 +18,7 @@ from nightmarket.ranking.sessions.answers import answer
 from nightmarket.ranking.sessions.co_visits import HALF_LIFE, SHRINK
 from nightmarket.ranking.sessions.features import FEATURES, NAMES, Asked, folded
 from nightmarket.ranking.sessions.learning import SessionOrder, learn
-from nightmarket.ranking.sessions.reasons import SENTENCES, Names, reasons
+from nightmarket.ranking.sessions.reasons import SENTENCES, ShownNames, reasons
 from nightmarket.ranking.sessions.shop import SessionShop, as_events, build, remembered
 from nightmarket.ranking.sessions.visits import DAY, Visit
 
@@ -90,7 +90,7 @@ def shop() -> SessionShop:
     return build(statistics(events(ROWS)), None)
 
 
-def value(near: co_visits.Neighbours, item: int, other: int) -> float:
+def value(near: co_visits.CoVisits, item: int, other: int) -> float:
     return float(near.sums(np.array([item], np.int32), np.ones(1, np.float32), np.array([other], np.int32))[0])
 
 
@@ -228,7 +228,7 @@ def test_an_answer_is_the_same_from_the_file(shop):
 
 
 def test_reasons_are_true_and_name_what_the_visitor_did(shop):
-    names = Names(TITLES, ["shoe", "hat"] * (NUM_ITEMS // 2))
+    names = ShownNames(TITLES, ["shoe", "hat"] * (NUM_ITEMS // 2))
     visit = after(asks((1, PURCHASE), (7, CART), (9, VIEW), ago=2), asks((0, VIEW)))
     items = np.array([2, 3, 7, 9, 6, 11], np.int32)
     assert reasons(Asked(shop, visit), items, names) == [
