@@ -84,6 +84,8 @@ def _of_customers(
         bought = np.bincount(own.item, minlength=len(planned.products))
         for offer in group["offer"].unique():
             items = taste.items(planned, offer)
+            reader = np.full(items.size, taste.customer[customer_id], np.int32)
+            items = items[taste.goods.may(reader, items.astype(np.int32))]
             if items.size and briefs.unwritable(offers[offer]) is None:
                 favourite[customer_id, offer] = planned.products.index[items[np.argmax(bought[items])]]
     for contact in sent.itertuples():

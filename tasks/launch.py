@@ -33,7 +33,7 @@ from nightmarket.ranking.calibration import Calibration
 from nightmarket.ranking.candidate_set import Batch, CandidateSet
 from nightmarket.ranking.model import Model
 from nightmarket.ranking.ranker import Ranker
-from tasks.campaigns import contacts, newcomers, responder, writing
+from tasks.campaigns import contacts, newcomers, responder, tonight, writing
 from tasks.campaigns.briefs import Readers, ShopFacts, kind_of, readers, table_of
 from tasks.campaigns.newcomers import Newcomers, NewProduct
 from tasks.campaigns.visits import slot_factors
@@ -81,7 +81,7 @@ def run(given: Settings) -> None:
         raise InputError("the champion has learned from no launch; it can say nothing about products without sales")
     candidates_of = partial(_candidate_set, champion, new.data, planned)
     past, calibration, standings = _earlier(champion, forest, new.data, candidates_of)
-    chance = _chances(forest, calibration, new, candidates_of)
+    chance = np.where(_offered(new), _chances(forest, calibration, new, candidates_of), 0.0)
     _write(_shop(given, new), chance, past | {"promotion_plan": planned}, standings)
 
 
@@ -116,6 +116,12 @@ def _chances(forest: Ranker, calibration: Calibration | None, new: Newcomers, ca
         at = np.searchsorted(new.items[place], batch.item)
         out[batch.customer, place[at]] = _probability(calibration, score)
     return out
+
+
+def _offered(new: Newcomers) -> NDArray[np.bool_]:
+    """(C, P) who may be offered which of the products."""
+    goods = tonight.deliverable(new.data)
+    return np.stack([goods.offered(np.array([item])) for item in new.items.tolist()], axis=1)
 
 
 def _probability(calibration: Calibration | None, score: Float64s) -> Float64s:
@@ -213,7 +219,7 @@ def _planned(
     worth = np.broadcast_to(shop.new.price * shop.plan.margin, chance.shape).astype(np.float32)
     outlook = Outlook(chance.astype(np.float32), worth, np.zeros_like(worth), timing)
     channels = [Channel(name, channel.cost, channel.capacity) for name, channel in shop.plan.channels.items()]
-    options = Options(outlook, channels, shop.rules, shop.given.goal, shop.permitted.allowed)
+    options = Options(outlook, channels, shop.rules, shop.given.goal, shop.permitted.allowed, _offered(shop.new))
     made = plan(options, some, held)
     return made, None if made.contacts.sent.any() else "no contact is expected to earn more than it costs", notes
 

@@ -20,7 +20,7 @@ from nightmarket.delivery.summary import summarise, words
 from nightmarket.delivery.timing import Slot, slots
 from nightmarket.response.market import Campaign, Market, Offer
 from nightmarket.response.responder import Responder
-from tasks.campaigns import contacts, offers, responder
+from tasks.campaigns import contacts, offers, responder, tonight
 from tasks.campaigns.contacts import Audience
 from tasks.campaigns.offers import OfferSettings
 from tasks.campaigns.visits import slot_factors
@@ -154,12 +154,14 @@ def run(settings: Settings) -> None:
     ids = customers["customer_id"].to_numpy()[reachable]
     held = kept_back(ids.tolist(), settings.name, settings.holdout)
     terms = named or offers.past(market, context.kind, settings.max_offers, settings.assumed_discount)
+    terms, offered, notes = offers.there_tonight(terms, tonight.deliverable(data))
+    context.notes.extend(notes)
     model = responder.load(catalogue.RESPONDER.path.parent)
     reason = _reason(context, terms, reachable, model is not None)
     made = CampaignPlan.empty()
     if model is not None and reason is None:
         log.info("plan: %s eligible customers, %d offers", f"{reachable.size:,}", len(terms))
-        made = plan(_options(context, terms, rules, model), reachable, held)
+        made = plan(_options(context, terms, rules, model, offered), reachable, held)
         reason = None if made.contacts.sent.any() else "no contact is expected to earn more than it costs"
     _write(context, terms, made, ids, held, reason, permitted.said(asked))
 
@@ -178,13 +180,17 @@ def _reason(context: PlanContext, terms: list[OfferTerms], reachable: NDArray[np
     if not fitted:
         return str(catalogue.RESPONDER.read()["reason"])
     if not terms:
+        if context.notes:
+            return "no offer has a product in stock or on sale tonight"
         return "there are no past offers; name some in params.yaml: plan.offers"
     if not reachable.size:
         return "nobody is eligible (params.yaml: plan.audience, plan.max_per_week; consent)"
     return "the budget is 0" if context.settings.budget == 0 else None
 
 
-def _options(context: PlanContext, terms: list[OfferTerms], rules: Rules, model: Responder) -> Options:
+def _options(
+    context: PlanContext, terms: list[OfferTerms], rules: Rules, model: Responder, offered: NDArray[np.bool_]
+) -> Options:
     """What every offer on every channel in every slot promises."""
     settings, market = context.settings, context.market
     first = market.day
@@ -198,7 +204,8 @@ def _options(context: PlanContext, terms: list[OfferTerms], rules: Rules, model:
     zone = context.data.windows.time_zone
     timing, notes = slot_factors(context.customers, zone, context.start, context.slots, settings.slot_effect)
     context.notes.extend(notes)
-    return Options(Outlook(chance, value, reward, timing), channels, rules, settings.goal, context.permitted.allowed)
+    outlook = Outlook(chance, value, reward, timing)
+    return Options(outlook, channels, rules, settings.goal, context.permitted.allowed, offered)
 
 
 def _write(
@@ -228,6 +235,7 @@ def _write(
         "holdout": settings.holdout, "slots": [slot.name for slot in context.slots],
         "channels": {name: channel.model_dump() for name, channel in settings.channels.items()},
     }  # fmt: skip
+    named = {offer.name: offer for offer in settings.offers}
     summary = {
         "campaign": campaign,
         "num_customers": len(context.customers),
@@ -236,10 +244,7 @@ def _write(
         "num_kept_back": int(held.sum()),
         "empty_because": reason,
         **summarise(rows, settings.budget, made.certificate, settings.goal),
-        "offers": [
-            offers.described(offer, context.data.products, named)
-            for offer, named in zip(terms, settings.offers or [None] * len(terms), strict=True)
-        ],
+        "offers": [offers.described(offer, context.data.products, named.get(offer.name)) for offer in terms],
     }
     summary["notes"] = [*_notes(terms, settings), *context.notes]
     summary["words"] = words(summary, campaign, summary["notes"])

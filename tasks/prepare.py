@@ -34,6 +34,8 @@ from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
 ROW = "file_row_number"
+DELIVERED = ("stock", "markets", "min_age", "group_id")
+"""What decides to whom a product may be delivered tonight; nothing learns from it."""
 log = logging.getLogger("nightmarket")
 STAGE = Stage("cut time, build histories, render texts", reads=(catalogue.CLEAN,), writes=(catalogue.PREPARE,))
 
@@ -198,7 +200,7 @@ def _write_customers(customers: pd.DataFrame, known_from: pd.DataFrame | None) -
     if path.exists():
         known = storage.read_table(path).to_pandas()
         attributes = [name for name in known if name == "text" or name.startswith("attr_") or channel_column(name)]
-        attributes += ["birth_year"] if "birth_year" in known and known["birth_year"].notna().any() else []
+        attributes += [name for name in ("birth_year", "market") if name in known and known[name].notna().any()]
         customers = customers.merge(
             known[["customer_id", *attributes]], on="customer_id", how="left", validate="one_to_one"
         ).sort_values("customer")
@@ -240,7 +242,8 @@ def _write_products(products: pd.DataFrame, lines: pa.Table) -> None:
         "item product_id title brand maker department category type size price list_price text_id first_day from_day "
         "until_day recommendable"
     )
-    catalogue.PRODUCTS.write(pa.Table.from_pandas(products[columns.split()], preserve_index=False))
+    tonight = [name for name in DELIVERED if name in products and products[name].notna().any()]
+    catalogue.PRODUCTS.write(pa.Table.from_pandas(products[[*columns.split(), *tonight]], preserve_index=False))
 
 
 def _write_promotions(engine: ibis.BaseBackend, items: ir.Table, sources: list[dict]) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from nightmarket.contracts import InputError
+from nightmarket.delivery.deliverable import Deliverable
 from nightmarket.encoding.ranks import ALONE, Ranks
 from nightmarket.evaluation.protocol import Task
 from nightmarket.ranking.candidate_set import Batch, CandidateSet
@@ -23,6 +24,7 @@ from nightmarket.ranking.lists import fill
 from nightmarket.ranking.model import SHORTLIST, Model
 from nightmarket.ranking.ranker import Ranker
 from nightmarket.ranking.recipe import UNKNOWN
+from tasks.campaigns import tonight
 from tasks.files import catalogue, manifest, storage
 from tasks.files.prepared import Prepared
 from tasks.models import recommender
@@ -85,14 +87,14 @@ def deliver(settings: Settings, data: Prepared, champion: Model, ranks: Ranks = 
     """
     candidate_set = recommender.candidate_set(champion, data, catalogue.CHAMPION_FINETUNE.path, data.windows.deliver)
     customers = pa.chunked_array([data.customers["customer_id"]], pa.string())
-    tally = Tally(data.histories.num_items)
+    tally, goods = Tally(data.histories.num_items), tonight.deliverable(data)
     mine = list(candidate_set.statistics.slices(SLICE))[ranks.rank :: ranks.size]
     rounds = math.ceil(data.histories.num_customers / SLICE / ranks.size)
     forest = champion.forests.on_sale(candidate_set.promotion_plan)
     batches = candidate_set.batches(wanted=mine)
     lists = [(catalogue.RECOMMENDATIONS, batches, settings.num_recommendations, Task.ALL, tally)]
     objected = _objected(data)
-    popular = _popular(settings, data, candidate_set)
+    popular = _popular(settings, data, candidate_set, goods)
     if candidate_set.launched.size:
         young = candidate_set.young(wanted=mine)
         of_launches = Tally(data.histories.num_items)
@@ -100,17 +102,16 @@ def deliver(settings: Settings, data: Prepared, champion: Model, ranks: Ranks = 
     elif ranks.first:
         catalogue.LAUNCHES.write_empty()
     if ranks.first:
-        _write_shared(popular, candidate_set, data)
+        _write_shared(popular, candidate_set, data, goods)
     for table, batches, num, task, of_table in lists:
-        scored = _recommend(champion, candidate_set, data, settings, batches, num, forest, task)
+        scored = _recommend(champion, candidate_set, data, goods, settings, batches, num, forest, task)
         in_turn = _in_turn(scored, rounds, ranks)
         if not ranks.first:
             list(in_turn)
             continue
         with table.writer() as write:
             for part in in_turn:
-                if objected is not None:
-                    part = popular.instead(part, objected) if task is Task.ALL else _without(part, objected)
+                part = _without_profiles(part, objected, popular, goods, task)
                 if not part["customer"].size:
                     continue
                 of_table.see(part)
@@ -129,16 +130,19 @@ def deliver(settings: Settings, data: Prepared, champion: Model, ranks: Ranks = 
     }
 
 
-def _popular(settings: Settings, data: Prepared, candidate_set: CandidateSet) -> PopularList:
+def _popular(settings: Settings, data: Prepared, candidate_set: CandidateSet, goods: Deliverable) -> PopularList:
     statistics, target = candidate_set.statistics, data.windows.target
-    return PopularList.of(statistics, settings.num_recommendations, settings.language, target)
+    return PopularList.of(
+        statistics, settings.num_recommendations, settings.language, target, goods.on_sale, goods.group
+    )
 
 
-def _write_shared(popular: PopularList, candidate_set: CandidateSet, data: Prepared) -> None:
+def _write_shared(popular: PopularList, candidate_set: CandidateSet, data: Prepared, goods: Deliverable) -> None:
     """What is of no customer: popular.parquet and, where looks are recorded, factors.safetensors."""
-    products = {name: data.products[name].to_numpy()[popular.items] for name in ("product_id", "title")}
-    rank = np.arange(1, popular.items.size + 1, dtype=np.int32)
-    catalogue.POPULAR.write({"rank": rank, "score": popular.score, "reason": popular.reasons, **products})
+    rows = np.flatnonzero(goods.for_anybody()[popular.items])[: popular.num]
+    products = {name: data.products[name].to_numpy()[popular.items[rows]] for name in ("product_id", "title")}
+    rank = np.arange(1, rows.size + 1, dtype=np.int32)
+    catalogue.POPULAR.write({"rank": rank, "score": popular.score[rows], "reason": popular.reasons[rows], **products})
     if candidate_set.factors is not None:
         catalogue.FACTORS.write(candidate_set.factors.tensors())
 
@@ -148,8 +152,14 @@ def _objected(data: Prepared) -> NDArray[np.bool_] | None:
     return data.customers["objected"].to_numpy(bool) if "objected" in data.customers else None
 
 
-def _without(part: dict[str, NDArray], objected: NDArray[np.bool_]) -> dict[str, NDArray]:
-    """Lists of some customers, without those of the ones who objected."""
+def _without_profiles(
+    part: dict[str, NDArray], objected: NDArray[np.bool_] | None, popular: PopularList, goods: Deliverable, task: Task
+) -> dict[str, NDArray]:
+    """Lists of some customers: those who objected have the best sellers in place of theirs, and no launches."""
+    if objected is None:
+        return part
+    if task is Task.ALL:
+        return popular.instead(part, objected, goods.may)
     stays = ~objected[part["customer"]]
     return {name: values[stays] for name, values in part.items()}
 
@@ -174,6 +184,7 @@ def _recommend(
     champion: Model,
     candidate_set: CandidateSet,
     data: Prepared,
+    goods: Deliverable,
     settings: Settings,
     batches: Iterator[Batch],
     num: int,
@@ -182,12 +193,18 @@ def _recommend(
 ) -> Iterator[dict[str, NDArray]]:
     """customer, item, rank, score, probability, reason, reason_kind; the best `num`, for each batch of customers."""
     paths, facts = Paths(forest.booster), Facts(candidate_set.statistics, data.products)
-    for batch in batches:
+    for every in batches:
+        batch = every.where(goods.may(every.customer, every.item))
+        if not batch.item.size:
+            yield _nothing()
+            continue
         features = forest.columns(batch.features, candidate_set.features)
         near = np.arange(batch.item.size)  # the first trees say nothing of what a simple score puts first
         if champion.by_forest(task):
-            near = forest.shortlist(features, batch.customer, SHORTLIST * num)
+            near = forest.shortlist(features, batch.customer, SHORTLIST * num * goods.most_of_a_group)
         score = champion.order(task, forest, features[near], list(forest.features))
+        first, score = goods.first_of_groups(batch.customer[near], batch.item[near], score)
+        near, score = near[first], score[first]
         best, rank = _best(batch.customer[near], score, num)
         row, score = near[best], score[best]
         features = features[row]
@@ -213,6 +230,13 @@ def _recommend(
             "reason": np.array(explanations.texts, object),
             "reason_kind": explanations.family,
         }
+
+
+def _nothing() -> dict[str, NDArray]:
+    """Lists of customers to whom nothing may be recommended."""
+    kinds = {"customer": "i4", "item": "i4", "rank": "i4", "score": "f8", "probability": "f8"}
+    empty = {name: np.zeros(0, kind) for name, kind in kinds.items()}
+    return empty | {name: np.zeros(0, object) for name in ("reason", "reason_kind")}
 
 
 def _in_turn(scored: Iterator[dict[str, NDArray]], rounds: int, ranks: Ranks) -> Iterator[dict[str, NDArray]]:

@@ -137,6 +137,7 @@ class Options:
     """Every offer on every channel in every slot, with what it brings and costs.
 
     allowed  (C, H)  who may be contacted on which channel
+    offered  (C, O)  who may be offered what; None: everybody everything
     """
 
     outlook: Outlook
@@ -144,6 +145,7 @@ class Options:
     rules: Rules
     goal: Goal
     allowed: Bools
+    offered: Bools | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -187,13 +189,15 @@ class Options:
         )
 
     def _block(self, customers: Int64s, every: Int64s) -> Block:
-        _, channel, _ = self.split(every)
+        offer, channel, _ = self.split(every)
 
         def block(rows: Rows) -> tuple[Float32s, Float32s]:
             some = customers[rows]
             chance, value, cost = self.terms(some[:, None], every[None])
             gain = value - cost if self.goal == "profit" else chance
-            return np.where(self.allowed[some][:, channel], gain, np.float32(-np.inf)), cost
+            may = self.allowed[some][:, channel]
+            may = may if self.offered is None else may & self.offered[some][:, offer]
+            return np.where(may, gain, np.float32(-np.inf)), cost
 
         return block
 

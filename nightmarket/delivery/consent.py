@@ -91,7 +91,7 @@ def contact_facts(
         np.logical_or.at(suppressed, row[here], closes(suppressions["channel"], channels)[here])
         against = objections(suppressions["reason"])
         objected[row[here & against]] = True
-    return ContactFacts(is_known(map(str, customers)), consent, reach, suppressed, objected, _ages(customers, today))
+    return ContactFacts(is_known(map(str, customers)), consent, reach, suppressed, objected, ages(customers, today))
 
 
 def is_known(columns: Iterable[str]) -> bool:
@@ -100,7 +100,7 @@ def is_known(columns: Iterable[str]) -> bool:
     return any(column is not None and column.kind == "category" for column in named)
 
 
-def _ages(customers: pd.DataFrame, today: date) -> Float64s:
+def ages(customers: pd.DataFrame, today: date) -> Float64s:
     """(C,) by the year of birth, or else by an attribute `age`; what cannot be an age is unknown."""
     age = np.full(len(customers), np.nan)
     if "attr_age" in customers:

@@ -1,9 +1,10 @@
 """Yes and no, as shop systems, spreadsheets and people write them."""
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from nightmarket.intake.headers import plain
-from nightmarket.intake.vocabulary import NO, YES
+from nightmarket.intake.vocabulary import IN_STOCK, NO, SOLD_OUT, YES
 
 
 def read(values: pa.Array) -> pa.Array:
@@ -23,3 +24,18 @@ def _of(value: object) -> str | None:
     text = f"{value:g}" if isinstance(value, float) else str(value)
     letters = plain(text.removesuffix(".0"))
     return "yes" if letters in YES else "no" if letters in NO else text
+
+
+def stock(values: pa.Array) -> pa.Array:
+    """Text of what is in stock, with 1 and 0 for words like `in stock` and `sold out`; numbers stay as they are."""
+    coded = values.dictionary_encode()
+    words = []
+    for value in coded.dictionary.to_pylist():
+        letters = "" if value is None or value[-1:].isdigit() else plain(value)
+        words.append("1" if letters in YES | IN_STOCK else "0" if letters in NO | SOLD_OUT else value)
+    return pa.array(words, pa.string()).take(coded.indices)
+
+
+def age(values: pa.Array) -> pa.Array:
+    """Text of an age with its number alone: `18+`, `FSK 16`, `ab 12 Jahren`."""
+    return pc.replace_substring_regex(values, r"^\D*?(\d{1,2})\D*$", r"\1")

@@ -5,7 +5,10 @@ import pyarrow.compute as pc
 
 from nightmarket.contracts.tables import Column
 from nightmarket.contracts.values import BadValues, is_text
-from nightmarket.intake import numbers, times
+from nightmarket.intake import flags, numbers, times
+
+WORDS = {"stock": flags.stock, "min_age": flags.age}
+"""Columns of numbers for which words stand as well."""
 
 
 def usual(values: pa.Array, column: Column, notation: str) -> pa.Array:
@@ -15,6 +18,8 @@ def usual(values: pa.Array, column: Column, notation: str) -> pa.Array:
 
     Raises BadValues where numbers that stand for times are none. Other misfits stay as they are.
     """
+    if column.name in WORDS and is_text(values.type):
+        values = WORDS[column.name](values)
     if column.kind == "count" and is_text(values.type):
         return numbers.whole(values)
     if not notation or pa.types.is_null(values.type):

@@ -25,6 +25,9 @@ CURRENCIES: list[str] = _CONTENT["currency"].split()
 YES: frozenset[str] = frozenset(_CONTENT["yes"].split())
 NO: frozenset[str] = frozenset(_CONTENT["no"].split())
 """How consent and reach are written."""
+IN_STOCK: frozenset[str] = frozenset(_CONTENT["in_stock"].split())
+SOLD_OUT: frozenset[str] = frozenset(_CONTENT["sold_out"].split())
+"""What stands in place of how many are left."""
 OBJECTED: frozenset[str] = frozenset(_CONTENT["objected"].split())
 """Reasons of a suppression that object to profiling."""
 CHANNELS: frozenset[str] = frozenset(_CONTENT["channels"].split())

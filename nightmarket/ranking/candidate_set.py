@@ -87,6 +87,10 @@ class Batch:
     item: Int32s
     features: Float32s
 
+    def where(self, mask: Bools) -> "Batch":
+        """The pairs where the mask (N,) is true."""
+        return self if mask.all() else Batch(self.customers, self.customer[mask], self.item[mask], self.features[mask])
+
     def label(self, bought: sparse.csr_matrix) -> Bools:
         """(N,) which pairs have an entry in `bought` (C, I)."""
         if self.customer.size == 0:  # for which scipy gives a matrix

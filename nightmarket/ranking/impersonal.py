@@ -1,5 +1,6 @@
 """The list of those who objected to profiling, or whom nobody knows: what sells lately, the same for everybody."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,30 +14,49 @@ from nightmarket.ranking.generators import best_sellers
 from nightmarket.ranking.point_in_time import PointInTimeStatistics
 
 KIND = "popular"
+DEPTH = 20
+"""Times as many products as a list holds, so that it is full for those who may not be offered everything."""
 
 
 @dataclass(frozen=True)
 class PopularList:
-    """The best sellers on sale, best first.
+    """The best sellers on sale, best first, of a group of sizes and colours the best alone.
 
+    num      how many a list holds; there are more, because not everything may be offered to everybody
     items    (N,)
     score    (N,)  buyers of the last two weeks, ties by all buyers
     reasons  (N,)  how many bought it, or where they are few that it sells
     """
 
+    num: int
     items: Int32s
     score: Float32s
     reasons: NDArray[Any]
 
     @classmethod
-    def of(cls, statistics: PointInTimeStatistics, num: int, language: str, target: str = "purchase") -> "PopularList":
-        """The first `num` of the products on sale.
+    def of(
+        cls,
+        statistics: PointInTimeStatistics,
+        num: int,
+        language: str,
+        target: str = "purchase",
+        on_sale: Bools | None = None,
+        group: Int32s | None = None,
+    ) -> "PopularList":
+        """For lists of `num` of the products on sale.
 
-        target  what lists foretell, of histories.interactions.TARGETS
+        target   what lists foretell, of histories.interactions.TARGETS
+        on_sale  (I,) what may be offered at all; None: everything
+        group    (I,) products that are one in several sizes and colours, -1 for one of its own; None: all are
         """
         buyers, active = statistics.buyers, statistics.active
+        active = active if on_sale is None else active[on_sale[active]]
         score = best_sellers(statistics)
-        items = active[np.argsort(-score[active], kind="stable")[:num]]
+        items = active[np.argsort(-score[active], kind="stable")]
+        if group is not None:
+            own = np.where(group[items] >= 0, group[items], -1 - np.arange(items.size))
+            items = items[np.sort(np.unique(own, return_index=True)[1])]
+        items = items[: DEPTH * num]
         words = LANGUAGES[language].of(target)
         reasons = [
             words.say(KIND, customers=words.count("customers", count))
@@ -44,26 +64,32 @@ class PopularList:
             else words.say("best_seller")
             for count in buyers["4w"][items].tolist()
         ]
-        return cls(items, score[items], np.array(reasons, object))
+        return cls(num, items, score[items], np.array(reasons, object))
 
-    def instead(self, part: dict[str, Values], objected: Bools) -> dict[str, Values]:
+    def instead(
+        self, part: dict[str, Values], objected: Bools, may: Callable[[Int32s, Int32s], Bools]
+    ) -> dict[str, Values]:
         """Lists of some customers, with this one in place of the personal one of those who objected.
 
         part      customer, item, rank, score, probability, reason, reason_kind, by customer
         objected  (C,)
+        may       (customer, item) → which pairs may be offered
         """
         theirs = objected[part["customer"]]
         if not theirs.any():
             return part
-        who, num = np.unique(part["customer"][theirs]), self.items.size
+        who, deep = np.unique(part["customer"][theirs]), self.items.size
+        allowed = may(np.repeat(who, deep), np.tile(self.items, who.size)).reshape(who.size, deep)
+        rank = np.cumsum(allowed, axis=1)
+        row, place = np.nonzero(allowed & (rank <= self.num))
         shared = {
-            "customer": np.repeat(who, num),
-            "item": np.tile(self.items, who.size),
-            "rank": np.tile(np.arange(1, num + 1, dtype=np.int32), who.size),
-            "score": np.tile(self.score, who.size),
-            "probability": np.full(num * who.size, np.nan),
-            "reason": np.tile(self.reasons, who.size),
-            "reason_kind": np.full(num * who.size, KIND, object),
+            "customer": who[row],
+            "item": self.items[place],
+            "rank": rank[row, place].astype(np.int32),
+            "score": self.score[place],
+            "probability": np.full(row.size, np.nan),
+            "reason": self.reasons[place],
+            "reason_kind": np.full(row.size, KIND, object),
         }
         joined = {name: np.concatenate([values[~theirs], shared[name]]) for name, values in part.items()}
         order = np.lexsort((joined["rank"], joined["customer"]))

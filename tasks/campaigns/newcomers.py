@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from nightmarket.contracts import InputError
 from nightmarket.histories.calendar import NEVER
 from nightmarket.histories.texts import levels, product_texts
+from tasks.campaigns import tonight
 from tasks.files.prepared import Prepared
 from tasks.pipeline.settings import StageSettings
 
@@ -72,7 +73,7 @@ def listed(data: Prepared, wanted: tuple[NewProduct, ...]) -> Newcomers:
     sold = np.zeros(len(data.products), bool)
     sold[data.histories.item] = True
     rows = [product for product in wanted if not product.product_id]
-    wider = _with_rows(data, rows) if rows else data
+    wider, goods = _with_rows(data, rows) if rows else data, tonight.deliverable(data)
     items: list[int] = []
     names: list[str] = []
     prices: list[float] = []
@@ -83,6 +84,11 @@ def listed(data: Prepared, wanted: tuple[NewProduct, ...]) -> Newcomers:
             item, new = new, new + 1
         else:
             item = _unsold(product.product_id, known, sold, data.products, key)
+            if not goods.on_sale[item]:
+                raise InputError(
+                    f"{key}.product_id: product '{product.product_id}' is out of stock tonight or has ended "
+                    "(products.stock, available_until); name another"
+                )
         row = wider.products.iloc[item]
         price = product.price or float(row["price"])
         if not price > 0:

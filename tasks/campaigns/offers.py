@@ -1,6 +1,7 @@
 """The offers of a campaign: those that params.yaml names, or the past ones that most people responded to."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Bools
+from nightmarket.delivery.deliverable import Deliverable
 from nightmarket.delivery.offers import OfferTerms
 from nightmarket.response.market import Market
 from tasks.files import catalogue
@@ -113,6 +116,17 @@ def past(market: Market, kind: str, most: int, discount: float) -> list[OfferTer
         OfferTerms(name, "coupon", items[name], None if name in costs else discount, None, costs.get(name))
         for name in names[:most]
     ]
+
+
+def there_tonight(terms: list[OfferTerms], goods: Deliverable) -> tuple[list[OfferTerms], Bools, list[str]]:
+    """The offers with those of their products that are on sale tonight, who may be made each (C, O), and what there is
+    to say of the others."""
+    left = [replace(offer, items=offer.items[goods.on_sale[offer.items]]) for offer in terms]
+    without = [offer.name for offer in left if not offer.items.size]
+    stay = [offer for offer in left if offer.items.size]
+    offered = [goods.offered(offer.items) for offer in stay]
+    notes = [f"Left out, as no product of theirs is in stock or on sale: {', '.join(without)}."] if without else []
+    return stay, np.stack(offered, axis=1) if stay else np.zeros((goods.age.size, 0), bool), notes
 
 
 def _costs(names: list[str]) -> dict[str, float]:

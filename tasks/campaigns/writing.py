@@ -23,7 +23,7 @@ from nightmarket.copywriting.variety import distinct, self_bleu
 from nightmarket.copywriting.writers.prompt import Brief, Writer, as_data
 from nightmarket.copywriting.writers.template import TemplateWriter
 from nightmarket.histories.histories import Histories
-from tasks.campaigns import briefs
+from tasks.campaigns import briefs, tonight
 from tasks.files import catalogue
 from tasks.files.prepared import Prepared
 from tasks.models import recommender
@@ -31,6 +31,8 @@ from tasks.pipeline.settings import StageSettings
 
 RECENT = 26
 """Weeks of purchases that count."""
+TRIED = 50
+"""Best-liked products of an offer among which one is looked for that all readers may be offered."""
 KEY = "NIGHTMARKET_WRITER_KEY"
 """Environment variable with the key of the writer's server."""
 log = logging.getLogger("nightmarket")
@@ -44,6 +46,7 @@ class Taste:
     def __init__(self, data: Prepared) -> None:
         self.data = data
         self.recent = _lately(data, RECENT)
+        self.goods = tonight.deliverable(data)
         self.customer = {customer_id: number for number, customer_id in enumerate(data.customers["customer_id"])}
         self.item = {product_id: number for number, product_id in enumerate(data.products["product_id"].tolist())}
         self.segment: dict[str, NDArray[np.int64]] = {}
@@ -55,7 +58,8 @@ class Taste:
             self.segment[str(segment)] = np.array(members, dtype=np.int64)
 
     def favourites(self, planned: briefs.Planned) -> dict[tuple[str, str], str]:
-        """(segment, offer) → product of the offer that most of the group's customers bought recently."""
+        """(segment, offer) → product of the offer that most of the group's customers bought recently, of those that all
+        who are written to may be offered; without one of these the offer is not written about."""
         favourites_of = {}
         overall = planned.products["num_buyers"].to_numpy()
         self.group(planned.rows)
@@ -64,8 +68,12 @@ class Taste:
             bought = _num_buyers(lines)
             for offer in group["offer"].unique():
                 items = self.items(planned, str(offer))
-                if items.size:
-                    best = items[np.lexsort((items, -overall[items], -bought[items]))[0]]
+                order = items[np.lexsort((items, -overall[items], -bought[items]))[:TRIED]]
+                readers = np.array([self.customer[name] for name in group["customer_id"].unique()], np.int32)
+                sold_to = self.goods.sold_to
+                sold = (item for item in order if sold_to(readers, np.full(readers.size, item, np.int32)).all())
+                best = next(sold, None)
+                if best is not None:
                     favourites_of[str(segment), str(offer)] = self.data.products["product_id"].iloc[best]
         return favourites_of
 

@@ -81,7 +81,7 @@ def test_a_column_of_consent_that_names_no_channel_is_named_with_the_mapping_tha
     ids = [f"c{number}" for number in range(CUSTOMERS)]
     shop.others["customers"] = pd.DataFrame({"customer_id": ids, column: answers})
     arrives(shop)
-    assert pq.read_schema("data/raw/customers.parquet").names == ["customer_id", "text", "birth_year"]
+    assert pq.read_schema("data/raw/customers.parquet").names == ["customer_id", "text", "birth_year", "market"]
     (note,) = notes("customers")
     assert note == (
         f"rows with `{column}`, which names no channel and is not used; if it is of e-mail, set "
@@ -89,7 +89,7 @@ def test_a_column_of_consent_that_names_no_channel_is_named_with_the_mapping_tha
     )
     shop.settings = {"mapping": {"customers": {meant: column}}}
     arrives(shop)
-    assert pq.read_schema("data/raw/customers.parquet").names[3:] == [meant]
+    assert pq.read_schema("data/raw/customers.parquet").names[4:] == [meant]
     assert notes("customers") == {}
 
 
@@ -225,3 +225,19 @@ def test_returns_of_services_and_of_guests_are_counted_as_what_they_are(shop):
     events = arrives(shop)
     assert (events["kind"] == "return").sum() == 5
     assert events.loc[events["kind"] == "return", "customer_id"].isna().all()
+
+
+def test_stock_ages_and_groups_are_read_as_shops_write_them(shop):
+    shop.products["Stock"] = np.resize(["12", "0", "-3", "Sold out", "in stock", "ausverkauft", "1,5", ""], 40)
+    shop.products["min_age"] = np.resize(["18+", "FSK 16", "ab 12 Jahren", "6", ""], 40)
+    shop.products["group_id"] = "007"
+    shop.products["markets"] = "DE; AT"
+    people = [f"c{number}" for number in range(CUSTOMERS)]
+    shop.others["customers"] = pd.DataFrame({"customer_id": people, "market": "DE"})
+    arrives(shop)
+    products = pq.read_table("data/raw/products.parquet").to_pydict()
+    assert products["stock"][:8] == [12, 0, -3, 0, 1, 0, 1.5, None]
+    assert products["min_age"][:5] == [18, 16, 12, 6, None]
+    assert products["group_id"][0] == "007"
+    assert products["markets"][0] == "DE; AT"
+    assert pq.read_table("data/raw/customers.parquet")["market"][0].as_py() == "DE"

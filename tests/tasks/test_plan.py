@@ -10,7 +10,12 @@ import pandas as pd
 import pytest
 import yaml
 
+from nightmarket.delivery.campaign import Channel, Options, Outlook, Rules, plan
+from nightmarket.delivery.deliverable import Deliverable
+from nightmarket.delivery.offers import OfferTerms
 from tasks.__main__ import main
+from tasks.campaigns import offers
+from tasks.files import storage
 
 
 @pytest.fixture(scope="module")
@@ -237,3 +242,43 @@ def test_wrong_terms_are_told_by_their_key(night, capsys, offer, key):
 )
 def test_wrong_settings_are_told_by_their_key(night, capsys, changes, key):
     assert f": {key}: " in refused(night, capsys, **changes)
+
+
+def test_an_offer_without_a_product_that_is_there_tonight_is_left_out_and_nobody_is_offered_what_they_may_not_have():
+    num = 4
+    goods = Deliverable(
+        on_sale=np.array([True, False, True, False]),
+        least_age=np.array([0.0, 0, 18, 0]),
+        age=np.array([30.0, 15, np.nan]),
+        sold_in=np.zeros((num, 0), bool),
+        market=np.full(3, -1, np.int32),
+        gone_back=np.zeros(0, np.int64),
+        group=np.full(num, -1, np.int32),
+        sizes=None,
+    )
+    every = [OfferTerms(name, "coupon", np.array(items, np.int32), 0.2)
+             for name, items in (("milk", [0, 1]), ("wine", [2, 3]), ("gone", [1, 3]))]  # fmt: skip
+    terms, offered, notes = offers.there_tonight(every, goods)
+    assert {offer.name: offer.items.tolist() for offer in terms} == {"milk": [0], "wine": [2]}
+    assert offered.tolist() == [[True, True], [True, False], [True, False]]
+    assert notes == ["Left out, as no product of theirs is in stock or on sale: gone."]
+    chance = np.full((3, 2), 0.5, np.float32)
+    outlook = Outlook(
+        chance, np.full((3, 2), 9.0, np.float32), np.zeros((3, 2), np.float32), np.ones((3, 1), np.float32)
+    )
+    chance[:, 1] = 0.9  # everybody would rather have wine
+    rules = Rules(7, np.inf, 2, 2, {})
+    options = Options(outlook, [Channel("email", 0.0, None)], rules, "responses", np.ones((3, 1), bool), offered)
+    contacts = plan(options, np.arange(3), np.zeros(3, bool)).contacts
+    assert set(contacts.customer[contacts.offer == 1].tolist()) == {0}
+    assert set(contacts.customer[contacts.offer == 0].tolist()) == {0, 1, 2}
+
+
+def test_a_plan_whose_only_offer_is_sold_out_says_so_and_sends_nothing(copied_night):
+    path = copied_night / "artifacts/prepare/products.parquet"
+    products = storage.read_table(path).to_pandas()
+    products.assign(stock=0.0).to_parquet(path, index=False)
+    assert main("plan") == 0
+    summary = storage.read_json(copied_night / "artifacts/plan/summary.json")
+    assert summary["empty_because"] == "no offer has a product in stock or on sale tonight"
+    assert summary["num_contacts"] == 0

@@ -110,3 +110,56 @@ def test_who_objected_to_profiling_gets_what_sells_and_everybody_else_their_own(
     strangers = pq.read_table("artifacts/score/popular.parquet").to_pandas()
     theirs = lists[theirs].head(len(strangers)).reset_index(drop=True)
     pd.testing.assert_frame_equal(strangers, theirs[list(strangers)])
+
+
+@pytest.fixture
+def odd_shop(crowned):
+    """Of the products that sell best one is sold out, one sold in Austria alone, one from 18 on; two and two are one in
+    two sizes; all customers are of Germany but those whose age is known, and the first gave everything back."""
+    folder = crowned / "artifacts/prepare"
+    products, customers, lines = (pq.read_table(folder / f"{name}.parquet").to_pandas()
+                                  for name in ("products", "customers", "purchases"))  # fmt: skip
+    best = lines["item"].value_counts().index[:9].to_numpy()
+    products["stock"] = 5.0
+    products.loc[best[0], "stock"] = 0.0
+    products["markets"] = None
+    products.loc[best[1], "markets"] = "AT"
+    products["min_age"] = float("nan")
+    products.loc[best[2], "min_age"] = 18
+    products["group_id"] = None
+    products.loc[best[[3, 4]], "group_id"] = "one"
+    products.loc[best[[5, 6]], "group_id"] = "two"
+    customers = customers.drop(columns="attr_age", errors="ignore")
+    adults = customers["customer"] % 2 == 0
+    customers["birth_year"] = adults.map({True: 1980.0, False: float("nan")})
+    customers["market"] = adults.map({True: "AT", False: "DE"})
+    customers["objected"] = customers["customer"] % 8 >= 6
+    lines["returned"] = (lines["customer"] == 0).map({True: lines["day"].max(), False: 2147483647}).astype("int32")
+    for name, table in (("products", products), ("customers", customers), ("purchases", lines)):
+        table.to_parquet(folder / f"{name}.parquet", index=False)
+    return crowned, products["product_id"].to_numpy()[best], customers, lines, products
+
+
+def test_nothing_is_delivered_that_is_not_there_not_sold_there_or_came_back_and_one_of_a_group(odd_shop):
+    folder, best, customers, lines, products = odd_shop
+    assert main("score") == 0
+    people = customers.set_index("customer_id")
+    seen = set()
+    for name in ("recommendations", "launches"):
+        table = pq.read_table(folder / f"artifacts/score/{name}.parquet").to_pandas()
+        table = table.join(people[["customer", "market"]], on="customer_id")
+        seen |= set(table["product_id"])
+        assert best[0] not in set(table["product_id"])
+        assert set(table.loc[table["product_id"].isin(best[1:3]), "market"]) <= {"AT"}
+        for pair in (best[3:5], best[5:7]):
+            assert not table[table["product_id"].isin(pair)].duplicated("customer_id").any()
+        back = set(products["product_id"].to_numpy()[lines.loc[lines["customer"] == 0, "item"]])
+        assert not back & set(table.loc[table["customer"] == 0, "product_id"])
+    assert {best[1], best[2]} <= seen
+    lists = pq.read_table(folder / "artifacts/score/recommendations.parquet").to_pandas()
+    assert (lists.groupby("customer_id").size() == 5).all()
+    assert lists["customer_id"].nunique() == len(customers)
+    assert (lists.groupby("customer_id").score.diff().dropna() <= 0).all()
+    popular = pq.read_table(folder / "artifacts/score/popular.parquet").to_pandas()
+    assert not {best[0], best[1], best[2]} & set(popular["product_id"])
+    assert popular["rank"].tolist() == [1, 2, 3, 4, 5]

@@ -20,5 +20,5 @@ def test_its_reasons_speak_of_what_lists_foretell(language, target, reason):
     buyers = {"2w": np.array([9, 0, 9]), "4w": np.array([30, 0, 30]), "ever": np.array([40, 1, 50])}
     statistics = SimpleNamespace(buyers=buyers, active=np.array([0, 2], np.int32))
     popular = PopularList.of(statistics, 1, language, target)
-    assert popular.items.tolist() == [2]
-    assert popular.reasons.tolist() == [reason]
+    assert popular.items[: popular.num].tolist() == [2]
+    assert popular.reasons[: popular.num].tolist() == [reason]
