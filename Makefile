@@ -18,7 +18,7 @@ IN_TWO := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 PYTEST := $(BIN)/python $(IN_TWO)
 CHECKS := check-types check-imports check-lint check-format check-pipeline check-reference
 
-.PHONY: help nightly test ui card reproduce promote rollback forget rotate prune setup repository environment \
+.PHONY: help nightly inspect test ui card reproduce promote rollback forget rotate prune setup repository environment \
     check test-fast coverage mutants docs $(CHECKS)
 
 help:  ## this list
@@ -45,6 +45,9 @@ environment:
 
 nightly: setup  ## snapshot, retrain, deliver; then open artifacts/report/index.html
 	@$(BIN)/python -m flows nightly
+
+inspect: setup  ## which file of your export is which table, and the settings that read it: make inspect FOLDER=/your/export
+	@$(BIN)/python -m tasks.inspection "$$FOLDER" $${PRODUCTS:+--products "$$PRODUCTS"}
 
 test: setup  ## every test, in two processes
 	@$(PYTEST)

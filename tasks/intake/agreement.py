@@ -13,6 +13,16 @@ from nightmarket.intake import identities
 
 LOG = logging.getLogger("nightmarket")
 
+
+class UnitsError(InputError):
+    """Amounts and list prices are in different units.
+
+    units  what `snapshot.units` should be
+    """
+
+    units: dict[str, dict[str, float]]
+
+
 CUSTOMERS, PRODUCTS = "customer_id", "product_id"
 ASKED = {
     ("events", PRODUCTS): (("products", PRODUCTS),),
@@ -98,11 +108,13 @@ def check_amounts(folder: Path, seen: SeenIds, given: Sequence[str]) -> None:
             LOG.warning("snapshot: %s: value of one unit is %s times price in %s (median of %s purchases)", file,
                         f"{ratio:,.4g}", list_file, f"{lines:,}")  # fmt: skip
             return
-        raise InputError(
+        error = UnitsError(
             f"{file}: value of one unit is {ratio:,.4g} times price in {list_file} (median of {lines:,} purchases): "
             f"one of the two is in other units, as cents; set snapshot.units, as events: {{value: {factor}}} or "
             f"products: {{price: 0.01}}, or to 1 where {which} is right as it is"
         )
+        error.units = {"events": {"value": factor}} if ratio >= FAR else {"products": {"price": 0.01}}
+        raise error
     if several >= 20 and same >= 0.9 * several:
         raise InputError(
             f"{file}: value is the price in {list_file} also where quantity is 2 or more ({same:,} of {several:,} such "

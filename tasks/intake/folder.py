@@ -9,7 +9,9 @@ from zoneinfo import ZoneInfo
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.tables import BY_NAME, TABLES
+from nightmarket.intake import missing
 from tasks.intake import Feed
+from tasks.intake.profiles import completed
 from tasks.intake.reading import Reading
 from tasks.intake.sources import SourceFiles
 from tasks.intake.survey import currencies
@@ -42,7 +44,7 @@ class FolderConnector:
         if not folder.is_dir():
             raise InputError(f"{section}folder: there is no folder {folder}; put your tables there or name another")
         self.folder = folder
-        self.reading = reading
+        self.reading = reading = completed(reading, folder, section)
         self.currency = currency
         self.time_zone = time_zone
         self.section = section
@@ -64,7 +66,7 @@ class FolderConnector:
         source = self.reading.tables.get(table)
         if source is None:
             return TableFiles(self.folder, table, self.head)
-        return SourceFiles(self.folder, table, source, self.section, self.head)
+        return SourceFiles(self.folder, table, source, missing.words(self.reading.missing), self.section, self.head)
 
     def identity(self) -> dict[str, str]:
         """sha256 of the files that are read."""
@@ -83,16 +85,20 @@ class FolderConnector:
         files = {name: table.file(self.reading.encodings.get(name, "")) for name, table in self.paths.items()}
         readers = [TableReader(BY_NAME[name], file, self.reading, self.time_zone, self.section)
                    for name, file in files.items()]  # fmt: skip
-        self._agree_on_currency(readers)
-        services = next((reader.services for reader in readers if reader.table.name == "products"), None)
-        for reader in readers:
-            reader.services = services or reader.services
+        self.agree(readers)
         for reader in readers:
             yield reader.feed()
 
     def about(self, business_date: date | None) -> dict[str, Any]:
         """Nothing more."""
         return {}
+
+    def agree(self, readers: Sequence[TableReader]) -> None:
+        """What tables must know of each other before a row is read. Raises InputError where money does not add up."""
+        self._agree_on_currency(readers)
+        services = next((reader.services for reader in readers if reader.table.name == "products"), None)
+        for reader in readers:
+            reader.services = services or reader.services
 
     def _agree_on_currency(self, readers: Sequence[TableReader]) -> None:
         """Raises InputError for money in several currencies without a rate for each."""

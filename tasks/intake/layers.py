@@ -15,22 +15,27 @@ import pyarrow.compute as pc
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.values import NUMBER, is_text
-from nightmarket.intake import headers
+from nightmarket.intake import headers, missing
 from tasks.intake.survey import same_order
 from tasks.intake.table_files import File
 from tasks.intake.text_files import looks_like_a_value
 
 Schema = dict[str, pa.DataType]
+NO_WORDS = pa.array([], pa.string())
+DEEPER = re.compile(r"\s*(?:>|»|›|/|\\|\|)\s*")
+"""What stands between the levels of a category's path."""
 
 
 class Layer:
     """What all layers do alike.
 
+    words  texts that mean a missing value
     notes  what was left out, in how many rows, of the last time that all rows were read
     """
 
-    def __init__(self, file: File) -> None:
+    def __init__(self, file: File, words: pa.Array = NO_WORDS) -> None:
         self.file = file
+        self.words = words
         self.path: Path = file.path
         notes: Counter[str] | None = getattr(file, "notes", None)
         self.notes: Counter[str] = Counter() if notes is None else notes
@@ -55,6 +60,10 @@ class Layer:
             known = "names that look like values" if any(map(looks_like_a_value, there)) else ", ".join(there[:15])
             raise InputError(f"{self.path.name} has no column '{name}' ({setting}); it has {known}")
         return alike[0]
+
+    def _has(self, values: pa.Array) -> pa.Array:
+        """Where there is a value; bool, never null."""
+        return _present(values, self.words).is_valid() if is_text(values.type) else values.is_valid()
 
     def _some(self, columns: Sequence[str]) -> list[str]:
         """The columns, or the first where none is wanted: rows must be counted."""
@@ -100,7 +109,7 @@ def constants(file: File, values: Mapping[str, str]) -> File:
     return MadeColumns(file, {name: recipe(value) for name, value in values.items()})
 
 
-def first_of(file: File, wanted: Mapping[str, Sequence[str]], setting: str) -> File:
+def first_of(file: File, wanted: Mapping[str, Sequence[str]], words: pa.Array, setting: str) -> File:
     """Columns that hold the first value that some others have, as text."""
     layer = Layer(file)
 
@@ -108,16 +117,46 @@ def first_of(file: File, wanted: Mapping[str, Sequence[str]], setting: str) -> F
         there = [layer._column(other, f"{setting}.first_of.{name}") for other in others]
 
         def make(batch: pa.RecordBatch) -> pa.Array:
-            return pc.coalesce(*(_present(batch[other]) for other in there))
+            return pc.coalesce(*(_present(batch[other], words) for other in there))
 
         return Recipe(there, pa.string(), make)
 
     return MadeColumns(file, {name: recipe(name, others) for name, others in wanted.items()})
 
 
-def _present(values: pa.Array) -> pa.Array:
-    texts = values.cast(pa.string())
-    return pc.if_else(pc.equal(pc.utf8_trim_whitespace(texts), ""), pa.scalar(None, pa.string()), texts)
+def _present(values: pa.Array, words: pa.Array) -> pa.Array:
+    """As text, null where there is none or a word that means missing."""
+    return missing.blanked(values.cast(pa.string()), words)[0]
+
+
+def paths(file: File, wanted: Mapping[str, Sequence[str]], words: pa.Array, setting: str) -> File:
+    """Columns with a category's path, levels joined by ' > ': of columns that hold a level each, or of one that holds
+    a path, or several with commas between them, of which the deepest is taken.
+    """
+    layer = Layer(file)
+
+    def recipe(name: str, others: Sequence[str]) -> Recipe:
+        there = [layer._column(other, f"{setting}.path_of.{name}") for other in others]
+
+        def make(batch: pa.RecordBatch) -> pa.Array:
+            if len(there) > 1:
+                levels = [_present(batch[other], words) for other in there]
+                return _present(pc.binary_join_element_wise(*levels, " > ", null_handling="skip"), words)
+            coded = _present(batch[there[0]], words).dictionary_encode()
+            written = [_deepest(path) for path in coded.dictionary.to_pylist()]
+            return pa.array(written, pa.string()).take(coded.indices)
+
+        return Recipe(there, pa.string(), make)
+
+    return MadeColumns(file, {name: recipe(name, others) for name, others in wanted.items()})
+
+
+def _deepest(path: str) -> str:
+    several = [part.strip() for part in path.split(",") if part.strip()]
+    if not any(DEEPER.search(part) for part in several):
+        return path
+    deepest = max(several, key=lambda part: len(DEEPER.split(part)))
+    return " > ".join(level for level in DEEPER.split(deepest) if level)
 
 
 _TERM = re.compile(r"\s*([-+*/]?)\s*(?:\[([^\]]+)\]|(\d+(?:\.\d+)?))\s*")
@@ -216,39 +255,50 @@ class FirstLines(Layer):
 
 
 class WithRows(Layer):
-    """The rows that have a value in some columns and none in others."""
+    """The rows that have a value in some columns, none in others, and not certain ones in others again."""
 
-    def __init__(self, file: File, present: Sequence[str], absent: Sequence[str], setting: str) -> None:
+    def __init__(
+        self,
+        file: File,
+        present: Sequence[str],
+        absent: Sequence[str],
+        left_out: Mapping[str, Sequence[str]],
+        words: pa.Array,
+        setting: str,
+    ) -> None:
         """Raises InputError for a column that is not there."""
-        super().__init__(file)
+        super().__init__(file, words)
         self.present = [self._column(name, f"{setting}.only") for name in present]
         self.absent = [self._column(name, f"{setting}.without") for name in absent]
+        self.left_out = {self._column(name, f"{setting}.leave_out"): values for name, values in left_out.items()}
 
     def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
         """Those rows."""
-        out = 0
-        for batch in self.file.batches(self._some([*columns, *self.present, *self.absent])):
+        reasons: Counter[str] = Counter()
+        for batch in self.file.batches(self._some([*columns, *self.present, *self.absent, *self.left_out])):
             keep = pa.repeat(True, batch.num_rows)
-            for name in self.present:
-                keep = pc.and_(keep, _has(batch[name]))
-            for name in self.absent:
-                keep = pc.and_(keep, pc.invert(_has(batch[name])))
+            for reason, good in self._tests(batch):
+                reasons[reason] += pc.sum(pc.and_(keep, pc.invert(good))).as_py() or 0
+                keep = pc.and_(keep, good)
             kept = batch.filter(keep)
-            out += batch.num_rows - kept.num_rows
             yield pa.record_batch([kept[name] for name in columns], columns)
-        if out:
-            reasons = [*(f"no {name}" for name in self.present), *(f"a value in {name}" for name in self.absent)]
-            self.notes[f"rows left out that have {' or '.join(reasons)}"] = out
+        self.notes.update({reason: num - self.notes[reason] for reason, num in reasons.items() if num})
+
+    def _tests(self, batch: pa.RecordBatch) -> Iterator[tuple[str, pa.Array]]:
+        for name in self.present:
+            yield f"rows without {name}, left out", self._has(batch[name])
+        for name in self.absent:
+            yield f"rows with a value in {name}, left out", pc.invert(self._has(batch[name]))
+        for name, values in self.left_out.items():
+            known = pa.array([headers.plain(value) for value in values])
+            coded = pc.fill_null(batch[name].cast(pa.string()), "").dictionary_encode()
+            plain = pa.array([headers.plain(value) for value in coded.dictionary.to_pylist()], pa.string())
+            unwanted = pc.is_in(plain, value_set=known).take(coded.indices)
+            yield f"rows whose {name} is {' or '.join(values)}, left out", pc.invert(unwanted)
 
     def where(self, row: int) -> str:
         """Rows are counted without those that are left out."""
         return f"row {row + 1} of those that are read"
-
-
-def _has(values: pa.Array) -> pa.Array:
-    if is_text(values.type):
-        return pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(values.cast(pa.string())), ""), False)
-    return values.is_valid()
 
 
 class Joined(Layer):
@@ -315,9 +365,9 @@ def _key(values: pa.Array) -> pa.Array:
 class Distinct(Layer):
     """One row per value of a column, with the last value that each of the others had; rows without it are left out."""
 
-    def __init__(self, file: File, by: str, setting: str) -> None:
+    def __init__(self, file: File, by: str, words: pa.Array, setting: str) -> None:
         """Raises InputError for a column that is not there."""
-        super().__init__(file)
+        super().__init__(file, words)
         self.by = self._column(by, f"{setting}.distinct")
 
     def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
@@ -326,7 +376,7 @@ class Distinct(Layer):
         so_far: pa.Table | None = None
         for batch in self.file.batches([*others, self.by]):
             rows = pa.table(dict(zip(batch.schema.names, batch.columns, strict=True)))
-            rows = rows.filter(_has(batch[self.by]))
+            rows = rows.filter(self._has(batch[self.by]))
             rows = rows if so_far is None else pa.concat_tables([so_far, rows])
             grouped = rows.group_by(self.by, use_threads=False).aggregate([(name, "last") for name in others])
             so_far = grouped.rename_columns([name.removesuffix("_last") if name != self.by else name

@@ -101,6 +101,20 @@ def lists_of_records(types: Mapping[str, pa.DataType], under: str = "") -> list[
     return names
 
 
+def flat_names(types: Mapping[str, pa.DataType], items: str = "", under: str = "") -> list[str]:
+    """Names of the columns that `Flattened` has, those of keys apart."""
+    names = []
+    for name, kind in types.items():
+        whole = under + name
+        if pa.types.is_struct(kind):
+            names += flat_names({field.name: field.type for field in kind}, items, f"{whole}.")
+        elif _is_list(kind) and whole == items and pa.types.is_struct(kind.value_type):
+            names += flat_names({field.name: field.type for field in kind.value_type}, "", f"{whole}.")
+        elif not pa.types.is_nested(kind):
+            names.append(whole)
+    return names
+
+
 def is_nested(types: Mapping[str, pa.DataType]) -> bool:
     """Whether a column holds records or lists."""
     return any(pa.types.is_nested(kind) for kind in types.values())

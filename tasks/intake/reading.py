@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.tables import ATTRIBUTE_PREFIX, BY_NAME, EVENT_KINDS, NO_PRODUCT, PRODUCT, channel_column
-from nightmarket.intake import numbers, times
+from nightmarket.intake import exports, numbers, times
 from nightmarket.intake.kinds import IGNORED
 from nightmarket.intake.vocabulary import CURRENCIES, PRODUCT_TITLES, PRODUCT_TYPES, UNIT_PRICES
 from tasks.intake.sources import TableSource
@@ -45,6 +45,9 @@ class Reading(StageSettings):
 
     mapping: Mapping = Field(
         default_factory=dict, description="per table, {our column: your column}, for source: folder"
+    )
+    profile: str | None = Field(
+        None, description=f"the export of a known system, read as it is: {', '.join(exports.NAMES)}"
     )
     tables: dict[str, TableSource] = Field(
         default_factory=dict, description="{table: which file holds it}, where files are not named after the tables"
@@ -83,6 +86,8 @@ class Reading(StageSettings):
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
+        if self.profile is not None and self.profile not in exports.NAMES:
+            raise ValueError(f"profile: there is no '{self.profile}'; there are {', '.join(exports.NAMES)}")
         for name in self.tables:
             if name not in BY_NAME:
                 raise ValueError(f"tables: there is no table '{name}'; there are {', '.join(BY_NAME)}")

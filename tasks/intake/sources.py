@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Literal, Self
 
+import pyarrow as pa
 from pydantic import Field, model_validator
 
 from nightmarket.contracts import InputError
@@ -41,11 +42,17 @@ class TableSource(StageSettings):
     )
     only: tuple[str, ...] = Field((), description="columns that a row must have a value in, or it is left out")
     without: tuple[str, ...] = Field((), description="columns that a row must have no value in, or it is left out")
+    leave_out: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="{column: values whose rows are left out}"
+    )
     first_of: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="{new column: columns of which the first with a value is taken}"
     )
     computed: dict[str, str] = Field(
         default_factory=dict, description="{new column: how it is computed}, as '[Quantity] * [Price]'"
+    )
+    path_of: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="{new column: columns that hold a category's path, or its levels}"
     )
     constants: dict[str, str] = Field(default_factory=dict, description="{new column: the value that all rows have}")
     distinct: str = Field("", description="column of which each value becomes one row: products made of order lines")
@@ -63,8 +70,14 @@ class TableSource(StageSettings):
 class SourceFiles(TableFiles):
     """The files of one table as its settings name them."""
 
-    def __init__(self, folder: Path, table: str, source: TableSource, section: str, head: int = 0) -> None:
-        """Raises InputError where no file has that name, or a link leaves the folder."""
+    def __init__(
+        self, folder: Path, table: str, source: TableSource, words: pa.Array, section: str, head: int = 0
+    ) -> None:
+        """Raises InputError where no file has that name, or a link leaves the folder.
+
+        words  texts that mean a missing value
+        """
+        self.words = words
         self.folder = folder
         self.table = table
         self.source = source
@@ -96,18 +109,20 @@ class SourceFiles(TableFiles):
         return self._laid_out(file)
 
     def _laid_out(self, file: File) -> File:
-        source, setting = self.source, self.setting
+        source, setting, words = self.source, self.setting, self.words
         if source.first_line:
             file = layers.FirstLines(file, source.first_line, setting)
-        if source.only or source.without:
-            file = layers.WithRows(file, source.only, source.without, setting)
+        if source.only or source.without or source.leave_out:
+            file = layers.WithRows(file, source.only, source.without, source.leave_out, words, setting)
         if source.constants:
             file = layers.constants(file, source.constants)
-        if source.first_of:
-            file = layers.first_of(file, source.first_of, setting)
         if source.computed:
             file = layers.computed(file, source.computed, setting)
-        return layers.Distinct(file, source.distinct, setting) if source.distinct else file
+        if source.first_of:
+            file = layers.first_of(file, source.first_of, words, setting)
+        if source.path_of:
+            file = layers.paths(file, source.path_of, words, setting)
+        return layers.Distinct(file, source.distinct, words, setting) if source.distinct else file
 
     def _opened(self, path: Path, encoding: str) -> File:
         layout = Layout(self.head, self.source.apart, self.source.names)

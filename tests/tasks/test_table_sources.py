@@ -121,7 +121,7 @@ def test_fields_of_the_first_line_hold_for_its_order_and_no_other_field_is_fille
     rows = arrives(folder, tables={"events": source}, mapping={"events": mapping})
     assert column(rows, "product_id", "channel") == [("a", "gift"), ("b", None), ("a", None)]
     assert [moment.day for moment in column(rows, "timestamp")] == [6, 6, 7]
-    assert notes()["rows left out that have no Lineitem sku"] == 1
+    assert notes()["rows without Lineitem sku, left out"] == 1
 
 
 def test_columns_are_computed_and_products_are_made_of_the_lines(folder):
@@ -146,6 +146,43 @@ def test_columns_are_computed_and_products_are_made_of_the_lines(folder):
     assert column(rows, "discount") == [1.25, 2.0, 1.0]
     made = pq.read_table("data/raw/products.parquet").to_pylist()
     assert column(made, "product_id", "title", "price") == [("a", "Red apple", 2.0), ("Bread", "Bread", 4.0)]
+
+
+def test_rows_are_left_out_by_what_they_hold_and_counted(folder):
+    text = "customer_id,product_id,timestamp,state,parent\nc1,a,2025-01-06,Done,\nc2,a,2025-01-07,ON HOLD,\nc3,b,2025-01-08,Done,7\n"
+    (folder / "sold.csv").write_text(text, encoding="utf-8")
+    source = {"file": "sold.csv", "leave_out": {"state": ["on-hold"]}, "without": ["parent"]}
+    for _ in range(2):
+        assert [moment.day for moment in column(arrives(folder, tables={"events": source}), "timestamp")] == [6]
+    assert notes() == {
+        "rows with a value in parent, left out": 1,
+        "rows whose state is on-hold, left out": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("written", "path"),
+    [
+        ("Default/Gear,Default/Gear/Bags", "Default > Gear > Bags"),
+        ("Clothing > T-shirts, Sale", "Clothing > T-shirts"),
+        ("Toys, Games", "Toys, Games"),
+        ("N/A", None),
+    ],
+)
+def test_a_categorys_path_is_read_as_it_is_written(folder, written, path):
+    (folder / "products.csv").write_text(f'product_id,title,kind\na,Apple,"{written}"\n', encoding="utf-8")
+    (folder / "events.csv").write_text("customer_id,product_id,timestamp\nc1,a,2025-01-06\n", encoding="utf-8")
+    source = {"file": "products.csv", "path_of": {"category": ["kind"]}}
+    assert column(arrives(folder, table="products", tables={"products": source}), "category") == [path]
+
+
+def test_levels_in_columns_of_their_own_make_a_path(folder):
+    text = "product_id,title,one,two,three\na,Apple,Food,Fruit,\nb,Bread,Food,N/A,Rolls\n"
+    (folder / "products.csv").write_text(text, encoding="utf-8")
+    (folder / "events.csv").write_text("customer_id,product_id,timestamp\nc1,a,2025-01-06\n", encoding="utf-8")
+    source = {"file": "products.csv", "path_of": {"category": ["one", "two", "three"]}}
+    rows = arrives(folder, table="products", tables={"products": source})
+    assert column(rows, "category") == ["Food > Fruit", "Food > Rolls"]
 
 
 def test_a_formula_that_is_none_and_text_where_a_number_must_be_are_refused(folder):

@@ -1,0 +1,237 @@
+"""Which columns of a file may be which of the contract: asked of headers, and of what their values look like."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from importlib.resources import files
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import yaml
+
+from nightmarket.contracts.tables import BY_NAME, Table
+from nightmarket.contracts.values import NUMBER, is_text
+from nightmarket.intake import addresses, headers, missing, times
+from nightmarket.intake.notations import digits
+from nightmarket.intake.numbers import NumberSurvey
+from nightmarket.intake.vocabulary import CURRENCIES, UNIT_PRICES
+
+_CONTENT = yaml.safe_load(files("nightmarket.intake").joinpath("columns.yaml").read_text(encoding="utf-8"))
+FILES: dict[str, frozenset[str]] = {name: frozenset(words.split()) for name, words in _CONTENT.pop("files").items()}
+"""Table → words that its files are called."""
+TYPED = re.compile(r":(token|float|token_seq|float_seq)$")
+"""What RecBole writes behind a column's name."""
+
+
+def _names(table: str, column: str) -> list[str]:
+    if column in ("unit_price", "currency"):
+        return UNIT_PRICES if column == "unit_price" else CURRENCIES
+    listed = _CONTENT[table][column].split() or _CONTENT["events"].get(column, "").split()
+    return listed or next(
+        (columns[column].split() for columns in _CONTENT.values() if columns.get(column)), [headers.plain(column)]
+    )
+
+
+NAMES: dict[str, dict[str, list[str]]] = {
+    table: {column: _names(table, column) for column in columns} for table, columns in _CONTENT.items()
+}
+"""Table → column of ours → headers, the most certain first."""
+
+
+@dataclass(frozen=True)
+class ColumnFacts:
+    """What a sample of a column's values looks like.
+
+    filled    share of rows with a value
+    distinct  different values
+    times     the notations in which they are times, the surest first; () where they are none
+    zoned     share of the times that say their zone, or are moments
+    number    whether they are numbers, however written
+    notation  how numbers are written; None where both readings are possible
+    whole     whether all numbers are whole
+    address   whether one leads to a person
+    """
+
+    name: str
+    rows: int
+    filled: float
+    distinct: int
+    times: tuple[str, ...] = ()
+    zoned: float = 0.0
+    number: bool = False
+    notation: str | None = ""
+    whole: bool = False
+    address: bool = False
+
+    @property
+    def plain(self) -> str:
+        """Letters and digits of its name."""
+        return headers.plain(TYPED.sub("", self.name))
+
+
+def look(name: str, values: pa.Array, today: date) -> ColumnFacts:
+    """Facts of one column's sample."""
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    if is_text(values.type):
+        values = missing.blanked(values.cast(pa.string()), missing.words())[0]
+    there = values.drop_null()
+    filled = len(there) / max(len(values), 1)
+    facts: dict[str, Any] = {"name": name, "rows": len(values), "filled": filled, "distinct": len(there.unique())}
+    if pa.types.is_temporal(values.type):
+        zoned = float(pa.types.is_timestamp(values.type) and values.type.tz is not None)
+        return ColumnFacts(**facts, times=(times.YEAR,), zoned=zoned)
+    if not len(there) or pa.types.is_nested(values.type) or pa.types.is_boolean(values.type):
+        return ColumnFacts(**facts)
+    numeric = not is_text(values.type)
+    texts = digits(there) if numeric else there
+    known, zoned = _times(texts, today)
+    number, notation, whole = _number(texts)
+    return ColumnFacts(
+        **facts, times=known, zoned=zoned, number=numeric or number, notation=notation, whole=whole,
+        address=not numeric and (addresses.named(name) or addresses.among(there)),
+    )  # fmt: skip
+
+
+def _times(texts: pa.Array, today: date) -> tuple[tuple[str, ...], float]:
+    survey = times.TimeSurvey()
+    survey(texts)
+    total = sum(survey.forms.values())
+    if total < 0.9 * len(texts):
+        return (), 0.0
+    readings = tuple(survey.readings(today))
+    zoned = 1.0 if readings[0] in times.UNITS else survey.zoned[True] / max(len(texts), 1)
+    return readings, zoned
+
+
+def _number(texts: pa.Array) -> tuple[bool, str | None, bool]:
+    trimmed = pc.utf8_trim_whitespace(texts)
+    strict = pc.match_substring_regex(trimmed, NUMBER)
+    if pc.all(strict).as_py():
+        whole = pc.all(pc.match_substring_regex(trimmed, r"^[+-]?\d+(\.0*)?$")).as_py()
+        survey = NumberSurvey()
+        survey(texts)
+        return True, survey.notation(), bool(whole)
+    digits_alone = pc.match_substring_regex(trimmed, r"^\D{0,4}\d[\d.,'’ ]*\D{0,4}$")
+    if (pc.sum(digits_alone).as_py() or 0) < 0.95 * len(texts) or pc.all(
+        pc.match_substring_regex(trimmed, r"^[A-Za-z]+\d+$")
+    ).as_py():
+        return False, "", False
+    survey = NumberSurvey()
+    survey(texts)
+    return survey.point + survey.comma + sum(survey.either.values()) > 0, survey.notation(), False
+
+
+MUST: dict[str, tuple[str, ...]] = {
+    "promotions": ("product_id", "channel", "week"),
+    "reviews": ("product_id", "timestamp", "text"),
+    "exposures": ("customer_id", "campaign_id"),
+    "responses": ("customer_id", "campaign_id", "timestamp"),
+    "offers": ("offer_id", "campaign_id", "product_id"),
+    "campaigns": ("campaign_id", "kind", "start", "end"),
+    "events": ("customer_id", "timestamp"),
+    "products": ("product_id", "title"),
+    "suppressions": ("customer_id",),
+    "customers": ("customer_id",),
+}
+"""Columns without which a file is not this table; of events the product may be missing."""
+OF_TIME = ("time", "date")
+
+
+@dataclass(frozen=True)
+class TableGuess:
+    """A table that a file may be.
+
+    mapping  column of ours → column of theirs
+    score    higher is surer
+    """
+
+    table: str
+    mapping: Mapping[str, str]
+    score: float = 0.0
+    lacks: tuple[str, ...] = field(default=())
+
+
+def guess(table: str, facts: Sequence[ColumnFacts], stem: str) -> TableGuess:
+    """The columns that fit, and how sure it is that the file is this table; what it must have and lacks.
+
+    stem  the file's name without its ending
+    """
+    contract = BY_NAME[table]
+    mapping: dict[str, str] = {}
+    for column, names in NAMES[table].items():
+        wanted = [*names, *(["id"] if [column] == [*contract.key] and table != "events" else [])]
+        chosen = _choose(column, wanted, _kind(contract, column), [fact for fact in facts
+                                                                  if fact.name not in mapping.values()])  # fmt: skip
+        if chosen:
+            mapping[column] = chosen
+    if "value" in mapping:
+        mapping.pop("unit_price", None)
+    lacks = tuple(name for name in MUST[table] if name not in mapping)
+    named = 3.0 * bool(words(stem) & FILES[table]) + 2.0 * (headers.plain(stem) == table)
+    return TableGuess(table, mapping, named + len(mapping) - 4.0 * len(lacks), lacks)
+
+
+def _kind(contract: Table, column: str) -> str:
+    try:
+        return contract.column(column).kind
+    except KeyError:
+        return "number" if column == "unit_price" else "category"
+
+
+def _choose(column: str, names: Sequence[str], kind: str, facts: Sequence[ColumnFacts]) -> str:
+    """The header that is this column, "" for none: the surest name whose values can be read, if it is filled at all."""
+    fitting = [fact for fact in facts if _fits(fact, kind) and fact.plain in (headers.plain(column), *names)]
+    if not fitting:
+        return ""
+    order = {name: at for at, name in reversed([*enumerate([headers.plain(column), *names])])}
+    filled = [fact for fact in fitting if fact.filled > 0.3] or fitting
+    return min(filled, key=lambda fact: order[fact.plain]).name
+
+
+def _fits(fact: ColumnFacts, kind: str) -> bool:
+    if fact.filled == 0:
+        return False
+    if kind in OF_TIME:
+        return bool(fact.times)
+    if kind in ("number", "count"):
+        return fact.number
+    return kind == "id" or not fact.times or fact.number
+
+
+def words(stem: str) -> set[str]:
+    """The words of a file's name."""
+    return {*re.split(r"[\W_\d]+", stem.casefold())}
+
+
+def roles(table: pa.Table, facts: Sequence[ColumnFacts]) -> tuple[str, ...]:
+    """Names for columns without a header: a time, an amount with decimals, a small whole number, and ids in between.
+
+    An id that says the same as the customer's, another numbering of the same people, is left without a role.
+    """
+    names = {fact.name: f"column_{at}" for at, fact in enumerate(facts, 1)}
+    moment = next((fact for fact in facts if fact.times and fact.times[0] != times.EXCEL), None)
+    amount = next((fact for fact in facts if fact.number and not fact.whole and fact is not moment), None)
+    left = [fact for fact in facts if fact not in (moment, amount) and fact.filled]
+    small = [fact for fact in left if fact.number and fact.whole and fact.distinct <= 100]
+    number = small[-1] if small and len(left) > 1 else None
+    ids = [fact for fact in left if fact is not number]
+    if moment:
+        names[moment.name] = "timestamp"
+    if amount:
+        names[amount.name] = "value"
+    if number:
+        names[number.name] = "quantity" if amount else "rating"
+    if ids:
+        names[ids[0].name] = "customer_id"
+    others = [fact for fact in ids[1:] if not _same_people(table, ids[0].name, fact.name)]
+    if others:
+        names[others[0].name] = "product_id"
+    return tuple(names[fact.name] for fact in facts)
+
+
+def _same_people(table: pa.Table, customer: str, other: str) -> bool:
+    pairs = table.select([customer, other]).group_by([customer, other]).aggregate([]).num_rows
+    return pairs == len(table[customer].unique()) == len(table[other].unique())

@@ -1,0 +1,481 @@
+"""The section `snapshot` that reads a folder as it is, and what a person must decide in it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightmarket.contracts import InputError
+from nightmarket.contracts.tables import BY_NAME, EVENT_KINDS
+from nightmarket.intake import columns, headers, identities, kinds
+from nightmarket.intake.columns import ColumnFacts, TableGuess
+from nightmarket.intake.exports import KnownExport
+from tasks.intake import listing, profiles
+from tasks.intake.listing import Bundle
+from tasks.intake.profiles import Read
+from tasks.intake.sources import TableSource
+from tasks.intake.table_files import TableFiles
+
+ProductsOf = Literal["one", "prices"]
+TODAY = datetime.now(UTC).date()
+NO_PRODUCT = "product"
+PRICE = "price point"
+LEAST = 0.5
+"""Share of the events' products that a table of products must know, or products are made of the events."""
+STRANGERS = 0.05
+"""Share of customers whom two tables must have in common."""
+MOST_KINDS = 100
+
+
+@dataclass
+class Proposal:
+    """What `inspect` proposes.
+
+    settings  of the section `snapshot`, without those that keep their default
+    checks    key of a setting → what a person should look at there
+    unused    files that are no table of the shop, and why
+    asides    what was noticed
+    """
+
+    folder: Path
+    read: Read
+    export: KnownExport | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    checks: dict[str, list[str]] = field(default_factory=dict)
+    unused: dict[str, str] = field(default_factory=dict)
+    asides: list[str] = field(default_factory=list)
+    facts: dict[str, list[ColumnFacts]] = field(default_factory=dict)
+    samples: dict[str, pa.Table] = field(default_factory=dict)
+
+    def check(self, key: str, words: str) -> None:
+        """Something to look at beside a setting."""
+        self.checks.setdefault(key, []).append(words)
+
+
+def propose(folder: Path, listed: Sequence[Bundle], products_of: ProductsOf = "one") -> Proposal:
+    """What reads the folder. Raises InputError where nothing in it says what customers did.
+
+    products_of  of events without a column of products: `one` product for all, or one for each of the `prices`
+    """
+    export = next(iter(profiles.recognised(listed)), None)
+    made = profiles.read(export, listed) if export else Read()
+    proposal = Proposal(folder, made, export)
+    for bundle in listed:
+        if bundle.problem:
+            proposal.unused[bundle.title] = bundle.problem
+    _guess_others(proposal, [bundle for bundle in listed if not bundle.problem])
+    if "events" not in made.tables:
+        raise InputError(_nothing(folder, listed))
+    _see(proposal)
+    _strangers(proposal)
+    _products(proposal, products_of, export)
+    _settle(proposal)
+    return proposal
+
+
+def _nothing(folder: Path, listed: Sequence[Bundle]) -> str:
+    read = sum(not bundle.problem for bundle in listed)
+    return (
+        f"{folder}: no file says who bought what, and when ({len(listed)} files, {read} of them tables); it takes one "
+        "with a column of customers, one of times, and best one of products, or orders and their lines"
+    )
+
+
+def _guess_others(proposal: Proposal, listed: Sequence[Bundle]) -> None:
+    """Tables of what no known export explains, by their columns."""
+    made = proposal.read
+    used = {id(bundle) for bundle in [*made.bundles.values(), *made.joined.values()]}
+    guesses: list[tuple[TableGuess, Bundle, TableSource]] = []
+    for bundle in listed:
+        if id(bundle) in used:
+            continue
+        try:
+            guesses += _guesses(proposal, bundle)
+        except InputError as error:
+            proposal.unused[bundle.title] = str(error)
+        except Exception as error:  # a file that breaks in a way of its own
+            proposal.unused[bundle.title] = f"cannot be read ({type(error).__name__})"
+    guesses.sort(key=lambda each: (-each[0].score, -each[1].bytes))
+    taken: set[int] = set(used)
+    for guess, bundle, source in guesses:
+        if guess.lacks or guess.table in made.tables or id(bundle) in taken:
+            continue
+        if guess.table == "events" and "product_id" not in guess.mapping:
+            continue
+        taken.add(id(bundle))
+        made.tables[guess.table], made.mapping[guess.table] = source, dict(guess.mapping)
+        made.bundles[guess.table] = bundle
+    if "events" not in made.tables:
+        taken |= _orders_and_lines(proposal, guesses)
+    for bundle in listed:
+        if id(bundle) not in taken and bundle.title not in proposal.unused:
+            like = next((guess.table for guess, other, _ in guesses if other is bundle and not guess.lacks), "")
+            other = made.bundles[like].title if like in made.bundles else ""
+            proposal.unused[bundle.title] = (
+                f"looks like {like}, which {other} holds already" if other else "no table that is known"
+            )
+
+
+def _guesses(proposal: Proposal, bundle: Bundle) -> list[tuple[TableGuess, Bundle, TableSource]]:
+    """The tables that it may be."""
+    source = bundle.source()
+    best: list[tuple[TableGuess, Bundle, TableSource]] = []
+    for items in ["", *listing.lists(bundle)]:
+        opened = source.model_copy(update={"items": items})
+        table = listing.sample(proposal.folder, opened, bundle.encoding)
+        facts = listing.facts(table, TODAY)
+        if bundle.names:
+            source, facts = _named(bundle, source, table, facts)
+            opened = source
+        stem = " ".join([bundle.pattern, bundle.sheet])
+        for name in columns.MUST:
+            guess = columns.guess(name, facts, stem)
+            guess = _plausible(guess, facts, stem)
+            if items and not any(theirs.startswith(f"{items}.") for theirs in guess.mapping.values()):
+                continue
+            best.append((guess, bundle, opened))
+    return best
+
+
+def _named(
+    bundle: Bundle, source: TableSource, table: pa.Table, facts: list[ColumnFacts]
+) -> tuple[TableSource, list[ColumnFacts]]:
+    """With names for columns without a header, by what they hold."""
+    names = columns.roles(table, facts)
+    renamed = source.model_copy(update={"names": names})
+    return renamed, listing.facts(table.rename_columns(list(names)), TODAY)
+
+
+def _plausible(guess: TableGuess, facts: Sequence[ColumnFacts], stem: str) -> TableGuess:
+    """Less sure where what the values are speaks against it."""
+    by_name = {fact.name: fact for fact in facts}
+    lacks = guess.lacks
+    words = columns.words(stem)
+    if guess.table == "suppressions" and not (words & columns.FILES["suppressions"] or "reason" in guess.mapping):
+        lacks = (*lacks, "reason")
+    if guess.table == "customers" and "customer_id" in guess.mapping:
+        customer = by_name[guess.mapping["customer_id"]]
+        if customer.rows and customer.distinct < 0.9 * customer.rows * customer.filled:
+            lacks = (*lacks, "a row per customer")
+    if guess.table == "products" and "product_id" in guess.mapping:
+        product = by_name[guess.mapping["product_id"]]
+        if product.rows and product.distinct < 0.5 * product.rows * product.filled:
+            lacks = (*lacks, "a row per product")
+    return TableGuess(guess.table, guess.mapping, guess.score, lacks)
+
+
+def _orders_and_lines(proposal: Proposal, guesses: Sequence[tuple[TableGuess, Bundle, TableSource]]) -> set[int]:
+    """Events of orders joined to their lines, or of purchases that name no product."""
+    made = proposal.read
+    events = {id(bundle): (guess, bundle, source) for guess, bundle, source in guesses
+              if guess.table == "events" and not source.items}  # fmt: skip
+    orders = [each for each in events.values() if not each[0].lacks and "product_id" not in each[0].mapping]
+    lines = [each for each in events.values() if "product_id" in each[0].mapping
+             and each[0].lacks and id(each[1]) not in {id(bundle) for bundle in made.bundles.values()}]  # fmt: skip
+    for guess, bundle, source in lines:
+        for head_guess, head, head_source in orders:
+            keys = _shared_key(proposal, bundle, source, head, head_source)
+            if keys:
+                on, to = keys
+                given = source.model_dump(exclude_defaults=True)
+                given["join"] = {"file": head.pattern, "on": on, "to": to} | (
+                    {"sheet": head.sheet} if head.sheet else {}
+                )
+                made.tables["events"] = TableSource.model_validate(given)
+                made.bundles["events"], made.joined["events"] = bundle, head
+                own = _own(guess, head_guess, bundle, head)
+                made.mapping["events"] = own | {"basket_id": on}
+                return {id(bundle), id(head)}
+    for guess, bundle, source in sorted(orders, key=lambda each: -each[0].score):
+        if id(bundle) in {id(other) for other in made.bundles.values()}:
+            continue
+        facts = {fact.name: fact for fact in listing.facts(
+            listing.sample(proposal.folder, source, bundle.encoding), TODAY)}  # fmt: skip
+        customer = facts[guess.mapping["customer_id"]]
+        if customer.distinct < 0.95 * customer.rows or "value" in guess.mapping:
+            made.tables["events"], made.mapping["events"] = source, dict(guess.mapping)
+            made.bundles["events"] = bundle
+            return {id(bundle)}
+    return set()
+
+
+def _own(lines: TableGuess, orders: TableGuess, bundle: Bundle, head: Bundle) -> dict[str, str]:
+    """The lines' own columns first; of the orders what the lines lack, but no amount of the whole order."""
+    stem = head.paths[0].name.partition(".")[0]
+    of_orders = {
+        ours: theirs if theirs not in bundle.types else f"{stem}.{theirs}"
+        for ours, theirs in orders.mapping.items()
+        if ours in ("customer_id", "timestamp", "channel", "currency", "kind")
+    }
+    return dict(lines.mapping) | of_orders
+
+
+def _shared_key(
+    proposal: Proposal, lines: Bundle, source: TableSource, orders: Bundle, orders_source: TableSource
+) -> tuple[str, str] | None:
+    """The column of the lines and that of the orders that name the order: unique there, with the same values here."""
+    left = listing.sample(proposal.folder, source, lines.encoding)
+    right = listing.sample(proposal.folder, orders_source, orders.encoding)
+    unique = [
+        name for name in right.column_names
+        if right.num_rows and len(right[name].unique()) == right.num_rows and right[name].null_count == 0
+    ]  # fmt: skip
+    wanted = [headers.plain(name) for name in columns.NAMES["events"]["basket_id"]]
+    best: tuple[float, tuple[str, str]] | None = None
+    for to in unique:
+        known = right[to].combine_chunks().cast(pa.string())
+        for on in left.column_names:
+            there = left[on].drop_null().combine_chunks()
+            if pa.types.is_temporal(there.type) or not len(there):
+                continue
+            share = (pc.sum(pc.is_in(there.cast(pa.string()), value_set=known)).as_py() or 0) / len(there)
+            alike = (headers.plain(on) == headers.plain(to)) + (headers.plain(on) in wanted) * 2
+            if share > 0.5 and alike and (best is None or share + alike > best[0]):
+                best = (share + alike, (on, to))
+    return best[1] if best else None
+
+
+def _see(proposal: Proposal) -> None:
+    """Samples and facts of the tables."""
+    for table, source in proposal.read.tables.items():
+        encoding = proposal.read.bundles[table].encoding
+        proposal.samples[table] = listing.sample(proposal.folder, source, encoding)
+        proposal.facts[table] = listing.facts(proposal.samples[table], TODAY)
+
+
+def _strangers(proposal: Proposal) -> None:
+    """Tables that nobody asked for and that speak of other customers are left out."""
+    made = proposal.read
+    for table in ("customers", "reviews", "exposures", "responses", "suppressions"):
+        if table not in made.tables:
+            continue
+        theirs, ours = _ids(proposal, table, "customer_id"), _ids(proposal, "events", "customer_id")
+        whole = all(proposal.samples[name].num_rows < listing.SAMPLE_ROWS for name in (table, "events"))
+        asked, known = (theirs, ours) if whole else (ours, theirs)
+        complete = whole or (table == "customers" and proposal.samples[table].num_rows < listing.SAMPLE_ROWS)
+        share = (pc.sum(pc.is_in(asked, value_set=known)).as_py() or 0) / max(len(asked), 1)
+        if complete and len(asked) and share < STRANGERS:
+            proposal.unused[made.bundles[table].title] = (
+                f"looks like {table}, of whose customers the events know {share:.0%}: export both with the same ids"
+            )
+            del made.tables[table], made.mapping[table], made.bundles[table]
+
+
+def _products(proposal: Proposal, products_of: ProductsOf, export: KnownExport | None) -> None:
+    """Events must name products, and a table must know them: what is not there is made."""
+    made = proposal.read
+    events, mapping = made.tables["events"], made.mapping["events"]
+    constant = mapping.get("product_id") in events.constants
+    if "product_id" not in mapping or (constant and products_of == "prices"):
+        _made_up(proposal, products_of)
+    elif "products" in made.tables and _known(proposal) < LEAST:
+        bundle = made.bundles["products"]
+        if bundle is not made.bundles["events"] and not _repair(proposal):
+            share = _known(proposal)
+            once = export.once if export else {}
+            proposal.unused[bundle.title] = (
+                f"products, of which the events name other ids ({share:.0%} of theirs are there): made of the events"
+            )
+            profiles.products_of_events(made, once or _once(proposal))
+    elif "products" not in made.tables:
+        profiles.products_of_events(made, (export.once if export else {}) or _once(proposal))
+    _see(proposal)
+
+
+def _made_up(proposal: Proposal, products_of: ProductsOf) -> None:
+    made = proposal.read
+    events, mapping = made.tables["events"], made.mapping["events"]
+    value, quantity = mapping.get("value"), mapping.get("quantity")
+    formula = f"[{value}] / [{quantity}]" if quantity else f"[{value}] * 1"
+    if products_of == "prices" and value:
+        update: dict[str, Any] = {
+            "computed": {**events.computed, "price": formula},
+            "first_of": {**events.first_of, PRICE: ("price",)},
+            "constants": {},
+        }
+        mapping["product_id"] = PRICE
+        proposal.check("tables", "no column names a product: each price is taken for one")
+    else:
+        update = {"constants": {**events.constants, NO_PRODUCT: "everything"}} if not events.constants else {}
+        mapping["product_id"] = next(iter(update.get("constants", events.constants)))
+        if value:
+            other = "make inspect FOLDER=… PRODUCTS=prices"
+            proposal.check(
+                "tables", f"no column names a product: all rows are of one. For a product per price: {other}"
+            )
+    made.tables["events"] = events.model_copy(update=update)
+    profiles.products_of_events(made, {"price": ["price"]} if products_of == "prices" else {})
+
+
+def _once(proposal: Proposal) -> dict[str, list[str]]:
+    """What the rows of events say of products: their names, brands, kinds and prices."""
+    guess = columns.guess("products", proposal.facts["events"], "")
+    return {ours: [theirs] for ours, theirs in guess.mapping.items() if ours != "product_id"}
+
+
+def _ids(proposal: Proposal, table: str, column: str) -> pa.Array:
+    theirs = proposal.read.mapping[table].get(column, "")
+    sample = proposal.samples[table]
+    if theirs not in sample.column_names:
+        return pa.array([], pa.string())
+    values = sample[theirs].combine_chunks()
+    if pa.types.is_temporal(values.type) or pa.types.is_floating(values.type):
+        values = values.cast(pa.string()) if not pa.types.is_floating(values.type) else pc.cast(values, pa.string())
+    return pc.utf8_trim_whitespace(values.cast(pa.string()).drop_null()).unique()
+
+
+def _known(proposal: Proposal) -> float:
+    """Share of the events' products that the table of products knows, in the samples."""
+    ours, theirs = _ids(proposal, "events", "product_id"), _ids(proposal, "products", "product_id")
+    if proposal.samples["products"].num_rows >= listing.SAMPLE_ROWS or not len(ours):
+        return 1.0
+    return (pc.sum(pc.is_in(ours, value_set=theirs)).as_py() or 0) / len(ours)
+
+
+def _repair(proposal: Proposal) -> bool:
+    """Whether ids fit after what `snapshot.ids` can do; it is proposed then."""
+    fits = identities.fit(_ids(proposal, "events", "product_id"), _ids(proposal, "products", "product_id"))
+    if fits.repair not in identities.MADE or fits.after < LEAST * fits.total:
+        return False
+    proposal.settings["ids"] = [fits.repair]
+    proposal.check("ids", f"products of events and of the catalogue are written differently: {fits.cause}")
+    return True
+
+
+def _settle(proposal: Proposal) -> None:
+    """The settings, and what is to be looked at in them."""
+    made, export = proposal.read, proposal.export
+    settings = proposal.settings
+    for table in sorted(made.tables, key=[*BY_NAME].index):
+        _table(proposal, table)
+        _formats(proposal, table)
+        bundle = made.bundles[table]
+        if bundle.encodings:
+            settings.setdefault("encodings", {})[table] = bundle.encodings[0]
+            proposal.check("encodings", f"{bundle.title} may be in {' or '.join(bundle.encodings)}: look at its titles")
+    if export and export.missing:
+        settings["missing"] = export.missing
+    _kinds(proposal)
+    _currency(proposal)
+    _zone(proposal)
+
+
+def _table(proposal: Proposal, table: str) -> None:
+    """The file and the columns of one table, where they are not what is taken anyway."""
+    made, settings = proposal.read, proposal.settings
+    source = made.tables[table]
+    plain = source.model_dump(exclude_defaults=True)
+    own = [] if len(plain) > 1 else _own_name(proposal.folder, table)
+    if {*own} != {*made.bundles[table].paths}:
+        settings.setdefault("tables", {})[table] = plain
+    if table == "events" and not plain.get("constants", {}).get("kind"):
+        _rated(proposal)
+    there = [*proposal.samples[table].column_names]
+    needed = {ours: theirs for ours, theirs in made.mapping[table].items() if headers.alike(ours, there) != [theirs]}
+    if needed:
+        settings.setdefault("mapping", {})[table] = needed
+
+
+def _own_name(folder: Path, table: str) -> list[Path]:
+    try:
+        return TableFiles(folder, table).paths
+    except InputError:
+        return []
+
+
+def _rated(proposal: Proposal) -> None:
+    """Rows with stars and no kind are ratings."""
+    made, settings = proposal.read, proposal.settings
+    mapping = made.mapping["events"]
+    stars = {*columns.NAMES["reviews"]["rating"]}
+    rated = [fact for fact in proposal.facts["events"] if fact.plain in stars and fact.number and fact.distinct <= 101]
+    if rated and not {"kind", "quantity", "value", "unit_price"} & {*mapping}:
+        source = made.tables["events"]
+        made.tables["events"] = source.model_copy(update={"constants": {**source.constants, "kind": "rating"}})
+        settings.setdefault("tables", {})["events"] = made.tables["events"].model_dump(exclude_defaults=True)
+
+
+def _formats(proposal: Proposal, table: str) -> None:
+    facts = {fact.name: fact for fact in proposal.facts[table]}
+    for column in BY_NAME[table].columns:
+        fact = facts.get(proposal.read.mapping[table].get(column.name, ""))
+        if fact is None:
+            continue
+        if column.kind in columns.OF_TIME and len(fact.times) > 1:
+            _format(proposal, table, column.name, fact.times)
+        if column.kind == "number" and fact.notation is None:
+            _format(proposal, table, column.name, ("decimal point", "decimal comma"))
+
+
+def _format(proposal: Proposal, table: str, column: str, readings: Sequence[str]) -> None:
+    proposal.settings.setdefault("formats", {}).setdefault(table, {})[column] = readings[0]
+    proposal.check("formats", f"{table}.{column} can be read as {' or as '.join(readings)}: which is right?")
+
+
+def _kinds(proposal: Proposal) -> None:
+    """Words for what was done that nobody knows; a column of nothing but such words is none of kinds."""
+    made = proposal.read
+    theirs = made.mapping["events"].get("kind", "")
+    if theirs not in proposal.samples["events"].column_names:
+        return
+    own = proposal.export.kinds if proposal.export else {}
+    there = [str(word) for word in proposal.samples["events"][theirs].drop_null().unique().to_pylist()]
+    understood = kinds.read(pa.array(there, pa.string()), own).to_pylist()
+    unknown = [word for word, kind in zip(there, understood, strict=True) if kind not in (*EVENT_KINDS, kinds.IGNORED)]
+    if len(unknown) == len(there) or len(unknown) > MOST_KINDS:
+        del made.mapping["events"]["kind"]
+        mapping = proposal.settings.get("mapping", {}).get("events", {})
+        mapping.pop("kind", None)
+        return
+    used = {word: kind for word, kind in own.items() if headers.plain(word) in {headers.plain(name) for name in there}}
+    if own or unknown:
+        proposal.settings["kinds"] = {**(own or used), **dict.fromkeys(unknown, kinds.IGNORED)}
+    if unknown:
+        proposal.check(
+            "kinds", f"nobody knows {', '.join(unknown[:10])}: say view, cart, purchase …, or leave them out"
+        )
+
+
+def _currency(proposal: Proposal) -> None:
+    theirs = proposal.read.mapping["events"].get("currency", "")
+    sample = proposal.samples["events"]
+    if theirs not in sample.column_names:
+        spelled = [name for name in sample.column_names if headers.plain(name) in columns.NAMES["events"]["currency"]]
+        theirs = spelled[0] if spelled else ""
+    if not theirs:
+        return
+    counted = sample[theirs].drop_null().combine_chunks().cast(pa.string()).value_counts().to_pylist()
+    codes = sorted(counted, key=lambda pair: -pair["counts"])
+    names = [str(pair["values"]).strip().upper() for pair in codes if len(str(pair["values"]).strip()) == 3]
+    if not names:
+        return
+    proposal.settings["currency"] = names[0]
+    if len(names) > 1:
+        others = ", ".join(f"{name}: 1.0" for name in names[1:6])
+        proposal.check("currency", f"amounts are in {', '.join(names[:6])}: say what 1 of each is worth in {names[0]}, "
+                                   f"as rates: {{{others}}}")  # fmt: skip
+
+
+def _zone(proposal: Proposal) -> None:
+    """The shop's time zone is nobody's guess."""
+    theirs = proposal.read.mapping["events"]["timestamp"]
+    fact = next((fact for fact in proposal.facts["events"] if fact.name == theirs), None)
+    proposal.settings["time_zone"] = "UTC"
+    moments = fact is not None and fact.zoned > 0.5
+    words = "times say their zone; this says where your days begin" if moments else "times are read in it"
+    proposal.check("time_zone", f"your shop's own, as Europe/Berlin: {words}")
+
+
+def section(proposal: Proposal, folder: str) -> dict[str, Any]:
+    """The whole section, in the order in which people read it."""
+    settings = proposal.settings
+    profile = {"profile": proposal.export.key} if proposal.export else {}
+    head = {"source": "folder", "folder": folder, **profile}
+    names = ("tables", "mapping", "formats", "kinds", "missing", "encodings", "ids", "units")
+    body = {name: settings[name] for name in names if settings.get(name)}
+    tail = {"time_zone": settings["time_zone"], "currency": settings.get("currency"), "business_date": None}
+    return head | body | tail
