@@ -182,7 +182,7 @@ def _orders_and_lines(proposal: Proposal, guesses: Sequence[tuple[TableGuess, Bu
             if keys:
                 on, to = keys
                 given = source.model_dump(exclude_defaults=True)
-                given["join"] = {"file": head.pattern, "on": on, "to": to} | (
+                given["join"] = {"file": head.pattern, "by": on, "to": to} | (
                     {"sheet": head.sheet} if head.sheet else {}
                 )
                 made.tables["events"] = TableSource.model_validate(given)
@@ -251,8 +251,8 @@ def _strangers(proposal: Proposal) -> None:
     """Tables that nobody asked for and that speak of other customers are left out."""
     made = proposal.read
     for table in ("customers", "reviews", "exposures", "responses", "suppressions"):
-        if table not in made.tables:
-            continue
+        if table not in made.tables or _own_name(proposal.folder, table):
+            continue  # a file that is named after the table is read in any case, and refused if need be
         theirs, ours = _ids(proposal, table, "customer_id"), _ids(proposal, "events", "customer_id")
         whole = all(proposal.samples[name].num_rows < listing.SAMPLE_ROWS for name in (table, "events"))
         asked, known = (theirs, ours) if whole else (ours, theirs)

@@ -32,6 +32,7 @@ from tasks.privacy.pseudonyms import Pseudonyms
 HEAD = 1 << 26
 """Bytes that are read of each table."""
 SHOWN = 3
+JOINED = "spellings of customers' ids that differ in capitals or blanks alone, joined"
 
 
 @dataclass
@@ -93,6 +94,8 @@ def attempt(section: Mapping[str, Any], folder: Path, say: Callable[[str], None]
         for reader in readers:
             say(f"reading {reader.file.path.name}")
             _read(trial.tables[reader.table.name], reader.feed(), Path(place), pseudonyms, settings.zone, seen)
+        if pseudonyms.joined and "events" in trial.tables:
+            trial.tables["events"].notes[JOINED] = pseudonyms.joined
         _agree(trial, seen, Path(place), settings.units_given())
         say("checking rows")
         _judge(trial, Path(place))

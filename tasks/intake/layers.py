@@ -140,8 +140,10 @@ def paths(file: File, wanted: Mapping[str, Sequence[str]], words: pa.Array, sett
 
         def make(batch: pa.RecordBatch) -> pa.Array:
             if len(there) > 1:
-                levels = [_present(batch[other], words) for other in there]
-                return _present(pc.binary_join_element_wise(*levels, " > ", null_handling="skip"), words)
+                levels = [pc.fill_null(_present(batch[other], words), "") for other in there]
+                path = pc.binary_join_element_wise(*levels, " > ")
+                path = pc.replace_substring_regex(path, "^( > )+|( > )+$", "")
+                return _present(pc.replace_substring_regex(path, "( > ){2,}", " > "), words)
             coded = _present(batch[there[0]], words).dictionary_encode()
             written = [_deepest(path) for path in coded.dictionary.to_pylist()]
             return pa.array(written, pa.string()).take(coded.indices)
@@ -311,7 +313,7 @@ class Joined(Layer):
         """
         super().__init__(file)
         self.orders = Layer(orders)
-        self.on = self._column(on, f"{setting}.join.on")
+        self.on = self._column(on, f"{setting}.join.by")
         self.to = self.orders._column(to, f"{setting}.join.to")
         stem = orders.path.name.partition(".")[0]
         below = file.types()
@@ -370,13 +372,17 @@ class Distinct(Layer):
         super().__init__(file, words)
         self.by = self._column(by, f"{setting}.distinct")
 
+    def types(self) -> Schema:
+        """Its columns; one without a value is of text."""
+        return {name: pa.string() if pa.types.is_null(kind) else kind for name, kind in self.file.types().items()}
+
     def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
         """One row for each value, in order of appearance."""
         others = [name for name in dict.fromkeys(columns) if name != self.by]
         so_far: pa.Table | None = None
         for batch in self.file.batches([*others, self.by]):
-            rows = pa.table(dict(zip(batch.schema.names, batch.columns, strict=True)))
-            rows = rows.filter(self._has(batch[self.by]))
+            arrays = [values.cast(pa.string()) if pa.types.is_null(values.type) else values for values in batch.columns]
+            rows = pa.table(dict(zip(batch.schema.names, arrays, strict=True))).filter(self._has(batch[self.by]))
             rows = rows if so_far is None else pa.concat_tables([so_far, rows])
             grouped = rows.group_by(self.by, use_threads=False).aggregate([(name, "last") for name in others])
             so_far = grouped.rename_columns([name.removesuffix("_last") if name != self.by else name

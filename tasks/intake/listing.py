@@ -22,6 +22,8 @@ from tasks.intake.workbooks import sheets
 HEAD = 1 << 21
 """Bytes of a file that are looked at to see what it is."""
 SAMPLE_ROWS = 20_000
+MOST_SAMPLED = 12
+"""Files that a sample is taken of."""
 MOST_FILES, DEEPEST = 5_000, 4
 OTHER = {
     ".xls": "an old Excel workbook; save it as .xlsx or CSV",
@@ -108,7 +110,8 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _together(folder: Path, pattern: str, parts: list[Bundle]) -> Iterator[Bundle]:
-    first, paths = parts[0], tuple(part.paths[0] for part in parts)
+    first = max(parts, key=lambda part: len(str(part.types)))  # a day without sales has no columns of items
+    paths = tuple(part.paths[0] for part in parts)
     if len(parts) == 1 or first.problem:
         yield from parts
     elif {*folder.glob(pattern)} == {*paths}:
@@ -131,6 +134,8 @@ def _file(folder: Path, path: Path) -> Iterator[Bundle]:
             yield _opened(_sniffed(bundle, path))
     except InputError as error:
         yield Bundle(name, (path,), problem=str(error).removeprefix(f"{path.name}: "))
+    except (pa.ArrowException, OSError, EOFError):
+        yield Bundle(name, (path,), problem="cannot be read: it is cut off, damaged, or not yours to read")
     except Exception as error:  # whatever a file may hold: the others are looked at all the same
         yield Bundle(name, (path,), problem=f"cannot be read ({type(error).__name__})")
 
@@ -236,7 +241,7 @@ def _is_header(cells: Iterable[str]) -> bool:
 def sample(folder: Path, source: TableSource, encoding: str, rows: int = SAMPLE_ROWS) -> pa.Table:
     """The first rows of what these settings read. Raises InputError where they cannot."""
     files = SourceFiles(folder, "events", source, missing.words(), "snapshot.", HEAD)
-    files.paths = files.paths[:3]
+    files.paths = files.paths[:MOST_SAMPLED]
     file = files.file(encoding)
     names = [name for name, kind in file.types().items() if not pa.types.is_nested(kind)]
     batches, num = [], 0

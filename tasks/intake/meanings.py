@@ -37,6 +37,7 @@ class EventMeanings:
             self._note(f"lines of the kind {service}, left out; {remedy(service)}", pc.equal(services, service))
         kind = pc.if_else(services.is_valid(), kinds.IGNORED, kind)
         columns = columns | {"kind": kind, "customer_id": self._named(columns["customer_id"])}
+        columns["quantity"] = _pieces(kind, columns["quantity"])
         kept = pc.fill_null(pc.not_equal(kind, kinds.IGNORED), True)
         looks = pc.is_in(kind, value_set=pa.array(["view", "click", "search"]))
         self._note(IGNORED, pc.and_(pc.invert(kept), services.is_null()))
@@ -80,6 +81,12 @@ class EventMeanings:
                 f"{file}: quantity or value is below 0 in {self.turned:,} of {self.bought:,} purchases, first in row "
                 f"{(self.first or 0) + 1:,}, more than can be returns; export what was bought with a positive sign"
             )
+
+
+def _pieces(kind: pa.Array, quantity: pa.Array) -> pa.Array:
+    """What was only looked at or put into a cart is one of it where nothing else is said."""
+    sold = pc.fill_null(pc.is_in(kind, value_set=pa.array(["purchase", "return"])), True)
+    return pc.if_else(pc.and_(quantity.is_null(), pc.invert(sold)), 1.0, quantity)
 
 
 def below_zero(numbers: pa.Array) -> pa.Array:

@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightmarket.contracts import InputError
 from tasks.intake.table_files import File
 
 KEY, VALUE = "key", "value"
@@ -18,10 +17,11 @@ class Flattened:
 
     items  the list of records of which each entry becomes a row; a row with an empty list stays one row. "": none
     keys   {list of records with `key` and `value`: the keys that become columns}, as `event_params.ga_session_id`
+
+    A list that the file does not have has no columns.
     """
 
-    def __init__(self, file: File, items: str, keys: Mapping[str, Sequence[str]], setting: str) -> None:
-        """Raises InputError for a list that is not there."""
+    def __init__(self, file: File, items: str, keys: Mapping[str, Sequence[str]]) -> None:
         self.file = file
         self.path: Path = file.path
         self.items, self.keys = items, keys
@@ -29,18 +29,18 @@ class Flattened:
         self._from: dict[str, tuple[str, ...]] = {}
         for name, kind in file.types().items():
             self._add((name,), kind)
+        self._item_parts: tuple[str, ...] = ()
         for name in ([items] if items else []) + [*keys]:
             parts = self._path_of(name)
             kind = _at(file.types(), parts) if parts else None
             if kind is None or not _is_list(kind) or not pa.types.is_struct(kind.value_type):
-                word = "items" if name == items else "keys"
-                raise InputError(f"{self.path.name} has no list of records '{name}' ({setting}.{word})")
+                continue
             if name == items:
+                self._item_parts = parts
                 self._add((*parts, ""), kind.value_type)
             for key in keys.get(name, ()):
                 self._types[f"{name}.{key}"] = pa.string()
                 self._from[f"{name}.{key}"] = (*parts, KEY, key)
-        self._item_parts = self._path_of(items) if items else ()
 
     def types(self) -> dict[str, pa.DataType]:
         """Columns without records and lists."""
@@ -51,15 +51,16 @@ class Flattened:
         roots = [self._from[name][0] for name in columns] + [*self._item_parts[:1]]
         for batch in self.file.batches([*dict.fromkeys(roots)] or [*self.file.types()][:1]):
             row: pa.Array | None = None
-            entries: pa.Array | None = None
             if self._item_parts:
-                row, entries = _opened(_field(batch, self._item_parts))
+                lists = _field(batch, self._item_parts)
+                row, entry = _opened(lists)
+                entries = pc.list_flatten(lists)
             arrays = []
             for name in columns:
                 parts = self._from[name]
                 if "" in parts:
                     at = parts.index("")
-                    values = _inside(entries, parts[at + 1 :])
+                    values = _inside(entries, parts[at + 1 :]).take(entry)
                 elif KEY in parts[1:-1] and parts[-2] == KEY:
                     values = _of_key(_field(batch, parts[:-2]), parts[-1])
                 else:
@@ -139,18 +140,20 @@ def _field(batch: pa.RecordBatch, parts: Sequence[str]) -> pa.Array:
 
 def _inside(values: pa.Array, parts: Sequence[str]) -> pa.Array:
     for part in parts:
+        if pa.types.is_null(values.type.field(part).type):
+            return pa.nulls(len(values))  # of which pyarrow forgets the length where rows were taken
         values = pc.struct_field(values, part)
     return values
 
 
 def _opened(lists: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """For each row that is made: the row that it is made of, and its entry or null."""
+    """For each row that is made: the row that it is made of, and the place of its entry among all, or null."""
     counts = np.asarray(pc.fill_null(pc.list_value_length(lists), 0), np.int64)
     made = np.maximum(counts, 1)
     row = np.repeat(np.arange(len(counts)), made)
     entry = np.full(len(row), -1)
     entry[np.repeat(counts > 0, made)] = np.arange(counts.sum())
-    return pa.array(row), pc.list_flatten(lists).take(pa.array(entry, mask=entry < 0))
+    return pa.array(row), pa.array(entry, mask=entry < 0)
 
 
 def _of_key(lists: pa.Array, key: str) -> pa.Array:

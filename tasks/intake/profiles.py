@@ -73,6 +73,7 @@ def _bundle(export: KnownExport, table: str, listed: Sequence[Bundle]) -> Bundle
 def _add(made: Read, export: KnownExport, table: str, bundle: Bundle, listed: Sequence[Bundle]) -> None:
     known = export.tables[table]
     names = _names(bundle, known.get("items", ""))
+    names += [f"{name}.{key}" for name, keys in known.get("keys", {}).items() if name in bundle.types for key in keys]
     given = bundle.source().model_dump(exclude_defaults=True)
     join = known.get("join")
     if join:
@@ -80,7 +81,7 @@ def _add(made: Read, export: KnownExport, table: str, bundle: Bundle, listed: Se
         orders = next((other for other in listed if not other.problem and wanted <= other.plain), None)
         if orders is None:
             return
-        given["join"] = {"file": orders.pattern, "on": join["on"], "to": join["to"]}
+        given["join"] = {"file": orders.pattern, "by": join["by"], "to": join["to"]}
         given["join"] |= {"sheet": orders.sheet} if orders.sheet else {}
         names = [*dict.fromkeys([*names, *_names(orders, "")])]
         made.joined[table] = orders
@@ -116,8 +117,9 @@ def completed(reading: Reading, folder: Path, section: str) -> Reading:
             f"{section}profile: {folder} has no file of {export.name} with the columns {columns}{beside}; it takes "
             f"{export.about}. `make inspect FOLDER={folder}` says what is there"
         )
+    whole = {*reading.tables} & {*reading.mapping}  # of these the shop says all itself
     mapping = {
-        table: {**made.mapping.get(table, {}), **reading.mapping.get(table, {})}
+        table: {**({} if table in whole else made.mapping.get(table, {})), **reading.mapping.get(table, {})}
         for table in {**made.mapping, **reading.mapping}
     }
     return reading.model_copy(

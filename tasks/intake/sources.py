@@ -18,7 +18,7 @@ class TableJoin(StageSettings):
     """A second file that each line finds its row in: the orders of order lines."""
 
     file: str = Field(min_length=1, description="name or pattern of the file with the orders")
-    on: str = Field(min_length=1, description="the lines' column that names the order")
+    by: str = Field(min_length=1, description="the lines' column that names the order")
     to: str = Field("", description="that column in the orders; empty: it has the same name")
     sheet: str = Field("", description="the sheet, of a workbook")
 
@@ -98,14 +98,14 @@ class SourceFiles(TableFiles):
         """All of them as one, as the settings lay it out. Raises InputError for a column that is not there."""
         source = self.source
         file = super().file(encoding)
-        if nested.is_nested(file.types()):
-            file = nested.Flattened(file, source.items, source.keys, self.setting)
+        if source.items and not any(name.startswith(f"{source.items}.") for name in file.types()):
+            raise InputError(f"{file.path.name} has no list of records '{source.items}' ({self.setting}.items)")
         if source.join:
             join = source.join
             parts = [open_file(path, encoding, Layout(), join.sheet, self.table) for path in self.orders]
             orders: File = parts[0] if len(parts) == 1 else Parts(parts, [{} for _ in parts])
-            orders = nested.Flattened(orders, "", {}, self.setting) if nested.is_nested(orders.types()) else orders
-            file = layers.Joined(file, orders, join.on, join.to or join.on, self.setting)
+            orders = nested.Flattened(orders, "", {}) if nested.is_nested(orders.types()) else orders
+            file = layers.Joined(file, orders, join.by, join.to or join.by, self.setting)
         return self._laid_out(file)
 
     def _laid_out(self, file: File) -> File:
@@ -125,8 +125,10 @@ class SourceFiles(TableFiles):
         return layers.Distinct(file, source.distinct, words, setting) if source.distinct else file
 
     def _opened(self, path: Path, encoding: str) -> File:
+        """One file; what is nested is made flat in each, for one day's empty list has no columns."""
         layout = Layout(self.head, self.source.apart, self.source.names)
-        return open_file(path, encoding, layout, self.source.sheet, self.table)
+        file = open_file(path, encoding, layout, self.source.sheet, self.table)
+        return nested.Flattened(file, self.source.items, self.source.keys) if nested.is_nested(file.types()) else file
 
 
 def _matching(folder: Path, pattern: str, setting: str) -> list[Path]:

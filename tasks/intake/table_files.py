@@ -75,10 +75,16 @@ class JsonLines:
                 content = file.read()
             if content.lstrip()[:1] == b"[":
                 self._table = pa.Table.from_pylist(json.loads(content))
+            elif content.lstrip()[:1] != b"{":  # which pyarrow may not survive
+                raise ValueError
             else:
                 # an object must not be longer than a block
                 options = pyarrow.json.ReadOptions(block_size=max(1 << 20, min(len(content) + 1, 1 << 26)))
                 self._table = pyarrow.json.read_json(io.BytesIO(content), read_options=options)
+                written = pa.schema([field.with_type(_written(field.type)) for field in self._table.schema])
+                if written != self._table.schema:
+                    parse = pyarrow.json.ParseOptions(explicit_schema=written)
+                    self._table = pyarrow.json.read_json(io.BytesIO(content), read_options=options, parse_options=parse)
         except (pa.ArrowException, OSError, EOFError, ValueError, TypeError, AttributeError, RecursionError):
             raise InputError(
                 f"{path.name} cannot be read as JSON lines, one object on each line; export it again"
@@ -157,6 +163,15 @@ def _wider(one_kind: pa.DataType, other: pa.DataType, name: str, file: str) -> p
     if {one_kind, other} <= {pa.string(), pa.large_string(), pa.string_view()}:
         return pa.string()
     raise InputError(f"{file}: column '{name}' holds {other}, and {one_kind} in the files before it; export them alike")
+
+
+def _written(kind: pa.DataType) -> pa.DataType:
+    """Text in place of moments: pyarrow takes what looks like one for it, and forgets whether a zone stood there."""
+    if pa.types.is_timestamp(kind):
+        return pa.string()
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_written(field.type)) for field in kind])
+    return pa.list_(_written(kind.value_type)) if pa.types.is_list(kind) else kind
 
 
 class FirstRows:

@@ -364,6 +364,15 @@ def test_times_with_and_without_a_zone_are_counted(shop):
     }
 
 
+def test_json_lines_keep_the_zone_of_a_time(shop):
+    shop.settings = {"time_zone": "Asia/Tokyo"}
+    shop.events["timestamp"] = np.resize(
+        ["2025-02-01T10:00:00Z", "2025-02-01T10:00:00", "2025-02-01T10:00:00+02:00"], LINES
+    )
+    shop.raw = {"events.csv": None, "events.jsonl": shop.events.to_json(orient="records", lines=True).encode()}
+    assert arrives(shop)["timestamp"].dt.hour.tolist()[:3] == [10, 1, 8]
+
+
 def test_markup_in_titles_is_undone(shop):
     shop.products["title"] = "A &amp; <b>caf&eacute;</b>\u202e"
     arrives(shop)

@@ -75,7 +75,7 @@ def test_fields_apart_by_two_colons_are_read(folder):
 
 ORDERS = "id,client,paid at\n1,c1,2025-01-06 10:00\n2,c2,2025-01-07 11:00\n"
 LINES = "order,sku,pieces,sum\n2,a,1,4.5\n1,a,2,9\n1,b,1,2.25\n"
-JOIN = {"file": "lines.csv", "join": {"file": "orders.csv", "on": "order", "to": "id"}}
+JOIN = {"file": "lines.csv", "join": {"file": "orders.csv", "by": "order", "to": "id"}}
 JOINED = {"customer_id": "client", "timestamp": "paid at", "product_id": "sku", "quantity": "pieces", "value": "sum",
           "basket_id": "order"}  # fmt: skip
 
