@@ -11,9 +11,10 @@ import pyarrow.compute as pc
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.tables import BY_NAME, EVENT_KINDS
-from nightmarket.intake import columns, headers, identities, kinds
-from nightmarket.intake.columns import ColumnFacts, TableGuess
-from nightmarket.intake.exports import KnownExport
+from nightmarket.intake import headers, identities, kinds
+from nightmarket.intake.recognition import columns
+from nightmarket.intake.recognition.columns import ColumnFacts, TableGuess
+from nightmarket.intake.recognition.exports import KnownExport
 from tasks.intake import listing, profiles
 from tasks.intake.listing import Bundle
 from tasks.intake.profiles import Read

@@ -88,7 +88,7 @@ def attempt(section: Mapping[str, Any], folder: Path, say: Callable[[str], None]
         pseudonyms = Pseudonyms((secrets.token_bytes(32),), frozenset())
         readers = [reader for name in connector.paths if (reader := _reader(connector, name, trial, say))]
         try:
-            connector.agree_on_currency(readers)
+            connector.agree(readers)
         except InputError as error:
             trial.problems.append(str(error))
         for reader in readers:

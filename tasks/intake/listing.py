@@ -11,8 +11,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from nightmarket.contracts import InputError
-from nightmarket.intake import charsets, columns, headers, missing
-from nightmarket.intake.columns import ColumnFacts
+from nightmarket.intake import charsets, headers, missing
+from nightmarket.intake.recognition import columns
+from nightmarket.intake.recognition.columns import ColumnFacts
 from tasks.intake import nested
 from tasks.intake.sources import SourceFiles, TableSource
 from tasks.intake.table_files import TEXT, WORKBOOK, File, ending, open_file

@@ -7,8 +7,9 @@ from typing import Any
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.tables import ATTRIBUTE_PREFIX, BY_NAME
-from nightmarket.intake import exports, headers
-from nightmarket.intake.exports import KnownExport
+from nightmarket.intake import headers
+from nightmarket.intake.recognition import exports
+from nightmarket.intake.recognition.exports import KnownExport
 from tasks.intake.listing import Bundle, bundles
 from tasks.intake.nested import flat_names
 from tasks.intake.reading import USED_UP, Reading

@@ -8,8 +8,9 @@ from pydantic import Field, field_validator, model_validator
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.tables import ATTRIBUTE_PREFIX, BY_NAME, EVENT_KINDS, NO_PRODUCT, PRODUCT, channel_column
-from nightmarket.intake import exports, numbers, times
+from nightmarket.intake import numbers, times
 from nightmarket.intake.kinds import IGNORED
+from nightmarket.intake.recognition import exports
 from nightmarket.intake.vocabulary import CURRENCIES, PRODUCT_TITLES, PRODUCT_TYPES, UNIT_PRICES
 from tasks.intake.sources import TableSource
 from tasks.pipeline.settings import StageSettings

@@ -11,7 +11,7 @@ import yaml
 from nightmarket.intake.headers import plain
 
 CONTENT: dict[str, dict[str, Any]] = yaml.safe_load(
-    files("nightmarket.intake").joinpath("exports.yaml").read_text(encoding="utf-8")
+    files("nightmarket.intake.recognition").joinpath("exports.yaml").read_text(encoding="utf-8")
 )
 MADE_BY = ("first_of", "computed", "path_of", "constants")
 

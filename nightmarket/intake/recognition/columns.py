@@ -18,7 +18,7 @@ from nightmarket.intake.notations import digits
 from nightmarket.intake.numbers import NumberSurvey
 from nightmarket.intake.vocabulary import CURRENCIES, UNIT_PRICES
 
-_CONTENT = yaml.safe_load(files("nightmarket.intake").joinpath("columns.yaml").read_text(encoding="utf-8"))
+_CONTENT = yaml.safe_load(files("nightmarket.intake.recognition").joinpath("columns.yaml").read_text(encoding="utf-8"))
 FILES: dict[str, frozenset[str]] = {name: frozenset(words.split()) for name, words in _CONTENT.pop("files").items()}
 """Table → words that its files are called."""
 TYPED = re.compile(r":(token|float|token_seq|float_seq)$")
