@@ -10,7 +10,7 @@ import yaml
 
 from nightmarket.contracts.tables import ATTRIBUTE_PREFIX
 from nightmarket.intake import addresses
-from tasks.inspection.offering import Offer
+from tasks.inspection.benefits import Benefit
 from tasks.inspection.proposal import Proposal
 from tasks.inspection.trial import SHOWN, TableTrial, Trial
 from tasks.intake.text_files import looks_like_a_value
@@ -155,7 +155,7 @@ def understood(trial: Trial) -> Iterator[str]:
         yield f"  ! {problem}"
 
 
-def offering(given: list[Offer]) -> Iterator[str]:
+def offering(given: list[Benefit]) -> Iterator[str]:
     """What the shop gets, and what would bring the rest."""
     yield "What the shop gets"
     for offer in given:

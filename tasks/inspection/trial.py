@@ -98,7 +98,7 @@ def attempt(section: Mapping[str, Any], folder: Path, say: Callable[[str], None]
             trial.tables["events"].notes[JOINED] = pseudonyms.joined
         _agree(trial, seen, Path(place), settings.units_given())
         say("checking rows")
-        _judge(trial, Path(place))
+        _count_refusals(trial, Path(place))
     return trial
 
 
@@ -146,7 +146,7 @@ def _agree(trial: Trial, seen: SeenIds, place: Path, units: list[str]) -> None:
             trial.units |= getattr(error, "units", {})
 
 
-def _judge(trial: Trial, place: Path) -> None:
+def _count_refusals(trial: Trial, place: Path) -> None:
     """Count rows that validation would set aside, with its own reasons."""
     horizon = datetime.now(UTC).replace(tzinfo=None) + timedelta(days=2)
     known: dict[str, pa.Array] = {}

@@ -149,7 +149,8 @@ def test_columns_are_computed_and_products_are_made_of_the_lines(folder):
 
 
 def test_rows_are_left_out_by_what_they_hold_and_counted(folder):
-    text = "customer_id,product_id,timestamp,state,parent\nc1,a,2025-01-06,Done,\nc2,a,2025-01-07,ON HOLD,\nc3,b,2025-01-08,Done,7\n"
+    rows = "c1,a,2025-01-06,Done,\nc2,a,2025-01-07,ON HOLD,\nc3,b,2025-01-08,Done,7\n"
+    text = f"customer_id,product_id,timestamp,state,parent\n{rows}"
     (folder / "sold.csv").write_text(text, encoding="utf-8")
     source = {"file": "sold.csv", "leave_out": {"state": ["on-hold"]}, "without": ["parent"]}
     for _ in range(2):
