@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from nightmarket.contracts import InputError
-from tasks.inspection import benefits, pages, proposal, trial
+from tasks.inspection import capabilities, pages, proposal, trial
 from tasks.intake import listing
 
 BAD_INPUT = 2
@@ -85,7 +85,7 @@ def _inspect(given: argparse.Namespace) -> int:
     lines += ["Put this into params.yaml, in place of its section snapshot:", "", *section, ""]
     lines += [*pages.rows(made, tried)]
     lines += ["What was understood, and what would be set aside", *pages.understood(tried), ""]
-    lines += [*pages.offering(benefits.benefits(tried)), "", f"Next: {_next(made, tried)}"]
+    lines += [*pages.offering(capabilities.capabilities(tried)), "", f"Next: {_next(made, tried)}"]
     print("\n".join(lines))
     return 0 if tried.good else BAD_INPUT
 

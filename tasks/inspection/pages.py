@@ -10,10 +10,12 @@ import yaml
 
 from nightmarket.contracts.tables import ATTRIBUTE_PREFIX
 from nightmarket.intake import addresses
-from tasks.inspection.benefits import Benefit
+from tasks.inspection.capabilities import Capability
 from tasks.inspection.proposal import Proposal
-from tasks.inspection.trial import SHOWN, TableTrial, Trial
-from tasks.intake.text_files import looks_like_a_value
+from tasks.inspection.trial import HEAD, SHOWN, TableTrial, Trial
+from tasks.intake.listing import Bundle
+from tasks.intake.table_files import TEXT, ending
+from tasks.intake.text_files import PACKED, looks_like_a_value
 
 MASKED = ("customer_id", "basket_id", "text", "birth_year")
 """Columns whose values are shown by their shape alone."""
@@ -35,17 +37,22 @@ def files(proposal: Proposal, trial: Trial) -> Iterator[str]:
         many = f" ({len(bundle.paths)} files)" if len(bundle.paths) > 1 else ""
         joined = f" joined with {made.joined[table].title}" if table in made.joined else ""
         origin = f"made of {bundle.title}" if made.tables[table].distinct else f"{bundle.title}{many}{joined}"
-        yield f"  {table:<13} {origin}{_rows(tried)}"
+        yield f"  {table:<13} {origin}{_rows(tried, bundle)}"
     for title, why in [*proposal.unused.items()][:MOST_FILES]:
         yield f"  {'-':<13} {_safe(title)}: {why}"
     if len(proposal.unused) > MOST_FILES:
         yield f"  {'-':<13} and {len(proposal.unused) - MOST_FILES:,} more files that are no tables"
 
 
-def _rows(tried: TableTrial | None) -> str:
+def _rows(tried: TableTrial | None, bundle: Bundle) -> str:
     if tried is None or tried.refused:
         return ""
-    return f", {tried.rows:,} rows" if tried.whole else f", {tried.rows:,} rows read: a sample, the first of each file"
+    if tried.whole:
+        return f", {tried.rows:,} rows"
+    plain = all(ending(path) in TEXT and path.suffix.lower() not in PACKED for path in bundle.paths)
+    rows = round(tried.rows * bundle.bytes / (HEAD * len(bundle.paths)), -len(str(tried.rows)) + 2)
+    about = f" of about {rows:,.0f}" if plain and len(bundle.paths) == 1 else ""
+    return f", {tried.rows:,}{about} rows read: a sample, the first of each file"
 
 
 def _safe(title: str) -> str:
@@ -155,7 +162,7 @@ def understood(trial: Trial) -> Iterator[str]:
         yield f"  ! {problem}"
 
 
-def offering(given: list[Benefit]) -> Iterator[str]:
+def offering(given: list[Capability]) -> Iterator[str]:
     """What the shop gets, and what would bring the rest."""
     yield "What the shop gets"
     for offer in given:

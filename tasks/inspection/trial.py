@@ -121,6 +121,7 @@ def _read(table: TableTrial, feed: Feed, place: Path, pseudonyms: Pseudonyms, zo
     path = place / f"{table.name}.parquet"
     try:
         arrival = write([feed], path, pseudonyms, None, zone)[0]
+        notes = dict(feed.notes)  # which reading again begins anew
         first = next(iter(feed.batches()), None)
     except InputError as error:
         table.refused = str(error)
@@ -131,7 +132,7 @@ def _read(table: TableTrial, feed: Feed, place: Path, pseudonyms: Pseudonyms, zo
         path.unlink(missing_ok=True)
         return
     seen.add(table.name, feed.file, arrival.ids, feed.decimals)
-    table.rows, table.notes, table.dropped = arrival.rows, dict(feed.notes), feed.dropped
+    table.rows, table.notes, table.dropped = arrival.rows, notes, feed.dropped
     table.parsed = pa.Table.from_batches([first]).slice(0, SHOWN) if first is not None else None
     table.facts["filled"] = set(feed.filled)
     table.facts["attributes"] = feed.attributes

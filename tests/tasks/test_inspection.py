@@ -229,6 +229,7 @@ def ga4_week(rows=700, seed=5):
     return days
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["json", "parquet"])
 def test_a_week_of_ga4_is_read_with_its_items_sessions_and_transactions(folder, capsys, form):
     week = ga4_week()
@@ -480,14 +481,16 @@ def test_a_folder_that_is_not_there_or_not_named_is_one_line(folder, capsys):
 
 
 def test_a_large_file_is_sampled_and_said_to_be(folder, capsys, monkeypatch):
-    from tasks.inspection import trial
+    from tasks.inspection import pages, trial
 
     monkeypatch.setattr(trial, "HEAD", 2_000)
     rows = "".join(f"c{at % 50},a,2025-01-{1 + at % 28:02},3\n" for at in range(2_000))
     put(folder, events_csv="customer_id,product_id,timestamp,value\n" + rows, products_csv="product_id,title\na,A\n")
+    monkeypatch.setattr(pages, "HEAD", 2_000)
     page = said(folder, capsys)
-    read = int(re.search(r"events\.csv, (\d+) rows read: a sample, the first of each file", page)[1])
-    assert 80 < read < 200
+    read, about = re.search(r"events\.csv, (\d+) of about ([\d,]+) rows read: a sample, the first of", page).groups()
+    assert 80 < int(read) < 200
+    assert 1_800 < int(about.replace(",", "")) < 2_200
     assert len(arrives(proposed(folder, capsys))[0]["events"]) == 2_000
 
 
