@@ -45,3 +45,10 @@ def plain(customer: str) -> str:
     """A customer's id as it is hashed: blanks around it mean nothing, nor do capitals in an e-mail address."""
     address = _EMAIL.fullmatch(customer)
     return address[1].lower() if address else customer.strip()
+
+
+def as_hashed(customers: pa.Array) -> pa.Array:
+    """Ids as `plain` has them."""
+    trimmed = pc.utf8_trim_whitespace(customers)
+    address = pc.fill_null(pc.match_substring_regex(trimmed, r"^[^\s@]+@[^\s@]+$"), False)
+    return pc.if_else(address, pc.utf8_lower(trimmed), trimmed)

@@ -379,6 +379,9 @@ def _table(proposal: Proposal, table: str) -> None:
     needed = {ours: theirs for ours, theirs in made.mapping[table].items() if headers.alike(ours, there) != [theirs]}
     if needed:
         settings.setdefault("mapping", {})[table] = needed
+    for ours, theirs in made.mapping[table].items():
+        if ours.startswith("consent_") and ours in needed:
+            proposal.check("mapping", f"'{theirs}' is taken for {ours}: does it say that they may be contacted?")
 
 
 def _own_name(folder: Path, table: str) -> list[Path]:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from nightmarket.contracts.clock import midnight
 from nightmarket.contracts.tables import arrow_schema
 from nightmarket.intake.kinds import IGNORED
+from nightmarket.intake.visitors import as_hashed
 from tasks.files.storage import stream_writer
 from tasks.intake import BATCH_ROWS, Feed
 from tasks.privacy.pseudonyms import Pseudonyms
@@ -61,6 +62,7 @@ class Arrival:
         prefix = self.feed.origin.prefix if self.feed.origin else ""
         for column in {"customer_id", "product_id"} & set(batch.schema.names):
             fresh = pc.unique(batch[column]).cast(pa.string())
+            fresh = as_hashed(fresh) if column == "customer_id" else fresh
             fresh = pc.binary_join_element_wise(prefix, fresh, "") if prefix and column == "customer_id" else fresh
             known = self.ids.get(column, pa.array([], pa.string()))
             self.ids[column] = pa.concat_arrays([known, fresh]).unique()

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -254,6 +255,44 @@ class FirstLines(Layer):
                 if whole.num_rows:
                     last[order] = whole.slice(int(first[-1]), 1)
             yield pa.record_batch([filled[name] for name in columns], columns)
+
+
+_SKU = re.compile(r"(?:^|[|,;])\s*sku=([^,|;]+)")
+
+
+class Variants(MadeColumns):
+    """The parent of each row: another row lists it among its variants, as `sku=A-S,size=S|sku=A-M,size=M`; else itself.
+
+    wanted  {new column: the column that lists variants, the column of ids}
+    """
+
+    def __init__(self, file: File, wanted: Mapping[str, Sequence[str]], setting: str) -> None:
+        """Raises InputError for a column that is not there, or a pair that is none."""
+        below = Layer(file)
+        recipes = {}
+        for name, pair in wanted.items():
+            if len(pair) != 2:
+                raise InputError(f"{setting}.variants.{name}: name two columns, that of variants and that of ids")
+            listing, ids = (below._column(other, f"{setting}.variants.{name}") for other in pair)
+            recipes[name] = Recipe([ids], pa.string(), partial(self._parents, listing, ids))
+        super().__init__(file, recipes)
+        self._known: dict[str, pa.Table] = {}
+
+    def _parents(self, listing: str, ids: str, batch: pa.RecordBatch) -> pa.Array:
+        known = self._known.setdefault(listing, self._listed(listing, ids))
+        own = batch[ids].cast(pa.string())
+        at = pc.index_in(own, value_set=known["variant"].combine_chunks())
+        return pc.coalesce(known["parent"].combine_chunks().take(at), own)
+
+    def _listed(self, listing: str, ids: str) -> pa.Table:
+        parent_of: dict[str, str] = {}
+        for batch in self.file.batches([listing, ids]):
+            for variants, parent in zip(batch[listing].to_pylist(), batch[ids].to_pylist(), strict=True):
+                for variant in _SKU.findall(str(variants or "")):
+                    parent_of.setdefault(variant.strip(), str(parent))
+        return pa.table(
+            {"variant": pa.array(parent_of, pa.string()), "parent": pa.array(parent_of.values(), pa.string())}
+        )
 
 
 class WithRows(Layer):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nightmarket.contracts import InputError
-from nightmarket.contracts.tables import ATTRIBUTE_PREFIX, BY_NAME
+from nightmarket.contracts.tables import ATTRIBUTE_PREFIX, BY_NAME, channel_column
 from nightmarket.intake import headers
 from nightmarket.intake.recognition import exports
 from nightmarket.intake.recognition.exports import KnownExport
@@ -89,11 +89,17 @@ def _add(made: Read, export: KnownExport, table: str, bundle: Bundle, listed: Se
     given |= exports.layout(known, names)
     made.tables[table] = TableSource.model_validate(given)
     mapped = exports.mapping(known["columns"], names, given)
-    ours = {column.name for column in BY_NAME[table].columns} | {*USED_UP.get(table, ())}
-    made.mapping[table] = {
-        name: theirs for name, theirs in mapped.items() if name in ours or name.startswith(ATTRIBUTE_PREFIX)
-    }
+    made.mapping[table] = {name: theirs for name, theirs in mapped.items() if _is_ours(table, name)}
     made.bundles[table] = bundle
+
+
+def _is_ours(table: str, name: str) -> bool:
+    contract = BY_NAME[table]
+    known = {column.name for column in contract.columns} | {*USED_UP.get(table, ())}
+    free = (contract.attributes and name.startswith(ATTRIBUTE_PREFIX)) or (
+        contract.by_channel and channel_column(name) is not None
+    )
+    return name in known or free
 
 
 def _names(bundle: Bundle, items: str) -> list[str]:

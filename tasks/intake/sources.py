@@ -40,6 +40,10 @@ class TableSource(StageSettings):
     first_line: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="{column of the order: columns that only its first line fills}"
     )
+    variants: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="{new column with a row's parent: [column in which parents list variants as sku=…, column of ids]}",
+    )
     only: tuple[str, ...] = Field((), description="columns that a row must have a value in, or it is left out")
     without: tuple[str, ...] = Field((), description="columns that a row must have no value in, or it is left out")
     leave_out: dict[str, tuple[str, ...]] = Field(
@@ -112,6 +116,8 @@ class SourceFiles(TableFiles):
         source, setting, words = self.source, self.setting, self.words
         if source.first_line:
             file = layers.FirstLines(file, source.first_line, setting)
+        if source.variants:
+            file = layers.Variants(file, source.variants, setting)
         if source.only or source.without or source.leave_out:
             file = layers.WithRows(file, source.only, source.without, source.leave_out, words, setting)
         if source.constants:

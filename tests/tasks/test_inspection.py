@@ -102,6 +102,33 @@ def test_orders_of_shopify_are_read_line_by_line_without_what_was_cancelled_or_r
         ("SH-R-M", "Shirt", "Weaver", "Clothes", 20.0), ("SH-R-L", "Shirt", "Weaver", "Clothes", 20.0),
         ("Mug", "Mug", "Potter", "Kitchen", 15.0)]  # fmt: skip
     assert tables["products"][0]["description"] == "Cotton & linen"
+    assert column(tables["products"], "group_id") == ["shirt", "shirt", "Mug"]
+
+
+SHOPIFY_CUSTOMERS = """\
+Customer ID,First Name,Last Name,Email,Accepts Email Marketing,Default Address City,Phone,Accepts SMS Marketing,\
+Total Orders
+'1,Anna,Smith,anna.smith@example.org,yes,Springfield,+49301234567,no,3
+'2,Bo,Li,bo@example.org,no,Springfield,,no,2
+'3,Di,Doe,,yes,Springfield,,no,0
+"""
+
+
+def test_shopifys_customers_bring_their_consent_and_are_asked_about(folder, capsys):
+    put(
+        folder,
+        orders_export_1_csv=SHOPIFY,
+        products_export_csv=SHOPIFY_PRODUCTS,
+        customers_export_csv=SHOPIFY_CUSTOMERS,
+    )
+    page = said(folder, capsys)
+    assert "# CHECK: 'Accepts Email Marketing' is taken for consent_email" in page
+    assert "springfield" not in page.lower()
+    assert "yes  consent to contacts" in page
+    tables, _ = arrives(proposed(folder, capsys))
+    assert column(tables["customers"], "consent_email", "consent_sms") == [("yes", "no"), ("no", "no")]
+    assert "attr_customer_id" not in tables["customers"][0]
+    assert {*column(tables["customers"], "customer_id")} == {*column(tables["events"], "customer_id")}
 
 
 def test_a_profile_alone_reads_the_same(folder, capsys):
@@ -154,6 +181,7 @@ def test_orders_of_woocommerce_are_read_and_variants_stand_for_their_parent(fold
     assert notes == {"events that say nothing about products, left out": 1}
     assert column(tables["products"], "product_id", "category", "price") == [
         ("TEE-1", "Clothing > Tees", 5.0), ("CAP", "Clothing", 8.0)]  # fmt: skip
+    assert column(tables["products"], "group_id") == ["TEE", "CAP"]
 
 
 MAGENTO_ORDERS = """\
@@ -189,6 +217,7 @@ def test_orders_of_magento_are_joined_and_a_configurable_product_counts_once(fol
     assert notes["rows with a value in parent_item_id, left out"] == 1
     assert column(tables["products"], "product_id", "title", "category") == [
         ("MH01-S", "Hoodie-S", "Default Category > Men > Tops"), ("BAG", "Bag", "Default Category > Gear")]  # fmt: skip
+    assert column(tables["products"], "group_id") == ["MH01", "BAG"]
 
 
 def ga4_week(rows=700, seed=5):

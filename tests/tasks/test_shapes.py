@@ -144,6 +144,16 @@ def test_one_customer_by_two_spellings_of_an_address_is_one(shop):
     assert notes() == {"spellings of customers' ids that differ in capitals or blanks alone, joined": CUSTOMERS}
 
 
+def test_addresses_that_differ_in_capitals_are_one_customer_in_all_tables(shop):
+    shop.events["customer_id"] += "@Example.org"
+    people = [f"c{number}@example.ORG " for number in range(CUSTOMERS)]
+    shop.others["customers"] = pd.DataFrame({"customer_id": people, "user_id": range(CUSTOMERS), "size": "M"})
+    events = arrives(shop)
+    customers = pq.read_table("data/raw/customers.parquet").to_pandas()
+    assert events["customer_id"].isin(customers["customer_id"]).all()
+    assert [name for name in customers.columns if name.startswith("attr_")] == ["attr_size"]
+
+
 def campaigns(shop, prefix):
     """Four campaigns, and exposures of customers whose ids have this prefix."""
     months = [f"2025-0{month}" for month in (1, 2, 3, 4)]

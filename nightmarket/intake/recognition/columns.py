@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
 
-from nightmarket.contracts.tables import BY_NAME, Table
+from nightmarket.contracts.tables import BY_NAME, Table, channel_column
 from nightmarket.contracts.values import NUMBER, is_text
 from nightmarket.intake import addresses, headers, missing, times
 from nightmarket.intake.notations import digits
@@ -34,8 +34,16 @@ def _names(table: str, column: str) -> list[str]:
     )
 
 
+def _known(table: str, column: str) -> bool:
+    contract = BY_NAME[table]
+    usual = any(column == known.name for known in contract.columns) or column in ("unit_price", "currency")
+    return usual or (contract.by_channel and channel_column(column) is not None)
+
+
 NAMES: dict[str, dict[str, list[str]]] = {
-    table: {column: _names(table, column) for column in columns} for table, columns in _CONTENT.items()
+    table: {column: _names(table, column) for column in columns if _known(table, column)}
+    | {column.name: [headers.plain(column.name)] for column in BY_NAME[table].columns if column.name not in columns}
+    for table, columns in _CONTENT.items()
 }
 """Table → column of ours → headers, the most certain first."""
 

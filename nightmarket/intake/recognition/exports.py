@@ -13,7 +13,7 @@ from nightmarket.intake.headers import plain
 CONTENT: dict[str, dict[str, Any]] = yaml.safe_load(
     files("nightmarket.intake.recognition").joinpath("exports.yaml").read_text(encoding="utf-8")
 )
-MADE_BY = ("first_of", "computed", "path_of", "constants")
+MADE_BY = ("first_of", "computed", "path_of", "constants", "variants")
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,8 @@ def layout(known: Mapping[str, Any], there: Sequence[str]) -> dict[str, Any]:
     left_out = {spelled[plain(name)]: values for name, values in known.get("leave_out", {}).items()
                 if plain(name) in spelled}  # fmt: skip
     made |= {"leave_out": left_out} if left_out else {}
+    variants = {name: pair for name, pair in known.get("variants", {}).items() if len(_there(pair, spelled)) == 2}
+    made |= {"variants": variants} if variants else {}
     for key in ("first_of", "path_of"):
         lists = {name: _there(names, spelled) for name, names in known.get(key, {}).items()}
         made |= {key: {name: names for name, names in lists.items() if names}} if any(lists.values()) else {}
