@@ -65,10 +65,9 @@ def _inspect(given: argparse.Namespace) -> int:
         say(f"{len(listed):,} kinds of files seen, now {bundle.title}")
     try:
         made = proposal.propose(folder, listed, given.products)
-    except InputError:
+    except proposal.NothingToReadError as error:
         if not given.yaml:
-            for bundle in listed[: pages.MOST_FILES]:
-                print(f"  -  {bundle.title}: {bundle.problem or 'a table, of which the events cannot be made'}")
+            print("\n".join(pages.unused(error.unused)))
         raise
     content = proposal.section(made, str(folder))
     tried = trial.attempt(content, folder, say)

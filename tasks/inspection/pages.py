@@ -38,10 +38,15 @@ def files(proposal: Proposal, trial: Trial) -> Iterator[str]:
         joined = f" joined with {made.joined[table].title}" if table in made.joined else ""
         origin = f"made of {bundle.title}" if made.tables[table].distinct else f"{bundle.title}{many}{joined}"
         yield f"  {table:<13} {origin}{_rows(tried, bundle)}"
-    for title, why in [*proposal.unused.items()][:MOST_FILES]:
+    yield from unused(proposal.unused)
+
+
+def unused(files: Mapping[str, str]) -> Iterator[str]:
+    """Files that are read for no table, and why."""
+    for title, why in [*files.items()][:MOST_FILES]:
         yield f"  {'-':<13} {_safe(title)}: {why}"
-    if len(proposal.unused) > MOST_FILES:
-        yield f"  {'-':<13} and {len(proposal.unused) - MOST_FILES:,} more files that are no tables"
+    if len(files) > MOST_FILES:
+        yield f"  {'-':<13} and {len(files) - MOST_FILES:,} more files that are no tables"
 
 
 def _rows(tried: TableTrial | None, bundle: Bundle) -> str:
@@ -145,6 +150,8 @@ def understood(trial: Trial) -> Iterator[str]:
         lines = [f"{what}: {num:,}" for what, num in tried.notes.items()]
         if tried.facts.get("ended"):
             lines.append(f"rows of products that are not in products, kept as ended ones: {tried.facts['ended']:,}")
+        if tried.facts.get("customers", 0) == tried.facts.get("baskets", -1) > 50:
+            lines.append("each customer has one basket: is customer_id a person's, or an order's?")
         lines += [f"set aside: {reason}: {num:,}" for reason, num in tried.aside.items()]
         if lines:
             sampled = "" if tried.whole else " (of the sample)"

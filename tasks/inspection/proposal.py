@@ -32,6 +32,15 @@ STRANGERS = 0.05
 MOST_KINDS = 100
 
 
+class NothingToReadError(InputError):
+    """No file says what customers did.
+
+    unused  {file: what it is instead}
+    """
+
+    unused: dict[str, str]
+
+
 @dataclass
 class Proposal:
     """What `inspect` proposes.
@@ -70,7 +79,9 @@ def propose(folder: Path, listed: Sequence[Bundle], products_of: ProductsOf = "o
             proposal.unused[bundle.title] = bundle.problem
     _guess_others(proposal, [bundle for bundle in listed if not bundle.problem])
     if "events" not in made.tables:
-        raise InputError(_nothing(folder, listed))
+        error = NothingToReadError(_nothing(folder, listed))
+        error.unused = proposal.unused
+        raise error
     _see(proposal)
     _strangers(proposal)
     _products(proposal, products_of, export)
@@ -112,13 +123,25 @@ def _guess_others(proposal: Proposal, listed: Sequence[Bundle]) -> None:
         made.bundles[guess.table] = bundle
     if "events" not in made.tables:
         taken |= _orders_and_lines(proposal, guesses)
+    if "events" not in made.tables and "reviews" in made.tables:
+        _of_reviews(made)
     for bundle in listed:
         if id(bundle) not in taken and bundle.title not in proposal.unused:
             like = next((guess.table for guess, other, _ in guesses if other is bundle and not guess.lacks), "")
-            other = made.bundles[like].title if like in made.bundles else ""
-            proposal.unused[bundle.title] = (
-                f"looks like {like}, which {other} holds already" if other else "no table that is known"
-            )
+            holder = made.bundles[like].title if like in made.bundles else ""
+            events = next((guess for guess, other, _ in guesses if other is bundle and guess.table == "events"), None)
+            lacks = [*events.lacks, *(["product_id"] if "product_id" not in events.mapping else [])] if events else []
+            unknown = "no table that is known" + (f"; for events it lacks {', '.join(lacks)}" if lacks else "")
+            proposal.unused[bundle.title] = f"looks like {like}, which {holder} holds already" if holder else unknown
+
+
+def _of_reviews(made: Read) -> None:
+    """What was reviewed was had: events of the kind rating."""
+    mapping = {ours: theirs for ours, theirs in made.mapping["reviews"].items() if ours not in ("text", "rating")}
+    if "customer_id" in mapping:
+        source = made.tables["reviews"]
+        made.tables["events"] = source.model_copy(update={"constants": {**source.constants, "kind": "rating"}})
+        made.mapping["events"], made.bundles["events"] = mapping, made.bundles["reviews"]
 
 
 def _guesses(proposal: Proposal, bundle: Bundle) -> list[tuple[TableGuess, Bundle, TableSource]]:
@@ -313,7 +336,9 @@ def _made_up(proposal: Proposal, products_of: ProductsOf) -> None:
 
 
 def _once(proposal: Proposal) -> dict[str, list[str]]:
-    """What the rows of events say of products: their names, brands, kinds and prices."""
+    """What the rows of events say of products: their names, brands, kinds and prices; of reviews, nothing."""
+    if proposal.read.bundles["events"] is proposal.read.bundles.get("reviews"):
+        return {}
     guess = columns.guess("products", proposal.facts["events"], "")
     return {ours: [theirs] for ours, theirs in guess.mapping.items() if ours != "product_id"}
 
@@ -379,6 +404,10 @@ def _table(proposal: Proposal, table: str) -> None:
     needed = {ours: theirs for ours, theirs in made.mapping[table].items() if headers.alike(ours, there) != [theirs]}
     if needed:
         settings.setdefault("mapping", {})[table] = needed
+    if source.names and table == "events":
+        proposal.check("tables", "the first line is a row: columns are named by what they hold. Are the names right?")
+    if table == "products" and made.mapping[table].get("title") == made.mapping[table]["product_id"]:
+        proposal.check("mapping" if needed else "tables", "no column of titles: products are called by their ids")
     for ours, theirs in made.mapping[table].items():
         if ours.startswith("consent_") and ours in needed:
             proposal.check("mapping", f"'{theirs}' is taken for {ours}: does it say that they may be contacted?")
@@ -412,7 +441,9 @@ def _formats(proposal: Proposal, table: str) -> None:
         if column.kind in columns.OF_TIME and len(fact.times) > 1:
             _format(proposal, table, column.name, fact.times)
         if column.kind == "number" and fact.notation is None:
-            _format(proposal, table, column.name, ("decimal point", "decimal comma"))
+            beside = {other.notation for other in facts.values() if other.number and not other.whole and other.notation}
+            readings = ("decimal point", "decimal comma")
+            _format(proposal, table, column.name, readings[::-1] if beside == {"decimal comma"} else readings)
 
 
 def _format(proposal: Proposal, table: str, column: str, readings: Sequence[str]) -> None:

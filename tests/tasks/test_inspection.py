@@ -312,6 +312,84 @@ def test_orders_and_their_lines_are_joined_whatever_they_are_called(folder, caps
     assert column(tables["products"], "title", "price") == [("Apple", 4.5), ("Bread", 2.25)]
 
 
+def test_the_pair_of_sap_is_joined_and_its_commas_are_read_as_the_other_amounts_are(folder, capsys):
+    put(
+        folder,
+        vbak_csv="VBELN;ERDAT;KUNNR;WAERK\n0000000001;20250106;0000000017;EUR\n0000000002;20250114;0000000018;EUR\n",
+        vbap_csv="VBELN;POSNR;MATNR;KWMENG;NETWR\n0000000001;10;M-1;2,000;9,50\n0000000002;10;M-2;1,000;4,25\n",
+    )
+    assert "# CHECK: events.quantity can be read as decimal comma or as decimal point" in said(folder, capsys)
+    tables, _ = arrives(proposed(folder, capsys))
+    assert column(tables["events"], "basket_id", "product_id", "quantity", "value") == [
+        ("0000000001", "M-1", 2.0, 9.5), ("0000000002", "M-2", 1.0, 4.25)]  # fmt: skip
+    assert [moment.day for moment in column(tables["events"], "timestamp")] == [6, 14]
+
+
+def test_columns_without_names_are_told_by_what_they_hold_and_asked_about(folder, capsys):
+    rows = [
+        (1 + at % 30, 900 + at % 17, 5, ("pv", "cart", "fav", "buy")[at % 4], 1511544070 + 60 * at) for at in range(200)
+    ]
+    put(folder, UserBehavior_csv="".join(",".join(map(str, row)) + "\n" for row in rows))
+    assert "# CHECK: the first line is a row: columns are named by what they hold" in said(folder, capsys)
+    tables, _ = arrives(proposed(folder, capsys))
+    assert len(tables["events"]) == 200
+    assert column(tables["events"], "product_id", "kind")[:4] == [
+        ("900", "view"), ("901", "cart"), ("902", "wishlist"), ("903", "purchase")]  # fmt: skip
+    assert len(set(column(tables["events"], "customer_id"))) == 30
+    assert tables["events"][0]["timestamp"] == datetime(2017, 11, 24, 17, 21, 10)
+
+
+def test_products_nested_in_the_properties_of_an_event_are_opened(folder, capsys):
+    products = [{"product_id": "a", "name": "Apple", "price": 1.5, "quantity": 2}, {"product_id": "b", "name": "Bread",
+                "price": 3.0, "quantity": 1}]  # fmt: skip
+    events = [
+        {"event": "Order Completed", "userId": "u1", "timestamp": "2025-02-01T10:00:00.000Z",
+         "properties": {"order_id": "o1", "currency": "USD", "products": products}},
+        {"event": "Product Viewed", "userId": "u2", "timestamp": "2025-02-02T10:00:00.000Z",
+         "properties": {"order_id": None, "currency": "USD", "products": products[:1]}},
+    ]  # fmt: skip
+    put(folder, track_jsonl="\n".join(map(json.dumps, events)))
+    section = proposed(folder, capsys)
+    assert section["tables"]["events"]["items"] == "properties.products"
+    tables, _ = arrives(section)
+    assert column(tables["events"], "kind", "product_id", "basket_id", "value") == [
+        ("purchase", "a", "o1", 3.0), ("purchase", "b", "o1", 3.0), ("view", "a", None, 3.0)]  # fmt: skip
+    assert column(tables["products"], "product_id", "title", "price") == [("a", "Apple", 1.5), ("b", "Bread", 3.0)]
+
+
+def test_reviews_alone_are_ratings_and_their_titles_are_no_products_names(folder, capsys):
+    reviews = [{"rating": 5.0, "title": "good", "text": "nice", "asin": f"B{at % 3}", "user_id": f"u{at % 7}",
+                "timestamp": 1588687728923 + at * 86_400_000} for at in range(21)]  # fmt: skip
+    put(folder, reviews_jsonl="\n".join(map(json.dumps, reviews)))
+    tables, _ = arrives(proposed(folder, capsys))
+    assert {*column(tables["events"], "kind")} == {"rating"}
+    assert len(tables["events"]) == len(tables["reviews"]) == 21
+    assert column(tables["products"], "product_id", "title") == [("B0", "B0"), ("B1", "B1"), ("B2", "B2")]
+
+
+def test_an_invoice_a_line_is_read_with_its_returns(folder, capsys):
+    lines = "".join(f"5363{65 + at},8512{at % 4}A,LANTERN {at % 4},6,12/{1 + at}/2010 8:26,2.55,1785{at % 9}.0,UK\n"
+                    for at in range(28))  # fmt: skip
+    head = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+    put(folder, Online_Retail_csv=f"{head}{lines}C536399,85120A,LANTERN 0,-1,12/30/2010 9:00,2.55,17850.0,UK\n")
+    tables, notes = arrives(proposed(folder, capsys))
+    assert column(tables["events"], "kind", "quantity", "value")[-2:] == [
+        ("purchase", 6.0, 15.3),
+        ("return", 1.0, 2.55),
+    ]
+    assert tables["events"][-1]["timestamp"] == datetime(2010, 12, 30, 9)
+    assert notes["negative lines, taken as returns"] == 1
+    assert column(tables["products"], "title")[:2] == ["LANTERN 0", "LANTERN 1"]
+
+
+def test_a_folder_without_times_is_told_what_it_lacks(folder, capsys):
+    put(folder, orders_csv="order_id,user_id,order_dow\n1,1,2\n2,1,3\n", lines_csv="order_id,product_id\n1,7\n2,8\n")
+    assert main([str(folder)]) == 2
+    out, err = capsys.readouterr()
+    assert "orders.csv: no table that is known; for events it lacks timestamp, product_id" in out
+    assert err.startswith("nightmarket: inspect: ")
+
+
 INTER = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
 MOVIES = (
     "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"

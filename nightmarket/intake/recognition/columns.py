@@ -13,7 +13,7 @@ import yaml
 
 from nightmarket.contracts.tables import BY_NAME, Table, channel_column
 from nightmarket.contracts.values import NUMBER, is_text
-from nightmarket.intake import addresses, headers, missing, times
+from nightmarket.intake import addresses, headers, kinds, missing, times
 from nightmarket.intake.notations import digits
 from nightmarket.intake.numbers import NumberSurvey
 from nightmarket.intake.vocabulary import CURRENCIES, UNIT_PRICES
@@ -78,6 +78,11 @@ class ColumnFacts:
         """Letters and digits of its name."""
         return headers.plain(TYPED.sub("", self.name))
 
+    @property
+    def last(self) -> str:
+        """The same of a nested column's last part: `price` of `items.price`."""
+        return headers.plain(self.name.rpartition(".")[2])
+
 
 def look(name: str, values: pa.Array, today: date) -> ColumnFacts:
     """Facts of one column's sample."""
@@ -140,11 +145,13 @@ MUST: dict[str, tuple[str, ...]] = {
     "offers": ("offer_id", "campaign_id", "product_id"),
     "campaigns": ("campaign_id", "kind", "start", "end"),
     "events": ("customer_id", "timestamp"),
-    "products": ("product_id", "title"),
+    "products": ("product_id",),
     "suppressions": ("customer_id",),
     "customers": ("customer_id",),
 }
 """Columns without which a file is not this table; of events the product may be missing."""
+OF_PRODUCTS = ("title", "category", "brand", "maker", "description", "price")
+"""One of these at least tells something of a product."""
 OF_TIME = ("time", "date")
 
 
@@ -177,7 +184,10 @@ def guess(table: str, facts: Sequence[ColumnFacts], stem: str) -> TableGuess:
             mapping[column] = chosen
     if "value" in mapping:
         mapping.pop("unit_price", None)
+    if table == "products" and "title" not in mapping and {*OF_PRODUCTS} & {*mapping} and "product_id" in mapping:
+        mapping["title"] = mapping["product_id"]
     lacks = tuple(name for name in MUST[table] if name not in mapping)
+    lacks += ("title",) if table == "products" and "title" not in mapping else ()
     named = 3.0 * bool(words(stem) & FILES[table]) + 2.0 * (headers.plain(stem) == table)
     return TableGuess(table, mapping, named + len(mapping) - 4.0 * len(lacks), lacks)
 
@@ -191,12 +201,13 @@ def _kind(contract: Table, column: str) -> str:
 
 def _choose(column: str, names: Sequence[str], kind: str, facts: Sequence[ColumnFacts]) -> str:
     """The header that is this column, "" for none: the surest name whose values can be read, if it is filled at all."""
-    fitting = [fact for fact in facts if _fits(fact, kind) and fact.plain in (headers.plain(column), *names)]
+    order = {name: at for at, name in reversed([*enumerate([headers.plain(column), *names])])}
+    fitting = [fact for fact in facts if _fits(fact, kind) and {fact.plain, fact.last} & order.keys()]
     if not fitting:
         return ""
-    order = {name: at for at, name in reversed([*enumerate([headers.plain(column), *names])])}
     filled = [fact for fact in fitting if fact.filled > 0.3] or fitting
-    return min(filled, key=lambda fact: order[fact.plain]).name
+    late = len(order)
+    return min(filled, key=lambda fact: min(order.get(fact.plain, late), late + order.get(fact.last, late))).name
 
 
 def _fits(fact: ColumnFacts, kind: str) -> bool:
@@ -215,29 +226,54 @@ def words(stem: str) -> set[str]:
 
 
 def roles(table: pa.Table, facts: Sequence[ColumnFacts]) -> tuple[str, ...]:
-    """Names for columns without a header: a time, an amount with decimals, a small whole number, and ids in between.
+    """Names for columns without a header: a time, a kind of event, an amount with decimals, a small whole number, and
+    ids in between.
 
     An id that says the same as the customer's, another numbering of the same people, is left without a role.
     """
     names = {fact.name: f"column_{at}" for at, fact in enumerate(facts, 1)}
-    moment = next((fact for fact in facts if fact.times and fact.times[0] != times.EXCEL), None)
+    kind = next((fact for fact in facts if not fact.number and _are_kinds(table[fact.name])), None)
+    moment = next((fact for fact in facts if _is_moment(table, fact)), None)
     amount = next((fact for fact in facts if fact.number and not fact.whole and fact is not moment), None)
-    left = [fact for fact in facts if fact not in (moment, amount) and fact.filled]
-    small = [fact for fact in left if fact.number and fact.whole and fact.distinct <= 100]
-    number = small[-1] if small and len(left) > 1 else None
+    left = [fact for fact in facts if fact not in (moment, amount, kind) and fact.filled]
+    most = 1_000.0 if amount else 100.0
+    small = [
+        fact for fact in left if fact.number and fact.whole and _largest(table, fact) <= most and fact.distinct <= 100
+    ]
+    number = small[-1] if small and len(left) > 1 and not (kind and not amount) else None
     ids = [fact for fact in left if fact is not number]
-    if moment:
-        names[moment.name] = "timestamp"
-    if amount:
-        names[amount.name] = "value"
-    if number:
-        names[number.name] = "quantity" if amount else "rating"
+    given = {"timestamp": moment, "kind": kind, "value": amount, "quantity" if amount else "rating": number}
+    names |= {fact.name: role for role, fact in given.items() if fact}
     if ids:
         names[ids[0].name] = "customer_id"
     others = [fact for fact in ids[1:] if not _same_people(table, ids[0].name, fact.name)]
     if others:
         names[others[0].name] = "product_id"
     return tuple(names[fact.name] for fact in facts)
+
+
+def _are_kinds(values: pa.ChunkedArray) -> bool:
+    """Whether they are words for what was done, at least two of them."""
+    words = [headers.plain(str(word)) for word in values.drop_null().unique().to_pylist()]
+    return 2 <= len(words) <= 30 and all(word in kinds.SYNONYMS for word in words)
+
+
+def _is_moment(table: pa.Table, fact: ColumnFacts) -> bool:
+    """Whether a column without a name is one of times: a number of seconds counts from 1990 on alone."""
+    if not fact.times or fact.times[0] == times.EXCEL:
+        return False
+    unit = times.UNITS.get(fact.times[0])
+    return unit is None or _largest(table, fact) >= 631_152_000 * unit
+
+
+def _largest(table: pa.Table, fact: ColumnFacts) -> float:
+    values = table[fact.name].combine_chunks()
+    if is_text(values.type):
+        values = pc.utf8_trim_whitespace(missing.blanked(values.cast(pa.string()), missing.words())[0])
+    try:
+        return float(pc.max(pc.abs(values.cast(pa.float64()))).as_py() or 0.0)
+    except pa.ArrowInvalid:
+        return float("inf")
 
 
 def _same_people(table: pa.Table, customer: str, other: str) -> bool:
