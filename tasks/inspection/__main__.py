@@ -8,6 +8,7 @@ import argparse
 import logging
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from nightmarket.contracts import InputError
@@ -48,7 +49,16 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"nightmarket: inspect: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         print("nightmarket: inspect: interrupted; nothing was written", file=sys.stderr)
+    except Exception as error:  # a folder may hold anything; whoever looks at it wants no traceback
+        print(f"nightmarket: inspect: stopped at what it did not expect ({type(error).__name__}, "
+              f"{_place(error)}); take files out of the folder one by one to see which it is", file=sys.stderr)  # fmt: skip
     return BAD_INPUT
+
+
+def _place(error: BaseException) -> str:
+    """Where it happened, without a value: the last line of ours."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(last.filename).name}:{last.lineno}"
 
 
 def _inspect(given: argparse.Namespace) -> int:

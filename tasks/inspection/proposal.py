@@ -73,6 +73,8 @@ def propose(folder: Path, listed: Sequence[Bundle], products_of: ProductsOf = "o
     """
     export = next(iter(profiles.recognised(listed)), None)
     made = profiles.read(export, listed) if export else Read()
+    if "events" not in made.tables:
+        export, made = None, Read()
     proposal = Proposal(folder, made, export)
     for bundle in listed:
         if bundle.problem:

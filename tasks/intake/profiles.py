@@ -89,6 +89,9 @@ def _add(made: Read, export: KnownExport, table: str, bundle: Bundle, listed: Se
     given |= exports.layout(known, names)
     made.tables[table] = TableSource.model_validate(given)
     mapped = exports.mapping(known["columns"], names, given)
+    if not {column.name for column in BY_NAME[table].columns if column.required} <= {*mapped}:
+        made.joined.pop(table, None)
+        return
     made.mapping[table] = {name: theirs for name, theirs in mapped.items() if _is_ours(table, name)}
     made.bundles[table] = bundle
 
