@@ -50,8 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("nightmarket: inspect: interrupted; nothing was written", file=sys.stderr)
     except Exception as error:  # a folder may hold anything; whoever looks at it wants no traceback
-        print(f"nightmarket: inspect: stopped at what it did not expect ({type(error).__name__}, "
-              f"{_place(error)}); take files out of the folder one by one to see which it is", file=sys.stderr)  # fmt: skip
+        what = f"stopped at what it did not expect ({type(error).__name__}, {_place(error)})"
+        advice = "take files out of the folder one by one to see which it is"
+        print(f"nightmarket: inspect: {what}; {advice}", file=sys.stderr)
     return BAD_INPUT
 
 
