@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.contracts.sources import SOURCE, zones
+from nightmarket.demand.series import closed_days, closed_weeks
 from nightmarket.evaluation.protocol import Windows
 from nightmarket.histories.calendar import last_whole_week, offsets, week_of
 from nightmarket.histories.histories import Histories
@@ -66,14 +67,16 @@ def run(settings: Settings) -> None:
 
 def _group(settings: Settings) -> None:
     data = Prepared()
-    customers, products, windows, lines = data.customers, data.products, data.windows, data.histories
-    today = int(lines.day.max())
+    products, windows, customers = data.products, data.windows, _unobjected(data.customers)
+    lines = data.histories.where(np.isin(data.histories.customer, customers["customer"]))
+    sold_on = np.unique(data.histories.day)
+    closed, today = closed_days(sold_on), int(sold_on[-1])
     since = today - settings.weeks * 7
     recent = lines.where(lines.day > since)
     visits = read_visits(customers, windows.time_zone, windows.target)
     seen = visits.where((visits.day > since) & (visits.day <= today))
     assortment = behaviour.assortment(products, recent)
-    features = behaviour.behaviour(recent, seen, assortment, today).dropna()
+    features = behaviour.behaviour(recent, seen, assortment, today, closed).dropna()
     num, seed = len(features), settings.seed
     most = min(settings.num_segments or settings.max_segments, num // (2 * MIN_GROUP))
     if most < 2:
@@ -85,15 +88,15 @@ def _group(settings: Settings) -> None:
     fixed = most if settings.num_segments else None
     grouping = group(features, most, seed, fixed)
     log.info("segment: %s groups", len(grouping.names))
-    early = beginners(lines, visits, assortment, today).reindex(features.index)
+    early = beginners(lines, visits, assortment, today, closed).reindex(features.index)
     assigner = classifier(grouping.space, grouping.segment, features, early)
     chance = assigner.assign(features)
     catalogue.SEGMENT_ASSIGNER.write(assigner.to_json())
     _write_customers(customers, features, grouping, chance["probability"].to_numpy())
-    first = week_of(windows.first_day) + 1
-    value = worth.worth(lines, first, last_whole_week(windows.test.last_target), seed)
+    first, last = week_of(windows.first_day) + 1, last_whole_week(windows.test.last_target)
+    value = worth.worth(lines, first, last, seed, closed_weeks(sold_on))
     pairs, responses = _reached(customers, int(lines.day.min()), today)
-    described = SegmentInput(features, recent, seen, assortment, pairs, read_reviews(customers))
+    described = SegmentInput(features, recent, seen, assortment, pairs, read_reviews(data.customers), closed)
     result = {
         "as_of": windows.as_of,
         "reason": None,
@@ -112,6 +115,11 @@ def _group(settings: Settings) -> None:
         "responses": responses,
     }
     catalogue.SEGMENT_PORTRAITS.write(result)
+
+
+def _unobjected(customers: pd.DataFrame) -> pd.DataFrame:
+    """Those who did not object to profiling: the others are in no group, and no group is described by them."""
+    return customers[~customers["objected"].astype(bool)] if "objected" in customers else customers
 
 
 def _without(lines: Histories) -> str | None:

@@ -89,7 +89,12 @@ def weekly(lines: Histories, kind: Int64s, names: list[str], last_week: int | No
 
 
 def closed_weeks(days: Int32s) -> Int64s:
-    """Numbers of the weeks with a day on which the shop was closed, from its days with a sale, ascending.
+    """Numbers of the weeks with a day on which the shop was closed, from its days with a sale, ascending."""
+    return np.unique((closed_days(days) - MONDAY) // 7)
+
+
+def closed_days(days: Int32s) -> Int64s:
+    """The days on which the shop was closed, ascending, from its days with a sale.
 
     A gap is a closure where it is long by the shop's own rhythm: a shop that sells something once a week is not closed
     in between.
@@ -99,7 +104,7 @@ def closed_weeks(days: Int32s) -> Int64s:
         return np.zeros(0, np.int64)
     silent = np.flatnonzero(gaps > max(LEAST_CLOSED, RARE_GAP * np.quantile(gaps, 0.95)))
     inside = [np.arange(days[i] + 1, days[i + 1]) for i in silent.tolist()]
-    return np.unique((np.concatenate([np.zeros(0, np.int64), *inside]) - MONDAY) // 7)
+    return np.concatenate([np.zeros(0, np.int64), *inside])
 
 
 def classes(history: Weekly) -> Int64s:

@@ -12,7 +12,7 @@ _WIDE = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
 
 def words(own: Sequence[str] = ()) -> pa.Array:
     """All words that mean missing, with the shop's own; as `Ｎ／Ａ` in full width, too."""
-    narrow = [*MISSING, *(word.strip() for word in own)]
+    narrow = [*MISSING, *(word.encode("utf-8", "ignore").decode().strip() for word in own)]
     return pa.array(dict.fromkeys([*narrow, *(word.translate(_WIDE) for word in narrow)]), pa.string())
 
 

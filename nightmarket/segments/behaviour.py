@@ -116,10 +116,13 @@ def visits(customer: Int32s, local_seconds: Int64s) -> Visits:
     return Visits(who.astype(np.int32), (hour // 24).astype(np.int32), part.astype(np.int8))
 
 
-def behaviour(lines: Histories, seen: Visits, assortment: Assortment, today: Int32s | int) -> pd.DataFrame:
+def behaviour(
+    lines: Histories, seen: Visits, assortment: Assortment, today: Int32s | int, closed: Int64s | None = None
+) -> pd.DataFrame:
     """One row per customer code (C), columns of BLOCKS and one share per category; NaN for customers without lines.
 
-    today  the last day that counts, days since 1970-01-01; (C,) where it differs between customers
+    today   the last day that counts, days since 1970-01-01; (C,) where it differs between customers
+    closed  days on which the shop was closed, ascending: in no count of weeks
 
     recency log days, visits log baskets per week, spend log currency per week, basket log currency; price mean log
     ratio to the kind's usual price; discount share of the undiscounted amount, discounted share of lines; parts and
@@ -134,7 +137,7 @@ def behaviour(lines: Histories, seen: Visits, assortment: Assortment, today: Int
     first, last = np.full(num, 2**31 - 1), np.full(num, -(2**31))
     np.minimum.at(first, who, lines.day)
     np.maximum.at(last, who, lines.day)
-    weeks = np.maximum((now - first + 1) / 7, LEAST_WEEKS)
+    weeks = np.maximum(open_days(first, now, closed) / 7, LEAST_WEEKS)
     value, discount = lines.value.astype(np.float64), np.maximum(lines.discount.astype(np.float64), 0)
     spend, baskets = _sum(who, value, num), _distinct(who, lines.basket, num)
     out = pd.DataFrame(index=pd.RangeIndex(num, name="customer"))
@@ -157,6 +160,14 @@ def behaviour(lines: Histories, seen: Visits, assortment: Assortment, today: Int
         _shares(who, amounts(lines), assortment.category[lines.item], assortment, num)
     )
     return out.where(pd.Series(known, index=out.index), np.nan)
+
+
+def open_days(first: NDArray, last: NDArray | int, closed: Int64s | None) -> NDArray:
+    """Days from the first to the last, both counted, without those on which the shop was closed."""
+    days = last - first + 1
+    if closed is None:
+        return days
+    return np.asarray(days - (np.searchsorted(closed, last, side="right") - np.searchsorted(closed, first)))
 
 
 def _when(seen: Visits, num: int) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nightmarket.contracts.arrays import Bools, Float64s
+from nightmarket.contracts.arrays import Bools, Float64s, Int64s
 from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.histories.histories import Histories
 from nightmarket.segments.behaviour import Assortment, Visits, behaviour
@@ -151,14 +151,16 @@ def group(features: pd.DataFrame, most: int, seed: int, num: int | None = None) 
     return Grouping(space, points, ordered, segment, distance, table)
 
 
-def beginners(lines: Histories, seen: Visits, assortment: Assortment, today: int) -> pd.DataFrame:
+def beginners(
+    lines: Histories, seen: Visits, assortment: Assortment, today: int, closed: Int64s | None = None
+) -> pd.DataFrame:
     """Behaviour of each customer in the first four weeks, as it stood at their end; NaN for those who began later."""
     first = np.full(lines.num_customers, 2**31 - 1, np.int64)
     np.minimum.at(first, lines.customer, lines.day)
     until = first + FIRST_DAYS - 1
     early = lines.where(lines.day <= until[lines.customer])
     seen = seen.where((seen.day >= first[seen.customer]) & (seen.day <= until[seen.customer]))
-    features = behaviour(early, seen, assortment, np.minimum(until, 2**31 - 1).astype(np.int32))
+    features = behaviour(early, seen, assortment, np.minimum(until, 2**31 - 1).astype(np.int32), closed)
     return features[until + FIRST_DAYS <= today].reindex(features.index)
 
 

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nightmarket.contracts.arrays import Bools
+from nightmarket.contracts.arrays import Bools, Int64s
 from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.histories.histories import Histories
-from nightmarket.segments.behaviour import PARTS, Assortment, Visits, amounts
+from nightmarket.segments.behaviour import PARTS, Assortment, Visits, amounts, open_days
 
 LEAST_SHARE = 0.005
 """A category counts in a portrait from this share of the group's spend."""
@@ -97,7 +97,7 @@ def _against(code: NDArray, inside: Bools, size: int) -> list[dict[str, float]]:
     return [{"share": float(share[i]), "lift": float(share[i] / usual[i]) if usual[i] else 0.0} for i in range(size)]
 
 
-def rfm(lines: Histories, member_C: Bools, today: int) -> dict[str, float]:
+def rfm(lines: Histories, member_C: Bools, today: int, closed: Int64s | None = None) -> dict[str, float]:
     """Medians over the group's buyers: days since the last purchase, baskets and spend per week, spend per basket."""
     inside = lines.where(member_C[lines.customer])
     num = lines.num_customers
@@ -108,7 +108,7 @@ def rfm(lines: Histories, member_C: Bools, today: int) -> dict[str, float]:
     width = int(inside.basket.max(initial=0)) + 1
     baskets = np.bincount(np.unique(inside.customer.astype(np.int64) * width + inside.basket) // width, minlength=num)
     known = baskets > 0
-    weeks = np.maximum((today - first[known] + 1) / 7, 1)
+    weeks = np.maximum(open_days(first[known], today, closed) / 7, 1)
     figures = {
         "recency_days": today - last[known],
         "baskets_per_week": baskets[known] / weeks,

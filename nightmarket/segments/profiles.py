@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from nightmarket.contracts.arrays import Bools
+from nightmarket.contracts.arrays import Bools, Int64s
 from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.evaluation.intervals import clustered
 from nightmarket.histories.histories import Histories
@@ -31,6 +31,7 @@ class SegmentInput(NamedTuple):
 
     features  behaviour, one row per grouped customer
     campaign_answers  customers x campaigns, as `reached` gives them, with their customer code
+    closed    days on which the shop was closed, ascending
     """
 
     features: pd.DataFrame
@@ -39,6 +40,7 @@ class SegmentInput(NamedTuple):
     assortment: Assortment
     campaign_answers: pd.DataFrame
     reviews: Reviews
+    closed: Int64s | None = None
 
 
 def profiles(grouping: Grouping, customers: SegmentInput, value: Worth | None) -> list[dict[str, Any]]:
@@ -64,7 +66,7 @@ def profiles(grouping: Grouping, customers: SegmentInput, value: Worth | None) -
                 "share_customers": float(inside.mean()),
                 "share_value": float(spend[member].sum() / spend.sum()) if spend.any() else None,
                 "traits": naming.to_json(traits),
-                "rfm": rfm(lines, member, today),
+                "rfm": rfm(lines, member, today, customers.closed),
                 "value": {"weeks": value.weeks, **worth._asdict()} if value and worth else None,
                 "categories": bought(lines, customers.assortment, member),
                 "when": when(customers.visits, member),
@@ -95,7 +97,7 @@ def week_before(grouping: Grouping, customers: SegmentInput, seed: int) -> dict[
     lines, visits = customers.lines, customers.visits
     day = int(lines.day.max()) - 7
     known = lines.where(lines.day <= day), visits.where(visits.day <= day)
-    features = behaviour(*known, customers.assortment, day).dropna()
+    features = behaviour(*known, customers.assortment, day, customers.closed).dropna()
     if len(features) <= len(grouping.centres):
         return None
     before = group(features, 0, seed, len(grouping.centres))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nightmarket.contracts.arrays import Bools, Float64s
+from nightmarket.contracts.arrays import Bools, Float64s, Int64s
 from nightmarket.evaluation.intervals import Interval, bootstrap, paired
 from nightmarket.histories.calendar import first_day, last_day
 from nightmarket.histories.histories import Histories
@@ -38,17 +38,19 @@ def horizon(first_week: int, last_week: int) -> int:
     return weeks if weeks >= LEAST_BEFORE else 0
 
 
-def worth(lines: Histories, first_week: int, last_week: int, seed: int) -> Worth | None:
+def worth(lines: Histories, first_week: int, last_week: int, seed: int, closed: Int64s | None = None) -> Worth | None:
     """Fit on one span, evaluate on the next, then fit on that and predict the one to come.
 
     None where the history is short, or says of nobody what they paid before the first span: a shop may have no prices.
 
     first_week, last_week  the complete weeks of the history
+    closed                 numbers of the weeks in which the shop was closed: nobody could buy, and they are left out
     """
-    weeks = horizon(first_week, last_week)
+    shut = np.zeros(0, np.int64) if closed is None else closed[(closed >= first_week) & (closed <= last_week)]
+    weeks = horizon(first_week, last_week - shut.size)
     if not weeks:
         return None
-    spent = _weekly(lines, first_week, last_week)
+    spent = np.delete(_weekly(lines, first_week, last_week), shut - first_week, axis=1)
     end = spent.shape[1]
     early, late = _views(spent[:, : end - 2 * weeks], weeks), _views(spent[:, : end - weeks], weeks)
     if np.isnan(early).all():

@@ -41,7 +41,7 @@ class ParquetFile:
         self.path = path
         try:
             self._types = {field.name: field.type for field in pq.read_schema(path)}
-        except (pa.ArrowException, OSError):
+        except (pa.ArrowException, OSError, UnicodeError):
             raise self._damaged() from None
 
     def types(self) -> dict[str, pa.DataType]:
@@ -73,6 +73,7 @@ class JsonLines:
         try:
             with opened(path, layout) as file:
                 content = file.read()
+            content.decode()
             if content.lstrip()[:1] == b"[":
                 self._table = pa.Table.from_pylist(json.loads(content))
             elif content.lstrip()[:1] != b"{":  # which pyarrow may not survive

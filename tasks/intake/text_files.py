@@ -184,6 +184,8 @@ class TextFile:
             self.encoding = named or encoding(path, layout)
         except (pa.ArrowException, OSError, EOFError):
             raise InputError(f"{path.name} cannot be unpacked: it is cut off or damaged; export it again") from None
+        if self.encoding not in ("utf-8", "utf-8-sig"):
+            self._check_encoding("snapshot.encodings says" if named else "its first such line is")
         with self._text() as file:
             head = file.readline()
             self.delimiter = "\t" if layout.apart else max(",;\t|", key=head.count)
@@ -252,6 +254,19 @@ class TextFile:
                 if seen > row:
                     return f"line {reader.line_num}"
         return f"row {row + 1}"
+
+    def _check_encoding(self, why: str) -> None:
+        """Raises InputError where not all of the file is in its encoding."""
+        num = 0
+        try:
+            with self._text() as file:
+                for _ in file:
+                    num += 1
+        except UnicodeError:
+            raise InputError(
+                f"{self.path.name} is not all in {self.encoding}, as {why}; the first sign that is not stands after "
+                f"line {num:,}: save the whole file as UTF-8, or name another encoding under snapshot.encodings"
+            ) from None
 
     def _check_quotes(self) -> None:
         """Raises InputError for a quote that no field ends with: what follows it would become a part of the field."""

@@ -8,6 +8,7 @@ shop.answer([("p000012", "view", datetime.now(UTC))], customer="c000007")
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -16,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from nightmarket.contracts import InputError
-from nightmarket.contracts.arrays import Int32s
+from nightmarket.contracts.arrays import Bools, Int32s
+from nightmarket.delivery.deliverable import Deliverable
 from nightmarket.histories.calendar import day_of
 from nightmarket.histories.catalogue import catalogue as codes_of
 from nightmarket.histories.interactions import KINDS
@@ -26,6 +28,7 @@ from nightmarket.ranking.sessions.learning import SessionOrder
 from nightmarket.ranking.sessions.reasons import ShownNames, reasons
 from nightmarket.ranking.sessions.shop import Ragged, SessionShop
 from nightmarket.ranking.sessions.visits import Visit
+from tasks.campaigns import tonight
 from tasks.files import catalogue, storage
 from tasks.files.prepared import Prepared
 
@@ -48,6 +51,7 @@ class Live:
     """I items, C customers.
 
     listed  the list of the night of each customer
+    goods   what may be offered to whom tonight
     """
 
     shop: SessionShop
@@ -60,6 +64,7 @@ class Live:
     customer_of: dict[str, int]
     listed: Ragged
     time_zone: ZoneInfo
+    goods: Deliverable
 
     @classmethod
     def load(cls, root: Path = Path()) -> "Live":
@@ -82,6 +87,7 @@ class Live:
             customer_of,
             _lists(root, item_of, customer_of),
             ZoneInfo(data.windows.time_zone),
+            tonight.deliverable(data),
         )
 
     def answer(
@@ -138,8 +144,22 @@ class Live:
             day_of(now.astimezone(self.time_zone).date()),
             self.listed.rows(np.array([code], np.int32)) if code >= 0 else self.listed.item[:0],
             None if category is None else self.pages[category],
-            np.array([self.item_of[product] for product in gone if product in self.item_of], np.int32),
+            np.concatenate([self._withheld(code), self._items(gone)]),
         )
+
+    def _items(self, products: Sequence[str]) -> Int32s:
+        return np.array([self.item_of[product] for product in products if product in self.item_of], np.int32)
+
+    def _withheld(self, code: int) -> Int32s:
+        """Items on sale that this visitor may not be offered: not in stock tonight, or not for their market or age."""
+        every = np.arange(len(self.titles), dtype=np.int32)
+        if code < 0:
+            return every[self._not_for_anybody]
+        return every[~self.goods.sold_to(np.full(every.size, code, np.int32), every)]
+
+    @cached_property
+    def _not_for_anybody(self) -> Bools:
+        return np.logical_not(self.goods.for_anybody())
 
     def rank(
         self, visit: Visit, num: int, again: bool = False, language: Literal["en", "zh"] = "en"

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nightmarket.intake.services import kind_of, kind_of_category
-from tests.made_up.exports import CUSTOMERS, LINES, Shop, arrives, notes
+from tests.made_up.exports import CUSTOMERS, LINES, Shop, arrives, notes, refused
 
 
 @pytest.fixture
@@ -241,3 +241,19 @@ def test_stock_ages_and_groups_are_read_as_shops_write_them(shop):
     assert products["group_id"][0] == "007"
     assert products["markets"][0] == "DE; AT"
     assert pq.read_table("data/raw/customers.parquet")["market"][0].as_py() == "DE"
+
+
+def test_a_file_that_is_not_in_the_encoding_that_its_owner_names_is_refused_in_one_line(shop):
+    shop.products["title"] = "Müller 5 €"
+    whole = shop.products.to_csv(index=False).encode("cp1252")
+    shop.raw = {"products.csv": whole.replace(b"p39,M", b"p39,\x90\x81M")}
+    shop.settings = {"encodings": {"products": "cp1252"}}
+    assert refused(shop).startswith(
+        "products.csv is not all in cp1252, as snapshot.encodings says; the first sign that"
+    )
+
+
+def test_json_lines_that_are_not_utf8_are_refused_in_one_line(shop):
+    rows = shop.products.to_json(orient="records", lines=True).encode()
+    shop.raw = {"products.csv": None, "products.jsonl": rows.replace(b"title", b"ti\xfble")}
+    assert refused(shop) == "products.jsonl cannot be read as JSON lines, one object on each line; export it again"

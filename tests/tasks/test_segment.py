@@ -1,6 +1,7 @@
 """segment: groups with portraits on a small made-up shop, with and without campaigns."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -111,3 +112,20 @@ def test_too_few_customers_give_an_empty_result_with_a_sentence(copied_night):
     assert told["segments"] == []
     rows = pq.read_table(copied_night / OUT / "segments.parquet").to_pandas()
     assert set(rows.segment) == {"other"}
+
+
+def test_who_objected_to_profiling_is_in_no_segment(whole_night, tmp_path, monkeypatch):
+    (tmp_path / "artifacts").mkdir()
+    for name in ("validate", "reviews"):
+        (tmp_path / "artifacts" / name).symlink_to(whole_night / "artifacts" / name)
+    shutil.copytree(whole_night / "artifacts/prepare", tmp_path / "artifacts/prepare")
+    path = tmp_path / "artifacts/prepare/customers.parquet"
+    customers = pq.read_table(path).to_pandas()
+    customers["objected"] = customers["customer"] % 10 == 3
+    customers.to_parquet(path, index=False)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"segment": {}}), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert main("segment") == 0
+    rows = pq.read_table(tmp_path / OUT / "segments.parquet").to_pandas()
+    assert rows["customer_id"].tolist() == customers.loc[~customers["objected"], "customer_id"].tolist()
+    assert result(tmp_path)["other"] == (~customers["objected"]).sum()  # too few are left to be grouped

@@ -75,3 +75,22 @@ def test_a_shop_younger_than_the_days_that_teach_is_answered_by_what_goes_with_w
     live = Live.load()
     assert live.order.order == "score_near"
     assert len(live.answer()) == 10
+
+
+def test_what_is_out_of_stock_or_not_for_the_visitor_is_in_no_answer(live):
+    popular = [place.product_id for place in live.answer()]
+    products = Prepared().products
+    row = {product: at for at, product in enumerate(products["product_id"])}
+    products.loc[row[popular[0]], ["stock", "min_age"]] = [0, None]
+    products.loc[row[popular[1]], ["stock", "min_age"]] = [1, 18]
+    catalogue.PRODUCTS.write(products)
+    customers = Prepared().customers.drop(columns="attr_age", errors="ignore")
+    catalogue.CUSTOMERS.write(customers.assign(birth_year=[1980.0, *[float("nan")] * (len(customers) - 1)]))
+    again = Live.load()
+    shown = [place.product_id for place in again.answer()]
+    assert len(shown) == 10
+    assert not set(popular[:2]) & set(shown)
+    adult, child = customers["customer_id"].iloc[:2]
+    assert popular[0] not in {place.product_id for place in again.answer(customer=adult, num=200)}
+    assert popular[1] in {place.product_id for place in again.answer(customer=adult, num=200, again=True)}
+    assert popular[1] not in {place.product_id for place in again.answer(customer=child, num=200, again=True)}

@@ -10,7 +10,7 @@ from statsmodels.stats.proportion import proportion_confint
 from nightmarket.histories.histories import Histories
 from nightmarket.segments.answers import answers, rate, reached, strategy
 from nightmarket.segments.naming import names, traits
-from nightmarket.segments.portraits import more_often
+from nightmarket.segments.portraits import more_often, rfm
 from nightmarket.segments.worth import group_worth, worth
 
 T = pd.Timestamp
@@ -167,3 +167,17 @@ def test_a_topic_of_19_people_of_the_group_is_not_told():
         counts[300] = 1
         told = more_often(counts, np.full(400, 10.0), member, questions=1)
         assert [row["people"] for row in told] == [20] * (people == 20)
+
+
+def test_weeks_in_which_the_shop_was_closed_are_in_no_rate_and_no_forecast():
+    whole, _ = weekly_buyers()
+    after = whole.week >= 30  # the shop closes for five weeks
+    later = dataclasses.replace(whole, week=whole.week + 5 * after, day=(whole.day + 35 * after).astype(np.int32))
+    closed = np.arange(30, 35)
+    days = np.concatenate([np.arange(7 * week + 4, 7 * week + 11) for week in closed])
+    forecast, usual = worth(later, 0, 52, 1, closed), worth(whole, 0, 47, 1)
+    np.testing.assert_allclose(forecast.value, usual.value)
+    everybody = np.ones(whole.num_customers, bool)
+    rates = [rfm(whole, everybody, int(whole.day.max())), rfm(later, everybody, int(later.day.max()), days)]
+    assert rates[0] == rates[1]
+    assert rfm(later, everybody, int(later.day.max()))["spend_per_week"] < rates[0]["spend_per_week"]
