@@ -13,9 +13,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 PYTHON ?= $(shell PATH=$$(echo "$$PATH" | tr ':' '\n' | grep -vxF "$$(pwd -P)/$(BIN)" | paste -sd: -); \
     command -v python3.11 || command -v python3.12 || command -v python3)
 
-# tests that share what is dear to set up stay in one process: see conftest.py
-IN_TWO := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
-PYTEST := $(BIN)/python $(IN_TWO)
+# tests that share what is dear to set up stay in one process, see conftest.py; three, for some wait for servers and kills
+SIDE_BY_SIDE := -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python $(SIDE_BY_SIDE)
 CHECKS := check-types check-imports check-lint check-format check-pipeline check-reference
 
 .PHONY: help nightly inspect test ui card reproduce promote rollback forget rotate prune setup repository environment \
@@ -49,7 +49,7 @@ nightly: setup  ## snapshot, retrain, deliver; then open artifacts/report/index.
 inspect: setup  ## which file of your export is which table, and the settings that read it: make inspect FOLDER=/your/export
 	@$(BIN)/python -m tasks.inspection "$$FOLDER" $${PRODUCTS:+--products "$$PRODUCTS"}
 
-test: setup  ## every test, in two processes
+test: setup  ## every test, in three processes
 	@$(PYTEST)
 
 check: setup  ## faults, layout, types, who imports whom, generated files up to date; two at a time
@@ -78,7 +78,7 @@ test-fast: setup  ## the tests that take no more than moments each
 
 coverage: setup  ## every test, and which lines of the three packages ran; below 90% is an error
 	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run $(IN_TWO) && $(BIN)/coverage combine -q && $(BIN)/coverage report --skip-covered
+	@$(BIN)/coverage run $(SIDE_BY_SIDE) && $(BIN)/coverage combine -q && $(BIN)/coverage report --skip-covered
 
 docs: setup  ## these pages as a site, in site/index.html; a broken link is an error
 	@$(BIN)/python -m docs.generate --check

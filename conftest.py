@@ -1,4 +1,4 @@
-"""What all tests share: two processes side by side, and the marks that follow from what a test is given."""
+"""What all tests share: processes side by side, and the marks that follow from what a test is given."""
 
 import fcntl
 import gc
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# Two processes of tests share the cores; a second thread for tensors of a few rows costs more than it brings.
+# Processes of tests share the cores; a second thread for tensors of a few rows costs more than it brings.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Hundreds of processes are started, and compiling what they import costs each of them as much again as importing it.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -1,7 +1,6 @@
 """From scores to lists."""
 
 import numpy as np
-import torch
 from scipy import sparse
 
 from nightmarket.contracts.arrays import Float32s, Float64s, Int32s
@@ -9,6 +8,8 @@ from nightmarket.contracts.arrays import Float32s, Float64s, Int32s
 
 def top_items(scores_BI: Float32s, num: int) -> Int32s:
     """(B, num) best items, best first, ties to the lower code; -1 where fewer than `num` have a finite score."""
+    import torch  # two seconds, which a process that ranks nothing does without
+
     best = np.full((scores_BI.shape[0], num), -1, np.int32)
     kept = min(num, scores_BI.shape[1])
     if kept == 0 or scores_BI.shape[0] == 0:

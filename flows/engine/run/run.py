@@ -18,6 +18,7 @@ from tasks.files import catalogue, storage
 from tasks.pipeline import unavailable
 
 SNAPSHOT, REGISTER, LAUNCH = "snapshot", "register", "launch"
+UNCHANGED = "inputs, code and parameters unchanged"
 
 
 class Run:
@@ -41,6 +42,7 @@ class Run:
         unavailable.write(self.unavailable, tree)
         self.started_from = publish.records_digest(home)
         self._status: dict[str, list[Any]] | None = None
+        self._ran_since: set[str] = set()
         missing = set(self.force) - {scheduled.name for scheduled in self.stages}
         if missing:
             raise InputError(f"force: dvc.yaml has no stage {', '.join(sorted(missing))}")
@@ -138,10 +140,13 @@ class Run:
 
         async def work() -> Any:
             if not forced and self._is_clean(scheduled):
-                return stage.skipped("inputs, code and parameters unchanged")
+                return stage.skipped(UNCHANGED)
             said = await self._command(scheduled.name, stage.dvc_repro(scheduled.name, force=forced))
-            self._status = None
+            self._ran_since.add(scheduled.name)
             storage.hook("run.stage")
+            if f"Stage '{scheduled.name}' didn't change" in said:
+                self.ran.remove(scheduled.name)
+                return stage.skipped(UNCHANGED)
             if f"Stage '{scheduled.name}' is cached" in said:
                 return Completed(name="Cached", message="seen before; outputs taken from the cache")
             return None
@@ -149,10 +154,17 @@ class Run:
         return work
 
     def _is_clean(self, scheduled: dag.ScheduledStage) -> bool:
-        """DVC's own test; asked once for all stages, and again after something ran."""
-        if self._status is None:
+        """DVC's own test, asked once for all stages, and again where what a clean stage depends on ran since. One that
+        was due stays due: `dvc repro` looks again itself."""
+        due = self._status is not None and scheduled.name in self._status
+        return not due and scheduled.name not in self._asked(self._ran_since.intersection(scheduled.upstream))
+
+    def _asked(self, again: Any) -> dict[str, list[Any]]:
+        """What `dvc status` says, or said the last time."""
+        if self._status is None or again:
             self._status = dag.status(self.tree)
-        return scheduled.name not in self._status
+            self._ran_since.clear()
+        return self._status
 
     async def register(self) -> None:
         """Commit what was trained, register it with MLflow, and let the gate decide about data/champion."""
@@ -243,8 +255,7 @@ class Run:
         return {scheduled.name for scheduled in self.stages if scheduled.phase in phases}
 
     def _refuse_unfinished(self, wanted: set[str]) -> None:
-        status = dag.status(self.tree) if self._status is None else self._status
-        self._status = status
+        status = self._asked(self._ran_since)
         left = sorted(set(status) & wanted) or sorted(key for key in status if key.endswith(".dvc"))
         if left:
             raise InputError(
@@ -255,8 +266,8 @@ class Run:
     def _track(self, path: str) -> bool:
         """`dvc add`, when the folder differs from what its .dvc file records."""
         record = f"{path}.dvc"
-        self._status = dag.status(self.tree)
-        tracked = {"/".join(Path(key).parts[-2:]) for key in self._status}  # .runs/NAME/data/raw.dvc → data/raw.dvc
+        status = self._asked(True)
+        tracked = {"/".join(Path(key).parts[-2:]) for key in status}  # .runs/NAME/data/raw.dvc → data/raw.dvc
         if (self.tree / record).exists() and record not in tracked:
             return False
         with dag.repo(self.tree) as repo:
