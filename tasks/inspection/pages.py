@@ -12,7 +12,7 @@ from nightmarket.contracts.tables import ATTRIBUTE_PREFIX
 from nightmarket.intake import addresses
 from tasks.inspection.capabilities import Capability
 from tasks.inspection.proposal import Proposal
-from tasks.inspection.trial import HEAD, SHOWN, TableTrial, Trial
+from tasks.inspection.trial import SHOWN, TableTrial, Trial
 from tasks.intake.listing import Bundle
 from tasks.intake.table_files import TEXT, ending
 from tasks.intake.text_files import PACKED, looks_like_a_value
@@ -55,7 +55,7 @@ def _rows(tried: TableTrial | None, bundle: Bundle) -> str:
     if tried.whole:
         return f", {tried.rows:,} rows"
     plain = all(ending(path) in TEXT and path.suffix.lower() not in PACKED for path in bundle.paths)
-    rows = round(tried.rows * bundle.bytes / (HEAD * len(bundle.paths)), -len(str(tried.rows)) + 2)
+    rows = round(tried.rows * bundle.bytes / tried.bytes, -len(str(tried.rows)) + 2)
     about = f" of about {rows:,.0f}" if plain and len(bundle.paths) == 1 else ""
     return f", {tried.rows:,}{about} rows read: a sample, the first of each file"
 

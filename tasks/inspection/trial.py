@@ -40,6 +40,7 @@ class TableTrial:
     """What came of one table.
 
     whole    whether all of it was read
+    bytes    that were read at most
     notes    what was understood, in how many rows
     aside    reasons for which rows would be set aside, and how many
     bad      how many rows those are that speak against the table
@@ -50,6 +51,7 @@ class TableTrial:
     name: str
     rows: int = 0
     whole: bool = True
+    bytes: int = 0
     notes: dict[str, int] = field(default_factory=dict)
     aside: dict[str, int] = field(default_factory=dict)
     bad: int = 0
@@ -105,7 +107,8 @@ def attempt(section: Mapping[str, Any], folder: Path, say: Callable[[str], None]
 def _reader(connector: FolderConnector, name: str, trial: Trial, say: Callable[[str], None]) -> TableReader | None:
     files = connector.paths[name]
     trial.tables[name] = table = TableTrial(name)
-    table.whole = sum(path.stat().st_size for path in files.paths) <= HEAD
+    table.whole = all(path.stat().st_size < files.share for path in files.paths)
+    table.bytes = files.share * len(files.paths)
     say(f"looking at {files.paths[0].name}")
     try:
         file = files.file(connector.reading.encodings.get(name, ""))

@@ -373,7 +373,9 @@ class Joined(Layer):
             yield from self.file.batches(below)
             return
         wanted = [*dict.fromkeys([self.to, *(self.names[name] for name in theirs)])]
-        table = pa.Table.from_batches(self.orders.batches(wanted)).combine_chunks()
+        kinds = self.orders.types()
+        schema = pa.schema([(name, kinds[name]) for name in wanted])
+        table = pa.Table.from_batches(self.orders.batches(wanted), schema).combine_chunks()
         keys = _key(table[self.to].combine_chunks())
         if len(keys.drop_null().unique()) < len(keys) - keys.null_count:
             raise InputError(

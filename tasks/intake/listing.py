@@ -149,7 +149,7 @@ def _opened(bundle: Bundle) -> Bundle:
     layout = Layout(HEAD, bundle.apart, bundle.names)
     file: File = open_file(path, bundle.encoding, layout, bundle.sheet)
     types = file.types()
-    if len(types) < 2:
+    if len(types) < 2 and not nested.lists_of_records(types):
         return replace(bundle, problem="no table: it has one column" if types else "no table: it has no columns")
     return replace(bundle, types=types)
 

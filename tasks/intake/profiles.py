@@ -87,11 +87,11 @@ def _add(made: Read, export: KnownExport, table: str, bundle: Bundle, listed: Se
         names = [*dict.fromkeys([*names, *_names(orders, "")])]
         made.joined[table] = orders
     given |= exports.layout(known, names)
-    made.tables[table] = TableSource.model_validate(given)
     mapped = exports.mapping(known["columns"], names, given)
     if not {column.name for column in BY_NAME[table].columns if column.required} <= {*mapped}:
         made.joined.pop(table, None)
         return
+    made.tables[table] = TableSource.model_validate(given)
     made.mapping[table] = {name: theirs for name, theirs in mapped.items() if _is_ours(table, name)}
     made.bundles[table] = bundle
 

@@ -132,7 +132,7 @@ class SourceFiles(TableFiles):
 
     def _opened(self, path: Path, encoding: str) -> File:
         """One file; what is nested is made flat in each, for one day's empty list has no columns."""
-        layout = Layout(self.head, self.source.apart, self.source.names)
+        layout = Layout(self.share, self.source.apart, self.source.names)
         file = open_file(path, encoding, layout, self.source.sheet, self.table)
         return nested.Flattened(file, self.source.items, self.source.keys) if nested.is_nested(file.types()) else file
 

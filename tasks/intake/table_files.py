@@ -74,22 +74,33 @@ class JsonLines:
             with opened(path, layout) as file:
                 content = file.read()
             content.decode()
-            if content.lstrip()[:1] == b"[":
-                self._table = pa.Table.from_pylist(json.loads(content))
-            elif content.lstrip()[:1] != b"{":  # which pyarrow may not survive
-                raise ValueError
-            else:
-                # an object must not be longer than a block
-                options = pyarrow.json.ReadOptions(block_size=max(1 << 20, min(len(content) + 1, 1 << 26)))
-                self._table = pyarrow.json.read_json(io.BytesIO(content), read_options=options)
-                written = pa.schema([field.with_type(_written(field.type)) for field in self._table.schema])
-                if written != self._table.schema:
-                    parse = pyarrow.json.ParseOptions(explicit_schema=written)
-                    self._table = pyarrow.json.read_json(io.BytesIO(content), read_options=options, parse_options=parse)
+            self._table = self._read(content, layout)
         except (pa.ArrowException, OSError, EOFError, ValueError, TypeError, AttributeError, RecursionError):
             raise InputError(
                 f"{path.name} cannot be read as JSON lines, one object on each line; export it again"
             ) from None
+
+    def _read(self, content: bytes, layout: Layout) -> pa.Table:
+        start = content.lstrip()[:1]
+        if start not in (b"[", b"{"):  # which pyarrow may not survive
+            raise ValueError
+        if start == b"{":
+            # an object must not be longer than a block
+            options = pyarrow.json.ReadOptions(block_size=max(1 << 20, min(len(content) + 1, 1 << 26)))
+            try:
+                table = pyarrow.json.read_json(io.BytesIO(content), read_options=options)
+                written = pa.schema([field.with_type(_written(field.type)) for field in table.schema])
+                if written != table.schema:
+                    parse = pyarrow.json.ParseOptions(explicit_schema=written)
+                    table = pyarrow.json.read_json(io.BytesIO(content), read_options=options, parse_options=parse)
+                return table
+            except pa.ArrowException:
+                pass  # it may be one object over many lines
+        if layout.head:
+            with opened(self.path) as file:
+                content = file.read()
+        rows = json.loads(content)
+        return pa.Table.from_pylist(rows if isinstance(rows, list) else [rows])
 
     def types(self) -> dict[str, pa.DataType]:
         """Its columns."""
@@ -203,6 +214,8 @@ TEXT, JSON, PARQUET, WORKBOOK = (".csv", ".tsv", ".txt"), (".jsonl", ".ndjson", 
 READERS = (*TEXT, *JSON, PARQUET, WORKBOOK)
 HEAD_ROWS = 100_000
 """Rows that are read of a parquet file where only its head is wanted."""
+LEAST_HEAD = 1 << 18
+"""Bytes."""
 
 
 def open_file(path: Path, encoding: str = "", layout: Layout = USUAL, sheet: str = "", table: str = "") -> File:
@@ -236,7 +249,7 @@ class TableFiles:
     def __init__(self, folder: Path, table: str, head: int = 0) -> None:
         """Raises InputError for files in two formats, a link that leaves the folder, or what is no file.
 
-        head  bytes that are read of each file; 0: all
+        head  bytes that are read of all files together, from the beginning of each; 0: all
         """
         self.folder = folder
         self.table = table
@@ -294,8 +307,13 @@ class TableFiles:
             return files[0]
         return Parts(files, [self._named(file.path) for file in files])
 
+    @property
+    def share(self) -> int:
+        """Bytes that are read of each file, so that all together are not many more than `head`; 0: all."""
+        return self.head and max(self.head // max(len(self.paths), 1), LEAST_HEAD)
+
     def _opened(self, path: Path, encoding: str) -> File:
-        return open_file(path, encoding, Layout(self.head), table=self.table)
+        return open_file(path, encoding, Layout(self.share), table=self.table)
 
     def _distinct(self) -> list[Path]:
         if self.head or len(self.paths) == 1:

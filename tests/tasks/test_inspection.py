@@ -357,6 +357,15 @@ def test_products_nested_in_the_properties_of_an_event_are_opened(folder, capsys
     assert column(tables["products"], "product_id", "title", "price") == [("a", "Apple", 1.5), ("b", "Bread", 3.0)]
 
 
+def test_a_list_of_orders_in_one_object_is_opened(folder, capsys):
+    orders = [{"customer_id": "c1", "sku": "a", "paid_at": "2025-02-01T10:00:00Z", "total": 2.5},
+              {"customer_id": "c2", "sku": "b", "paid_at": "2025-02-02T10:00:00Z", "total": 3.5}]  # fmt: skip
+    put(folder, dump_json=json.dumps({"orders": orders}, indent=2))
+    tables, _ = arrives(proposed(folder, capsys))
+    assert column(tables["events"], "product_id", "value") == [("a", 2.5), ("b", 3.5)]
+    assert tables["events"][0]["timestamp"] == datetime(2025, 2, 1, 10)
+
+
 def test_reviews_alone_are_ratings_and_their_titles_are_no_products_names(folder, capsys):
     reviews = [{"rating": 5.0, "title": "good", "text": "nice", "asin": f"B{at % 3}", "user_id": f"u{at % 7}",
                 "timestamp": 1588687728923 + at * 86_400_000} for at in range(21)]  # fmt: skip
@@ -576,6 +585,48 @@ def test_folders_of_nonsense_get_one_line_and_no_traceback(folder, capsys, seed)
     assert "Traceback" not in "".join(capsys.readouterr())
 
 
+SPOILT = {"orders_export_1.csv": SHOPIFY, "products_export.csv": SHOPIFY_PRODUCTS, "orders.csv": WOO, "wc.csv": WOO_PRODUCTS,
+          "sales_order.csv": MAGENTO_ORDERS, "items.csv": MAGENTO_ITEMS, "catalog.csv": MAGENTO_PRODUCTS,
+          "ml.item": MOVIES, "CDNOW.txt": HEADER + CDNOW, "customers.csv": SHOPIFY_CUSTOMERS,
+          "events.csv": PLAIN.format("01/02/2025", "03/04/2025", "05/06/2025")}  # fmt: skip
+
+
+def spoilt(rng, text):
+    """The text with one thing wrong."""
+    lines = text.split("\n")
+    apart = max(",;\t", key=lines[0].count)
+    gone = rng.randrange(lines[0].count(apart) + 1)
+    words = ["", "NULL", "1", "-1", "x", "2025-01-01", "1e9", "nan", "9" * 21]
+    ways = [
+        lambda: "\n".join(
+            apart.join(part for at, part in enumerate(line.split(apart)) if at != gone) for line in lines
+        ),
+        lambda: "\n".join(rng.sample(lines, len(lines))),
+        lambda: text[: rng.randrange(len(text))],
+        lambda: "".join(sign if rng.random() > 0.02 else rng.choice('x,;"\n1é\t ') for sign in text),
+        lambda: lines[0] + "\n",
+        lambda: "\n".join(lines[1:]),
+        lambda: "\n".join(
+            [lines[0], *(apart.join(rng.choices(words, k=lines[0].count(apart) + 1)) for _ in range(20))]
+        ),
+    ]
+    return rng.choice(ways)()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("begin", [0, 1000])
+def test_exports_that_are_spoilt_by_chance_are_looked_at_without_a_surprise(folder, capsys, begin):
+    for seed in range(begin, begin + 40):
+        rng = random.Random(seed)
+        for path in folder.iterdir():
+            path.unlink()
+        for name in rng.sample(sorted(SPOILT), rng.randrange(1, 5)):
+            encoding = rng.choice(["utf-8", "utf-8", "utf-16", "cp1252"])
+            (folder / name).write_bytes(spoilt(rng, SPOILT[name]).encode(encoding, errors="replace"))
+        assert main([str(folder)]) in (0, 2)
+        assert "did not expect" not in capsys.readouterr().err, seed
+
+
 def test_a_folder_that_is_not_there_or_not_named_is_one_line(folder, capsys):
     for name, words in (
         ("", "which folder?"),
@@ -588,12 +639,13 @@ def test_a_folder_that_is_not_there_or_not_named_is_one_line(folder, capsys):
 
 
 def test_a_large_file_is_sampled_and_said_to_be(folder, capsys, monkeypatch):
-    from tasks.inspection import pages, trial
+    from tasks.inspection import trial
+    from tasks.intake import table_files
 
     monkeypatch.setattr(trial, "HEAD", 2_000)
     rows = "".join(f"c{at % 50},a,2025-01-{1 + at % 28:02},3\n" for at in range(2_000))
     put(folder, events_csv="customer_id,product_id,timestamp,value\n" + rows, products_csv="product_id,title\na,A\n")
-    monkeypatch.setattr(pages, "HEAD", 2_000)
+    monkeypatch.setattr(table_files, "LEAST_HEAD", 1_000)
     page = said(folder, capsys)
     read, about = re.search(r"events\.csv, (\d+) of about ([\d,]+) rows read: a sample, the first of", page).groups()
     assert 80 < int(read) < 200
