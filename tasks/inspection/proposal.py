@@ -1,5 +1,6 @@
 """The section `snapshot` that reads a folder as it is, and what a person must decide in it."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -266,10 +267,18 @@ def _shared_key(
 
 
 def _see(proposal: Proposal) -> None:
-    """Samples and facts of the tables."""
-    for table, source in proposal.read.tables.items():
-        encoding = proposal.read.bundles[table].encoding
-        proposal.samples[table] = listing.sample(proposal.folder, source, encoding)
+    """Samples and facts of the tables; one beside the events that cannot be read is left out."""
+    made = proposal.read
+    for table, source in [*made.tables.items()]:
+        bundle = made.bundles[table]
+        try:
+            proposal.samples[table] = listing.sample(proposal.folder, source, bundle.encoding)
+        except InputError as error:
+            if table == "events":
+                raise
+            proposal.unused[bundle.title] = str(error)
+            del made.tables[table], made.mapping[table], made.bundles[table]
+            continue
         proposal.facts[table] = listing.facts(proposal.samples[table], TODAY)
 
 
@@ -487,7 +496,8 @@ def _currency(proposal: Proposal) -> None:
         return
     counted = sample[theirs].drop_null().combine_chunks().cast(pa.string()).value_counts().to_pylist()
     codes = sorted(counted, key=lambda pair: -pair["counts"])
-    names = [str(pair["values"]).strip().upper() for pair in codes if len(str(pair["values"]).strip()) == 3]
+    names = [str(pair["values"]).strip().upper() for pair in codes]
+    names = [name for name in dict.fromkeys(names) if re.fullmatch("[A-Z]{3}", name)]
     if not names:
         return
     proposal.settings["currency"] = names[0]

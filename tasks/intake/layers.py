@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.values import NUMBER, is_text
-from nightmarket.intake import headers, missing
+from nightmarket.intake import headers, missing, numbers
 from tasks.intake.survey import same_order
 from tasks.intake.table_files import File
 from tasks.intake.text_files import looks_like_a_value
@@ -171,7 +171,7 @@ def computed(file: File, formulas: Mapping[str, str], setting: str) -> File:
 
     Raises InputError for a formula or a column that cannot be read.
     """
-    layer = Layer(file)
+    layer, written = Layer(file), WrittenNumbers(file, f"{setting}.computed")
 
     def recipe(name: str, formula: str) -> Recipe:
         terms: list[tuple[str, str, float]] = []
@@ -187,7 +187,7 @@ def computed(file: File, formulas: Mapping[str, str], setting: str) -> File:
         def make(batch: pa.RecordBatch) -> pa.Array:
             products: list[tuple[str, pa.Array]] = []
             for operation, column, number in terms:
-                value = _numbers(batch[column], file, column) if column else pa.repeat(number, batch.num_rows)
+                value = written(batch[column], column) if column else pa.repeat(number, batch.num_rows)
                 if operation in "*/" and products:
                     sign, product = products.pop()
                     products.append((sign, (pc.multiply if operation == "*" else _quotient)(product, value)))
@@ -207,18 +207,43 @@ def _quotient(values: pa.Array, by: pa.Array) -> pa.Array:
     return pc.divide(values, pc.if_else(pc.equal(by, 0.0), pa.scalar(None, pa.float64()), by))
 
 
-def _numbers(values: pa.Array, file: File, column: str) -> pa.Array:
-    if not is_text(values.type):
-        return values.cast(pa.float64())
-    texts = pc.utf8_trim_whitespace(values.cast(pa.string()))
-    texts = pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
-    if pc.all(pc.match_substring_regex(texts, NUMBER)).as_py() is False:
-        bad = pc.sum(pc.invert(pc.match_substring_regex(texts, NUMBER))).as_py()
-        raise InputError(
-            f"{file.path.name}: column '{column}' holds {bad:,} values that are no number like 1234.5, and an amount "
-            "is computed from it; export it with a decimal point"
-        )
-    return pc.utf8_ltrim(texts, "+").cast(pa.float64())
+class WrittenNumbers:
+    """Columns of numbers as a file writes them: which mark begins the decimals is asked of the whole column, once."""
+
+    def __init__(self, file: File, setting: str) -> None:
+        self.file, self.setting = file, setting
+        self.notations: dict[str, str] = {}
+
+    def __call__(self, values: pa.Array, column: str) -> pa.Array:
+        """As numbers. Raises InputError for text that is none, or a column that can be read in two ways."""
+        if not is_text(values.type):
+            return values.cast(pa.float64())
+        texts = numbers.plain(self._present(values), self._notation(column))
+        good = pc.match_substring_regex(texts, NUMBER)
+        if pc.all(good).as_py() is False:
+            bad = pc.sum(pc.invert(good)).as_py()
+            raise InputError(
+                f"{self.file.path.name}: column '{column}' holds {bad:,} values that are no number like 1234.5, and "
+                f"{self.setting} computes with it; fix them, or leave them empty"
+            )
+        return pc.utf8_ltrim(texts, "+").cast(pa.float64())
+
+    def _present(self, values: pa.Array) -> pa.Array:
+        return pc.utf8_trim_whitespace(_present(values, missing.words()))
+
+    def _notation(self, column: str) -> str:
+        if column not in self.notations:
+            survey = numbers.NumberSurvey()
+            for batch in self.file.batches([column]):
+                survey(self._present(batch[column]))
+            notation = survey.notation()
+            if notation is None:
+                raise InputError(
+                    f"{self.file.path.name}: column '{column}' can be read as {' or as '.join(numbers.NOTATIONS)}, and "
+                    f"{self.setting} computes with it; write its decimals with a point"
+                )
+            self.notations[column] = notation
+        return self.notations[column]
 
 
 class FirstLines(Layer):

@@ -585,8 +585,9 @@ def test_folders_of_nonsense_get_one_line_and_no_traceback(folder, capsys, seed)
     assert "Traceback" not in "".join(capsys.readouterr())
 
 
-SPOILT = {"orders_export_1.csv": SHOPIFY, "products_export.csv": SHOPIFY_PRODUCTS, "orders.csv": WOO, "wc.csv": WOO_PRODUCTS,
-          "sales_order.csv": MAGENTO_ORDERS, "items.csv": MAGENTO_ITEMS, "catalog.csv": MAGENTO_PRODUCTS,
+SPOILT = {"orders_export_1.csv": SHOPIFY, "products_export.csv": SHOPIFY_PRODUCTS, "orders.csv": WOO,
+          "wc.csv": WOO_PRODUCTS, "sales_order.csv": MAGENTO_ORDERS, "items.csv": MAGENTO_ITEMS,
+          "catalog.csv": MAGENTO_PRODUCTS,
           "ml.item": MOVIES, "CDNOW.txt": HEADER + CDNOW, "customers.csv": SHOPIFY_CUSTOMERS,
           "events.csv": PLAIN.format("01/02/2025", "03/04/2025", "05/06/2025")}  # fmt: skip
 

@@ -186,6 +186,17 @@ def test_levels_in_columns_of_their_own_make_a_path(folder):
     assert column(rows, "category") == ["Food > Fruit", "Food > Rolls"]
 
 
+def test_amounts_are_computed_of_numbers_as_the_shop_writes_them(folder):
+    text = "customer_id;product_id;timestamp;n;each\nc1;a;2025-01-06;2;1.234,50 €\nc2;a;2025-01-07;3;0,75\n"
+    (folder / "sold.csv").write_text(text, encoding="utf-8")
+    source = {"file": "sold.csv", "computed": {"value": "[n] * [each]"}}
+    assert column(arrives(folder, tables={"events": source}), "value") == [2469.0, 2.25]
+    (folder / "sold.csv").write_text(text.replace("1.234,50 €", "1,234").replace("0,75", "2,345"), encoding="utf-8")
+    assert "column 'each' can be read as decimal point or as decimal comma" in refused(
+        folder, tables={"events": source}
+    )
+
+
 def test_a_formula_that_is_none_and_text_where_a_number_must_be_are_refused(folder):
     (folder / "sold.csv").write_text("customer_id,product_id,timestamp,n\nc1,a,2025-01-06,three\n", encoding="utf-8")
     for formula, words in (("[n] * * 2", "must be like '[Quantity] * [Price]'"), ("[n] * 2", "1 values that are no")):
