@@ -3,11 +3,12 @@
 reads   artifacts/prepare    purchases, events, customers, products
         artifacts/score      factors of the products
 writes  artifacts/sessions   shop.safetensors   what goes with what, what is in demand, what customers did last
-                             order.txt          the forest that orders answers, in LightGBM's text form
+                             next.txt, taken.txt    forests that order answers, in LightGBM's text form
                              sessions.json      how it was learned, and how it does beside each single score
 """
 
 import logging
+from typing import Any
 
 from pydantic import Field
 
@@ -15,7 +16,7 @@ from nightmarket.evaluation.protocol import Window
 from nightmarket.histories.calendar import date_of
 from nightmarket.ranking import behaviour
 from nightmarket.ranking.factors import Factors
-from nightmarket.ranking.sessions.learning import SessionOrder, learn
+from nightmarket.ranking.sessions.learning import GOALS, SessionOrder, SessionOrders, learn
 from nightmarket.ranking.sessions.shop import as_events, build
 from tasks.files import catalogue, storage
 from tasks.files.prepared import Prepared
@@ -45,23 +46,26 @@ def run(settings: Settings) -> None:
     """Write artifacts/sessions."""
     data = Prepared()
     cut = data.windows.deliver.cut
-    order = _order(settings, data, cut - settings.days)
+    orders = _orders(settings, data, cut - settings.days)
     factors = Factors.of(catalogue.FACTORS.read()) if catalogue.FACTORS.exists() else None
     shop = build(recommender.statistics(data, Window.after(cut)), factors)
     storage.write_tensors(shop.tensors(), catalogue.SESSIONS / "shop.safetensors")
-    if order.forest is not None:
-        with storage.replacing(catalogue.SESSIONS / "order.txt") as temporary:
-            temporary.write_text(order.forest.text(), encoding="utf-8")
-    facts = order.content() | {"cut": cut, "last_day": date_of(cut).isoformat()}
+    facts: dict[str, Any] = {"cut": cut, "last_day": date_of(cut).isoformat()}
+    for goal in GOALS:
+        order: SessionOrder = getattr(orders, goal)
+        facts[goal] = order.content()
+        if order.forest is not None:
+            with storage.replacing(catalogue.SESSIONS / f"{goal}.txt") as temporary:
+                temporary.write_text(order.forest.text(), encoding="utf-8")
+        log.info("sessions: %s: by %s, learned from %s visits", goal, order.order, f"{order.num_visits:,}")
     storage.write_json(facts, catalogue.SESSIONS / "sessions.json")
-    log.info("sessions: %s visits learned from; answers are ordered by %s", f"{order.num_visits:,}", order.order)
 
 
-def _order(settings: Settings, data: Prepared, cut: int) -> SessionOrder:
+def _orders(settings: Settings, data: Prepared, cut: int) -> SessionOrders:
     """What orders answers, from the visits after a cut; by what goes with what where nothing lies before it."""
     events = data.interactions if len(data.interactions) else as_events(data.histories)
     if len(events) == 0 or events.day.min() > cut:
-        return SessionOrder.plain()
+        return SessionOrders.plain()
     statistics = recommender.statistics(data, Window.after(cut))
     shop = build(statistics, behaviour.latent(statistics) if statistics.behaves else None)
     return learn(shop, events, settings.max_visits, settings.seed)

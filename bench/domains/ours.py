@@ -39,7 +39,7 @@ EVERYTHING = {"exclude_departments": [], "exclude_categories": [], "min_category
 def nightmarket(question: Question, num: int) -> Mapping[str, Int32s]:
     """Lists of the night after the question's cut: see bench.domains.question.Recommender."""
     with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
-        _write(question)
+        write(question)
         for stage in ("prepare", "rank"):
             if run_stage(stage):
                 raise RuntimeError(f"{stage} failed")
@@ -86,7 +86,7 @@ def _places(ids: "pa.ChunkedArray", known: np.ndarray) -> Int32s:
     return order[np.searchsorted(known, ids.to_numpy(str), sorter=order)].astype(np.int32)
 
 
-def _write(question: Question) -> None:
+def write(question: Question) -> None:
     """The tables as `validate` leaves them, and the settings."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["prepare"] |= EVERYTHING

@@ -24,7 +24,7 @@ from nightmarket.histories.catalogue import catalogue as codes_of
 from nightmarket.histories.interactions import KINDS
 from nightmarket.ranking.sessions.answers import answer
 from nightmarket.ranking.sessions.features import Asked
-from nightmarket.ranking.sessions.learning import SessionOrder
+from nightmarket.ranking.sessions.learning import GOALS, SessionOrder, SessionOrders
 from nightmarket.ranking.sessions.reasons import ShownNames, reasons
 from nightmarket.ranking.sessions.shop import Ragged, SessionShop
 from nightmarket.ranking.sessions.visits import Visit
@@ -55,7 +55,7 @@ class Live:
     """
 
     shop: SessionShop
-    order: SessionOrder
+    orders: SessionOrders
     product_ids: Any
     titles: list[str]
     kinds: list[str]
@@ -71,14 +71,13 @@ class Live:
         """From the artifacts of a checkout. Raises InputError where `sessions` has not run."""
         data = Prepared(root)
         folder, products = catalogue.SESSIONS.at(root), data.products
-        order_file = folder / "order.txt"
-        forest = order_file.read_text(encoding="utf-8") if order_file.exists() else None
+        facts = storage.read_json(folder / "sessions.json")
         path = [products[level].fillna("").astype(str) for level in LEVELS]
         item_of = {product: item for item, product in enumerate(products["product_id"])}
         customer_of = {customer: code for code, customer in enumerate(data.customers["customer_id"])}
         return cls(
             SessionShop.of(storage.read_tensors(folder / "shop.safetensors"), codes_of(products)),
-            SessionOrder.of(storage.read_json(folder / "sessions.json"), forest),
+            SessionOrders(**{goal: _order(folder / f"{goal}.txt", facts[goal]) for goal in GOALS}),
             products["product_id"].to_numpy(object),
             products["title"].fillna("").astype(str).tolist(),
             [next((name for name in reversed(names) if name), "") for names in zip(*path, strict=True)],
@@ -108,7 +107,7 @@ class Live:
         category  the page that they are on: a category path as the products have it, "shoes > boots"
         now       None: this moment
         gone      products that cannot be had just now
-        again     the answer may hold what they met in this visit
+        again     the answer may hold what they met in this visit, and is ordered by what will be carted or bought
 
         Raises InputError for a category that no product has and a kind that no event has.
         """
@@ -165,10 +164,14 @@ class Live:
         self, visit: Visit, num: int, again: bool = False, language: Literal["en", "zh"] = "en"
     ) -> list[Recommended]:
         """The answer to a question in codes."""
-        best = answer(self.shop, self.order, visit, num, again)
+        best = answer(self.shop, self.orders, visit, num, again)
         said = reasons(Asked(self.shop, visit), best.items, ShownNames(self.titles, self.kinds, language))
         rows = zip(best.items.tolist(), best.score.tolist(), said, strict=True)
         return [Recommended(self.product_ids[item], self.titles[item], score, reason) for item, score, reason in rows]
+
+
+def _order(forest: Path, facts: dict[str, Any]) -> SessionOrder:
+    return SessionOrder.of(facts, forest.read_text(encoding="utf-8") if forest.exists() else None)
 
 
 def _pages(path: list[pd.Series]) -> dict[str, Int32s]:

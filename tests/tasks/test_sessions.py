@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nightmarket.contracts import InputError
+from nightmarket.ranking.sessions.learning import SessionOrders
 from tasks.__main__ import main
 from tasks.files import catalogue
 from tasks.files.prepared import Prepared
@@ -73,7 +74,7 @@ def test_a_shop_younger_than_the_days_that_teach_is_answered_by_what_goes_with_w
     pq.write_table(recent, "artifacts/prepare/purchases.parquet")
     assert main("sessions") == 0
     live = Live.load()
-    assert live.order.order == "score_near"
+    assert live.orders == SessionOrders.plain()
     assert len(live.answer()) == 10
 
 

@@ -16,6 +16,7 @@ from nightmarket.ranking.sessions.shop import LEVELS, OF_KIND, PRODUCT, SessionS
 from nightmarket.ranking.sessions.visits import Visit
 
 FEATURES: dict[str, str] = {
+    "score_met": "what this visit did with it, the last events most",
     "score_near": "how often what was just met is met with it, the last events most",
     "score_near_last": "the same of the last event alone",
     "score_leads": "how often it is carted or bought after what was just met",
@@ -175,7 +176,8 @@ class Asked:
                 put[f"price_{when}"][:] = price[items] - np.float32(mean)
 
     def _of_item(self, put: dict[str, Float32s], items: Int32s) -> None:
-        """What the visitor did with the items in earlier visits."""
+        """What the visitor did with the items, in this visit and in earlier ones."""
+        put["score_met"][:] = (items[:, None] == self.now[0]).astype(np.float32) @ self.now[1]
         there = ~self.visit.session
         same = items[:, None] == self.visit.item[there]
         put["seen_num"][:] = same.sum(axis=1)

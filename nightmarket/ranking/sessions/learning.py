@@ -1,11 +1,11 @@
 """Learn, from visits of the days after a cut, in which order what may be shown is met next.
 
 Each visit is asked about once, after some of its events, exactly as a live site asks; what the visitor meets later in
-it are the positives. N events, Q visits, R rows, F features.
+it that is new to it, or puts into the cart or buys, are the positives. N events, Q visits, R rows, F features.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from lightgbm import Booster
 from nightmarket.contracts.arrays import Bools, Float32s, Float64s, Int32s, Int64s
 from nightmarket.evaluation.intervals import Interval, paired
 from nightmarket.evaluation.metrics import rank_metrics
-from nightmarket.histories.interactions import Interactions
+from nightmarket.histories.interactions import BOUGHT, CARTED, Interactions
 from nightmarket.ranking.lists import fill
 from nightmarket.ranking.ranker import Ranker, TrainingRows, Trees, fit
 from nightmarket.ranking.sessions.features import NAMES, Asked
@@ -32,6 +32,8 @@ PLACES = 10
 SEED = 17
 TREES = Trees(num_trees=120, num_leaves=31, learning_rate=0.08, min_leaf_rows=100, l2=20.0, seed=SEED)
 FOREST = "forest"
+GOALS = ("next", "taken")
+"""What an answer is for: SessionOrders."""
 SHORTLIST = 100
 """Candidates of an answer that all trees look at; the others stand below them."""
 
@@ -101,21 +103,34 @@ class SessionOrder:
         return score
 
 
+@dataclass(frozen=True)
+class SessionOrders:
+    """Of answers that hold what is new to the visit, by what is met next; and of those that may hold what was met, by
+    what is put into the cart or bought."""
+
+    next: SessionOrder
+    taken: SessionOrder
+
+    @classmethod
+    def plain(cls) -> "SessionOrders":
+        """Where nothing was learned."""
+        return cls(SessionOrder.plain(), SessionOrder.plain())
+
+
 def cuts(events: Interactions, since: int, rng: np.random.Generator, most: int) -> list[Cut]:
-    """Visits that begin after the day `since` and go on with an item that they did not meet before, each told up to one
-    of its first events, drawn; none of its events may be told."""
+    """Visits that begin after the day `since`, each told up to one of its first events, drawn; none may be told."""
     first = np.flatnonzero(np.diff(events.session, prepend=-1) != 0)
     end = np.append(first[1:], len(events))
-    long = (events.day[first] > since) & (end - first > 1)
-    made: list[Cut] = []
-    for session in rng.permutation(np.flatnonzero(long)).tolist():
-        if len(made) == most:
-            break
-        begin, stop = int(first[session]), int(end[session])
-        told = begin + int(rng.integers(0, min(stop - begin, MOST_EVENTS)))
-        if np.setdiff1d(events.item[told:stop], events.item[begin:told]).size:
-            made.append(Cut(int(events.customer[begin]), begin, told, stop))
-    return made
+    chosen = rng.permutation(np.flatnonzero((events.day[first] > since) & (end - first > 1)))[:most]
+    told = first[chosen] + rng.integers(0, np.minimum(end[chosen] - first[chosen], MOST_EVENTS))
+    rows = zip(
+        events.customer[first[chosen]].tolist(),
+        first[chosen].tolist(),
+        told.tolist(),
+        end[chosen].tolist(),
+        strict=True,
+    )
+    return [Cut(*row) for row in rows]
 
 
 def visit_at(shop: SessionShop, events: Interactions, cut: Cut, bounds: Int64s) -> Visit:
@@ -140,8 +155,32 @@ def visit_at(shop: SessionShop, events: Interactions, cut: Cut, bounds: Int64s) 
     )
 
 
-def learn(shop: SessionShop, events: Interactions, most: int, seed: int) -> SessionOrder:
-    """The order of answers, from at most so many visits after the day that the shop is known up to.
+@dataclass
+class Lessons:
+    """What is learned from of one goal, and what is kept aside: of each visit features, items and what it met later."""
+
+    rows: list[tuple[Float32s, Bools, int]] = field(default_factory=list)
+    held: list[tuple[Float32s, Int32s, Int32s]] = field(default_factory=list)
+
+    def add(self, held: bool, features: Float32s, items: Int32s, later: Int32s, rng: np.random.Generator) -> None:
+        """One visit; it teaches where something that it met later was proposed."""
+        if held and later.size:
+            self.held.append((features, items, later))
+        label = np.isin(items, later)
+        if not held and label.any():
+            chosen = label | (rng.random(items.size) < KEPT / items.size)
+            self.rows.append((features[chosen], label[chosen], items.size))
+
+    def order(self, seed: int) -> SessionOrder:
+        """What was learned."""
+        if len(self.rows) < MIN_VISITS:
+            return SessionOrder.plain(len(self.rows))
+        forest = fit([_rows(self.rows)], NAMES, NAMES, replace(TREES, seed=seed), "sessions")
+        return _chosen(forest, self.held, len(self.rows))
+
+
+def learn(shop: SessionShop, events: Interactions, most: int, seed: int) -> SessionOrders:
+    """The orders of answers, from at most so many visits after the day that the shop is known up to.
 
     events  of customers and guests, those of the days after `shop.cut` among them
     """
@@ -149,24 +188,18 @@ def learn(shop: SessionShop, events: Interactions, most: int, seed: int) -> Sess
     asked = cuts(events, shop.cut, rng, most)
     bounds = np.searchsorted(events.customer, np.arange(events.num_customers + 1))
     held = rng.random(len(asked)) < HELD
-    rows, told = [], []
-    for number, cut in enumerate(asked):
+    lessons = {goal: Lessons() for goal in GOALS}
+    takes = np.isin(events.kind, (*CARTED, *BOUGHT))
+    for cut, aside in zip(asked, held.tolist(), strict=True):
         visit = Asked(shop, visit_at(shop, events, cut, bounds))
-        seen = np.unique(events.item[cut.first : cut.told])
-        later = np.setdiff1d(events.item[cut.told : cut.end], seen)
-        items = np.setdiff1d(visit.candidates(), seen)
-        if held[number]:
-            told.append((visit.features(items), items, later))
-            continue
-        label = np.isin(items, later)
-        if not label.any():
-            continue
-        chosen = label | (rng.random(items.size) < KEPT / max(items.size, 1))
-        rows.append((visit.features(items[chosen]), label[chosen], items.size))
-    if len(rows) < MIN_VISITS:
-        return SessionOrder.plain(len(rows))
-    forest = fit([_rows(rows)], NAMES, NAMES, replace(TREES, seed=seed), "sessions")
-    return _chosen(forest, told, len(rows))
+        later, taken = events.item[cut.told : cut.end], takes[cut.told : cut.end]
+        items = visit.candidates()
+        features = visit.features(items)
+        new = ~np.isin(items, events.item[cut.first : cut.told])
+        unmet = np.setdiff1d(later, events.item[cut.first : cut.told])
+        lessons["next"].add(aside, features[new], items[new], unmet, rng)
+        lessons["taken"].add(aside, features, items, np.unique(later[taken]), rng)
+    return SessionOrders(**{goal: of_goal.order(seed) for goal, of_goal in lessons.items()})
 
 
 def _rows(parts: list[tuple[Float32s, Bools, int]]) -> TrainingRows:

@@ -17,7 +17,7 @@ from nightmarket.ranking.sessions import co_visits, learning
 from nightmarket.ranking.sessions.answers import answer
 from nightmarket.ranking.sessions.co_visits import HALF_LIFE, SHRINK
 from nightmarket.ranking.sessions.features import FEATURES, NAMES, Asked, folded
-from nightmarket.ranking.sessions.learning import SessionOrder, learn
+from nightmarket.ranking.sessions.learning import SessionOrder, SessionOrders, learn
 from nightmarket.ranking.sessions.reasons import SENTENCES, ShownNames, reasons
 from nightmarket.ranking.sessions.shop import SessionShop, as_events, build, remembered
 from nightmarket.ranking.sessions.visits import DAY, Visit
@@ -28,7 +28,7 @@ NUM_ITEMS = 12
 SHOES, HATS = 0, 1
 TITLES = [f"{'shoe' if item % 2 == SHOES else 'hat'} {item}" for item in range(NUM_ITEMS)]
 """Even items are shoes, odd ones hats; the shop ended item 8 today, and item 10 comes on sale tomorrow."""
-PLAIN = SessionOrder.plain()
+PLAIN = SessionOrders.plain()
 
 
 def events(rows: list[tuple[int, int, int, int, int]], num_customers: int = 4) -> Interactions:
@@ -187,7 +187,7 @@ def test_each_feature_is_what_it_says(shop):
     assert row["text_now"] == 0
     assert row["price_now"] == row["price_past"] == 0
     assert row["days_on_sale"] == CUT + 1
-    assert row["score_near_last"] == 0
+    assert row["score_near_last"] == row["score_met"] == 0
     assert row["score_near"] == pytest.approx(0.8 * value(shop.near, 0, 2), rel=1e-3)
     assert np.isnan(row["score_taste"])
 
@@ -256,7 +256,7 @@ def regulars(num_days: int) -> Interactions:
 
 
 def learned(made: Interactions, since: int) -> SessionOrder:
-    return learn(build(statistics(made, since), None), made, 500, 17)
+    return learn(build(statistics(made, since), None), made, 500, 17).next
 
 
 def test_an_order_is_learned_where_no_score_alone_tells_what_comes_next():
@@ -269,7 +269,29 @@ def test_an_order_is_learned_where_no_score_alone_tells_what_comes_next():
         item, kind, second = known.past.of(customer)
         own = set(item.tolist()) - {0, 1, 9, 11}
         visit = after(Visit(item, kind, second, 0, 0), asks((9, VIEW)))
-        assert set(answer(known, order, visit, 2).items.tolist()) == own
+        assert set(answer(known, SessionOrders(order, order), visit, 2).items.tolist()) == own
+
+
+def test_what_is_taken_is_often_what_was_met_and_has_an_order_of_its_own():
+    made = regulars(24)
+    carts = replace(made, kind=np.where(np.arange(len(made)) % 2 == 1, CART, VIEW).astype(np.int8))
+    looked = np.repeat(np.arange(len(made)) // 2 * 2 + 1, 2)[
+        : len(made)
+    ]  # each visit: the junk, its own item, its cart
+    rows = np.sort(np.concatenate([np.arange(len(made)), looked[::2]]))
+    twice = carts.where(np.isin(np.arange(len(made)), rows))
+    visits = Interactions(
+        *(np.asarray(getattr(twice, name))[rows] for name in ("customer", "item", "day", "second", "kind", "session")),
+        made.num_customers,
+        NUM_ITEMS,
+    )
+    second = np.flatnonzero(np.diff(rows, prepend=-1) == 0) - 1
+    visits.kind[second] = VIEW
+    orders = learn(build(statistics(visits, CUT - 12), None), visits, 800, 17)
+    known = build(statistics(visits), None)
+    visit = asks((9, VIEW), (4, VIEW))
+    assert answer(known, orders, visit, 1, again=True).items.tolist() == [4]
+    assert 4 not in answer(known, orders, visit, 5).items
 
 
 def test_too_few_visits_leave_what_goes_with_what():
