@@ -39,7 +39,7 @@ class Settings(StageSettings):
 
     seed: int = Field(17, ge=0, lt=2**31, description="seed of the visits that are drawn and of LightGBM")
     days: int = Field(14, ge=1, le=182, description="last days whose visits teach the order of answers")
-    max_visits: int = Field(2000, ge=100, le=1_000_000, description="of these days that teach; more are drawn from")
+    max_visits: int = Field(3000, ge=100, le=1_000_000, description="of these days that teach; more are drawn from")
 
 
 def run(settings: Settings) -> None:

@@ -7,7 +7,7 @@ after its first 1, 2 and 5 events, by a night that had seen the day before, and 
 older. Three targets: `next`, the first product met later that is new to the visit; `taken`, what is put into the cart
 or bought later and was not met yet; `taken_again`, the same where lists may hold what was met. Settings of the simple
 methods are chosen on `next`, at one event and age 0, on the window before the judged ones, on the first seed. Our order
-is learned each time from the fortnight before. Intervals draw visitors with all of their visits. The last line is one
+is learned once for a window, by the oldest of these nights, from the fortnight before it. Intervals draw visitors with all of their visits. The last line is one
 JSON object.
 """
 
@@ -93,9 +93,9 @@ def tuned(made: Made, day: int, most: int) -> dict[str, dict[str, Any]]:
 def judge(made: Made, name: str, seed: int, last: int, settings: dict[str, Any], results: Results, most: int) -> None:
     """One window of DAYS days that ends with the day `last`."""
     days = range(last - DAYS + 1, last + 1)
+    orders = made.orders(days[0] - 1 - max(AGES))  # of the oldest night: learned once for the window
+    results.orders[name] += [orders.next.content(), orders.taken.content()]
     for age in AGES:
-        orders = made.orders(days[0] - 1 - age)  # of the first night: learned once for the window
-        results.orders[name] += [orders.next.content(), orders.taken.content()]
         for day in days:
             shop = made.shop(day - 1 - age)
             scorers = {peer: PEERS[peer][0](made.events, shop, **settings[peer]) for peer in PEERS}

@@ -30,7 +30,11 @@ KEPT = 60
 """Candidates of a visit that are learned from, of those that were not met."""
 PLACES = 10
 SEED = 17
-TREES = Trees(num_trees=120, num_leaves=31, learning_rate=0.08, min_leaf_rows=100, l2=20.0, seed=SEED)
+TREES = Trees(
+    num_trees=120, num_leaves=8, learning_rate=0.08, min_leaf_rows=100, l2=20.0, seed=SEED, objective="lambdarank"
+)
+"""Small trees: a fortnight's visits are few. On another made-up shop than those that judge, LambdaRank ordered them
+better than the probability of a later event."""
 FOREST = "forest"
 GOALS = ("next", "taken")
 """What an answer is for: SessionOrders."""
@@ -159,7 +163,7 @@ def visit_at(shop: SessionShop, events: Interactions, cut: Cut, bounds: Int64s) 
 class Lessons:
     """What is learned from of one goal, and what is kept aside: of each visit features, items and what it met later."""
 
-    rows: list[tuple[Float32s, Bools, int]] = field(default_factory=list)
+    rows: list[tuple[Float32s, Bools]] = field(default_factory=list)
     held: list[tuple[Float32s, Int32s, Int32s]] = field(default_factory=list)
 
     def add(self, held: bool, features: Float32s, items: Int32s, later: Int32s, rng: np.random.Generator) -> None:
@@ -169,7 +173,7 @@ class Lessons:
         label = np.isin(items, later)
         if not held and label.any():
             chosen = label | (rng.random(items.size) < KEPT / items.size)
-            self.rows.append((features[chosen], label[chosen], items.size))
+            self.rows.append((features[chosen], label[chosen]))
 
     def order(self, seed: int) -> SessionOrder:
         """What was learned."""
@@ -202,14 +206,14 @@ def learn(shop: SessionShop, events: Interactions, most: int, seed: int) -> Sess
     return SessionOrders(**{goal: of_goal.order(seed) for goal, of_goal in lessons.items()})
 
 
-def _rows(parts: list[tuple[Float32s, Bools, int]]) -> TrainingRows:
-    """Every later item weighs 1; the others as many as they stand for."""
-    label = np.concatenate([label for _, label, _ in parts])
-    group = np.array([label.size for _, label, _ in parts])
-    weight = np.concatenate([np.where(label, 1.0, max(num / KEPT, 1.0)) for _, label, num in parts])
-    features = np.concatenate([features for features, _, _ in parts])
+def _rows(parts: list[tuple[Float32s, Bools]]) -> TrainingRows:
+    """Of several visits, each a group."""
+    label = np.concatenate([label for _, label in parts])
+    group = np.array([label.size for _, label in parts])
+    weight = np.ones(label.size, np.float32)  # LambdaRank orders the rows of a visit; thinned ones need no weight
+    features = np.concatenate([features for features, _ in parts])
     who = np.arange(group.size, dtype=np.int32)
-    return TrainingRows(features, label, group, weight.astype(np.float32), who)
+    return TrainingRows(features, label, group, weight, who)
 
 
 def _chosen(forest: Ranker, told: list[tuple[Float32s, Int32s, Int32s]], num: int) -> SessionOrder:
