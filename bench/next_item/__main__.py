@@ -3,12 +3,12 @@
     python -m bench.next_item --shops fashion electronics --seeds 7 8 --windows 3
 
 Each window is the visits of one day: the shop's last one, and those 28 days apart before it. A visit is asked about
-after its first 1, 2 and 5 events, by a night that had seen the day before, and by nights one and seven days
-older. Three targets: `next`, the first product met later that is new to the visit; `taken`, what is put into the cart
-or bought later and was not met yet; `taken_again`, the same where lists may hold what was met. Settings of the simple
+after its first 1, 2 and 5 events, by a night that had seen the day before, and by nights one and seven days older.
+Three targets: `next`, the first product met later that is new to the visit; `taken`, what is put into the cart or
+bought later and was not met yet; `taken_again`, the same where lists may hold what was met. Settings of the simple
 methods are chosen on `next`, at one event and age 0, on the window before the judged ones, on the first seed. Our order
-is learned once for a window, by the oldest of these nights, from the fortnight before it. Intervals draw visitors with all of their visits. The last line is one
-JSON object.
+is learned once for a window, by the oldest of these nights, from the fortnight before it. Intervals draw visitors with
+all of their visits. The last line is one JSON object.
 """
 
 import argparse
