@@ -28,6 +28,9 @@ from tasks.models import recommender
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
+JUDGED = 300
+"""Lists of all training windows together that a recipe is chosen on, where a shop has so many customers."""
+MOST_HELD = 0.5
 HELD = 77
 """Says which draw chooses the customers that are held out."""
 SOLD_TASKS = (Task.ALL, Task.NEW, Task.RARE)
@@ -102,17 +105,17 @@ def run(settings: Settings) -> None:
     )
     budget = Budget(text=settings.text_candidates if settings.use_text else 0)
     on_sale, launches, of_launches = Examples(), Examples(), Examples()
-    held = np.random.default_rng([settings.seed, HELD]).random(data.histories.num_customers) < settings.calibrate_share
+    held = _held(settings, data, windows)
     for window in [*windows, *(window for window in launch_windows if window not in windows)]:
         text = recommender.text_scores(catalogue.FINETUNE.path, data, window.cut) if settings.use_text else None
         statistics, launching = recommender.statistics(data, window), data.launching(window)
         candidate_set = CandidateSet(statistics, budget, text, launching, windows[0].days, plan)
-        targets = Outcomes.of(data, window, candidate_set.launched, held)
+        targets = Outcomes.of(data, candidate_set, window, held)
         rng = np.random.default_rng([settings.seed, week_of(window.cut)])
         num = 0
         if window in windows:
             num += on_sale.gather(candidate_set, candidate_set.batches(), targets, SOLD_TASKS, settings, rng)
-            if behaves and settings.recipe == "auto" and candidate_set.launched.size:
+            if settings.recipe == "auto" and candidate_set.launched.size:
                 of_launches.hold_out(candidate_set, candidate_set.young(), targets, (Task.LAUNCH,))
         if window in launch_windows:
             rows = _launch_rows(candidate_set, targets.bought, settings, rng)
@@ -137,13 +140,24 @@ def run(settings: Settings) -> None:
     _write(settings, Model(forests, calibration, budget, days, plan, settings.use_text, until), recipe)
 
 
+def _held(settings: Settings, data: Prepared, windows: Sequence[Window]) -> Bools:
+    """(C,) customers whom the judged forest does not learn from: more of them in a small shop, up to half."""
+    buyers = 0
+    for window in windows:
+        before, after = (data.histories.until(window.cut), data.histories.between(window.first_target, window.last_target))
+        buyers += np.intersect1d(before.customer, after.customer).size
+    share = float(np.clip(JUDGED / max(buyers, 1), settings.calibrate_share, MOST_HELD))
+    return np.random.default_rng([settings.seed, HELD]).random(data.histories.num_customers) < share
+
+
 @dataclass(frozen=True)
 class Outcomes:
     """What happened in a window's target days.
 
     bought  (C, I)
     done    all that was done
-    judged  (C,) customers who bought and whom the forest that is judged does not learn from
+    judged  (C,) customers who were known at the cut, as those of a night are, who bought, and whom the forest that is
+            judged does not learn from
     """
 
     bought: sparse.csr_matrix
@@ -152,11 +166,11 @@ class Outcomes:
     judged: Bools
 
     @classmethod
-    def of(cls, data: Prepared, window: Window, launched: Int32s, held: Bools) -> "Outcomes":
-        """Of a window; `launched` are the products of Task.LAUNCH."""
+    def of(cls, data: Prepared, candidate_set: CandidateSet, window: Window, held: Bools) -> "Outcomes":
+        """Of the window that begins after the candidate set's cut."""
         first, last = window.first_target, window.last_target
-        wanted = targets(data.histories, window, launched)
-        buyers = np.flatnonzero((np.diff(wanted[Task.ALL].indptr) > 0) & held)
+        wanted = targets(data.histories, window, candidate_set.launched)
+        buyers = np.flatnonzero((np.diff(wanted[Task.ALL].indptr) > 0) & held & candidate_set.statistics.known)
         rng = np.random.default_rng([window.cut, HELD])
         judged = np.zeros(held.size, bool)
         judged[rng.permutation(buyers)[:MOST_CUSTOMERS]] = True

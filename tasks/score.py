@@ -202,7 +202,7 @@ def _recommend(
         near = np.arange(batch.item.size)  # the first trees say nothing of what a simple score puts first
         if champion.by_forest(task):
             near = forest.shortlist(features, batch.customer, SHORTLIST * num * goods.most_of_a_group)
-        score = champion.order(task, forest, features[near], list(forest.features))
+        score = champion.order(task, forest, batch.customer[near], features[near], list(forest.features))
         first, score = goods.first_of_groups(batch.customer[near], batch.item[near], score)
         near, score = near[first], score[first]
         best, rank = _best(batch.customer[near], score, num)

@@ -14,7 +14,7 @@ from nightmarket.ranking.baselines import popular_lately
 from nightmarket.ranking.calibration import Calibration
 from nightmarket.ranking.candidate_set import Batch, Budget, CandidateSet
 from nightmarket.ranking.ranker import Ranker
-from nightmarket.ranking.recipe import FOREST, Recipe, known
+from nightmarket.ranking.recipe import FOREST, JOINED, Recipe, fused, known
 
 Lists = dict[str, Int32s]
 POPULAR = "popular"
@@ -76,12 +76,17 @@ class Model:
         """The same model, but what is popular orders every list."""
         return replace(self, recipe=dict.fromkeys(TASKS, POPULAR))
 
-    def order(self, task: Task, forest: Ranker, rows: Float32s, names: list[str]) -> Float64s:
-        """(N,) what the task's lists are ordered by, of feature rows (N, F) with columns `names`."""
-        if self.recipe.get(task) == POPULAR:
+    def order(self, task: Task, forest: Ranker, customer: Int32s, rows: Float32s, names: list[str]) -> Float64s:
+        """(N,) what the task's lists are ordered by, of feature rows (N, F) with columns `names`, by customer (N,)."""
+        order = self.recipe.get(task, FOREST)
+        if order == POPULAR:
             recent, ever = (rows[:, names.index(name)] for name in ("buyers_4w", "buyers_ever"))
             return popular_lately(recent, ever).astype(np.float64)
-        return forest.score(rows, names) if self.by_forest(task) else known(rows[:, names.index(self.recipe[task])])
+        by_forest = forest.score(rows, names) if order.startswith(FOREST) else None
+        if order == FOREST and by_forest is not None:
+            return by_forest
+        simple = known(rows[:, names.index(order.removeprefix(JOINED))])
+        return simple if by_forest is None else fused(customer, by_forest, simple)
 
     def knows_plan(self, promotions: Promotions, cut: int) -> bool:
         """Whether it was trained with a promotion plan and there is one for the target days."""
@@ -115,14 +120,15 @@ def recommend(
                 see(batch, score, ~new)
             for task, rows in rows_of.items():
                 forest, names = model.forests.on_sale(plan), candidate_set.features
-                order = score if model.by_forest(task) else model.order(task, forest, batch.features, names)
+                ordered_by_score = model.by_forest(task)
+                order = score if ordered_by_score else model.order(task, forest, batch.customer, batch.features, names)
                 ranked_lists.fill(lists[plan][task], batch.customer[rows], batch.item[rows], order[rows])
         if done % 4 == 3:
             log.info("ranked %s of %s customers", f"{batch.customer[-1] + 1:,}", f"{num_customers:,}")
     for batch in candidate_set.young():
         for plan in plans:
             forest = model.forests.on_sale(plan)
-            score = model.order(Task.LAUNCH, forest, batch.features, candidate_set.features)
+            score = model.order(Task.LAUNCH, forest, batch.customer, batch.features, candidate_set.features)
             ranked_lists.fill(lists[plan][Task.LAUNCH], batch.customer, batch.item, score)
     _debuts(model, candidate_set, lists, num)
     return lists

@@ -117,6 +117,14 @@ class PointInTimeStatistics:
         sold[self.histories.item] = True
         return sold & self.catalogue.recommendable
 
+    @cached_property
+    def known(self) -> Bools:
+        """(C,) customers who did anything up to the cut."""
+        known = np.zeros(self.histories.num_customers, bool)
+        known[self.histories.customer] = True
+        known[self.events.customer[self.events.customer >= 0]] = True
+        return known
+
     @property
     def behaves(self) -> bool:
         """Whether more than purchases is known."""

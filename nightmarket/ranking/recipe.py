@@ -1,8 +1,11 @@
-"""Which order each task's lists are delivered in: the forest's, or that of a simple score that does better here.
+"""Which order each task's lists are delivered in: the forest's, that of a simple score which does better here, or both.
 
 Judged on customers whom the forest did not learn from, at the cuts that it trains at, which all lie before the test
-window. The forest is left only where the evidence is clear: over all windows together the lower bound of the paired
-difference lies above zero, and three windows of four agree (all, where there are fewer).
+window; and, as a night's lists are for customers whom the shop knows, on those alone of whom something was known at the
+cut. The forest stands back only where the evidence is clear: over all windows together the upper bound of the paired
+difference (forest - simple score) lies below zero, and three windows of four agree (all, where there are fewer). Where
+neither is clearly better both are joined by their places in the list, for two orders that are level err in different
+places.
 Shapes: J judged customers, N candidates, F features.
 """
 
@@ -19,6 +22,10 @@ from nightmarket.evaluation.protocol import RARE_BUYERS, Targets, Task
 from nightmarket.ranking import lists
 
 FOREST = "forest"
+JOINED = f"{FOREST} + "
+"""Begins the name of an order that joins the forest's with a simple score's."""
+FUSION = 60
+"""Of reciprocal rank fusion: the constant of its paper (Cormack, Clarke & Büttcher, 2009)."""
 PLACES = 10
 AGREE = 0.75
 MIN_CUSTOMERS = 30
@@ -29,7 +36,8 @@ UNKNOWN = -1e30
 """The score of what a simple score says nothing of: below all that is known."""
 SIMPLE = ("buyers_4w", "buyers_13w", "item_fresh", "item_looked_long")
 Recipe = Mapping[str, str]
-"""{task: FOREST or the column of features that orders its lists}; tasks left out take the forest."""
+"""{task: FOREST, the column of features that orders its lists, or both as JOINED + column}; tasks left out take the
+forest."""
 
 
 @dataclass(frozen=True)
@@ -81,20 +89,25 @@ class HeldOut:
         return new
 
 
+INTERVALS = ("forest", "simple", "joined", "difference")
+
+
 @dataclass(frozen=True)
 class Ordering:
-    """What a task's lists are ordered by, and how the best simple score did beside the forest, (forest - it)."""
+    """What a task's lists are ordered by; how the best simple score and both together did beside the forest, and
+    (forest - simple) over all windows and in each."""
 
     order: str
     rival: str
     forest: Interval
     simple: Interval
+    joined: Interval
     difference: Interval
     windows: tuple[float, ...]
 
     def content(self) -> dict[str, Any]:
         """As JSON-ready values."""
-        intervals = {name: getattr(self, name)._asdict() for name in ("forest", "simple", "difference")}
+        intervals = {name: getattr(self, name)._asdict() for name in INTERVALS}
         return {"order": self.order, "rival": self.rival, "windows": list(self.windows)} | intervals
 
 
@@ -131,9 +144,26 @@ def choose(
     means = tuple(float(np.nanmean(gap)) for gap in judged)
     difference = _by_customer(gaps, held)
     losing = difference.high < 0 and np.mean([mean < 0 for mean in means]) >= (AGREE if len(means) > 3 else 1.0)
-    order = best if losing else FOREST
-    forests, simple = (_by_customer(values, held) for values in (ours, of_rivals[best]))
-    return Ordering(order, best, forests, simple, difference, means)
+    both = [part.ndcg(task, fused(part.customer, forest(part), part.column(best))) for part in held]
+    forests, simple, joined = (_by_customer(values, held) for values in (ours, of_rivals[best], both))
+    level = difference.low <= 0 and joined.value > forests.value
+    order = best if losing else f"{JOINED}{best}" if level else FOREST
+    return Ordering(order, best, forests, simple, joined, difference, means)
+
+
+def fused(customer: Int32s, *scores: Float64s) -> Float64s:
+    """(N,) reciprocal rank fusion of several scores (N,) of each customer's candidates: sum of 1 / (FUSION + place).
+
+    customer  (N,) ascending
+
+    A candidate that a score knows nothing of gets nothing from it.
+    """
+    total = np.zeros(customer.size)
+    for score in scores:
+        order = np.lexsort((-score, customer))
+        place = np.arange(customer.size) - np.searchsorted(customer, customer)
+        total[order] += np.where(score[order] > UNKNOWN, 1 / (FUSION + 1 + place), 0.0)
+    return total
 
 
 def _by_customer(values: Sequence[Float64s], held: Sequence[HeldOut]) -> Interval:
