@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 from scipy import sparse
 
-from nightmarket.contracts.arrays import Bools, Int32s, Values
+from nightmarket.contracts.arrays import Bools, Values
 from nightmarket.evaluation.protocol import Targets, Task, Window, targets
 from nightmarket.histories.calendar import date_of, week_of
 from nightmarket.histories.interactions import CARTED, LOOKED, Interactions
@@ -67,12 +67,13 @@ class Settings(StageSettings):
         0.2,
         gt=0,
         lt=1,
-        description="share of the customers whom probabilities are calibrated on, by a forest of its own",
+        description="share of the customers, at least, whom probabilities are calibrated on and recipes chosen, by a "
+        "forest of its own",
     )
     recipe: Literal["auto", "forest"] = Field(
         "auto",
-        description="what orders each task's lists: auto, the forest unless a simple score is clearly better for "
-        "customers whom it did not learn from; forest, always the forest",
+        description="what orders each task's lists: auto, the forest, a simple score that is clearly better for customers "
+        "whom it did not learn from, or both where they are level; forest, always the forest",
     )
     use_text: bool = Field(False, description="candidates and features from the fine-tuned text towers")
     text_candidates: int = Field(30, ge=0, le=1000, description="candidates that the text towers propose")
@@ -144,7 +145,10 @@ def _held(settings: Settings, data: Prepared, windows: Sequence[Window]) -> Bool
     """(C,) customers whom the judged forest does not learn from: more of them in a small shop, up to half."""
     buyers = 0
     for window in windows:
-        before, after = (data.histories.until(window.cut), data.histories.between(window.first_target, window.last_target))
+        before, after = (
+            data.histories.until(window.cut),
+            data.histories.between(window.first_target, window.last_target),
+        )
         buyers += np.intersect1d(before.customer, after.customer).size
     share = float(np.clip(JUDGED / max(buyers, 1), settings.calibrate_share, MOST_HELD))
     return np.random.default_rng([settings.seed, HELD]).random(data.histories.num_customers) < share

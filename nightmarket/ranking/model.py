@@ -14,7 +14,7 @@ from nightmarket.ranking.baselines import popular_lately
 from nightmarket.ranking.calibration import Calibration
 from nightmarket.ranking.candidate_set import Batch, Budget, CandidateSet
 from nightmarket.ranking.ranker import Ranker
-from nightmarket.ranking.recipe import FOREST, JOINED, Recipe, fused, known
+from nightmarket.ranking.recipe import AND, FOREST, Recipe, fused, simple
 
 Lists = dict[str, Int32s]
 POPULAR = "popular"
@@ -82,11 +82,10 @@ class Model:
         if order == POPULAR:
             recent, ever = (rows[:, names.index(name)] for name in ("buyers_4w", "buyers_ever"))
             return popular_lately(recent, ever).astype(np.float64)
-        by_forest = forest.score(rows, names) if order.startswith(FOREST) else None
-        if order == FOREST and by_forest is not None:
-            return by_forest
-        simple = known(rows[:, names.index(order.removeprefix(JOINED))])
-        return simple if by_forest is None else fused(customer, by_forest, simple)
+        orders = [
+            forest.score(rows, names) if name == FOREST else simple(name, rows, names) for name in order.split(AND)
+        ]
+        return orders[0] if len(orders) == 1 else fused(customer, *orders)
 
     def knows_plan(self, promotions: Promotions, cut: int) -> bool:
         """Whether it was trained with a promotion plan and there is one for the target days."""

@@ -4,8 +4,8 @@ Judged on customers whom the forest did not learn from, at the cuts that it trai
 window; and, as a night's lists are for customers whom the shop knows, on those alone of whom something was known at the
 cut. The forest stands back only where the evidence is clear: over all windows together the upper bound of the paired
 difference (forest - simple score) lies below zero, and three windows of four agree (all, where there are fewer). Where
-neither is clearly better both are joined by their places in the list, for two orders that are level err in different
-places.
+neither is clearly better both are joined by their places in the list, and what is popular with them unless that is
+clearly worse: orders that are level err in different places.
 Shapes: J judged customers, N candidates, F features.
 """
 
@@ -22,10 +22,12 @@ from nightmarket.evaluation.protocol import RARE_BUYERS, Targets, Task
 from nightmarket.ranking import lists
 
 FOREST = "forest"
-JOINED = f"{FOREST} + "
-"""Begins the name of an order that joins the forest's with a simple score's."""
+AND = " + "
+"""Between the names of orders that are joined."""
 FUSION = 60
 """Of reciprocal rank fusion: the constant of its paper (Cormack, Clarke & Büttcher, 2009)."""
+FIRST_NEW = ", new first"
+"""Ends the name of a simple score that puts what the customer never bought before all else."""
 PLACES = 10
 AGREE = 0.75
 MIN_CUSTOMERS = 30
@@ -34,10 +36,11 @@ MOST_CUSTOMERS = 600
 SEED = 17
 UNKNOWN = -1e30
 """The score of what a simple score says nothing of: below all that is known."""
+POPULARITY = ("score_popular", f"score_popular{FIRST_NEW}")
 SIMPLE = ("buyers_4w", "buyers_13w", "item_fresh", "item_looked_long")
 Recipe = Mapping[str, str]
-"""{task: FOREST, the column of features that orders its lists, or both as JOINED + column}; tasks left out take the
-forest."""
+"""{task: FOREST, the column of features that orders its lists, or several orders that are joined, with AND between
+them}; tasks left out take the forest."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class HeldOut:
 
     def column(self, name: str) -> Float64s:
         """(N,) a feature as a score: what it does not know comes last."""
-        return known(self.features[:, self.names.index(name)])
+        return simple(name, self.features, self.names)
 
     def ndcg(self, task: Task, score: Float64s) -> Float64s:
         """(J,) NDCG of the lists in the order of a score (N,); NaN for customers without a target."""
@@ -75,7 +78,7 @@ class HeldOut:
         """Whether a feature knows a whole list of half of the customers, or all that they can be given: what it does
         not know is in no order at all."""
         rows, num = self._rows(task), self.who.size
-        told = ~np.isnan(self.features[rows, self.names.index(name)])
+        told = ~np.isnan(self.features[rows, self.names.index(name.removesuffix(FIRST_NEW))])
         there = np.bincount(self.customer[rows], minlength=num)
         enough = np.bincount(self.customer[rows], told, num) >= np.minimum(there, PLACES)
         return bool((there > 0).any() and enough[there > 0].mean() >= 0.5)
@@ -124,9 +127,14 @@ def rivals(names: Sequence[str]) -> list[str]:
     return [name for name in names if name.startswith("score_") or name in SIMPLE]
 
 
-def known(values: Float32s) -> Float64s:
-    """A feature as a score, what is not known below all that is."""
-    return np.where(np.isnan(values), UNKNOWN, values).astype(np.float64)
+def simple(name: str, features: Float32s, names: Sequence[str]) -> Float64s:
+    """(N,) a column of features (N, F) as a score: what it does not know below all else, and with FIRST_NEW what the
+    customer bought before just as far down."""
+    values = features[:, names.index(name.removesuffix(FIRST_NEW))]
+    last = np.isnan(values)
+    if name.endswith(FIRST_NEW):
+        last |= features[:, names.index("item_num")] > 0
+    return np.where(last, UNKNOWN, values).astype(np.float64)
 
 
 def choose(
@@ -135,20 +143,26 @@ def choose(
     """The order of one task's lists; None where too few customers can be judged to say anything."""
     ours = [part.ndcg(task, forest(part)) for part in held]
     rivals = [name for name in rivals if all(part.fills(task, name) for part in held)]
+    if task == Task.ALL:  # where nobody buys a product twice, an order that knows it
+        rivals += [f"{name}{FIRST_NEW}" for name in rivals]
     if sum(int((~np.isnan(values)).sum()) for values in ours) < MIN_CUSTOMERS or not rivals:
         return None
     of_rivals = {name: [part.ndcg(task, part.column(name)) for part in held] for name in rivals}
     best = max(of_rivals, key=lambda name: float(np.nanmean(np.concatenate(of_rivals[name]))))
-    gaps = [mine - theirs for mine, theirs in zip(ours, of_rivals[best], strict=True)]
-    judged = [gap for gap in gaps if (~np.isnan(gap)).any()]
-    means = tuple(float(np.nanmean(gap)) for gap in judged)
-    difference = _by_customer(gaps, held)
-    losing = difference.high < 0 and np.mean([mean < 0 for mean in means]) >= (AGREE if len(means) > 3 else 1.0)
-    both = [part.ndcg(task, fused(part.customer, forest(part), part.column(best))) for part in held]
-    forests, simple, joined = (_by_customer(values, held) for values in (ours, of_rivals[best], both))
-    level = difference.low <= 0 and joined.value > forests.value
-    order = best if losing else f"{JOINED}{best}" if level else FOREST
-    return Ordering(order, best, forests, simple, joined, difference, means)
+    gaps = {name: [mine - theirs for mine, theirs in zip(ours, of_rivals[name], strict=True)] for name in rivals}
+    means = tuple(float(np.nanmean(gap)) for gap in gaps[best] if (~np.isnan(gap)).any())
+    difference = _by_customer(gaps[best], held)
+    level = [
+        name for name in rivals if name == best or (name in POPULARITY and _by_customer(gaps[name], held).low <= 0)
+    ]
+    together = [part.ndcg(task, fused(part.customer, forest(part), *map(part.column, level))) for part in held]
+    forests, of_best, joined = (_by_customer(values, held) for values in (ours, of_rivals[best], together))
+    order = FOREST
+    if difference.high < 0 and np.mean([mean < 0 for mean in means]) >= (AGREE if len(means) > 3 else 1.0):
+        order = best
+    elif difference.low <= 0 and joined.value > forests.value:
+        order = AND.join([FOREST, *level])
+    return Ordering(order, best, forests, of_best, joined, difference, means)
 
 
 def fused(customer: Int32s, *scores: Float64s) -> Float64s:

@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from nightmarket.evaluation.figures import METRIC, OURS, PLANNED, Metrics, by_model, finite
-from nightmarket.ranking.recipe import FOREST, JOINED
+from nightmarket.ranking.recipe import AND, FOREST
 from nightmarket.reporting import charts, words
 from nightmarket.reporting.night import Content, Night
 
@@ -99,11 +99,11 @@ def _order(choice: Content | None) -> str:
     """What else the lists are ordered by than the forest, and why; "" where the forest orders them."""
     if choice is None or choice["order"] == FOREST:
         return ""
-    if choice["order"].startswith(JOINED):
+    if AND in choice["order"]:
         return (
-            f" These lists join the forest’s order with that of “{choice['rival']}”: before this window, for customers "
-            f"whom the forest had not learned from, neither was clearly better, and both together reached "
-            f"{words.interval(choice['joined'])} (the forest {words.interval(choice['forest'])}, the other "
+            f" These lists join several orders (“{choice['order']}”): before this window, for customers whom the "
+            f"forest had not learned from, it was not clearly better than “{choice['rival']}”, and joined they reached "
+            f"{words.interval(choice['joined'])} (the forest alone {words.interval(choice['forest'])}, the other "
             f"{words.interval(choice['simple'])})."
         )
     return (

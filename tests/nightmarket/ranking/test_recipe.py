@@ -6,7 +6,7 @@ import pytest
 from nightmarket.evaluation.protocol import Targets, Task
 from nightmarket.ranking.candidate_set import Budget
 from nightmarket.ranking.model import Forests, Model
-from nightmarket.ranking.recipe import FOREST, HeldOut, choose, of_customers, rivals
+from nightmarket.ranking.recipe import AND, FOREST, UNKNOWN, HeldOut, choose, fused, of_customers, rivals
 
 NUM, ITEMS = 60, 30
 NAMES = ["item_num", "buyers_ever", "score_good", "score_bad"]
@@ -45,11 +45,46 @@ def test_a_forest_that_is_as_good_stays():
     assert choice.difference.value == 0
 
 
-def test_a_gain_that_one_window_of_three_does_not_share_changes_nothing():
+def test_a_gain_that_one_window_of_three_does_not_share_does_not_put_the_forest_aside():
     parts = [held(1), held(2), held(3, good=0.0)]
-    choice = choose(Task.ALL, parts, noise, rivals(NAMES))
+    choice = choose(Task.NEW, parts, noise, rivals(NAMES))
     assert choice.difference.high < 0
-    assert choice.order == FOREST
+    assert choice.order == f"{FOREST}{AND}score_good"
+
+
+def test_two_orders_that_are_level_and_err_in_different_places_are_joined():
+    """Each knows the targets of its own half of the customers, and is not far off for the others."""
+    parts = [held(1, good=0.5), held(2, good=0.5)]
+    targets_missed = [part.features[:, 2] == -1 for part in parts]
+    for part, missed in zip(parts, targets_missed, strict=True):
+        part.features[missed, 2] = 0.9
+
+    def forest(part: HeldOut) -> np.ndarray:
+        score, missed = noise(part), targets_missed[0 if part is parts[0] else 1]
+        score[part.column("score_good") == 2.0] = 0.9
+        return np.where(missed, 2.0, score)
+
+    choice = choose(Task.NEW, parts, forest, rivals(NAMES))
+    assert choice.difference.low < 0 < choice.difference.high
+    assert choice.order == f"{FOREST}{AND}score_good"
+    assert choice.joined.low > max(choice.forest.high, choice.simple.high)
+
+
+def test_joined_orders_add_up_places_and_what_one_does_not_know_gets_nothing_from_it():
+    customer = np.array([0, 0, 0, 1, 1])
+    first, second = np.array([3.0, 2.0, 1.0, 1.0, 2.0]), np.array([1.0, 3.0, UNKNOWN, 5.0, UNKNOWN])
+    expected = [1 / 61 + 1 / 62, 1 / 62 + 1 / 61, 1 / 63, 1 / 62 + 1 / 61, 1 / 61]
+    assert fused(customer, first, second) == pytest.approx(expected)
+
+
+def test_where_nobody_buys_again_a_simple_score_may_put_new_products_first():
+    parts = [held(1), held(2)]
+    for part in parts:
+        part.features[:, 0] = part.features[:, 3] > 0.7
+        part.features[part.features[:, 2] == 2.0, 0] = 0
+        part.features[:, 2] = np.where(part.features[:, 0] > 0, 3.0, part.features[:, 2])  # owned ones come first
+    choice = choose(Task.ALL, parts, noise, ["score_good"])
+    assert (choice.order, choice.simple.value) == ("score_good, new first", 1.0)
 
 
 def test_three_windows_of_four_are_enough():
@@ -94,7 +129,7 @@ def test_customers_without_a_target_do_not_count(task):
 def test_a_version_that_stands_in_puts_first_what_most_bought_lately_ties_by_all_buyers():
     model = Model(Forests(None), None, Budget(), 28, False, False, 0, {Task.ALL: "score_good"}).popular()
     rows = np.array([[9, 1, 5], [0, 3, 5], [0, 3, 7]], np.float32)
-    score = model.order(Task.NEW, None, rows, ["score_good", "buyers_4w", "buyers_ever"])
+    score = model.order(Task.NEW, None, np.zeros(3, np.int32), rows, ["score_good", "buyers_4w", "buyers_ever"])
     assert np.argsort(-score).tolist() == [2, 1, 0]
     assert not any(model.by_forest(task) for task in Task)
 
