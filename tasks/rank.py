@@ -72,8 +72,8 @@ class Settings(StageSettings):
     )
     recipe: Literal["auto", "forest"] = Field(
         "auto",
-        description="what orders each task's lists: auto, the forest, a simple score that is clearly better for customers "
-        "whom it did not learn from, or both where they are level; forest, always the forest",
+        description="what orders each task's lists: auto, the forest, a simple score that is clearly better for "
+        "customers whom it did not learn from, or both where they are level; forest, always the forest",
     )
     use_text: bool = Field(False, description="candidates and features from the fine-tuned text towers")
     text_candidates: int = Field(30, ge=0, le=1000, description="candidates that the text towers propose")
