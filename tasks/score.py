@@ -94,7 +94,7 @@ def deliver(settings: Settings, data: Prepared, champion: Model, ranks: Ranks = 
     batches = candidate_set.batches(wanted=mine)
     lists = [(catalogue.RECOMMENDATIONS, batches, settings.num_recommendations, Task.ALL, tally)]
     objected = _objected(data)
-    popular = _popular(settings, data, candidate_set, goods)
+    popular = _popular(settings, data, champion, candidate_set, goods)
     if candidate_set.launched.size:
         young = candidate_set.young(wanted=mine)
         of_launches = Tally(data.histories.num_items)
@@ -130,11 +130,12 @@ def deliver(settings: Settings, data: Prepared, champion: Model, ranks: Ranks = 
     }
 
 
-def _popular(settings: Settings, data: Prepared, candidate_set: CandidateSet, goods: Deliverable) -> PopularList:
-    statistics, target = candidate_set.statistics, data.windows.target
-    return PopularList.of(
-        statistics, settings.num_recommendations, settings.language, target, goods.on_sale, goods.group
-    )
+def _popular(
+    settings: Settings, data: Prepared, champion: Model, candidate_set: CandidateSet, goods: Deliverable
+) -> PopularList:
+    statistics, span, target = candidate_set.statistics, champion.popular_span, data.windows.target
+    num, language = settings.num_recommendations, settings.language
+    return PopularList.of(statistics, num, language, target, span, goods.on_sale, goods.group)
 
 
 def _write_shared(popular: PopularList, candidate_set: CandidateSet, data: Prepared, goods: Deliverable) -> None:

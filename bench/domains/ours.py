@@ -47,7 +47,7 @@ def nightmarket(question: Question, num: int) -> Mapping[str, Int32s]:
         window = Window.after(data.windows.deliver.cut, question.window.days)
         candidate_set = recommender.candidate_set(model, data, catalogue.FINETUNE.path, window)
         lists = recommend(model, candidate_set, num=num + SPARE)[False]
-        popular = _popular(candidate_set, num + SPARE)
+        popular = _popular(candidate_set, model.popular_span, num + SPARE)
         rows = _places(data.customers["customer_id"], question.shop.customer_ids)
         products = _places(data.products["product_id"], question.shop.product_ids)
     row_of = np.full(question.shop.customer_ids.size, -1)
@@ -71,10 +71,10 @@ def _not_of(places: Int32s, bought: sparse.csr_matrix) -> Int32s:
     return kept
 
 
-def _popular(candidate_set: CandidateSet, num: int) -> dict[str, Int32s]:
+def _popular(candidate_set: CandidateSet, span: str, num: int) -> dict[str, Int32s]:
     """(num,) per task, what customers get who are not known at the cut."""
     statistics = candidate_set.statistics
-    score = best_sellers(statistics)
+    score = best_sellers(statistics, span)
     chosen = {"all": statistics.active, "new": statistics.active, "launch": candidate_set.launched}
     best = {task: items[np.argsort(-score[items], kind="stable")[:num]] for task, items in chosen.items()}
     return {task: np.pad(items, (0, num - items.size), constant_values=-1) for task, items in best.items()}

@@ -103,9 +103,9 @@ def neighbour_scores(statistics: PointInTimeStatistics, items: Int32s, num: int 
     return score
 
 
-def best_sellers(statistics: PointInTimeStatistics) -> Float32s:
-    """(I,) buyers of the last two weeks, ties by all buyers."""
-    return popular_lately(statistics.buyers["2w"], statistics.buyers["ever"])
+def best_sellers(statistics: PointInTimeStatistics, span: str = "2w") -> Float32s:
+    """(I,) buyers of the last two weeks, or another of the statistics' SPANS; ties by all buyers."""
+    return popular_lately(statistics.buyers[span], statistics.buyers["ever"])
 
 
 def sold_lately(statistics: PointInTimeStatistics) -> Float32s:

@@ -1,19 +1,59 @@
 """The list of those who objected to profiling, or whom nobody knows: what sells lately, the same for everybody."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Values
+from nightmarket.contracts.arrays import Bools, Float32s, Float64s, Int32s, Values
+from nightmarket.evaluation.metrics import rank_metrics
+from nightmarket.evaluation.protocol import Targets
 from nightmarket.ranking.explanations.claims import MIN_BUYERS
 from nightmarket.ranking.explanations.wording import LANGUAGES
 from nightmarket.ranking.generators import best_sellers
-from nightmarket.ranking.point_in_time import PointInTimeStatistics
+from nightmarket.ranking.point_in_time import SPANS, PointInTimeStatistics
+from nightmarket.ranking.recipe import MIN_CUSTOMERS, PLACES, of_customers
 
 KIND = "popular"
+SPAN = "2w"
+"""Of what sells lately, where a shop has too few customers to tell."""
+
+
+def best_span(outcomes: Sequence[tuple[PointInTimeStatistics, Targets]]) -> str:
+    """Of whose buyers the shared list is made: of SPANS, the one that best foretold what customers bought, at cuts
+    before the test window.
+
+    outcomes  the statistics of each cut, and what each of the C customers bought in the days after it
+
+    Judged on customers of whom nothing was known at the cut, for it is they who get the list; on all buyers, where
+    those are fewer than MIN_CUSTOMERS; and where these are, SPAN.
+    """
+    figures: dict[str, list[Float64s]] = {span: [] for span in SPANS}
+    strangers: list[Bools] = []
+    for statistics, wanted in outcomes:
+        who = np.flatnonzero(np.diff(wanted.indptr) > 0).astype(np.int32)
+        theirs = of_customers(wanted, who)
+        strangers.append(~statistics.known[who])
+        for span, values in figures.items():
+            items = top(best_sellers(statistics, span), statistics.active, PLACES)
+            ranked = np.broadcast_to(items, (who.size, items.size))
+            values.append(rank_metrics(ranked, theirs.indptr, theirs.items, (PLACES,))[f"ndcg@{PLACES}"])
+    judged = np.concatenate(strangers) if strangers else np.zeros(0, bool)
+    if judged.sum() < MIN_CUSTOMERS:
+        judged[:] = True
+    if judged.sum() < MIN_CUSTOMERS:
+        return SPAN
+    means = {span: float(np.concatenate(values)[judged].mean()) for span, values in figures.items()}
+    return max(means, key=lambda span: means[span])
+
+
+def top(score: Float32s, items: Int32s, num: int) -> Int32s:
+    """At most `num` of the items, best first."""
+    return items[np.argsort(-score[items], kind="stable")[:num]]
+
+
 DEPTH = 20
 """Times as many products as a list holds, so that it is full for those who may not be offered everything."""
 
@@ -24,7 +64,7 @@ class PopularList:
 
     num      how many a list holds; there are more, because not everything may be offered to everybody
     items    (N,)
-    score    (N,)  buyers of the last two weeks, ties by all buyers
+    score    (N,)  buyers of the span, ties by all buyers
     reasons  (N,)  how many bought it, or where they are few that it sells
     """
 
@@ -40,18 +80,20 @@ class PopularList:
         num: int,
         language: str,
         target: str = "purchase",
+        span: str = "2w",
         on_sale: Bools | None = None,
         group: Int32s | None = None,
     ) -> "PopularList":
         """For lists of `num` of the products on sale.
 
         target   what lists foretell, of histories.interactions.TARGETS
+        span     of whose buyers: see generators.best_sellers
         on_sale  (I,) what may be offered at all; None: everything
         group    (I,) products that are one in several sizes and colours, -1 for one of its own; None: all are
         """
         buyers, active = statistics.buyers, statistics.active
         active = active if on_sale is None else active[on_sale[active]]
-        score = best_sellers(statistics)
+        score = best_sellers(statistics, span)
         items = active[np.argsort(-score[active], kind="stable")]
         if group is not None:
             own = np.where(group[items] >= 0, group[items], -1 - np.arange(items.size))

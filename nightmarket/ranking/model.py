@@ -13,6 +13,7 @@ from nightmarket.ranking import lists as ranked_lists
 from nightmarket.ranking.baselines import popular_lately
 from nightmarket.ranking.calibration import Calibration
 from nightmarket.ranking.candidate_set import Batch, Budget, CandidateSet
+from nightmarket.ranking.impersonal import SPAN
 from nightmarket.ranking.ranker import Ranker
 from nightmarket.ranking.recipe import AND, FOREST, Recipe, fused, simple
 
@@ -57,6 +58,7 @@ class Model:
 
     trained_until  the last day that it learned from
     recipe         what orders each task's lists, where it is not the forest
+    popular_span   of whose buyers the list is made that is the same for everybody
     """
 
     forests: Forests
@@ -67,6 +69,7 @@ class Model:
     use_text: bool
     trained_until: int
     recipe: Recipe = field(default_factory=dict)
+    popular_span: str = SPAN
 
     def by_forest(self, task: Task) -> bool:
         """Whether a forest orders the task's lists, and no simple score."""

@@ -19,6 +19,7 @@ from nightmarket.evaluation.figures import customer_scores
 from nightmarket.evaluation.protocol import Window, targets
 from nightmarket.ranking.calibration import Calibration
 from nightmarket.ranking.candidate_set import Budget, CandidateSet, TextScores
+from nightmarket.ranking.impersonal import SPAN
 from nightmarket.ranking.model import Forests, Model, recommend
 from nightmarket.ranking.point_in_time import PointInTimeStatistics
 from nightmarket.ranking.ranker import Ranker
@@ -101,6 +102,7 @@ def load(rank: Path) -> Model:
         use_text=facts["use_text"],
         trained_until=facts["trained_until"],
         recipe={task: choice["order"] for task, choice in facts["recipe"].items()},
+        popular_span=facts.get("popular_span", SPAN),
     )
 
 

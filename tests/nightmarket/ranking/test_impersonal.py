@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nightmarket.ranking.impersonal import PopularList
+from nightmarket.evaluation.protocol import Targets
+from nightmarket.ranking.impersonal import SPAN, PopularList, best_span
 
 
 @pytest.mark.parametrize(
@@ -22,3 +23,23 @@ def test_its_reasons_speak_of_what_lists_foretell(language, target, reason):
     popular = PopularList.of(statistics, 1, language, target)
     assert popular.items[: popular.num].tolist() == [2]
     assert popular.reasons[: popular.num].tolist() == [reason]
+
+
+def test_the_list_is_of_the_span_that_best_foretold_what_strangers_bought():
+    """Product 0 sold in the last two weeks, 1 in the last four: strangers buy 1, known customers 0."""
+    none, few = np.zeros(12), {0: 5.0, 1: 3.0}
+    buyers = {"2w": none.copy(), "4w": none.copy(), "13w": none.copy(), "ever": none.copy()}
+    buyers["2w"][0], buyers["4w"][1] = few[0], few[1]
+    known = np.arange(100) < 60
+    statistics = SimpleNamespace(buyers=buyers, active=np.arange(12, dtype=np.int32), known=known)
+    wanted = Targets(np.arange(101), np.where(known, 0, 1).astype(np.int32))
+    assert best_span([(statistics, wanted)]) == "4w"
+    statistics.known = np.arange(100) < 90  # ten strangers tell nothing, so all buyers do
+    assert best_span([(statistics, wanted)]) == "2w"
+
+
+def test_too_few_buyers_choose_no_span():
+    buyers = dict.fromkeys(("2w", "4w", "13w", "ever"), np.zeros(3))
+    statistics = SimpleNamespace(buyers=buyers, active=np.arange(3, dtype=np.int32), known=np.zeros(20, bool))
+    assert best_span([(statistics, Targets(np.arange(21), np.zeros(20, np.int32)))]) == SPAN
+    assert best_span([]) == SPAN
