@@ -57,7 +57,8 @@ EXTRA = ("currency", "unit_price", "Type", "Lineitem name", "consent_given", "co
          "email", "reachable_sms", "Gift Card", "", " ", "Customer ID", "PRODUCT_ID", "attr_x", "a,b", '"', "id",
          "time")  # fmt: skip
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "gb18030", "big5", "shift_jis", "cp1252", "cp1251", "euc_kr", "latin-1")
-OTHERS = ("customers", "campaigns", "offers", "exposures", "responses", "reviews", "promotions", "suppressions")
+OTHERS = ("customers", "campaigns", "offers", "exposures", "responses", "reviews", "promotions", "suppressions",
+          "deliveries")  # fmt: skip
 
 
 @dataclass

@@ -346,7 +346,56 @@ SUPPRESSIONS = Table(
     may_be_empty=True,
 )
 
-TABLES = (CUSTOMERS, PRODUCTS, EVENTS, CAMPAIGNS, OFFERS, EXPOSURES, RESPONSES, REVIEWS, PROMOTIONS, SUPPRESSIONS)
+DELIVERIES = Table(
+    "deliveries",
+    "what became of contacts, as mail tools give it back; read again when a campaign is exported, and never cut at the "
+    "business date",
+    (
+        Column("customer_id", "id", "the customer, as a keyed hash"),
+        Column("channel", "category", "on which channel; empty: email", required=False, nullable=True),
+        Column("sent", "time", "when; of a channel's contacts the latest counts", "UTC", required=False, nullable=True),
+        Column(
+            "bounced",
+            "category",
+            "came back: yes or no, or when; the customer is out of reach there until a later one arrives",
+            required=False,
+            nullable=True,
+            allowed=YES_NO,
+        ),
+        Column(
+            "unsubscribed",
+            "category",
+            "yes or no, or when: as a row of suppressions for the channel",
+            required=False,
+            nullable=True,
+            allowed=YES_NO,
+        ),
+        Column(
+            "complained",
+            "category",
+            "called it spam, yes or no, or when: as a row of suppressions for the channel",
+            required=False,
+            nullable=True,
+            allowed=YES_NO,
+        ),
+    ),
+    pseudonym="customer_id",
+    may_be_empty=True,
+)
+
+TABLES = (
+    CUSTOMERS,
+    PRODUCTS,
+    EVENTS,
+    CAMPAIGNS,
+    OFFERS,
+    EXPOSURES,
+    RESPONSES,
+    REVIEWS,
+    PROMOTIONS,
+    SUPPRESSIONS,
+    DELIVERIES,
+)
 BY_NAME = {table.name: table for table in TABLES}
 
 

@@ -58,7 +58,12 @@ class ContactFacts:
 
 
 def contact_facts(
-    customers: pd.DataFrame, suppressions: pd.DataFrame | None, channels: Sequence[str], now: datetime, today: date
+    customers: pd.DataFrame,
+    suppressions: pd.DataFrame | None,
+    channels: Sequence[str],
+    now: datetime,
+    today: date,
+    deliveries: pd.DataFrame | None = None,
 ) -> ContactFacts:
     """What the tables know.
 
@@ -66,6 +71,7 @@ def contact_facts(
     suppressions  customer_id, channel, reason; None where there is no such table
     now           UTC without zone: what was given from here on is not given yet
     today         from which ages are counted, the birthday of the year still to come
+    deliveries    customer_id, and of channel, sent, bounced, unsubscribed, complained what there is, by time
     """
     answers: dict[tuple[str, str], str] = {}
     for name in customers:
@@ -91,7 +97,34 @@ def contact_facts(
         np.logical_or.at(suppressed, row[here], closes(suppressions["channel"], channels)[here])
         against = objections(suppressions["reason"])
         objected[row[here & against]] = True
+    if deliveries is not None and len(deliveries):
+        back, closed = came_back(customers["customer_id"], deliveries, channels)
+        reach &= ~back
+        suppressed |= closed
     return ContactFacts(is_known(map(str, customers)), consent, reach, suppressed, objected, ages(customers, today))
+
+
+def came_back(customers: pd.Series, deliveries: pd.DataFrame, channels: Sequence[str]) -> tuple[Bools, Bools]:
+    """(C, H) whose latest contact bounced, and (C, H) who unsubscribed or complained on the channel."""
+    back, closed = (np.zeros((len(customers), len(channels)), bool) for _ in range(2))
+    row = pd.Index(customers).get_indexer(pd.Index(deliveries["customer_id"]))
+    named = deliveries.get("channel", pd.Series(None, deliveries.index, dtype=object))
+    on = closes(named.fillna("email"), channels)
+    order = np.arange(len(deliveries))
+    if "sent" in deliveries:
+        order = np.argsort(
+            pd.to_datetime(deliveries["sent"]).to_numpy("datetime64[us]").astype(np.int64), kind="stable"
+        )
+    for at in range(len(channels)):
+        rows = order[(row[order] >= 0) & on[order, at]]  # a later one overwrites an earlier one
+        for name in ("bounced", "unsubscribed", "complained"):
+            if name in deliveries:
+                said = (deliveries[name] == "yes").to_numpy(bool, na_value=False)[rows]
+                if name == "bounced":
+                    back[row[rows], at] = said
+                else:
+                    closed[row[rows][said], at] = True
+    return back, closed
 
 
 def is_known(columns: Iterable[str]) -> bool:

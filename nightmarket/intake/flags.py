@@ -1,10 +1,12 @@
 """Yes and no, as shop systems, spreadsheets and people write them."""
 
+import re
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightmarket.intake.headers import plain
-from nightmarket.intake.vocabulary import IN_STOCK, NO, SOLD_OUT, YES
+from nightmarket.intake.vocabulary import HAPPENED, IN_STOCK, NO, PASSED, SOLD_OUT, YES
 
 
 def read(values: pa.Array) -> pa.Array:
@@ -16,6 +18,20 @@ def read(values: pa.Array) -> pa.Array:
         values = values.dictionary_encode()
     words = [_of(value) for value in values.dictionary.to_pylist()]
     return pa.array(words, pa.string()).take(values.indices)
+
+
+def happened(values: pa.Array) -> pa.Array:
+    """The same of whether something happened, where a mail tool may say when, or how: `2025-01-06 10:00`, `hard`."""
+    if pa.types.is_temporal(values.type):
+        return pc.if_else(values.is_valid(), pa.scalar("yes"), pa.scalar(None, pa.string()))
+    answers = read(values)
+    coded = answers.dictionary_encode()
+    words = []
+    for answer in coded.dictionary.to_pylist():
+        moment = answer is not None and re.match(r"\d{4}|\d{1,2}[-/.]\d{1,2}[-/.]\d|[A-Za-z]{3} \d", answer)
+        how = "" if answer is None else plain(answer)
+        words.append("yes" if moment or how in HAPPENED else "no" if how in PASSED else answer)
+    return pa.array(words, pa.string()).take(coded.indices)
 
 
 def _of(value: object) -> str | None:

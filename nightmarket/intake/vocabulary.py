@@ -28,6 +28,9 @@ NO: frozenset[str] = frozenset(_CONTENT["no"].split())
 IN_STOCK: frozenset[str] = frozenset(_CONTENT["in_stock"].split())
 SOLD_OUT: frozenset[str] = frozenset(_CONTENT["sold_out"].split())
 """What stands in place of how many are left."""
+HAPPENED: frozenset[str] = frozenset(_CONTENT["happened"].split())
+PASSED: frozenset[str] = frozenset(_CONTENT["passed"].split())
+"""Of a delivery: for good, and not."""
 OBJECTED: frozenset[str] = frozenset(_CONTENT["objected"].split())
 """Reasons of a suppression that object to profiling."""
 CHANNELS: frozenset[str] = frozenset(_CONTENT["channels"].split())

@@ -56,6 +56,7 @@ class Permitted:
     codes   (C, H)  of consent.REASONS
     known   whether the tables know consent
     listed  whether they hold suppressions
+    delivered  whether they hold deliveries
     ground  what it rests on where they do not, "" for nothing
     """
 
@@ -65,6 +66,7 @@ class Permitted:
     listed: bool
     ground: str
     min_age: int
+    delivered: bool = False
 
     @property
     def allowed(self) -> Bools:
@@ -78,19 +80,21 @@ class Permitted:
     def said(self, asked: Int64s) -> dict[str, Any]:
         """For the summary of a plan; asked  (E,)  customers who are eligible otherwise."""
         about = {"known": self.known, "listed": self.listed, "ground": self.ground, "min_age": self.min_age}
+        about |= {"delivered": True} if self.delivered else {}
         return about | consent.permission(self.codes[asked], self.channels)
 
 
 def permitted(customers: pd.DataFrame, windows: Windows, plan: Any) -> Permitted:
     """What the night's tables say. plan: section `plan` of params.yaml"""
     listed = catalogue.CLEAN_SUPPRESSIONS.read().to_pandas() if catalogue.CLEAN_SUPPRESSIONS.exists() else None
+    sent = catalogue.CLEAN_DELIVERIES.read().to_pandas() if catalogue.CLEAN_DELIVERIES.exists() else None
     day = date.fromisoformat(windows.as_of)
     channels = list(plan.channels)
-    facts = consent.contact_facts(customers, listed, channels, midnight(day, windows.time_zone), day)
+    facts = consent.contact_facts(customers, listed, channels, midnight(day, windows.time_zone), day, sent)
     demo = catalogue.CLEAN_SNAPSHOT.read().get("source") == "demo"
     ground = (plan.consent or (DEMO_GROUND if demo else "")).strip() if not facts.known else ""
     codes = consent.may_contact(facts, plan.min_age)
-    return Permitted(codes, channels, facts.known, listed is not None, ground, plan.min_age)
+    return Permitted(codes, channels, facts.known, listed is not None, ground, plan.min_age, sent is not None)
 
 
 @dataclass(frozen=True)

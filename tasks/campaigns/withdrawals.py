@@ -1,6 +1,6 @@
 """Who may no longer be contacted when a campaign is exported: the shop's lists are read again at that moment.
 
-reads   the source's tables `suppressions` and `customers`, where it is a folder or folders
+reads   the source's tables `suppressions`, `deliveries` and `customers`, where it is a folder or folders
         .nightmarket/suppressions.csv (or .parquet, .jsonl …), which the shop may drop in at any time, with its own ids
         or the pseudonyms of an export
         .nightmarket/forgotten.json
@@ -23,8 +23,9 @@ from nightmarket.delivery import consent
 from tasks.intake import Feed, now
 from tasks.privacy.pseudonyms import Pseudonyms, customer_keys, digest, forgotten
 
-SUPPRESSIONS, CUSTOMERS = "suppressions", "customers"
+SUPPRESSIONS, CUSTOMERS, DELIVERIES = "suppressions", "customers", "deliveries"
 LISTED = ("customer_id", "channel", "reason")
+SENT = ("customer_id", "channel", "sent", "bounced", "unsubscribed", "complained")
 
 
 @dataclass(frozen=True)
@@ -80,15 +81,17 @@ def read_again(home: Path, customers: Collection[str], said: Mapping[str, Any]) 
     rows: dict[str, dict[str, int]] = {}
     listed = _forgotten(asked)
     people: list[pd.DataFrame] = []
-    known = {SUPPRESSIONS: False, CUSTOMERS: False}
-    for feed, prefix in now.feeds(home, (CUSTOMERS, SUPPRESSIONS)):
+    sent = [pd.DataFrame({name: pd.Series(dtype=object) for name in SENT})]
+    known = {SUPPRESSIONS: False, CUSTOMERS: False, DELIVERIES: False}
+    parts = {SUPPRESSIONS: listed, CUSTOMERS: people, DELIVERIES: sent}
+    for feed, prefix in now.feeds(home, tuple(known)):
         columns = [name for name in _columns(feed) if name not in feed.filled]
-        frame = _rows(feed, prefix, columns, names, rows)
-        (listed if feed.table.name == SUPPRESSIONS else people).append(frame)
-        known[feed.table.name] |= feed.table.name == SUPPRESSIONS or consent.is_known(columns)
+        parts[feed.table.name].append(_rows(feed, prefix, columns, names, rows))
+        known[feed.table.name] |= feed.table.name != CUSTOMERS or consent.is_known(columns)
     for feed, prefix in now.dropped_in(home, SUPPRESSIONS):
         listed.append(_rows(feed, prefix, list(LISTED), names, rows))
-    for name, was in ((SUPPRESSIONS, said["listed"]), (CUSTOMERS, said["known"])):
+    asked_before = {SUPPRESSIONS: said["listed"], CUSTOMERS: said["known"], DELIVERIES: said.get("delivered", False)}
+    for name, was in asked_before.items():
         if was and not known[name]:
             what = "has no column of consent any more" if name == CUSTOMERS else "is gone"
             raise InputError(
@@ -99,7 +102,9 @@ def read_again(home: Path, customers: Collection[str], said: Mapping[str, Any]) 
     frame = pd.DataFrame({"customer_id": index}).merge(_one_each(people), on="customer_id", how="left")
     moment = datetime.datetime.now(datetime.UTC)
     table = pd.concat([pd.DataFrame(columns=list(LISTED), dtype=object), *listed])
-    facts = consent.contact_facts(frame, table, said["channels"], moment.replace(tzinfo=None), moment.date())
+    facts = consent.contact_facts(
+        frame, table, said["channels"], moment.replace(tzinfo=None), moment.date(), pd.concat(sent, ignore_index=True)
+    )
     return ReadAgain(index, said["channels"], consent.may_contact(facts, said["min_age"]), rows)
 
 
@@ -112,6 +117,8 @@ def without(home: Path, plan: pa.Table, said: Mapping[str, Any]) -> tuple[pa.Tab
 def _columns(feed: Feed) -> list[str]:
     if feed.table.name == SUPPRESSIONS:
         return list(LISTED)
+    if feed.table.name == DELIVERIES:
+        return list(SENT)
     return ["customer_id", "birth_year", *(column.name for column in feed.table.columns if channel_column(column.name))]
 
 

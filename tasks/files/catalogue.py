@@ -156,8 +156,9 @@ VALIDATE = Folder(ARTIFACTS / "validate")
 VALIDATION = Json(ARTIFACTS / "validate/report.json")
 CLEAN = Folder(ARTIFACTS / "validate/clean")
 CLEAN_SNAPSHOT = Json(CLEAN / "snapshot.json")
-CLEAN_PRODUCTS, CLEAN_EVENTS, CLEAN_OFFERS, CLEAN_REVIEWS, CLEAN_SUPPRESSIONS = (
-    TableFile(CLEAN / f"{name}.parquet") for name in ("products", "events", "offers", "reviews", "suppressions")
+CLEAN_PRODUCTS, CLEAN_EVENTS, CLEAN_OFFERS, CLEAN_REVIEWS, CLEAN_SUPPRESSIONS, CLEAN_DELIVERIES = (
+    TableFile(CLEAN / f"{name}.parquet")
+    for name in ("products", "events", "offers", "reviews", "suppressions", "deliveries")
 )
 
 # prepare; customers have a column attr_NAME for each attribute of the source

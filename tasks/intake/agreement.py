@@ -32,6 +32,7 @@ ASKED = {
     ("exposures", PRODUCTS): (("products", PRODUCTS), ("events", PRODUCTS)),
     ("exposures", CUSTOMERS): (("events", CUSTOMERS), ("customers", CUSTOMERS)),
     ("responses", CUSTOMERS): (("events", CUSTOMERS), ("customers", CUSTOMERS)),
+    ("deliveries", CUSTOMERS): (("events", CUSTOMERS), ("customers", CUSTOMERS)),
     ("suppressions", CUSTOMERS): (("events", CUSTOMERS), ("customers", CUSTOMERS)),
     ("reviews", CUSTOMERS): (("events", CUSTOMERS), ("customers", CUSTOMERS)),
     ("events", CUSTOMERS): (("customers", CUSTOMERS),),

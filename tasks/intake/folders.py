@@ -245,7 +245,7 @@ class Part:
 
     def _column(self, name: str, kind: pa.DataType, batch: pa.RecordBatch) -> pa.Array:
         shop = self.shop
-        of_shop = name == "channel" and self.table.name != "suppressions"
+        of_shop = name == "channel" and self.table.name not in ("suppressions", "deliveries")
         if name == SOURCE or (of_shop and name in self.theirs.filled):
             return _constant(shop.name, batch.num_rows)
         if name not in batch.schema.names:

@@ -290,7 +290,7 @@ class TableReader:
 
     def _read(self, values: pa.Array, column: Column, theirs: str, clocks: Counter[str] | None = None) -> pa.Array:
         if column.allowed == YES_NO:
-            return flags.read(values)
+            return flags.happened(values) if self.table.name == "deliveries" else flags.read(values)
         return convert(usual(values, column, self.survey.notations.get(theirs, "")), column, self.time_zone, clocks)
 
     def _bad(self, column: Column, theirs: str, first: int) -> InputError:

@@ -1,5 +1,6 @@
 """CSV as retailers export it: in any usual encoding, comma, semicolon or tab, packed or not."""
 
+import codecs
 import csv
 import io
 import re
@@ -182,9 +183,11 @@ class TextFile:
         try:
             stray = check_bytes(path, layout)
             self.encoding = named or encoding(path, layout)
+            if named and codecs.lookup(named).name == "utf-8":
+                self.encoding = "utf-8-sig"  # with a mark before the header or without
         except (pa.ArrowException, OSError, EOFError):
             raise InputError(f"{path.name} cannot be unpacked: it is cut off or damaged; export it again") from None
-        if self.encoding not in ("utf-8", "utf-8-sig"):
+        if named or self.encoding not in ("utf-8", "utf-8-sig"):
             self._check_encoding("snapshot.encodings says" if named else "its first such line is")
         with self._text() as file:
             head = file.readline()

@@ -5,6 +5,7 @@ import json
 import pathlib
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
@@ -250,3 +251,49 @@ def test_one_customer_of_each_kind_in_a_shop_s_own_tables_is_in_no_file_of_plan_
     target, receipt = exported(home, home / "artifacts/plan")
     assert receipt["taken_out"]["reasons"] == {"suppressed": 1}
     assert named_in(target, gone) == {}
+
+
+def write_deliveries(home, rows):
+    """(customer, channel, sent, bounced, unsubscribed, complained) as deliveries.csv."""
+    header = ("customer_id", "channel", "sent", "Bounced", "unsubscribed", "complained")
+    lines = [",".join(row) for row in [header, *rows]]
+    (home / "tables/deliveries.csv").write_text("\n".join(lines) + "\n")
+
+
+def test_what_a_mail_tool_gave_back_closes_the_channel_at_the_export(shop):
+    folder = planned(shop)
+    rows = [
+        (own(1), "", "2025-01-01 10:00", "hard", "", ""),  # out of reach by e-mail
+        (own(2), "email", "2025-02-01 10:00", "no", "", ""),  # reached again after a bounce
+        (own(2), "email", "2025-01-01 10:00", "2025-01-01 10:05", "", ""),
+        (own(3), "sms", "2025-01-01 10:00", "0", "2025-01-03", ""),  # no sms any more, whatever comes later
+        (own(3), "sms", "2025-01-09 10:00", "0", "", ""),
+        (own(5), "email", "2025-01-01 10:00", "soft", "no", "spam"),
+        (own(6), "email", "2025-01-01 10:00", "soft", "no", "no"),
+    ]
+    write_deliveries(shop, rows)
+    target, receipt = exported(shop, folder)
+    assert receipt["taken_out"] == {"contacts": 3, "customers": 3, "reasons": {"suppressed": 2, "not reachable": 1}}
+    assert receipt["lists"]["deliveries.csv"] == {"rows": 7, "of_the_plan": 7}
+    table = pd.read_csv(target / "send.csv")
+    channels = table.groupby("customer_id")["channel"].apply(set).to_dict()
+    names = pseudonyms(range(7))
+    assert [channels[names[who]] for who in (1, 2, 3, 5, 6)] == [
+        {"sms"}, {"email", "sms"}, {"email"}, {"sms"}, {"email", "sms"}
+    ]  # fmt: skip
+
+
+def test_a_plan_that_knew_deliveries_is_not_exported_without_them(shop):
+    with pytest.raises(InputError, match="deliveries is gone, and the plan was made with it"):
+        exported(shop, planned(shop, delivered=True))
+
+
+def test_the_night_reads_deliveries_and_counts_whom_they_close(shop):
+    customers = pd.DataFrame({"customer_id": ["a", "b", "c"]})
+    deliveries = pd.DataFrame(
+        {"customer_id": ["a", "b", "z"], "bounced": ["yes", None, "yes"], "unsubscribed": [None, "yes", None]}
+    )
+    today = datetime.date(2025, 6, 1)
+    facts = consent.contact_facts(customers, None, CHANNELS, datetime.datetime(2025, 6, 1), today, deliveries)
+    assert facts.reach.tolist() == [[False, True], [True, True], [True, True]]
+    assert facts.suppressed.tolist() == [[False, False], [True, False], [False, False]]

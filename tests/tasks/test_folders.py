@@ -167,6 +167,7 @@ def test_shared_customers_are_the_same_person_and_keep_the_attributes_of_both(pl
         "customer_id",
         "text",
         "birth_year",
+        "market",
         "source",
         "attr_age",
         "attr_country",
