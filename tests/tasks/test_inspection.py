@@ -14,7 +14,11 @@ import pytest
 import yaml
 
 from tasks import snapshot
+from tasks.__main__ import main as run_stage
+from tasks.files import catalogue
 from tasks.inspection.__main__ import main
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -294,6 +298,25 @@ def test_a_week_of_ga4_is_read_with_its_items_sessions_and_transactions(folder, 
     assert products["SKU7"]["category"] == "Home > Room 1"
     assert products["SKU7"]["price"] == 9.5
     assert products["SKU7"]["brand"] is None
+
+
+@pytest.mark.slow
+def test_the_proposal_pasted_goes_through_snapshot_validate_and_prepare_with_every_purchase(folder, capsys):
+    week = ga4_week()
+    for day, events in week.items():
+        (folder / f"events_{day}.json").write_text("\n".join(map(json.dumps, events)), encoding="utf-8")
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    begin, end = text.index("snapshot:\n"), text.index("\nvalidate:")
+    assert main([str(folder), "--yaml"]) == 0
+    Path("params.yaml").write_text(text[:begin] + capsys.readouterr().out + text[end:], encoding="utf-8")
+    assert [run_stage(name) for name in ("snapshot", "validate", "prepare")] == [0, 0, 0]
+    report = json.loads(Path("artifacts/validate/report.json").read_text())
+    assert {name: table["set_aside"] for name, table in report["tables"].items()} == {"events": 0, "products": 0}
+    bought = [item for day in week.values() for event in day if event["event_name"] == "purchase"
+              for item in event["items"]]  # fmt: skip
+    lines = catalogue.PURCHASES.read(["quantity", "value"])
+    assert lines.num_rows == len(bought)
+    assert sum(lines["value"].to_pylist()) == pytest.approx(sum(item["price"] * item["quantity"] for item in bought))
 
 
 def test_orders_and_their_lines_are_joined_whatever_they_are_called(folder, capsys):
