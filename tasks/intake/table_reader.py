@@ -409,7 +409,10 @@ class TableReader:
                 if is_text(values.type) and addresses.among(values):
                     lead_to.add(name)
                 if len(seen[name]) <= MAX_LEVELS:
-                    seen[name].update(values.unique().to_pylist())
+                    distinct = values.unique()
+                    if pa.types.is_timestamp(distinct.type):  # Python knows no year above 9999
+                        distinct = distinct.cast(pa.int64())
+                    seen[name].update(distinct.to_pylist())
         return lead_to | {
             name for name in names if len(seen[name]) > max(MIN_LEVELS, rows[name] / 2) or len(seen[name]) > MAX_LEVELS
         }
