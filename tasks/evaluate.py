@@ -87,7 +87,12 @@ def run(settings: Settings) -> None:
     department = data.catalogue.department
     names = dict(zip(department.tolist(), data.products["department"], strict=True))
     by_department = figures.by_department(made[False][Task.ALL], wanted[Task.ALL], department, names)
-    content["slices"] = {"department recall@20": by_department}
+    beside = {name: of_model for name, of_model in values[Task.ALL].items() if name in (OURS, "popularity")}
+    cold = np.bincount(candidate_set.statistics.histories.customer, minlength=data.histories.num_customers) == 0
+    content["slices"] = {
+        "department recall@20": by_department,
+        f"customers who had bought nothing {METRIC}": figures.of_some(beside, cold),
+    }
     content["groups"] = {task: _groups(values[task], data, candidate_set, settings) for task in (Task.ALL, Task.NEW)}
     content["calibration"] = chances.figures()
     content["window"] = vars(window) | {"promotion_plan": planned, "use_text": model.use_text}

@@ -123,6 +123,7 @@ def deliver(settings: Settings, data: Prepared, champion: Model, ranks: Ranks = 
         "num_customers": tally.served,
         "num_products": int(tally.shown.sum()),
         "num_recommendations": tally.total,
+        "num_not_on_sale": tally.not_on_sale,
         "num_launches": int(candidate_set.launched.size),
         "reasons": mix(np.repeat(np.array(list(tally.kinds), object), list(tally.kinds.values()))),
         "promotion_plan": candidate_set.promotion_plan,
@@ -166,10 +167,16 @@ def _without_profiles(
 
 
 class Tally:
-    """What a table says in all: customers served, lines, products shown (I,), reasons by kind."""
+    """What a table says in all: customers served, lines, products shown (I,), reasons by kind; and lines of products
+    that cannot be had on the day of the delivery, of which there should be none.
 
-    def __init__(self, num_items: int) -> None:
+    on_sale  (I,) that can be had
+    """
+
+    def __init__(self, num_items: int, on_sale: NDArray[np.bool_] | None = None) -> None:
         self.kinds: Counter[str] = Counter()
+        self.not_on_sale = 0
+        self._on_sale = np.ones(num_items, bool) if on_sale is None else on_sale
         self.shown = np.zeros(num_items, bool)
         self.served = self.total = 0
 
@@ -179,6 +186,7 @@ class Tally:
         self.shown[part["item"]] = True
         self.served += int(np.unique(part["customer"]).size)
         self.total += part["item"].size
+        self.not_on_sale += int((~self._on_sale[part["item"]]).sum())
 
 
 def _recommend(

@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from nightmarket.contracts import InputError
-from nightmarket.contracts.arrays import Float64s, Int32s
+from nightmarket.contracts.arrays import Bools, Float64s, Int32s
 from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.evaluation.intervals import Interval, bootstrap, paired
 from nightmarket.evaluation.metrics import coverage, hits, novelty, rank_metrics
@@ -155,6 +155,16 @@ class Figures:
             name: {metric: self.difference(ours[metric], theirs[metric]) for metric in (METRIC, "recall@20")}
             for name, theirs in of_models.items()
             if name != OURS
+        }
+
+    def of_some(self, of_models: Mapping[str, Mapping[str, Float64s]], chosen: Bools) -> Content:
+        """NDCG of each model for the customers `chosen` (C,) alone; nothing where fewer than MIN_GROUP have a target."""
+        own = {name: np.where(chosen, of_metrics[METRIC], np.nan) for name, of_metrics in of_models.items()}
+        num = {name: int((~np.isnan(values)).sum()) for name, values in own.items()}
+        return {
+            name: self.mean(values) | {"num_customers": num[name]}
+            for name, values in own.items()
+            if num[name] >= MIN_GROUP
         }
 
     def permuted(self, lists: Int32s, targets: Targets) -> dict[str, Any]:

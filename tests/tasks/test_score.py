@@ -4,12 +4,14 @@ import json
 import re
 import shutil
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
 from tasks.__main__ import main
 from tasks.files import manifest
+from tasks.score import Tally
 
 
 @pytest.fixture
@@ -39,7 +41,15 @@ def test_every_customer_gets_distinct_recommendable_products_with_reasons(crowne
     summary = json.loads((crowned / "artifacts/score/summary.json").read_text())
     assert summary["num_recommendations"] == len(lists)
     assert summary["num_customers"] == len(customers)
+    assert summary["num_not_on_sale"] == 0
     assert summary["reasons"]["fallback" if "fallback" in summary["reasons"] else "generic"] < 0.5
+
+
+def test_lines_of_products_that_cannot_be_had_are_counted():
+    tally = Tally(4, np.array([True, False, True, False]))
+    columns = {"customer": [0, 0, 1], "item": [0, 1, 3], "reason_kind": ["a", "a", "b"]}
+    tally.see({name: np.array(values) for name, values in columns.items()})
+    assert (tally.total, tally.served, tally.not_on_sale) == (3, 2, 2)
 
 
 def test_a_reason_counts_what_the_history_counts(crowned):
