@@ -158,7 +158,7 @@ class Figures:
         }
 
     def of_some(self, of_models: Mapping[str, Mapping[str, Float64s]], chosen: Bools) -> Content:
-        """NDCG of each model for the customers `chosen` (C,) alone; nothing where fewer than MIN_GROUP have a target."""
+        """NDCG of each model for the customers `chosen` (C,); nothing where fewer than MIN_GROUP have a target."""
         own = {name: np.where(chosen, of_metrics[METRIC], np.nan) for name, of_metrics in of_models.items()}
         num = {name: int((~np.isnan(values)).sum()) for name, values in own.items()}
         return {
