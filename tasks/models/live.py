@@ -164,9 +164,13 @@ class Live:
         self, visit: Visit, num: int, again: bool = False, language: Literal["en", "zh"] = "en"
     ) -> list[Recommended]:
         """The answer to a question in codes."""
-        best = answer(self.shop, self.orders, visit, num, again)
-        said = reasons(Asked(self.shop, visit), best.items, ShownNames(self.titles, self.kinds, language))
-        rows = zip(best.items.tolist(), best.score.tolist(), said, strict=True)
+        best = answer(self.shop, self.orders, visit, num * self.goods.most_of_a_group, again)
+        group = self.goods.group[best.items]
+        first = np.isin(np.arange(group.size), np.unique(group, return_index=True)[1])
+        kept = np.flatnonzero(first | (group < 0))[:num]  # one of several sizes
+        items, score = best.items[kept], best.score[kept]
+        said = reasons(Asked(self.shop, visit), items, ShownNames(self.titles, self.kinds, language))
+        rows = zip(items.tolist(), score.tolist(), said, strict=True)
         return [Recommended(self.product_ids[item], self.titles[item], score, reason) for item, score, reason in rows]
 
 

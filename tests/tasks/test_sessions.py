@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -58,6 +59,21 @@ def test_a_known_customer_is_answered_by_their_list_and_an_unknown_one_as_a_gues
     assert [place.product_id for place in answer[:2]] == chosen
     assert answer != live.answer()
     assert live.answer(customer="nobody") == live.answer()
+
+
+def test_an_answer_holds_nothing_out_of_stock_and_one_of_several_sizes(copied_night):
+    path = "artifacts/prepare/products.parquet"
+    products = pq.read_table(path).to_pandas()
+    assert main("sessions") == 0
+    first = [place.product_id for place in Live.load().answer(num=6)]
+    stock = np.where(products["product_id"].isin(first[:2]), 0.0, 5.0)
+    group = np.where(products["product_id"].isin(first[2:4]), "model", None)
+    products.assign(stock=stock, group_id=group).to_parquet(path)
+    shown = [place.product_id for place in Live.load().answer(num=6)]
+    assert not set(first[:2]) & set(shown)
+    assert first[2] in shown
+    assert first[3] not in shown
+    assert len(shown) == 6
 
 
 def test_a_question_that_cannot_be_understood_is_one_line(live):
