@@ -126,9 +126,7 @@ def run(settings: Settings) -> None:
             rows = _launch_rows(candidate_set, targets.bought, settings, rng)
             num += launches.add(rows, candidate_set.launch_features)
         log.info("rank: %s: %s rows to learn from", date_of(window.cut), f"{num:,}")
-    trees, few = _trees(settings, behaves), _launch_trees(settings)
-    if behaves:
-        few = replace(few, num_trees=min(few.num_trees, settings.behaviour_trees))
+    trees, few = _trees(settings, behaves), _launch_trees(settings, behaves)
     bought_launches = any(part.label.any() for part in launches.parts)
     forests = Forests(
         ranker=on_sale.fit(trees, False, "ranker"),
@@ -277,10 +275,10 @@ def _trees(settings: Settings, behaves: bool = False) -> Trees:
     return replace(trees, num_trees=settings.behaviour_trees, min_leaf_rows=settings.behaviour_leaf_rows)
 
 
-def _launch_trees(settings: Settings) -> Trees:
+def _launch_trees(settings: Settings, behaves: bool) -> Trees:
     return replace(
         _trees(settings),
-        num_trees=settings.launch_trees,
+        num_trees=min(settings.launch_trees, settings.behaviour_trees) if behaves else settings.launch_trees,
         learning_rate=settings.launch_learning_rate,
         min_leaf_rows=settings.launch_leaf_rows,
         l2=settings.launch_l2,
