@@ -66,7 +66,7 @@ class Deliverable:
         nothing = pd.Series(np.nan, products.index)
         stock = products.get("stock", nothing).to_numpy(np.float64, na_value=np.nan)
         announced = (catalogue.from_day > cut) & (catalogue.from_day != NEVER)
-        on_sale = catalogue.recommendable & (catalogue.until_day > cut) & (~(stock <= 0) | announced)
+        on_sale = catalogue.recommendable & (catalogue.until_day > cut + 1) & (~(stock <= 0) | announced)
         sold_in, market = _markets(products, customers)
         codes = pd.factorize(products["group_id"])[0] if "group_id" in products else np.full(len(products), -1)
         return cls(

@@ -3,12 +3,14 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from nightmarket.ranking.point_in_time import SPANS
 from tasks.__main__ import main
 from tasks.files import manifest
 from tasks.score import Tally
@@ -112,7 +114,8 @@ def test_who_objected_to_profiling_gets_what_sells_and_everybody_else_their_own(
     lines = pq.read_table("artifacts/prepare/purchases.parquet").to_pandas()
     item = dict(zip(*(pq.read_table("artifacts/prepare/products.parquet")[name].to_pylist() for name in
                       ("product_id", "item")), strict=True))  # fmt: skip
-    lately = lines[lines.day > lines.day.max() - 14].groupby("item").customer.nunique()
+    span = SPANS[json.loads(Path("data/champion/rank/ranker.json").read_text())["popular_span"]]
+    lately = lines[lines.day > lines.day.max() - 7 * span].groupby("item").customer.nunique()
     first = lists[theirs & (lists["rank"] == 1)].product_id.iloc[0]
     assert lately[item[first]] == lately.max()
     launches = pq.read_table("artifacts/score/launches.parquet").to_pandas()

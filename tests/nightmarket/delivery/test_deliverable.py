@@ -40,7 +40,7 @@ def test_out_of_stock_ended_and_left_out_products_are_offered_to_nobody_and_anno
     made = goods(
         stock=[5, 0, -1, np.nan, 0, 3, 3],
         from_day=[NEVER, 1, 1, 1, CUT + 5, 1, 1],
-        until_day=[NEVER, NEVER, NEVER, NEVER, NEVER, CUT, NEVER],
+        until_day=[NEVER, NEVER, NEVER, NEVER, NEVER, CUT + 1, NEVER],
         recommendable=[True] * 6 + [False],
     )
     assert made.on_sale.tolist() == [True, False, False, True, True, False, False]
