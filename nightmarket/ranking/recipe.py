@@ -4,8 +4,8 @@ Judged on customers whom the forest did not learn from, at the cuts that it trai
 window; and, as a night's lists are for customers whom the shop knows, on those alone of whom something was known at the
 cut. The forest stands back only where the evidence is clear: over all windows together the upper bound of the paired
 difference (forest - simple score) lies below zero, and three windows of four agree (all, where there are fewer). Where
-neither is clearly better both are joined by their places in the list, and what is popular with them unless that is
-clearly worse: orders that are level err in different places.
+they are level, the forest ahead by no more than one standard error, both are joined by their places in the list, and
+what is popular with them unless that is clearly worse: orders that are level err in different places.
 Shapes: J judged customers, N candidates, F features.
 """
 
@@ -28,6 +28,8 @@ FUSION = 60
 """Of reciprocal rank fusion: the constant of its paper (Cormack, Clarke & Büttcher, 2009)."""
 FIRST_NEW = ", new first"
 """Ends the name of a simple score that puts what the customer never bought before all else."""
+ERRORS = 2 * 1.96
+"""Standard errors from one end of an interval to the other."""
 PLACES = 10
 AGREE = 0.75
 MIN_CUSTOMERS = 30
@@ -160,7 +162,7 @@ def choose(
     order = FOREST
     if difference.high < 0 and np.mean([mean < 0 for mean in means]) >= (AGREE if len(means) > 3 else 1.0):
         order = best
-    elif difference.low <= 0 and joined.value > forests.value:
+    elif difference.value <= (difference.high - difference.low) / ERRORS and joined.value > forests.value:
         order = AND.join([FOREST, *level])
     return Ordering(order, best, forests, of_best, joined, difference, means)
 

@@ -61,7 +61,7 @@ def test_two_orders_that_are_level_and_err_in_different_places_are_joined():
 
     def forest(part: HeldOut) -> np.ndarray:
         score, missed = noise(part), targets_missed[0 if part is parts[0] else 1]
-        score[part.column("score_good") == 2.0] = 0.9
+        score[part.column("score_good") == 2.0] = 0.84
         return np.where(missed, 2.0, score)
 
     choice = choose(Task.NEW, parts, forest, rivals(NAMES))
