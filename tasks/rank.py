@@ -19,9 +19,8 @@ from nightmarket.histories.interactions import CARTED, LOOKED, Interactions
 from nightmarket.histories.promotions import coming_weeks
 from nightmarket.ranking.calibration import Calibration
 from nightmarket.ranking.candidate_set import Batch, Budget, CandidateSet
-from nightmarket.ranking.impersonal import best_span
+from nightmarket.ranking.impersonal import SpanFigures, best_span
 from nightmarket.ranking.model import Forests, Model
-from nightmarket.ranking.point_in_time import PointInTimeStatistics
 from nightmarket.ranking.ranker import Ranker, TrainingRows, Trees, fit, thinned
 from nightmarket.ranking.recipe import MOST_CUSTOMERS, HeldOut, Ordering, choose, of_customers, rivals
 from tasks.files import catalogue, storage
@@ -108,7 +107,7 @@ def run(settings: Settings) -> None:
     )
     budget = Budget(text=settings.text_candidates if settings.use_text else 0)
     on_sale, launches, of_launches = Examples(), Examples(), Examples()
-    known: list[tuple[PointInTimeStatistics, Targets]] = []
+    shared: list[SpanFigures] = []
     held = _held(settings, data, windows)
     for window in [*windows, *(window for window in launch_windows if window not in windows)]:
         text = recommender.text_scores(catalogue.FINETUNE.path, data, window.cut) if settings.use_text else None
@@ -119,7 +118,7 @@ def run(settings: Settings) -> None:
         num = 0
         if window in windows:
             num += on_sale.gather(candidate_set, candidate_set.batches(), targets, SOLD_TASKS, settings, rng)
-            known.append((statistics, targets.targets[Task.ALL]))
+            shared.append(SpanFigures.of(statistics, targets.targets[Task.ALL]))
             if settings.recipe == "auto" and candidate_set.launched.size:
                 of_launches.hold_out(candidate_set, candidate_set.young(), targets, (Task.LAUNCH,))
         if window in launch_windows:
@@ -141,7 +140,7 @@ def run(settings: Settings) -> None:
         recipe = _recipe(on_sale, judged) | _recipe(of_launches, judged)
     days, until = windows[0].days, windows[0].last_target
     orders = {str(task): choice.order for task, choice in recipe.items()}
-    model = Model(forests, calibration, budget, days, plan, settings.use_text, until, orders, best_span(known))
+    model = Model(forests, calibration, budget, days, plan, settings.use_text, until, orders, best_span(shared))
     _write(settings, model, recipe)
 
 

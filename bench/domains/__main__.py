@@ -12,7 +12,6 @@ minus it. `--ours` names a function like bench.domains.question.Recommender. The
 
 import argparse
 import importlib
-import json
 import sys
 import time
 from pathlib import Path
@@ -24,7 +23,7 @@ from bench.domains import data, measure
 from bench.domains.data import Domain
 from bench.domains.measure import AnswerError
 from bench.domains.question import Question, Recommender, targets
-from bench.domains.results import OURS, Results, markdown
+from bench.domains.results import OURS, Results, markdown, say
 from bench.domains.roster import OWNED, ROSTER, TRUTH, Ceiling, Chosen
 from bench.machine import machine
 
@@ -114,10 +113,7 @@ def main(words: list[str] | None = None) -> int:
     started = time.perf_counter()
     content = run(asked).content()
     content["run"] = {"seconds": round(time.perf_counter() - started), "seeds": asked.seeds, "machine": machine()}
-    print(markdown(content))
-    if asked.keep:
-        asked.keep.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    print(json.dumps(content))
+    say(content, markdown(content), asked.keep)
     return 0
 
 

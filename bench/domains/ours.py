@@ -23,6 +23,7 @@ from nightmarket.evaluation.protocol import Window
 from nightmarket.histories.calendar import date_of
 from nightmarket.ranking.candidate_set import CandidateSet
 from nightmarket.ranking.generators import best_sellers
+from nightmarket.ranking.impersonal import top
 from nightmarket.ranking.model import recommend
 from tasks.__main__ import main as run_stage
 from tasks.files import catalogue, storage
@@ -76,7 +77,7 @@ def _popular(candidate_set: CandidateSet, span: str, num: int) -> dict[str, Int3
     statistics = candidate_set.statistics
     score = best_sellers(statistics, span)
     chosen = {"all": statistics.active, "new": statistics.active, "launch": candidate_set.launched}
-    best = {task: items[np.argsort(-score[items], kind="stable")[:num]] for task, items in chosen.items()}
+    best = {task: top(score, items, num) for task, items in chosen.items()}
     return {task: np.pad(items, (0, num - items.size), constant_values=-1) for task, items in best.items()}
 
 

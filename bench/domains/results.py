@@ -1,6 +1,9 @@
 """What came out: a table of shops, tasks and methods, and the same as JSON."""
 
+import json
 from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from bench.domains.measure import Pool, minus
@@ -97,3 +100,11 @@ def _cell(content: dict[str, Any], shop: str, task: str, method: str) -> str:
     cell = f"{figure['value']:.4f} [{figure['low']:.4f}, {figure['high']:.4f}]"
     gain = content["paired"][shop][task].get(method)
     return cell + (f"<br>{gain['value']:+.4f} [{gain['low']:+.4f}, {gain['high']:+.4f}]" if gain else "")
+
+
+def say(content: Mapping[str, Any], table: str, keep: Path | None) -> None:
+    """Print the table and, as the last line, one JSON object; it is written to `keep` too."""
+    print(table)
+    if keep:
+        keep.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    print(json.dumps(content))

@@ -12,7 +12,6 @@ all of their visits. The last line is one JSON object.
 """
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.domains.results import say
 from bench.machine import machine
 from bench.next_item.peers import PEERS, Scorer
 from bench.next_item.results import OURS, Results, markdown
@@ -152,10 +152,7 @@ def main(words: list[str] | None = None) -> int:
     started = time.perf_counter()
     content = run(asked).content()
     content["run"] = {"seconds": round(time.perf_counter() - started), "seeds": asked.seeds, "machine": machine()}
-    print(markdown(content))
-    if asked.keep:
-        asked.keep.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    print(json.dumps(content))
+    say(content, markdown(content), asked.keep)
     return 0
 
 

@@ -42,10 +42,11 @@ class Catalogue:
         """Products in the catalogue, recommendable or not."""
         return int(self.kind.size)
 
-    def on_sale(self, day: int) -> Bools:
-        """(I,) which products can be had on a day, as far as the shop says: recommendable, begun and not ended."""
-        begun = (self.from_day <= day) | (self.from_day == NEVER)
-        return self.recommendable & begun & (self.until_day > day)
+    def on_sale(self, day: int, items: Int32s | slice = slice(None)) -> Bools:
+        """(N,) which of the items, or of all, can be had on a day: recommendable and, as far as the shop says, begun
+        and not ended."""
+        begun = (self.from_day[items] <= day) | (self.from_day[items] == NEVER)
+        return self.recommendable[items] & begun & (self.until_day[items] > day)
 
     def codes(self, level: str) -> Int32s:
         """(I,) each product's code at a level; at level "item" its own."""

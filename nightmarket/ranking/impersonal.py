@@ -21,31 +21,42 @@ SPAN = "2w"
 """Of what sells lately, where a shop has too few customers to tell."""
 
 
-def best_span(outcomes: Sequence[tuple[PointInTimeStatistics, Targets]]) -> str:
+@dataclass(frozen=True)
+class SpanFigures:
+    """How the shared list of each span foretold what the B buyers of a window bought.
+
+    stranger  (B,)  of whom nothing was known at the cut
+    ndcg      {span: (B,)}
+    """
+
+    stranger: Bools
+    ndcg: dict[str, Float64s]
+
+    @classmethod
+    def of(cls, statistics: PointInTimeStatistics, wanted: Targets) -> "SpanFigures":
+        """At the statistics' cut; `wanted` is what each of the C customers bought in the days after it."""
+        who = np.flatnonzero(np.diff(wanted.indptr) > 0).astype(np.int32)
+        theirs, ndcg = of_customers(wanted, who), {}
+        for span in SPANS:
+            items = top(best_sellers(statistics, span), statistics.active, PLACES)
+            ranked = np.broadcast_to(items, (who.size, items.size))
+            ndcg[span] = rank_metrics(ranked, theirs.indptr, theirs.items, (PLACES,))[f"ndcg@{PLACES}"]
+        return cls(~statistics.known[who], ndcg)
+
+
+def best_span(windows: Sequence[SpanFigures]) -> str:
     """Of whose buyers the shared list is made: of SPANS, the one that best foretold what customers bought, at cuts
     before the test window.
-
-    outcomes  the statistics of each cut, and what each of the C customers bought in the days after it
 
     Judged on customers of whom nothing was known at the cut, for it is they who get the list; on all buyers, where
     those are fewer than MIN_CUSTOMERS; and where these are, SPAN.
     """
-    figures: dict[str, list[Float64s]] = {span: [] for span in SPANS}
-    strangers: list[Bools] = []
-    for statistics, wanted in outcomes:
-        who = np.flatnonzero(np.diff(wanted.indptr) > 0).astype(np.int32)
-        theirs = of_customers(wanted, who)
-        strangers.append(~statistics.known[who])
-        for span, values in figures.items():
-            items = top(best_sellers(statistics, span), statistics.active, PLACES)
-            ranked = np.broadcast_to(items, (who.size, items.size))
-            values.append(rank_metrics(ranked, theirs.indptr, theirs.items, (PLACES,))[f"ndcg@{PLACES}"])
-    judged = np.concatenate(strangers) if strangers else np.zeros(0, bool)
+    judged = np.concatenate([np.zeros(0, bool), *(window.stranger for window in windows)])
     if judged.sum() < MIN_CUSTOMERS:
         judged[:] = True
     if judged.sum() < MIN_CUSTOMERS:
         return SPAN
-    means = {span: float(np.concatenate(values)[judged].mean()) for span, values in figures.items()}
+    means = {span: float(np.concatenate([window.ndcg[span] for window in windows])[judged].mean()) for span in SPANS}
     return max(means, key=lambda span: means[span])
 
 
@@ -94,7 +105,7 @@ class PopularList:
         buyers, active = statistics.buyers, statistics.active
         active = active if on_sale is None else active[on_sale[active]]
         score = best_sellers(statistics, span)
-        items = active[np.argsort(-score[active], kind="stable")]
+        items = top(score, active, active.size)
         if group is not None:
             own = np.where(group[items] >= 0, group[items], -1 - np.arange(items.size))
             items = items[np.sort(np.unique(own, return_index=True)[1])]

@@ -79,14 +79,27 @@ class Model:
         """The same model, but what is popular orders every list."""
         return replace(self, recipe=dict.fromkeys(TASKS, POPULAR))
 
-    def order(self, task: Task, forest: Ranker, customer: Int32s, rows: Float32s, names: list[str]) -> Float64s:
-        """(N,) what the task's lists are ordered by, of feature rows (N, F) with columns `names`, by customer (N,)."""
+    def order(
+        self,
+        task: Task,
+        forest: Ranker,
+        customer: Int32s,
+        rows: Float32s,
+        names: list[str],
+        score: Float64s | None = None,
+    ) -> Float64s:
+        """(N,) what the task's lists are ordered by, of feature rows (N, F) with columns `names`, by customer (N,).
+
+        score  (N,) the forest's, where it is known already
+        """
         order = self.recipe.get(task, FOREST)
         if order == POPULAR:
             recent, ever = (rows[:, names.index(name)] for name in ("buyers_4w", "buyers_ever"))
             return popular_lately(recent, ever).astype(np.float64)
+        if FOREST in order.split(AND) and score is None:
+            score = forest.score(rows, names)
         orders = [
-            forest.score(rows, names) if name == FOREST else simple(name, rows, names) for name in order.split(AND)
+            score if name == FOREST and score is not None else simple(name, rows, names) for name in order.split(AND)
         ]
         return orders[0] if len(orders) == 1 else fused(customer, *orders)
 
@@ -122,8 +135,7 @@ def recommend(
                 see(batch, score, ~new)
             for task, rows in rows_of.items():
                 forest, names = model.forests.on_sale(plan), candidate_set.features
-                ordered_by_score = model.by_forest(task)
-                order = score if ordered_by_score else model.order(task, forest, batch.customer, batch.features, names)
+                order = model.order(task, forest, batch.customer, batch.features, names, score)
                 ranked_lists.fill(lists[plan][task], batch.customer[rows], batch.item[rows], order[rows])
         if done % 4 == 3:
             log.info("ranked %s of %s customers", f"{batch.customer[-1] + 1:,}", f"{num_customers:,}")

@@ -159,7 +159,7 @@ class Run:
         due = self._status is not None and scheduled.name in self._status
         return not due and scheduled.name not in self._asked(self._ran_since.intersection(scheduled.upstream))
 
-    def _asked(self, again: Any) -> dict[str, list[Any]]:
+    def _asked(self, again: object) -> dict[str, list[Any]]:
         """What `dvc status` says, or said the last time."""
         if self._status is None or again:
             self._status = dag.status(self.tree)

@@ -131,9 +131,7 @@ class SessionShop:
 
     def on_sale(self, items: Int32s, day: int) -> Bools:
         """(N,) which items can be had on a day."""
-        catalogue = self.catalogue
-        begun = (catalogue.from_day[items] <= day) | (catalogue.from_day[items] == NEVER)
-        return catalogue.recommendable[items] & begun & (catalogue.until_day[items] > day)
+        return self.catalogue.on_sale(day, items)
 
 
 _PLAIN = ("popular", "popularity", "products", "first_day")

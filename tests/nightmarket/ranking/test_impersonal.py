@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nightmarket.evaluation.protocol import Targets
-from nightmarket.ranking.impersonal import SPAN, PopularList, best_span
+from nightmarket.ranking.impersonal import SPAN, PopularList, SpanFigures, best_span
 
 
 @pytest.mark.parametrize(
@@ -33,13 +33,13 @@ def test_the_list_is_of_the_span_that_best_foretold_what_strangers_bought():
     known = np.arange(100) < 60
     statistics = SimpleNamespace(buyers=buyers, active=np.arange(12, dtype=np.int32), known=known)
     wanted = Targets(np.arange(101), np.where(known, 0, 1).astype(np.int32))
-    assert best_span([(statistics, wanted)]) == "4w"
+    assert best_span([SpanFigures.of(statistics, wanted)]) == "4w"
     statistics.known = np.arange(100) < 90  # ten strangers tell nothing, so all buyers do
-    assert best_span([(statistics, wanted)]) == "2w"
+    assert best_span([SpanFigures.of(statistics, wanted)]) == "2w"
 
 
 def test_too_few_buyers_choose_no_span():
     buyers = dict.fromkeys(("2w", "4w", "13w", "ever"), np.zeros(3))
     statistics = SimpleNamespace(buyers=buyers, active=np.arange(3, dtype=np.int32), known=np.zeros(20, bool))
-    assert best_span([(statistics, Targets(np.arange(21), np.zeros(20, np.int32)))]) == SPAN
+    assert best_span([SpanFigures.of(statistics, Targets(np.arange(21), np.zeros(20, np.int32)))]) == SPAN
     assert best_span([]) == SPAN
