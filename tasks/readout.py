@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     from nightmarket.evaluation.offpolicy.evaluation import PolicyEvaluation
 
 MAX_LEVELS = 12
-NEVER_INCREMENTAL = (
-    "exposure was not randomized; adjusted figures are no effect of the campaign unless every check holds"
-)
+NEVER_INCREMENTAL = "exposure was not randomized; adjusted figures describe, they are no effect of the campaign"
 log = logging.getLogger("nightmarket")
 
 

@@ -118,15 +118,12 @@ def _group(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
 
 
 def _observed(campaigns: Sequence[Content]) -> ObservedView | None:
-    """Adjusted differences beside the plain ones, latest first; without a claim a figure has its reasons beside it."""
+    """Adjusted differences beside the plain ones, latest first, with what speaks against reading them as effects."""
     latest = list(reversed(campaigns))
     if not latest:
         return None
-    claims = [campaign for campaign in latest if campaign["verdict"] != "no claim"]
-    named = words.listed([f"“{campaign['campaign_id']}”" for campaign in claims]) if claims else ""
-    verdict = f"{words.things(len(latest), 'finished campaign')} reached people who were not chosen at random. " + (
-        f"A claim stands for {named}; for the others there is none." if claims else "For none of them is there a claim."
-    )
+    reached = words.things(len(latest), "finished campaign")
+    verdict = f"{reached} reached people who were not chosen at random, so no effect is claimed."
     known = [campaign for campaign in latest if words.known(campaign.get("on_exposed"))]
     axis = charts.scale([campaign["on_exposed"] for campaign in known])
     places = 0 if max(abs(axis.low), abs(axis.high)) >= 20 else 2
@@ -143,11 +140,10 @@ def _plain_names(said: str) -> str:
 def _adjusted(campaign: Content, axis: charts.Scale, places: int) -> ModelRow:
     figure, name = campaign["on_exposed"], f"Campaign {campaign['campaign_id']}"
     value, low, high = (_amount(figure[part], places) for part in ("value", "low", "high"))
-    claim = campaign["verdict"] != "no claim"
-    chart = charts.whisker(figure, axis, f"{name}: {value} [{low}, {high}], {campaign['verdict']}", ours=claim)
+    chart = charts.whisker(figure, axis, f"{name}: {value} [{low}, {high}], {campaign['verdict']}", ours=False)
     plain = _amount(campaign["naive"]["value"], places) if campaign.get("naive") else ""
     note = f"{campaign['kind']}, {words.count(campaign['num_exposed'])} reached, {campaign['verdict']}"
-    return ModelRow(name, claim, chart, value, f"[{low}, {high}]", plain, "", "level", note)
+    return ModelRow(name, False, chart, value, f"[{low}, {high}]", plain, "", "level", note)
 
 
 def _amount(number: float, places: int) -> str:

@@ -1,14 +1,16 @@
 """The effect of an exposure, randomized or observed, its checks, and the claim that it supports.
 
-Exposure that was not assigned at random is adjusted for what is known of the customers. What is not known stays in the
-figure, so a positive effect is claimed only if every check that could have shown it holds:
+An effect is claimed only where exposure was assigned at random. Elsewhere what is known of the customers is adjusted
+for, and what is not known stays in the figure: who is contacted because they are about to buy, or seen only when they
+visit, buys more with no effect at all, and no check on the weeks before can show it. What remains is a description
+with its doubts, and with how strong something unrecorded would have to be to explain it away (`sensitivity`). The doubts:
 
-overlap           the exposed have counterparts among the others
-placebo           the same adjustment finds nothing in the weeks before the campaign, which it cannot have moved
+overlap           the exposed have too few counterparts among the others
+placebo           the same adjustment finds something in the weeks before the campaign, which it cannot have moved
                   (Imbens & Rubin, 2015, chapter 21)
-negative control  nor in an outcome that it cannot have moved (Lipsitch, Tchetgen Tchetgen & Cohen, 2010)
-effect            its interval lies above zero, and so does that of its difference to the placebo, since a placebo that
-                  is only vague does not show that nothing is there
+negative control  or in an outcome that it cannot have moved (Lipsitch, Tchetgen Tchetgen & Cohen, 2010)
+effect            its interval does not lie above zero, or that of its difference to the placebo does not, since a
+                  placebo that is only vague does not show that nothing is there
 
 The word "incremental" is kept for assignment at random.
 """
@@ -35,6 +37,7 @@ from nightmarket.evaluation.uplift.doubly_robust import (
     outcomes,
     propensities,
 )
+from nightmarket.evaluation.uplift.sensitivity import Sensitivity, sensitivity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +51,8 @@ class Effect:
     placebo           as `on_exposed`, in the weeks before the exposure; None if there are none
     negative_control  as `on_exposed`, on an outcome that cannot have moved; None if there is none
     beyond_placebo    `on_exposed` less `placebo`
-    verdict           "positive" or "no claim"; "negative" only where assignment was random
+    sensitivity       how strong something unrecorded would have to be to explain an observed difference away
+    verdict           "positive", "negative" or "no claim"; always "no claim" where assignment was not random
     reasons           why there is no claim
     words             one sentence for people
     """
@@ -63,6 +67,7 @@ class Effect:
     placebo: Estimate | None = None
     negative_control: Estimate | None = None
     beyond_placebo: Estimate | None = None
+    sensitivity: Sensitivity | None = None
     verdict: Literal["positive", "negative", "no claim"]
     reasons: tuple[str, ...] = ()
     words: str
@@ -70,6 +75,9 @@ class Effect:
     def to_json(self) -> dict[str, Any]:
         """Plain dicts, lists and numbers."""
         return asdict(self)
+
+
+NOT_RANDOM = "exposure was not assigned at random"
 
 
 def refused(
@@ -167,7 +175,8 @@ def observational(
     seed: int,
     tests: int = 1,
 ) -> Effect:
-    """The effect of an exposure that was not assigned at random, by cross-fitted augmented inverse weighting.
+    """The adjusted difference of an exposure that was not assigned at random, by cross-fitted augmented inverse
+    weighting: a description, never a claim.
 
     covariates        (C, F)  what was known *before the placebo's weeks*, called `names`; numbers, none missing
     exposed           (C,)    who was exposed
@@ -177,8 +186,8 @@ def observational(
     tests             claims that are read side by side: the interval of the effect is widened for so many (Bonferroni)
 
     The placebo is adjusted for the covariates; the outcome and the negative control for the covariates and the placebo,
-    which is the latest that is known. Without a placebo nothing is claimed, nor with fewer than 50 exposed or others,
-    where only counts are given. Raises InputError as `check` does.
+    which is the latest that is known. With fewer than 50 exposed or others only counts are given. Raises InputError as
+    `check` does.
     """
     check(covariates, exposed, outcome, placebo, negative_control, names)
     if small := too_few(exposed):
@@ -206,10 +215,11 @@ def observational(
         apart = _spread(influence, kept) - _spread(of_placebo, matched)
         beyond = estimate(apart, value - before, freedom, tests)
     on_all = _on_all(whole, exposed, chance, outcome, expected[:, 0], fold, freedom)
-    return _claim(shared, plain, effect, on_all, nothing, control, beyond)
+    hidden = sensitivity(columns, [*names, "placebo"][: columns.shape[1]], exposed, outcome)
+    return _described(shared, plain, effect, on_all, nothing, control, beyond, hidden)
 
 
-def _claim(
+def _described(
     shared: Overlap,
     plain: Estimate,
     effect: Estimate,
@@ -217,9 +227,10 @@ def _claim(
     placebo: Estimate | None,
     control: Estimate | None,
     beyond: Estimate | None,
+    hidden: Sensitivity,
 ) -> Effect:
-    """The effect, claimed only where no check speaks against it."""
-    reasons = [*shared.reasons(), *_doubts(effect, placebo, control, beyond)]
+    """The adjusted difference, what speaks against it, and what could hide behind it."""
+    reasons = [NOT_RANDOM, *shared.reasons(), *_doubts(effect, placebo, control, beyond)]
     return Effect(
         assignment="observed",
         num_exposed=shared.num_exposed,
@@ -231,9 +242,10 @@ def _claim(
         placebo=placebo,
         negative_control=control,
         beyond_placebo=beyond,
-        verdict="no claim" if reasons else "positive",
+        sensitivity=hidden,
+        verdict="no claim",
         reasons=tuple(reasons),
-        words=_words(effect, reasons),
+        words=_words(effect, reasons, hidden),
     )
 
 
@@ -290,11 +302,8 @@ def _doubts(effect: Estimate, placebo: Estimate | None, control: Estimate | None
     return doubts
 
 
-def _words(effect: Estimate, reasons: Sequence[str]) -> str:
-    if reasons:
-        said = f"No claim: {'; '.join(reasons)}."
-        return said if figure(effect) in said else f"{said} The adjusted difference is {figure(effect)} per customer."
-    return (
-        f"Positive: {figure(effect)} per customer exposed, after adjustment, with every check passed. Exposure was "
-        "not assigned at random, so what nobody recorded may still explain it."
-    )
+def _words(effect: Estimate, reasons: Sequence[str], hidden: Sensitivity) -> str:
+    said = f"No claim: {'; '.join(reasons)}."
+    if figure(effect) not in said:
+        said += f" The adjusted difference is {figure(effect)} per customer."
+    return f"{said} {hidden.words()}"
