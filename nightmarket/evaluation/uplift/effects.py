@@ -3,7 +3,7 @@
 An effect is claimed only where exposure was assigned at random. Elsewhere what is known of the customers is adjusted
 for, and what is not known stays in the figure: who is contacted because they are about to buy, or seen only when they
 visit, buys more with no effect at all, and no check on the weeks before can show it. What remains is a description
-with its doubts, and with how strong something unrecorded would have to be to explain it away (`sensitivity`). The doubts:
+with its doubts, and with how strong something unrecorded would have to be to explain it away (`sensitivity`):
 
 overlap           the exposed have too few counterparts among the others
 placebo           the same adjustment finds something in the weeks before the campaign, which it cannot have moved
