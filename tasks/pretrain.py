@@ -182,8 +182,8 @@ def compared(before: Values, after: Values, seed: int) -> dict[str, Any]:
     """Per figure: before, after, their paired difference, each with a 95% interval, and how many were asked."""
     from nightmarket.evaluation.intervals import bootstrap, paired
 
-    def rounded(interval: Any) -> dict[str, float]:
-        return {name: round(value, 6) for name, value in interval._asdict().items()}
+    def rounded(interval: Any) -> dict[str, float | None]:
+        return {name: None if value is None else round(value, 6) for name, value in interval.content().items()}
 
     return {
         name: {
@@ -198,8 +198,10 @@ def compared(before: Values, after: Values, seed: int) -> dict[str, Any]:
 
 def gate(figures: dict[str, Any]) -> tuple[bool, str]:
     """Whether the trained encoder is kept, and why, in one sentence."""
-    worse = [name for name in FIGURES if figures[name]["paired"]["high"] < 0]
+    worse = [name for name in FIGURES if (figures[name]["paired"]["high"] or 0.0) < 0]
     gain = figures[CRITERION]["paired"]
+    if gain["value"] is None:
+        return False, f"nobody on the finetune window has a target for {CRITERION}, so nothing can be compared"
     interval = f"{CRITERION} {gain['value']:+.4f} [{gain['low']:+.4f}, {gain['high']:+.4f}]"
     if gain["low"] <= 0:
         return False, f"on the finetune window the interval does not lie above zero: {interval}"

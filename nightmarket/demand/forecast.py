@@ -8,7 +8,7 @@ import numpy as np
 from nightmarket.contracts.arrays import Bools, Float64s, Int64s
 from nightmarket.demand.methods import METHODS, seasonal_naive
 from nightmarket.demand.series import CLASSES, Weekly, classes
-from nightmarket.evaluation.intervals import bootstrap
+from nightmarket.evaluation.intervals import Interval, bootstrap
 
 HORIZON = 4
 CALIBRATIONS = 5
@@ -187,15 +187,15 @@ def _figures(
     for name, values in error.items():
         out[name] = {
             "wape": float(values[rows].sum() / total),
-            "mase": bootstrap(values[scaled] / scale[scaled], seed)._asdict(),
+            "mase": bootstrap(values[scaled] / scale[scaled], seed).content(),
         }
     for name in ("naive", "seasonal naive"):
         gain = bootstrap((error["ours"] - error[name])[rows], seed)
         size = int(rows.sum()) / total
-        out[name]["ours_minus_it_wape"] = {field: value * size for field, value in gain._asdict().items()}
+        out[name]["ours_minus_it_wape"] = Interval(*(part * size for part in gain)).content()
     for level in ("80", "95"):
         inside = (truth >= bounds[f"low{level}"][:, None]) & (truth <= bounds[f"high{level}"][:, None])
-        out[f"coverage{level}"] = bootstrap(inside[rows].mean(axis=1), seed)._asdict()
+        out[f"coverage{level}"] = bootstrap(inside[rows].mean(axis=1), seed).content()
         width = (bounds[f"high{level}"] - bounds[f"low{level}"])[rows]
         out[f"width{level}"] = float(width.mean())
     return out

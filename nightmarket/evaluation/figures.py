@@ -141,12 +141,12 @@ class Figures:
         self.seed, self.num_resamples = seed, num_resamples
 
     def mean(self, values: Float64s) -> dict[str, Any]:
-        """The mean of (C,) values, those that are not NaN."""
-        return bootstrap(values, self.seed, self.num_resamples)._asdict()
+        """The mean of (C,) values, those that are not NaN; None where none is known."""
+        return bootstrap(values, self.seed, self.num_resamples).content()
 
     def difference(self, ours: Float64s, theirs: Float64s) -> dict[str, Any]:
         """The mean of ours minus theirs, (C,) each, paired by customer."""
-        return paired(ours, theirs, self.seed, self.num_resamples)._asdict()
+        return paired(ours, theirs, self.seed, self.num_resamples).content()
 
     def differences(self, of_models: Mapping[str, Mapping[str, Float64s]]) -> dict[str, Content]:
         """Ours minus every other model, from (C,) values by model and metric."""

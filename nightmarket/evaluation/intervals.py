@@ -1,39 +1,69 @@
 """Intervals of means over customers, by bootstrap, and of shares, by Wilson."""
 
+import math
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from nightmarket.contracts.arrays import Bools, Float64s
 
+Z = 1.959964
 _KEPT = 4_000_000
 """Counts in a block of resamples: 32 MB."""
 
 
 class Interval(NamedTuple):
-    """A mean with its 95% bootstrap interval."""
+    """A mean with its 95% bootstrap interval; NaN where there was nothing to average."""
 
     value: float
     low: float
     high: float
 
+    def content(self) -> dict[str, float | None]:
+        """As JSON keeps it: None for what is no number."""
+        return {name: number if math.isfinite(number) else None for name, number in self._asdict().items()}
+
+
+NOTHING = Interval(math.nan, math.nan, math.nan)
+
 
 def bootstrap(values: Float64s, seed: int, num: int = 1000) -> Interval:
-    """Percentile bootstrap of the mean over customers (Efron, 1979).
+    """Percentile bootstrap of the mean over customers (Efron, 1979), widened where they are few.
 
     values  (C,)  one figure per customer; NaN marks a customer that the figure does not concern
 
-    Without any customer the three numbers are 0.0, so that a window without targets has finite figures.
+    Either end lies `_widening` times as far from the mean as the percentile does, never outside the values. Where all
+    values are the same, up to 3 / C of the customers may have nothing (the rule of three), so it reaches that far
+    towards 0. Without any customer there is no figure: NOTHING.
     """
     known = values[~np.isnan(values)]
     if known.size == 0:
-        return Interval(0.0, 0.0, 0.0)
+        return NOTHING
+    mean, least, most = float(known.mean()), float(known.min()), float(known.max())
+    if least == most:
+        nearer = mean * (1 - min(1.0, 3 / known.size))
+        return Interval(mean, min(mean, nearer), max(mean, nearer))
     means = np.concatenate([counts @ known for counts in _resamples(known.size, seed, num)]) / known.size
-    low, high = np.quantile(means, [0.025, 0.975])
-    return Interval(float(known.mean()), float(low), float(high))
+    low, high = mean + _widening(known) * (np.quantile(means, [0.025, 0.975]) - mean)
+    return Interval(mean, max(float(low), least), min(float(high), most))
+
+
+def _widening(values: Float64s) -> float:
+    """How much wider than the percentiles an interval of the mean of these (C,) values must be; near 1 for many.
+
+    The resamples' spread is too small by √((C-1)/C), and as uncertain as the variance that it stands for: its degrees
+    of freedom follow from the values' kurtosis κ, 2C / (κ - 1) (Box, 1953), which counts those who are not tied.
+    Student's quantile takes the place of the normal one (Hesterberg, 2015, "What teachers should know about the
+    bootstrap").
+    """
+    size, deviation = values.size, values - values.mean()
+    kurtosis = float(np.mean(deviation**4) / np.mean(deviation**2) ** 2)
+    freedom = min(2 * size / max(kurtosis - 1, 1e-9), size - 1)
+    return float(stats.t.isf(0.025, freedom)) / Z * math.sqrt(size / (size - 1))
 
 
 def _resamples(size: int, seed: int, num: int) -> Iterable[Float64s]:
@@ -63,9 +93,6 @@ def _kept_resamples(size: int, seed: int, num: int) -> Float64s:
 def paired(ours: Float64s, theirs: Float64s, seed: int, num: int = 1000) -> Interval:
     """Interval of the mean difference ours - theirs, customer by customer; both (C,), NaN where not concerned."""
     return bootstrap(ours - theirs, seed, num)
-
-
-Z = 1.959964
 
 
 def wilson(share: float, num: float, z: float = Z) -> Interval:

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from nightmarket.contracts import InputError
+
 Ids = NDArray[np.int32] | NDArray[np.int64]
 Metrics = dict[str, NDArray[np.float64]]
 
@@ -17,7 +19,10 @@ def hits(recommended_CK: Ids, indptr: Ids, targets: Ids) -> NDArray[np.bool_]:
     recommended_CK  (C, K)  items, best first, -1 where the list is shorter
     indptr          (C+1,)  customer c's targets are targets[indptr[c]:indptr[c+1]]
     targets         (N,)    distinct items per customer
+
+    Raises InputError for a list that names an item twice: each place would count it.
     """
+    _check_lists(recommended_CK)
     num_customers = recommended_CK.shape[0]
     span = int(max(recommended_CK.max(initial=0), targets.max(initial=0))) + 2
     owner = np.repeat(np.arange(num_customers, dtype=np.int64), np.diff(indptr))
@@ -30,11 +35,21 @@ def hits(recommended_CK: Ids, indptr: Ids, targets: Ids) -> NDArray[np.bool_]:
     return is_hit & (recommended_CK >= 0)
 
 
+def _check_lists(recommended_CK: Ids) -> None:
+    ordered = np.sort(recommended_CK, axis=1)
+    twice = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any(axis=1)
+    if twice.any():
+        raise InputError(
+            f"{int(twice.sum()):,} of {twice.size:,} lists name a product more than once, first in row "
+            f"{int(twice.argmax())}; name each product once, and fill a short list with -1"
+        )
+
+
 def rank_metrics(recommended_CK: Ids, indptr: Ids, targets: Ids, cutoffs: tuple[int, ...] = (10, 20)) -> Metrics:
     """NDCG, recall, hit rate and reciprocal rank of each customer at each cutoff; NaN for customers without targets.
 
     NDCG (Järvelin & Kekäläinen, 2002) is ideal-normalised with min(k, number of targets) places. Recall divides by the
-    number of targets. Arguments as in `hits`.
+    number of targets. Arguments and errors as in `hits`.
     """
     hit = hits(recommended_CK, indptr, targets).astype(np.float64)
     num_targets = np.diff(indptr).astype(np.float64)

@@ -93,7 +93,7 @@ def before_after(
 
     before, after  per task (C,), NaN where there is no target
 
-    A task without targets in the window has figures of zero and is named under `without_targets`.
+    A task without targets in the window has figures of None and is named under `without_targets`.
     """
     report: dict[str, Any] = {"before": {}, "after": {}, "paired": {}, "num_customers": evaluator.num_customers()}
     for task in TASKS:
@@ -104,5 +104,5 @@ def before_after(
     return report
 
 
-def _as_dict(interval: Interval) -> dict[str, float]:
-    return {name: round(value, 6) for name, value in interval._asdict().items()}
+def _as_dict(interval: Interval) -> dict[str, float | None]:
+    return {name: None if value is None else round(value, 6) for name, value in interval.content().items()}

@@ -223,8 +223,8 @@ def _chosen(forest: Ranker, told: list[tuple[Float32s, Int32s, Int32s]], num: in
     columns = [name for name in NAMES if name.startswith("score_")]
     theirs = {name: _ndcg(SessionOrder(name, None), told) for name in columns}
     rival = max(theirs, key=lambda name: float(theirs[name].mean()) if told else 0.0)
-    difference = paired(ours, theirs[rival], SEED)
-    order = FOREST if difference.value > 0 or not told else rival
+    difference = paired(ours, theirs[rival], SEED) if told else None
+    order = FOREST if difference is None or difference.value > 0 else rival
     return SessionOrder(order, forest, rival, difference, num)
 
 

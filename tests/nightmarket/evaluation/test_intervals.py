@@ -5,18 +5,35 @@ import pytest
 from scipy import stats
 
 from nightmarket.evaluation import intervals
-from nightmarket.evaluation.intervals import bootstrap, clustered, paired, wilson
+from nightmarket.evaluation.intervals import Z, bootstrap, clustered, paired, wilson
 
 
 def test_the_ends_are_the_2_5_and_the_97_5_percent_points_of_the_resampled_mean():
     """The mean of n draws from evenly spaced values is nearly normal, with a standard error that is known exactly.
-    20,000 resamples place each end to .02 standard errors; the ends of 94% would lie .08 off, those of 90% .32."""
+    20,000 resamples place each end to .02 standard errors; the ends of 94% would lie .08 off, those of 90% .32.
+    Fifty customers have 49 degrees of freedom: Student's interval."""
     values = np.linspace(-1.0, 1.0, 50)
-    error = values.std() / np.sqrt(values.size)
+    error = values.std(ddof=1) / np.sqrt(values.size)
     value, low, high = bootstrap(values, seed=1, num=20_000)
     assert value == pytest.approx(0.0, abs=1e-12)
-    assert low / error == pytest.approx(stats.norm.ppf(0.025), abs=0.05)
-    assert high / error == pytest.approx(stats.norm.ppf(0.975), abs=0.05)
+    assert low / error == pytest.approx(stats.t.ppf(0.025, 49), abs=0.05)
+    assert high / error == pytest.approx(stats.t.ppf(0.975, 49), abs=0.05)
+
+
+def test_tied_customers_leave_few_degrees_of_freedom():
+    """Of 50 differences 6 are not 0: kurtosis 50/6 where they are +1 or -1, so 2 * 50 / (50/6 - 1) = 13.6 of them."""
+    values = np.zeros(50)
+    values[:6] = [1, -1, 1, -1, 1, -1]
+    assert intervals._widening(values) == pytest.approx(stats.t.ppf(0.975, 100 / (50 / 6 - 1)) / Z * np.sqrt(50 / 49))
+    thousand = np.random.default_rng(3).normal(size=2000)
+    assert intervals._widening(thousand) == pytest.approx(1.0, abs=0.003), "many customers: the percentiles themselves"
+
+
+def test_an_interval_ends_where_the_values_do():
+    """One customer in twenty gains: percentiles of 0 to .15, widened below 0, where no mean of such values lies."""
+    value, low, high = bootstrap(np.repeat([1.0, 0.0], [1, 19]), 1)
+    assert (value, low) == (0.05, 0.0)
+    assert high > np.quantile(np.random.default_rng(0).binomial(20, 0.05, 1000) / 20, 0.975)
 
 
 def test_a_thousand_resamples_unless_told_otherwise():
@@ -45,16 +62,23 @@ def test_a_seed_is_a_seed_and_another_one_gives_other_ends():
     assert bootstrap(values, 1) != bootstrap(values, 2)
 
 
-def test_one_customer_has_an_interval_without_width_and_none_at_all_zeros():
-    assert bootstrap(np.array([0.3, np.nan]), 0) == (0.3, 0.3, 0.3)
-    assert bootstrap(np.zeros(0), 0) == (0.0, 0.0, 0.0)
+def test_customers_who_all_agree_may_hide_three_in_n_who_have_nothing():
+    assert bootstrap(np.array([0.3, np.nan]), 0) == (0.3, 0.0, 0.3), "one customer shows no difference"
+    assert bootstrap(np.full(10, -0.5), 0) == pytest.approx((-0.5, -0.5, -0.35))
+    assert bootstrap(np.zeros(7), 0) == (0.0, 0.0, 0.0)
+
+
+def test_nobody_has_no_figure():
+    assert np.isnan(bootstrap(np.full(3, np.nan), 0)).all()
+    assert bootstrap(np.zeros(0), 0).content() == {"value": None, "low": None, "high": None}
+    assert bootstrap(np.zeros(2), 0).content() == {"value": 0.0, "low": 0.0, "high": 0.0}
 
 
 def test_a_paired_difference_has_the_sign_of_ours_less_theirs_and_skips_whom_either_does_not_concern():
     ours, theirs = np.array([0.5, np.nan, 0.7, 0.9]), np.array([0.1, 0.2, np.nan, 0.1])
     difference = paired(ours, theirs, 0)
     assert difference.value == pytest.approx((0.4 + 0.8) / 2)
-    assert difference.low == pytest.approx(0.4)
+    assert difference.low == pytest.approx(0.4), "no further than the customers' own"
     assert difference.high == pytest.approx(0.8)
 
 

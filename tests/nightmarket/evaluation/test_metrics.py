@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from nightmarket.contracts import InputError
 from nightmarket.evaluation.metrics import audience_auc, coverage, hits, novelty, rank_metrics
 
 
@@ -38,6 +39,13 @@ def test_every_code_is_told_apart_from_every_other_one():
 
 def test_the_item_with_code_zero_can_be_a_hit_and_padding_before_it_is_none():
     assert hits(lists([-1, 0]), np.array([0, 1]), np.array([0], np.int32)).tolist() == [[False, True]]
+
+
+def test_a_list_that_names_a_product_twice_is_refused():
+    """Three places of the one product wanted would be an NDCG of 1 + 1/log2(3) + 1/2 = 2.1."""
+    twice = lists([1, 2, -1, -1], [7, 7, 7, 3], [4, 5, 4, -1])
+    with pytest.raises(InputError, match=r"^2 of 3 lists name a product more than once, first in row 1; name each"):
+        rank_metrics(twice, np.array([0, 0, 1, 1]), np.array([7], np.int32))
 
 
 def test_nobody_has_a_hit_where_there_are_no_targets():
