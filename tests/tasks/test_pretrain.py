@@ -102,7 +102,11 @@ def test_on_it_reports_every_figure_with_intervals_and_keeps_what_the_gate_says(
     by_window = report()
     for window in ("finetune", "test"):
         assert set(by_window[window]) == {"all", "new", "debut", "search"}
+        asked = [figures for figures in by_window[window].values() if figures["num"]]
+        assert len(asked) >= 3
         for figures in by_window[window].values():
+            assert (figures["paired"]["value"] is None) == (figures["num"] == 0)
+        for figures in asked:
             for part in ("before", "after", "paired"):
                 assert figures[part]["low"] <= figures[part]["value"] <= figures[part]["high"]
             assert figures["paired"]["value"] == pytest.approx(
