@@ -36,7 +36,7 @@ def hits(recommended_CK: Ids, indptr: Ids, targets: Ids) -> NDArray[np.bool_]:
 
 
 def _check_lists(recommended_CK: Ids) -> None:
-    ordered = np.sort(recommended_CK, axis=1)
+    ordered = np.sort(recommended_CK.astype(np.int64), axis=1)
     twice = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any(axis=1)
     if twice.any():
         raise InputError(
