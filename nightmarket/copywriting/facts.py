@@ -102,7 +102,8 @@ class CopyFacts:
         offer, product = self.offer, self.product
         texts = [product.name, product.brand, product.category, self.shop, self.reason, *self.praise]
         if offer is not None:
-            texts += [offer.scope, offer.gift or "", offer.code or ""]
+            texts += [offer.scope, offer.gift or "", offer.code or "", *_numbers(offer.scope)]
+        texts += _numbers(product.category)
         names = {folded(name) for name in texts if name and name.strip()}
         object.__setattr__(self, "names", tuple(sorted(names, key=lambda name: (-len(name), name))))
 
@@ -110,6 +111,16 @@ class CopyFacts:
     def symbol(self) -> str:
         """Sign before an amount; the ISO code where the currency has no sign of its own."""
         return SYMBOLS.get(self.currency, f"{self.currency} ")
+
+
+def _numbers(kind: str) -> list[str]:
+    """An English kind of products in the other number: "teas" for "tea", "candle" for "candles"."""
+    if not re.search("[A-Za-z]{3}$", kind):
+        return []
+    if kind.endswith(("s", "S")):
+        shorter = {"ies": "y", "ves": "f"}.get(kind[-3:].lower())
+        return [kind[:-1]] if shorter is None else [kind[:-1], kind[:-3] + shorter]
+    return [f"{kind}s"]
 
 
 _HOSTILE = re.compile(

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from nightmarket.copywriting.facts import LIMITS, CopyFacts, Form, Violation, folded
-from nightmarket.copywriting.guard import claims, figures, form, names, wording
+from nightmarket.copywriting.facts import LIMITS, CopyFacts, Form, Violation
+from nightmarket.copywriting.guard import bounds, claims, figures, form, names, wording
 from nightmarket.copywriting.guard import praise as reviews
 from nightmarket.copywriting.guard.names import Lexicon
 
@@ -12,7 +12,6 @@ __all__ = ["Violation", "check", "message_violations"]
 Rule = Callable[[str, str, CopyFacts], list[Violation]]
 
 RULES: tuple[Rule, ...] = (
-    form.characters,
     form.markup,
     form.placeholders,
     form.links,
@@ -23,6 +22,7 @@ RULES: tuple[Rule, ...] = (
     figures.percents,
     figures.dates,
     figures.numbers,
+    bounds.bounds,
     claims.gifts,
     claims.benefits,
     claims.superlatives,
@@ -31,7 +31,7 @@ RULES: tuple[Rule, ...] = (
     claims.novelty,
     claims.instructions,
     reviews.praise,
-    names.strangers,
+    wording.strangers,
     wording.unlisted,
     wording.free_standing,
 )
@@ -46,8 +46,9 @@ def check(text: str, facts: CopyFacts, kind: Form, lexicon: Lexicon) -> list[Vio
     broken = form.length(text, kind)
     if broken and len(text) > LIMITS[kind]:  # no rule reads more than a form holds, so that none takes long
         return broken
-    clean = folded(text)
+    clean = names.readable(text, facts)
     masked = names.mask(clean, facts)
+    broken += form.characters(text)
     for rule in RULES:
         broken += rule(clean, masked, facts)
     if any(violation.rule == "personal data" for violation in broken):
@@ -64,9 +65,11 @@ def message_violations(texts: Mapping[Form, str], facts: CopyFacts, lexicon: Lex
     """What is wrong with the texts of one message; the conditions may stand in any of them, or in each alone."""
     by_form = {kind: check(text, facts, kind, lexicon) for kind, text in texts.items()}
     last = list(texts)[-1]
-    whole = "\n".join(folded(text[: LIMITS[kind]]) for kind, text in texts.items())
+    whole = "\n".join(names.readable(text[: LIMITS[kind]], facts) for kind, text in texts.items())
     by_form[last] = by_form[last] + figures.conditions(whole, names.mask(whole, facts), facts)
     if len(texts) > 1:
         for kind, text in list(texts.items())[:-1]:
-            by_form[kind] = by_form[kind] + figures.threshold(names.mask(folded(text[: LIMITS[kind]]), facts), facts)
+            by_form[kind] = by_form[kind] + figures.threshold(
+                names.mask(names.readable(text[: LIMITS[kind]], facts), facts), facts
+            )
     return by_form

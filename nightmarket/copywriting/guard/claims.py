@@ -22,6 +22,22 @@ _OTHER_GIFT = re.compile(
     re.IGNORECASE,
 )
 """What is given beside the gift of an offer: the gift's own name is masked."""
+_GIVEN = "\u25c7"
+_OWN_GIFT = re.compile(
+    rf"(?:免费)?(?:即?[送赠]|赠送|获赠|附赠)您?{_GIVEN}(?:一[个份只条张件本])?|{_GIVEN}(?:一[个份只条张件本])?(?:免费|白)(?:送|带走|带回家|拿走?|领走?|得|赠送)(?:您|给您)?|"
+    rf"{_GIVEN}(?:一[个份只条张件本])?就?[送赠](?!完|[^哦啦您给,。!;~ ])"
+    rf"|(?:(?:throw|add|pop|put) in )?(?:\b(?:one|an?|the|your) )?(?:\b(?:free|complimentary) )?{_GIVEN}"
+    rf"(?: (?:for free|free of charge|at no (?:extra )?(?:charge|cost)|on us|free|as (?:a|our|your) (?:gift|present))\b)?",
+    re.IGNORECASE,
+)
+"""Ways to say that the gift of the offer is one."""
+_TURNED = re.compile(
+    rf"\b(?:buy|buying|purchas\w+|order|ordering)(?: an?| the| our| your| any)? {_GIVEN}|\b(?:free|complimentary) (?!with|when|on|for|if|from|at|in)(?:\w+ )?{MASK}|"
+    rf"{MASK} (?:is |are )?(?:for free|free|on us|at no (?:extra )?(?:charge|cost)|as a (?:gift|present))\b|"
+    rf"[买购](?:一[个份只条张件本])?{_GIVEN}|(?<!配)[送赠得](?:您|你)?(?:一[个份只条张件本])?{MASK}|免费(?:的|得)?{MASK}",
+    re.IGNORECASE,
+)
+"""What is bought is given, or the other way round."""
 _CODE = re.compile(r"(?:\b(?i:code|coupon|voucher)s?|[码券])(?i: is)?[:： ]*([A-Z0-9]{3,})")
 
 
@@ -37,7 +53,9 @@ def gifts(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
         for sentence in sentences
         for violation in _all("invented gift", _LISTS["gift"], without(sentence, known))
     ]
-    return broken + _all("invented gift", _OTHER_GIFT, masked)
+    told = without(without(text, [name], _GIVEN), [other for other in known if other.lower() != name])
+    broken += _all("invented gift", _TURNED, told) if _GIVEN in told else []
+    return broken + _all("invented gift", _OTHER_GIFT, _OWN_GIFT.sub(MASK, told).replace(_GIVEN, MASK))
 
 
 def benefits(text: str, masked: str, facts: CopyFacts) -> list[Violation]:

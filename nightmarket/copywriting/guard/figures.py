@@ -44,6 +44,8 @@ def _holds(amount: Amount, facts: CopyFacts) -> bool:
         known = [product.price]
         if offer is not None and offer.percent is not None and offer.threshold is None:
             known.append(round(product.price * (1 - offer.percent / 100), 2))
+        if offer is not None and offer.amount is not None and offer.threshold is None:
+            known.append(round(product.price - offer.amount, 2))
     elif amount.role == "waived" and offer is not None:
         known = [offer.amount] if offer.amount is not None else []
     elif amount.role == "threshold" and offer is not None:
@@ -81,7 +83,8 @@ def _meant(role: str, offer: CopyOffer | None) -> list[date]:
     """Days of the offer that a day in this role may be."""
     if offer is None:
         return []
-    return {"first": [offer.start], "last": [offer.end]}.get(role, [offer.start, offer.end])
+    lasting = {"first": [offer.start], "last": [offer.end], "only": [offer.end] if offer.start == offer.end else []}
+    return lasting.get(role, [offer.start, offer.end])
 
 
 def numbers(text: str, masked: str, facts: CopyFacts) -> list[Violation]:

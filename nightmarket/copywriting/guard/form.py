@@ -4,7 +4,7 @@
 import re
 import unicodedata
 
-from nightmarket.copywriting.facts import LIMITS, CopyFacts, Form, Violation
+from nightmarket.copywriting.facts import LIMITS, CopyFacts, Form, Violation, folded
 from nightmarket.copywriting.reading import ISO_DAY, MASK
 
 _MARKUP = re.compile(
@@ -32,6 +32,8 @@ _PEOPLE = re.compile(
     r"\b)[A-Z][a-z]+, (?!and\b|or\b)"
 )
 _SHOUT = re.compile(r"\b[A-Z]{3,}(?:\W+[A-Z]{2,})+\b")
+_EMOJI = re.compile("(?<=[\u2190-\u2bff\U0001f000-\U0001faff])\ufe0f")
+"""The sign after a picture that asks for its colours."""
 _RUDE = re.compile(
     r"\b(?:damn|hell|crap|stupid|idiots?|suck(?:s|ers?)?|shit|fuck\w*|bastard|dumb)\b|傻|蠢|混蛋|妈的|滚|屌|操你",
     re.IGNORECASE,
@@ -48,14 +50,15 @@ def length(text: str, kind: Form) -> list[Violation]:
     return broken + ([Violation("length", "several lines")] if kind != "body" and "\n" in text.strip() else [])
 
 
-def characters(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
+def characters(text: str) -> list[Violation]:
     """Control and invisible characters, and words that mix alphabets to look like others."""
+    clean = _EMOJI.sub("", folded(text))
     broken = [
         Violation("hidden character", f"U+{ord(c):04X}")
-        for c in text
+        for c in clean
         if unicodedata.category(c) in ("Cc", "Cf", "Co", "Cn", "Cs") or 0xFE00 <= ord(c) <= 0xFE0F
     ]
-    for word in re.findall(r"\w+", text):
+    for word in re.findall(r"\w+", clean):
         if re.search("[a-zA-Z]", word) and re.search("[\u0370-\u03ff\u0400-\u04ff]", word):
             broken.append(Violation("hidden character", "a word of two alphabets"))
     return broken

@@ -4,17 +4,13 @@ import re
 from collections.abc import Iterable
 
 from nightmarket.copywriting.facts import CopyFacts, Violation, folded
+from nightmarket.copywriting.notation import plain
 from nightmarket.copywriting.reading import MASK
 
 _TOKEN = re.compile(r"[a-z0-9]+(?:['&-][a-z0-9]+)*")
 _MOST_TOKENS, _MOST_HAN = 6, 12
-_QUOTED = re.compile(r"[“「『《\"]([^”」』》\"]+)[”」』》\"]")
-_CAPITAL = re.compile(r"(?<![.!?:;\n] )(?<![.!?:;\n])(?<!^)\b[A-Z][a-z]+\b")
-_CALENDAR = re.compile(
-    r"^(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec|January|February|March|April|June|July|August|"
-    r"September|October|November|"
-    r"December|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|Mon|Tue|Wed|Thu|Fri|Sat|Sun)$"
-)
+_DAY_FIRST = ("EUR", "GBP")
+"""Currencies of shops that write the ninth of December 9/12."""
 
 
 class Lexicon:
@@ -61,28 +57,36 @@ class Lexicon:
         return names
 
 
+def readable(text: str, facts: CopyFacts) -> str:
+    """A text folded, and in one notation of days and money but within the names of the facts."""
+    day_first = facts.currency in _DAY_FIRST
+    year = facts.offer.end.year if facts.offer is not None else 2000
+    clean = folded(text)
+    at, parts = 0, []
+    for match in re.finditer("|".join(map(_whole, facts.names)), clean, re.IGNORECASE) if facts.names else ():
+        parts += [plain(clean[at : match.start()], day_first=day_first, year=year), match[0]]
+        at = match.end()
+    return "".join([*parts, plain(clean[at:], day_first=day_first, year=year)])
+
+
 def mask(text: str, facts: CopyFacts) -> str:
     """The text with the facts' names replaced by a sign, so that rules read only the words around them."""
     return without(text, facts.names)
 
 
-def without(text: str, names: Iterable[str]) -> str:
+def without(text: str, names: Iterable[str], sign: str = MASK) -> str:
     """The text with these names replaced by the sign, the longest first as they are given."""
     for name in names:
-        edge = r"(?<![A-Za-z])", r"(?![A-Za-z])"
-        pattern = (edge[0] if name[0].isascii() else "") + re.escape(name) + (edge[1] if name[-1].isascii() else "")
-        text = re.sub(pattern, MASK, text, flags=re.IGNORECASE)
+        text = re.sub(_whole(name), sign, text, flags=re.IGNORECASE)
     return text
+
+
+def _whole(name: str) -> str:
+    """The pattern of a name that is no part of a longer word."""
+    edges = (r"(?<![A-Za-z])", r"(?![A-Za-z])")
+    return (edges[0] if name[0].isascii() else "") + re.escape(name) + (edges[1] if name[-1].isascii() else "")
 
 
 def others(masked: str, lexicon: Lexicon, facts: CopyFacts) -> list[Violation]:
     """Products, brands and kinds of the catalogue that are not among the facts."""
     return [Violation("wrong product", name) for name in lexicon.names_in(masked.replace(MASK, " / "))]
-
-
-def strangers(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
-    """Names that no fact knows: words with a capital inside a sentence, and what stands in quotation marks."""
-    capitals = [m[0] for m in _CAPITAL.finditer(masked) if not _CALENDAR.match(m[0])]
-    quoted = [m[1] for m in _QUOTED.finditer(masked) if m[1].strip() != MASK]
-    latin = re.findall("(?<![A-Za-z])[A-Z][a-z]{2,}", masked) if facts.locale == "zh" else []
-    return [Violation("unknown name", name[:20]) for name in [*capitals, *quoted, *latin]]

@@ -75,21 +75,27 @@ EN = frozenset(
 _EN_NEWS = "new newly newcomer arrival arrivals arrived arrives debut debuts launch launched first introducing met"
 EN_NEWS = frozenset(_EN_NEWS.split())
 EN_TURNS = _LISTS["en_turns"]
+ZH_TURNS = _LISTS["zh_turns"]
 """Turns of speech with a word that alone could turn a statement into its opposite."""
 EN_CLAIMS = re.compile(
     r"\bthe more\b|\bnext (?!order|visit|basket|shop|time|trip|purchase|meal)\w+|\b(?:we|you)(?:'ve| have)? (?:noticed|saw|know)\b|"
     r"\byou(?:'ve| have)? (?:bought|spent)\b|\bworth every\b|\b(?:we|i) hope this\b|\blike you\b|\bboth of\b|\bgo(?:es)? (?:up|down)\b|\bthe one\b|"
-    rf"\blasts? (?:for|and|a)\b|{MASK},? (?:and|or) (?:(?:your|the) (?!{MASK})|(?:all|what|our|any|everything|other|some|more (?!:))\b)",
+    rf"\blasts? (?:for|and|a)\b|\bsome (?:of )?(?:our |the )?{MASK}|\bpay (?:just |only )?(?:a |one )?(?:third|quarter|fifth|tenth)\b(?! less| off)|"
+    rf"{MASK},? (?:and|or) (?:(?:your|the) (?!{MASK})|(?:all|what|our|any|everything|other|some|more (?!:))\b)",
     re.IGNORECASE,
 )
 """Listed words that make a claim together, or stretch what the offer applies to."""
+
+_ALL_EN = re.compile(rf"\b(?:all|every|any)(?: of)?(?: the| our| your)? {MASK}", re.IGNORECASE)
+_ALL_ZH = re.compile(rf"(?:全部|所有|凡是?|任意|任何)(?:的|购|买|购买|选购)?{MASK}|{MASK}(?:全部|全都|均|都)")
+"""An offer holds for all that it applies to."""
 
 ZH = _listed("chinese") | runs("zh", "[\u4e00-\u9fff]+")
 _ZH_NEWS = "新 新品 新款 新到 新到店 新来 新来的 新添 新添一员 一员 上新 上新啦 刚刚 刚刚上架 刚到 刚上架 首批 首发 第一批 尝鲜 全新 多了"
 ZH_NEWS = frozenset(_ZH_NEWS.split())
 ZH_CLAIMS = re.compile(
     rf"上个|大家(?!好)|买过|每[^日天周月]|几|您(?:们)?(?:还有|属于|住|今年|上次)|算我们的(?!心意)|(?<!正)在用|顾客们?(?:都|常|爱|说|喜欢)|"
-    rf"一(?:年|个月|周|星期)|{MASK}(?:和|与|及|以及)(?!{MASK})|见券"
+    rf"一(?:年|个月|周|星期)|{MASK}(?:和|与|及|以及)(?!{MASK})|见券|折上|上折|折后|再[折打享]|(?<!的)[早晚午]上(?!好)|中午|周末(?!有)"
 )
 _HAN = re.compile("[\u4e00-\u9fff〇]+")
 _LATIN = re.compile(r"[a-z]+(?:'[a-z]+)*")
@@ -109,7 +115,8 @@ def _english(masked: str, facts: CopyFacts) -> list[str]:
     own = set(_LATIN.findall(" ".join(_named(facts)).lower()))
     news = EN_NEWS if facts.product.is_new else frozenset[str]()
     praise = PRAISE_EN if facts.praise else frozenset[str]()
-    words = _LATIN.findall(EN_TURNS.sub(" ", masked.replace("\u2019", "'")).lower())
+    whole = _ALL_EN.sub(f" {MASK}", masked.replace("\u2019", "'"))
+    words = _LATIN.findall(EN_TURNS.sub(" ", whole).lower())
     return claims + [word for word in words if not (word in EN or word in own or word in news or word in praise)]
 
 
@@ -125,7 +132,7 @@ def _chinese(masked: str, facts: CopyFacts) -> list[str]:
     news = ZH_NEWS if facts.product.is_new else frozenset[str]()
     praise = PRAISE_ZH if facts.praise else frozenset[str]()
     listed = ZH | news | praise if news or praise else ZH
-    for run in _HAN.findall(masked.replace(MASK, " ")):
+    for run in _HAN.findall(ZH_TURNS.sub(" ", _ALL_ZH.sub(" ", masked)).replace(MASK, " ")):
         claims += _left_over(run, listed)
     return claims
 
@@ -145,3 +152,27 @@ def _left_over(run: str, listed: frozenset[str]) -> list[str]:
             characters.append(run[at])
         at += step[at]
     return characters
+
+
+_QUOTED = re.compile(r"[“「『《\"]([^”」』》\"]+)[”」』》\"]")
+_CAPITAL = re.compile(r"(?<![.!?:;\n] )(?<![.!?:;\n])(?<!^)\b[A-Z][a-z]+\b")
+_AFTER_SIGN = re.compile(r"(?:[^\w\s,'\"(&]|\n) *$")
+"""A sentence may begin after a picture or a dash too."""
+_CALENDAR = re.compile(
+    r"^(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec|January|February|March|April|June|July|August|"
+    r"September|October|November|Sept|Tues|Thur|Thurs|"
+    r"December|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|Mon|Tue|Wed|Thu|Fri|Sat|Sun)$"
+)
+
+
+def strangers(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
+    """Names that no fact knows: words with a capital inside a sentence, and what stands in quotation marks."""
+    whole = _ALL_EN.sub(MASK, masked)
+    capitals = [
+        m[0]
+        for m in _CAPITAL.finditer(whole)
+        if not (_CALENDAR.match(m[0]) or (m[0].lower() in EN and _AFTER_SIGN.search(whole[: m.start()])))
+    ]
+    quoted = [m[1] for m in _QUOTED.finditer(masked) if m[1].strip() != MASK]
+    latin = re.findall("(?<![A-Za-z])[A-Z][a-z]{2,}", masked) if facts.locale == "zh" else []
+    return [Violation("unknown name", name[:20]) for name in [*capitals, *quoted, *latin]]
