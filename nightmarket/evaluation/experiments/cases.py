@@ -109,6 +109,8 @@ def case(
             planned=plan.customers or planned,
             counted=counted,
             mixed=mixed,
+            ends=plan.customers is not None,
+            customers=units["customer_id"].to_numpy(object),
         ),
         units["customer_id"].to_numpy(object),
         over or (plan.customers is not None and int(counted.sum()) >= plan.customers),

@@ -1,8 +1,8 @@
 """Design before the start: sample size, duration, and the minimum detectable effect.
 
 Power is that of the rule that the read-out applies: the interval of the difference in means, with unpooled variances,
-leaves zero out. With `always_valid` that interval is the confidence sequence at its planned end; crossings at earlier
-looks add a little, so the power stated is a lower bound.
+leaves zero out. With `always_valid` that interval is the one for any number of looks, at the planned end; crossings at
+earlier looks add a little, so the power stated is a lower bound.
 """
 
 import math
@@ -55,17 +55,19 @@ class Rule:
     share         the treated arm's share of the two arms' customers
     comparisons   comparisons that share alpha (metrics x treated arms); Bonferroni, so the power is a lower bound
     always_valid  the read-out may be looked at every night
+    ends          the experiment ends at its planned customers, whatever comes, which leaves more power
     """
 
     alpha: float = 0.05
     share: float = 0.5
     comparisons: int = 1
     always_valid: bool = True
+    ends: bool = False
 
     def critical(self, num: float) -> float:
         """Standard errors that the difference must exceed with `num` customers, planned to end there."""
         if self.always_valid:
-            return float(critical(num, num, self.alpha, self.comparisons))
+            return float(critical(num, num, self.alpha, self.comparisons, ends=self.ends))
         return float(norm.isf(self.alpha / self.comparisons / 2))
 
 

@@ -5,6 +5,7 @@ assigned, so the customer is the unit: a ratio is linearised by the delta method
 delta method in metric analytics", KDD 2018), which counts a customer's impressions as the cluster that they are.
 """
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -14,11 +15,11 @@ from scipy.stats import norm
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.arrays import Bools, Float64s
-from nightmarket.evaluation.experiments import sequence
+from nightmarket.evaluation.experiments import randomization, sequence
 
 MIN_CUSTOMERS = 100
 MIN_NONZERO = 20
-"""Where the normal approximation begins: customers per arm, and customers of both arms with an outcome above zero."""
+"""Where a comparison begins: customers per arm, and customers of both arms with an outcome other than zero."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,10 @@ class Comparison:
 
     effect              difference of the means, or of the ratios, in the metric's unit, after CUPED
     relative            effect / control
-    fixed               interval for one look fixed beforehand (Welch, normal quantile)
-    sequence            interval for any number of looks: the only one that a verdict reads
+    fixed               interval for one look fixed beforehand (Welch, normal quantile), which skewed outcomes break
+    sequence            interval for any number of looks: the only one that a verdict reads. It rests on the larger of
+                        Welch's standard error and the one by which the difference is as surprising as chance alone,
+                        dealing the same outcomes to the arms, says
     p_fixed, p_always   p-values of the same two; p_holm: the latter after Holm over the experiment's comparisons
     variance_reduction  share of the variance that CUPED took away; 0 without covariate
     """
@@ -95,22 +98,62 @@ class Comparison:
         return asdict(self) | {"fixed": self.fixed._asdict(), "sequence": self.sequence._asdict()}
 
 
+def check_metric(metric: Metric, num: int) -> None:
+    """Raise InputError for an outcome that has not one finite number for each of `num` customers."""
+    _check_values(f"outcome {metric.name}", metric.numerator, num)
+    if metric.denominator is None:
+        return
+    _check_values(f"denominator of {metric.name}", metric.denominator, num)
+    below = metric.denominator < 0
+    if below.any():
+        raise InputError(
+            f"denominator of {metric.name}: {int(below.sum()):,} of {num:,} are below 0, first in row "
+            f"{int(below.argmax())}; count what the outcome is taken over"
+        )
+
+
 def check_covariate(covariate: Covariate, assigned_at: NDArray[np.datetime64]) -> None:
-    """Raise InputError for a covariate that looks past a customer's assignment, or has values that are not finite.
+    """Raise InputError for a covariate that looks past a customer's assignment, or says not of each customer when it
+    was measured and a finite number.
 
     A covariate that the arm could have moved takes part of the effect away with it (Deng et al., WSDM 2013).
     """
+    name, num = f"covariate {covariate.name}", assigned_at.size
+    _check_values(name, covariate.values, num)
+    check_dates(f"{name}: measured_until", covariate.measured_until, num)
     late = covariate.measured_until > assigned_at
     if late.any():
         first = int(np.flatnonzero(late)[0])
         raise InputError(
-            f"covariate {covariate.name}: measured after the assignment for {int(late.sum()):,} of {late.size:,} "
+            f"{name}: measured after the assignment for {int(late.sum()):,} of {late.size:,} "
             f"customers, first in row {first}; measure it up to the assignment"
         )
-    if not np.isfinite(covariate.values).all():
+
+
+def check_dates(name: str, dates: NDArray[np.datetime64], num: int) -> None:
+    """Raise InputError where not each of `num` customers has a moment."""
+    check_length(name, dates, num)
+    missing = np.isnat(dates)
+    if missing.any():
         raise InputError(
-            f"covariate {covariate.name}: {int((~np.isfinite(covariate.values)).sum()):,} values are not finite; "
-            "fill them from before the assignment"
+            f"{name}: {int(missing.sum()):,} of {num:,} dates are missing, first in row {int(missing.argmax())}; "
+            "leave those customers out, or find the date"
+        )
+
+
+def check_length(name: str, values: NDArray[Any], num: int) -> None:
+    """Raise InputError where there is not one value for each of `num` customers."""
+    if values.shape != (num,):
+        raise InputError(f"{name}: {values.size:,} values for {num:,} customers; give one for each, in their order")
+
+
+def _check_values(name: str, values: Float64s, num: int) -> None:
+    check_length(name, values, num)
+    bad = ~np.isfinite(values)
+    if bad.any():
+        raise InputError(
+            f"{name}: {int(bad.sum()):,} of {num:,} values are not finite, first in row {int(bad.argmax())}; "
+            "a customer without any has 0, one who is not known is left out"
         )
 
 
@@ -131,24 +174,27 @@ def too_few(metric: Metric, arm: Bools, control: Bools) -> str | None:
 
 
 def compare(
-    metric: Metric, name: str, arm: Bools, control: Bools, *, planned: float, alpha: float = 0.05
+    metric: Metric, name: str, arm: Bools, control: Bools, *, planned: float, alpha: float = 0.05, ends: bool = False
 ) -> Comparison:
-    """Compare an arm with control; `too_few` says whether the normal approximation holds.
+    """Compare an arm with control; `too_few` says whether they can be.
 
     arm, control  (U,)  who is in them
     planned       customers of both arms at which the sequence is narrowest, fixed before the start
+    ends          nothing is read after them
     """
     sides = (control, arm)
     plain = [_linear(metric, side) for side in sides]
-    adjusted = _cuped(metric, plain, sides)
+    shifts = _cuped(metric, sides)
+    adjusted = [values - shift for values, shift in zip(plain, shifts, strict=True)]
     means = [float(values.mean()) for values in adjusted]
     variance = sum(_squared_error(values) for values in adjusted)
     error = float(np.sqrt(variance))
     num = sum(values.size for values in adjusted)
     effect = means[1] - means[0]
     z = effect / error if error > 0 else 0.0
+    careful = _careful(z, _as_dealt(metric, sides, shifts), arm[control | arm])
     half_fixed = float(norm.isf(alpha / 2)) * error
-    half_always = float(sequence.critical(num, planned, alpha)) * error
+    half_always = float(sequence.critical(num, planned, alpha, ends=ends)) * (effect / careful if careful else error)
     before = sum(_squared_error(values) for values in plain)
     return Comparison(
         metric=metric.name,
@@ -164,7 +210,7 @@ def compare(
         fixed=Bounds(effect - half_fixed, effect + half_fixed),
         sequence=Bounds(effect - half_always, effect + half_always),
         p_fixed=float(2 * norm.sf(abs(z))),
-        p_always=float(sequence.p_value(z, num, planned, alpha)),
+        p_always=float(sequence.p_value(careful, num, planned, alpha, ends=ends)),
         variance_reduction=float(1 - variance / before) if before > 0 else 0.0,
     )
 
@@ -181,17 +227,41 @@ def _linear(metric: Metric, side: Bools) -> Float64s:
     return linearised(metric.numerator[side], metric.denominator[side])
 
 
-def _cuped(metric: Metric, plain: list[Float64s], sides: tuple[Bools, Bools]) -> list[Float64s]:
-    """Values less θ(x − mean x), θ = cov(y, x) / var(x) and the mean of x over both arms (Deng et al., 2013)."""
+def _cuped(metric: Metric, sides: tuple[Bools, Bools]) -> list[Float64s]:
+    """What CUPED takes off each side's values: θ(x − mean x), θ = cov(y, x) / var(x) and the mean of x over both arms
+    (Deng et al., 2013)."""
+    none = [np.zeros(int(side.sum())) for side in sides]
     if metric.covariate is None:
-        return plain
+        return none
     both = sides[0] | sides[1]
     x = metric.covariate.values
     spread = float(np.var(x[both]))
     if spread == 0:
-        return plain
+        return none
     theta = float(np.cov(_linear(metric, both), x[both], bias=True)[0, 1]) / spread
-    return [values - theta * (x[side] - x[both].mean()) for values, side in zip(plain, sides, strict=True)]
+    return [theta * (x[side] - x[both].mean()) for side in sides]
+
+
+def _as_dealt(metric: Metric, sides: tuple[Bools, Bools], shifts: list[Float64s]) -> Float64s:
+    """(n,) adjusted values of both arms together, a ratio linearised about that of both: what an arm that affects
+    nobody would be dealt from."""
+    both = sides[0] | sides[1]
+    values = np.zeros(both.size)
+    values[both] = _linear(metric, both)
+    for side, shift in zip(sides, shifts, strict=True):
+        values[side] -= shift
+    return values[both]
+
+
+def _careful(z: float, values: Float64s, dealt: Bools) -> float:
+    """The less surprising of z and the score of the same difference by randomization.
+
+    Within one standard error nothing can be claimed, and the two are as good as one.
+    """
+    if abs(z) <= 1:
+        return z
+    score = abs(randomization.score(values, dealt))
+    return math.copysign(max(min(abs(z), score), 1e-6), z)
 
 
 def _squared_error(values: Float64s) -> float:

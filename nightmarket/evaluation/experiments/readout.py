@@ -15,7 +15,16 @@ from scipy.stats import chi2
 from nightmarket.contracts import InputError
 from nightmarket.contracts.arrays import Bools, Float64s
 from nightmarket.contracts.privacy import MIN_GROUP
-from nightmarket.evaluation.experiments.effects import Comparison, Metric, check_covariate, compare, too_few
+from nightmarket.evaluation.experiments.effects import (
+    Comparison,
+    Metric,
+    check_covariate,
+    check_dates,
+    check_length,
+    check_metric,
+    compare,
+    too_few,
+)
 
 
 def holm(p: ArrayLike) -> Float64s:
@@ -99,7 +108,10 @@ class Experiment:
     control      the arm that the others are compared with
     shares       planned share per arm
     planned      customers at which the sequence is narrowest, all arms together; fixed before the start
+    ends         nothing is read after `planned` customers, which allows narrower bounds until then: the first of them
+                 by their assignment are compared, later ones are not
     counted      (U,)  whose outcomes are complete; None: all. The sample ratio is checked on everybody
+    customers    (U,)  ids, to see that nobody stands there twice; None: not checked
     mixed        customers who were shown more than one arm and are not among the U
     """
 
@@ -112,6 +124,8 @@ class Experiment:
     planned: int
     counted: Bools | None = None
     mixed: int = 0
+    ends: bool = False
+    customers: NDArray[np.object_] | None = None
 
 
 @dataclass(frozen=True)
@@ -182,14 +196,11 @@ def read_out(
     final     no more customers will come: then no difference found means stop
     segments  {by: (U,) level of each customer, None where unknown}; known before the assignment
 
-    Raises InputError for a control that is no arm, an arm without a share, or a covariate measured after assignment.
+    Raises InputError for a control that is no arm, an arm without a share, a covariate measured after assignment, a
+    customer who stands there twice, and for numbers and dates that are missing or not finite.
     """
+    _check(experiment)
     arms, counts = np.unique(experiment.arm.astype(str), return_counts=True)
-    if experiment.control not in experiment.shares:
-        raise InputError(f"experiment {experiment.name}: there is no arm '{experiment.control}' to compare with")
-    for metric in experiment.metrics:
-        if metric.covariate is not None:
-            check_covariate(metric.covariate, experiment.assigned_at)
     ratio = sample_ratio(dict(zip(arms.tolist(), counts.tolist(), strict=True)), experiment.shares)
     if experiment.mixed > MAX_MIXED * (experiment.mixed + experiment.arm.size):
         why = (
@@ -204,6 +215,29 @@ def read_out(
     return ReadOut(experiment.name, experiment.control, verdict, ratio, comparisons, missing, explored)
 
 
+def _check(experiment: Experiment) -> None:
+    """Refuse what cannot be read, see `read_out`."""
+    name, num = f"experiment {experiment.name}", experiment.arm.size
+    if experiment.control not in experiment.shares:
+        raise InputError(f"{name}: there is no arm '{experiment.control}' to compare with")
+    check_dates(f"{name}: assigned_at", experiment.assigned_at, num)
+    if experiment.counted is not None:
+        check_length(f"{name}: counted", experiment.counted, num)
+    if experiment.customers is not None:
+        check_length(f"{name}: customers", experiment.customers, num)
+        codes, seen = np.unique(experiment.customers.astype(str), return_index=True)
+        if codes.size < num:
+            again = np.setdiff1d(np.arange(num), seen)
+            raise InputError(
+                f"{name}: {again.size:,} of {num:,} rows repeat a customer, first row {int(again[0])}; give each "
+                "customer one row, with all of their outcomes"
+            )
+    for metric in experiment.metrics:
+        check_metric(metric, num)
+        if metric.covariate is not None:
+            check_covariate(metric.covariate, experiment.assigned_at)
+
+
 def blocked(name: str, reason: str) -> dict[str, Any]:
     """The content of an experiment whose plan and data do not fit, so that nothing could be read."""
     empty = ReadOut(name, "", Recommendation("blocked", reason), SampleRatio({}, {}, 1.0)).content()
@@ -211,8 +245,18 @@ def blocked(name: str, reason: str) -> dict[str, Any]:
 
 
 def _members(experiment: Experiment, arm: str) -> Bools:
-    inside = experiment.arm == arm
-    return inside if experiment.counted is None else inside & experiment.counted
+    inside: Bools = (experiment.arm == arm) & _read(experiment)
+    return inside
+
+
+def _read(experiment: Experiment) -> Bools:
+    """(U,) whose outcomes are compared: the complete ones, and the first `planned` of them where the experiment ends
+    there."""
+    read = np.ones(experiment.arm.size, bool) if experiment.counted is None else experiment.counted.copy()
+    if experiment.ends and read.sum() > experiment.planned:
+        order = np.argsort(experiment.assigned_at, kind="stable")
+        read[order[np.cumsum(read[order]) > experiment.planned]] = False
+    return read
 
 
 def _treated(experiment: Experiment) -> list[str]:
@@ -237,7 +281,7 @@ def _comparisons(experiment: Experiment, alpha: float) -> tuple[tuple[Comparison
                 missing[f"{metric.name}, {name}"] = why
                 continue
             planned = _planned(experiment, name)
-            comparisons.append(compare(metric, name, arm, control, planned=planned, alpha=alpha))
+            comparisons.append(compare(metric, name, arm, control, planned=planned, alpha=alpha, ends=experiment.ends))
     # A comparison that cannot be judged yet keeps its place: the family is fixed by the plan, not by the data.
     adjusted = holm([result.p_always for result in comparisons] + [1.0] * len(missing))
     return tuple(replace(result, p_holm=float(p)) for result, p in zip(comparisons, adjusted, strict=False)), missing

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy import optimize, stats
+from scipy import stats
 
 from nightmarket.contracts import InputError
 from nightmarket.evaluation.experiments.design import (
@@ -18,6 +18,7 @@ from nightmarket.evaluation.experiments.design import (
 from nightmarket.evaluation.experiments.effect_index import effect_index, rate
 from nightmarket.evaluation.experiments.effects import Covariate, Metric, compare, too_few
 from nightmarket.evaluation.experiments.ledger import LedgerRow, Lift, trust
+from nightmarket.evaluation.experiments.randomization import score
 from nightmarket.evaluation.experiments.readout import (
     Experiment,
     SampleRatio,
@@ -25,7 +26,7 @@ from nightmarket.evaluation.experiments.readout import (
     read_out,
     sample_ratio,
 )
-from nightmarket.evaluation.experiments.sequence import critical, p_value, scale
+from nightmarket.evaluation.experiments.sequence import critical, p_value
 
 FIXED = Rule(always_valid=False)
 
@@ -33,25 +34,30 @@ FIXED = Rule(always_valid=False)
 
 
 @pytest.mark.parametrize("alpha", [0.01, 0.05, 0.2])
-def test_the_scale_is_where_the_sequence_is_narrowest_at_the_planned_number(alpha):
-    width = lambda m: (1 + 1 / m) * (math.log1p(m) + 2 * math.log(1 / alpha))  # noqa: E731
-    best = optimize.minimize_scalar(width, bounds=(0.1, 100), method="bounded", options={"xatol": 1e-9}).x
-    assert scale(alpha) == pytest.approx(best, rel=1e-4)
-    assert critical(500, 500, alpha) == pytest.approx(math.sqrt(width(best)))
+def test_an_open_end_is_judged_by_the_narrower_of_two_lines_that_share_alpha(alpha):
+    near, far = math.log(2 / (0.9 * alpha)), math.log(2 / (0.1 * alpha))
+    for t in (0.1, 0.7, 1.0, 3.0, 20.0):
+        lines = [math.sqrt(near / 2) * (1 + t), math.sqrt(far / 2) * (math.sqrt(8) + t / math.sqrt(8))]
+        assert critical(1000 * t, 1000, alpha) == pytest.approx(min(lines) / math.sqrt(t))
+    assert critical(500, 500, alpha) == pytest.approx(math.sqrt(2 * near))
 
 
-def test_a_p_value_is_one_over_the_mixture_s_likelihood_ratio_and_never_above_one():
-    m, z = scale(0.05) * 300 / 1000, 3.1
-    ratio = math.exp(z**2 / 2 * m / (1 + m)) / math.sqrt(1 + m)
-    assert p_value(z, 300, 1000) == pytest.approx(1 / ratio)
-    assert p_value(0.1, 300, 1000) == 1.0
+@pytest.mark.parametrize(("alpha", "reach"), [(0.05, 2.2414), (0.01, 2.8070), (0.2, 1.6449)])
+def test_a_planned_end_has_the_bound_that_a_brownian_motion_leaves_with_a_chance_of_alpha(alpha, reach):
+    """By reflection four times the chance of the end beyond it, but for motions that leave on both sides."""
+    assert critical(1000, 1000, alpha, ends=True) == pytest.approx(reach, abs=0.002)
+    assert critical(250, 1000, alpha, ends=True) == pytest.approx(2 * critical(1000, 1000, alpha, ends=True))
+    assert critical(1100, 1000, alpha, ends=True) == critical(1000, 1000, alpha, ends=True)
+    assert critical(9, 9, 0.2, comparisons=4, ends=True) == pytest.approx(critical(9, 9, 0.05, ends=True))
 
 
 def test_the_p_value_is_alpha_exactly_at_the_edge_and_several_sequences_have_a_wider_one():
-    for num in (50, 1000, 4000):
-        assert p_value(critical(num, 1000), num, 1000) == pytest.approx(0.05)
-    m = scale(0.05)
-    assert critical(9, 9, comparisons=4) == pytest.approx(math.sqrt((1 + 1 / m) * (math.log1p(m) + 2 * math.log(80))))
+    for ends in (False, True):
+        for num in (50, 1000, 4000):
+            assert p_value(critical(num, 1000, ends=ends), num, 1000, ends=ends) == pytest.approx(0.05)
+            wider = critical(num, 1000, comparisons=4, ends=ends)
+            assert p_value(-wider, num, 1000, ends=ends) == pytest.approx(0.0125)
+        assert p_value(0.1, 300, 1000, ends=ends) == pytest.approx(1.0, abs=1e-5)
 
 
 # the design
@@ -136,10 +142,13 @@ def test_a_comparison_is_welch_s_with_both_intervals_around_the_effect():
     assert comparison.standard_error == pytest.approx(error)
     half = stats.norm.isf(0.025) * error
     assert comparison.fixed == pytest.approx((comparison.effect - half, comparison.effect + half))
-    half = critical(200, 150) * error
+    z = comparison.effect / error
+    careful = min(abs(z), abs(score(values, treated)))
+    assert careful == pytest.approx(z, rel=0.02), "arms of one size: dealing says what Welch says"
+    half = critical(200, 150) * comparison.effect / careful
     assert comparison.sequence == pytest.approx((comparison.effect - half, comparison.effect + half))
     assert comparison.p_fixed == pytest.approx(2 * stats.norm.sf(abs(comparison.effect / error)))
-    assert comparison.p_always == pytest.approx(p_value(comparison.effect / error, 200, 150))
+    assert comparison.p_always == pytest.approx(p_value(careful, 200, 150))
     assert comparison.variance_reduction == 0.0
     assert comparison.gain == comparison.effect
     fewer = compare(Metric("returns", values, better="lower"), "new", treated, control, planned=150)

@@ -63,7 +63,12 @@ def test_cuped_needs_as_many_fewer_customers_as_it_takes_variance_away():
 
 def test_looking_every_night_costs_customers():
     fixed, always = sample_size(RESPONSE, 0.005, rule=FIXED), sample_size(RESPONSE, 0.005)
-    assert always / fixed == pytest.approx(((3.035 + 0.8416) / (1.96 + 0.8416)) ** 2, rel=0.001)
+    assert always / fixed == pytest.approx(((2.755 + 0.8416) / (1.96 + 0.8416)) ** 2, rel=0.001)
+
+
+def test_an_experiment_that_ends_as_planned_needs_few_more_than_a_single_look():
+    fixed, ends = sample_size(RESPONSE, 0.005, rule=FIXED), sample_size(RESPONSE, 0.005, rule=Rule(ends=True))
+    assert ends / fixed == pytest.approx(((2.2414 + 0.8416) / (1.96 + 0.8416)) ** 2, rel=0.001)
 
 
 def test_stated_power_of_the_sequence_is_reached_by_simulation():

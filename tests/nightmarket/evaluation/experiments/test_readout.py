@@ -1,6 +1,7 @@
 """readout: what is said of an experiment, and what blocks it."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -124,6 +125,70 @@ def test_a_covariate_from_after_the_assignment_is_refused():
     metric = exactly(EVEN, {"control": 0.05, "v7": 0.06}, covariate=late)
     with pytest.raises(InputError, match="covariate visits: measured after the assignment"):
         read_out(experiment(EVEN, [metric]))
+
+
+def test_an_experiment_that_ends_compares_the_first_planned_customers_by_assignment_and_no_other():
+    counts = {"control": 300, "v7": 300}
+    made = experiment(counts, [], planned=400, ends=True)
+    at = np.full(600, START) + np.arange(600)[::-1] * np.timedelta64(1, "s")  # the last rows came first
+    value = np.arange(600) % 3 == 0
+    metric = Metric("response", np.where(np.arange(600) < 200, 1e6, value))  # the 200 who came last are worth a fortune
+    made = replace(made, metrics=(metric,), assigned_at=at)
+    compared = read_out(made).comparisons[0]
+    assert (compared.num_control, compared.num_arm) == (100, 300)
+    assert compared.control == pytest.approx(1 / 3, abs=0.01)
+    complete = np.arange(600) < 599
+    compared = read_out(replace(made, counted=complete, planned=599)).comparisons[0]
+    assert (compared.num_control, compared.num_arm) == (300, 299)
+    assert read_out(replace(made, ends=False)).comparisons[0].num_control == 300
+
+
+def test_a_plan_that_ends_finds_what_an_open_one_does_not_yet():
+    rates = {"control": 0.05, "v7": 0.0556}
+    open_end, ends = (read_out(experiment(EVEN, [exactly(EVEN, rates)], ends=ends)) for ends in (False, True))
+    assert (open_end.verdict.word, ends.verdict.word) == ("continue", "ship")
+    for result in (open_end.comparisons[0], ends.comparisons[0]):
+        assert (result.p_always <= 0.05) == (result.sequence.low > 0)
+
+
+def _broken(part):
+    counts = {"control": 200, "v7": 200}
+    arm, at = dealt(counts), np.full(400, START)
+    spent, before, bad_at = np.ones(400), np.ones(400), at.copy()
+    measured, customers = at.copy(), np.arange(400).astype(str).astype(object)
+    if part == "outcome":
+        spent[[7, 9]] = np.nan, np.inf
+    if part == "denominator":
+        before[5] = -1
+    if part == "covariate":
+        before = before[:399]
+    if part == "measured":
+        measured[3] = np.datetime64("NaT")
+    if part == "dates":
+        bad_at[[300, 301]] = np.datetime64("NaT")
+    if part == "customers":
+        customers[[11, 399]] = "10"
+    known = None if part == "denominator" else Covariate("before", before, measured)
+    metric = Metric("spent", spent, before if part == "denominator" else None, covariate=known)
+    return Experiment("K1", arm, bad_at, (metric,), "control", HALF, 400, customers=customers)
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ("outcome", "outcome spent: 2 of 400 values are not finite, first in row 7; a customer without any has 0"),
+        ("denominator", "denominator of spent: 1 of 400 are below 0, first in row 5"),
+        ("covariate", "covariate before: 399 values for 400 customers; give one for each, in their order"),
+        ("measured", "covariate before: measured_until: 1 of 400 dates are missing, first in row 3"),
+        ("dates", "experiment K1: assigned_at: 2 of 400 dates are missing, first in row 300"),
+        ("customers", "experiment K1: 2 of 400 rows repeat a customer, first row 11; give each customer one row"),
+    ],
+)
+def test_numbers_and_dates_that_are_missing_and_customers_who_stand_there_twice_are_refused(part, said):
+    with pytest.raises(InputError) as refused:
+        read_out(_broken(part))
+    assert str(refused.value).startswith(said)
+    assert "\n" not in str(refused.value)
 
 
 def test_a_control_that_is_no_arm_is_refused():
