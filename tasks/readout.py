@@ -40,7 +40,9 @@ class ExperimentSettings(StageSettings):
     control: str | None = Field(None, description="the arm that the others are compared with")
     shares: dict[str, float] | None = Field(None, description="planned share per arm")
     customers: int | None = Field(
-        default=None, ge=200, description="planned customers, all arms together; the test ends there, with narrower intervals"
+        default=None,
+        ge=200,
+        description="planned customers, all arms together; the test ends there, with narrower bounds",
     )
 
     @model_validator(mode="after")
