@@ -1,8 +1,7 @@
-"""Texts word for word as people write them, each about one of these offers, in three rounds.
+"""Texts word for word as people write them, each about one of these offers: one half to develop on, one held out.
 
-The first was written before the guard had seen any of it: one half, by the texts' hash, was developed on. The other
-half and the second round were held out, measured, then opened and learned from; the next round was always written
-before that. The third is held out: its misses are not printed. A text is true when all of it follows from the facts.
+Every text was written before the guard had seen any of them. The half is chosen by the text's hash; what is wrong with
+the held-out half is never printed. A text is true when everything in it follows from the facts.
 """
 
 import hashlib
@@ -10,10 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 
-from bench.guarding import persons_second, persons_third
 from bench.guarding.catalogue import names
-from bench.guarding.persons_built_en import ENGLISH
-from bench.guarding.persons_built_zh import CHINESE
 from bench.guarding.persons_false import FALSE
 from bench.guarding.persons_true import TRUE
 from nightmarket.copywriting.facts import LIMITS, CopyFacts, CopyOffer, Product
@@ -115,28 +111,17 @@ OFFERS: dict[str, CopyFacts] = {
 }
 
 
-def _of_second_half(text: str) -> bool:
+def held_out(text: str) -> bool:
+    """Whether a text belongs to the half whose misses are never printed."""
     return hashlib.sha256(text.encode()).digest()[0] % 2 == 1
 
 
-PARTS = ("developed on", "opened", "held out")
-
-
-def texts() -> Iterator[tuple[bool, str, CopyFacts, str]]:
-    """(whether it is true, its part, facts, text)."""
-    later = ((PARTS[1], persons_second), (PARTS[2], persons_third))
-    for named, sides in (("", (TRUE, FALSE)), *((part, (module.TRUE, module.FALSE)) for part, module in later)):
-        for is_true, by_offer in zip((True, False), sides, strict=True):
-            for offer, written in by_offer.items():
-                for text in written:
-                    yield is_true, named or PARTS[_of_second_half(text)], OFFERS[offer], text
-
-
-def built_texts() -> Iterator[tuple[CopyFacts, str]]:
-    """(facts, text): false ones that were written to get past the guard, in its own words."""
-    for offer, written in (ENGLISH | CHINESE).items():
-        for text in written:
-            yield OFFERS[offer], text
+def texts() -> Iterator[tuple[bool, CopyFacts, str]]:
+    """(whether it is true, facts, text)."""
+    for is_true, by_offer in ((True, TRUE), (False, FALSE)):
+        for offer, written in by_offer.items():
+            for text in written:
+                yield is_true, OFFERS[offer], text
 
 
 def lexicon() -> Lexicon:
@@ -152,20 +137,21 @@ def broken(facts: CopyFacts, text: str, catalogue: Lexicon) -> list[str]:
     return [f"{violation.rule}: {violation.what}" for violations in by_form.values() for violation in violations]
 
 
-def measure(show: int = 0) -> dict[tuple[bool, str, str], tuple[int, int]]:
-    """{(whether they are true, language, part): texts that pass, texts}.
+def measure(show: int = 0) -> dict[str, int]:
+    """Print how many texts pass, by truth, language and half; return the counts.
 
-    show  misses of the parts that are not held out to print; -1: all
+    show  misses of the development half to print; -1: all
     """
-    counts: Counter[tuple[bool, str, str]] = Counter()
-    passed: Counter[tuple[bool, str, str]] = Counter()
+    counts: Counter[str] = Counter()
     missed, catalogue = [], lexicon()
-    for is_true, part, facts, text in texts():
-        rules = broken(facts, text, catalogue)
-        counts[is_true, facts.locale, part] += 1
-        passed[is_true, facts.locale, part] += not rules
-        if is_true == bool(rules) and part != PARTS[-1]:
+    for is_true, facts, text in texts():
+        rules, held = broken(facts, text, catalogue), held_out(text)
+        name = f"persons_{'true' if is_true else 'false'}_{facts.locale}{'_held_out' if held else ''}"
+        counts.update({name: 1, f"{name}_passed": not rules})
+        if is_true == bool(rules) and not held:
             missed.append(f"[{'true' if is_true else 'FALSE'} {facts.locale}] {text}  {rules}")
     for line in missed if show < 0 else missed[:show]:
         print(" ", line)
-    return {key: (passed[key], num) for key, num in counts.items()}
+    for name in [name for name in counts if not name.endswith("_passed")]:
+        print(f"{name:32s} {counts[f'{name}_passed']:4d} of {counts[name]:4d} pass")
+    return dict(counts)

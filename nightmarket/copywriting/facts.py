@@ -102,8 +102,8 @@ class CopyFacts:
         offer, product = self.offer, self.product
         texts = [product.name, product.brand, product.category, self.shop, self.reason, *self.praise]
         if offer is not None:
-            texts += [offer.scope, offer.gift or "", offer.code or "", *other_number(offer.scope)]
-        texts += other_number(product.category)
+            texts += [offer.scope, offer.gift or "", offer.code or "", *_numbers(offer.scope)]
+        texts += _numbers(product.category)
         names = {folded(name) for name in texts if name and name.strip()}
         object.__setattr__(self, "names", tuple(sorted(names, key=lambda name: (-len(name), name))))
 
@@ -113,7 +113,7 @@ class CopyFacts:
         return SYMBOLS.get(self.currency, f"{self.currency} ")
 
 
-def other_number(kind: str) -> list[str]:
+def _numbers(kind: str) -> list[str]:
     """An English kind of products in the other number: "teas" for "tea", "candle" for "candles"."""
     if not re.search("[A-Za-z]{3}$", kind):
         return []

@@ -16,8 +16,8 @@ from nightmarket.copywriting.patterns import patterns
 Role = Literal["waived", "threshold", "price"]
 MASK = "\u25a2"
 """Stands for a name that the facts hold: the words around it are read, its own are not."""
-DAY, SHARE, PAID, WAIVED, LEAST, PRICE = "\u25c6\u25c8\u25d0\u25c9\u25c0\u25ce"
-"""Stand for a day, a share of the price waived ("20%"), a price paid of it (八折, half price), and an amount by its role in `TextFigures.typed`."""
+DAY, SHARE, WAIVED, LEAST, PRICE = "\u25c6\u25c8\u25c9\u25c0\u25ce"
+"""Stand for a day, a share of the price, and an amount by its role in `TextFigures.typed`."""
 SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[!?])(?=[\u4e00-\u9fff])|[。；\n]\s*")
 """Between the sentences of a folded text, in which Chinese signs but the full stop have become ASCII ones."""
 
@@ -43,15 +43,11 @@ _SHARES = {"half": 50.0, "third": 100 / 3, "quarter": 25.0, "fifth": 20.0, "tent
 
 @dataclass(frozen=True)
 class Amount:
-    """Money that a text names, as what, and in which unit, as written and in lower case.
-
-    asked  "now" or "before" where the words before a price say whether the offer is taken off
-    """
+    """Money that a text names, as what, and in which unit, as written and in lower case."""
 
     value: float
     role: Role
     unit: str
-    asked: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -94,7 +90,7 @@ class TextFigures:
 _DAY_EN = re.compile(
     rf"\b(?:(?P<d1>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? (?P<m1>{MONTH})|"
     rf"(?P<m2>{MONTH})\.? (?P<d2>\d{{1,2}})(?:st|nd|rd|th)?)\b"
-    r"(?:\.?,? (?P<y>\d{4})\b)?",
+    r"\.?(?:,? (?P<y>\d{4})\b)?",
     re.IGNORECASE,
 )
 ISO_DAY = re.compile(r"(?<![\d-])(?P<y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})(?![\d-])")
@@ -113,7 +109,7 @@ _FIRST_BEFORE = re.compile(
     re.IGNORECASE,
 )
 _LAST_BEFORE = re.compile(
-    r"\b(?:until|till|through|by|up to|ends?(?: on)?|ending(?: on)?|closes?(?: on)?|expires?(?: on)?|last day(?: is)?|including|than|deadline(?: is)?|(?:closing|final|end) (?:day|date)|to|done by|before|last day)\W*$|"
+    r"\b(?:until|till|through|by|up to|ends?(?: on)?|ending(?: on)?|closes?(?: on)?|expires?(?: on)?|last day(?: is)?|including|than|deadline(?: is)?|good through|last day)\W*$|"
     r"(?:至|截至|截止|到)(?:日期|时间为?|于|年底)?:? ?$",
     re.IGNORECASE,
 )
@@ -157,16 +153,9 @@ _HAN_FINE = {"一"}
 _CLAUSE = 60
 """Characters around an amount that are read for its role: a clause is rarely longer."""
 _THRESHOLD_AFTER = re.compile(
-    r"^\s*(?:\+|spend\b|or (?:more|above|over)|and (?:more|over|up|above|upwards)|upwards?|minimum|(?:worth )?(?:in|of) your (?:basket|order)|"
+    r"^\s*(?:\+|or (?:more|above|over)|and (?:more|over|up|above|upwards)|upwards?|minimum|(?:worth )?(?:in|of) your (?:basket|order)|"
     r"in your (?:basket|order)|及以上|以上|起(?!价))",
     re.IGNORECASE,
-)
-_ASKED = re.compile(
-    r"(?P<now>\b(?:now|only|just|down to|yours for|instead pay)\b|现|到手|只要|仅)|(?P<before>\b(?:was|were|usual(?:ly)?|normal(?:ly)?|regular(?:ly)?|instead of)\b|原价|平时|平常|日常)",
-    re.IGNORECASE,
-)
-_LEAST_BEFORE = re.compile(
-    r"\bmin(?:imum)?\.?(?: (?:spend|order|basket|purchase))?(?: is| of)?: ?$|最低消费:? ?$", re.IGNORECASE
 )
 _WORTH_AFTER = re.compile(rf"^\s*(?:worth )?(?:of|on) (?:our |the |any )?{MASK}", re.IGNORECASE)
 _WORTH_BEFORE = re.compile(
@@ -202,14 +191,14 @@ def read(text: str) -> TextFigures:
     for match in _ZHE.finditer(left):
         paid = number(match["n"])
         percents.append(100 - (paid * 10 if paid <= 10 else paid))
-    left = _ZHE.sub(f" {PAID} ", left)
+    left = _ZHE.sub(f" {SHARE} ", left)
     amounts = tuple(_amounts(left)) + tuple(
         Amount(number(m[key]), role, "¥") for m in _FULL.finditer(left) for key, role in _FULL_ROLES
     )
     left = _signed(left)
     left = _FULL.sub(f"满 {LEAST} 减 {WAIVED} ", left)
     percents += [50.0 if m[1] is None else _SHARES[m[1].lower()] for m in _SHARE.finditer(left)]
-    left = _SHARE.sub(lambda m: f" {SHARE if (m[1] or 'half').lower() != 'half' else PAID} ", left)
+    left = _SHARE.sub(f" {SHARE} ", left)
     others = tuple(m[0] for m in _OTHER.finditer(left) if m[0] not in _HAN_FINE)
     return TextFigures(amounts, tuple(percents), tuple(days), weekdays, others, " ".join(left.split()))
 
@@ -231,10 +220,7 @@ def _amounts(text: str) -> Iterator[Amount]:
         after = text[match.end() : match.end() + _CLAUSE]
         unit = (match["u"] or match["v"]).lower().rstrip("s")
         value = number(match["a"] or match["b"]) / (100 if unit == "cent" else 1)
-        clause = _BREAK.split(before)[-1].lstrip()
-        told = list(_ASKED.finditer(clause))
-        role: Role = "threshold" if _LEAST_BEFORE.search(before) else _role(clause, after)
-        yield Amount(value, role, unit, (told[-1].lastgroup or "") if told else "")
+        yield Amount(value, _role(_BREAK.split(before)[-1].lstrip(), after), unit)
 
 
 def _role(before: str, after: str) -> Role:

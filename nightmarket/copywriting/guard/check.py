@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from nightmarket.copywriting.facts import LIMITS, CopyFacts, Form, Violation
-from nightmarket.copywriting.guard import bounds, claims, figures, form, names, statements, wording
+from nightmarket.copywriting.guard import bounds, claims, figures, form, names, wording
 from nightmarket.copywriting.guard import praise as reviews
 from nightmarket.copywriting.guard.names import Lexicon
 
@@ -34,7 +34,6 @@ RULES: tuple[Rule, ...] = (
     wording.strangers,
     wording.unlisted,
     wording.free_standing,
-    statements.statements,
 )
 
 

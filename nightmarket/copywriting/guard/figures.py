@@ -3,7 +3,7 @@
 import re
 from datetime import date
 
-from nightmarket.copywriting.facts import CopyFacts, CopyOffer, Violation, folded, other_number
+from nightmarket.copywriting.facts import CopyFacts, CopyOffer, Violation, folded
 from nightmarket.copywriting.reading import WEEKDAYS, Amount, read
 
 UNITS = {
@@ -46,8 +46,6 @@ def _holds(amount: Amount, facts: CopyFacts) -> bool:
             known.append(round(product.price * (1 - offer.percent / 100), 2))
         if offer is not None and offer.amount is not None and offer.threshold is None:
             known.append(round(product.price - offer.amount, 2))
-        if len(known) > 1 and amount.asked:
-            known = known[1:] if amount.asked == "now" else known[:1]
     elif amount.role == "waived" and offer is not None:
         known = [offer.amount] if offer.amount is not None else []
     elif amount.role == "threshold" and offer is not None:
@@ -70,12 +68,14 @@ def dates(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     """Days and weekdays must be the first or the last day of the offer."""
     figures = read(masked)
     offer = facts.offer
+    known = [] if offer is None else [offer.start, offer.end]
     wrong = [day for day in figures.days if not any(day.is_same(meant) for meant in _meant(day.role, offer))]
+    days = {day.weekday() for day in known}
     wrong_again = [Violation("wrong date", match[0]) for match in _AGAIN.finditer(masked)]
     return (
         wrong_again
         + [Violation("wrong date", f"{day.day}/{day.month}/{day.year or '-'}") for day in wrong]
-        + [Violation("wrong date", WEEKDAYS[number]) for number in figures.weekdays]
+        + [Violation("wrong date", WEEKDAYS[number]) for number in figures.weekdays if number not in days]
     )
 
 
@@ -99,7 +99,7 @@ _BENEFIT = re.compile(r"\boff\b|\bsave\b|\bfree\b|\bgift\b|\bdiscount\b|折|减|
 def subject(text: str, facts: CopyFacts) -> list[Violation]:
     """The product, or what the offer applies to, by its name."""
     lower = text.lower()
-    wanted = [facts.product.name, *([facts.offer.scope, *other_number(facts.offer.scope)] if facts.offer else [])]
+    wanted = [facts.product.name, *([facts.offer.scope] if facts.offer else [])]
     if any(name and folded(name).lower() in lower for name in wanted):
         return []
     return [Violation("product not named", "neither the product nor what the offer applies to is named")]
@@ -112,10 +112,9 @@ def conditions(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
         return []
     broken = threshold(masked, facts, always=True)
     lower = text.lower()
-    known = (offer.scope, *other_number(offer.scope))
-    if not any(folded(name).lower() in lower for name in (*known, facts.product.name)):
+    if folded(offer.scope).lower() not in lower and folded(facts.product.name).lower() not in lower:
         broken.append(Violation("missing condition", "what the offer applies to"))
-    if not any(day.is_same(offer.end) and day.role == "last" for day in read(masked).days):
+    if not any(day.is_same(offer.end) for day in read(masked).days):
         broken.append(Violation("missing condition", "last day"))
     if offer.code and folded(offer.code).lower() not in lower:
         broken.append(Violation("missing condition", "code"))

@@ -59,17 +59,14 @@ class Lexicon:
 
 def readable(text: str, facts: CopyFacts) -> str:
     """A text folded, and in one notation of days and money but within the names of the facts."""
+    day_first = facts.currency in _DAY_FIRST
+    year = facts.offer.end.year if facts.offer is not None else 2000
     clean = folded(text)
     at, parts = 0, []
     for match in re.finditer("|".join(map(_whole, facts.names)), clean, re.IGNORECASE) if facts.names else ():
-        parts += [_plain(clean[at : match.start()], facts), match[0]]
+        parts += [plain(clean[at : match.start()], day_first=day_first, year=year), match[0]]
         at = match.end()
-    return "".join([*parts, _plain(clean[at:], facts)])
-
-
-def _plain(text: str, facts: CopyFacts) -> str:
-    year = facts.offer.end.year if facts.offer is not None else 2000
-    return plain(text, day_first=facts.currency in _DAY_FIRST, year=year, is_chinese=facts.locale == "zh")
+    return "".join([*parts, plain(clean[at:], day_first=day_first, year=year)])
 
 
 def mask(text: str, facts: CopyFacts) -> str:

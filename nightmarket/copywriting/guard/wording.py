@@ -23,7 +23,7 @@ _TALK_EN = re.compile(
     r"see you|we (?:hope|look forward|would like to (?:see|welcome)|wish|thought|picked|are (?:glad|happy|pleased)|have something)|welcome|"
     r"news|enjoy|visit|come|drop|pop|stop by|swing|have a|treat yourself|let us|here(?:'s| is)|that'?s (?:it|all)|no (?:rush|hurry)|time (?:to|for)|"
     r"something|a (?:little|small|thought|note|gentle|reminder|good|nice)|plan|stock up|add|put|pick up|try|find|look|shop|ready|simple|small|"
-    r"your (?:basket|shelf|table|kitchen|list)|for your|bring it|how about|happy|yours|back to (?:class|school|work)|until (?:then|soon)|we(?:'d| would) like to|"
+    r"your (?:basket|shelf|table|kitchen|list)|for your|bring it|how about|happy|yours|until (?:then|soon)|we(?:'d| would) like to|"
     r"(?:enter|use|type|add|show) (?:it|(?:the|this|your) code) )",
     re.IGNORECASE,
 )
@@ -72,9 +72,7 @@ _FULL_MONTHS = "january february march april june july august september october 
 EN = frozenset(
     (*vocabulary(), *_listed("english"), *_FULL_MONTHS.split(), *MONTHS, *WEEKDAYS, *(day[:3] for day in WEEKDAYS))
 )
-_EN_NEWS = (
-    "new newly newcomer arrival arrivals arrived arrives debut debuts launch launched first introducing met landed"
-)
+_EN_NEWS = "new newly newcomer arrival arrivals arrived arrives debut debuts launch launched first introducing met"
 EN_NEWS = frozenset(_EN_NEWS.split())
 EN_TURNS = _LISTS["en_turns"]
 ZH_TURNS = _LISTS["zh_turns"]
@@ -82,16 +80,14 @@ ZH_TURNS = _LISTS["zh_turns"]
 EN_CLAIMS = re.compile(
     r"\bthe more\b|\bnext (?!order|visit|basket|shop|time|trip|purchase|meal)\w+|\b(?:we|you)(?:'ve| have)? (?:noticed|saw|know)\b|"
     r"\byou(?:'ve| have)? (?:bought|spent)\b|\bworth every\b|\b(?:we|i) hope this\b|\blike you\b|\bboth of\b|\bgo(?:es)? (?:up|down)\b|\bthe one\b|"
-    rf"\blasts? (?:for|and|a)\b|\bsome (?:of )?(?:our |the )?{MASK}|\b(?:back|still|again|always) in stock\b|\bpay (?:just |only )?(?:a |one )?(?:third|quarter|fifth|tenth)\b(?! less| off)|"
+    rf"\blasts? (?:for|and|a)\b|\bsome (?:of )?(?:our |the )?{MASK}|\bpay (?:just |only )?(?:a |one )?(?:third|quarter|fifth|tenth)\b(?! less| off)|"
     rf"{MASK},? (?:and|or) (?:(?:your|the) (?!{MASK})|(?:all|what|our|any|everything|other|some|more (?!:))\b)",
     re.IGNORECASE,
 )
 """Listed words that make a claim together, or stretch what the offer applies to."""
 
 _ALL_EN = re.compile(rf"\b(?:all|every|any)(?: of)?(?: the| our| your)? {MASK}", re.IGNORECASE)
-_ALL_ZH = re.compile(
-    rf"(?:全部|所有|凡是?|任意|任何)(?:的|购|买|购买|选购)?{MASK}(?:[,，]?(?:全部|全都|均|都|一律|统统))?|{MASK}(?:全部|全都|均|都|统统|一律)"
-)
+_ALL_ZH = re.compile(rf"(?:全部|所有|凡是?|任意|任何)(?:的|购|买|购买|选购)?{MASK}|{MASK}(?:全部|全都|均|都)")
 """An offer holds for all that it applies to."""
 
 ZH = _listed("chinese") | runs("zh", "[\u4e00-\u9fff]+")
@@ -120,23 +116,8 @@ def _english(masked: str, facts: CopyFacts) -> list[str]:
     news = EN_NEWS if facts.product.is_new else frozenset[str]()
     praise = PRAISE_EN if facts.praise else frozenset[str]()
     whole = _ALL_EN.sub(f" {MASK}", masked.replace("\u2019", "'"))
-    whole = _INVITED.sub(lambda match: _LISTS["talk_nouns"].sub(" ", match[0]), EN_TURNS.sub(" ", whole))
-    whole = " ".join(
-        _without_talk(sentence) for sentence in SENTENCE.split(_LISTS["verbs"].sub(" ", EN_TURNS.sub(" ", whole)))
-    )
-    words = _LATIN.findall(whole.lower())
+    words = _LATIN.findall(EN_TURNS.sub(" ", whole).lower())
     return claims + [word for word in words if not (word in EN or word in own or word in news or word in praise)]
-
-
-_INVITED = re.compile(rf"(?:{_LISTS['verbs'].pattern})(?: [a-z]+){{0,4}}[:!]", re.IGNORECASE)
-"""A short invitation before a colon."""
-
-
-def _without_talk(sentence: str) -> str:
-    """A short exclamation or question without a figure may name what people do all day."""
-    if not sentence.endswith(("?", "!")) or len(sentence.split()) > 5 or _has_figures(sentence):
-        return sentence
-    return _LISTS["talk_nouns"].sub(" ", sentence)
 
 
 def _named(facts: CopyFacts) -> list[str]:

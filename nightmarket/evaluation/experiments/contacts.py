@@ -93,6 +93,7 @@ def decisions(exposures: pd.DataFrame, responses: pd.DataFrame, end: pd.Timestam
         propensity=rows["propensity"].to_numpy(np.float64),
         num_actions=len(names),
         unit=pd.factorize(rows["customer_id"])[0].astype(np.int64),
+        time=(rows["timestamp"] - rows["timestamp"].min()).dt.total_seconds().to_numpy(np.float64),
     )
     return Decisions(log, tuple(str(name) for name in names))
 

@@ -28,6 +28,8 @@ from nightmarket.evaluation.offpolicy.estimators import (
     switch_doubly_robust,
 )
 from nightmarket.evaluation.offpolicy.logs import Log, check_target, weights
+from nightmarket.evaluation.offpolicy.steadiness import MOST_REPEATED, Change, change, repeated
+from nightmarket.evaluation.offpolicy.support import untried
 
 WEIGHT_OFF = 0.1
 LEAST_ESS = 500.0
@@ -40,6 +42,11 @@ FALSE_ALARMS = 0.0001
 """How often true propensities would be called wrong if the test were exactly normal. It is not quite: they were in
 fewer than 1 of 1,000 simulated logs (`python -m bench.offpolicy`), which is the rate that we state."""
 _LEAST_EXPECTED = 20.0
+_LEAST_EFFECTIVE = 50.0
+MOST_ROUNDED = 0.05
+"""What rounding of the propensities may do to the mean weight at the worst."""
+_DESIGNED = 10
+"""Distinct propensities; so few are those of a design, and exact however short they are."""
 _FLOOR = 1e-3
 
 
@@ -62,9 +69,13 @@ class Diagnostics:
     effective_clicks  (sum w r)² / sum (w r)²
     clicks            rows with a reward other than 0
     largest_share     of all weight, on one row
-    untried           share of the policy's choices that fall on actions which the log never took
+    untried           share of the policy's choices that fall on actions which the log never took, or never there
     propensity_z      largest deviation, in standard errors, of the propensities from the actions taken
     propensity_limit  what true propensities exceed in fewer than one log of 1,000
+    weight_z          largest deviation of the weights' mean from 1, over all rows and within the policy's actions
+    weight_limit      what a log exceeds as seldom that tried all that the policy would do
+    rounded_to        unit that all propensities are multiples of, where they are not those of a design; else 0
+    rounding          what half of that unit does to the mean weight at the worst, as a share
     """
 
     num_rows: int
@@ -76,6 +87,10 @@ class Diagnostics:
     untried: float
     propensity_z: float
     propensity_limit: float
+    weight_z: float = 0.0
+    weight_limit: float = np.inf
+    rounded_to: float = 0.0
+    rounding: float = 0.0
 
     def refusals(self) -> tuple[Refusal, ...]:
         """Why there is no verdict; empty where there may be one."""
@@ -102,6 +117,16 @@ class Diagnostics:
                 "untried", self.untried, MOST_UNTRIED, self.untried > MOST_UNTRIED,
                 "{0:.1%} of the policy's choices are actions that the log never took (more than {1:.0%})",
             ),
+            (
+                "support", self.weight_z, self.weight_limit, self.weight_z > self.weight_limit,
+                "the log did not try all that the policy would do, or its propensities are wrong: the weights of an "
+                "action are {0:.1f} standard errors off their mean (more than {1:.1f})",
+            ),
+            (
+                "rounding", self.rounding, MOST_ROUNDED, self.rounding > MOST_ROUNDED,
+                f"the propensities are rounded to {self.rounded_to:g}, which may move the mean weight by {{0:.0%}} "
+                "(more than {1:.0%}): write them down with four significant digits",
+            ),
         ]  # fmt: skip
         return tuple(
             Refusal(check, float(figure), float(limit), words.format(figure, limit))
@@ -114,8 +139,9 @@ def diagnose(log: Log, target: Float64s, seed: int) -> Diagnostics:
     """Look at the weights of a target policy (N, A) on a log."""
     w, r = weights(log, target), log.reward
     total, squares = float(w.sum()), float((w**2).sum())
-    tried = np.bincount(log.action, minlength=log.num_actions) > 0
     z, limit = propensity_test(log, seed)
+    weight_z, weight_limit = weight_test(log, target)
+    unit = rounded_to(log.propensity)
     return Diagnostics(
         num_rows=len(log),
         mean_weight=float(w.mean()),
@@ -123,14 +149,29 @@ def diagnose(log: Log, target: Float64s, seed: int) -> Diagnostics:
         effective_clicks=effective_clicks(w, r),
         clicks=int((r != 0).sum()),
         largest_share=float(w.max()) / total if total else 1.0,
-        untried=float(target[:, ~tried].sum() / len(log)),
+        untried=untried(log, target, seed),
         propensity_z=z,
         propensity_limit=limit,
+        weight_z=weight_z,
+        weight_limit=weight_limit,
+        rounded_to=unit,
+        rounding=float((w * np.minimum(unit / 2 / log.propensity, 1.0)).sum()) / total if total and unit else 0.0,
     )
 
 
+def rounded_to(propensity: Float64s) -> float:
+    """The largest of .1, .01 and .001 that all propensities (N,) are multiples of; 0 if none is, or there are few."""
+    distinct = np.unique(propensity)
+    if distinct.size <= _DESIGNED:
+        return 0.0
+    for unit in (0.1, 0.01, 0.001):
+        if np.abs(distinct / unit - np.round(distinct / unit)).max() < 1e-6:
+            return unit
+    return 0.0
+
+
 def propensity_test(log: Log, seed: int) -> tuple[float, float]:
-    """Largest |z| over the actions and over all of them together, and the limit that true propensities exceed in
+    """Largest z over the actions and over all of them together, and the limit that true propensities exceed in
     fewer than one log of 1,000 (normal, Bonferroni, see FALSE_ALARMS).
 
     If p is the chance with which the logged action was drawn, then for any function g of context and action
@@ -138,15 +179,44 @@ def propensity_test(log: Log, seed: int) -> tuple[float, float]:
     actions on the context: its terms are near 1, so means are nearly normal, and propensities that belong to other rows
     give a mean above 1 wherever they differ from row to row. Actions expected fewer than 20 times are only tested
     together. Propensities that are all equal pass when shuffled, rightly: nothing was changed.
+
+    The identity needs p > 0 wherever g is: with `log.eligible` g is 0 where an action could not be taken. Without, a
+    mean below 1 may come of actions that a context cannot have, and only one above 1 speaks against the propensities;
+    `weight_test` looks at both sides, with the policy's own probabilities as g.
     """
     guess = _guess(log, seed)
+    if log.eligible is not None:
+        guess = np.where(log.eligible, guess, 0.0)
+        guess = guess / guess.sum(axis=1, keepdims=True)
     rows = np.arange(len(log))
     ratio = guess[rows, log.action] / log.propensity
-    tests = [_z(ratio, guess.sum(axis=1), log)]
+    pairs = [(ratio, guess.sum(axis=1))]
     enough = guess.sum(axis=0) >= _LEAST_EXPECTED
     for action in np.flatnonzero(enough) if log.num_actions > 1 else ():
-        tests.append(_z(np.where(log.action == action, ratio, 0.0), guess[:, action], log))
+        pairs.append((np.where(log.action == action, ratio, 0.0), guess[:, action]))
+    both = log.eligible is not None
+    tests = [_z(seen, expected, log) if both or seen.sum() > expected.sum() else 0.0 for seen, expected in pairs]
     return max(tests), float(stats.norm.isf(FALSE_ALARMS / 2 / len(tests)))
+
+
+def weight_test(log: Log, target: Float64s) -> tuple[float, float]:
+    """Largest |z| of the weights' sum from what it must be, over all rows and for each action that the policy takes,
+    and the limit, as in `propensity_test`.
+
+    E[1{A = a} target(a) / p] = E[target(a)] where the log can take what the policy would: below it lies a policy that
+    would do what contexts never saw, whatever the log says of sets. Actions whose weights are worth fewer than 50
+    rows, (sum w)² / sum w², are tested together with the others alone.
+    """
+    w = weights(log, target)
+    pairs = [(w, np.ones(len(log)))]
+    for action in np.flatnonzero(target.sum(axis=0) >= _LEAST_EXPECTED) if log.num_actions > 1 else ():
+        own = np.where(log.action == action, w, 0.0)
+        squares = float((own**2).sum())
+        if squares and own.sum() ** 2 / squares >= _LEAST_EFFECTIVE:
+            pairs.append((own, target[:, action]))
+    return max(_z(seen, expected, log) for seen, expected in pairs), float(
+        stats.norm.isf(FALSE_ALARMS / 2 / len(pairs))
+    )
 
 
 def _z(seen: Float64s, expected: Float64s, log: Log) -> float:
@@ -193,6 +263,7 @@ class PolicyEvaluation:
     logging      what the logging policy earned, the same
     difference   DR less that, row by row
     model_errs   DM and DR differ by more than chance: the reward model is wrong for this policy, DM is not to be used
+    change       the least likely change of rewards over the log
     refusals     why no verdict may be given; empty where one may
     verdict      "certified better", "not certified", or "refused"
     words        one sentence for people
@@ -203,6 +274,7 @@ class PolicyEvaluation:
     difference: ValueEstimate
     model_errs: bool
     diagnostics: Diagnostics
+    change: Change
     refusals: tuple[Refusal, ...]
     verdict: Literal["certified better", "not certified", "refused"]
     words: str
@@ -251,7 +323,8 @@ def evaluate(
     apart = score - (target * q).sum(axis=1)
     errs = bool(abs(apart.mean()) > MODEL_ERRS * standard_error(apart, log.unit))
     diagnostics = diagnose(log, target, seed)
-    refusals = (*diagnostics.refusals(), *_seen(log, chosen_on))
+    changed = change(log, q, score)
+    refusals = (*diagnostics.refusals(), *_seen(log, chosen_on), *_repeated(log), *_unsteady(changed))
     better = difference.low is not None and difference.low > 0
     if better and diagnostics.effective_clicks < FEW_CLICKS:
         floor = estimates[0].low
@@ -260,7 +333,7 @@ def evaluate(
         "refused" if refusals else "certified better" if better else "not certified"
     )
     return PolicyEvaluation(
-        estimates, logging, difference, errs, diagnostics, refusals, verdict,
+        estimates, logging, difference, errs, diagnostics, changed, refusals, verdict,
         _words(verdict, difference, refusals, estimates, errs),
     )  # fmt: skip
 
@@ -271,6 +344,17 @@ def _seen(log: Log, chosen_on: Int64s | None) -> tuple[Refusal, ...]:
     num = int(np.isin(log.row, chosen_on).sum())
     words = f"{num:,} of {len(log):,} rows also chose the policy; it must be judged on others"
     return (Refusal("same data", float(num), 0.0, words),) if num else ()
+
+
+def _repeated(log: Log) -> tuple[Refusal, ...]:
+    share = repeated(log)
+    words = f"{share:.0%} of the rows say again what others say, under other numbers; keep each decision once"
+    return (Refusal("repeated", share, MOST_REPEATED, words),) if share > MOST_REPEATED else ()
+
+
+def _unsteady(changed: Change) -> tuple[Refusal, ...]:
+    check = "unfinished" if changed.unfinished else "drift"
+    return (Refusal(check, changed.z, changed.limit, changed.words()),) if changed.unsteady else ()
 
 
 def _words(

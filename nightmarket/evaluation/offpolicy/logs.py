@@ -19,6 +19,8 @@ class Log:
     num_actions  A
     unit         (N,)    whose decision it was, integers: a customer's rows hang together; each row its own if left out
     row          (N,)    the decision's number, each once; 0 to N - 1 if left out
+    time         (N,)    when it was decided, in any unit; in the order of the rows if left out
+    eligible     (N, A)  which actions the decision could have chosen; if left out nothing is known of it
 
     Raises InputError on arrays that do not fit and values outside their bounds.
     """
@@ -30,18 +32,20 @@ class Log:
     num_actions: int
     unit: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))
     row: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))
+    time: Float64s = field(default_factory=lambda: np.zeros(0))
+    eligible: Bools | None = None
 
     def __post_init__(self) -> None:
         """Check, and number rows and units where they are not."""
         num = self.action.size
-        for name in ("unit", "row"):
+        for name in ("unit", "row", "time"):
             if getattr(self, name).size == 0 and num:
                 object.__setattr__(self, name, np.arange(num))
         if num == 0:
             raise InputError("the log is empty")
         if self.context.ndim != 2:
             raise InputError(f"log: context has {self.context.ndim} axes, it must have rows and columns")
-        for name in ("context", "reward", "propensity", "unit", "row"):
+        for name in ("context", "reward", "propensity", "unit", "row", "time"):
             values = getattr(self, name)
             if values.shape[0] != num:
                 raise InputError(f"log: {name} has {values.shape[0]} rows, action has {num}; they must be the same")
@@ -52,14 +56,20 @@ class Log:
             raise InputError(
                 f"log: {num - np.unique(self.row).size} numbers of rows repeat; each decision needs its own"
             )
+        if self.eligible is not None:
+            if self.eligible.shape != (num, self.num_actions):
+                shape = (num, self.num_actions)
+                raise InputError(f"log: eligible is {self.eligible.shape}, the log is {shape}; they must be the same")
+            _refuse(~self.eligible[np.arange(num), self.action], "action", "are not eligible")
 
     def __len__(self) -> int:
         return int(self.action.size)
 
     def where(self, mask: Bools) -> "Log":
         """The rows where the mask (N,) is true, with their units and numbers."""
-        names = ("context", "action", "reward", "propensity", "unit", "row")
-        return replace(self, **{name: getattr(self, name)[mask] for name in names})
+        names = ("context", "action", "reward", "propensity", "unit", "row", "time")
+        eligible = None if self.eligible is None else self.eligible[mask]
+        return replace(self, eligible=eligible, **{name: getattr(self, name)[mask] for name in names})
 
     def halves(self, seed: int) -> tuple["Log", "Log"]:
         """Two disjoint logs of about half the units each; no unit is in both."""

@@ -161,7 +161,7 @@ def test_true_propensities_are_not_called_wrong():
 def test_propensities_that_are_all_a_quarter_too_high_are_refused(logs):
     log = replace(logs[0], propensity=np.minimum(logs[0].propensity * 1.25, 1.0))
     failed = checks(evaluate(log, world.target(log.context), 0))
-    assert {"propensities", "mean weight"} <= set(failed)
+    assert {"support", "mean weight"} <= set(failed)
     assert re.search(r"mean is 0\.\d{3}, not within 0.1 of 1", failed["mean weight"].words)
 
 
