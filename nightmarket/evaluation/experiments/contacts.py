@@ -67,7 +67,7 @@ class Decisions:
 
 def decisions(exposures: pd.DataFrame, responses: pd.DataFrame, end: pd.Timestamp) -> Decisions:
     """The log of one campaign: an action is the offer shown, else the item; a reward is 1 where the customer responded
-    to the campaign (to that offer, where responses name offers) from the exposure to its end.
+    to the campaign (to that offer, where responses name offers) before its end, the exposure being the last before it.
 
     Rows without propensity, time or action are left out. Raises InputError for fewer than two or more than 50 actions,
     and for values that a log does not take.
@@ -82,9 +82,13 @@ def decisions(exposures: pd.DataFrame, responses: pd.DataFrame, end: pd.Timestam
         keys.append("offer_id")
     numbered = rows.assign(decision=np.arange(len(rows)))
     both = numbered[[*keys, "timestamp", "decision"]].merge(
-        responses[[*keys, "timestamp"]], on=keys, suffixes=("", "_r")
+        responses.assign(response=np.arange(len(responses)))[[*keys, "timestamp", "response"]],
+        on=keys,
+        suffixes=("", "_r"),
     )
     both = both[(both["timestamp_r"] >= both["timestamp"]) & (both["timestamp_r"] <= end)]
+    # one response is the reward of one decision: counted for all before it, early ones would seem to earn more
+    both = both.sort_values(["timestamp", "decision"]).drop_duplicates("response", keep="last")
     reward = np.minimum(np.bincount(both["decision"], minlength=len(rows)), 1).astype(np.float64)
     log = Log(
         context=np.zeros((len(rows), 0)),

@@ -1,8 +1,8 @@
 """How surprising a difference is had the customers been dealt to the arms anew: what skewed outcomes ask for.
 
 Where an arm has some twenty buyers, or one customer spends more than all others, a difference over its standard error
-is far from normal: with a tenth of the customers treated and heavy-tailed revenue, it passed 1.96 in up to 18% of
-experiments without an effect. If nobody was affected, the outcomes are what they are and only chance dealt the arms:
+is far from normal: with a tenth of the customers treated and heavy-tailed revenue, it passes 1.96 in far more than 5%
+of experiments without an effect. If nobody was affected, the outcomes are what they are and only chance dealt the arms:
 the sum over one arm is Σ A v with known v and independent A, and its distribution asks nothing of the tails.
 """
 

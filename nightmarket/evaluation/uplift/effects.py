@@ -175,8 +175,7 @@ def observational(
     seed: int,
     tests: int = 1,
 ) -> Effect:
-    """The adjusted difference of an exposure that was not assigned at random, by cross-fitted augmented inverse
-    weighting: a description, never a claim.
+    """The adjusted difference of an exposure not assigned at random, cross-fitted AIPW: a description, never a claim.
 
     covariates        (C, F)  what was known *before the placebo's weeks*, called `names`; numbers, none missing
     exposed           (C,)    who was exposed
@@ -212,8 +211,7 @@ def observational(
     if placebo is not None:
         before, of_placebo, matched = _placebo(covariates, exposed, placebo, fold, kept)
         nothing = estimate(of_placebo, before, freedom)
-        apart = _spread(influence, kept) - _spread(of_placebo, matched)
-        beyond = estimate(apart, value - before, freedom, tests)
+        beyond = estimate(_spread(influence, kept) - _spread(of_placebo, matched), value - before, freedom, tests)
     on_all = _on_all(whole, exposed, chance, outcome, expected[:, 0], fold, freedom)
     hidden = sensitivity(columns, [*names, "placebo"][: columns.shape[1]], exposed, outcome)
     return _described(shared, plain, effect, on_all, nothing, control, beyond, hidden)

@@ -220,7 +220,7 @@ def test_a_decision_is_rewarded_by_a_response_to_its_offer_from_the_exposure_to_
 
 def test_responses_that_name_no_offer_are_the_campaign_s_and_without_offers_items_are_the_actions():
     answers = table("customer_id offer_id timestamp", ("a", None, day(3)))
-    assert decisions(SHOWN, answers, END).log.reward.tolist() == [1.0, 1.0, 0.0]
+    assert decisions(SHOWN, answers, END).log.reward.tolist() == [0.0, 1.0, 0.0]
     items = decisions(SHOWN.assign(offer_id=None), answers, END)
     assert items.actions == ("p", "q")
     assert items.log.action.tolist() == [0, 0, 1, 1]
