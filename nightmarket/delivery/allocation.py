@@ -1,219 +1,34 @@
 """Who gets which option: choices at the dual's prices, repaired to keep every limit, with the bound as certificate.
 
-At the best prices the customers' own choices overdraw or underuse the limits by the few customers who hesitate between
-two options. These close calls, the closest of every option, form the core (Balas and Zemel 1980); everything else is
-fixed and the core is solved as a linear programme, whose vertices split at most as many customers as there are limits.
-What it leaves split is settled by diving: one pair is rounded up if it fits, or else left out, and the programme is
-solved again on the pairs that are closest by its own prices.
+At the best prices most customers know what they get. Those who hesitate, many of them where values are equal, are dealt
+the choices that the dual mixes, in its shares; what that overdraws is taken back where it is worth least, and the close
+calls are decided anew (`core`). Where the gap is not small then, and few pairs can still be wrong, these are decided
+exactly.
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.optimize import linprog
 
-from nightmarket.contracts.arrays import Bools, Float64s, Int64s
-from nightmarket.delivery.problem import NOTHING, Problem, choose, evaluate, net, solve
+from nightmarket.contracts.arrays import Bools, Float64s
+from nightmarket.delivery.core import closest, settle, settle_exactly, within, without_core
+from nightmarket.delivery.problem import NOTHING, Optimum, Problem, choose, evaluate, net, optimum
+from nightmarket.delivery.wholes import Survey, affordable, survey, whole_budget
 
 CORE = 10_000
 """Customer-option pairs that are decided anew."""
-DIVE, MAX_DIVES = 1500, 60
-WHOLE = 1 - 1e-6
-
-
-@dataclass(frozen=True)
-class ClosePairs:
-    """Close calls: pairs of a customer and an option.
-
-    customer, option (N,)  int64
-    profit, cost     (N,)  float64, currency
-    worth            (N,)  net of prices
-    """
-
-    customer: Int64s
-    option: Int64s
-    profit: Float64s
-    cost: Float64s
-    worth: Float64s
-
-    def at(self, rows: NDArray) -> "ClosePairs":
-        """The pairs of the given rows."""
-        return ClosePairs(self.customer[rows], self.option[rows], self.profit[rows], self.cost[rows], self.worth[rows])
-
-
-def picks_and_core(problem: Problem, prices: Float64s, size: int) -> tuple[NDArray[np.int16], ClosePairs]:
-    """(C, K) each customer's choice at the prices, and the `size` pairs whose decision was closest."""
-    chosen = np.full((problem.num_customers, problem.most), NOTHING, np.int16)
-    kept: list[tuple[NDArray, ClosePairs]] = []
-    cutoff, num, options = np.full(problem.offer.size, np.inf), 0, problem.offer.size
-    for some, profit, cost in problem.blocks():
-        reduced = net(problem, profit, cost, prices)
-        picks, worth = choose(reduced.copy(), problem.allowance[some], problem.offer, problem.most)
-        chosen[some] = picks
-        close = _regret(reduced, picks, worth, problem.allowance[some], problem.offer)
-        row, option = np.nonzero(close < cutoff)
-        values = (profit[row, option], cost[row, option], reduced[row, option])
-        first = some.start if isinstance(some, slice) else 0
-        kept.append((close[row, option], ClosePairs(row + first, option, *(v.astype(np.float64) for v in values))))
-        num += row.size
-        if num > 4 * size:
-            kept = [_closest(kept, -(-size // options))]
-            num = kept[0][0].size
-            cutoff = _cutoffs(*kept[0], -(-size // options), options)
-    return chosen, _closest(kept, -(-size // options))[1]
-
-
-def _regret(
-    reduced: NDArray, picks: NDArray[np.int16], worth: NDArray, allowance: NDArray[np.int8], offer: NDArray
-) -> NDArray:
-    """(n, J) how much net value it costs to decide a pair the other way; inf where an option is closed."""
-    most = picks.shape[1]
-    row, k = np.nonzero(picks != NOTHING)
-    option = picks[row, k]
-    others = reduced.copy()
-    others[row, option] = -np.inf
-    second = np.maximum(others.max(axis=1), 0.0)
-    # What a further contact pushes out: the least of the choices where no more are allowed, or nothing.
-    full = (picks != NOTHING).sum(axis=1) >= allowance
-    least = np.where(picks != NOTHING, worth, np.inf).min(axis=1, initial=np.inf)
-    floor = np.where(full, least, 0.0)[:, None]
-    regret = np.where(np.isinf(reduced), np.inf, np.maximum(floor - reduced, 0.0))
-    if most > 1:
-        for nth in range(most):
-            same = (offer == offer[picks[:, nth]][:, None]) & (picks[:, nth] != NOTHING)[:, None]
-            regret = np.where(same, np.maximum(regret, worth[:, [nth]] - reduced), regret)
-    regret[row, option] = reduced[row, option] - second[row]
-    regret[allowance == 0] = np.inf
-    return np.maximum(regret, 0.0)
-
-
-def _closest(kept: list[tuple[NDArray, ClosePairs]], each: int) -> tuple[NDArray, ClosePairs]:
-    """The `each` closest pairs of every option."""
-    regret = np.concatenate([close for close, _ in kept])
-    names = ("customer", "option", "profit", "cost", "worth")
-    pairs = ClosePairs(*(np.concatenate([getattr(part, name) for _, part in kept]) for name in names))
-    order = np.lexsort((regret, pairs.option))
-    first = np.searchsorted(pairs.option[order], pairs.option[order])
-    rows = np.sort(order[np.arange(order.size) - first < each])
-    return regret[rows], pairs.at(rows)
-
-
-def _cutoffs(regret: NDArray, pairs: ClosePairs, each: int, options: int) -> NDArray:
-    """(J,) regret from which a pair of an option is no longer among its closest."""
-    worst = np.zeros(options)
-    np.maximum.at(worst, pairs.option, regret)
-    return np.where(np.bincount(pairs.option, minlength=options) < each, np.inf, worst)
-
-
-def settle(problem: Problem, chosen: NDArray[np.int16], core: ClosePairs, fixed_use: Float64s) -> bool:
-    """Decide the core anew and write it into `chosen` (C, K), which holds the fixed choices alone.
-
-    fixed_use  (1 + G,)  what the fixed choices draw on budget and capacities
-    Returns False, with `chosen` as it was, where the fixed choices alone overdraw a limit.
-    """
-    left = problem.limits - fixed_use
-    if (left < -1e-9 * np.maximum(1.0, np.abs(fixed_use))).any():
-        return False
-    plan = _Greedy(problem, chosen, core, np.maximum(left, 0.0))
-    share, regret = _relaxed(problem, chosen, core, plan.left)
-    order = np.argsort(np.where((share > WHOLE) | (share < 1 - WHOLE), regret, -1.0), kind="stable")
-    for pair in order[DIVE:][share[order[DIVE:]] > WHOLE].tolist():
-        plan.add(pair)
-    waiting = order[:DIVE]
-    for _ in range(MAX_DIVES):
-        waiting = waiting[[plan.has_room(pair) for pair in waiting.tolist()]] if waiting.size else waiting
-        share, _ = _relaxed(problem, chosen, core.at(waiting), plan.left)
-        split = (share <= WHOLE) & (share >= 1 - WHOLE)
-        if not split.any():
-            break
-        best = int(np.argmax(np.where(split, share, -1.0)))
-        plan.add(int(waiting[best]))
-        waiting, share = np.delete(waiting, best), np.delete(share, best)
-    for pair in waiting[np.lexsort((-core.worth[waiting], -share.round(6)))].tolist():
-        plan.add(pair)
-    return True
-
-
-def _relaxed(problem: Problem, chosen: NDArray[np.int16], core: ClosePairs, left: Float64s) -> tuple[NDArray, NDArray]:
-    """(N,) how much of each pair the linear programme takes, in [0, 1], and what it would cost to decide otherwise."""
-    num = core.customer.size
-    if num == 0:
-        return np.zeros(0), np.zeros(0)
-    every = np.arange(num)
-    used = (chosen[core.customer] != NOTHING).sum(axis=1)
-    people, person = np.unique(core.customer, return_inverse=True)
-    room = np.zeros(people.size)
-    room[person] = problem.allowance[core.customer] - used
-    deals, deal = np.unique(core.customer * problem.offer.size + problem.offer[core.option], return_inverse=True)
-    priced = np.isfinite(left)
-    shared = np.concatenate([core.cost[None], problem.uses[:, core.option]])[priced]
-    rows = [
-        sparse.csr_matrix(shared),
-        sparse.csr_matrix((np.ones(num), (person, every)), shape=(people.size, num)),
-        sparse.csr_matrix((np.ones(num), (deal, every)), shape=(deals.size, num)),
-    ]
-    done = linprog(
-        -core.profit,
-        A_ub=sparse.vstack(rows, format="csr"),
-        b_ub=np.concatenate([left[priced], room, np.ones(deals.size)]),
-        bounds=(0, 1),
-        method="highs-ds",
-    )
-    if done.x is None:
-        return np.zeros(num), np.zeros(num)
-    return done.x, np.abs(done.lower.marginals + done.upper.marginals)
-
-
-class _Greedy:
-    """Pairs taken one by one, while every limit holds."""
-
-    def __init__(self, problem: Problem, chosen: NDArray[np.int16], core: ClosePairs, left: Float64s) -> None:
-        self._problem, self._chosen, self._core = problem, chosen, core
-        self.left = left.copy()
-
-    def has_room(self, pair: int) -> bool:
-        """Whether the customer may still get the pair's offer, limits aside."""
-        customer, option = int(self._core.customer[pair]), int(self._core.option[pair])
-        mine = self._chosen[customer]
-        has = mine[mine != NOTHING]
-        offer = self._problem.offer
-        return bool(has.size < self._problem.allowance[customer] and not (offer[has] == offer[option]).any())
-
-    def add(self, pair: int) -> bool:
-        """Take a pair if it fits."""
-        core, problem = self._core, self._problem
-        customer, option = int(core.customer[pair]), int(core.option[pair])
-        need = np.concatenate([[core.cost[pair]], problem.uses[:, option]])
-        if core.profit[pair] <= 0 or (need > self.left).any() or not self.has_room(pair):
-            return False
-        self.left -= need
-        self._chosen[customer, int((self._chosen[customer] != NOTHING).sum())] = option
-        return True
-
-
-def without_core(problem: Problem, chosen: NDArray[np.int16], core: ClosePairs) -> tuple[NDArray[np.int16], ClosePairs]:
-    """The choices with those of the core taken out, and the core without options that a fixed choice rules out."""
-    fixed = chosen.copy()
-    for k in range(fixed.shape[1]):
-        fixed[core.customer[chosen[core.customer, k] == core.option], k] = NOTHING
-    order = np.argsort(fixed == NOTHING, axis=1, kind="stable")
-    fixed = np.take_along_axis(fixed, order, axis=1)
-    free = (fixed[core.customer] != NOTHING).sum(axis=1) < problem.allowance[core.customer]
-    for k in range(fixed.shape[1]):
-        mine = fixed[core.customer, k]
-        free &= (mine == NOTHING) | (problem.offer[mine] != problem.offer[core.option])
-    return fixed, core.at(np.flatnonzero(free))
-
-
 CLOSE_CALL = 1e-4
 """Part of its profit that a choice may be worth after the prices, or lack, and be a close call."""
 ENOUGH = 5e-5
 """Gap at which the core grows no further."""
 LARGEST = 40_000
 """Pairs of the largest core that is tried for a smaller gap; for a plan at all it grows as far as it must."""
+EXACT = 2_000
+"""Pairs that are decided exactly, at most, where no others can still be wrong."""
+NODES = 300_000
+"""Pairs times nodes of branch and bound."""
 log = logging.getLogger("nightmarket")
 
 
@@ -222,7 +37,7 @@ class Certificate:
     """How far a plan may be from the best one.
 
     value  profit of the plan, currency
-    bound  what no plan can exceed: the dual at the plan's prices, in float64
+    bound  what no plan can exceed: the dual at the plan's prices, in float64, or less where whole contacts say so
     """
 
     value: float
@@ -241,42 +56,174 @@ class Allocation:
     picks   (C, K)    options, -1 for none
     prices  (1 + G,)  profit per unit of budget, then per contact of each capacity
     use     (1 + G,)  what the plan spends, then how often it draws on each capacity
+    thrift  profit below which a unit of currency is not spent even without a price, so that of equals the cheapest is
+            sent
     """
 
     picks: NDArray[np.int16]
     prices: Float64s
     use: Float64s
     certificate: Certificate
+    thrift: float = 0.0
 
 
 def allocate(problem: Problem, seed: int = 0, core: int = CORE) -> Allocation:
-    """The plan with the most profit, up to the gap that its certificate states; no limit is ever overdrawn.
+    """The plan with the most profit, up to the gap that its certificate states; no limit is ever overdrawn, and of
+    plans with equal profit, up to about a millionth, it is the cheapest.
 
-    An empty budget gives an empty plan, and what loses money is not sent.
+    An empty budget pays for what is free, and what loses money is not sent.
     core  customer-option pairs decided by the linear programme; it grows where that is not enough
+
+    Raises InputError for profits or costs that are not numbers, and costs below 0.
     """
-    if problem.budget <= 0 or problem.most == 0 or problem.num_customers == 0 or not problem.open.any():
+    problem = affordable(problem)
+    seen = survey(problem)
+    if problem.most == 0 or not seen.num_usable:
         return _empty(problem)
-    prices = solve(problem, seed)
+    problem = replace(problem, budget=whole_budget(problem.budget, seen.costs), thrift=seen.thrift)
+    point = optimum(problem, seed)
     log.info("plan: prices found")
-    bound = evaluate(problem, prices, exact=True).bound
+    search = _Search(problem, point, seen)
     everything = problem.num_customers * problem.offer.size
-    best, most = None, -np.inf
     while True:
-        chosen, close = picks_and_core(problem, prices, core)
-        fixed, close = without_core(problem, chosen, close)
-        if settle(problem, fixed, close, totals(problem, fixed)[1]):
-            value = totals(problem, fixed)[0]
-            if value > most:
-                best, most = fixed, value
-            if bound - most <= ENOUGH * bound or core >= LARGEST:
-                break
-        if core >= everything:
+        search.settle(core)
+        if not search.enough:
+            search.settle_exactly()
+        if search.enough or core >= min(LARGEST, everything):
             break
         core *= 4
-    assert best is not None, "nothing is fixed, and a limit is overdrawn"
-    use = totals(problem, best)[1]
-    return Allocation(best, prices, use, Certificate(most, max(bound, most)))
+    value, use = totals(problem, search.best)
+    thrift = seen.thrift if search.prices[0] == 0 else 0.0
+    return Allocation(search.best, search.prices, use, Certificate(value, max(search.bound, value)), thrift)
+
+
+class _Search:
+    """The best plan so far, and the least bound.
+
+    best    (C, K)    options
+    prices  (1 + G,)  at which the bound is taken; thrift is part of the budget's, where it has one
+    """
+
+    def __init__(self, problem: Problem, point: Optimum, seen: Survey) -> None:
+        self._problem, self._point, self._seen = problem, point, seen
+        self._pure = replace(problem, thrift=0.0)
+        self.prices = point.prices.copy()
+        if self.prices[0] > 0:
+            self.prices[0] += problem.thrift
+        self._dual = evaluate(self._pure, self.prices, exact=True).bound
+        self.bound = seen.whole_profit(self._dual)
+        self._start, self._undecided = mixed(problem, point)
+        self.best, self._value = np.full_like(self._start, NOTHING), 0.0
+
+    @property
+    def enough(self) -> bool:
+        """Whether the gap is small."""
+        return self.bound - self._value <= ENOUGH * self.bound
+
+    def settle(self, size: int) -> None:
+        """Decide a core of `size` pairs by its linear programme."""
+        prices = self._point.prices
+        close = closest(self._problem, prices, size, self._undecided)
+        fixed, close = without_core(self._problem, self._start, close)
+        left = trim(self._problem, fixed, prices)
+        settle(self._problem, fixed, close, left)
+        self._keep(fixed)
+
+    def settle_exactly(self) -> None:
+        """Decide every pair that may still be wrong, where these are few."""
+        problem, missing = self._pure, self._dual - self._value
+        close = within(problem, self.prices, missing + 1e-9 * self._dual, EXACT)
+        if close is None:
+            return
+        picks = choices(problem, self.prices, exact=True)[0]
+        fixed, close = without_core(problem, picks, close)
+        value, use = totals(problem, fixed)
+        left = problem.limits - use
+        if (left < -1e-9 * np.maximum(1.0, use)).any():  # nothing better is possible: the fixed choices do not fit
+            self.bound = min(self.bound, self._value)
+            return
+        left = np.maximum(left, 0.0)
+        thrift = self._problem.thrift
+        lost = thrift * min(left[0], float(close.cost.sum()))
+        cheap = replace(close, profit=close.profit - thrift * close.cost)
+        nodes = max(NODES // max(close.size, 1), 10)
+        most = settle_exactly(problem, fixed, cheap, left, 0.2 * ENOUGH * self.bound, nodes)
+        self._keep(fixed)
+        self.bound = min(self.bound, max(self._seen.whole_profit(value + most + lost), self._value))
+
+    def _keep(self, plan: NDArray[np.int16]) -> None:
+        value = totals(self._problem, plan)[0]
+        if value > self._value:
+            self.best, self._value = plan, value
+
+
+def choices(problem: Problem, prices: Float64s, exact: bool = False) -> tuple[NDArray[np.int16], Float64s]:
+    """(C, K) what each customer chooses at the prices, and (C,) what it costs."""
+    picks, spent = np.full((problem.num_customers, problem.most), NOTHING, np.int16), np.zeros(problem.num_customers)
+    for some, profit, cost in problem.blocks():
+        mine, _ = choose(
+            net(problem, profit, cost, prices, exact), problem.allowance[some], problem.offer, problem.most
+        )
+        picks[some] = mine
+        spent[some] = np.where(mine == NOTHING, 0.0, np.take_along_axis(cost, mine.astype(np.int64), axis=1)).sum(
+            axis=1
+        )
+    return picks, spent
+
+
+GOLDEN = (5**0.5 - 1) / 2
+
+
+def mixed(problem: Problem, point: Optimum) -> tuple[NDArray[np.int16], Bools]:
+    """(C, K) the choices that the dual mixes, each customer's one of them, and (C,) who had several to choose from.
+
+    Customers who hesitate between the same sets get them in the dual's shares, spread evenly over what they cost, so
+    that the limits are met up to a few contacts however many are alike.
+    """
+    parts = [choices(problem, prices) for prices in point.points]
+    nothing = np.full((problem.num_customers, problem.most), NOTHING, np.int16)
+    parts.append((nothing, np.zeros(problem.num_customers)))
+    shares = np.append(point.shares, max(1.0 - float(point.shares.sum()), 0.0))
+    kept = np.flatnonzero(shares > 1e-6)
+    sets = np.stack([np.sort(parts[at][0], axis=1) for at in kept])
+    spent = np.stack([parts[at][1] for at in kept])
+    undecided = (sets != sets[0]).any(axis=(0, 2))
+    rows = np.flatnonzero(undecided)
+    keys = sets[:, rows].transpose(0, 2, 1).reshape(kept.size * problem.most, rows.size)
+    rows = rows[np.lexsort((spent[:, rows].max(axis=0), *keys))]
+    ends = np.cumsum(shares[kept]) / shares[kept].sum()
+    which = np.minimum(np.searchsorted(ends, (0.5 + GOLDEN * np.arange(rows.size)) % 1.0, side="right"), kept.size - 1)
+    plan = sets[0].copy()
+    plan[rows] = sets[which, rows]
+    order = np.argsort(plan == NOTHING, axis=1, kind="stable")
+    return np.take_along_axis(plan, order, axis=1), undecided
+
+
+def trim(problem: Problem, plan: NDArray[np.int16], prices: Float64s) -> Float64s:
+    """Take back of `plan` (C, K), in place, what overdraws a limit, the least worth for what it draws first; returns
+    (1 + G,) what is left of the limits."""
+    use = totals(problem, plan)[1]
+    if (use <= problem.limits).all():
+        return problem.limits - use
+    worth, paid = np.zeros(plan.shape), np.zeros(plan.shape)
+    for some, profit, cost in problem.blocks():
+        at = np.maximum(plan[some], 0).astype(np.int64)
+        paid[some] = np.take_along_axis(cost, at, axis=1)
+        worth[some] = np.take_along_axis(net(problem, profit, cost, prices), at, axis=1)
+    for limit in range(use.size):
+        customer, k = np.nonzero(plan != NOTHING)
+        option = plan[customer, k]
+        draws = paid[customer, k] if limit == 0 else problem.uses[limit - 1, option].astype(np.float64)
+        excess = float(draws.sum()) - problem.limits[limit]
+        if excess <= 0:
+            continue
+        some = np.flatnonzero(draws > 0)
+        order = some[np.argsort(worth[customer[some], k[some]] / draws[some], kind="stable")]
+        out = order[: int(np.searchsorted(np.cumsum(draws[order]), excess * (1 + 1e-12))) + 1]
+        plan[customer[out], k[out]] = NOTHING
+    order = np.argsort(plan == NOTHING, axis=1, kind="stable")
+    plan[:] = np.take_along_axis(plan, order, axis=1)
+    return np.asarray(np.maximum(problem.limits - totals(problem, plan)[1], 0.0), np.float64)
 
 
 def totals(problem: Problem, picks: NDArray[np.int16]) -> tuple[float, Float64s]:
@@ -318,6 +265,7 @@ def as_sent(problem: Problem, allocation: Allocation, rest: Problem, seed: int =
     That is their choice at its prices. Where many customers are alike, prices divide nobody: of the close calls they
     get the share that was sent, drawn at random.
     """
+    problem, rest = (replace(affordable(part), thrift=allocation.thrift) for part in (problem, rest))
     picks, close = at_prices(problem, allocation.prices)
     num_close = int(close.sum())
     sure = int((picks != NOTHING).sum()) - num_close

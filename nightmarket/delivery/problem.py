@@ -10,7 +10,8 @@ WWW 2020). For any prices y ≥ 0
 
 is an upper bound of what any plan can earn. g is convex and piecewise linear; its least value is sought with Kelley's
 cutting planes (1960) inside a box around the best prices so far (Marsten, Hogan and Blankenship 1975), first on a
-sample of the customers, then on all.
+sample of the customers, then on all. The multipliers of the last cuts are the primal's answer: the customers' choices
+at a few prices, mixed in these shares, keep every limit and are worth the least value found (Dantzig and Wolfe 1960).
 """
 
 from collections.abc import Callable, Iterator
@@ -40,6 +41,8 @@ class Problem:
     capacity   (G,)    contacts
     budget     what the chosen options may cost together, currency; inf: no limit
     chunk      customers held in memory at a time
+    thrift     profit that a unit of currency must bring beside its price: a millionth of what it usually brings makes
+               the cheapest of equal plans the best
     """
 
     block: Block
@@ -49,6 +52,7 @@ class Problem:
     capacity: Float64s
     budget: float
     chunk: int = 16_384
+    thrift: float = 0.0
 
     def __post_init__(self) -> None:
         if self.uses.shape != (self.capacity.size, self.offer.size):
@@ -96,7 +100,7 @@ def net(problem: Problem, profit: Float32s, cost: Float32s, prices: Float64s, ex
     toll = prices[1:] @ problem.uses
     toll[~problem.open] = np.inf
     reduced: Any = cost.astype(kind)
-    reduced *= kind(-prices[0])
+    reduced *= kind(-prices[0] - problem.thrift)
     reduced += profit
     return np.subtract(reduced, toll.astype(kind), out=reduced)
 
@@ -165,16 +169,35 @@ def evaluate(problem: Problem, prices: Float64s, rows: Int64s | None = None, exa
     return Dual(float(prices @ limits) + worth, np.concatenate([[spent], problem.uses @ taken]))
 
 
+@dataclass(frozen=True)
+class Optimum:
+    """Where g is least, and the mixture of choices that is worth as much.
+
+    prices  (1 + G,)
+    points  (A, 1 + G)  prices whose choices are mixed
+    shares  (A,)        of each, summing to 1; what is missing to 1 chooses nothing
+    """
+
+    prices: Float64s
+    points: Float64s
+    shares: Float64s
+
+
 def solve(problem: Problem, seed: int = 0, max_walks: int = 60) -> Float64s:
-    """(1 + G,) prices at which g is within about a millionth of its least value.
+    """(1 + G,) prices at which g is within about a millionth of its least value."""
+    return optimum(problem, seed, max_walks).prices
+
+
+def optimum(problem: Problem, seed: int = 0, max_walks: int = 60) -> Optimum:
+    """Prices at which g is within about a millionth of its least value, and the mixture that proves it.
 
     max_walks  over all customers, at most
     """
     limits = problem.limits
     priced = np.isfinite(limits) & (limits > 0)
-    prices = np.zeros(limits.size)
+    none = np.zeros((1, limits.size))
     if not priced.any() or problem.num_customers == 0:
-        return prices
+        return Optimum(none[0], none, np.ones(1))
     scale = limits[priced]  # in units of profit per whole limit, so that one box fits all prices
 
     def oracle(rows: Int64s | None) -> Callable[[NDArray], tuple[float, NDArray]]:
@@ -192,10 +215,13 @@ def solve(problem: Problem, seed: int = 0, max_walks: int = 60) -> Float64s:
     if problem.num_customers > 4 * SAMPLE:
         rng = np.random.default_rng(seed)
         rows = np.sort(rng.choice(problem.num_customers, SAMPLE, replace=False))
-        start = _descend(oracle(rows), start, None, 200, close)
+        start = _descend(oracle(rows), start, None, 200, close)[0]
         radius = 0.02
-    prices[priced] = _descend(oracle(None), start, radius, max_walks, CLOSE) / scale
-    return prices
+    best, tried, shares = _descend(oracle(None), start, radius, max_walks, CLOSE)
+    prices, points = none[0].copy(), np.zeros((len(tried), limits.size))
+    prices[priced] = best / scale
+    points[:, priced] = tried / scale
+    return Optimum(prices, points, shares)
 
 
 def _descend(
@@ -204,19 +230,21 @@ def _descend(
     radius: float | None,
     max_calls: int,
     close: float,
-) -> NDArray:
-    """The point of the least value found; oracle(point) is (value, subgradient).
+) -> tuple[NDArray, NDArray, NDArray]:
+    """The point of the least value found, the points whose choices the last model mixes, and their shares.
 
+    oracle(point) is (value, subgradient).
     radius  half the box's side at first, as a share of the value at `start`; None: the whole value
     """
     point = start
     value, slope = oracle(point)
     half = abs(value) * (radius or 1.0)
-    cuts, levels = [slope], [value - float(slope @ point)]
+    # The first cut is that of choosing nothing: it bounds the prices.
+    tried, cuts, levels = [point], [np.ones(start.size), slope], [0.0, value - float(slope @ point)]
     calls = 1
     while calls < max_calls:
         low = np.maximum(point - half, 0.0)
-        trial, least = _model_minimum(np.array(cuts), np.array(levels), low, point + half)
+        trial, least, _ = _model_minimum(np.array(cuts), np.array(levels), low, point + half)
         hope = value - least
         if hope <= close * abs(value):
             edge = ((trial < low + 1e-6 * half) & (low > 0)) | (trial > point + half * (1 - 1e-6))
@@ -226,6 +254,7 @@ def _descend(
             continue
         height, slope = oracle(trial)
         calls += 1
+        tried.append(trial)
         cuts.append(slope)
         levels.append(height - float(slope @ trial))
         if height < value:
@@ -233,13 +262,20 @@ def _descend(
             point, value = trial, height
         elif height - value > hope:
             half *= 0.5
-    return point
+    unbounded = np.full(start.size, np.inf)
+    _, _, shares = _model_minimum(np.array(cuts), np.array(levels), np.zeros(start.size), unbounded)
+    mixed = shares[1:] > SMALLEST_SHARE
+    return point, np.array(tried)[mixed], shares[1:][mixed]
 
 
-def _model_minimum(cuts: NDArray, levels: NDArray, low: NDArray, high: NDArray) -> tuple[NDArray, float]:
-    """The point of a box where the highest of the cuts is least, and how high it stands there."""
+SMALLEST_SHARE = 1e-6
+
+
+def _model_minimum(cuts: NDArray, levels: NDArray, low: NDArray, high: NDArray) -> tuple[NDArray, float, NDArray]:
+    """The point of a box where the highest of the cuts is least, how high it stands there, and (cuts,) the shares in
+    which these hold it up."""
     num = low.size
-    unit = max(float(np.abs(levels).max()), 1e-12)
+    unit = max(float(np.abs(levels).max()), 1e-300)
     rows = np.concatenate([cuts, np.full((len(cuts), 1), -1.0)], axis=1)
     done = linprog(
         np.concatenate([np.zeros(num), [1.0]]),
@@ -249,5 +285,5 @@ def _model_minimum(cuts: NDArray, levels: NDArray, low: NDArray, high: NDArray) 
         method="highs-ds",
     )
     if done.x is None:
-        return low, -np.inf
-    return np.clip(done.x[:num] * unit, low, high), float(done.fun) * unit
+        return low, -np.inf, np.zeros(len(cuts))
+    return np.clip(done.x[:num] * unit, low, high), float(done.fun) * unit, np.abs(done.ineqlin.marginals)

@@ -128,13 +128,14 @@ def test_customers_of_one_contact_beside_those_of_two_get_one_however_they_are_c
 
 def test_the_core_grows_until_the_gap_is_small_and_no_further(monkeypatch):
     asked = []
-    original = allocation.picks_and_core
+    original = allocation.closest
 
-    def watched(problem, prices, core):
+    def watched(problem, prices, core, undecided):
         asked.append(core)
-        return original(problem, prices, core)
+        return original(problem, prices, core, undecided)
 
-    monkeypatch.setattr(allocation, "picks_and_core", watched)
+    monkeypatch.setattr(allocation, "closest", watched)
+    monkeypatch.setattr(allocation, "EXACT", 0)
     rng = np.random.default_rng(0)
     cost = rng.gamma(2, 0.5, (400, 4)).astype(np.float32) + np.float32(0.05)
     profit = (cost * 0.7 + rng.normal(0, 1, (400, 4))).astype(np.float32)
@@ -155,4 +156,4 @@ def test_the_core_grows_until_the_gap_is_small_and_no_further(monkeypatch):
     best = allocate(market, core=16)
     assert asked == [16, 64, 256], "none is, so the largest core ends it"
     assert violations(market, best.picks) == 0
-    assert best.certificate.value >= small.certificate.value - 1e-3 * abs(small.certificate.value)
+    assert best.certificate.value >= 0.99 * small.certificate.value
