@@ -136,7 +136,8 @@ def choose(
     return picks, worth
 
 
-SAMPLE = 16_384
+SAMPLE, SAMPLE_WALKS = 8_192, 400
+"""Customers of the sample, and walks over it: where limits are many it takes hundreds to find all their prices."""
 CLOSE = 1e-7
 """Relative decrease of the bound that is no longer worth a walk over all customers."""
 
@@ -183,15 +184,15 @@ class Optimum:
     shares: Float64s
 
 
-def solve(problem: Problem, seed: int = 0, max_walks: int = 60) -> Float64s:
+def solve(problem: Problem, seed: int = 0, max_walks: int = 150) -> Float64s:
     """(1 + G,) prices at which g is within about a millionth of its least value."""
     return optimum(problem, seed, max_walks).prices
 
 
-def optimum(problem: Problem, seed: int = 0, max_walks: int = 60) -> Optimum:
+def optimum(problem: Problem, seed: int = 0, max_walks: int = 150) -> Optimum:
     """Prices at which g is within about a millionth of its least value, and the mixture that proves it.
 
-    max_walks  over all customers, at most
+    max_walks  over all customers, at most; more where these are no more than two samples
     """
     limits = problem.limits
     priced = np.isfinite(limits) & (limits > 0)
@@ -212,11 +213,13 @@ def optimum(problem: Problem, seed: int = 0, max_walks: int = 60) -> Optimum:
         return at
 
     start, radius, close = np.zeros(scale.size), None, 1e-6
-    if problem.num_customers > 4 * SAMPLE:
+    if problem.num_customers > 2 * SAMPLE:
         rng = np.random.default_rng(seed)
         rows = np.sort(rng.choice(problem.num_customers, SAMPLE, replace=False))
-        start = _descend(oracle(rows), start, None, 200, close)[0]
-        radius = 0.02
+        start = _descend(oracle(rows), start, None, SAMPLE_WALKS, close)[0]
+        radius = 0.005
+    else:
+        max_walks = max(max_walks, SAMPLE_WALKS)
     best, tried, shares = _descend(oracle(None), start, radius, max_walks, CLOSE)
     prices, points = none[0].copy(), np.zeros((len(tried), limits.size))
     prices[priced] = best / scale

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.optimize import Bounds, LinearConstraint, milp
 
+from nightmarket.contracts import InputError
 from nightmarket.delivery.allocation import allocate, at_prices, totals, violations
 from nightmarket.delivery.problem import NOTHING, Problem, choose, evaluate, solve
 
@@ -146,3 +147,89 @@ def test_a_broken_plan_is_seen():
     market = problem(100, 1, 12)
     picks = np.zeros((100, 1), np.int16)
     assert violations(market, picks) > 0
+
+
+def loose(profit, cost, budget, offer=None, capacity=1e6):
+    """One contact each, an offer per option and capacities in nobody's way, unless given."""
+    profit, cost = np.asarray(profit, np.float32), np.asarray(cost, np.float32)
+    num, options = profit.shape
+    return Problem(
+        block=lambda rows: (profit[rows], cost[rows]),
+        allowance=np.ones(num, np.int8),
+        offer=np.arange(options, dtype=np.int32) if offer is None else np.asarray(offer, np.int32),
+        uses=np.arange(options) % 2 == np.arange(2)[:, None],
+        capacity=np.broadcast_to(np.float64(capacity), 2).copy(),
+        budget=budget,
+    )
+
+
+def test_where_everybody_is_alike_the_whole_budget_is_spent():
+    market = loose(np.full((50_000, 20), 2.0), np.ones((50_000, 20)), 18_500.0)
+    allocation = allocate(market)
+    assert (allocation.picks != NOTHING).sum() == 18_500
+    assert allocation.certificate.value == 37_000
+    assert allocation.certificate.gap < 1e-6
+
+
+def test_equal_customers_who_may_not_get_everything_fill_every_place():
+    profit = np.full((30_000, 2), 2.0)
+    profit[:20_000, 1] = -np.inf  # two thirds may get the first option alone
+    allocation = allocate(loose(profit, np.ones((30_000, 2)), 1e6, capacity=8_000))
+    assert allocation.certificate.value == 32_000
+    assert allocation.certificate.gap < 1e-6
+
+
+def test_costs_over_eight_orders_of_magnitude_are_planned_as_closely_as_others():
+    rng = np.random.default_rng(4)
+    cost = 10 ** rng.uniform(-4, 4, (20_000, 6))
+    market = loose(cost * rng.lognormal(0, 0.5, cost.shape), cost, 0.05 * cost.sum(), capacity=6_000)
+    allocation = allocate(market)
+    assert violations(market, allocation.picks) == 0
+    assert allocation.certificate.gap < 1e-4
+
+
+def test_a_budget_for_six_contacts_is_proven_to_be_spent_best():
+    rng = np.random.default_rng(5)
+    cost = rng.uniform(1, 2, (40, 6))
+    profit = rng.lognormal(0, 0.5, (40, 6))
+    profit[7] = 1e7
+    market = replace(loose(profit, cost, 9.0), offer=(np.arange(6) // 2).astype(np.int32))
+    allocation, best = allocate(market), exact(market)
+    assert allocation.certificate.value == pytest.approx(best, rel=1e-6)
+    assert allocation.certificate.gap < 1e-4
+
+
+def test_a_bound_counts_whole_contacts():
+    market = loose(np.full((1000, 2), 2.0), np.ones((1000, 2)), 6.9)
+    allocation = allocate(market)
+    assert allocation.certificate.value == 12
+    assert allocation.certificate.bound == pytest.approx(12, rel=1e-5)
+
+
+def test_of_equal_plans_the_cheapest_is_sent():
+    """The first option, twice as dear, brings no more; the second holds 300, and one customer in four pays most."""
+    cost = np.tile([0.04, 0.02], (1000, 1))
+    cost[::4, 0] = 0.08
+    market = loose(np.full((1000, 2), 0.05), cost, 1e3, offer=[0, 0], capacity=[1000, 300])
+    allocation = allocate(market)
+    assert allocation.use[1:].tolist() == [700, 300]
+    assert allocation.use[0] == pytest.approx(300 * 0.02 + 700 * 0.04, rel=1e-6)
+    assert allocation.picks[::4, 0].tolist() == [1] * 250
+
+
+def test_no_budget_still_pays_for_what_is_free():
+    allocation = allocate(loose([[3.0, 5.0], [2.0, 1.0]], [[0.0, 1.0], [0.0, 0.0]], 0.0))
+    assert allocation.picks.tolist() == [[0], [0]]
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_profit_that_is_no_number_is_refused_in_one_line(wrong):
+    with pytest.raises(InputError, match="^allocation: 1 profits or costs .* first of customer number 2; "):
+        allocate(loose([[1.0, 1], [1, 1], [1, wrong]], np.ones((3, 2)), 2.0))
+
+
+def test_a_cost_below_zero_is_refused_unless_its_option_is_closed():
+    cost = np.array([[1.0, 1], [-1, 1]])
+    with pytest.raises(InputError, match="costs below 0, first of customer number 1; "):
+        allocate(loose(np.ones((2, 2)), cost, 2.0))
+    assert allocate(loose([[1.0, 1], [-np.inf, 1]], cost, 2.0)).certificate.value == 2
