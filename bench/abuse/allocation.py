@@ -81,7 +81,9 @@ def _twins(rng: np.random.Generator, num: int, options: int) -> Drawn:
 
 
 def _equal_costs(rng: np.random.Generator, num: int, options: int) -> Drawn:
-    return rng.beta(1, 20, (num, 1)) * np.ones((num, options)), np.tile(0.02 + 0.02 * (np.arange(options) % 2), (num, 1))
+    return rng.beta(1, 20, (num, 1)) * np.ones((num, options)), np.tile(
+        0.02 + 0.02 * (np.arange(options) % 2), (num, 1)
+    )
 
 
 KINDS: dict[str, tuple[Callable[[np.random.Generator, int, int], Drawn], dict[str, float]]] = {
@@ -175,7 +177,7 @@ def figures(*, quick: bool) -> Iterator[Figure]:
         broken += violations(large, plan.picks)
         bound = 0.1 if quick else 0.01
         yield Figure("allocation", f"{kind}: gap to the bound at {num:,}, %", 100 * plan.certificate.gap, bound)
-        yield Figure("allocation", f"{kind}: limits broken, or bounds below the optimum", broken + wrong, 0)
+        yield Figure("allocation", f"{kind}: limits broken, or bounds below the optimum", float(broken + wrong), 0)
     if not quick:
         usual = max(seconds["plain"], 1.0)
         worst = max(seconds, key=lambda kind: seconds[kind])

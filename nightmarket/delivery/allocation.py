@@ -113,6 +113,7 @@ class _Search:
         self._dual = evaluate(self._pure, self.prices, exact=True).bound
         self.bound = seen.whole_profit(self._dual)
         self._start, self._undecided = mixed(problem, point)
+        self._plain = choices(problem, point.prices)[0]
         self.best, self._value = np.full_like(self._start, NOTHING), 0.0
 
     @property
@@ -123,11 +124,14 @@ class _Search:
     def settle(self, size: int) -> None:
         """Decide a core of `size` pairs by its linear programme."""
         prices = self._point.prices
-        close = closest(self._problem, prices, size, self._undecided)
-        fixed, close = without_core(self._problem, self._start, close)
-        left = trim(self._problem, fixed, prices)
-        settle(self._problem, fixed, close, left)
-        self._keep(fixed)
+        core = closest(self._problem, prices, size, self._undecided)
+        for start in (self._start, self._plain):
+            fixed, close = without_core(self._problem, start, core)
+            left = trim(self._problem, fixed, prices)
+            settle(self._problem, fixed, close, left)
+            self._keep(fixed)
+            if self.enough:
+                break
 
     def settle_exactly(self) -> None:
         """Decide every pair that may still be wrong, where these are few."""
@@ -172,13 +176,16 @@ def choices(problem: Problem, prices: Float64s, exact: bool = False) -> tuple[ND
 
 
 GOLDEN = (5**0.5 - 1) / 2
+LOST = 1e-5
+"""Of what all choices are worth after the prices, that dealing them out in shares may lose."""
 
 
 def mixed(problem: Problem, point: Optimum) -> tuple[NDArray[np.int16], Bools]:
     """(C, K) the choices that the dual mixes, each customer's one of them, and (C,) who had several to choose from.
 
     Customers who hesitate between the same sets get them in the dual's shares, spread evenly over what they cost, so
-    that the limits are met up to a few contacts however many are alike.
+    that the limits are met up to a few contacts however many are alike. Who loses much by theirs, such as one customer
+    worth more than all others, keeps the choice at the best prices.
     """
     parts = [choices(problem, prices) for prices in point.points]
     nothing = np.full((problem.num_customers, problem.most), NOTHING, np.int16)
@@ -195,8 +202,24 @@ def mixed(problem: Problem, point: Optimum) -> tuple[NDArray[np.int16], Bools]:
     which = np.minimum(np.searchsorted(ends, (0.5 + GOLDEN * np.arange(rows.size)) % 1.0, side="right"), kept.size - 1)
     plan = sets[0].copy()
     plan[rows] = sets[which, rows]
+    best, _ = choices(problem, point.prices)
+    worth = _worth(problem, best, point.prices)
+    lost = worth - _worth(problem, plan, point.prices)
+    order = np.argsort(lost, kind="stable")
+    much = order[np.cumsum(lost[order]) > LOST * worth.sum()]
+    plan[much] = best[much]
     order = np.argsort(plan == NOTHING, axis=1, kind="stable")
     return np.take_along_axis(plan, order, axis=1), undecided
+
+
+def _worth(problem: Problem, plan: NDArray[np.int16], prices: Float64s) -> Float64s:
+    """(C,) what each customer's part of a plan is worth after the prices."""
+    worth = np.zeros(problem.num_customers)
+    for some, profit, cost in problem.blocks():
+        mine = plan[some].astype(np.int64)
+        reduced = np.take_along_axis(net(problem, profit, cost, prices), np.maximum(mine, 0), axis=1)
+        worth[some] = np.where(mine == NOTHING, 0.0, reduced).sum(axis=1, dtype=np.float64)
+    return worth
 
 
 def trim(problem: Problem, plan: NDArray[np.int16], prices: Float64s) -> Float64s:

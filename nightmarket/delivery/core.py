@@ -289,7 +289,11 @@ def _relaxed(problem: Problem, chosen: NDArray[np.int16], core: ClosePairs, left
     done = linprog(-gain, A_ub=matrix, b_ub=high, bounds=(0, 1), method="highs-ds")
     if done.x is None:
         return np.zeros(core.size), np.zeros(core.size)
-    return done.x, np.abs(done.lower.marginals + done.upper.marginals)
+    regret = np.abs(done.lower.marginals + done.upper.marginals)
+    # A pair that is taken whole may owe its place to the limit of its customer, not to its own.
+    shared = int(np.isfinite(left).sum())
+    own = matrix[shared:].T @ -done.ineqlin.marginals[shared:]
+    return done.x, np.where(done.x > WHOLE, regret + own, regret)
 
 
 class _Greedy:

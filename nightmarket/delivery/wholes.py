@@ -38,8 +38,7 @@ class Survey:
 
 
 def affordable(problem: Problem) -> Problem:
-    """The problem without the options that cost a customer more than the whole budget.
-"""
+    """The problem without the options that cost a customer more than the whole budget."""
 
     def block(rows: Rows) -> tuple[Float32s, Float32s]:
         profit, cost = problem.block(rows)

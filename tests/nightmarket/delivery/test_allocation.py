@@ -224,7 +224,7 @@ def test_no_budget_still_pays_for_what_is_free():
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
 def test_a_profit_that_is_no_number_is_refused_in_one_line(wrong):
-    with pytest.raises(InputError, match="^allocation: 1 profits or costs .* first of customer number 2; "):
+    with pytest.raises(InputError, match=r"^allocation: 1 profits or costs .* first of customer number 2; "):
         allocate(loose([[1.0, 1], [1, 1], [1, wrong]], np.ones((3, 2)), 2.0))
 
 
