@@ -166,7 +166,7 @@ def figures(*, quick: bool) -> Iterator[Figure]:
         for seed in range(repeats):
             small = market(kind, 30 + seed, seed, options=6)
             plan, best = allocate(small), exact(small)
-            gaps.append(1 - plan.certificate.value / best if best > 0 else 0.0)
+            gaps.append(float(1 - plan.certificate.value / best) if best > 0 else 0.0)
             broken += violations(small, plan.picks)
             wrong += plan.certificate.bound < best * (1 - 2e-6)
         yield Figure("allocation", f"{kind}: worst gap to the optimum of {repeats} small ones, %", 100 * max(gaps), 0.1)
@@ -176,7 +176,7 @@ def figures(*, quick: bool) -> Iterator[Figure]:
         seconds[kind] = time.process_time() - start
         broken += violations(large, plan.picks)
         bound = 0.1 if quick else 0.01
-        yield Figure("allocation", f"{kind}: gap to the bound at {num:,}, %", 100 * plan.certificate.gap, bound)
+        yield Figure("allocation", f"{kind}: gap to the bound at {num:,}, %", 100 * float(plan.certificate.gap), bound)
         yield Figure("allocation", f"{kind}: limits broken, or bounds below the optimum", float(broken + wrong), 0)
     if not quick:
         usual = max(seconds["plain"], 1.0)

@@ -177,7 +177,7 @@ def choices(problem: Problem, prices: Float64s, exact: bool = False) -> tuple[ND
 
 GOLDEN = (5**0.5 - 1) / 2
 LOST = 1e-5
-"""Of what all choices are worth after the prices, that dealing them out in shares may lose."""
+"""Of the bound, that dealing the choices out in shares may lose."""
 
 
 def mixed(problem: Problem, point: Optimum) -> tuple[NDArray[np.int16], Bools]:
@@ -204,9 +204,10 @@ def mixed(problem: Problem, point: Optimum) -> tuple[NDArray[np.int16], Bools]:
     plan[rows] = sets[which, rows]
     best, _ = choices(problem, point.prices)
     worth = _worth(problem, best, point.prices)
+    dual = worth.sum() + float(point.prices @ np.where(point.prices > 0, problem.limits, 0.0))
     lost = worth - _worth(problem, plan, point.prices)
     order = np.argsort(lost, kind="stable")
-    much = order[np.cumsum(lost[order]) > LOST * worth.sum()]
+    much = order[np.cumsum(lost[order]) > LOST * dual]
     plan[much] = best[much]
     order = np.argsort(plan == NOTHING, axis=1, kind="stable")
     return np.take_along_axis(plan, order, axis=1), undecided

@@ -179,6 +179,26 @@ def test_equal_customers_who_may_not_get_everything_fill_every_place():
     assert allocation.certificate.gap < 1e-6
 
 
+def test_customers_of_few_different_values_spend_the_whole_budget():
+    rng = np.random.default_rng(6)
+    profit, cost = rng.integers(1, 4, (30_000, 6)), rng.integers(1, 3, (30_000, 6))
+    market = loose(profit, cost, 12_000.0, capacity=7_000)
+    allocation = allocate(market)
+    assert violations(market, allocation.picks) == 0
+    assert allocation.certificate.gap < 1e-5
+
+
+def test_one_customer_worth_more_than_all_others_is_never_left_out():
+    rng = np.random.default_rng(7)
+    cost = rng.gamma(2, 0.5, (4_000, 6)) + 0.05
+    profit = 0.7 * cost + rng.normal(0, 1, cost.shape)
+    profit[2_000] = 1e7
+    market = loose(profit, cost, 5.8)
+    allocation = allocate(market)
+    assert allocation.picks[2_000, 0] != NOTHING
+    assert allocation.certificate.gap < 1e-5
+
+
 def test_costs_over_eight_orders_of_magnitude_are_planned_as_closely_as_others():
     rng = np.random.default_rng(4)
     cost = 10 ** rng.uniform(-4, 4, (20_000, 6))
