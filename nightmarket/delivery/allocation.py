@@ -89,6 +89,8 @@ def allocate(problem: Problem, seed: int = 0, core: int = CORE) -> Allocation:
         search.settle(core)
         if not search.enough:
             search.settle_exactly()
+        if not search.enough:
+            search.settle(core, dealt=False)
         if search.enough or core >= min(LARGEST, everything):
             break
         core *= 4
@@ -112,26 +114,24 @@ class _Search:
             self.prices[0] += problem.thrift
         self._dual = evaluate(self._pure, self.prices, exact=True).bound
         self.bound = seen.whole_profit(self._dual)
-        self._start, self._undecided = mixed(problem, point)
+        self._dealt, self._undecided = mixed(problem, point)
         self._plain = choices(problem, point.prices)[0]
-        self.best, self._value = np.full_like(self._start, NOTHING), 0.0
+        self.best, self._value = np.full_like(self._dealt, NOTHING), 0.0
 
     @property
     def enough(self) -> bool:
         """Whether the gap is small."""
         return self.bound - self._value <= ENOUGH * self.bound
 
-    def settle(self, size: int) -> None:
-        """Decide a core of `size` pairs by its linear programme."""
+    def settle(self, size: int, dealt: bool = True) -> None:
+        """Decide a core of `size` pairs by its linear programme, among choices that are dealt out, or those at the
+        prices."""
         prices = self._point.prices
-        core = closest(self._problem, prices, size, self._undecided)
-        for start in (self._start, self._plain):
-            fixed, close = without_core(self._problem, start, core)
-            left = trim(self._problem, fixed, prices)
-            settle(self._problem, fixed, close, left)
-            self._keep(fixed)
-            if self.enough:
-                break
+        close = closest(self._problem, prices, size, self._undecided)
+        fixed, close = without_core(self._problem, self._dealt if dealt else self._plain, close)
+        left = trim(self._problem, fixed, prices)
+        settle(self._problem, fixed, close, left)
+        self._keep(fixed)
 
     def settle_exactly(self) -> None:
         """Decide every pair that may still be wrong, where these are few."""
