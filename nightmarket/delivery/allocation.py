@@ -2,8 +2,8 @@
 
 At the best prices most customers know what they get. Those who hesitate, many of them where values are equal, are dealt
 the choices that the dual mixes, in its shares; what that overdraws is taken back where it is worth least, and the close
-calls are decided anew (`core`). Where the gap is not small then, and few pairs can still be wrong, these are decided
-exactly.
+calls are decided anew (`close_calls`). Where the gap is not small then, and few pairs can still be wrong,
+these are decided exactly.
 """
 
 import logging
@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightmarket.contracts.arrays import Bools, Float64s
-from nightmarket.delivery.core import closest, settle, settle_exactly, within, without_core
+from nightmarket.delivery.close_calls import closest, settle, settle_exactly, within, without_core
 from nightmarket.delivery.problem import NOTHING, Optimum, Problem, choose, evaluate, net, optimum
-from nightmarket.delivery.wholes import Survey, affordable, survey, whole_budget
+from nightmarket.delivery.wholes import UsablePairs, affordable, survey, whole_budget
 
 CORE = 10_000
 """Customer-option pairs that are decided anew."""
@@ -106,7 +106,7 @@ class _Search:
     prices  (1 + G,)  at which the bound is taken; thrift is part of the budget's, where it has one
     """
 
-    def __init__(self, problem: Problem, point: Optimum, seen: Survey) -> None:
+    def __init__(self, problem: Problem, point: Optimum, seen: UsablePairs) -> None:
         self._problem, self._point, self._seen = problem, point, seen
         self._pure = replace(problem, thrift=0.0)
         self.prices = point.prices.copy()

@@ -19,7 +19,7 @@ THRIFT = 1e-6
 
 
 @dataclass(frozen=True)
-class Survey:
+class UsablePairs:
     """Pairs of a customer and an option that earn something and can be paid for.
 
     num_usable      how many there are
@@ -48,7 +48,7 @@ def affordable(problem: Problem) -> Problem:
     return replace(problem, block=block)
 
 
-def survey(problem: Problem) -> Survey:
+def survey(problem: Problem) -> UsablePairs:
     """Look at every pair once.
 
     Raises InputError for a profit that is not a number or infinite, and a cost that is not a number, infinite or
@@ -74,7 +74,7 @@ def survey(problem: Problem) -> Survey:
         paid, gained = paid[::step], gained[::step]
         ratios.append(gained[paid > 0].astype(np.float64) / paid[paid > 0])
     ratio = np.concatenate(ratios) if ratios else np.zeros(0)
-    return Survey(num, costs.all, profits.all, THRIFT * float(np.median(ratio)) if ratio.size else 0.0)
+    return UsablePairs(num, costs.all, profits.all, THRIFT * float(np.median(ratio)) if ratio.size else 0.0)
 
 
 class _Amounts:
