@@ -117,11 +117,15 @@ def _later_for_some(rng: np.random.Generator, num: int) -> Spoiled:
     return _coming_in(rng, num, (1, 3, 5, 7))
 
 
-def _twice(rng: np.random.Generator, num: int) -> Spoiled:
-    log, target = _true(rng, num // 2)
-    order = rng.permutation(np.tile(np.arange(num // 2), 2))
+def _said_twice(rng: np.random.Generator, log: Log, target: Float64s) -> Spoiled:
+    """Every row of a log two times, in any order."""
+    order = rng.permutation(np.tile(np.arange(len(target)), 2))
     parts = (log.context[order], log.action[order], log.reward[order], log.propensity[order])
     return Log(*parts, num_actions=log.num_actions), target[order]
+
+
+def _twice(rng: np.random.Generator, num: int) -> Spoiled:
+    return _said_twice(rng, *_true(rng, num // 2))
 
 
 def _groups(rng: np.random.Generator, num: int) -> Spoiled:
@@ -136,10 +140,7 @@ def _groups(rng: np.random.Generator, num: int) -> Spoiled:
 
 
 def _groups_twice(rng: np.random.Generator, num: int) -> Spoiled:
-    log, target = _groups(rng, num // 2)
-    order = rng.permutation(np.tile(np.arange(num // 2), 2))
-    parts = (log.context[order], log.action[order], log.reward[order], log.propensity[order])
-    return Log(*parts, num_actions=log.num_actions), target[order]
+    return _said_twice(rng, *_groups(rng, num // 2))
 
 
 def _unsupported(rng: np.random.Generator, num: int) -> Spoiled:
