@@ -2,10 +2,11 @@
 
 import fcntl
 import gc
+import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,17 @@ def pytest_collection_finish() -> None:
 def pytest_unconfigure() -> None:
     """DuckDB complains at the end of what is left over."""
     gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+def levels_of_logs() -> Iterator[None]:
+    """What a command said of the logs of its own process does not outlive the test that called it."""
+    loggers = [logging.getLogger(), logging.getLogger("nightmarket"), logging.getLogger("mlflow")]
+    levels, disabled = [logger.level for logger in loggers], logging.root.manager.disable
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+    logging.disable(disabled)
 
 
 @pytest.fixture(scope="session")

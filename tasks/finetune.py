@@ -143,7 +143,10 @@ def run(settings: Settings) -> None:
 def _tell(measured: dict[str, Any]) -> None:
     for task in TASKS:
         was, now = (measured[when][task]["ndcg@10"]["value"] for when in ("before", "after"))
-        log.info("finetune: test window, %s: ndcg@10 %.4f before, %.4f after", task, was, now)
+        if was is None or now is None:
+            log.info("finetune: test window, %s: no figure, for nobody there can be judged", task)
+        else:
+            log.info("finetune: test window, %s: ndcg@10 %.4f before, %.4f after", task, was, now)
 
 
 def _start(settings: Settings, sizes: TowerConfig, encoder: Encoder, data: Prepared) -> warm_start.Start | str:

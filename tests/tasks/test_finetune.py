@@ -1,6 +1,7 @@
 import contextlib
 import hashlib
 import json
+import logging
 import multiprocessing
 import shutil
 import signal
@@ -348,9 +349,11 @@ def test_a_learning_rate_that_explodes_stops_in_one_line_and_writes_nothing(chec
     assert not list((checkout / ".nightmarket" / "checkpoints").glob("*"))
 
 
-def test_a_window_without_targets_is_named(checkout):
+def test_a_window_without_targets_is_named(checkout, caplog):
     write_windows(2550, last=2560)
-    finetune.run(finetune.Settings(**(SMALL | {"max_steps": 1, "trained_layers": 0})))
+    with caplog.at_level(logging.INFO, logger="nightmarket"):
+        finetune.run(finetune.Settings(**(SMALL | {"max_steps": 1, "trained_layers": 0})))
+    assert "finetune: test window, debut: no figure, for nobody there can be judged" in caplog.text
     assert history()["without_targets"] == ["all", "new", "debut"]
     assert history()["after"]["all"]["ndcg@10"] == {"value": None, "low": None, "high": None}
 
