@@ -30,10 +30,11 @@ from nightmarket.evaluation.metrics import rank_metrics
 from nightmarket.evaluation.protocol import Targets, Window, targets
 from nightmarket.ranking.baseline_lists import baselines
 from nightmarket.ranking.candidate_set import Budget, CandidateSet
-from nightmarket.ranking.lists import mask_entries, top_items
+from nightmarket.ranking.lists import mask_entries
 from nightmarket.retrieval.scorers.material import ScorerData
 from nightmarket.retrieval.scorers.scorer import SCORERS, config_of
 from nightmarket.retrieval.scorers.training import fit
+from nightmarket.retrieval.top import top_items
 from tasks.files import storage
 from tasks.files.prepared import Prepared
 from tasks.models import recommender

@@ -17,7 +17,8 @@ from nightmarket.contracts.arrays import Float32s, Int32s, Int64s
 from nightmarket.histories.histories import Histories
 from nightmarket.ranking import baselines
 from nightmarket.ranking.collaborative import Ease
-from nightmarket.ranking.lists import mask_entries, top_items
+from nightmarket.ranking.lists import mask_entries
+from nightmarket.retrieval.top import top_items
 
 Scorer = Callable[[Int64s], Float32s]
 BEHAVIOUR = {"view": 0.2, "click": 0.2, "cart": 1.0, "purchase": 1.5, "rating": 1.5}

@@ -10,7 +10,8 @@ from nightmarket.ranking.baselines import Scorer, ease, line_affinity, popularit
 from nightmarket.ranking.behaviour import EASE_ITEMS, by_factors, content, ease_of_behaviour, popularity_of_behaviour
 from nightmarket.ranking.candidate_set import CHUNK, CandidateSet, ahead
 from nightmarket.ranking.generators import Score
-from nightmarket.ranking.lists import mask_entries, top_items
+from nightmarket.ranking.lists import mask_entries
+from nightmarket.retrieval.top import top_items
 
 BASELINES = ("popularity", "recency_frequency", "tifu_knn", "ease")
 Lists = dict[str, Int32s]

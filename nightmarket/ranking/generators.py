@@ -12,9 +12,9 @@ from scipy import sparse
 from nightmarket.contracts.arrays import Float32s, Int32s, Int64s
 from nightmarket.ranking.baselines import decayed_counts, popular_lately
 from nightmarket.ranking.collaborative import Ease, Neighbours, log_counts, reference
-from nightmarket.ranking.lists import top_items
 from nightmarket.ranking.pairs import Pairs
 from nightmarket.ranking.point_in_time import Customers, PointInTimeStatistics
+from nightmarket.retrieval.top import top_items
 
 Score = Callable[[Customers], Float32s]
 UNSOLD = 0.02

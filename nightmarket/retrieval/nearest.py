@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Int64s
+from nightmarket.retrieval.top import top_items
 
 _CHUNK = 512
 
@@ -45,27 +46,28 @@ def best_items(
         return lists
     order = allowed[np.lexsort((allowed, -popularity[allowed], text_id[allowed]))]
     texts, first, size = np.unique(text_id[order], return_index=True, return_counts=True)
+    plenty = k if exclude is None else 4 * k
     for start, scores in score(customers_CE[rows], texts_TE[texts]):
-        for i, row_scores in enumerate(scores):
+        for i, likeliest in enumerate(top_items(scores, min(plenty, len(texts)))):
             customer = int(rows[start + i])
             banned = exclude[1][exclude[0][customer] : exclude[0][customer + 1]] if exclude is not None else None
-            best = _walk(row_scores, order, first, size, k, banned)
+            best = _items_of(likeliest, order, first, size, k, banned)
+            while len(best) < k and len(likeliest) < len(texts):
+                likeliest = top_items(scores[i : i + 1], min(4 * len(likeliest), len(texts)))[0]
+                best = _items_of(likeliest, order, first, size, k, banned)
             lists[customer, : len(best)] = best
     return lists
 
 
-def _walk(scores: NDArray, order: NDArray, first: NDArray, size: NDArray, k: int, banned: NDArray | None) -> Int32s:
-    """Texts by falling score, each with its items in order, until k items that are not banned are found."""
-    depth = min(4 * k if banned is not None else k, len(scores))
-    while True:
-        top = np.argpartition(-scores, depth - 1)[:depth] if depth < len(scores) else np.arange(len(scores))
-        top = top[np.lexsort((top, -scores[top]))]
-        # Without bans the first k items of a text are enough.
-        take = np.minimum(size[top], k if banned is None else k + len(banned))
-        begin = np.repeat(first[top] - np.concatenate([[0], np.cumsum(take)[:-1]]), take)
-        items = order[begin + np.arange(len(begin))]
-        if banned is not None:
-            items = items[~np.isin(items, banned)]
-        if len(items) >= k or depth >= len(scores):
-            return items[:k].astype(np.int32)
-        depth = min(4 * depth, len(scores))
+def _items_of(
+    texts: Int32s, order: NDArray, first: NDArray, size: NDArray, k: int, banned: Int32s | None
+) -> NDArray[np.int32]:
+    """The first k items of texts by falling score, each with its items in order, without the banned ones."""
+    texts = texts[texts >= 0]
+    # Without bans the first k items of a text are enough.
+    take = np.minimum(size[texts], k if banned is None else k + len(banned))
+    begin = np.repeat(first[texts] - np.concatenate([[0], np.cumsum(take)[:-1]]), take)
+    items = order[begin + np.arange(len(begin))]
+    if banned is not None:
+        items = items[~np.isin(items, banned)]
+    return items[:k].astype(np.int32)

@@ -23,10 +23,11 @@ from nightmarket.ranking.baselines import (
 from nightmarket.ranking.candidate_set import Batch, Budget, CandidateSet, TextScores, ahead
 from nightmarket.ranking.collaborative import Ease, Neighbours, log_counts, reference
 from nightmarket.ranking.explanations.paths import Paths
-from nightmarket.ranking.lists import fill, mask_entries, top_items
+from nightmarket.ranking.lists import fill, mask_entries
 from nightmarket.ranking.pairs import pairs
 from nightmarket.ranking.point_in_time import PointInTimeStatistics
 from nightmarket.ranking.ranker import Ranker, TrainingRows, Trees, fit, thinned
+from nightmarket.retrieval.top import top_items
 
 NUM_CUSTOMERS, NUM_ITEMS, ORIGIN = 60, 40, 19
 CUT = last_day(ORIGIN)
