@@ -22,9 +22,10 @@ from nightmarket.contracts.arrays import Float64s
 from nightmarket.copywriting.facts import CopyFacts, Product, spoken
 from nightmarket.copywriting.writers.prompt import Brief
 from nightmarket.delivery import consent, launches
-from nightmarket.delivery.campaign import CampaignPlan, Channel, Goal, Options, Outlook, Rules, kept_back, plan
-from nightmarket.delivery.eligibility import earlier_contacts, eligible
-from nightmarket.delivery.summary import summarise
+from nightmarket.delivery.campaign import Channel, Goal, Options, Outlook, Rules
+from nightmarket.delivery.eligibility import eligible
+from nightmarket.delivery.holdout import Held, with_holdout
+from nightmarket.delivery.summary import audience, summarise
 from nightmarket.delivery.timing import Slot
 from nightmarket.evaluation.protocol import Window
 from nightmarket.histories.calendar import week_of
@@ -33,7 +34,7 @@ from nightmarket.ranking.calibration import Calibration
 from nightmarket.ranking.candidate_set import Batch, CandidateSet
 from nightmarket.ranking.model import Model
 from nightmarket.ranking.ranker import Ranker
-from tasks.campaigns import contacts, newcomers, responder, tonight, writing
+from tasks.campaigns import contacts, exported, newcomers, responder, tonight, writing
 from tasks.campaigns.briefs import Readers, ShopFacts, kind_of, readers, table_of
 from tasks.campaigns.newcomers import Newcomers, NewProduct
 from tasks.campaigns.visits import slot_factors
@@ -189,6 +190,7 @@ class LaunchContext:
     segment: NDArray[Any]
     rules: Rules
     permitted: contacts.Permitted
+    standing: exported.Earlier
     asked: NDArray[np.int64]
     may: NDArray[np.int64]
     slots: list[Slot]
@@ -196,32 +198,34 @@ class LaunchContext:
 
 def _shop(given: Settings, new: Newcomers) -> LaunchContext:
     shop: Any = settings.load("plan")
-    start = given.start or date.fromisoformat(new.data.windows.as_of)
+    start = contacts.first_day(given.start, new.data.windows, "launch.start")
     market = responder.market(new.data, (start - responder.EPOCH).days)
     customers = new.data.customers
     segment = contacts.segments(customers, given.segments)
-    rules = Rules(given.days, given.budget, 1, shop.max_per_week, earlier_contacts(market))
+    standing = exported.earlier(customers, new.data.windows, start, given.days, shop.protect_holdouts, storage.home())
+    rules = Rules(given.days, given.budget, 1, shop.max_per_week, standing.days)
     asked = eligible(market, segment, rules, given.segments)
     permitted = contacts.permitted(customers, new.data.windows, shop)
     may, slots = permitted.among(asked), shop.open_slots()
-    return LaunchContext(given, new, shop, start, customers, segment, rules, permitted, asked, may, slots)
+    may = may[~standing.protected[may]]
+    return LaunchContext(given, new, shop, start, customers, segment, rules, permitted, standing, asked, may, slots)
 
 
 def _planned(
-    shop: LaunchContext, chance: Float64s, some: NDArray[np.int64], held: NDArray[np.bool_]
-) -> tuple[CampaignPlan, str | None, list[str]]:
+    shop: LaunchContext, chance: Float64s, some: NDArray[np.int64], ids: NDArray[Any]
+) -> tuple[Held, str | None, list[str]]:
     """The plan, why it is empty, and what else there is to say."""
     reason = _reason(shop, some)
     if reason is not None:
-        return CampaignPlan.empty(), reason, []
+        return Held.nobody(some.size, shop.given.holdout), reason, []
     zone = shop.new.data.windows.time_zone
     timing, notes = slot_factors(shop.customers, zone, shop.start, shop.slots, shop.plan.slot_effect)
     worth = np.broadcast_to(shop.new.price * shop.plan.margin, chance.shape).astype(np.float32)
     outlook = Outlook(chance.astype(np.float32), worth, np.zeros_like(worth), timing)
     channels = [Channel(name, channel.cost, channel.capacity) for name, channel in shop.plan.channels.items()]
     options = Options(outlook, channels, shop.rules, shop.given.goal, shop.permitted.allowed, _offered(shop.new))
-    made = plan(options, some, held)
-    return made, None if made.contacts.sent.any() else "no contact is expected to earn more than it costs", notes
+    made = with_holdout(options, some, ids.tolist(), shop.given.name, shop.given.holdout)
+    return made, None if made.plan.contacts.sent.any() else "no contact is expected to earn more than it costs", notes
 
 
 def _write(shop: LaunchContext, chance: Float64s, past: dict[str, Any], standings: Float64s) -> None:
@@ -229,33 +233,39 @@ def _write(shop: LaunchContext, chance: Float64s, past: dict[str, Any], standing
     some = shop.may[launches.audience(wanted[shop.may], given.reach)]
     every = shop.customers["customer_id"].to_numpy()
     ids = every[some]
-    held = kept_back(ids.tolist(), given.name, given.holdout)
-    made, reason, notes = _planned(shop, chance, some, held)
+    made, reason, notes = _planned(shop, chance, some, ids)
     offers = [(name, "launch") for name in shop.new.names]
     parts = [slot.name for slot in shop.slots]
     names = contacts.Names(every, shop.segment, offers, list(shop.plan.channels), parts, shop.start)
-    rows = contacts.rows(made.contacts, names, given.holdout)
-    contacts.write(OUT, rows, ids, held, given.holdout)
+    rows = contacts.rows(made.plan.contacts, names, made.share)
+    contacts.write(OUT, rows, ids, made)
     summary = {
         "campaign": given.model_dump(mode="json")
         | {"products": [product.model_dump(exclude_defaults=True) for product in given.products]}
-        | {"start": shop.start.isoformat()},
+        | {"start": shop.start.isoformat(), "max_per_week": shop.plan.max_per_week}
+        | {"channels": {name: channel.model_dump() for name, channel in shop.plan.channels.items()}},
         "num_customers": len(shop.customers),
         "num_eligible": int(some.size),
         "consent": shop.permitted.said(shop.asked),
         "empty_because": reason,
-        **summarise(rows, given.budget, made.certificate, given.goal),
+        **summarise(rows, given.budget, made.plan.certificate, given.goal),
+        "exported": shop.standing.said(shop.permitted.among(shop.asked), rows),
         "audiences": launches.sizes(wanted[shop.may], standings),
         "products": _intent(shop.new, chance),
         "earlier_launches": past,
     }
-    sent = made.contacts.where(made.contacts.sent)
-    rate = float(sent.probability.mean()) if len(sent) else 0.0
-    design = launches.Design.of(summary["num_sent"] + summary["num_holdout"], given.holdout, rate)
+    design = launches.Design.of_plan(made.plan.contacts, int(made.chosen.sum()), made.share)
     summary["test"] = asdict(design)
     summary["texts"] = write_texts(shop.new, rows, shop.plan.currency, OUT)
-    said = [*consent.words(summary["consent"]), *launches.words(summary, design, past, notes)]
-    summary["words"] = [*said, f"Texts: {summary['texts']['words']}."]
+    said = launches.words(summary, design, past, [*exported.words(summary["exported"]), *notes])
+    asked = f"Asked for: {audience(summary['campaign'])}."
+    summary["words"] = [
+        said[0],
+        *consent.words(summary["consent"]),
+        asked,
+        *said[1:],
+        f"Texts: {summary['texts']['words']}.",
+    ]
     storage.write_json(summary, OUT / "summary.json")
     for line in summary["words"]:
         log.info("launch: %s", line)

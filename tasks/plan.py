@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any, Self
 
@@ -13,18 +13,20 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
 from nightmarket.contracts import InputError
-from nightmarket.delivery.campaign import CampaignPlan, Channel, Goal, Options, Outlook, Rules, kept_back, plan
-from nightmarket.delivery.eligibility import earlier_contacts, eligible
+from nightmarket.delivery.campaign import Channel, Goal, Options, Outlook, Rules
+from nightmarket.delivery.eligibility import eligible
+from nightmarket.delivery.holdout import Held, with_holdout
+from nightmarket.delivery.launches import Design
 from nightmarket.delivery.offers import OfferTerms, redemption_values
 from nightmarket.delivery.summary import summarise, words
 from nightmarket.delivery.timing import Slot, slots
 from nightmarket.response.market import Campaign, Market, Offer
 from nightmarket.response.responder import Responder
-from tasks.campaigns import contacts, offers, responder, tonight
+from tasks.campaigns import contacts, exported, offers, responder, tonight
 from tasks.campaigns.contacts import Audience
 from tasks.campaigns.offers import OfferSettings
 from tasks.campaigns.visits import slot_factors
-from tasks.files import catalogue
+from tasks.files import catalogue, storage
 from tasks.files.prepared import Prepared
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
@@ -81,7 +83,14 @@ class Settings(StageSettings):
     slot_effect: float = Field(0.2, ge=0, lt=1, description="share of responses lost at a time never visited; assumed")
     max_per_customer: int = Field(2, ge=1, le=20, description="contacts of one customer during the campaign")
     max_per_week: int = Field(2, ge=1, le=7, description="contacts in any seven days, earlier campaigns included")
-    holdout: float = Field(0.1, ge=0.01, le=0.9, description="share of the eligible customers kept back at random")
+    holdout: float = Field(0.1, ge=0.01, le=0.9, description="share kept back at random of who would be contacted")
+    protect_holdouts: int | None = Field(
+        28,
+        ge=0,
+        le=366,
+        description="days after the last one of an exported campaign that whoever it keeps back is left alone; "
+        "null: they may be contacted, and the plan says how many are",
+    )
     consent: str | None = Field(
         None,
         max_length=500,
@@ -130,40 +139,45 @@ class PlanContext:
     segment: NDArray[Any]
     kind: str
     permitted: contacts.Permitted
+    standing: exported.Earlier
     notes: list[str] = field(default_factory=list)
 
 
 def run(settings: Settings) -> None:
     """Write artifacts/plan."""
     data = Prepared()
-    start = settings.start or date.fromisoformat(data.windows.as_of)
+    start = contacts.first_day(settings.start, data.windows, "plan.start")
     named = offers.named(settings.offers, data.products)
     market = responder.market(data, (start - responder.EPOCH).days)
     customers = data.customers
     segment = contacts.segments(customers, settings.audience.segments)
     permitted = contacts.permitted(customers, data.windows, settings)
     kind = _kind(settings, market)
-    context = PlanContext(settings, data, market, start, settings.open_slots(), customers, segment, kind, permitted)
-    rules = Rules(
-        settings.days, settings.budget, settings.max_per_customer, settings.max_per_week, earlier_contacts(market)
+    standing = exported.earlier(
+        customers, data.windows, start, settings.days, settings.protect_holdouts, storage.home()
     )
+    context = PlanContext(
+        settings, data, market, start, settings.open_slots(), customers, segment, kind, permitted, standing
+    )
+    rules = Rules(settings.days, settings.budget, settings.max_per_customer, settings.max_per_week, standing.days)
     wanted = settings.audience
     asked = eligible(market, segment, rules, wanted.segments, wanted.min_baskets)
     reachable = permitted.among(asked)
+    reachable = reachable[~standing.protected[reachable]]
     # Ids are keyed hashes already: nobody outside can work out an arm.
     ids = customers["customer_id"].to_numpy()[reachable]
-    held = kept_back(ids.tolist(), settings.name, settings.holdout)
     terms = named or offers.past(market, context.kind, settings.max_offers, settings.assumed_discount)
     terms, offered, notes = offers.there_tonight(terms, tonight.deliverable(data))
     context.notes.extend(notes)
     model = responder.load(catalogue.RESPONDER.path.parent)
     reason = _reason(context, terms, reachable, model is not None)
-    made = CampaignPlan.empty()
+    made = Held.nobody(reachable.size, settings.holdout)
     if model is not None and reason is None:
         log.info("plan: %s eligible customers, %d offers", f"{reachable.size:,}", len(terms))
-        made = plan(_options(context, terms, rules, model, offered), reachable, held)
-        reason = None if made.contacts.sent.any() else "no contact is expected to earn more than it costs"
-    _write(context, terms, made, ids, held, reason, permitted.said(asked))
+        options = _options(context, terms, rules, model, offered)
+        made = with_holdout(options, reachable, ids.tolist(), settings.name, settings.holdout)
+        reason = None if made.plan.contacts.sent.any() else "no contact is expected to earn more than it costs"
+    _write(context, terms, made, ids, reason, asked)
 
 
 def _kind(settings: Settings, market: Market) -> str:
@@ -211,11 +225,10 @@ def _options(
 def _write(
     context: PlanContext,
     terms: list[OfferTerms],
-    made: CampaignPlan,
+    made: Held,
     ids: NDArray,
-    held: NDArray[np.bool_],
     reason: str | None,
-    said: dict[str, Any],
+    asked: NDArray[np.int64],
 ) -> None:
     """The four files."""
     settings = context.settings
@@ -227,27 +240,31 @@ def _write(
         [slot.name for slot in context.slots],
         context.start,
     )
-    rows = contacts.rows(made.contacts, names, settings.holdout)
-    contacts.write(catalogue.PLAN.path, rows, ids, held, settings.holdout)
+    rows = contacts.rows(made.plan.contacts, names, made.share)
+    contacts.write(catalogue.PLAN.path, rows, ids, made)
     campaign = {
         "name": settings.name, "goal": settings.goal, "kind": context.kind or None, "start": context.start.isoformat(),
         "days": settings.days, "budget": settings.budget, "currency": settings.currency, "margin": settings.margin,
         "holdout": settings.holdout, "slots": [slot.name for slot in context.slots],
         "channels": {name: channel.model_dump() for name, channel in settings.channels.items()},
+        "segments": list(settings.audience.segments), "min_baskets": settings.audience.min_baskets,
+        "max_per_customer": settings.max_per_customer, "max_per_week": settings.max_per_week,
     }  # fmt: skip
     named = {offer.name: offer for offer in settings.offers}
     summary = {
         "campaign": campaign,
         "num_customers": len(context.customers),
         "num_eligible": len(ids),
-        "consent": said,
-        "num_kept_back": int(held.sum()),
+        "consent": context.permitted.said(asked),
+        "num_kept_back": int(made.held.sum()),
         "empty_because": reason,
-        **summarise(rows, settings.budget, made.certificate, settings.goal),
+        **summarise(rows, settings.budget, made.plan.certificate, settings.goal),
+        "exported": context.standing.said(context.permitted.among(asked), rows),
+        "test": asdict(design := Design.of_plan(made.plan.contacts, int(made.chosen.sum()), made.share)),
         "offers": [offers.described(offer, context.data.products, named.get(offer.name)) for offer in terms],
     }
-    summary["notes"] = [*_notes(terms, settings), *context.notes]
-    summary["words"] = words(summary, campaign, summary["notes"])
+    summary["notes"] = [*exported.words(summary["exported"]), *_notes(terms, settings), *context.notes]
+    summary["words"] = words(summary, campaign, design, summary["notes"])
     catalogue.PLAN_SUMMARY.write(summary)
     catalogue.PLAN_OFFERS.write(offers.products_of(terms, context.data.products))
     log.info("plan: %s", summary["words"])

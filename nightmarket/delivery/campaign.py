@@ -27,10 +27,14 @@ def kept_back(customer_ids: Sequence[str], plan: str, share: float, key: bytes =
     A keyed BLAKE2b of plan and customer, read as a number in [0, 1), lies below the share; so a larger share keeps back
     everyone that a smaller one did. `key` is up to 64 bytes; without it whoever knows an id can work out its arm.
     """
-    bound = int(share * 2**64)
+    return np.asarray(draws(customer_ids, plan, key) < int(share * 2**64), bool)
+
+
+def draws(customer_ids: Sequence[str], plan: str, key: bytes = b"") -> NDArray[np.uint64]:
+    """(C,) the number in [0, 2^64) by which `kept_back` decides: whoever has the lowest is kept back first."""
     prefix = plan.encode() + b"\x00"
     hashes = (hashlib.blake2b(prefix + name.encode(), digest_size=8, key=key).digest() for name in customer_ids)
-    return np.fromiter((int.from_bytes(digest, "big") < bound for digest in hashes), bool, count=len(customer_ids))
+    return np.fromiter((int.from_bytes(digest, "big") for digest in hashes), np.uint64, count=len(customer_ids))
 
 
 Goal = Literal["profit", "responses"]
@@ -71,8 +75,9 @@ class Rules:
 
     budget        expected spend: contacts, and offers taken, currency
     per_customer  contacts during the campaign
-    per_week      contacts in any seven days, those before the campaign included
-    before        customer → days of earlier contacts, counted from the first day: negative, ascending
+    per_week      contacts in any seven days, those of other campaigns included
+    before        customer → days of other contacts, counted from the first day, ascending: those before it are
+                  negative, those that another campaign has still to make are not
     """
 
     days: int

@@ -11,6 +11,7 @@ import numpy as np
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.arrays import Bools, Float64s, Int32s, Int64s
+from nightmarket.delivery.campaign import ContactRows
 from nightmarket.evaluation.experiments.design import ControlOutcome, Rule, minimum_detectable_effect, sample_size
 
 STEPS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
@@ -88,6 +89,17 @@ class Design:
     doubling: int | None
 
     @classmethod
+    def of_plan(cls, contacts: ContactRows, num: int, holdout: float) -> "Design":
+        """The design of a plan with `num` customers in both arms; they are expected to buy as those contacted are."""
+        sent = contacts.where(contacts.sent)
+        return cls.of(num, holdout, float(sent.probability.mean()) if len(sent) else 0.0)
+
+    @property
+    def measurable(self) -> bool:
+        """Whether at least a doubling would be found, or any effect where the share is too high to double."""
+        return self.smallest is not None and (self.smallest <= self.rate or self.doubling is None)
+
+    @classmethod
     def of(cls, num: int, holdout: float, rate: float) -> "Design":
         """The design of a test with `num` customers of whom the share `holdout` is kept back."""
         if not 0 < rate < 1:
@@ -123,10 +135,15 @@ def words(summary: dict[str, Any], design: Design, facts: dict[str, Any], notes:
     """
     if summary["empty_because"]:
         return [f"Nothing is sent: {summary['empty_because']}.", *notes]
-    sentences = [
+    sentences = (
+        []
+        if design.measurable
+        else ["The effect of this launch cannot be measured: not even a doubling of buyers would be found."]
+    )
+    sentences.append(
         f"{summary['num_contacts']:,} contacts to {summary['num_sent']:,} of an audience of "
         f"{summary['num_eligible']:,}; {summary['num_holdout']:,} are kept back at random."
-    ]
+    )
     if summary["expected_profit"] < 0:
         sentences.append(
             "The contacts cost more than the margin on what this audience is expected to buy; whether they make up for "

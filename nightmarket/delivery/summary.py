@@ -1,6 +1,6 @@
 """A plan in figures and in words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.delivery import consent
 from nightmarket.delivery.allocation import Certificate
 from nightmarket.delivery.campaign import HOLDOUT, SEND
+from nightmarket.delivery.launches import Design
 
 OTHER = "other"
 FIGURES = {"spend": "cost", "expected_responses": "probability", "expected_profit": "expected_profit"}
@@ -63,7 +64,18 @@ def _by(sent: pd.DataFrame, column: str) -> list[dict[str, Any]]:
     ]
 
 
-def words(summary: dict[str, Any], campaign: dict[str, Any], notes: Sequence[str]) -> str:
+def audience(campaign: Mapping[str, Any]) -> str:
+    """Whom a campaign asks for, in words; "" where it does not say."""
+    if "channels" not in campaign or "segments" not in campaign:
+        return ""
+    segments = campaign["segments"]
+    who = f"segment{'s' * (len(segments) > 1)} {', '.join(segments)}" if segments else "all segments"
+    least = campaign.get("min_baskets") or 0
+    baskets = f", customers with at least {least:,} baskets" if least > 1 else ""
+    return f"{who}{baskets}, by {', '.join(campaign['channels'])}"
+
+
+def words(summary: dict[str, Any], campaign: dict[str, Any], design: Design, notes: Sequence[str]) -> str:
     """A few sentences for the person who approves the plan."""
     said = consent.words(summary["consent"])
     if summary["empty_because"]:
@@ -72,13 +84,27 @@ def words(summary: dict[str, Any], campaign: dict[str, Any], notes: Sequence[str
     what = "profit" if campaign["goal"] == "profit" else "responses"
     share = summary["spend"] / summary["budget"] if summary["budget"] else 0.0
     sentences = [
+        f"Asked for: {audience(campaign)}.",
         f"{summary['num_contacts']:,} contacts to {summary['num_sent']:,} of {summary['num_eligible']:,} eligible "
         f"customers from {campaign['start']}, over {campaign['days']} days.",
         f"Expected: {summary['expected_responses']:,.0f} responses and a profit of {summary['expected_profit']:,.2f} "
         f"for a spend of {summary['spend']:,.2f}, {share:.0%} of the budget.",
         f"No plan within these limits promises {gap:.2%} more {what} at these chances.",
-        f"{summary['num_holdout']:,} customers who would have been sent something are kept back at random, so that the "
-        "effect can be measured afterwards.",
+        _measured(summary["num_holdout"], design),
         "Expected responses would in part have bought anyway; they are no effect of the campaign.",
     ]
-    return " ".join([*said, *sentences, *notes])
+    lost = [] if design.measurable else [f"The effect of this campaign cannot be measured: {_too_few(design)}."]
+    return " ".join([*lost, *said, *sentences, *notes])
+
+
+def _too_few(design: Design) -> str:
+    needed = f"; to find a doubling of responses takes {design.doubling:,}" if design.doubling else ""
+    return f"only {design.num:,} customers would be contacted or kept back{needed}"
+
+
+def _measured(num_holdout: int, design: Design) -> str:
+    who = f"{num_holdout:,} of {design.num:,} customers who would be contacted are kept back at random"
+    if design.smallest is None:
+        return f"{who}."
+    rise = f"a rise of responses from {design.rate:.2%} to {design.rate + design.smallest:.2%}"
+    return f"{who}; the smallest effect that this finds with power 80% is {rise}."

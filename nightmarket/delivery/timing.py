@@ -121,7 +121,7 @@ WEEK = 7
 def room(taken: tuple[int, ...], num_days: int, per_week: int) -> int:
     """Contacts that still fit on days 0 .. num_days - 1: at most one a day and `per_week` in any seven days.
 
-    taken  days of contacts that stand, ascending; those before the campaign are negative
+    taken  days of contacts that stand, ascending; those before the campaign are negative, others may lie in it or after
     The earliest day that fits is taken each time, which leaves the most room (an exchange argument).
     """
     days = list(taken)
@@ -149,7 +149,7 @@ def schedule(
     customer  (N,)  whose contact it is
     cell      (N,)  channel x slot
     capacity  (cells,)  contacts a day
-    before    customer → days of earlier contacts, negative, ascending; who has none may be missing
+    before    customer → days of other contacts, ascending; who has none may be missing
 
     Contacts are placed in order, each on the emptiest day of its cell that leaves room for the customer's others.
     """

@@ -130,6 +130,6 @@ def importance(night: Night) -> list[tuple[str, Markup, str]]:
 
 
 def _gains(content: Any) -> list[tuple[str, float]]:
-    """Pairs of feature and gain of the ranker, from {"rank": {feature: gain}, …} or {feature: gain}."""
-    gains = content.get("rank", content) if isinstance(content, Mapping) else {}
+    """Pairs of feature and gain of the ranker, from {"ranker": {feature: gain}, …} or {feature: gain}."""
+    gains = content.get("ranker", content) if isinstance(content, Mapping) else {}
     return [(str(name), float(gain)) for name, gain in gains.items() if isinstance(gain, int | float)]

@@ -79,7 +79,7 @@ class Night:
     history     fine-tuning: before, after, paired, validation, device, num_steps
     receipt     the model that delivers
     decision    the gate's latest word; may speak of a challenger that was refused
-    importance  gain by feature of the ranker that delivers, under "rank"
+    importance  gain by feature of the ranker that delivers, under "ranker"
     summary     what was scored: num_customers, num_products, reasons by family
     plan        the campaign plan's summary
     copy        the plan's texts: summary, and the rows of texts

@@ -137,15 +137,14 @@ def _certificate(plan: Content, currency: str) -> str:
 
 def _holdout(plan: Content, campaign: Content) -> list[str]:
     """Who is kept back, and why."""
-    kept = plan.get("num_kept_back") or plan.get("num_holdout")
+    kept = plan.get("num_holdout")
     if not kept:
         return []
-    of = f"{words.count(kept)} of the {words.count(plan['num_eligible'])} eligible"
+    of = f"{words.count(kept)} of the {words.count(kept + plan['num_sent'])} customers who would be contacted"
     chance = f", with a chance of {words.share(campaign['holdout'], 1)} each" if campaign.get("holdout") else ""
-    would = f"; {words.count(plan['num_holdout'])} of them would have been contacted" if plan.get("num_holdout") else ""
     return [
-        f"{of} were drawn at random{chance}, and get nothing{would}. Only against them can it be "
-        "measured later what the campaign did."
+        f"{of} were drawn at random{chance}, and get nothing. Only against them can it be measured later what the "
+        "campaign did."
     ]
 
 

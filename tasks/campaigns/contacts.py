@@ -16,6 +16,7 @@ from nightmarket.contracts.arrays import Bools, Int8s, Int64s
 from nightmarket.contracts.clock import midnight
 from nightmarket.delivery import consent
 from nightmarket.delivery.campaign import HOLDOUT, SEND, ContactRows
+from nightmarket.delivery.holdout import Held
 from nightmarket.evaluation.protocol import Windows
 from tasks.files import catalogue
 from tasks.pipeline.settings import StageSettings
@@ -44,6 +45,28 @@ def segments(customers: pd.DataFrame, wanted: tuple[str, ...]) -> NDArray[np.obj
             there = f"there are {', '.join(sorted(known))}" if known else "there are no segments"
             raise InputError(f"params.yaml: plan.audience.segments.{at}: no segment '{name}'; {there}")
     return out
+
+
+FARTHEST = 92
+"""Days after the day that the night prepared on which a campaign may still begin: what is known is of that night."""
+
+
+def first_day(wanted: date | None, windows: Windows, key: str) -> date:
+    """The first day of contacts; InputError for one that is over, or too far ahead for tonight's chances.
+
+    key  of params.yaml
+    """
+    prepared = date.fromisoformat(windows.as_of)
+    start = wanted or prepared
+    ahead = (start - prepared).days
+    if not 0 <= ahead <= FARTHEST:
+        where = f"{-ahead:,} days before" if ahead < 0 else f"{ahead:,} days after"
+        last = prepared + timedelta(FARTHEST)
+        raise InputError(
+            f"params.yaml: {key}: {start} lies {where} the day that the night prepared, {prepared}; begin between that "
+            f"day and {last}"
+        )
+    return start
 
 
 DEMO_GROUND = "anonymised households of a public data set, a demonstration; nobody of them can be contacted"
@@ -115,7 +138,7 @@ class Names:
 
 
 def rows(contacts: ContactRows, names: Names, holdout: float) -> pd.DataFrame:
-    """plan.parquet. holdout: the share that was kept back."""
+    """plan.parquet. holdout: the chance of being kept back."""
     offer = np.array([name for name, _ in names.offers], object)
     kind = np.array([kind for _, kind in names.offers], object)
     return pd.DataFrame(
@@ -137,12 +160,13 @@ def rows(contacts: ContactRows, names: Names, holdout: float) -> pd.DataFrame:
     )
 
 
-def write(folder: Path, plan: pd.DataFrame, ids: NDArray[Any], held: NDArray[np.bool_], holdout: float) -> None:
-    """plan.parquet, and eligible.parquet: the arm of everybody who could have been contacted, and its probability.
+def write(folder: Path, plan: pd.DataFrame, ids: NDArray[Any], made: Held) -> None:
+    """plan.parquet, and eligible.parquet: the arm of everybody who is or would be contacted, and its probability.
 
-    ids, held  (E,)  customer_id, and who is kept back
+    ids  (E,)  customer_id of those who are eligible
     """
     catalogue.CONTACTS.at(folder).write(plan)
-    arms = {"customer_id": ids.tolist(), "arm": np.where(held, HOLDOUT, SEND).tolist()}
-    propensity = np.where(held, holdout, 1 - holdout)
+    held = made.held[made.chosen]
+    arms = {"customer_id": ids[made.chosen].tolist(), "arm": np.where(held, HOLDOUT, SEND).tolist()}
+    propensity = np.where(held, made.share, 1 - made.share)
     catalogue.ELIGIBLE.at(folder).write(arms | {"propensity": propensity})

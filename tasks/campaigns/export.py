@@ -9,7 +9,8 @@ writes  exports/NAME   send.csv, send.parquet      what goes out, and to whom
                        summary.json, receipt.json
 
 Consent is asked at this moment: who withdrew it, unsubscribed or was forgotten since the plan was made is in no file,
-of neither arm, and the receipt counts them.
+of neither arm, and the receipt counts them. So are contacts that a campaign which was exported since leaves no room
+for, and whom it keeps back. Exports follow one after the other.
 
 The folder appears whole or not at all, and an exported name is never written over.
 """
@@ -22,14 +23,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 
 from nightmarket.contracts import InputError
 from nightmarket.delivery import consent
-from tasks.campaigns import withdrawals
-from tasks.files import catalogue, storage
+from tasks.campaigns import exported, withdrawals
+from tasks.files import catalogue, locks, storage
 
 PLAN, ELIGIBLE, SUMMARY = "plan.parquet", "eligible.parquet", "summary.json"
 FILES = (PLAN, ELIGIBLE, SUMMARY)
@@ -107,6 +109,14 @@ def export(planned: Path, home: Path, name: str, *, approved: str, receipt: Mapp
     Raises InputError when the plan is not the one that was approved, the name is taken, nothing says that anybody may
     be contacted, or the lists of who may not cannot be read again.
     """
+    lock = home / ".nightmarket" / "export.lock"
+    lock.parent.mkdir(exist_ok=True)
+    with lock.open("w") as one_at_a_time:
+        locks.take(one_at_a_time)
+        return _export(planned, home, name, approved=approved, receipt=receipt, excel=excel)
+
+
+def _export(planned: Path, home: Path, name: str, *, approved: str, receipt: Mapping[str, Any], excel: bool) -> Path:
     target = folder(home, name)
     if digest(planned) != approved:
         raise InputError("the plan changed after it was approved, so it is not exported; plan and approve again")
@@ -118,6 +128,15 @@ def export(planned: Path, home: Path, name: str, *, approved: str, receipt: Mapp
     taken_out = lists.taken_out(table.filter(pc.equal(table["arm"], SEND)))
     table = table.filter(pa.array(lists.of(table) == consent.ALLOWED))
     everybody = everybody.filter(pa.array(lists.anywhere(everybody["customer_id"].to_pylist())))
+    known = storage.read_json(planned / SUMMARY).get("exported")
+    if known is not None:
+        free, clashing = _without_clashes(home, table, known)
+        fallen = pc.unique(table.filter(pc.invert(pc.is_in(table["customer_id"], free["customer_id"])))["customer_id"])
+        everybody = everybody.filter(pc.invert(pc.is_in(everybody["customer_id"], fallen)))
+        taken_out = {key: taken_out[key] + clashing[key] for key in ("contacts", "customers")} | {
+            "reasons": taken_out["reasons"] | clashing["reasons"]
+        }
+        table = free
     with storage.whole_folder(target) as draft:
         files: dict[str, dict[str, Any]] = {}
         for arm in (SEND, HOLDOUT):
@@ -141,6 +160,24 @@ def export(planned: Path, home: Path, name: str, *, approved: str, receipt: Mapp
         asked = {"taken_out": taken_out, "lists": lists.rows}
         storage.write_json({**receipt, **asked, **more}, draft / "receipt.json")
     return target
+
+
+def _without_clashes(home: Path, table: pa.Table, known: Mapping[str, Any]) -> tuple[pa.Table, dict[str, Any]]:
+    """The rows that campaigns exported since leave room for, and what of the contacts falls: as `taken_out`.
+
+    known  of the plan's summary, `exported`: the campaigns that it was made with
+    """
+    codes = exported.clashes(table, exported.exported(home, known["known"]), known["protect_days"])
+    sent = pc.equal(table["arm"], SEND).to_numpy(zero_copy_only=False)
+    customer = np.array(table["customer_id"].to_pylist(), object)
+    reasons = {
+        words: len({*customer[sent & (codes == code)].tolist()})
+        for code, words in exported.REASONS.items()
+        if (sent & (codes == code)).any()
+    }
+    falls = sent & (codes != exported.FREE)
+    counts = {"contacts": int(falls.sum()), "customers": len({*customer[falls].tolist()}), "reasons": reasons}
+    return table.filter(pa.array(codes == exported.FREE)), counts
 
 
 def _key(home: Path) -> dict[str, str]:

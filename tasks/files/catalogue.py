@@ -160,6 +160,7 @@ CLEAN_PRODUCTS, CLEAN_EVENTS, CLEAN_OFFERS, CLEAN_REVIEWS, CLEAN_SUPPRESSIONS, C
     TableFile(CLEAN / f"{name}.parquet")
     for name in ("products", "events", "offers", "reviews", "suppressions", "deliveries")
 )
+CLEAN_CAMPAIGNS, CLEAN_EXPOSURES = (TableFile(CLEAN / f"{name}.parquet") for name in ("campaigns", "exposures"))
 
 # prepare; customers have a column attr_NAME for each attribute of the source
 PREPARE = Folder(ARTIFACTS / "prepare")

@@ -55,14 +55,15 @@ def test_a_launch_is_planned_with_a_holdout_and_says_what_it_rests_on(night):
     assert len(sent)
     assert len(held)
     assert not set(sent["customer_id"]) & set(held["customer_id"])
-    assert set(sent["propensity"]) == {0.7}
-    assert set(held["propensity"]) == {0.3}
+    assert set(sent["propensity"]) == {1 - summary["test"]["holdout"]}
+    assert set(held["propensity"]) == {summary["test"]["holdout"]}
     assert sent["cost"].sum() <= 0.3 + 1e-6
     assert sent["offer"].unique().tolist() == ["燕麦奶 <b>"]
     arms = storage.read_table(Path("artifacts/launch/eligible.parquet")).to_pandas()
-    assert len(arms) == summary["num_eligible"]
+    assert set(arms["customer_id"]) == {*sent["customer_id"], *held["customer_id"]}
+    assert "Asked for: all segments, by email." in summary["words"]
     assert summary["products"][0]["products_of_its_type_sold"] > 0
-    assert summary["test"]["holdout"] == 0.3
+    assert summary["test"]["holdout"] >= 0.3
     sentences = " ".join(summary["words"])
     for words in ("Not calibrated", "what a contact adds", "Test: "):
         assert words in sentences

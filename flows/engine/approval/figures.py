@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from flows.engine.reporting import prefect_run
+from nightmarket.delivery.summary import audience
 from tasks.campaigns import export
 from tasks.files import catalogue, storage
 
@@ -30,6 +31,8 @@ def facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("responses", f"{_number(summary, 'expected_responses'):,.1f} expected"),
         ("profit", f"{_number(summary, 'expected_profit'):,.2f} expected, net of cost"),
     ]
+    if asked := audience(summary.get("campaign") or {}):
+        rows.insert(0, ("audience", asked))
     certificate = summary.get("certificate")
     if certificate:
         unit = "" if certificate.get("unit") != "responses" else " responses"

@@ -58,8 +58,9 @@ def test_the_plan_says_reach_spend_and_how_far_from_the_best_it_is(made):
     assert 'width="83.72%"' in view.spend, "209.30 of 250"
     certificate, holdout = view.sentences
     assert "can promise more than 79.51 USD; this one promises 79.50 USD, 0.01% less" in certificate
+    kept = made["plan"]["num_holdout"]
     assert holdout.startswith(
-        "251 of the 2,467 eligible were drawn at random, with a chance of 10% each, and get nothing;"
+        f"{kept} of the {411 + kept} customers who would be contacted were drawn at random, with a chance of 10% each, and"
     )
     assert plan.line(night(plan=made["plan"])) == "411 customers for 209 of 250 USD, 77 responses expected."
 

@@ -85,7 +85,7 @@ def hostile():
         validation=told | {"warnings": [BAD], "expectations": 1},
         metrics=Metrics.read(figures),
         decision=said,
-        importance={"rank": {BAD: 1.0}},
+        importance={"ranker": {BAD: 1.0}},
         snapshot={"source": BAD, "fingerprint": BAD},
     )
 
@@ -272,9 +272,9 @@ def test_what_each_source_brought_stands_beside_its_table():
 
 
 def test_importance_is_a_share_of_all_gain_with_the_largest_first():
-    rows = importance(night(importance={"rank": {"a_b": 25.0, "c": 75.0, "d": 0.0}, "launch": {"x": 99.0}}))
+    rows = importance(night(importance={"ranker": {"a_b": 25.0, "c": 75.0, "d": 0.0}, "launch": {"x": 99.0}}))
     assert [(name, share) for name, _, share in rows] == [("c", "75%"), ("a b", "25%")]
-    assert importance(night(importance={"rank": {}})) == []
+    assert importance(night(importance={"ranker": {}})) == []
 
 
 def test_examples_are_a_short_a_usual_and_a_long_history_whoever_they_are():
