@@ -126,7 +126,7 @@ def _observed(campaigns: Sequence[Content]) -> ObservedView | None:
     verdict = f"{reached} reached people who were not chosen at random, so no effect is claimed."
     known = [campaign for campaign in latest if words.known(campaign.get("on_exposed"))]
     if 0 < len(known) < len(latest):
-        verdict += f" {len(latest) - len(known)} of them could not be compared with anybody, so {len(known)} are shown."
+        verdict += f" Drawn: {len(known)} of {len(latest)}; the others have a reason below and no figure."
     axis = charts.scale([campaign["on_exposed"] for campaign in known])
     places = 0 if max(abs(axis.low), abs(axis.high)) >= 20 else 2
     rows = tuple(_adjusted(campaign, axis, places) for campaign in known)

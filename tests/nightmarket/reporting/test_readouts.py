@@ -72,7 +72,8 @@ def test_campaigns_that_nobody_drew_at_random_carry_no_claim():
     view = readouts.view(night(observed=told))
     assert view is not None
     assert view.observed is not None
-    assert view.observed.verdict.endswith("were not chosen at random, so no effect is claimed.")
+    assert "were not chosen at random, so no effect is claimed." in view.observed.verdict
+    assert view.observed.verdict.endswith("Drawn: 1 of 2; the others have a reason below and no figure.")
     (row,) = view.observed.rows
     assert (row.name, row.figure, row.reach, row.difference) == ("Campaign 18", "+4", "[−56, +64]", "+275")
     assert row.note == "Type A, 100 reached, no claim"
