@@ -60,7 +60,7 @@ def test_the_plan_says_reach_spend_and_how_far_from_the_best_it_is(made):
     assert "can promise more than 79.51 USD; this one promises 79.50 USD, 0.01% less" in certificate
     kept = made["plan"]["num_holdout"]
     assert holdout.startswith(
-        f"{kept} of the {411 + kept} customers who would be contacted were drawn at random, with a chance of 10% each, and"
+        f"{kept} of the {411 + kept} customers who would be contacted were drawn at random, with a chance of 10% each,"
     )
     assert plan.line(night(plan=made["plan"])) == "411 customers for 209 of 250 USD, 77 responses expected."
 
