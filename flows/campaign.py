@@ -19,6 +19,9 @@ from tasks.campaigns import export
 from tasks.files import catalogue, storage
 from tasks.pipeline import settings
 
+ANEW = ("plan",)
+"""Planned anew each time: what was exported since is no input that DVC knows of."""
+
 
 @one_line_flow("campaign", "{name}")
 async def campaign(
@@ -63,9 +66,7 @@ async def campaign(
     changes |= {"plan.channels": chosen_channels(home, channels), "plan.audience.segments": segments}
     changes |= {"plan.offers": [offer.model_dump(mode="json", exclude_none=True) for offer in offers]}
     with contextlib.ExitStack() as stack:
-        # What was exported since is no input that DVC knows of, so the plan is made anew each time.
-        force, changed = ("plan",), said(changes)
-        async with open_run(f"campaign-{name}", force=force, changes=changed, wait_minutes=wait_minutes) as run:
+        async with open_run(f"campaign-{name}", force=ANEW, changes=said(changes), wait_minutes=wait_minutes) as run:
             approval.bury(home)
             run.require_data()
             await run.on_last_night("plan", catalogue.RESPONDER, catalogue.SEGMENTS)
