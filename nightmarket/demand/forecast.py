@@ -80,18 +80,32 @@ def origins(width: int, ahead: int) -> list[int]:
 
 
 def choose(history: Weekly, before: list[int], ahead: int) -> dict[str, str]:
-    """Per class of series, the method with the least mean scaled squared error (RMSSE; Makridakis et al., 2022)."""
+    """Per class of series, the method with the least mean scaled squared error (RMSSE; Makridakis et al., 2022), among
+    those that are never worse than last week's figure: not over all origins, not at the latest one, and in units
+    neither. In the middle of a season a long mean may look best over weeks that lie on both sides of the peak.
+    """
     lost = {name: np.zeros(len(CLASSES)) for name in METHODS}
-    for origin in before:
+    missed = {name: np.zeros((len(before), 2, len(CLASSES))) for name in METHODS}
+    for number, origin in enumerate(before):
         past = history.until(origin)
         truth = history.units[history.start < origin, origin : origin + ahead]
         group, unit = classes(past), np.sqrt(_squared_scale(past))
         for name, method in METHODS.items():
-            error = np.sqrt(((truth - method(past.units, past.start)[:, None]) ** 2).mean(axis=1)) / unit
+            apart = truth - method(past.units, past.start)[:, None]
+            error = np.sqrt((apart**2).mean(axis=1)) / unit
             lost[name] += np.bincount(group, weights=error, minlength=len(CLASSES))
+            for row, size in enumerate((error, np.abs(apart).sum(axis=1))):
+                missed[name][number, row] = np.bincount(group, weights=size, minlength=len(CLASSES))
     seen = np.sum(list(lost.values()), axis=0) > 0
-    best = [min(METHODS, key=lambda name: lost[name][i]) for i in range(len(CLASSES))]
+    worse = {name: _worse(missed[name], missed["naive"]) for name in METHODS}
+    best = [min(METHODS, key=lambda name: (worse[name][i], lost[name][i])) for i in range(len(CLASSES))]
     return {kind: best[i] if seen[i] else UNSEEN for i, kind in enumerate(CLASSES)}
+
+
+def _worse(missed: Float64s, naive: Float64s) -> Bools:
+    """(classes,) whether errors (origins, 2, classes), latest origin first, lie above naive's, there or over all."""
+    pairs = ((missed[0], naive[0]), (missed.sum(axis=0), naive.sum(axis=0)))
+    return np.any([ours > theirs for ours, theirs in pairs], axis=(0, 1))
 
 
 def point(past: Weekly, methods: dict[str, str]) -> Float64s:
