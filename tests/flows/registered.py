@@ -83,7 +83,8 @@ def run(settings):
     metrics |= {"num_customers": {"all": 40, "new": 40, "launch": 40}}
     metrics["paired"] = {task: {"popularity": better} for task in ("all", "new", "launch")}
     storage.write_json(metrics, OUT / "evaluate/metrics.json")
-    scores = {"customer": np.arange(40, dtype=np.int32), "task": ["all"] * 40, "ndcg@10": np.full(40, value)}
+    tasks = np.repeat(["all", "new", "launch"], 40)
+    scores = {"customer": np.tile(np.arange(40, dtype=np.int32), 3), "task": tasks, "ndcg@10": np.full(120, value)}
     storage.write_table(pa.table(scores), OUT / "evaluate/per_customer.parquet")
 """,
     "tasks/report.py": STAGE + "def run(settings):\n    pass\n",
