@@ -29,7 +29,15 @@ NAMES = {
 """pip's settings that say where packages come from -> uv's variables for the same."""
 EVERY_STEP = 20
 NOT_IMPORTED = ("/tests/", "/test/", "/transformers/models/", "/pip/", "/mypy/", "/sphinx/", "/sympy/", "/statsmodels/")
-NOT_IMPORTED += ("/torch/_inductor/", "/torch/testing/", "/torch/onnx/", "/numba/", "/celery/", "/kombu/", "/fontTools/")
+NOT_IMPORTED += (
+    "/torch/_inductor/",
+    "/torch/testing/",
+    "/torch/onnx/",
+    "/numba/",
+    "/celery/",
+    "/kombu/",
+    "/fontTools/",
+)
 """Parts of paths of which a night imports next to nothing."""
 
 
