@@ -16,7 +16,7 @@ PYTHON ?= $(shell PATH=$$(echo "$$PATH" | tr ':' '\n' | grep -vxF "$$(pwd -P)/$(
 # tests that share what is dear to set up stay in one process, see conftest.py; three, for some wait for servers and kills
 SIDE_BY_SIDE := -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 PYTEST := $(BIN)/python $(SIDE_BY_SIDE)
-CHECKS := check-types check-imports check-lint check-format check-pipeline check-reference
+CHECKS := check-types check-imports check-lint check-format check-pipeline check-reference check-house
 
 .PHONY: help nightly inspect test ui card reproduce promote rollback forget rotate prune setup repository environment \
     check test-fast coverage mutants docs $(CHECKS)
@@ -52,7 +52,7 @@ inspect: setup  ## which file of your export is which table, and the settings th
 test: setup  ## every test, in three processes
 	@$(PYTEST)
 
-check: setup  ## faults, layout, types, who imports whom, generated files up to date; two at a time
+check: setup  ## faults, layout, types, who imports whom, sizes and names, generated files up to date; two at a time
 	@$(MAKE) --no-print-directory --keep-going -j2 $(CHECKS) && echo "checks passed"
 
 check-types:
@@ -72,6 +72,9 @@ check-pipeline:
 
 check-reference:
 	@$(BIN)/python -m docs.generate --check
+
+check-house:
+	@$(BIN)/python -m pytest -n0 -q --no-header tests/architecture
 
 test-fast: setup  ## the tests that take no more than moments each
 	@$(PYTEST) -m "not slow and not browser and not prefect and not distributed"
