@@ -211,7 +211,7 @@ PRODUCTS = Table(
         Column(
             "group_id",
             "id",
-            "the parent of sizes and colours; a list holds one of a group, in the customer's size",
+            "the parent of sizes and colours; a list holds one of a group; without it, titles that differ by a size alone",
             required=False,
             nullable=True,
         ),

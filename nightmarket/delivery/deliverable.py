@@ -15,6 +15,7 @@ from scipy import sparse
 
 from nightmarket.contracts.arrays import Bools, Float64s, Int32s, Int64s
 from nightmarket.delivery.consent import ages
+from nightmarket.delivery.variants import groups
 from nightmarket.histories.calendar import NEVER
 from nightmarket.histories.catalogue import Catalogue
 from nightmarket.histories.histories import Histories
@@ -59,7 +60,7 @@ class Deliverable:
     ) -> "Deliverable":
         """What the tables of tonight say.
 
-        products   row i is item i; of stock, min_age, markets, group_id what there is
+        products   row i is item i; of stock, min_age, markets, group_id, title, size, brand, price what there is
         customers  row c is customer c; of birth_year, attr_age, market what there is
         cut        the last day that is known
         """
@@ -68,7 +69,7 @@ class Deliverable:
         announced = (catalogue.from_day > cut) & (catalogue.from_day != NEVER)
         on_sale = catalogue.recommendable & (catalogue.until_day > cut + 1) & (~(stock <= 0) | announced)
         sold_in, market = _markets(products, customers)
-        codes = pd.factorize(products["group_id"])[0] if "group_id" in products else np.full(len(products), -1)
+        codes = groups(products)
         return cls(
             on_sale=on_sale,
             least_age=products.get("min_age", nothing).fillna(0).to_numpy(np.float64),
@@ -76,7 +77,7 @@ class Deliverable:
             sold_in=sold_in,
             market=market,
             gone_back=_gone_back(histories, cut),
-            group=codes.astype(np.int32),
+            group=codes,
             sizes=SizesKept.of(catalogue, histories.until(cut)) if (codes >= 0).any() else None,
         )
 
