@@ -211,7 +211,7 @@ PRODUCTS = Table(
         Column(
             "group_id",
             "id",
-            "the parent of sizes and colours; a list holds one of a group; without it, titles that differ by a size alone",
+            "the parent of sizes and colours; a list holds one of them; without it, titles tell sizes",
             required=False,
             nullable=True,
         ),
