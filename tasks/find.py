@@ -67,7 +67,7 @@ class Settings(StageSettings):
 
 
 @dataclass(frozen=True)
-class Answer:
+class SearchAnswer:
     """The texts that match a query.
 
     rows   one per text, best first: place, product_id of its best seller, text, products, brand, price, why
@@ -96,7 +96,7 @@ def run(given: Settings) -> None:
         log.info("%s", line)
 
 
-def answer(home: Path, given: Settings, root: Path | None = None) -> Answer:
+def answer(home: Path, given: Settings, root: Path | None = None) -> SearchAnswer:
     """Find, and write exports/find/NAME of `home` where there is a name.
 
     root  the folder with artifacts and data; None: home
@@ -125,7 +125,7 @@ def answer(home: Path, given: Settings, root: Path | None = None) -> Answer:
     with storage.whole_folder(target) as draft:
         storage.write_table(result.table, draft / "products.parquet")
         export.write_csv(result.table, draft / "products.csv", given.excel)
-    return Answer(result.rows, result.table, target)
+    return SearchAnswer(result.rows, result.table, target)
 
 
 def _meaning(root: Path, texts: list[str], query: str) -> tuple[NDArray, NDArray]:
@@ -153,7 +153,7 @@ def _meaning(root: Path, texts: list[str], query: str) -> tuple[NDArray, NDArray
     return vectors, encoder.encode([query], role="query")[0]
 
 
-def _answer(hits: list[Hit], products: pd.DataFrame, texts: list[str], sold: NDArray[np.int64]) -> Answer:
+def _answer(hits: list[Hit], products: pd.DataFrame, texts: list[str], sold: NDArray[np.int64]) -> SearchAnswer:
     rows, parts = [], []
     for place, hit in enumerate(hits, start=1):
         part = products.iloc[hit.items]
@@ -165,7 +165,7 @@ def _answer(hits: list[Hit], products: pd.DataFrame, texts: list[str], sold: NDA
         rows.append(shown | {"why": _why(hit)})
     table = pd.concat(parts) if parts else products.iloc[:0]
     made = pa.Table.from_pandas(table.reindex(columns=SCHEMA.names), preserve_index=False)
-    return Answer(rows, made.cast(SCHEMA))
+    return SearchAnswer(rows, made.cast(SCHEMA))
 
 
 def _why(hit: Hit) -> str:

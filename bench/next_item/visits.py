@@ -22,7 +22,7 @@ from tasks.files.prepared import Prepared
 from tasks.models import recommender
 
 LEARN_DAYS, MOST_VISITS, SEED = 14, 3000, 17
-"""The settings of the stage `sessions`."""
+"""The settings of the stage `bundle`."""
 MOST_A_DAY = 1_000
 """Events of one customer on a day; who has more is no person, and is set aside before a night begins."""
 TARGETS = ("next", "taken", "taken_again")

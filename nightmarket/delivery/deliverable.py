@@ -37,6 +37,7 @@ class Deliverable:
     gone_back  ascending keys customer * I + item of what a customer gave back, and never kept
     group      (I,)  products that are one in several sizes or colours, -1 for one of its own
     sizes      how often the customers bought each size, None where there is no group
+    markets    names of the M markets in small letters; without the last one, for markets that no product names
     """
 
     on_sale: Bools
@@ -47,6 +48,7 @@ class Deliverable:
     gone_back: Int64s
     group: Int32s
     sizes: "SizesKept | None"
+    markets: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -68,7 +70,7 @@ class Deliverable:
         stock = products.get("stock", nothing).to_numpy(np.float64, na_value=np.nan)
         announced = (catalogue.from_day > cut) & (catalogue.from_day != NEVER)
         on_sale = catalogue.recommendable & (catalogue.until_day > cut + 1) & (~(stock <= 0) | announced)
-        sold_in, market = _markets(products, customers)
+        sold_in, market, markets = _markets(products, customers)
         codes = groups(products)
         return cls(
             on_sale=on_sale,
@@ -79,6 +81,7 @@ class Deliverable:
             gone_back=_gone_back(histories, cut),
             group=codes,
             sizes=SizesKept.of(catalogue, histories.until(cut)) if (codes >= 0).any() else None,
+            markets=markets,
         )
 
     def sold_to(self, customer: Int32s, item: Int32s) -> Bools:
@@ -184,11 +187,11 @@ def _entries(matrix: sparse.csr_matrix, row: Int32s, column: Int32s) -> Float64s
     return out
 
 
-def _markets(products: pd.DataFrame, customers: pd.DataFrame) -> tuple[Bools, Int32s]:
-    """Where each item is sold (I, M), and each customer's market (C,)."""
+def _markets(products: pd.DataFrame, customers: pd.DataFrame) -> tuple[Bools, Int32s, tuple[str, ...]]:
+    """Where each item is sold (I, M), each customer's market (C,), and the names of the markets."""
     nowhere = np.full(len(customers), -1, np.int32)
     if "markets" not in products:
-        return np.zeros((len(products), 0), bool), nowhere
+        return np.zeros((len(products), 0), bool), nowhere, ()
     lists = [_words(text) for text in products["markets"]]
     names = {name: number for number, name in enumerate(dict.fromkeys(name for named in lists for name in named))}
     sold_in = np.zeros(
@@ -197,9 +200,9 @@ def _markets(products: pd.DataFrame, customers: pd.DataFrame) -> tuple[Bools, In
     for item, named in enumerate(lists):
         sold_in[item, [names[name] for name in named]] = True
     if "market" not in customers:
-        return sold_in, nowhere
+        return sold_in, nowhere, tuple(names)
     theirs = [text.strip().casefold() if isinstance(text, str) else "" for text in customers["market"]]
-    return sold_in, np.array([names.get(name, len(names)) if name else -1 for name in theirs], np.int32)
+    return sold_in, np.array([names.get(name, len(names)) if name else -1 for name in theirs], np.int32), tuple(names)
 
 
 def _words(text: object) -> list[str]:

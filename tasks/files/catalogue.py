@@ -244,7 +244,7 @@ CUSTOMER_SCORES = TableFile(EVALUATE / "per_customer.parquet")
 NDCG_PLOT = Artifact(EVALUATE / "ndcg.csv")
 PREDICTIONS = Json(EVALUATE / "predictions.json")
 
-# score, sessions, plan, compose, and the files of a launch
+# score, bundle, plan, compose, and the files of a launch
 SCORE = Folder(ARTIFACTS / "score")
 RECOMMENDATIONS = TableFile(
     SCORE / "recommendations.parquet",
@@ -260,7 +260,7 @@ POPULAR = TableFile(
 FACTORS = Tensors(SCORE / "factors.safetensors")
 """Of the products tonight, where looks are recorded: `nightmarket.ranking.factors`."""
 SCORE_SUMMARY = Json(SCORE / "summary.json")
-SESSIONS = Folder(ARTIFACTS / "sessions")
+BUNDLE = Folder(ARTIFACTS / "bundle")
 PLAN = Folder(ARTIFACTS / "plan")
 PLAN_OFFERS = TableFile(PLAN / "offers.parquet", "offer string, product_id string")
 PLAN_SUMMARY = Json(PLAN / "summary.json")

@@ -26,7 +26,7 @@ STAGES = (
     "demand",
     "evaluate",
     "score",
-    "sessions",
+    "bundle",
     "plan",
     "compose",
     "readout",

@@ -2,9 +2,7 @@
 
 import json
 import shutil
-from datetime import UTC, datetime
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -13,9 +11,10 @@ import pytest
 from nightmarket.histories.interactions import KINDS
 from nightmarket.ranking.behaviour_features import BEHAVIOUR
 from nightmarket.ranking.factors import DIMENSIONS
+from nightmarket.serving.live import Ask, LiveEvent, LiveRecommender
+from nightmarket.serving.live.parts import read
 from tasks.__main__ import main
 from tasks.files import catalogue, manifest
-from tasks.models.live import Live
 
 
 def shifted(events: pa.Table, kind: str, seconds: int) -> pa.Table:
@@ -82,16 +81,16 @@ def test_launches_have_a_table_of_their_own_with_ranks_from_one(looking):
 
 
 def test_visits_are_answered_with_the_factors_that_the_lists_were_made_with(looking):
-    assert main("sessions") == 0
-    live = Live.load()
+    assert main("bundle") == 0
+    live = LiveRecommender.open(catalogue.BUNDLE.path)
     lists = pq.read_table(looking / "artifacts/score/recommendations.parquet").to_pandas()
     customer = lists["customer_id"].iloc[0]
-    rows = slice(*live.listed.indptr[live.customer_of[customer] :][:2])
     own = lists.loc[lists["customer_id"] == customer, "product_id"].tolist()
-    assert live.product_ids[live.listed.item[rows]].tolist() == own
-    factors = catalogue.FACTORS.read()
-    assert live.shop.factors.items.shape == factors["items"].shape == (len(live.titles), DIMENSIONS)
-    assert np.asarray(live.shop.factors.items).tolist() == np.asarray(factors["items"]).tolist()
-    met = live.product_ids[live.shop.near.item[0]]
-    answer = live.answer([(met, "view", datetime.now(UTC))])
-    assert any("which you just looked at" in place.reason for place in answer)
+    assert [place.product for place in live.why(customer).listed] == own
+    factors, mapped = catalogue.FACTORS.read()["items"], read(catalogue.BUNDLE / "model").arrays["factors.items"]
+    assert mapped.shape == factors.shape == (live.made_from["num_products"], DIMENSIONS)
+    assert mapped.tolist() == factors.tolist()
+    now = 86_400.0 * (live.made_from["cut"] + 2)
+    met = live.why(customer).events[-1].product
+    answer = live.recommend(Ask(now, events=(LiveEvent("view", met, now),)))
+    assert any("which you just looked at" in place.reason for place in answer.products)

@@ -12,7 +12,7 @@ import numpy as np
 from nightmarket.contracts.arrays import Bools, Float32s, Int32s
 from nightmarket.histories.interactions import CARTED, KINDS, STRENGTH
 from nightmarket.ranking.factors import RIDGE, UNSEEN, Factors
-from nightmarket.ranking.sessions.shop import LEVELS, OF_KIND, PRODUCT, SessionShop
+from nightmarket.ranking.sessions.shop import LEVELS, PRODUCT, SessionShop
 from nightmarket.ranking.sessions.visits import Visit
 
 FEATURES: dict[str, str] = {
@@ -110,27 +110,19 @@ class Asked:
             before,
             item,
             self.visit.listed,
-            self._of_page(),
+            self.visit.page,
         ]
         chosen = np.unique(np.concatenate(proposed)).astype(np.int32)
         return chosen[self.allowed(chosen)]
-
-    def _of_page(self) -> Int32s:
-        """The items of the page that are most in demand, where it does not show all."""
-        within = self.visit.within
-        if within is None:
-            return self.visit.item[:0]
-        return within[np.argsort(-self.shop.popularity[within], kind="stable")[:OF_KIND]]
 
     def allowed(self, items: Int32s) -> Bools:
         """(M,) which of the items can be had, fit the page, and were not given back."""
         visit = self.visit
         kept = self.shop.on_sale(items, visit.day)
-        if visit.within is not None:
-            kept &= np.isin(items, visit.within)
-        for never in (visit.gone, self.given_back):
-            if never.size:
-                kept &= ~np.isin(items, never)
+        if visit.may is not None:
+            kept &= visit.may(items)
+        if self.given_back.size:
+            kept &= ~np.isin(items, self.given_back)
         return kept
 
     def features(self, items: Int32s) -> Float32s:

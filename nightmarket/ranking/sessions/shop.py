@@ -39,9 +39,13 @@ class Ragged:
     indptr: Int64s
     item: Int32s
 
+    def row(self, row: int) -> Int32s:
+        """One of them."""
+        return self.item[self.indptr[row] : self.indptr[row + 1]]
+
     def rows(self, which: Int32s) -> Int32s:
         """The rows one after the other."""
-        parts = [self.item[self.indptr[row] : self.indptr[row + 1]] for row in which.tolist()]
+        parts = [self.row(row) for row in which.tolist()]
         return np.concatenate(parts) if parts else self.item[:0]
 
 

@@ -1,5 +1,6 @@
 """Who asks: what a visitor did, oldest first, and where they are."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,8 +26,9 @@ class Visit:
     now     the moment of the question
     day     the shop's local day that it falls on
     listed  (L,)  the customer's list of the night, best first; none for a guest
-    within  (W,)  items that the page shows, all where None: those of a category, of a market
-    gone    (G,)  items that cannot be had just now
+    page    (P,)  items that the page proposes besides: of a category, those most in demand
+    may     which of the items (N,) this visitor may be shown here: those of the page, those that can be had just now;
+            all where None
     """
 
     item: Int32s
@@ -35,8 +37,8 @@ class Visit:
     now: int
     day: int
     listed: Int32s = field(default_factory=no_items)
-    within: Int32s | None = None
-    gone: Int32s = field(default_factory=no_items)
+    page: Int32s = field(default_factory=no_items)
+    may: Callable[[Int32s], Bools] | None = None
 
     @classmethod
     def nothing(cls, now: int, day: int) -> "Visit":

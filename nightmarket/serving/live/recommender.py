@@ -1,0 +1,230 @@
+"""Who answers: one object per process, opened once, asked by any number of threads; it never writes."""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nightmarket.contracts.arrays import Bools, Float64s, Int8s, Int32s, Int64s
+from nightmarket.histories.calendar import day_of
+from nightmarket.histories.interactions import BOUGHT, KINDS
+from nightmarket.ranking.sessions.answers import Ranked, answer
+from nightmarket.ranking.sessions.features import Asked
+from nightmarket.ranking.sessions.reasons import ShownNames, reasons
+from nightmarket.ranking.sessions.visits import Visit
+from nightmarket.serving.live import bundle as halves
+from nightmarket.serving.live import parts
+from nightmarket.serving.live.allowed import Allowed, not_due, tired_of
+from nightmarket.serving.live.bundle import LiveBundle
+from nightmarket.serving.live.exploring import POOL, explored
+from nightmarket.serving.live.questions import IMPRESSION, Answer, Ask, Explanation, LiveEvent, Recommended, Step
+
+ON_PAGE = 100
+"""Products of a page, a brand, a price that are proposed: those most in demand."""
+GUEST = -1
+
+
+class LiveRecommender:
+    """Answers from a bundle; threads may share it."""
+
+    def __init__(self, bundle: LiveBundle) -> None:
+        self._bundle = bundle
+        self._slowest = {"reranked": 0.0, "nightly": 0.0}
+        self._rng = np.random.default_rng
+
+    @classmethod
+    def open(cls, folder: Path | str, verify: bool = True, model: Path | str | None = None) -> "LiveRecommender":
+        """Map artifacts/bundle, or a copy of it.
+
+        verify  read every file once against its checksum
+        model   a model half kept from another night, after a rollback; tonight's state serves it
+
+        Raises InputError for what is missing or damaged.
+        """
+        place = Path(folder)
+        return cls(halves.read(Path(model) if model else place / parts.MODEL, place / parts.STATE, verify))
+
+    @staticmethod
+    def bundle_of(folder: Path | str) -> str:
+        """What `bundle` would be of the files that lie there now. Raises InputError."""
+        both = (parts.identity(parts.manifest(Path(folder) / half)) for half in (parts.MODEL, parts.STATE))
+        return "".join(identity[:8] for identity in both)
+
+    @property
+    def version(self) -> str:
+        """Of the model half."""
+        return str(self._bundle.facts["version"])
+
+    @property
+    def bundle(self) -> str:
+        """16 hexadecimal digits that change with either half."""
+        return self._bundle.identity
+
+    @property
+    def made_from(self) -> Mapping[str, Any]:
+        """version, cut, last_day, num_products, num_customers and the like."""
+        return dict(self._bundle.facts)
+
+    def recommend(self, ask: Ask) -> Answer:
+        """The best products for a visitor, fewer than asked for only where no more may be shown to them.
+
+        Raises InputError for a category or a brand that no product has.
+        """
+        begun = time.perf_counter()
+        question = Question(self._bundle, ask)
+        step = self._step(ask, question)
+        most = POOL * ask.count if ask.explore else ask.count
+        if step == "reranked":
+            ranked = answer(self._bundle.shop, self._bundle.orders, question.visit, most * question.sizes)
+            items, score = question.first_of_groups(ranked)
+        else:
+            items = question.listed() if step == "nightly" else np.zeros(0, np.int32)
+            score = -np.arange(items.size, dtype=np.float64)
+        items, score = question.filled(items[:most], score[:most], most)
+        rows, propensity = explored(items.size, ask.count, ask.explore, self._rng())
+        products = question.said(items[rows], score[rows], propensity)
+        if step in self._slowest:
+            took = 1000 * (time.perf_counter() - begun)
+            self._slowest[step] = max(took, 0.95 * self._slowest[step] + 0.05 * took)
+        return Answer(products, self.version, step)
+
+    def _step(self, ask: Ask, question: "Question") -> Step:
+        """The best one that the time is enough for, by how long each took lately."""
+        if question.objected:
+            return "popular"
+        if ask.budget_ms is None or ask.budget_ms > self._slowest["reranked"]:
+            return "reranked"
+        if question.visit.listed.size and ask.budget_ms > self._slowest["nightly"]:
+            return "nightly"
+        return "popular"
+
+    def rank(self, ask: Ask, products: Sequence[str]) -> Answer:
+        """These products for this visitor, best first; unknown ones, and those that they may not be shown, left out."""
+        question = Question(self._bundle, ask)
+        items = np.unique(self._bundle.products.find_all(products))
+        items = items[question.allowed(items)]
+        if question.objected:
+            score, step = self._bundle.shop.popularity[items].astype(np.float64), "popular"
+        else:
+            score = self._bundle.orders.taken.score(Asked(self._bundle.shop, question.visit).features(items))
+            step = "reranked"
+        best = np.lexsort((items, -score))
+        said = question.said(items[best], score[best], np.ones(best.size))
+        return Answer(said, self.version, "popular" if step == "popular" else "reranked")
+
+    def why(self, customer: str) -> Explanation:
+        """What the night knows of a customer."""
+        bundle = self._bundle
+        code = bundle.customers.find(customer)
+        if code < 0:
+            return Explanation(customer, self.version, False, False, (), (), ())
+        item, kind, second = bundle.shop.past.of(code)
+        rows = zip(kind.tolist(), item.tolist(), second.tolist(), strict=True)
+        events = tuple(LiveEvent(KINDS[how], bundle.products.texts[what], float(when)) for how, what, when in rows)
+        names, times = np.unique([bundle.kinds[what] for what in item.tolist()], return_counts=True)
+        order = np.lexsort((names, -times))
+        kinds = tuple((str(names[row]), float(times[row] / item.size)) for row in order if names[row])
+        now = float(second[-1]) if second.size else 86_400.0 * (bundle.shop.cut + 1)
+        question = Question(bundle, Ask(now, customer=customer))
+        listed = bundle.listed.row(code)
+        said = question.said(listed, -np.arange(listed.size, dtype=np.float64), np.ones(listed.size))
+        return Explanation(customer, self.version, True, bool(bundle.objected[code]), events, kinds, said)
+
+
+class Question:
+    """What is asked, in the night's numbers.
+
+    objected  the visitor did, to profiling: nothing that they did is used
+    allowed   what they may be shown
+    visit     what they did, and what the night knows of it
+    """
+
+    def __init__(self, bundle: LiveBundle, ask: Ask) -> None:
+        self._bundle, self._ask = bundle, ask
+        self.code = bundle.customers.find(ask.customer) if ask.customer is not None else GUEST
+        self.objected = self.code >= 0 and bool(bundle.objected[self.code])
+        self.memory = GUEST if self.objected else self.code
+        item, kind, second = self._events()
+        zone_day = day_of(datetime.fromtimestamp(ask.now, bundle.time_zone).date())
+        bought = np.isin(kind, BOUGHT)
+        resting = not_due(bundle, self.memory, item[bought], second[bought], ask.now)
+        never = np.concatenate([resting, tired_of(bundle, ask)])
+        self.allowed = Allowed.of(bundle, ask, self.code, zone_day, never.astype(np.int32))
+        before = bundle.shop.past.of(self.memory)
+        self.visit = Visit(
+            np.concatenate([before[0], item]),
+            np.concatenate([before[1], kind]),
+            np.concatenate([before[2], second]),
+            int(ask.now),
+            zone_day,
+            bundle.listed.row(self.code) if self.code >= 0 else bundle.demand[:0],
+            self.allowed.popular(ON_PAGE) if self.allowed.narrow else bundle.demand[:0],
+            self.allowed,
+        )
+
+    @property
+    def sizes(self) -> int:
+        """Products of the largest group, of which an answer holds one."""
+        return int(self._bundle.facts["most_of_a_group"])
+
+    def _events(self) -> tuple[Int32s, Int8s, Int64s]:
+        """What the visitor did since the night, oldest first, without what the night remembers of them."""
+        if self.objected:
+            return self._bundle.shop.past.of(GUEST)
+        known = set(zip(*(values.tolist() for values in self._bundle.shop.past.of(self.memory)), strict=True))
+        rows = []
+        for event in sorted(self._ask.events, key=lambda event: event.at):
+            item = self._bundle.products.find(event.product) if event.kind != IMPRESSION else -1
+            row = (item, KINDS.index(event.kind), int(event.at)) if item >= 0 else None
+            if row is not None and row not in known:
+                rows.append(row)
+        table = np.array(rows, np.int64).reshape(-1, 3)
+        return table[:, 0].astype(np.int32), table[:, 1].astype(np.int8), table[:, 2]
+
+    def listed(self) -> Int32s:
+        """The customer's list of the night, without what may not be shown and what this visit has met."""
+        items = self.visit.listed
+        return items[self.allowed(items) & ~np.isin(items, self.visit.item[self.visit.session])]
+
+    def first_of_groups(self, ranked: Ranked) -> tuple[Int32s, Float64s]:
+        """One product of each group: for a customer the size that they buy, for a guest the best."""
+        goods, items, score = self._bundle.goods, ranked.items, ranked.score
+        if goods.sizes is None or not items.size:
+            return items, score
+        if self.memory >= 0:
+            owner = np.full(items.size, self.memory, np.int32)
+            kept, score = goods.first_of_groups(owner, items, -np.arange(items.size, dtype=np.float64))
+            order = np.flatnonzero(kept)
+            order = order[np.argsort(-score[order], kind="stable")]
+            return items[order], ranked.score[np.round(-score[order]).astype(np.int64)]
+        kept = self._leading(items)
+        return items[kept], score[kept]
+
+    def _leading(self, items: Int32s) -> Bools:
+        group = self._bundle.goods.group[items]
+        first = np.isin(np.arange(group.size), np.unique(group, return_index=True)[1])
+        return np.asarray(first | (group < 0))
+
+    def filled(self, items: Int32s, score: Float64s, count: int) -> tuple[Int32s, Float64s]:
+        """The items, and after them what is in demand and may be shown, where they are fewer than asked for."""
+        if items.size >= count:
+            return items, score
+        met = np.append(items, self.visit.item[self.visit.session])
+        more = self.allowed.popular(count * self.sizes + met.size)
+        every = np.append(items, more[~np.isin(more, met)]).astype(np.int32)
+        if self._bundle.goods.sizes is not None:
+            every = every[self._leading(every)]
+        every = every[:count]
+        last = float(score[-1]) if score.size else 0.0
+        return every, np.append(score, last - 1 - np.arange(every.size - items.size))
+
+    def said(self, items: Int32s, score: Float64s, propensity: Float64s) -> tuple[Recommended, ...]:
+        """The places of an answer, with reasons."""
+        bundle = self._bundle
+        names = ShownNames(bundle.titles, bundle.kinds, self._ask.language)
+        why = reasons(Asked(bundle.shop, self.visit), items, names)
+        rows = zip(items.tolist(), score.tolist(), why, propensity.tolist(), strict=True)
+        return tuple(Recommended(bundle.products.texts[item], *rest) for item, *rest in rows)
