@@ -10,7 +10,7 @@ from flows.engine.reporting import prefect_run
 from flows.engine.reporting.outcome import one_line_flow
 from tasks.campaigns.export import NAME
 from tasks.files import storage
-from tasks.find import Answer
+from tasks.find import SearchAnswer
 
 Words = Annotated[str, Field(max_length=500)]
 """Empty where there is nothing to say: in the form a plain box, where a value or null would be two."""
@@ -31,7 +31,7 @@ async def find(
     method: Literal["", "words", "meaning", "both"] = "",
     name: FolderName = "",
     excel: bool = False,
-) -> Answer:
+) -> SearchAnswer:
     """Products for a question in a customer's words, from what the last night left; nothing is trained or changed.
 
     Args:

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, get_args
 
 from flows.engine.run import overrides
-from tasks.find import Answer, Settings, answer
+from tasks.find import SearchAnswer, Settings, answer
 from tasks.pipeline import settings
 
 UNSAID: tuple[Any, ...] = (None, "", [], ())
 """Values that leave a setting as params.yaml has it."""
 
 
-def ask(home: Path, given: Mapping[str, Any]) -> Answer:
+def ask(home: Path, given: Mapping[str, Any]) -> SearchAnswer:
     """The answer on what the last night left; InputError, in one line, for a value that the settings refuse."""
     changes = {f"find.{key}": value for key, value in given.items() if value not in UNSAID}
     content = overrides.checked(settings.sections(home / "params.yaml"), changes)
