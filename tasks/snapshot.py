@@ -1,6 +1,6 @@
 """Fetch the source's tables into data/raw, with keyed hashes for customers.
 
-reads   the demo package, or the folder or folders named in params.yaml
+reads   the demo package, or the folder, folders or database named in params.yaml
 writes  data/raw/*.parquet   contract columns, rows in the source's order, times in UTC
         data/raw/snapshot.json   where it came from, how many rows, sha256 per file
         data/raw/warm            the champion's weights, from which fine-tuning may start
@@ -25,7 +25,8 @@ from tasks.files.storage import RAW, home, swap, unswap, write_json
 from tasks.intake import Connector
 from tasks.intake.agreement import SeenIds, check_amounts
 from tasks.intake.arrivals import write
-from tasks.intake.folder import FolderConnector
+from tasks.intake.database.settings import Database
+from tasks.intake.folder import NEEDED, FolderConnector
 from tasks.intake.folders import Folders, ShopFolder, check, known_zone
 from tasks.intake.reading import Reading
 from tasks.models import warm_start
@@ -41,8 +42,8 @@ FORMAT = 15
 DATED = ("events", "exposures", "responses", "reviews")
 """Tables whose rows happen at a moment; only these are cut at the business date. Plans (campaigns, promotions) stay."""
 
-SINGLE: Any = {"folder", "folders"}
-SEVERAL: Any = {"folder": True, "folders": {"__all__": {"folder"}}}
+SINGLE: Any = {"folder", "folders", "database"}
+SEVERAL: Any = {"folder": True, "database": True, "folders": {"__all__": {"folder"}}}
 """Settings that decide no snapshot: where tables lie, and what belongs to another source."""
 STEP = Step("fetch the source into data/raw", timeout_s=7_200)
 
@@ -50,8 +51,10 @@ STEP = Step("fetch the source into data/raw", timeout_s=7_200)
 class Settings(Reading):
     """params.yaml: snapshot."""
 
-    source: Literal["demo", "folder", "folders"] = Field(
-        "demo", description="demo: Complete Journey from its package; folder: your own tables; folders: several shops'"
+    source: Literal["demo", "folder", "folders", "sql"] = Field(
+        "demo",
+        description="demo: Complete Journey from its package; folder: your own tables; folders: several shops'; sql: a "
+        "database's",
     )
     folder: str | None = Field(
         None, description="where the tables lie, for source: folder; relative to the main checkout"
@@ -69,6 +72,9 @@ class Settings(Reading):
         (),
         description="for source: folders, one per shop: name, folder, mapping, time_zone, currency, rate, "
         "customers, products",
+    )
+    database: Database | None = Field(
+        None, description="for source: sql: tables, {table: {table or query, watermark}}, and url, timeout_s, tries"
     )
     currency: str | None = Field(
         None, pattern="^[A-Z]{3}$", description="as CNY; what all money becomes, where there are several"
@@ -88,7 +94,20 @@ class Settings(Reading):
             raise ValueError("folders: source is folders, and none is listed; list each shop with name and folder")
         if self.source == "folder" and not self.folder:
             raise ValueError("folder: source is folder, and none is named; set it to where your tables lie")
+        if self.source == "sql":
+            self._of_a_database()
         return self
+
+    def _of_a_database(self) -> None:
+        there = self.database.tables if self.database else {}
+        for name in NEEDED:
+            if name not in there:
+                raise ValueError(f"database: source is sql, and tables names no {name}; say where it lies")
+        for name in self.mapping:
+            if name not in there:
+                raise ValueError(f"mapping: {name} is no table of database.tables")
+        if self.tables or self.profile:
+            raise ValueError("tables, profile: they are of files; for source sql write a query that makes the table")
 
     @property
     def zone(self) -> str:
@@ -98,6 +117,16 @@ class Settings(Reading):
 
 def run(settings: Settings) -> None:
     """Make data/raw hold the source as of the business date."""
+    try:
+        _take(settings)
+    finally:
+        if settings.source == "sql":
+            from tasks.intake.database import connector
+
+            connector.sweep()
+
+
+def _take(settings: Settings) -> None:
     unswap(RAW)
     source = _source(settings)
     keys = customer_keys()
@@ -138,6 +167,11 @@ def _source(settings: Settings) -> Connector:
         return Demo(settings.zone)
     if settings.source == "folders":
         return Folders(settings.folders, home(), settings.zone, settings.currency)
+    if settings.database and settings.source == "sql":
+        from tasks.intake.database import connector
+
+        place = connector.download(settings.database)
+        return FolderConnector(place, settings, settings.zone, currency=settings.currency)
     place = home() / Path(str(settings.folder)).expanduser()
     return FolderConnector(place, settings, settings.zone, currency=settings.currency)
 

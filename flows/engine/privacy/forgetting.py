@@ -19,6 +19,7 @@ from flows.engine.run.lock import say
 from flows.engine.server import server
 from nightmarket.contracts import InputError
 from tasks.files import storage
+from tasks.intake.database import connector
 from tasks.pipeline.unavailable import INCOMPLETE
 from tasks.privacy.pseudonyms import Pseudonyms, customer_keys, forget
 
@@ -33,6 +34,7 @@ def from_terminal(home: Path, arguments: list[str] | None, nightly: Callable[[],
         raise InputError("--customer: name the shop's own id of the customer")
     pseudonyms = of_customer(home, customer)
     forget(pseudonyms, datetime.date.today().isoformat())
+    connector.remove()  # the night reads the database anew
     say("on the list: the customer is left out of every snapshot from now on; a night without them begins")
     if nightly() not in (0, INCOMPLETE):  # what a side stage did not write names nobody
         print("nightmarket: forget: the night failed, so older copies are still here; run this again", file=sys.stderr)
