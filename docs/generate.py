@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
 from nightmarket.contracts.tables import CHANNEL_COLUMNS, TABLES, Column, Table
-from tasks.pipeline.settings import MACHINE, RETENTION, STAGES, STEPS, settings_model
+from tasks.pipeline.settings import OF_NO_STAGE, STAGES, STEPS, settings_model
 
 FOLDER = Path("docs/reference")
 KINDS = {"id": "text", "text": "text", "category": "text", "number": "number", "count": "whole number"}
@@ -142,7 +142,7 @@ def _meaning(column: Column) -> str:
 def parameters() -> str:
     """Every section and key of params.yaml with its type, default, limits and what it does."""
     lines: list[str] = []
-    for name in (MACHINE, RETENTION, "snapshot", *(stage for stage in (*STAGES, *STEPS) if stage != "snapshot")):
+    for name in (*OF_NO_STAGE, "snapshot", *(stage for stage in (*STAGES, *STEPS) if stage != "snapshot")):
         lines += [f"## {name}", "", *table("key", "type", "default", "meaning")]
         lines += _parameters(settings_model(name))
         lines.append("")
@@ -216,7 +216,7 @@ def commands() -> str:
     for path in sorted(Path("flows").glob("*.py")):
         lines += _flow(path)
     for title, text, folders in (
-        ("Tools", "What people call by hand besides.", ("tasks/*", "tasks")),
+        ("Tools", "What people call by hand besides.", ("tasks/*", "tasks", "apps/*")),
         ("Measurements", "Each figure of these pages is made by one of them.", ("bench", "bench/*")),
     ):
         lines += [f"## {title}", "", text, "", *table("command", "")]

@@ -81,9 +81,32 @@ class Retention(StageSettings):
     )
 
 
-MACHINE, RETENTION = "machine", "retention"
+class Serve(StageSettings):
+    """The live site's servers, `make serve`; no stage reads it."""
+
+    host: str = Field(
+        "127.0.0.1", min_length=1, description="address that is listened on; the default is this machine alone"
+    )
+    port: int = Field(8080, ge=0, le=65_535, description="that is listened on; 0: a free one")
+    workers: int = Field(2, ge=1, le=256, description="processes that answer")
+    budget_ms: float = Field(
+        100.0, ge=1, le=10_000, description="time that an answer may take before a simpler one is given"
+    )
+    waiting: int = Field(64, ge=1, le=100_000, description="questions that may wait in a worker; more are turned away")
+    most_bytes: int = Field(1_048_576, ge=1024, le=1 << 30, description="of a request's body")
+    origins: tuple[str, ...] = Field((), description="web pages that may ask from a browser, as https://shop.example")
+    explore: float = Field(
+        0.0, ge=0, le=0.5, description="share of places that try something, with a logged propensity"
+    )
+    shop: str = Field(
+        "", description="whose customers ask, where several shops keep theirs apart: name of snapshot.folders"
+    )
+
+
+MACHINE, RETENTION, SERVE = "machine", "retention", "serve"
 """The sections that belong to no stage."""
-SECTIONS = (*STAGES, *STEPS, MACHINE, RETENTION)
+OF_NO_STAGE: dict[str, type[StageSettings]] = {MACHINE: Machine, RETENTION: Retention, SERVE: Serve}
+SECTIONS = (*STAGES, *STEPS, *OF_NO_STAGE)
 PARAMS = Path("params.yaml")
 
 
@@ -113,10 +136,15 @@ def retention(path: Path = PARAMS) -> Retention:
     return Retention.model_validate(load(RETENTION, path).model_dump())
 
 
+def serve(path: Path = PARAMS) -> Serve:
+    """The section `serve`; InputError as `load` raises it."""
+    return Serve.model_validate(load(SERVE, path).model_dump())
+
+
 def settings_model(name: str) -> type[StageSettings]:
     """The settings class of a stage or step, or of a section that belongs to none; the stage is not imported for it."""
-    if name in (MACHINE, RETENTION):
-        return Machine if name == MACHINE else Retention
+    if name in OF_NO_STAGE:
+        return OF_NO_STAGE[name]
     model: type[StageSettings] = excerpt(f"tasks.{name}", "Settings")
     return model
 

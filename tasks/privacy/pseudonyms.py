@@ -133,6 +133,11 @@ class Pseudonyms:
         """The names that an id had and has, the present one last."""
         return self._chain(prefix + plain(customer))
 
+    def left_out(self, customer: str, prefix: str = "") -> bool:
+        """Whether they asked to be forgotten; who did so under another spelling still is."""
+        names = (*self.under_each_key(customer, prefix), *self._chain(prefix + customer))
+        return bool(self._forgotten) and any(digest(name) in self._forgotten for name in names)
+
     def _chain(self, name: str) -> list[str]:
         names: list[str] = []
         for key in self._keys:
@@ -148,10 +153,7 @@ class Pseudonyms:
     def _of(self, customer: str, prefix: str) -> str:
         present = self._known.get(prefix + customer)
         if present is None:
-            names = self.under_each_key(customer, prefix)
-            present = self._known[prefix + customer] = names[-1]
-            if self._forgotten:
-                names += self._chain(prefix + customer)  # who was left out under another spelling still is
-                if any(digest(name) in self._forgotten for name in names):
-                    self._gone.add(present)
+            present = self._known[prefix + customer] = self.under_each_key(customer, prefix)[-1]
+            if self.left_out(customer, prefix):
+                self._gone.add(present)
         return present

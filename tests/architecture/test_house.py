@@ -13,7 +13,7 @@ from tasks.pipeline import declaration, generate, settings
 ROOT = Path(__file__).parents[2]
 DAG = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-TOP = {"pyproject.toml", "flows", "tasks", "params.yaml", "dvc.yaml", "tests", "mlruns"}
+TOP = {"pyproject.toml", "flows", "apps", "tasks", "params.yaml", "dvc.yaml", "tests", "mlruns"}
 DUMPS = {"utils", "util", "common", "helpers", "helper", "misc", "base", "shared", "lib", "core", "stuff"}
 
 
@@ -54,7 +54,7 @@ def test_a_step_says_how_long_it_may_take():
 
 def test_dvc_yaml_and_params_yaml_hold_no_other_names():
     assert tuple(DAG) == settings.STAGES
-    assert set(PARAMS) == {settings.MACHINE, settings.RETENTION, *settings.STAGES, *settings.STEPS}
+    assert set(PARAMS) == {*settings.OF_NO_STAGE, *settings.STAGES, *settings.STEPS}
 
 
 def test_the_flow_runs_each_stage_under_its_own_name():
@@ -81,7 +81,7 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             modules.add(node.module)
             modules |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name for name in modules if name.split(".")[0] in ("tasks", "nightmarket", "flows", "bench")}
+    return {name for name in modules if name.split(".")[0] in ("tasks", "nightmarket", "flows", "apps", "bench")}
 
 
 def closure(start: Path) -> set[Path]:

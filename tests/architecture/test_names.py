@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("nightmarket", "tasks", "flows")
+PACKAGES = ("nightmarket", "tasks", "flows", "apps")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 LONGEST_MODULE, LONGEST_FUNCTION = 500, 50
 MOST_STAGES_AND_STEPS = 30

@@ -1,0 +1,1 @@
+"""The live site's API: `make serve`."""

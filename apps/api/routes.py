@@ -1,0 +1,205 @@
+"""What can be asked: version 1."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, Query, Request
+from fastapi.openapi.models import Example
+from fastapi.security import HTTPBearer
+
+from apps.api import figures
+from apps.api.engine import Recommender
+from apps.api.problems import ProblemError
+from apps.api.questions import Site, VisitorQuestion
+from apps.api.schemas import (
+    EXAMPLES,
+    EventBatch,
+    EventOrBatch,
+    EventsWritten,
+    Id,
+    Place,
+    ProblemDocument,
+    ProductList,
+    RankRequest,
+    RecommendationRequest,
+    SeenEvent,
+    StockLevels,
+    StockTaken,
+    TasteKind,
+    Visitor,
+    Why,
+)  # fmt: skip
+from nightmarket.contracts import InputError
+from nightmarket.serving.live import Answer
+
+BEARER = HTTPBearer(auto_error=False, description="a key of `python -m tasks.live.keys add`")
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ProblemDocument, "description": words, "content": {"application/problem+json": {}}}
+    for status, words in (
+        (401, "no key, or one that is not known"), (403, "the key may not do this"),
+        (422, "the request does not say what it must"), (429, "more requests than the key's rate"),
+        (503, "more than can be done just now; Retry-After says when to come again"),
+    )
+}  # fmt: skip
+
+
+def needs(scope: str) -> Callable[..., None]:
+    """A dependency: the key has this scope."""
+
+    def check(request: Request, _: Annotated[Any, Depends(BEARER)]) -> None:
+        if scope not in request.state.key.scopes:
+            raise ProblemError("scope", f"it lacks the scope {scope}")
+
+    check.__annotations__["request"] = Request
+    return check
+
+
+def having(scope: str) -> Any:
+    """The same as a member of a route's `dependencies`."""
+    return Depends(needs(scope))
+
+
+def _example(*names: str) -> dict[str, Example]:
+    return {name: Example(value=EXAMPLES[name]) for name in names}
+
+
+def _site(request: Request) -> Site:
+    site: Site = request.app.state.site
+    return site
+
+
+OfSite = Annotated[Site, Depends(_site)]
+Count = Annotated[int, Query(ge=1, le=200)]
+events = APIRouter(prefix="/v1", dependencies=[having("events")], responses=PROBLEMS, tags=["events"])
+reading = APIRouter(prefix="/v1", dependencies=[having("read")], responses=PROBLEMS, tags=["recommendations"])
+customers = APIRouter(prefix="/v1", dependencies=[having("customers")], responses=PROBLEMS, tags=["customers"])
+stock = APIRouter(prefix="/v1", dependencies=[having("stock")], responses=PROBLEMS, tags=["stock"])
+
+
+@events.post("/events", summary="Write what visitors did")
+async def write_events(
+    site: OfSite, given: Annotated[EventOrBatch, Body(openapi_examples=_example("SiteEvent", "EventBatch"))]
+) -> EventsWritten:
+    """One event or a batch. The answer comes when they are on disk; sent again, an event is a duplicate."""
+    batch = given.events if isinstance(given, EventBatch) else [given]
+    rows = [row for event in batch if (row := site.event(event))]
+    written = await site.writer.write(rows)
+    new = sum(written.new)
+    left_out, kept = len(batch) - len(rows), len(rows) if written.kept else 0
+    counts = {"written": new, "duplicates": len(written.new) - new, "kept": kept, "left_out": left_out}
+    for outcome, count in counts.items():
+        figures.EVENTS.labels(outcome).inc(count)
+    return EventsWritten(**counts)
+
+
+@reading.post("/recommendations", summary="Products for a visitor")
+async def recommend(
+    request: Request, site: OfSite,
+    given: Annotated[RecommendationRequest, Body(openapi_examples=_example("RecommendationRequest"))],
+) -> ProductList:  # fmt: skip
+    """What suits this visitor at this moment; what they did up to now counts."""
+
+    def answer(recommender: Recommender, question: VisitorQuestion) -> Answer:
+        return recommender.recommend(question.ask(given))
+
+    return await _listed(request, site, given, answer)
+
+
+@reading.post("/rank", summary="Products in the order that suits a visitor")
+async def rank(
+    request: Request, site: OfSite, given: Annotated[RankRequest, Body(openapi_examples=_example("RankRequest"))]
+) -> ProductList:
+    """Products that the night does not know are left aside."""
+
+    def answer(recommender: Recommender, question: VisitorQuestion) -> Answer:
+        return recommender.rank(question.ask(given, len(given.products)), tuple(dict.fromkeys(given.products)))
+
+    return await _listed(request, site, given, answer)
+
+
+@reading.get("/products/{product_id:path}/similar", summary="Products in place of one")
+async def similar(request: Request, site: OfSite, product_id: Id, count: Count = 10) -> ProductList:
+    """Without those that are out of stock now."""
+    return await _beside(request, site, lambda recommender, num: recommender.similar(product_id, num), count)
+
+
+@reading.get("/products/{product_id:path}/goes-with", summary="Products beside one")
+async def goes_with(request: Request, site: OfSite, product_id: Id, count: Count = 10) -> ProductList:
+    """Without those that are out of stock now."""
+    return await _beside(request, site, lambda recommender, num: recommender.goes_with(product_id, num), count)
+
+
+@customers.get("/customers/{customer_id:path}/why", summary="What a customer's lists rest on")
+async def why(request: Request, site: OfSite, customer_id: Id) -> Why:
+    """The shop's own id, which is hashed before it is looked up."""
+    recommender = site.engine.ready()
+    names = site.visitors.customer(customer_id)
+    explanation = await site.turnstile.ask(lambda _: recommender.why(names.present))
+    now = time.time()
+    met = [] if names.forgotten else site.met(names.every, None, recommender)
+    events = [*explanation.events, *(event for event in met if event.kind != "impression" and event.at <= now)]
+    return Why(
+        request_id=request.state.request_id, version=explanation.version, known=explanation.known,
+        objected=explanation.objected,
+        events=[SeenEvent(kind=event.kind, product_id=event.product, at=datetime.fromtimestamp(event.at, UTC))
+                for event in events],
+        kinds=[TasteKind(name=name, weight=weight) for name, weight in explanation.kinds],
+        listed=[Place(product_id=place.product, score=place.score, reason=place.reason, propensity=place.propensity)
+                for place in explanation.listed],
+    )  # fmt: skip
+
+
+@stock.put("/stock", summary="What is in stock")
+async def set_stock(
+    site: OfSite, given: Annotated[StockLevels, Body(openapi_examples=_example("StockLevels"))]
+) -> StockTaken:
+    """What has none left is in no answer from now on, what has some again may be."""
+    now = time.time_ns() // 1000
+    await site.writer.write([], [(product, units, now) for product, units in given.products.items()])
+    return StockTaken(products=len(given.products))
+
+
+async def _listed(
+    request: Request, site: Site, given: Visitor, answer: Callable[[Recommender, VisitorQuestion], Answer]
+) -> ProductList:
+    recommender, request_id = site.engine.ready(), request.state.request_id
+
+    def compute(waited: float) -> tuple[VisitorQuestion, Answer]:
+        question = site.question(given, recommender, waited)
+        try:
+            return question, answer(recommender, question)
+        except InputError as error:
+            raise ProblemError("unknown-filter", str(error)) from None
+
+    began = time.perf_counter()
+    question, answered = await site.turnstile.ask(compute)
+    figures.ANSWERS.labels(answered.step).inc()
+    figures.ANSWER_TOOK.labels(answered.step).observe(time.perf_counter() - began)
+    if given.log:
+        site.log_list(request_id, question, answered)
+    return _reply(request_id, answered)
+
+
+async def _beside(
+    request: Request, site: Site, answer: Callable[[Recommender, int], Answer], count: int
+) -> ProductList:
+    recommender = site.engine.ready()
+
+    def compute(_: float) -> Answer:
+        gone = site.stock(recommender)[0]
+        try:
+            answered = answer(recommender, min(count + len(gone), 2 * count + 20))
+        except InputError as error:
+            raise ProblemError("unknown-product", str(error)) from None
+        left = [place for place in answered.products if place.product not in gone]
+        return Answer(tuple(left[:count]), answered.version, answered.step)
+
+    return _reply(request.state.request_id, await site.turnstile.ask(compute))
+
+
+def _reply(request_id: str, answered: Answer) -> ProductList:
+    places = [Place(product_id=place.product, score=place.score, reason=place.reason, propensity=place.propensity)
+              for place in answered.products]  # fmt: skip
+    return ProductList(request_id=request_id, version=answered.version, step=answered.step, products=places)
