@@ -20,9 +20,11 @@ def serve(given: settings.Serve, factory: str) -> None:
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
+    from apps.api.connections import PromptProtocol
+
     config = uvicorn.Config(
         factory, factory=True, host=given.host, port=given.port, workers=given.workers, log_config=None,
-        access_log=False, server_header=False, date_header=False, lifespan="on", ws="none", http="httptools",
+        access_log=False, server_header=False, date_header=False, lifespan="on", ws="none", http=PromptProtocol,
         loop="uvloop", timeout_keep_alive=30, timeout_graceful_shutdown=STOP_S, backlog=2048,
         limit_concurrency=4096, h11_max_incomplete_event_size=1 << 16, proxy_headers=False,
     )  # fmt: skip

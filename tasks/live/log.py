@@ -112,10 +112,20 @@ class LiveLog:
             self._connection.execute("pragma journal_mode = wal")
             self._connection.executescript(SCHEMA)
         self.path.chmod(0o600)
+        about = self.path.stat()
+        self._file = about.st_dev, about.st_ino
 
     def close(self) -> None:
         """End the connection."""
         self._connection.close()
+
+    def _there(self) -> bool:
+        """Whether the file is the one that was opened: SQLite would go on writing to one that nobody finds."""
+        try:
+            now = self.path.stat()
+        except OSError:
+            return False
+        return (now.st_dev, now.st_ino) == self._file
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -138,6 +148,8 @@ class LiveLog:
 
         Raises sqlite3.Error where nothing was written.
         """
+        if not self._there():
+            raise sqlite3.OperationalError("the file was taken away")
         with self._writing() as connection:
             new = [connection.execute(_INSERT_EVENT, row).rowcount == 1 for row in events]
             visits = {
