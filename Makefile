@@ -18,7 +18,7 @@ SIDE_BY_SIDE := -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 PYTEST := $(BIN)/python $(SIDE_BY_SIDE)
 CHECKS := check-types check-imports check-lint check-format check-pipeline check-reference check-house
 
-.PHONY: help nightly inspect test ui card reproduce promote rollback forget rotate prune setup repository environment \
+.PHONY: help nightly inspect test ui serve card reproduce promote rollback forget rotate prune setup repository environment \
     check test-fast coverage mutants docs $(CHECKS)
 
 help:  ## this list
@@ -92,6 +92,9 @@ mutants: setup  ## small faults put into what every figure rests on: at least ni
 
 ui: setup  ## Prefect server, worker and MLflow, with their addresses
 	@$(BIN)/python -m flows.ui
+
+serve: setup  ## the live site's API on http://127.0.0.1:8080, from what the last night wrote
+	@$(BIN)/python -m apps.api
 
 card: setup  ## how a version came to be: make card VERSION=7; without VERSION the champion
 	@$(BIN)/python -m tasks.registry.card $${VERSION:+"$$VERSION"}

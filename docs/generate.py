@@ -6,6 +6,7 @@ where an import would take seconds or is not ours to make (flows, bench).
 
 import ast
 import datetime
+import json
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -82,7 +83,7 @@ METRICS = (
 def pages() -> dict[str, str]:
     """Every generated page: file name to Markdown."""
     return {"parameters.md": parameters(), "tables.md": contract(), "stages.md": stages(), "commands.md": commands(),
-            "metrics.md": metrics()}  # fmt: skip
+            "metrics.md": metrics(), "api.md": api()}  # fmt: skip
 
 
 def page(title: str, lead: str, lines: Iterable[str]) -> str:
@@ -267,6 +268,63 @@ def metrics() -> str:
               for name, formula, span, better, source, where in METRICS]  # fmt: skip
     lead = "Places count from 1; a target is a product that the customer bought in the window that is judged."
     return page("Metrics", lead, lines)
+
+
+def api() -> str:
+    """The live site's addresses, from its OpenAPI document."""
+    from apps.api.application import openapi
+    from apps.api.problems import PREFIX, TYPES
+
+    document = openapi()
+    lines: list[str] = []
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            about = f"{operation['summary']}. {operation.get('description', '')}".strip()
+            lines += [f"## {method.upper()} {path}", "", about, "", *_operation(operation)]
+    lines += ["## Fields", ""]
+    for name, schema in document["components"]["schemas"].items():
+        if "properties" in schema:
+            lines += _schema(name, schema)
+    lines += ["## Problems", "", f"`type` is `{PREFIX}` and one of these.", "", *table("type", "status", "what")]
+    lines += [row(f"`{kind}`", status, title) for kind, (status, title) in TYPES.items()]
+    lead = (
+        "What the live site's servers answer; from their OpenAPI document, which they serve as `/openapi.json`. How to "
+        "run them: [Serve the site](../how-to/serve-the-site.md)."
+    )
+    return page("The API", lead, lines)
+
+
+def _operation(operation: dict[str, Any]) -> Iterator[str]:
+    if parameters := [f"`{each['name']}`" for each in operation.get("parameters", ())]:
+        yield from (f"Parameters: {', '.join(parameters)}.", "")
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    for example in content.get("examples", {}).values():
+        yield from ("```json", json.dumps(example["value"]), "```", "")
+    answer = operation["responses"]["200"].get("content", {}).get("application/json", {}).get("schema", {})
+    taken = content.get("schema", {})
+    names = [_kind(each) for each in (*taken.get("oneOf", [taken]), answer) if "$ref" in each]
+    if names:
+        yield from (f"{' or '.join(names[:-1])}{' → ' if names[1:] else ''}{names[-1]}.", "")
+
+
+def _schema(name: str, schema: dict[str, Any]) -> Iterator[str]:
+    yield from (f"### {name}", "", " ".join(schema.get("description", "").split()), "", *table("field", "", "meaning"))
+    for field, about in schema["properties"].items():
+        kinds = [_kind(each) for each in about.get("anyOf", [about]) if each.get("type") != "null"]
+        needed = ", needed" if field in schema.get("required", ()) else ""
+        yield row(f"`{field}`", " or ".join(dict.fromkeys(kinds)) + needed, about.get("description", ""))
+    yield ""
+
+
+def _kind(about: dict[str, Any]) -> str:
+    if "$ref" in about:
+        name = about["$ref"].rpartition("/")[2]
+        return f"`{name}`"
+    if "enum" in about:
+        return f"one of {', '.join(map(str, about['enum']))}"
+    if about.get("type") == "array":
+        return f"list of {_kind(about['items'])}"
+    return str(about.get("format") or about.get("type", "any"))
 
 
 def main(write: bool) -> int:

@@ -50,7 +50,11 @@ def create() -> ASGIApp:
     """For uvicorn: settings from params.yaml, the bundle of artifacts/bundle."""
     logging_of_worker()
     given = settings.serve()
-    return application(given, Engine(BUNDLE, LiveRecommender.open, LiveRecommender.bundle_of))
+    return application(given, Engine(BUNDLE, _open, LiveRecommender.bundle_of))
+
+
+def _open(folder: Path) -> Recommender:
+    return LiveRecommender.open(folder)
 
 
 def application(given: Serve, engine: Engine) -> ASGIApp:

@@ -40,12 +40,6 @@ class Recommender(Protocol):
     def rank(self, ask: Ask, products: Sequence[str]) -> Answer:
         """These products for a visitor."""
 
-    def similar(self, product: str, count: int) -> Answer:
-        """Products in place of one."""
-
-    def goes_with(self, product: str, count: int) -> Answer:
-        """Products beside one."""
-
     def why(self, customer: str) -> Explanation:
         """What a customer's lists rest on."""
 
@@ -59,7 +53,7 @@ class Engine:
     """
 
     folder: Path
-    open_it: Callable[[Path], Recommender]
+    open_it: Callable[[Path], "Recommender"]
     bundle_of: Callable[[Path], str]
     current: Recommender | None = None
     refused: str = ""

@@ -122,13 +122,13 @@ async def rank(
 @reading.get("/products/{product_id:path}/similar", summary="Products in place of one")
 async def similar(request: Request, site: OfSite, product_id: Id, count: Count = 10) -> ProductList:
     """Without those that are out of stock now."""
-    return await _beside(request, site, lambda recommender, num: recommender.similar(product_id, num), count)
+    return await _beside(request, site, "similar", product_id, count)
 
 
 @reading.get("/products/{product_id:path}/goes-with", summary="Products beside one")
 async def goes_with(request: Request, site: OfSite, product_id: Id, count: Count = 10) -> ProductList:
     """Without those that are out of stock now."""
-    return await _beside(request, site, lambda recommender, num: recommender.goes_with(product_id, num), count)
+    return await _beside(request, site, "goes_with", product_id, count)
 
 
 @customers.get("/customers/{customer_id:path}/why", summary="What a customer's lists rest on")
@@ -182,15 +182,16 @@ async def _listed(
     return _reply(request_id, answered)
 
 
-async def _beside(
-    request: Request, site: Site, answer: Callable[[Recommender, int], Answer], count: int
-) -> ProductList:
+async def _beside(request: Request, site: Site, method: str, product: str, count: int) -> ProductList:
     recommender = site.engine.ready()
+    listing: Callable[[str, int], Answer] | None = getattr(recommender, method, None)
+    if listing is None:
+        raise ProblemError("not-ready", "no night has written this table", retry_after=3600)
 
     def compute(_: float) -> Answer:
         gone = site.stock(recommender)[0]
         try:
-            answered = answer(recommender, min(count + len(gone), 2 * count + 20))
+            answered = listing(product, min(count + len(gone), 2 * count + 20))
         except InputError as error:
             raise ProblemError("unknown-product", str(error)) from None
         left = [place for place in answered.products if place.product not in gone]

@@ -9,7 +9,7 @@ they were written, for whoever reads on from where they stopped.
 import json
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -271,11 +271,3 @@ _LISTS_OF = "select seq, products, at from lists where {} = ? and at >= ?{} orde
 
 def _marks(values: Collection[str]) -> str:
     return ", ".join("?" * len(values)) or "null"
-
-
-def forget(names: Collection[str]) -> int:
-    """Remove customers from the log, where there is one; how many rows."""
-    if not path().exists():
-        return 0
-    with closing(LiveLog(patience_s=30.0)) as log:
-        return log.forget(names)

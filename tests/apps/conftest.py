@@ -1,5 +1,6 @@
 """Real servers on a free port of this machine; they end with the test."""
 
+import contextlib
 import os
 import re
 import signal
@@ -68,8 +69,11 @@ class Served:
     def workers(self):
         import psutil
 
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        return [child.pid for child in children if "spawn_main" in " ".join(child.cmdline())]
+        workers = []
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):  # it has just ended
+                workers += [child.pid] if "spawn_main" in " ".join(child.cmdline()) else []
+        return workers
 
     def said(self):
         return self.log.read_text()

@@ -20,6 +20,7 @@ from flows.engine.server import server
 from nightmarket.contracts import InputError
 from tasks.files import storage
 from tasks.intake.database import connector
+from tasks.live import forgetting as live_site
 from tasks.pipeline.unavailable import INCOMPLETE
 from tasks.privacy.pseudonyms import Pseudonyms, customer_keys, forget
 
@@ -57,9 +58,12 @@ async def _remove(home: Path, pseudonyms: Collection[str]) -> int:
         purged = purge.purge(home, name_them, "names the customer", say)
         cleared = traces.from_database(server.database(home), pseudonyms)
         outbox.discard(home)
+        said_by_site = live_site.forget(pseudonyms)
         rows = sum(traces.without_rows(path, pseudonyms) for path in _carried_away(home))
         pages = traces.without_pages(home, lambda path: bool(traces.names(path, pseudonyms)))
         say(f"{rows:,} rows of exports, {cleared:,} rows of Prefect's and {pages:,} pages of MLflow's removed")
+        if said_by_site:
+            say(f"{said_by_site:,} rows of the live site's log removed")
         for version in _versions(home, purged.commits):
             say(f"version {version} was trained on data with the customer; its data are gone, so it cannot be rebuilt")
         places, number = traces.search(home, pseudonyms)
