@@ -32,7 +32,7 @@ NO_ROUTE = "none"
 TOKEN = re.compile(r"[A-Za-z0-9_-]{8,128}")
 
 
-class Rates:
+class RequestRates:
     """Requests of each key, counted by all workers together: the time at which its allowance is whole again, in a file
     that they share (the generic cell rate algorithm)."""
 
@@ -102,7 +102,7 @@ class Keyring:
 class Door:
     """Around the application. A request that passes has `state.key` and `state.request_id`; its body is read."""
 
-    def __init__(self, app: ASGIApp, keyring: Keyring, rates: Rates, most_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, keyring: Keyring, rates: RequestRates, most_bytes: int) -> None:
         self._app, self._keyring, self._rates, self._most_bytes = app, keyring, rates, most_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -208,7 +208,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replayed
 
 
-class JsonLines(logging.Formatter):
+class LogLines(logging.Formatter):
     """A line of JSON per record; of an error its kind, never a customer's values."""
 
     def format(self, record: logging.LogRecord) -> str:

@@ -19,7 +19,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from apps.api import figures, routes
-from apps.api.access import Door, JsonLines, Keyring, Rates
+from apps.api.access import Door, Keyring, LogLines, RequestRates
 from apps.api.engine import Engine, Recommender, Turnstile, known_until
 from apps.api.problems import MEDIA_TYPE, ProblemError, of_validation
 from apps.api.questions import Site
@@ -64,7 +64,7 @@ def application(given: Serve, engine: Engine) -> ASGIApp:
     visitors = Visitors(f"{given.shop}:" if given.shop else "")
     keyring = Keyring(_one_off())
     app.state.settings, app.state.keyring, app.state.visitors, app.state.engine = given, keyring, visitors, engine
-    inner: ASGIApp = Door(app, keyring, Rates(storage.private("live", "rates", "x").parent), given.most_bytes)
+    inner: ASGIApp = Door(app, keyring, RequestRates(storage.private("live", "rates", "x").parent), given.most_bytes)
     if given.origins:
         inner = CORSMiddleware(
             inner, allow_origins=given.origins, allow_methods=["GET", "POST", "PUT"],
@@ -97,7 +97,7 @@ def openapi() -> dict[str, Any]:
 def logging_of_worker() -> None:
     """A line of JSON per record on stderr, without secrets."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(LogLines())
     for name in ("nightmarket", "uvicorn"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False

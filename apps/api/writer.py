@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from apps.api.problems import ProblemError
 from tasks.live import kept
-from tasks.live.kept import Kept
+from tasks.live.kept import KeptFile
 from tasks.live.log import EventRow, ListRow, LiveLog
 
 LOG = logging.getLogger("nightmarket.api")
@@ -59,7 +59,7 @@ class Writer:
         self._wake = threading.Condition()
         self._stopping = False
         self._log: LiveLog | None = None
-        self._kept = Kept()
+        self._kept = KeptFile()
         self._failed_at = self._caught_up_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()

@@ -24,7 +24,7 @@ def folder() -> Path:
     return storage.private("live", "kept", "x").parent
 
 
-class Kept:
+class KeptFile:
     """The file of this process."""
 
     def __init__(self, place: Path | None = None) -> None:
