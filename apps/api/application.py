@@ -23,7 +23,7 @@ from apps.api.access import Door, Keyring, LogLines, RequestRates
 from apps.api.engine import Engine, Recommender, Turnstile, known_until
 from apps.api.problems import MEDIA_TYPE, ProblemError, of_validation
 from apps.api.questions import Site
-from apps.api.writer import Writer
+from apps.api.writer import GroupCommit
 from nightmarket.serving.live import LiveRecommender
 from tasks.files import storage
 from tasks.live import keys
@@ -111,7 +111,7 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
     given: Serve = app.state.settings
     engine, visitors = app.state.engine, app.state.visitors
     await asyncio.to_thread(engine.look)
-    writer = Writer(50 * given.waiting * 10, lambda name: digest(name) not in forgotten())
+    writer = GroupCommit(50 * given.waiting * 10, lambda name: digest(name) not in forgotten())
     turnstile = Turnstile(given.waiting, max(1.0, 5 * given.budget_ms / 1000))
     app.state.site = Site(engine, turnstile, writer, visitors, given.budget_ms, given.explore)
     tasks = [asyncio.create_task(engine.watch()), asyncio.create_task(_refresh(app))]

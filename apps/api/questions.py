@@ -10,7 +10,7 @@ from typing import Any
 
 from apps.api.engine import Engine, Recommender, Turnstile, known_until
 from apps.api.schemas import RecommendationRequest, SiteEvent, Visitor
-from apps.api.writer import Writer
+from apps.api.writer import GroupCommit
 from nightmarket.serving.live import Answer, Ask, LiveEvent
 from tasks.live.log import EventRow, ListRow, LiveLog
 from tasks.live.visitors import Visitors
@@ -60,7 +60,7 @@ class Site:
 
     engine: Engine
     turnstile: Turnstile
-    writer: Writer
+    writer: GroupCommit
     visitors: Visitors
     budget_ms: float
     explore: float

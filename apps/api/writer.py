@@ -40,7 +40,7 @@ class _Order:
 
 
 @dataclass
-class Writer:
+class GroupCommit:
     """A thread that writes; a process has one.
 
     limit    rows that may wait; beyond it nothing is taken in
