@@ -38,7 +38,7 @@ async def nightly(
         await run.register()
         run.require_champion()
         await run.phase("deliver")
-        outcome = run.finish("retrain", "deliver")
+        outcome = await run.sink(run.finish("retrain", "deliver"))
         await show(run.tree, outcome)
         await alerts.tell("nightly", run, outcome)
         await prune.after_night(run)

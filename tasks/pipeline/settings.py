@@ -33,7 +33,7 @@ STAGES = (
     "drift",
     "report",
 )
-STEPS = ("snapshot", "register", "launch", "find", "shrink")
+STEPS = ("snapshot", "register", "launch", "find", "shrink", "sink")
 """Steps touch the world outside their files or run by hand alone, so DVC does not run them; a flow does."""
 
 

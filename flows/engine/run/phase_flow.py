@@ -40,6 +40,7 @@ def phase_flow(phase: str, about: str) -> Flow[..., Any]:
             if phase == "retrain":
                 await run.register()
             outcome = run.finish(phase)
+            outcome = await run.sink(outcome) if phase == "deliver" else outcome
             await show(run.tree, outcome)
             await (alerts.tell if phase == "deliver" else alerts.tell_incomplete)(phase, run, outcome)
             return outcome

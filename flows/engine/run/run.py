@@ -1,6 +1,7 @@
 """One run of a flow: its lock, its worktree, the stages and steps in it, its commit, its publication."""
 
 import contextlib
+import dataclasses
 import datetime
 import sys
 import time
@@ -15,9 +16,9 @@ from flows.engine.run import dag, lock, overrides, publish, rebuild, recovery, r
 from flows.engine.server.patience import Patience
 from nightmarket.contracts import InputError, Unavailable
 from tasks.files import catalogue, storage
-from tasks.pipeline import unavailable
+from tasks.pipeline import settings, unavailable
 
-SNAPSHOT, REGISTER, LAUNCH = "snapshot", "register", "launch"
+SNAPSHOT, REGISTER, LAUNCH, SINK = "snapshot", "register", "launch", "sink"
 UNCHANGED = "inputs, code and parameters unchanged"
 
 
@@ -199,6 +200,24 @@ class Run:
 
         await self._timed(dag.step(LAUNCH), work)
         self.commit()
+
+    async def sink(self, done: outcome.RunOutcome) -> outcome.RunOutcome:
+        """Publish tonight's tables in the shop's database, where one is named; the lists are out whatever it says."""
+        if not done.published or settings.load(SINK, self.tree / settings.PARAMS).model_dump()["database"] is None:
+            return done
+
+        async def work() -> Any:
+            await self._command(SINK, stage.python_task(SINK))
+
+        try:
+            await self._timed(dag.step(SINK), work)
+        except (InputError, stage.StageError) as error:
+            if self.strict:
+                raise
+            what = Unavailable(SINK, stage.reason(SINK, error), max(1, self.ran.count(SINK)))
+            self.log.error("%s (attempts: %d); the night goes on without it", what, what.attempts)
+            done = dataclasses.replace(done, unavailable=(*done.unavailable, what))
+        return dataclasses.replace(done, seconds=dict(self.seconds), ran=tuple(self.ran))
 
     async def change_champion(self, how: str, *given: str) -> str:
         """Promote or roll back in this run's folder, and record data/champion anew; returns what was said."""
