@@ -12,10 +12,11 @@ import logging
 import os
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from nightmarket.contracts import InputError
 from tasks.files import catalogue
+from tasks.intake.database.settings import variable
 from tasks.pipeline.declaration import Step
 from tasks.pipeline.settings import StageSettings
 
@@ -35,7 +36,6 @@ class Settings(StageSettings):
 
     database: str | None = Field(
         None,
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
         description="name of the environment variable with the database's address; null: nothing is published there",
     )
     name: str = Field("nightmarket", min_length=1, max_length=60, description="of the schema that holds the tables")
@@ -44,6 +44,11 @@ class Settings(StageSettings):
         None, description="table and column of the shop's own ids; null: customers bear their pseudonyms"
     )
     timeout_s: int = Field(1_800, ge=1, description="longest time, in seconds, that a statement may take")
+
+    @field_validator("database")
+    @classmethod
+    def _a_variable(cls, name: str | None) -> str | None:
+        return name and variable(name)
 
     @model_validator(mode="after")
     def _somewhere(self) -> "Settings":

@@ -1,5 +1,6 @@
 """params.yaml: snapshot.database."""
 
+import re
 from typing import Self
 
 import sqlglot
@@ -7,6 +8,13 @@ from pydantic import Field, field_validator, model_validator
 from sqlglot import errors, exp
 
 from tasks.pipeline.settings import StageSettings
+
+
+def variable(name: str) -> str:
+    """The name of an environment variable; the address itself, which holds a password, is not repeated."""
+    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
+        raise ValueError("must be the name of an environment variable; the address itself is a secret and stands there")
+    return name
 
 
 class DatabaseTable(StageSettings):
@@ -39,7 +47,6 @@ class Database(StageSettings):
 
     url: str = Field(
         "NIGHTMARKET_DATABASE",
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
         description="name of the environment variable with its address, as postgresql://USER:PASSWORD@HOST/DATABASE",
     )
     tables: dict[str, DatabaseTable] = Field(
@@ -47,6 +54,11 @@ class Database(StageSettings):
     )
     timeout_s: int = Field(1_800, ge=1, description="longest time, in seconds, that a query may take")
     tries: int = Field(4, ge=1, le=20, description="how often it is begun where the connection is lost")
+
+    @field_validator("url")
+    @classmethod
+    def _a_variable(cls, name: str) -> str:
+        return variable(name)
 
     @field_validator("tables")
     @classmethod
