@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from nightmarket.copywriting.composing import GuardDecision, compose
+from nightmarket.copywriting.facts import locale_of
 from nightmarket.copywriting.guard.names import Lexicon
 from nightmarket.copywriting.writers.prompt import Brief, Writer
 from tasks.campaigns import briefs, writing
@@ -80,8 +81,8 @@ def _of_customers(
     asked: dict[str, Brief] = {}
     rows = []
     for customer_id, group in sent.groupby("customer_id", sort=True):
-        own = taste.recent.where(taste.recent.customer == taste.customer[customer_id])
-        bought = np.bincount(own.item, minlength=len(planned.products))
+        lines = taste.recent.where(taste.recent.customer == taste.customer[customer_id])
+        bought = np.bincount(lines.item, minlength=len(planned.products))
         for offer in group["offer"].unique():
             items = taste.items(planned, offer)
             reader = np.full(items.size, taste.customer[customer_id], np.int32)
@@ -90,7 +91,8 @@ def _of_customers(
                 favourite[customer_id, offer] = planned.products.index[items[np.argmax(bought[items])]]
     for contact in sent.itertuples():
         product = favourite.get((contact.customer_id, contact.offer))
-        for locale in shop.locales if product is not None else ():
+        own = locale_of(contact.language)
+        for locale in (shop.locales if own is None else (own,)) if product is not None else ():
             channels = shop.channels or (contact.channel,)
             for channel in channels:
                 key = f"{product}|{contact.offer}|{channel}|{locale}"

@@ -21,10 +21,11 @@ from nightmarket.contracts import InputError
 from nightmarket.contracts.arrays import Float64s
 from nightmarket.copywriting.facts import CopyFacts, Product, spoken
 from nightmarket.copywriting.writers.prompt import Brief
-from nightmarket.delivery import consent, launches
+from nightmarket.delivery import consent, launches, stock
 from nightmarket.delivery.campaign import Channel, Goal, Options, Outlook, Rules
 from nightmarket.delivery.eligibility import eligible
 from nightmarket.delivery.holdout import Held, with_holdout
+from nightmarket.delivery.offers import unit_margins
 from nightmarket.delivery.summary import audience, summarise
 from nightmarket.delivery.timing import Slot
 from nightmarket.evaluation.protocol import Window
@@ -34,8 +35,8 @@ from nightmarket.ranking.calibration import Calibration
 from nightmarket.ranking.candidate_set import Batch, CandidateSet
 from nightmarket.ranking.model import Model
 from nightmarket.ranking.ranker import Ranker
-from tasks.campaigns import contacts, exported, newcomers, responder, tonight, writing
-from tasks.campaigns.briefs import Readers, ShopFacts, kind_of, readers, table_of
+from tasks.campaigns import contacts, exported, newcomers, offers, responder, tonight, writing
+from tasks.campaigns.briefs import Readers, ShopFacts, kind_of, locales_of, readers, table_of
 from tasks.campaigns.newcomers import Newcomers, NewProduct
 from tasks.campaigns.visits import slot_factors
 from tasks.files import catalogue, manifest, storage
@@ -220,10 +221,15 @@ def _planned(
         return Held.nobody(some.size, shop.given.holdout), reason, []
     zone = shop.new.data.windows.time_zone
     timing, notes = slot_factors(shop.customers, zone, shop.start, shop.slots, shop.plan.slot_effect)
-    worth = np.broadcast_to(shop.new.price * shop.plan.margin, chance.shape).astype(np.float32)
+    products = shop.new.data.products.iloc[shop.new.items]
+    each = unit_margins(shop.new.price, offers.column(products, "cost"), shop.plan.margin)
+    worth = np.broadcast_to(each, chance.shape).astype(np.float32)
     outlook = Outlook(chance.astype(np.float32), worth, np.zeros_like(worth), timing)
     channels = [Channel(name, channel.cost, channel.capacity) for name, channel in shop.plan.channels.items()]
-    options = Options(outlook, channels, shop.rules, shop.given.goal, shop.permitted.allowed, _offered(shop.new))
+    units = stock.counted(offers.column(shop.new.data.products, "stock"))
+    limits = stock.promises(list(shop.new.items[:, None]), units)
+    allowed, offered = shop.permitted.allowed, _offered(shop.new)
+    options = Options(outlook, channels, shop.rules, shop.given.goal, allowed, offered, limits)
     made = with_holdout(options, some, ids.tolist(), shop.given.name, shop.given.holdout)
     return made, None if made.plan.contacts.sent.any() else "no contact is expected to earn more than it costs", notes
 
@@ -234,9 +240,10 @@ def _write(shop: LaunchContext, chance: Float64s, past: dict[str, Any], standing
     every = shop.customers["customer_id"].to_numpy()
     ids = every[some]
     made, reason, notes = _planned(shop, chance, some, ids)
-    offers = [(name, "launch") for name in shop.new.names]
+    named = [(name, "launch") for name in shop.new.names]
     parts = [slot.name for slot in shop.slots]
-    names = contacts.Names(every, shop.segment, offers, list(shop.plan.channels), parts, shop.start)
+    language = contacts.languages(shop.customers)
+    names = contacts.Names(every, shop.segment, language, named, list(shop.plan.channels), parts, shop.start)
     rows = contacts.rows(made.plan.contacts, names, made.share)
     contacts.write(OUT, rows, ids, made)
     summary = {
@@ -333,7 +340,7 @@ def launch_briefs(rows: pd.DataFrame, launched: Newcomers, shop: ShopFacts) -> I
         whose = traits.get(str(segment), Readers())
         new = Product(title, category=kind, price=float(launched.price[place[name]]), is_new=True)
         for channel in shop.channels or tuple(sorted(group["channel"].unique())):
-            for locale in shop.locales:
+            for locale in locales_of(group, shop):
                 facts = CopyFacts(
                     locale, shop.name, shop.currency, new, angle=whose.angle, readers=whose.marks.get(locale, ())
                 )

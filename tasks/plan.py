@@ -17,7 +17,7 @@ from nightmarket.delivery.campaign import Channel, Goal, Options, Outlook, Rules
 from nightmarket.delivery.eligibility import eligible
 from nightmarket.delivery.holdout import Held, with_holdout
 from nightmarket.delivery.launches import Design
-from nightmarket.delivery.offers import OfferTerms, redemption_values
+from nightmarket.delivery.offers import OfferTerms, redemption_margins, redemption_values
 from nightmarket.delivery.summary import summarise, words
 from nightmarket.delivery.timing import Slot, slots
 from nightmarket.response.market import Campaign, Market, Offer
@@ -69,7 +69,9 @@ class Settings(StageSettings):
     days: int = Field(7, ge=1, le=92, description="days that contacts go out on")
     budget: float = Field(150.0, ge=0, description="expected spend on contacts and on offers taken, currency")
     currency: str = Field("USD", max_length=8, description="what amounts are given in")
-    margin: float = Field(0.3, gt=0, le=1, description="gross margin, as a share of what is paid at full price")
+    margin: float = Field(
+        0.3, gt=0, le=1, description="gross margin as a share of what is paid, of products without a cost"
+    )
     offers: tuple[OfferSettings, ...] = Field(
         (),
         description="name, kind, category or products, discount or amount, threshold, gift, gift_cost, cost, code; "
@@ -177,6 +179,9 @@ def run(settings: Settings) -> None:
         options = _options(context, terms, rules, model, offered)
         made = with_holdout(options, reachable, ids.tolist(), settings.name, settings.holdout)
         reason = None if made.plan.contacts.sent.any() else "no contact is expected to earn more than it costs"
+        if options.promises is not None:
+            sent = made.plan.contacts.where(made.plan.contacts.sent)
+            context.notes.extend(offers.used_up(terms, options.promises, sent.offer))
     _write(context, terms, made, ids, reason, asked)
 
 
@@ -214,12 +219,16 @@ def _options(
     spend = redemption_values(market.histories, terms)
     reward = np.stack([offer.redemption_cost(spend[:, at]) for at, offer in enumerate(terms)], axis=1)
     channels = [Channel(name, channel.cost, channel.capacity) for name, channel in settings.channels.items()]
-    value = spend * np.float32(settings.margin)
+    products = context.data.products
+    value = redemption_margins(market.histories, terms, spend, offers.column(products, "cost"), settings.margin)
+    context.notes.extend(offers.costs_known(terms, products, settings.margin))
     zone = context.data.windows.time_zone
     timing, notes = slot_factors(context.customers, zone, context.start, context.slots, settings.slot_effect)
     context.notes.extend(notes)
     outlook = Outlook(chance, value, reward, timing)
-    return Options(outlook, channels, rules, settings.goal, context.permitted.allowed, offered)
+    return Options(
+        outlook, channels, rules, settings.goal, context.permitted.allowed, offered, offers.promises(terms, products)
+    )
 
 
 def _write(
@@ -235,6 +244,7 @@ def _write(
     names = contacts.Names(
         context.customers["customer_id"].to_numpy(),
         context.segment,
+        contacts.languages(context.customers),
         [(offer.name, offer.kind) for offer in terms],
         list(settings.channels),
         [slot.name for slot in context.slots],

@@ -34,8 +34,8 @@ from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
 ROW = "file_row_number"
-DELIVERED = ("stock", "markets", "min_age", "group_id")
-"""What decides to whom a product may be delivered tonight; nothing learns from it."""
+DELIVERED = ("stock", "markets", "min_age", "group_id", "cost")
+"""What decides to whom a product may be delivered tonight, and what that earns; nothing learns from it."""
 log = logging.getLogger("nightmarket")
 STAGE = Stage("cut time, build histories, render texts", reads=(catalogue.CLEAN,), writes=(catalogue.PREPARE,))
 
@@ -200,7 +200,9 @@ def _write_customers(customers: pd.DataFrame, known_from: pd.DataFrame | None) -
     if path.exists():
         known = storage.read_table(path).to_pandas()
         attributes = [name for name in known if name == "text" or name.startswith("attr_") or channel_column(name)]
-        attributes += [name for name in ("birth_year", "market") if name in known and known[name].notna().any()]
+        attributes += [
+            name for name in ("birth_year", "market", "language") if name in known and known[name].notna().any()
+        ]
         customers = customers.merge(
             known[["customer_id", *attributes]], on="customer_id", how="left", validate="one_to_one"
         ).sort_values("customer")

@@ -158,6 +158,13 @@ CUSTOMERS = Table(
             required=False,
             nullable=True,
         ),
+        Column(
+            "language",
+            "category",
+            "the customer's language, as en, zh-CN, English; texts go out in it where there are any",
+            required=False,
+            nullable=True,
+        ),
     ),
     key=("customer_id",),
     pseudonym="customer_id",
@@ -182,6 +189,7 @@ PRODUCTS = Table(
         Column("size", "text", "package size as printed", required=False, nullable=True),
         Column("description", "text", "long text", required=False, nullable=True),
         Column("price", "number", "list price", "currency", required=False, nullable=True, low=0),
+        Column("cost", "number", "what one costs the shop", "currency", required=False, nullable=True, low=0),
         Column("available_from", "time", "first day on sale", "UTC", required=False, nullable=True),
         Column("available_until", "time", "from when on it is not sold", "UTC", required=False, nullable=True),
         Column(

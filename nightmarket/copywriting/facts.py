@@ -143,6 +143,32 @@ def spoken(title: str | None, category: str, brand: str = "") -> str:
     return " ".join(fallback)[:60]
 
 
+_LANGUAGES: dict[Locale, tuple[str, ...]] = {
+    "en": ("en", "eng", "english", "englisch", "anglais", "ingles", "英语", "英文"),
+    "zh": (
+        "zh",
+        "chi",
+        "zho",
+        "cn",
+        "chinese",
+        "chinesisch",
+        "chinois",
+        "mandarin",
+        "中文",
+        "汉语",
+        "普通话",
+        "简体中文",
+    ),
+}
+
+
+def locale_of(text: object) -> Locale | None:
+    """The locale of a language as tables write it ("en-GB", "Chinese", "zh_CN"); None for one without texts."""
+    name = folded(text).casefold() if isinstance(text, str) else ""
+    first = re.split(r"[-_ (,;]", name)[0]
+    return next((locale for locale, names in _LANGUAGES.items() if name in names or first in names), None)
+
+
 def folded(text: str) -> str:
     """One way to write a text: compatibility forms resolved (full-width digits become ASCII), spaces single."""
     return " ".join(unicodedata.normalize("NFKC", text).split())

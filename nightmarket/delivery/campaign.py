@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nightmarket.contracts.arrays import Bools, Float32s, Int64s
 from nightmarket.delivery.allocation import Certificate, allocate, as_sent
 from nightmarket.delivery.problem import NOTHING, Block, Problem, Rows
+from nightmarket.delivery.stock import Promises
 from nightmarket.delivery.timing import room, schedule
 
 SEND, HOLDOUT = "send", "holdout"
@@ -143,6 +144,7 @@ class Options:
 
     allowed  (C, H)  who may be contacted on which channel
     offered  (C, O)  who may be offered what; None: everybody everything
+    promises  how often offers may be promised; None: no limit
     """
 
     outlook: Outlook
@@ -151,6 +153,7 @@ class Options:
     goal: Goal
     allowed: Bools
     offered: Bools | None = None
+    promises: Promises | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -180,7 +183,11 @@ class Options:
         offer, channel, slot = self.split(every)
         limited = [(h, s) for h, way in enumerate(self.channels) if way.capacity is not None for s in range(num_slots)]
         uses = np.array([(channel == h) & (slot == s) for h, s in limited], bool).reshape(len(limited), every.size)
-        daily = np.array([self.channels[h].capacity for h, _ in limited], np.float64)
+        capacity = np.array([self.channels[h].capacity for h, _ in limited], np.float64) * self.rules.days
+        if self.promises is not None:
+            scarce = self.promises.within(len(self.outlook.chance))
+            uses = np.concatenate([uses, scarce.of[:, offer]])
+            capacity = np.concatenate([capacity, scarce.units])
         left = [
             room(self.rules.before.get(who, ()), self.rules.days, self.rules.per_week) for who in customers.tolist()
         ]
@@ -189,7 +196,7 @@ class Options:
             allowance=np.minimum(left, self.rules.per_customer).astype(np.int8),
             offer=offer.astype(np.int32),
             uses=uses,
-            capacity=daily * self.rules.days,
+            capacity=capacity,
             budget=self.rules.budget,
         )
 

@@ -201,7 +201,7 @@ def _segment(name: str, named: Mapping[str, str]) -> str:
 
 
 def _terms(offer: Mapping[str, Any]) -> str:
-    """What an offer is, in a few words: "coupon, 20% off 155 products, mostly ALL FAMILY CEREAL"."""
+    """What an offer is, in a few words: "coupon, 20% off 155 products, selected family cereal"."""
     parts = [str(offer["kind"])]
     goods = words.things(offer["num_products"], "product")
     if offer.get("discount"):
@@ -211,8 +211,8 @@ def _terms(offer: Mapping[str, Any]) -> str:
     parts.append(goods)
     if offer.get("threshold"):
         parts.append(f"from {words.money(offer['threshold'])}")
-    if offer.get("mostly"):
-        parts.append(f"mostly {offer['mostly']}")
+    if called := (offer.get("called") or {}).get("en"):
+        parts.append(str(called))
     return ", ".join(parts)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.copywriting.facts import Angle, CopyFacts, CopyOffer, Locale, Product, spoken
+from nightmarket.copywriting.labels import customer_words
 from nightmarket.copywriting.writers.prompt import Brief
 from tasks.files import catalogue
 
@@ -97,7 +98,7 @@ def of_segments(
         product = planned.products.loc[favourites[str(segment), str(name)]]
         channels = shop.channels or tuple(sorted(group["channel"].unique()))
         for channel in channels:
-            for locale in shop.locales:
+            for locale in locales_of(group, shop):
                 facts = facts_of(planned, offers[name], product, shop, locale, str(segment))
                 yield Brief(f"{segment}|{name}|{channel}|{locale}", channel, facts), str(segment), str(name)
 
@@ -107,7 +108,7 @@ def facts_of(
 ) -> CopyFacts:
     """What a text about an offer may say, with one of its products in the foreground; segment: "" for one customer."""
     terms, name = dict(offer["customer_terms"]), str(product["name"])
-    scope = kind_of(terms.pop("scope")) if "scope" in terms else name
+    scope = (offer.get("called") or {}).get(locale) or name
     start = date.fromisoformat(planned.summary["campaign"]["start"])
     end = start + timedelta(planned.summary["campaign"]["days"] - 1)
     num, whose = int(product["num_buyers"]), planned.readers.get(segment, Readers())
@@ -148,9 +149,15 @@ def _reason(num: int, locale: Locale) -> str:
 
 
 def kind_of(name: str | None) -> str:
-    """A kind of product as people write it: the catalogue's capitals are lowered."""
-    text = (name or "").strip()
-    return text.lower() if text.isupper() else text
+    """A kind of product as people write it."""
+    return customer_words(name)
+
+
+def locales_of(contacts: pd.DataFrame, shop: ShopFacts) -> tuple[Locale, ...]:
+    """The languages of these contacts: each customer's own, and the shop's for those whose language is not known."""
+    known: list[Locale] = [locale for locale in ("en", "zh") if (contacts["language"] == locale).any()]
+    rest = shop.locales if contacts["language"].isna().any() else ()
+    return tuple(dict.fromkeys([*known, *rest]))
 
 
 def readers() -> dict[str, Readers]:

@@ -14,6 +14,7 @@ from pydantic import Field
 from nightmarket.contracts import InputError
 from nightmarket.contracts.arrays import Bools, Int8s, Int64s
 from nightmarket.contracts.clock import midnight
+from nightmarket.copywriting.facts import locale_of
 from nightmarket.delivery import consent
 from nightmarket.delivery.campaign import HOLDOUT, SEND, ContactRows
 from nightmarket.delivery.holdout import Held
@@ -67,6 +68,13 @@ def first_day(wanted: date | None, windows: Windows, key: str) -> date:
             f"day and {last}"
         )
     return start
+
+
+def languages(customers: pd.DataFrame) -> NDArray[np.object_]:
+    """(C,) the language in which each customer is written to, None where the tables do not say or no text is in it."""
+    if "language" not in customers:
+        return np.full(len(customers), None, object)
+    return np.array([locale_of(text) for text in customers["language"]], object)
 
 
 DEMO_GROUND = "anonymised households of a public data set, a demonstration; nobody of them can be contacted"
@@ -124,13 +132,14 @@ def permitted(customers: pd.DataFrame, windows: Windows, plan: Any) -> Permitted
 class Names:
     """What the codes of contacts stand for.
 
-    customer_id, segment  (C,)
+    customer_id, segment, language  (C,)
     offers                (name, kind) of each
     start                 day 0
     """
 
     customer_id: NDArray[Any]
     segment: NDArray[Any]
+    language: NDArray[Any]
     offers: Sequence[tuple[str, str]]
     channels: Sequence[str]
     slots: Sequence[str]
@@ -156,6 +165,7 @@ def rows(contacts: ContactRows, names: Names, holdout: float) -> pd.DataFrame:
             "expected_profit": contacts.profit,
             "propensity": np.where(contacts.sent, 1 - holdout, holdout),
             "arm": np.where(contacts.sent, SEND, HOLDOUT).astype(object),
+            "language": names.language[contacts.customer],
         }
     )
 

@@ -10,9 +10,14 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from nightmarket.contracts import InputError
-from nightmarket.contracts.arrays import Bools
+from nightmarket.contracts.arrays import Bools, Float64s
+from nightmarket.copywriting import labels
+from nightmarket.copywriting.facts import spoken
+from nightmarket.copywriting.labels import customer_words
+from nightmarket.delivery import stock
 from nightmarket.delivery.deliverable import Deliverable
 from nightmarket.delivery.offers import OfferTerms
+from nightmarket.delivery.stock import Promises
 from nightmarket.response.market import Market
 from tasks.files import catalogue
 from tasks.pipeline.settings import StageSettings
@@ -129,6 +134,42 @@ def there_tonight(terms: list[OfferTerms], goods: Deliverable) -> tuple[list[Off
     return stay, np.stack(offered, axis=1) if stay else np.zeros((goods.age.size, 0), bool), notes
 
 
+def column(products: pd.DataFrame, name: str) -> Float64s:
+    """(I,) a column of numbers that a catalogue may have, NaN where it has none."""
+    return products.get(name, pd.Series(np.nan, products.index)).to_numpy(np.float64, na_value=np.nan)
+
+
+def promises(terms: list[OfferTerms], products: pd.DataFrame) -> Promises:
+    """How often the offers may be promised, by the units that there are tonight."""
+    return stock.promises([offer.items for offer in terms], stock.counted(column(products, "stock")))
+
+
+def used_up(terms: list[OfferTerms], limits: Promises, sent: NDArray[np.int64]) -> list[str]:
+    """Which offers went to as many customers as there are units: a sentence.
+
+    sent  (N,)  the offer of each contact that is sent
+    """
+    num = np.bincount(sent, minlength=len(terms))
+    full = limits.of[(limits.of @ num >= limits.units) & (limits.units > 0)].any(axis=0) & (num > 0)
+    names = [f"{terms[at].name} ({num[at]:,})" for at in np.flatnonzero(full)]
+    return [f"Promised as often as there are units in stock, and no more: {', '.join(names)}."] if names else []
+
+
+def costs_known(terms: list[OfferTerms], products: pd.DataFrame, margin: float) -> list[str]:
+    """What the profit rests on, where some products have a cost."""
+    cost, price = column(products, "cost"), column(products, "price")
+    if not np.isfinite(cost).any():
+        return []
+    items = np.unique(np.concatenate([offer.items for offer in terms]))
+    known = items[np.isfinite(cost[items])]
+    rest = f"; the others are taken to earn {margin:.0%} of what is paid" if known.size < items.size else ""
+    notes = [f"Profit takes the cost of {known.size:,} of {items.size:,} products on offer from the tables{rest}."]
+    if dear := int((cost[known] > price[known]).sum()):
+        notes.append(f"{dear:,} of them cost more than their price: they lose money even at full price, or their cost "
+                     "is in other units (snapshot.units).")  # fmt: skip
+    return notes
+
+
 def _costs(names: list[str]) -> dict[str, float]:
     """offer_id → mean cost of one redemption, where there is one on file."""
     if not names or not catalogue.CLEAN_OFFERS.exists():
@@ -139,9 +180,8 @@ def _costs(names: list[str]) -> dict[str, float]:
 
 
 def described(terms: OfferTerms, products: pd.DataFrame, named: OfferSettings | None = None) -> dict[str, Any]:
-    """An offer for the summary; `mostly` is the type that most of its products have, `customer_terms` what a text may
-    say of it. Assumed terms, those of past offers without any on file, are not among them."""
-    usual = Counter(products["type"].to_numpy()[terms.items].tolist()).most_common(1)
+    """An offer for the summary; `called` is what it applies to, in the plan as in the texts, `customer_terms` what a
+    text may say of it. Assumed terms, those of past offers without any on file, are not among them."""
     return {
         "name": terms.name,
         "kind": terms.kind,
@@ -149,16 +189,37 @@ def described(terms: OfferTerms, products: pd.DataFrame, named: OfferSettings | 
         "threshold": terms.threshold,
         "cost": terms.cost,
         "num_products": int(terms.items.size),
-        "mostly": usual[0][0] if usual else None,
+        "called": _called(terms, products, named.category if named else None),
         "customer_terms": _customer_terms(named),
     }
+
+
+def _called(terms: OfferTerms, products: pd.DataFrame, category: str | None) -> dict[str, str]:
+    """What its products are called together: the category that it was made for, the product, or their kinds."""
+    if category:
+        return labels.scope(category.split(">")[-1].strip())
+    if terms.items.size == 1:
+        row = products.iloc[int(terms.items[0])]
+        name = spoken(row["title"], customer_words(row["type"]))
+        return {"en": name, "zh": name} if name else dict(labels.ANYTHING)
+    on_sale = products["recommendable"].to_numpy(bool)
+    levels = []
+    for level in reversed(LEVELS):
+        theirs = products[level].iloc[terms.items].value_counts(dropna=False)
+        every = products.loc[on_sale, level].value_counts()
+        levels.append([(_plain(name), bool(num >= every.get(name, 0))) for name, num in theirs.items()])
+    return labels.covered(levels)
+
+
+def _plain(label: Any) -> str:
+    """A label that may stand in a text, "" for any other: it is data that came from outside."""
+    return str(label) if isinstance(label, str) and spoken(label, "") else ""
 
 
 def _customer_terms(offer: OfferSettings | None) -> dict[str, Any]:
     if offer is None:
         return {}
     terms = {
-        "scope": offer.category.split(">")[-1].strip() if offer.category else None,
         "percent": offer.discount and round(100 * offer.discount, 6),
         **offer.model_dump(include={"amount", "threshold", "gift", "code"}),
     }

@@ -275,7 +275,7 @@ CONTACTS = TableFile(
     Path("plan.parquet"),
     "customer_id string, segment string, offer string, offer_kind string, channel string, day date, slot string, "
     "probability float32, expected_value float32, cost float32, expected_profit float32, propensity float64, "
-    "arm string",
+    "arm string, language string",
 )
 """In the folder of a plan or a launch; so are the next three: `CONTACTS.at(PLAN.path)`."""
 ELIGIBLE = TableFile(Path("eligible.parquet"), "customer_id string, arm string, propensity float64")

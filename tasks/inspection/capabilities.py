@@ -85,7 +85,7 @@ def _trade(trial: Trial, events: dict[str, Any], kinds: dict[str, int]) -> list[
 def _marketing(trial: Trial) -> list[Capability]:
     response = [name for name in ("campaigns", "exposures", "responses") if not _has(trial, name)]
     consent = _consent(trial)
-    promotions = _has(trial, "promotions")
+    promotions, cost = _has(trial, "promotions"), _has(trial, "products", "cost")
     return [
         Capability("who responds to campaigns", not response, "yes" if not response else
               f"the tables {', '.join(response)} bring it: who was contacted, and who came"),
@@ -93,6 +93,8 @@ def _marketing(trial: Trial) -> list[Capability]:
               "customers.consent_email and the like bring it; until then a campaign needs plan.consent"),
         Capability("who may not be contacted", _has(trial, "suppressions"), "a table suppressions" if
               _has(trial, "suppressions") else "a table suppressions (customer_id, channel, reason) brings it"),
+        Capability("profit by product", cost, "products.cost" if cost else
+              "products.cost brings it; until then a plan takes one margin for the whole shop (plan.margin)"),
         Capability("effects of displays and mailers", promotions, "yes" if promotions else
               "a table promotions (product_id, channel, week, display, mailer) brings them"),
     ]  # fmt: skip

@@ -52,8 +52,12 @@ class Demo:
     def feeds(self) -> Iterator[Feed]:
         """customers, products, events, campaigns, offers, exposures, responses, promotions."""
         attributes = tuple(f"attr_{name}" for name in self._schema("demographics").names if name != "household_id")
-        yield Feed(BY_NAME["customers"], self._customers, attributes, filled=("text", "birth_year", "market"))
-        yield _feed("products", self._products, filled=("description", "price", "available_from", "stock", "min_age"))
+        yield Feed(
+            BY_NAME["customers"], self._customers, attributes, filled=("text", "birth_year", "market", "language")
+        )
+        yield _feed(
+            "products", self._products, filled=("description", "price", "cost", "available_from", "stock", "min_age")
+        )
         yield _feed("events", self._events, dropped=("week",))
         yield _feed("campaigns", self._campaigns, filled=("text",))
         yield _feed("offers", self._offers, filled=("terms", "cost"))

@@ -298,12 +298,12 @@ def test_groups_say_what_they_are_and_slots_go_by_the_clock():
     summary = {
         "by_segment": [{"name": "1"}, {"name": "other"}],
         "by_offer": [{"name": "77"}],
-        "offers": [{"name": "77", "mostly": "COFFEE"}],
+        "offers": [{"name": "77", "called": {"en": "selected coffee"}}],
         "by_slot": [{"name": "12-15"}, {"name": "9-12"}],
     }
     named = figures.named(summary, {"1": "high spend"})
     assert [row["name"] for row in named["by_segment"]] == ["1: high spend", "other"]
-    assert named["by_offer"] == [{"name": "77: COFFEE"}]
+    assert named["by_offer"] == [{"name": "77: selected coffee"}]
     assert [row["name"] for row in named["by_slot"]] == ["9-12", "12-15"]
     assert summary["by_slot"][0]["name"] == "12-15"
 

@@ -58,7 +58,14 @@ def _plan(as_of: str, title: str) -> dict[str, Any]:
 
     first = date.fromisoformat(as_of)
     offers = [f"offer {i}" for i in range(1, 12)]
-    told = {"kind": "coupon", "discount": 0.2, "threshold": None, "cost": None, "num_products": 40, "mostly": title}
+    told = {
+        "kind": "coupon",
+        "discount": 0.2,
+        "threshold": None,
+        "cost": None,
+        "num_products": 40,
+        "called": {"en": title},
+    }
     return {
         "campaign": {
             "name": title, "goal": "profit", "kind": "coupon", "start": as_of, "days": 7, "budget": 250.0,

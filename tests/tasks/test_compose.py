@@ -140,3 +140,34 @@ def test_wrong_settings_are_told_by_their_key(night, capsys, settings, said):
     err = capsys.readouterr().err.strip()
     assert said in err
     assert "\n" not in err
+
+
+def test_texts_are_in_the_customers_language_and_the_shops_for_those_who_have_none(copied_night):
+    for part in ("finetune", "rank"):
+        shutil.copytree(copied_night / "artifacts" / part, copied_night / "data/champion" / part)
+    manifest.write(copied_night / "data/champion")
+    path = copied_night / "artifacts/prepare/customers.parquet"
+    customers = pd.read_parquet(path)
+    customers.assign(language=["zh-CN" if at % 2 else "English" for at in range(len(customers))]).to_parquet(path)
+    assert main("plan") == 0
+    copy, _, _ = composed(copied_night, channels=["push"], per_customer=True)
+    assert set(copy.locale) == {"en", "zh"}, "compose.locales is en alone"
+    theirs = pd.read_parquet(copied_night / "artifacts/compose/customers.parquet")
+    plan = pd.read_parquet(copied_night / "artifacts/plan/plan.parquet").set_index("customer_id")["language"]
+    assert set(plan) == {"en", "zh"}
+    assert len(theirs)
+    assert (theirs.locale == theirs.customer_id.map(plan[~plan.index.duplicated()])).all()
+    customers.assign(language="Suomi").to_parquet(path)
+    assert main("plan") == 0
+    assert set(composed(copied_night, channels=["push"])[0].locale) == {"en"}
+
+
+def test_plan_and_text_call_an_offer_by_one_name(night):
+    copy, _, summary = composed(night, channels=["push", "email"])
+    plan = json.loads((night / "artifacts/plan/summary.json").read_text(encoding="utf-8"))
+    called = {offer["name"]: offer["called"]["en"] for offer in plan["offers"]}
+    assert len(called) == 2
+    assert {facts["offer"]["applies to"] for facts in summary["facts"].values()} <= set(called.values())
+    pushes = copy[copy.form == "push"]
+    assert len(pushes)
+    assert all(called[row.offer].lower() in row.text.lower() for row in pushes.itertuples())

@@ -168,6 +168,7 @@ def test_shared_customers_are_the_same_person_and_keep_the_attributes_of_both(pl
         "text",
         "birth_year",
         "market",
+        "language",
         "source",
         "attr_age",
         "attr_country",

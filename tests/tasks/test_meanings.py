@@ -81,7 +81,13 @@ def test_a_column_of_consent_that_names_no_channel_is_named_with_the_mapping_tha
     ids = [f"c{number}" for number in range(CUSTOMERS)]
     shop.others["customers"] = pd.DataFrame({"customer_id": ids, column: answers})
     arrives(shop)
-    assert pq.read_schema("data/raw/customers.parquet").names == ["customer_id", "text", "birth_year", "market"]
+    assert pq.read_schema("data/raw/customers.parquet").names == [
+        "customer_id",
+        "text",
+        "birth_year",
+        "market",
+        "language",
+    ]
     (note,) = notes("customers")
     assert note == (
         f"rows with `{column}`, which names no channel and is not used; if it is of e-mail, set "
@@ -89,7 +95,7 @@ def test_a_column_of_consent_that_names_no_channel_is_named_with_the_mapping_tha
     )
     shop.settings = {"mapping": {"customers": {meant: column}}}
     arrives(shop)
-    assert pq.read_schema("data/raw/customers.parquet").names[4:] == [meant]
+    assert pq.read_schema("data/raw/customers.parquet").names[5:] == [meant]
     assert notes("customers") == {}
 
 

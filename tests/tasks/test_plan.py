@@ -306,3 +306,71 @@ def test_a_plan_whose_only_offer_is_sold_out_says_so_and_sends_nothing(copied_ni
     summary = storage.read_json(copied_night / "artifacts/plan/summary.json")
     assert summary["empty_because"] == "no offer has a product in stock or on sale tonight"
     assert summary["num_contacts"] == 0
+
+
+def _changed(path, **columns):
+    storage.read_table(path).to_pandas().assign(**columns).to_parquet(path, index=False)
+
+
+def test_profit_takes_each_products_cost_where_it_is_known_and_the_shops_margin_elsewhere(copied_night):
+    path = copied_night / "artifacts/prepare/products.parquet"
+    products = storage.read_table(path).to_pandas()
+    usual = products[products.recommendable].department.mode()[0]
+    mine = products.recommendable & (products.department == usual)
+    offers = [{"name": "a tenth off", "kind": "discount", "category": usual, "discount": 0.1}]
+    settings = {"offers": offers, "budget": 1000.0, "channels": {"app": {"cost": 0.0}}}
+    before, summary = planned(copied_night, margin=0.5, **settings)
+    assert not any("cost" in note and "tables" in note for note in summary["notes"])
+    _changed(path, cost=0.0)
+    rows, summary = planned(copied_night, margin=0.5, **settings)
+    both = before.merge(rows, on="customer_id", suffixes=("", "_free"))
+    assert len(both) > 10
+    ratio = (both.expected_value_free / both.probability_free) / (both.expected_value / both.probability)
+    assert ratio.to_numpy() == pytest.approx(2.0, rel=1e-3), "what costs nothing earns all that is paid"
+    num = f"{int(mine.sum())} of {int(mine.sum())}"
+    assert f"Profit takes the cost of {num} products on offer from the tables." in summary["notes"]
+    _changed(path, cost=np.where(np.arange(len(products)) % 2 == 0, 1e6, np.nan))
+    rows, summary = planned(copied_night, margin=0.5, **settings)
+    assert not (rows.arm == "send").any()
+    assert summary["empty_because"] == "no contact is expected to earn more than it costs"
+    said = next(note for note in summary["notes"] if note.startswith("Profit takes"))
+    assert said.endswith("the others are taken to earn 50% of what is paid.")
+    assert any("cost more than their price" in note for note in summary["notes"])
+
+
+def test_no_offer_is_promised_beyond_stock_and_the_plan_names_what_ran_out(copied_night):
+    path = copied_night / "artifacts/prepare/products.parquet"
+    products = storage.read_table(path).to_pandas()
+    first, second, other = products[products.recommendable].product_id[:3]
+    offers = [
+        {"name": "few", "kind": "coupon", "products": [first], "cost": 0.01},
+        {"name": "few or more", "kind": "coupon", "products": [first, second], "cost": 0.01},
+        {"name": "enough", "kind": "coupon", "products": [other], "cost": 0.01},
+    ]
+    _changed(path, stock=products.product_id.map({first: 3.0, second: 4.0, other: np.nan}))
+    rows, summary = planned(
+        copied_night, offers=offers, goal="responses", budget=1000.0, channels={"app": {"cost": 0.0}}, max_per_week=7
+    )
+    sent = rows[rows.arm == "send"].offer.value_counts().reindex(["few", "few or more", "enough"], fill_value=0)
+    assert sent["few"] <= 3
+    assert sent["few"] + sent["few or more"] == 7
+    assert sent["enough"] > 20
+    assert any(note.startswith("Promised as often as there are units in stock") for note in summary["notes"])
+    _changed(path, stock=products.product_id.map({first: 1.0, second: 1.0, other: 1.0}))
+    rows, _ = planned(copied_night)
+    assert rows[rows.arm == "send"].offer.isin(["few", "few or more"]).sum() > 20, (
+        "1 is what `in stock` reads as, and no count"
+    )
+
+
+def test_contacts_carry_the_customers_language(copied_night):
+    path = copied_night / "artifacts/prepare/customers.parquet"
+    customers = storage.read_table(path).to_pandas()
+    languages = np.resize(np.array(["en-GB", "zh_CN", "中文", "français", None], object), len(customers))
+    _changed(path, language=languages)
+    rows, _ = planned(copied_night)
+    right = dict(zip(customers.customer_id, np.resize(["en", "zh", "zh", None, None], len(customers)), strict=True))
+    assert len(rows)
+    assert set(rows.language.dropna()) == {"en", "zh"}
+    assert all((language or None) == right[name] for name, language in zip(
+        rows.customer_id, rows.language.astype(object).where(rows.language.notna(), None), strict=True))  # fmt: skip

@@ -242,14 +242,22 @@ def test_what_tells_one_customer_from_another_stays_outside(place):
     ]
     Path("tables/customers.csv").write_text("\n".join(lines))
     assert main("snapshot") == 0
-    assert raw("customers").column_names == ["customer_id", "text", "birth_year", "market", "attr_age"]
+    assert raw("customers").column_names == ["customer_id", "text", "birth_year", "market", "language", "attr_age"]
     assert about()["dropped_columns"] == {"customers": ["mail"]}
 
 
 def test_an_attribute_takes_the_name_that_the_mapping_gives_it(place, capsys):
     settings(mapping={"customers": {"attr_region": "country"}})
     assert main("snapshot") == 0
-    assert raw("customers").column_names == ["customer_id", "text", "birth_year", "market", "attr_region", "attr_age"]
+    assert raw("customers").column_names == [
+        "customer_id",
+        "text",
+        "birth_year",
+        "market",
+        "language",
+        "attr_region",
+        "attr_age",
+    ]
     assert raw("customers")["attr_region"].to_pylist() == SHOP["customers"]["country"].to_pylist()
     settings(mapping={"customers": {"attr_region": "customer_id"}})
     assert "customers.csv has no column 'customer_id' (snapshot.mapping.customers.attr_region)" in refused(capsys)
@@ -270,7 +278,8 @@ def test_consent_and_reach_are_read_in_many_spellings_and_only_what_the_shop_bri
     settings(mapping={"customers": {"consent_sms": "acceptsSMS"}})
     assert main("snapshot") == 0
     customers = raw("customers")
-    names = ["customer_id", "text", "birth_year", "market", "consent_email", "consent_email_at", "consent_sms",
+    names = ["customer_id", "text", "birth_year", "market", "language", "consent_email", "consent_email_at",
+             "consent_sms",
              "reachable_email"]  # fmt: skip
     assert customers.column_names == names
     assert customers["consent_email"].to_pylist() == ["yes", "no", None, "yes", "perhaps"]
@@ -293,7 +302,7 @@ def test_addresses_never_enter_the_snapshot_however_few_they_are(place):
     lines += [f"{number},,a{number % 3}@example.org,1,+49 170 123456{number},Ulm" for number in range(4)]
     Path("tables/customers.csv").write_text("\n".join(lines))
     assert main("snapshot") == 0
-    assert raw("customers").column_names == ["customer_id", "text", "birth_year", "market", "attr_city"]
+    assert raw("customers").column_names == ["customer_id", "text", "birth_year", "market", "language", "attr_city"]
 
 
 def test_suppressions_have_pseudonyms_and_none_is_cut_at_the_business_date(place, capsys):
@@ -312,7 +321,7 @@ def test_suppressions_have_pseudonyms_and_none_is_cut_at_the_business_date(place
 def test_a_file_with_a_header_alone_is_an_empty_table(place):
     Path("tables/customers.csv").write_text("\ufeffcustomer_id;age\n", encoding="utf-8")
     assert main("snapshot") == 0
-    assert raw("customers").column_names == ["customer_id", "text", "birth_year", "market", "attr_age"]
+    assert raw("customers").column_names == ["customer_id", "text", "birth_year", "market", "language", "attr_age"]
     assert about()["tables"]["customers"]["rows"] == 0
 
 

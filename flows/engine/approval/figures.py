@@ -57,9 +57,10 @@ def segment_names(home: Path) -> dict[str, str]:
 
 def named(summary: Mapping[str, Any], segments: Mapping[str, str]) -> dict[str, Any]:
     """The summary with its groups as people know them: segments and offers say what they are, slots go by the clock."""
-    mostly = {offer["name"]: offer.get("mostly") or "" for offer in summary.get("offers") or () if "name" in offer}
+    offers = [offer for offer in summary.get("offers") or () if "name" in offer]
+    called = {offer["name"]: (offer.get("called") or {}).get("en", "") for offer in offers}
     shown = dict(summary)
-    for key, more in (("by_segment", segments), ("by_offer", mostly)):
+    for key, more in (("by_segment", segments), ("by_offer", called)):
         rows = summary.get(key) or ()
         shown[key] = [
             row | {"name": f"{row['name']}: {more[row['name']]}"} if more.get(row["name"]) else row for row in rows

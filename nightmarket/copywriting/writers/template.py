@@ -98,15 +98,9 @@ def _fields(
     if offer is None:
         return fields
     terms = _terms(facts, offer, language, form)
-    thing = offer.scope
-    if "{such}" in frame:
-        if product.name != offer.scope:
-            fields["such"] = draw.choice(language.such).format(product=product.name) + _gap(facts)
-    elif manner is not None:
-        thing = min(offer.scope, product.name, key=len)
-    elif draw.random() < 0.5:
-        thing = product.name
-    terms["thing"] = thing
+    if "{such}" in frame and product.name != offer.scope:
+        fields["such"] = draw.choice(language.such).format(product=product.name) + _gap(facts)
+    terms["thing"] = offer.scope
     until, ends = (manner[1], manner[2]) if manner else (draw.choice(language.until), draw.choice(language.ends))
     fields |= {"end": terms["end"], "until": until.format(**terms), "ends": ends.format(**terms)}
     benefit = language.benefits[_benefit(offer)]

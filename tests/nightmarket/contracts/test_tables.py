@@ -27,7 +27,7 @@ def test_an_optional_column_may_hold_nulls_or_has_a_default():
 
 def test_the_schema_has_the_contract_columns_in_order_then_attributes_as_text():
     schema = arrow_schema(BY_NAME["customers"], ("attr_age",))
-    assert schema.names == ["customer_id", "text", "birth_year", "market", "attr_age"]
+    assert schema.names == ["customer_id", "text", "birth_year", "market", "language", "attr_age"]
     assert str(arrow_schema(BY_NAME["events"]).field("timestamp").type) == "timestamp[us]"
 
 
