@@ -63,7 +63,8 @@ def paced(all_days: pd.DataFrame, day: int, lookback: int, share: float) -> dict
     np.add.at(counts, (before["day"].to_numpy() - day + lookback, before["hour"].to_numpy().astype(int)), 1)
     same = (np.arange(lookback) - lookback) % 7 == 0
     budget = share * float(counts.sum(axis=1).mean())
-    profile = Profile.fit(counts, before["value"].to_numpy(), np.ones(len(before)), same)
+    hour = before["hour"].to_numpy()
+    profile = Profile.fit(counts, hour, before["value"].to_numpy(), np.ones(len(before)), same)
     pacer, earned = Pacer(profile, budget), 0.0
     for hour, value in zip(today["hour"].tolist(), today["value"].tolist(), strict=True):
         if pacer.offer(hour, value, 1.0):

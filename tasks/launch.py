@@ -35,7 +35,7 @@ from nightmarket.ranking.calibration import Calibration
 from nightmarket.ranking.candidate_set import Batch, CandidateSet
 from nightmarket.ranking.model import Model
 from nightmarket.ranking.ranker import Ranker
-from tasks.campaigns import contacts, exported, newcomers, offers, responder, tonight, writing
+from tasks.campaigns import contacts, control, exported, newcomers, offers, responder, tonight, writing
 from tasks.campaigns.briefs import Readers, ShopFacts, kind_of, locales_of, readers, table_of
 from tasks.campaigns.newcomers import Newcomers, NewProduct
 from tasks.campaigns.visits import slot_factors
@@ -179,6 +179,7 @@ class LaunchContext:
 
     plan     section `plan` of params.yaml: margin, channels, caps
     segment  (C,)  name or None
+    control  (C,)  who is in the permanent control group
     asked    (E,)  customers who are eligible but for consent
     may      (M,)  those of them who may be contacted
     """
@@ -192,6 +193,7 @@ class LaunchContext:
     rules: Rules
     permitted: contacts.Permitted
     standing: exported.Earlier
+    control: NDArray[np.bool_]
     asked: NDArray[np.int64]
     may: NDArray[np.int64]
     slots: list[Slot]
@@ -208,8 +210,11 @@ def _shop(given: Settings, new: Newcomers) -> LaunchContext:
     asked = eligible(market, segment, rules, given.segments)
     permitted = contacts.permitted(customers, new.data.windows, shop)
     may, slots = permitted.among(asked), shop.open_slots()
-    may = may[~standing.protected[may]]
-    return LaunchContext(given, new, shop, start, customers, segment, rules, permitted, standing, asked, may, slots)
+    never = control.members(customers, shop.control)
+    may = may[~standing.protected[may] & ~never[may]]
+    return LaunchContext(
+        given, new, shop, start, customers, segment, rules, permitted, standing, never, asked, may, slots
+    )
 
 
 def _planned(
@@ -256,6 +261,7 @@ def _write(shop: LaunchContext, chance: Float64s, past: dict[str, Any], standing
         "consent": shop.permitted.said(shop.asked),
         "empty_because": reason,
         **summarise(rows, given.budget, made.plan.certificate, given.goal),
+        "control": control.said(shop.plan.control, shop.control, shop.permitted.among(shop.asked)),
         "exported": shop.standing.said(shop.permitted.among(shop.asked), rows),
         "audiences": launches.sizes(wanted[shop.may], standings),
         "products": _intent(shop.new, chance),
@@ -264,7 +270,8 @@ def _write(shop: LaunchContext, chance: Float64s, past: dict[str, Any], standing
     design = launches.Design.of_plan(made.plan.contacts, int(made.chosen.sum()), made.share)
     summary["test"] = asdict(design)
     summary["texts"] = write_texts(shop.new, rows, shop.plan.currency, OUT)
-    said = launches.words(summary, design, past, [*exported.words(summary["exported"]), *notes])
+    others = [*control.words(summary["control"]), *exported.words(summary["exported"])]
+    said = launches.words(summary, design, past, [*others, *notes])
     asked = f"Asked for: {audience(summary['campaign'])}."
     summary["words"] = [
         said[0],

@@ -22,8 +22,9 @@ from nightmarket.delivery.summary import summarise, words
 from nightmarket.delivery.timing import Slot, slots
 from nightmarket.response.market import Campaign, Market, Offer
 from nightmarket.response.responder import Responder
-from tasks.campaigns import contacts, exported, offers, responder, tonight
+from tasks.campaigns import contacts, control, exported, offers, responder, tonight
 from tasks.campaigns.contacts import Audience
+from tasks.campaigns.control import ControlGroup
 from tasks.campaigns.offers import OfferSettings
 from tasks.campaigns.visits import slot_factors
 from tasks.files import catalogue, storage
@@ -93,6 +94,7 @@ class Settings(StageSettings):
         description="days after the last one of an exported campaign that whoever it keeps back is left alone; "
         "null: they may be contacted, and the plan says how many are",
     )
+    control: ControlGroup = Field(ControlGroup(), description="share, since; customers whom nothing ever contacts")
     consent: str | None = Field(
         None,
         max_length=500,
@@ -142,6 +144,7 @@ class PlanContext:
     kind: str
     permitted: contacts.Permitted
     standing: exported.Earlier
+    control: NDArray[np.bool_]
     notes: list[str] = field(default_factory=list)
 
 
@@ -158,14 +161,15 @@ def run(settings: Settings) -> None:
     standing = exported.earlier(
         customers, data.windows, start, settings.days, settings.protect_holdouts, storage.home()
     )
+    never = control.members(customers, settings.control)
     context = PlanContext(
-        settings, data, market, start, settings.open_slots(), customers, segment, kind, permitted, standing
+        settings, data, market, start, settings.open_slots(), customers, segment, kind, permitted, standing, never
     )
     rules = Rules(settings.days, settings.budget, settings.max_per_customer, settings.max_per_week, standing.days)
     wanted = settings.audience
     asked = eligible(market, segment, rules, wanted.segments, wanted.min_baskets)
     reachable = permitted.among(asked)
-    reachable = reachable[~standing.protected[reachable]]
+    reachable = reachable[~standing.protected[reachable] & ~never[reachable]]
     # Ids are keyed hashes already: nobody outside can work out an arm.
     ids = customers["customer_id"].to_numpy()[reachable]
     terms = named or offers.past(market, context.kind, settings.max_offers, settings.assumed_discount)
@@ -269,11 +273,13 @@ def _write(
         "num_kept_back": int(made.held.sum()),
         "empty_because": reason,
         **summarise(rows, settings.budget, made.plan.certificate, settings.goal),
+        "control": control.said(settings.control, context.control, context.permitted.among(asked)),
         "exported": context.standing.said(context.permitted.among(asked), rows),
         "test": asdict(design := Design.of_plan(made.plan.contacts, int(made.chosen.sum()), made.share)),
         "offers": [offers.described(offer, context.data.products, named.get(offer.name)) for offer in terms],
     }
-    summary["notes"] = [*exported.words(summary["exported"]), *_notes(terms, settings), *context.notes]
+    said = [*control.words(summary["control"]), *exported.words(summary["exported"])]
+    summary["notes"] = [*said, *_notes(terms, settings), *context.notes]
     summary["words"] = words(summary, campaign, design, summary["notes"])
     catalogue.PLAN_SUMMARY.write(summary)
     catalogue.PLAN_OFFERS.write(offers.products_of(terms, context.data.products))

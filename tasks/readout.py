@@ -5,7 +5,7 @@ versions.json of the snapshot says what was promised of each registered version.
 
 import logging
 from datetime import date
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 import pyarrow as pa
@@ -20,9 +20,11 @@ from nightmarket.evaluation.experiments import cases as experiment_cases
 from nightmarket.evaluation.experiments.effect_index import effect_index
 from nightmarket.evaluation.experiments.ledger import Lift, ledger, trust
 from nightmarket.evaluation.experiments.readout import blocked, read_out
+from tasks.campaigns import untouched
+from tasks.campaigns.control import ControlGroup
 from tasks.files import catalogue, storage
 from tasks.pipeline.declaration import Stage
-from tasks.pipeline.settings import StageSettings
+from tasks.pipeline.settings import StageSettings, load
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,6 +62,7 @@ STAGE = Stage(
     "what came of the campaigns, experiments first, and what earlier estimates were worth",
     reads=(catalogue.VERSIONS, catalogue.CLEAN, catalogue.PREPARE),
     writes=(catalogue.READOUT_FOLDER,),
+    sections=("plan",),
     phase="deliver",
     side=True,
 )
@@ -85,11 +88,14 @@ def run(settings: Settings) -> None:
     """Write artifacts/readout/readout.json."""
     tables = {name: _table(name) for name in ("campaigns", "exposures", "responses", "offers")}
     promised = catalogue.VERSIONS.read() if catalogue.VERSIONS.exists() else []
+    group: ControlGroup = cast(Any, load("plan")).control
+    periods = untouched.read_out(group, tables["exposures"])
+    for period in periods:
+        log.info("readout: control group: %s", period["words"])
     if not len(tables["campaigns"]) or not len(tables["exposures"]):
         missing = " and ".join(name for name in ("campaigns", "exposures") if not len(tables[name]))
-        _write(
-            [], [], [], {}, promised, f"There is nothing to read: the tables {missing} are empty or were not brought."
-        )
+        sentence = f"There is nothing to read: the tables {missing} are empty or were not brought."
+        _write([], [], [], {}, promised, periods, sentence)
         return
     snapshot = catalogue.CLEAN_SNAPSHOT.read()
     arms = experiment_cases.arms_of(tables["exposures"])
@@ -101,7 +107,7 @@ def run(settings: Settings) -> None:
         f"{len(tested)} experiments, {len(observed)} finished campaigns without one, {len(off_policy)} logs with "
         "propensities."
     )
-    _write(tested, observed, off_policy, index, promised, sentence)
+    _write(tested, observed, off_policy, index, promised, periods, sentence)
 
 
 def _table(name: str) -> "pd.DataFrame":
@@ -289,6 +295,7 @@ def _write(
     off_policy: list[dict[str, Any]],
     index: dict[str, Any],
     promised: list[dict[str, Any]],
+    periods: list[dict[str, Any]],
     sentence: str,
 ) -> None:
     policies = _policies(off_policy)
@@ -300,6 +307,7 @@ def _write(
         "observed_means": NEVER_INCREMENTAL,
         "off_policy": off_policy,
         "effect_index": index,
+        "control": periods,
         "ledger": {
             "rows": [row.content() for row in rows],
             "policies": {name: lift._asdict() for name, lift in policies.items()},

@@ -50,6 +50,8 @@ class ReadoutsView:
     """The section but for off-policy verdicts and the ledger."""
 
     sentence: str
+    control: tuple[tuple[str, str, str, str], ...]
+    warnings: tuple[str, ...]
     experiments: tuple[ExperimentView, ...]
     observed: ObservedView | None
     index: IndexView | None
@@ -62,10 +64,31 @@ def view(night: Night) -> ReadoutsView | None:
         return None
     return ReadoutsView(
         sentence=str(content.get("sentence") or ""),
+        control=tuple(_period(period) for period in content.get("control") or ()),
+        warnings=tuple(
+            f"{period['name']}: {words.count(period['num_contacted'])} of the control group were contacted against all "
+            "plans, which hides some of the effect."
+            for period in content.get("control") or ()
+            if period["num_contacted"]
+        ),
         experiments=tuple(_experiment(experiment) for experiment in content.get("experiments") or ()),
         observed=_observed(content.get("observed") or ()),
         index=_index(content.get("effect_index") or {}),
     )
+
+
+def _period(period: Content) -> tuple[str, str, str, str]:
+    """A quarter or year: its name, who was compared, and what the contacts brought in purchases and value."""
+    who = f"{words.count(period['num_control'])} against {words.count(period['num_others'])}"
+    purchases, value = (_brought(period["metrics"][name]) for name in ("purchases", "value"))
+    return str(period["name"]), who, purchases, value
+
+
+def _brought(figure: Content) -> str:
+    if "why" in figure:
+        return str(figure["why"])
+    bounds = f"{figure['value']:+.3g} [{figure['low']:+.3g}, {figure['high']:+.3g}]".replace("-", "−")
+    return bounds if figure["low"] * figure["high"] > 0 else f"{bounds}, nothing is shown"
 
 
 def _experiment(experiment: Content) -> ExperimentView:

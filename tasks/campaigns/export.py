@@ -30,7 +30,7 @@ import pyarrow.csv as pcsv
 
 from nightmarket.contracts import InputError
 from nightmarket.delivery import consent
-from tasks.campaigns import exported, withdrawals
+from tasks.campaigns import control, exported, withdrawals
 from tasks.files import catalogue, locks, storage
 
 PLAN, ELIGIBLE, SUMMARY = "plan.parquet", "eligible.parquet", "summary.json"
@@ -163,11 +163,14 @@ def _export(planned: Path, home: Path, name: str, *, approved: str, receipt: Map
 
 
 def _without_clashes(home: Path, table: pa.Table, known: Mapping[str, Any]) -> tuple[pa.Table, dict[str, Any]]:
-    """The rows that campaigns exported since leave room for, and what of the contacts falls: as `taken_out`.
+    """The rows that campaigns exported since leave room for, without the control group, and what of the contacts falls:
+    as `taken_out`.
 
     known  of the plan's summary, `exported`: the campaigns that it was made with
     """
-    codes = exported.clashes(table, exported.exported(home, known["known"]), known["protect_days"])
+    names = set(table["customer_id"].to_pylist())
+    since = exported.exported(home, known["known"])
+    codes = exported.clashes(table, since, known["protect_days"], control.inside(home, names))
     sent = pc.equal(table["arm"], SEND).to_numpy(zero_copy_only=False)
     customer = np.array(table["customer_id"].to_pylist(), object)
     reasons = {

@@ -29,8 +29,8 @@ from nightmarket.evaluation.protocol import Windows
 from tasks.files import catalogue, storage
 
 EXPORTS = "exports"
-FREE, OVER_LIMIT, KEPT_BACK = range(3)
-REASONS = {OVER_LIMIT: "contact limit", KEPT_BACK: "kept back for another campaign"}
+FREE, OVER_LIMIT, KEPT_BACK, CONTROL = range(4)
+REASONS = {OVER_LIMIT: "contact limit", KEPT_BACK: "kept back for another campaign", CONTROL: "control group"}
 Days = dict[int, tuple[int, ...]]
 """Customer → days of contacts, counted from the first day of a plan, ascending."""
 
@@ -224,15 +224,18 @@ def words(said: Mapping[str, Any]) -> list[str]:
     return sentences
 
 
-def clashes(table: pa.Table, since: Sequence[ExportedCampaign], protect: int | None) -> Int8s:
-    """(N,) FREE, OVER_LIMIT or KEPT_BACK for each row of a plan, against campaigns exported after it was made.
+def clashes(
+    table: pa.Table, since: Sequence[ExportedCampaign], protect: int | None, control: Collection[str] = ()
+) -> Int8s:
+    """(N,) FREE or why not, for each row of a plan, against campaigns exported after it was made.
 
+    control  customer_id of those in the permanent control group
     The plan filled what room there was without knowing of them, so a row falls, in both arms alike, where one of them
     contacts its customer within a week of it.
     """
     days, names = table["day"].to_pylist(), table["customer_id"].to_pylist()
     out = np.full(len(days), FREE, np.int8)
-    if not days or not since:
+    if not days or not (since or control):
         return out
     first, last = min(days), max(days)
     held: set[str] = set().union(*(campaign.held for campaign in since if campaign.holds(first, last, protect)))
@@ -241,7 +244,9 @@ def clashes(table: pa.Table, since: Sequence[ExportedCampaign], protect: int | N
         for customer, its in campaign.sent.items():
             taken[customer].extend(its)
     for at, (customer, day) in enumerate(zip(names, days, strict=True)):
-        if customer in held:
+        if customer in control:
+            out[at] = CONTROL
+        elif customer in held:
             out[at] = KEPT_BACK
         elif any(abs((other - day).days) < WEEK for other in taken.get(customer, ())):
             out[at] = OVER_LIMIT

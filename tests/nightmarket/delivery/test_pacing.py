@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from bench.abuse import pacing as abuse
+from nightmarket.contracts import InputError
 from nightmarket.delivery.pacing import Pacer, Profile, hindsight
 
 SHAPE = np.concatenate([np.zeros(7), np.linspace(1, 4, 14), np.full(3, 1.0)])
@@ -19,8 +21,8 @@ def day(rng, level):
 def learned(rng, level=500, days=40):
     some = [day(rng, level) for _ in range(days)]
     counts = np.array([np.bincount(hour.astype(int), minlength=24) for hour, _, _ in some])
-    value, cost = (np.concatenate([part[k] for part in some]) for k in (1, 2))
-    return Profile.fit(counts, value, cost, np.arange(days) % 7 == 0)
+    hour, value, cost = (np.concatenate([part[k] for part in some]) for k in range(3))
+    return Profile.fit(counts, hour, value, cost, np.arange(days) % 7 == 0)
 
 
 def spent(profile, today, budget):
@@ -68,3 +70,58 @@ def test_hindsight_is_the_fractional_knapsack():
     assert hindsight(value, cost, 2.0) == pytest.approx(6 + 5)
     assert hindsight(value, cost, 100.0) == pytest.approx(21)
     assert hindsight(value, cost, 0.5) == pytest.approx(3)
+    assert hindsight(np.array([10.0, 6.0, 4.0]), np.array([2.0, 0.0, 0.0]), 0.0) == pytest.approx(10), "free"
+
+
+@pytest.mark.parametrize(("value", "cost"), [(1.0, np.nan), (1.0, -0.5), (1.0, np.inf), (np.nan, 1.0), (-np.inf, 0.0)])
+def test_what_is_no_amount_is_refused_and_leaves_the_budget_as_it_is(value, cost):
+    profile = learned(np.random.default_rng(4), days=14)
+    pacer = Pacer(profile, 50.0)
+    with pytest.raises(InputError, match="an arrival: 1 of 1"):
+        pacer.offer(12.0, value, cost)
+    assert pacer.left == 50.0
+    counts, ones = np.ones((2, 24)), np.ones(2)
+    with pytest.raises(InputError, match="first in row 1"):
+        Profile.fit(counts, ones, np.array([1.0, value]), np.array([1.0, cost]), np.array([True, False]))
+    with pytest.raises(InputError, match="arrivals: 1 of 1"):
+        hindsight(np.array([value]), np.array([cost]), 5.0)
+
+
+@pytest.mark.parametrize("budget", [np.nan, -1.0, np.inf])
+def test_a_budget_that_is_no_amount_is_refused(budget):
+    with pytest.raises(InputError, match="the budget is"):
+        Pacer(learned(np.random.default_rng(4), days=14), budget)
+
+
+def test_what_is_free_is_always_sent_and_costs_nothing():
+    rng = np.random.default_rng(6)
+    pacer = Pacer(learned(rng), 20.0)
+    assert all(pacer.offer(hour, 0.01, 0.0) for hour in np.linspace(0, 23.9, 200))
+    assert pacer.left == 20.0
+    broke = Pacer(learned(rng), 0.0)
+    assert not broke.offer(12.0, 1e6, 0.01)
+    assert broke.offer(12.0, 0.01, 0.0)
+    assert not broke.offer(12.0, -1.0, 0.0), "worth less than nothing"
+    nothing_paid = Profile.fit(np.ones((3, 24)), np.arange(72) % 24.0, np.ones(72), np.zeros(72), np.ones(3, bool))
+    assert Pacer(nothing_paid, 1.0).offer(3.0, 5.0, 0.5), "who never cost anything says nothing of a price"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a shop that closes at 14 on this weekday",
+        "a shop that closes at 14 today, as was said",
+        "two hours of five times the arrivals, for the first time",
+        "best hours late",
+    ],
+)
+def test_days_that_are_not_as_usual_earn_nine_tenths_of_hindsight(name):
+    rng = np.random.default_rng(7)
+    days = [abuse.earned(rng, abuse.KINDS[name], 300, 0.2) for _ in range(6)]
+    assert np.mean([share for share, _ in days]) >= 0.9
+    assert max(over for _, over in days) == 0
+
+
+def test_a_day_is_not_known_to_close_before_it_opens():
+    with pytest.raises(InputError, match="closes at 0"):
+        Pacer(learned(np.random.default_rng(4), days=14), 1.0, closes=0)
