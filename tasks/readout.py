@@ -114,7 +114,8 @@ def _table(name: str) -> "pd.DataFrame":
     """A clean table, with its contract's columns and no rows where the retailer brought none."""
     path = catalogue.CLEAN / f"{name}.parquet"
     table = storage.read_table(path) if path.exists() else arrow_schema(BY_NAME[name]).empty_table()
-    return table.to_pandas()
+    frame = table.to_pandas()
+    return frame[frame["campaign_id"].notna()] if name == "exposures" else frame  # others are lists of the live site
 
 
 def _events(kind: str, customers: "pd.Series", columns: list[str]) -> "pd.DataFrame":

@@ -36,7 +36,7 @@ from tasks.privacy.pseudonyms import Pseudonyms, customer_keys, forgotten, key_i
 from tasks.registry import versions
 
 LOG = logging.getLogger("nightmarket")
-FORMAT = 15
+FORMAT = 16
 """Raise it with every change here or in `tasks.intake` that makes another snapshot of the same source."""
 
 DATED = ("events", "exposures", "responses", "reviews")
@@ -51,13 +51,13 @@ STEP = Step("fetch the source into data/raw", timeout_s=7_200)
 class Settings(Reading):
     """params.yaml: snapshot."""
 
-    source: Literal["demo", "folder", "folders", "sql"] = Field(
+    source: Literal["demo", "folder", "folders", "sql", "live"] = Field(
         "demo",
         description="demo: Complete Journey from its package; folder: your own tables; folders: several shops'; sql: a "
-        "database's",
+        "database's; live: the log of `make serve`, beside the tables of folder",
     )
     folder: str | None = Field(
-        None, description="where the tables lie, for source: folder; relative to the main checkout"
+        None, description="where the tables lie, for source: folder and live; relative to the main checkout"
     )
     business_date: date | None = Field(
         None,
@@ -92,8 +92,8 @@ class Settings(Reading):
             raise ValueError("source is folders: folder and mapping belong to the entries of folders")
         if self.source == "folders" and not self.folders:
             raise ValueError("folders: source is folders, and none is listed; list each shop with name and folder")
-        if self.source == "folder" and not self.folder:
-            raise ValueError("folder: source is folder, and none is named; set it to where your tables lie")
+        if self.source in ("folder", "live") and not self.folder:
+            raise ValueError(f"folder: source is {self.source}, and none is named; set it to where your tables lie")
         if self.source == "sql":
             self._of_a_database()
         return self
@@ -173,6 +173,10 @@ def _source(settings: Settings) -> Connector:
         place = connector.download(settings.database)
         return FolderConnector(place, settings, settings.zone, currency=settings.currency)
     place = home() / Path(str(settings.folder)).expanduser()
+    if settings.source == "live":
+        from tasks.intake.live import LiveConnector
+
+        return LiveConnector(place, settings, settings.zone, currency=settings.currency)
     return FolderConnector(place, settings, settings.zone, currency=settings.currency)
 
 

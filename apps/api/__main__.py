@@ -13,10 +13,15 @@ from tasks.live import keys
 from tasks.pipeline import settings
 
 STOP_S = 10
+WORKER_S = 60
+"""Seconds after which a worker that says nothing is replaced; on a busy machine it is long in its imports."""
 
 
-def serve(given: settings.Serve, factory: str) -> None:
-    """Listen until a signal ends it."""
+def serve(given: settings.Serve, factory: str, page: str = "") -> None:
+    """Listen until a signal ends it.
+
+    page  of the address that is printed
+    """
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
@@ -25,13 +30,14 @@ def serve(given: settings.Serve, factory: str) -> None:
     config = uvicorn.Config(
         factory, factory=True, host=given.host, port=given.port, workers=given.workers, log_config=None,
         access_log=False, server_header=False, date_header=False, lifespan="on", ws="none", http=PromptProtocol,
-        loop="uvloop", timeout_keep_alive=30, timeout_graceful_shutdown=STOP_S, backlog=2048,
+        loop="uvloop", timeout_keep_alive=30, timeout_graceful_shutdown=STOP_S,
+        timeout_worker_healthcheck=WORKER_S, backlog=2048,
         limit_concurrency=4096, h11_max_incomplete_event_size=1 << 16, proxy_headers=False,
     )  # fmt: skip
     listening = config.bind_socket()
     host, port = listening.getsockname()[:2]
-    print(f"serving on http://{host}:{port} with {given.workers} workers", flush=True)
-    if not keys.read():
+    print(f"serving on http://{host}:{port}{page} with {given.workers} workers", flush=True)
+    if not page and not keys.read():
         print("no key was made yet: python -m tasks.live.keys add shop --scope events --scope read", flush=True)
     with tempfile.TemporaryDirectory(prefix="nightmarket-figures-") as figures:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = figures

@@ -102,8 +102,11 @@ class Keyring:
 class Door:
     """Around the application. A request that passes has `state.key` and `state.request_id`; its body is read."""
 
-    def __init__(self, app: ASGIApp, keyring: Keyring, rates: RequestRates, most_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, keyring: Keyring, rates: RequestRates, most_bytes: int, open_to_all: frozenset[str] = OPEN
+    ) -> None:
         self._app, self._keyring, self._rates, self._most_bytes = app, keyring, rates, most_bytes
+        self._open = open_to_all
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -112,7 +115,7 @@ class Door:
             return
         visit = _Visit(scope, send)
         try:
-            if scope["path"] not in OPEN and not scope["path"].startswith("/shop"):
+            if scope["path"] not in self._open:
                 key = self._keyring.of(visit.headers)
                 visit.key = scope["state"]["key"] = key
                 if wait := self._rates.wait(key):

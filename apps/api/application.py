@@ -19,12 +19,11 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from apps.api import figures, routes
-from apps.api.access import Door, Keyring, LogLines, RequestRates
+from apps.api.access import OPEN, Door, Keyring, LogLines, RequestRates
 from apps.api.engine import Engine, Recommender, Turnstile, known_until
 from apps.api.problems import MEDIA_TYPE, ProblemError, of_validation
 from apps.api.questions import Site
 from apps.api.writer import GroupCommit
-from nightmarket.serving.live import LiveRecommender
 from tasks.files import storage
 from tasks.live import keys
 from tasks.live.keys import ApiKey
@@ -50,21 +49,45 @@ def create() -> ASGIApp:
     """For uvicorn: settings from params.yaml, the bundle of artifacts/bundle."""
     logging_of_worker()
     given = settings.serve()
-    return application(given, Engine(BUNDLE, _open, LiveRecommender.bundle_of))
+    return application(given, Engine(BUNDLE, open_bundle, bundle_of))
 
 
-def _open(folder: Path) -> Recommender:
+def open_bundle(folder: Path) -> Recommender:
+    """For `Engine`."""
+    from nightmarket.serving.live import LiveRecommender
+
     return LiveRecommender.open(folder)
 
 
-def application(given: Serve, engine: Engine) -> ASGIApp:
-    """The whole stack around one engine."""
+def bundle_of(folder: Path) -> str:
+    """For `Engine`."""
+    from nightmarket.serving.live import LiveRecommender
+
+    return LiveRecommender.bundle_of(folder)
+
+
+def application(
+    given: Serve,
+    engine: Engine,
+    visitors: Visitors | None = None,
+    add: Callable[[FastAPI], None] | None = None,
+    open_too: frozenset[str] = frozenset(),
+) -> ASGIApp:
+    """The whole stack around one engine.
+
+    visitors  in place of the installation's own
+    add       adds routes of a page over it, of which those in `open_too` need no key
+    """
     os.umask(0o077)
     app = bare()
-    visitors = Visitors(f"{given.shop}:" if given.shop else "")
+    if add is not None:
+        add(app)
+    visitors = visitors or Visitors(f"{given.shop}:" if given.shop else "")
     keyring = Keyring(_one_off())
     app.state.settings, app.state.keyring, app.state.visitors, app.state.engine = given, keyring, visitors, engine
-    inner: ASGIApp = Door(app, keyring, RequestRates(storage.private("live", "rates", "x").parent), given.most_bytes)
+    inner: ASGIApp = Door(
+        app, keyring, RequestRates(storage.private("live", "rates", "x").parent), given.most_bytes, OPEN | open_too
+    )
     if given.origins:
         inner = CORSMiddleware(
             inner, allow_origins=given.origins, allow_methods=["GET", "POST", "PUT"],

@@ -67,7 +67,7 @@ class Site:
     reads: bool = True
     _log: LiveLog | None = None
     _stock: dict[str, tuple[float, int]] = field(default_factory=dict)
-    _stock_version: tuple[int, int] = (-1, -1)
+    _stock_version: int = -1
     _stock_of: tuple[str, Stock] = ("", _ALL_AS_LAST_NIGHT)
 
     def event(self, event: SiteEvent) -> EventRow | None:

@@ -282,13 +282,21 @@ EXPOSURES = Table(
     "who was shown what",
     (
         Column("customer_id", "id", "the customer, as a keyed hash"),
-        Column("campaign_id", "id", "the campaign", refers_to="campaigns.campaign_id"),
+        Column(
+            "campaign_id",
+            "id",
+            "the campaign; empty: a list of the live site, which is no contact",
+            nullable=True,
+            refers_to="campaigns.campaign_id",
+        ),
         Column("offer_id", "id", "the offer", required=False, nullable=True),
         Column("product_id", "id", "the item", required=False, nullable=True),
         Column("timestamp", "time", "when", "UTC", nullable=True, required=False),
         Column("position", "count", "place on the page, from 1", required=False, nullable=True, low=1),
         Column("propensity", "number", "probability that this was shown", required=False, nullable=True, low=0, high=1),
         Column("arm", "category", "arm of the experiment", required=False, nullable=True),
+        Column("request_id", "id", "the answer of the live site that it was part of", required=False, nullable=True),
+        Column("version", "category", "of the champion that answered", required=False, nullable=True),
     ),
     pseudonym="customer_id",
 )

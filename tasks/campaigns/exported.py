@@ -186,6 +186,7 @@ def _logged(code: Mapping[str, int], zone: str) -> tuple[set[tuple[int, date]], 
     if not catalogue.CLEAN_EXPOSURES.exists():
         return set(), set()
     shown = catalogue.CLEAN_EXPOSURES.read(["customer_id", "campaign_id", "timestamp"]).to_pandas()
+    shown = shown[shown["campaign_id"].notna()]  # a list of the live site is no contact
     if shown["timestamp"].isna().any() and catalogue.CLEAN_CAMPAIGNS.exists():
         begins = catalogue.CLEAN_CAMPAIGNS.read(["campaign_id", "start"]).to_pandas().set_index("campaign_id")["start"]
         shown["timestamp"] = shown["timestamp"].fillna(shown["campaign_id"].map(begins))

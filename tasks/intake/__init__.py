@@ -42,6 +42,7 @@ class Feed:
     origin     None where there is one source
     file       name of the file whose rows these are, in its order; "" where a row of the stream is no row of a file
     decimals   columns of numbers that are written with decimals
+    named      its customers are pseudonyms already
     notes      what was understood on the way, in how many rows; filled as the stream is read
     """
 
@@ -54,6 +55,7 @@ class Feed:
     file: str = ""
     notes: Counter[str] = field(default_factory=Counter)
     decimals: frozenset[str] = frozenset()
+    named: bool = False
 
 
 class Connector(Protocol):

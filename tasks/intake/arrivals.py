@@ -147,7 +147,10 @@ def _ready(arrival: Arrival, pseudonyms: Pseudonyms, cut: date | None, time_zone
             arrival.see_ids(batch)
         if feed.table.pseudonym:
             index = batch.schema.get_field_index(feed.table.pseudonym)
-            names = pseudonyms(batch.column(index), feed.origin.prefix if feed.origin else "")
+            if feed.named:
+                names = pseudonyms.known(batch.column(index))
+            else:
+                names = pseudonyms(batch.column(index), feed.origin.prefix if feed.origin else "")
             batch = batch.set_column(index, feed.table.pseudonym, names)
             batch = pseudonyms.without_forgotten(batch, feed.table.pseudonym)
         arrival.keep(batch[PLACE])

@@ -8,7 +8,7 @@ they were written, for whoever reads on from where they stopped.
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,6 +37,7 @@ create table if not exists lists(
 create index if not exists lists_customer on lists(customer, seq) where customer is not null;
 create index if not exists lists_session on lists(session, seq) where session is not null;
 create table if not exists stock(product text primary key, units real not null, at integer not null) without rowid;
+create index if not exists stock_at on stock(at);
 """
 NAMED = ("events", "visits", "lists")
 """Tables that name customers."""
@@ -197,10 +198,9 @@ class LiveLog:
         row = self._connection.execute(query, (session,)).fetchone()
         return None if row is None else str(row[0])
 
-    def stock_version(self) -> tuple[int, int]:
-        """Changes when the stock does."""
-        count, last = self._connection.execute("select count(*), coalesce(max(at), 0) from stock").fetchone()
-        return int(count), int(last)
+    def stock_version(self) -> int:
+        """When the stock changed last."""
+        return int(self._connection.execute("select coalesce(max(at), 0) from stock").fetchone()[0])
 
     def stock(self) -> dict[str, tuple[float, int]]:
         """{product: (units, when)}"""
@@ -236,7 +236,7 @@ class LiveLog:
         self._connection.execute("pragma wal_checkpoint(truncate)")
         return num
 
-    def rename(self, generation: int, later: Any) -> int:
+    def rename(self, generation: int, later: Callable[[str | None, int], str | None]) -> int:
         """Carry names of older keys over to the present one; how many rows. Old names stay nowhere in the file.
 
         later  (name, generation that it has) → the present name

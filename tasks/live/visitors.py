@@ -42,13 +42,13 @@ class Visitors:
         keys = customer_keys()
         self._stamps = (_stamp(self._files[0]), stamps[1])
         self._first, self.generation = keys[0], len(keys)
-        hashed, prefix = Pseudonyms(keys, forgotten()), self._prefix
+        self._hashed = Pseudonyms(keys, forgotten())
+        self.customer = lru_cache(MOST_REMEMBERED)(self.names)
 
-        @lru_cache(MOST_REMEMBERED)
-        def names(customer: str) -> CustomerNames:
-            return CustomerNames(tuple(hashed.under_each_key(customer, prefix)), hashed.left_out(customer, prefix))
-
-        self.customer = names
+    def names(self, customer: str) -> CustomerNames:
+        """Of a customer by the shop's own id; `customer` remembers what this gives."""
+        every = self._hashed.under_each_key(customer, self._prefix)
+        return CustomerNames(tuple(every), self._hashed.left_out(customer, self._prefix))
 
     def session(self, session: str) -> str:
         """A visit's name; under the first key, so that a new key ends no visit."""

@@ -59,7 +59,7 @@ def missing(loaded: Mapping[str, Any], names: Collection[str], root: Path, home:
 
 def _tables(snapshot: Any, home: Path) -> Iterator[Contradiction]:
     named: list[tuple[tuple[str | int, ...], str]] = []
-    if getattr(snapshot, "source", "demo") == "folder":
+    if getattr(snapshot, "source", "demo") in ("folder", "live"):
         named = [(("snapshot", "folder"), snapshot.folder)]
     elif getattr(snapshot, "source", "demo") == "folders":
         named = [(("snapshot", "folders", at, "folder"), shop.folder) for at, shop in enumerate(snapshot.folders)]

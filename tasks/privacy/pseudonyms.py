@@ -119,6 +119,12 @@ class Pseudonyms:
         names = pa.array([self._of(customer, prefix) for customer in coded.dictionary.to_pylist()], pa.string())
         return pa.DictionaryArray.from_arrays(coded.indices, names)
 
+    def known(self, names: pa.Array) -> pa.DictionaryArray:
+        """Names under the present key, as a call gives them."""
+        coded = names.dictionary_encode()
+        self._gone |= {name for name in coded.dictionary.to_pylist() if digest(name) in self._forgotten}
+        return coded
+
     def without_forgotten(self, batch: pa.RecordBatch, column: str) -> pa.RecordBatch:
         """The rows of nobody who was forgotten; `column` holds what a call gave."""
         names = batch[column]

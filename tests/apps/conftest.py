@@ -17,7 +17,7 @@ from tasks.live import keys
 from tests.apps.small import write_bundle
 
 ROOT = Path(__file__).parents[2]
-STARTED_S = 60
+STARTED_S = 120
 
 
 class Served:
@@ -52,7 +52,7 @@ class Served:
                     pass
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.05)
-        self.client = httpx.Client(base_url=self.url, headers=self.headers, timeout=30)
+        self.client = httpx.Client(base_url=self.url, headers=self.headers, timeout=120)
 
     @property
     def headers(self):
@@ -83,7 +83,7 @@ class Served:
         if self.process.poll() is None:
             self.process.send_signal(how)
             try:
-                self.process.wait(20)
+                self.process.wait(60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

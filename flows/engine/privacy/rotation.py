@@ -26,6 +26,7 @@ from flows.engine.run.lock import say
 from flows.engine.server import server
 from nightmarket.contracts import InputError
 from tasks.files import manifest, records, storage
+from tasks.live import forgetting as live_site
 from tasks.pipeline.unavailable import INCOMPLETE
 from tasks.privacy import renaming
 from tasks.privacy.pseudonyms import add_key, customer_keys, key_id
@@ -89,8 +90,11 @@ def _end(home: Path, begun: dict[str, Any]) -> None:
         gone = purge.purge(home, Older(worktree.cache(home), begun["to"]).must_go, "has an older key", say)
         noted = traces.clear_database(server.database(home))
         outbox.discard(home)
+        carried = live_site.carry_over(customer_keys())
         pages = _without_older_pages(home)
         say(f"{exports} exports renamed; {noted:,} rows of Prefect's and {pages:,} pages of MLflow's removed")
+        if carried:
+            say(f"{carried:,} rows of the live site's log renamed")
         say(f"{len(gone.commits)} runs had snapshots under older keys; they can be looked at, not rebuilt")
         for name in ("set-aside", "damaged"):
             if left := [path for path in (home / ".nightmarket" / name).rglob("*") if path.is_file()]:
