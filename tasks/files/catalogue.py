@@ -237,6 +237,15 @@ PRICE_RESPONSE = TableFile(
 )
 DEMAND_METRICS = Json(DEMAND / "metrics.json")
 
+# care
+CARE_CUSTOMERS = TableFile(
+    ARTIFACTS / "care/customers.parquet",
+    "customer_id string, purchases int32, last date, gap_days float64, due date, active float64, staying float64, "
+    "expected_purchases float64, purchases_low80 float64, purchases_high80 float64, expected_value float64, "
+    "value_low80 float64, value_high80 float64, at_risk float64, standing string, worth_keeping bool",
+)
+CARE_METRICS = Json(ARTIFACTS / "care/metrics.json")
+
 # evaluate
 EVALUATE = Folder(ARTIFACTS / "evaluate")
 METRICS = Json(EVALUATE / "metrics.json")

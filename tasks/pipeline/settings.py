@@ -24,6 +24,7 @@ STAGES = (
     "reviews",
     "segment",
     "demand",
+    "care",
     "evaluate",
     "score",
     "bundle",

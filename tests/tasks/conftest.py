@@ -10,7 +10,7 @@ from nightmarket.testing.shop import write_shop
 from tasks.__main__ import main
 
 STAGES = ("snapshot", "validate", "prepare", "pretrain", "embed", "finetune", "rank", "respond", "reviews", "segment")
-STAGES += ("demand", "evaluate")
+STAGES += ("demand", "care", "evaluate")
 PARAMS = {
     "snapshot": {"source": "folder", "folder": "tables", "time_zone": "Asia/Shanghai"},
     "validate": {},
@@ -23,6 +23,7 @@ PARAMS = {
     "reviews": {},
     "segment": {},
     "demand": {},
+    "care": {},
     "evaluate": {"num_resamples": 200},
     "register": {},
     "score": {"num_recommendations": 5},
