@@ -18,7 +18,7 @@ SIDE_BY_SIDE := -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 PYTEST := $(BIN)/python $(SIDE_BY_SIDE)
 CHECKS := check-types check-imports check-lint check-format check-pipeline check-reference check-house
 
-.PHONY: help nightly inspect test ui serve card reproduce promote rollback forget rotate prune setup repository environment \
+.PHONY: help nightly inspect test ui serve shop card reproduce promote rollback forget rotate prune setup repository environment \
     check test-fast coverage mutants docs $(CHECKS)
 
 help:  ## this list
@@ -95,6 +95,9 @@ ui: setup  ## Prefect server, worker and MLflow, with their addresses
 
 serve: setup  ## the live site's API on http://127.0.0.1:8080, from what the last night wrote
 	@$(BIN)/python -m apps.api
+
+shop: setup  ## a page over the live site's API: be a visitor, look around, see lists and reasons change
+	@$(BIN)/python -m apps.shop
 
 card: setup  ## how a version came to be: make card VERSION=7; without VERSION the champion
 	@$(BIN)/python -m tasks.registry.card $${VERSION:+"$$VERSION"}

@@ -43,7 +43,7 @@ class Served:
         deadline = time.monotonic() + STARTED_S
         while True:
             assert self.process.poll() is None, self.log.read_text()
-            if addresses := re.findall(r"serving on (http://\S+)", self.log.read_text()):
+            if addresses := re.findall(r"serving on (http://[^\s/]+)", self.log.read_text()):
                 self.url = addresses[-1]
                 try:
                     if httpx.get(f"{self.url}/livez", timeout=5).status_code == 200:
