@@ -6,9 +6,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
+from zoneinfo import ZoneInfo
 
 from apps.api.problems import ProblemError
 from nightmarket.contracts import InputError
@@ -93,12 +94,10 @@ class Engine:
 
 
 def known_until(recommender: Recommender) -> float:
-    """Epoch seconds from which on events are news to the night."""
+    """Epoch seconds from which on events are news to the night: the shop's midnight after its last day."""
     made = recommender.made_from
-    if "known_until" in made:
-        return float(made["known_until"])
     after = date.fromisoformat(str(made["last_day"])) + timedelta(days=1)
-    return datetime.combine(after, datetime.min.time(), UTC).timestamp()
+    return datetime.combine(after, datetime.min.time(), ZoneInfo(str(made.get("time_zone", "UTC")))).timestamp()
 
 
 @dataclass
