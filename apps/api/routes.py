@@ -45,14 +45,13 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def needs(scope: str) -> Callable[..., None]:
+def needs(scope: str) -> Callable[..., Any]:
     """A dependency: the key has this scope."""
 
-    def check(request: Request, _: Annotated[Any, Depends(BEARER)]) -> None:
+    async def check(request: Request, _: Annotated[Any, Depends(BEARER)]) -> None:
         if scope not in request.state.key.scopes:
             raise ProblemError("scope", f"it lacks the scope {scope}")
 
-    check.__annotations__["request"] = Request
     return check
 
 
@@ -65,7 +64,7 @@ def _example(*names: str) -> dict[str, Example]:
     return {name: Example(value=EXAMPLES[name]) for name in names}
 
 
-def _site(request: Request) -> Site:
+async def _site(request: Request) -> Site:
     site: Site = request.app.state.site
     return site
 
