@@ -10,7 +10,10 @@ writes  artifacts/bundle     model    what goes with what, factors, the forests 
 """
 
 import logging
+from datetime import datetime, time
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -22,7 +25,8 @@ from nightmarket.histories.calendar import date_of
 from nightmarket.ranking import behaviour
 from nightmarket.ranking.factors import Factors
 from nightmarket.ranking.sessions.cycles import cycles
-from nightmarket.ranking.sessions.learning import GOALS, SessionOrder, SessionOrders, learn
+from nightmarket.ranking.sessions.learning import learn
+from nightmarket.ranking.sessions.orders import GOALS, SessionOrder, SessionOrders
 from nightmarket.ranking.sessions.shop import Ragged, SessionShop, as_events, build
 from nightmarket.serving.live import bundle as halves
 from nightmarket.serving.live import parts
@@ -59,26 +63,41 @@ def run(settings: Settings) -> None:
     orders = _orders(settings, data, cut - settings.days)
     factors = Factors.of(catalogue.FACTORS.read()) if catalogue.FACTORS.exists() else None
     shop = build(recommender.statistics(data, Window.after(cut)), factors)
-    products = CodedNames.of(data.products["product_id"])
-    facts = {"cut": cut, "last_day": date_of(cut).isoformat(), "products": products.texts.digest()}
     version = str(catalogue.CHAMPION_RECEIPT.read()["version"]) if catalogue.CHAMPION_RECEIPT.exists() else ""
-    _write_model(shop, orders, products, facts | {"version": version})
-    _write_state(shop, data, products, facts)
+    write(catalogue.BUNDLE.path, shop, orders, data, version, _lists(data))
 
 
-def _write_model(shop: SessionShop, orders: SessionOrders, products: CodedNames, facts: dict[str, Any]) -> None:
+def write(
+    folder: Path, shop: SessionShop, orders: SessionOrders, data: Prepared, version: str, listed: Ragged | None
+) -> None:
+    """Both halves of what a shop knows at a cut, which may lie before the last night's.
+
+    listed  each customer's list of the night; None where there are none
+    """
+    products = CodedNames.of(data.products["product_id"])
+    facts = {"cut": shop.cut, "last_day": date_of(shop.cut).isoformat(), "products": products.texts.digest()}
+    _write_model(folder / parts.MODEL, shop, orders, products, facts | {"version": version})
+    nobody = Ragged(np.zeros(len(data.customers) + 1, np.int64), np.zeros(0, np.int32))
+    _write_state(folder / parts.STATE, shop, data, products, listed or nobody, facts)
+
+
+def _write_model(
+    folder: Path, shop: SessionShop, orders: SessionOrders, products: CodedNames, facts: dict[str, Any]
+) -> None:
     contents = {}
     for goal in GOALS:
         order: SessionOrder = getattr(orders, goal)
         contents[goal] = order.content()
         if order.forest is not None:
-            with storage.replacing(catalogue.BUNDLE / parts.MODEL / f"{goal}.txt") as temporary:
-                temporary.write_text(order.forest.text(), encoding="utf-8")
+            with storage.replacing(folder / f"{goal}.txt") as temporary:
+                temporary.write_text(order.forest.text, encoding="utf-8")
         log.info("bundle: %s: by %s, learned from %s visits", goal, order.order, f"{order.num_visits:,}")
-    _write(parts.MODEL, halves.model_arrays(shop, products), facts | {"orders": contents})
+    _write(folder, halves.model_arrays(shop, products), facts | {"orders": contents})
 
 
-def _write_state(shop: SessionShop, data: Prepared, products: CodedNames, facts: dict[str, Any]) -> None:
+def _write_state(
+    folder: Path, shop: SessionShop, data: Prepared, products: CodedNames, listed: Ragged, facts: dict[str, Any]
+) -> None:
     goods, table = tonight.deliverable(data), data.products
     customers = CodedNames.of(data.customers["customer_id"])
     paths = [table[level].fillna("").astype(str).to_numpy(object) for level in halves.LEVELS]
@@ -99,7 +118,7 @@ def _write_state(shop: SessionShop, data: Prepared, products: CodedNames, facts:
     groups = {
         "pages": halves.merged(by_depth),
         "brands": halves.grouped(shop.catalogue.brand, len(brands), demand),
-        "listed": _lists(products, customers),
+        "listed": listed,
     }
     events = data.interactions if len(data.interactions) else as_events(data.histories)
     objected = data.customers.get("objected", pd.Series(False, data.customers.index)).fillna(False).to_numpy(bool)
@@ -109,12 +128,17 @@ def _write_state(shop: SessionShop, data: Prepared, products: CodedNames, facts:
     arrays["cycle"] = cycles(lines.customer, lines.item, lines.day, data.catalogue)
     facts |= {"time_zone": data.windows.time_zone, "markets": list(goods.markets)}
     facts |= {"has_markets": bool((goods.market >= 0).any()), "most_of_a_group": goods.most_of_a_group}
-    facts |= {"num_products": len(products), "num_customers": len(customers), "as_of": data.windows.as_of}
-    _write(parts.STATE, arrays, facts)
+    midnight = datetime.combine(date_of(shop.cut + 1), time(), ZoneInfo(data.windows.time_zone))
+    facts |= {
+        "known_until": midnight.timestamp(),
+        "num_products": len(products),
+        "num_customers": len(customers),
+        "as_of": data.windows.as_of,
+    }
+    _write(folder, arrays, facts)
 
 
-def _write(half: str, arrays: dict[str, Values], facts: dict[str, Any]) -> None:
-    folder = catalogue.BUNDLE / half
+def _write(folder: Path, arrays: dict[str, Values], facts: dict[str, Any]) -> None:
     tidy = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
     storage.write_tensors(tidy, folder / parts.ARRAYS)
     storage.write_json(facts, folder / parts.FACTS)
@@ -133,18 +157,21 @@ def _pages(paths: list[np.ndarray]) -> tuple[CodedNames, list[Int32s]]:
     return CodedNames.of(every), numbers
 
 
-def _lists(products: CodedNames, customers: CodedNames) -> Ragged:
-    """The night's lists; empty ones where there are none tonight."""
+def _lists(data: Prepared) -> Ragged | None:
+    """The night's lists; None where there are none tonight."""
     if not catalogue.RECOMMENDATIONS.exists():
-        return Ragged(np.zeros(len(customers) + 1, np.int64), np.zeros(0, np.int32))
+        return None
     lists = catalogue.RECOMMENDATIONS.read(["customer_id", "rank", "product_id"]).to_pandas()
     customer, item = (
-        pd.Index(list(names.texts)).get_indexer(lists[column])
-        for names, column in ((customers, "customer_id"), (products, "product_id"))
+        pd.Index(names).get_indexer(lists[column])
+        for names, column in (
+            (data.customers["customer_id"], "customer_id"),
+            (data.products["product_id"], "product_id"),
+        )
     )
     rows = np.flatnonzero((customer >= 0) & (item >= 0))
     rows = rows[np.lexsort((lists["rank"].to_numpy()[rows], customer[rows]))]
-    num = np.bincount(customer[rows], minlength=len(customers))
+    num = np.bincount(customer[rows], minlength=len(data.customers))
     return Ragged(np.append(0, np.cumsum(num)).astype(np.int64), item[rows].astype(np.int32))
 
 
@@ -154,5 +181,6 @@ def _orders(settings: Settings, data: Prepared, cut: int) -> SessionOrders:
     if len(events) == 0 or events.day.min() > cut:
         return SessionOrders.plain()
     statistics = recommender.statistics(data, Window.after(cut))
-    shop = build(statistics, behaviour.latent(statistics) if statistics.behaves else None)
+    factors = behaviour.latent(statistics) if statistics.behaves else None
+    shop = build(statistics, factors and factors.filed())
     return learn(shop, events, settings.max_visits, settings.seed)

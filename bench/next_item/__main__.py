@@ -29,7 +29,7 @@ from nightmarket.contracts.arrays import Int32s
 from nightmarket.evaluation.metrics import rank_metrics
 from nightmarket.ranking.sessions.answers import answer
 from nightmarket.ranking.sessions.features import Asked as Question
-from nightmarket.ranking.sessions.learning import SessionOrder, SessionOrders
+from nightmarket.ranking.sessions.orders import SessionOrder, SessionOrders
 from nightmarket.ranking.sessions.shop import SessionShop
 
 TOLD, AGES, PLACES = (1, 2, 5), (0, 1, 7), 10

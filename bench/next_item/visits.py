@@ -14,10 +14,12 @@ from nightmarket.evaluation.protocol import Window
 from nightmarket.histories.interactions import BOUGHT, CARTED, Interactions
 from nightmarket.ranking import behaviour
 from nightmarket.ranking.factors import Factors
-from nightmarket.ranking.sessions.learning import Cut, SessionOrders, learn, visit_at
+from nightmarket.ranking.sessions.learning import Cut, learn, visit_at
+from nightmarket.ranking.sessions.orders import SessionOrders
 from nightmarket.ranking.sessions.shop import SessionShop, build
 from nightmarket.ranking.sessions.visits import Visit
 from tasks.__main__ import main as run_stage
+from tasks.files import catalogue
 from tasks.files.prepared import Prepared
 from tasks.models import recommender
 
@@ -31,17 +33,23 @@ TARGETS = ("next", "taken", "taken_again")
 class Made:
     """A made-up shop as `prepare` leaves it, looked at on the evening of any day."""
 
-    def __init__(self, name: str, seed: int, customers: float, products: float) -> None:
+    def __init__(self, name: str, seed: int, customers: float, products: float, ranked: bool = False) -> None:
+        """ranked: with a ranker too, learned from the weeks before its last 28 days."""
         domain = data.load(name, seed, customers, products)
         question = Question.of(domain.shop, Window.after(domain.last, data.DAYS), np.zeros(0, np.int64))
         with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
             ours.write(question)
             if run_stage("prepare"):
                 raise RuntimeError("prepare failed")
-            self._data = Prepared()
+            self.data = Prepared()
             for needed in ("histories", "products", "customers", "promotions", "windows", "texts"):
-                getattr(self._data, needed)
-            self.events = people(self._data.interactions)
+                getattr(self.data, needed)
+            if ranked and run_stage("rank"):
+                raise RuntimeError("rank failed")
+            self.model = recommender.load(catalogue.RANK.path) if ranked else None
+            self.events = people(self.data.interactions)
+            self.product_ids = self.data.products["product_id"].to_numpy(object)
+            self.customer_ids = self.data.customers["customer_id"].to_numpy(object)
         self.last = int(self.events.day.max())
         self.bounds = np.searchsorted(self.events.customer, np.arange(self.events.num_customers + 1))
         self._factors: dict[int, Factors | None] = {}
@@ -49,9 +57,10 @@ class Made:
 
     def shop(self, cut: int) -> SessionShop:
         """What a night knows that has seen the day `cut`."""
-        statistics = recommender.statistics(self._data, Window.after(cut))
+        statistics = recommender.statistics(self.data, Window.after(cut))
         if cut not in self._factors:
-            self._factors[cut] = behaviour.latent(statistics)
+            factors = behaviour.latent(statistics)
+            self._factors[cut] = factors and factors.filed()
         return build(statistics, self._factors[cut])
 
     def orders(self, cut: int) -> SessionOrders:

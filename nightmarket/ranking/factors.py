@@ -64,6 +64,10 @@ class Factors:
         unseen, usual = tensors["numbers"].tolist()
         return cls(tensors["items"], tensors["gram"], unseen, usual)
 
+    def filed(self) -> "Factors":
+        """As a file gives them back."""
+        return Factors.of(self.tensors())
+
 
 def fit(events: Interactions, today: int, attributes: sparse.csr_matrix) -> Factors | None:
     """Factors from all that visitors did; None where nobody did anything.

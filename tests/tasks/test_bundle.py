@@ -67,6 +67,14 @@ def test_an_event_counts_in_the_very_next_answer_and_a_guest_who_logs_in_keeps_t
     assert ids(live.recommend(replace(did, customer=known))) != ids(live.recommend(Ask(noon, customer=known)))
 
 
+def test_an_answer_for_the_basket_may_hold_what_the_visit_has_met(live, noon):
+    product = ids(live.recommend(Ask(noon)))[0]
+    ask = Ask(noon, count=200, events=(LiveEvent("cart", product, noon - 5),))
+    assert product not in ids(live.recommend(ask))
+    assert product in ids(live.recommend(replace(ask, again=True)))
+    assert live.made_from["known_until"] < noon < live.made_from["known_until"] + 86_400
+
+
 def test_a_page_holds_its_products_alone_and_so_do_a_brand_and_a_price(live, noon):
     data = Prepared()
     table = data.products.loc[data.recommendable]
@@ -204,6 +212,21 @@ def test_these_products_are_put_in_order_for_the_visitor(live, noon):
     met = products[7]
     answer = live.rank(Ask(noon, events=(LiveEvent("cart", met, noon),)), [*products, "no such product"])
     assert sorted(ids(answer)) == sorted(products)
+
+
+def test_beside_a_product_stand_others_that_may_be_shown(live, noon):
+    data = Prepared()
+    product = ids(live.recommend(Ask(noon)))[0]
+    kind = data.products.set_index("product_id")["type"]
+    alternatives = ids(live.similar(product, 5))
+    assert len(set(alternatives)) == 5
+    assert (kind[alternatives] == kind[product]).sum() >= 3
+    beside = live.goes_with(product, 5).products
+    assert beside
+    assert product not in {*alternatives, *(place.product for place in beside)}
+    for ask in (live.similar, live.goes_with):
+        with pytest.raises(InputError, match="product: the night knows no product of this id"):
+            ask("no such product", 5)
 
 
 def test_why_says_what_the_night_knows(live):

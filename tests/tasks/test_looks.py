@@ -3,18 +3,30 @@
 import json
 import shutil
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from nightmarket.evaluation.protocol import Window
 from nightmarket.histories.interactions import KINDS
+from nightmarket.ranking import behaviour
 from nightmarket.ranking.behaviour_features import BEHAVIOUR
 from nightmarket.ranking.factors import DIMENSIONS
+from nightmarket.ranking.sessions.features import Asked
+from nightmarket.ranking.sessions.learning import cuts, visit_at
+from nightmarket.ranking.sessions.orders import SessionOrders
+from nightmarket.ranking.sessions.shop import build
 from nightmarket.serving.live import Ask, LiveEvent, LiveRecommender
+from nightmarket.serving.live import bundle as halves
 from nightmarket.serving.live.parts import read
+from nightmarket.serving.live.recommender import Question
 from tasks.__main__ import main
+from tasks.bundle import write
 from tasks.files import catalogue, manifest
+from tasks.files.prepared import Prepared
+from tasks.models import recommender
 
 
 def shifted(events: pa.Table, kind: str, seconds: int) -> pa.Table:
@@ -94,3 +106,27 @@ def test_visits_are_answered_with_the_factors_that_the_lists_were_made_with(look
     met = live.why(customer).events[-1].product
     answer = live.recommend(Ask(now, events=(LiveEvent("view", met, now),)))
     assert any("which you just looked at" in place.reason for place in answer.products)
+
+
+def test_features_at_request_time_are_those_of_training_row_by_row(looking, tmp_path):
+    data, rng = Prepared(), np.random.default_rng(3)
+    statistics = recommender.statistics(data, Window.after(data.windows.deliver.cut - 60))
+    shop = build(statistics, behaviour.latent(statistics).filed())
+    write(tmp_path, shop, SessionOrders.plain(), data, "1", None)
+    bundle = halves.read(tmp_path / "model", tmp_path / "state")
+    events, products = data.interactions, data.products["product_id"].to_numpy(object)
+    customers = data.customers["customer_id"].to_numpy(object)
+    bounds = np.searchsorted(events.customer, np.arange(events.num_customers + 1))
+    asked = cuts(events, shop.cut, rng, 300)
+    assert len(asked) > 200
+    for cut in asked:
+        taught = visit_at(shop, events, cut, bounds)
+        since = slice(cut.told - (taught.item.size - shop.past.of(cut.customer)[0].size), cut.told)
+        did = zip(events.kind[since], events.item[since], events.second[since], strict=True)
+        live = tuple(LiveEvent(KINDS[kind], products[item], float(second)) for kind, item, second in did)
+        customer = customers[cut.customer] if cut.customer >= 0 else None
+        visit = Question(bundle, Ask(float(taught.now), customer=customer, events=live)).visit
+        assert visit.day == taught.day
+        items = Asked(shop, taught).candidates()
+        rows = [Asked(of, said).features(items) for of, said in ((shop, taught), (bundle.shop, visit))]
+        assert np.array_equal(*rows, equal_nan=True)

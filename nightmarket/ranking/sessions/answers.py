@@ -6,7 +6,7 @@ import numpy as np
 
 from nightmarket.contracts.arrays import Float64s, Int32s
 from nightmarket.ranking.sessions.features import Asked
-from nightmarket.ranking.sessions.learning import SessionOrders
+from nightmarket.ranking.sessions.orders import SessionOrders
 from nightmarket.ranking.sessions.shop import SessionShop
 from nightmarket.ranking.sessions.visits import Visit
 

@@ -55,6 +55,17 @@ class CoVisits:
         value = np.where(asked[place] == near, self.value[rows] * np.repeat(weights, num), 0)
         return np.bincount(place, value, asked.size).astype(np.float32)
 
+    def values(self, items: Int32s, asked: Int32s) -> Float32s:
+        """(N, M) the value of what is asked (ascending) as a neighbour of each item (N,); 0 where it is none."""
+        values = np.zeros((items.size, asked.size), np.float32)
+        if asked.size:
+            rows, num = self._rows(items, NEIGHBOURS)
+            near = self.item[rows]
+            place = np.minimum(np.searchsorted(asked, near), asked.size - 1)
+            same = asked[place] == near
+            values[np.repeat(np.arange(items.size), num)[same], place[same]] = self.value[rows[same]]
+        return values
+
     def _rows(self, items: Int32s, most: int) -> tuple[Int64s, Int64s]:
         """Where the items' neighbours stand, and how many each has (N,)."""
         start = self.indptr[items]

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from nightmarket.contracts.arrays import Bools, Float32s, Int32s
-from nightmarket.histories.interactions import CARTED, KINDS, STRENGTH
+from nightmarket.histories.interactions import BOUGHT, CARTED, KINDS, LOOKED, STRENGTH
 from nightmarket.ranking.factors import RIDGE, UNSEEN, Factors
 from nightmarket.ranking.sessions.shop import LEVELS, PRODUCT, SessionShop
 from nightmarket.ranking.sessions.visits import Visit
@@ -53,7 +53,7 @@ SEEDS, NEIGHBOURS_NOW, NEIGHBOURS_PAST = 10, 40, 15
 KINDS_NOW, KINDS_PAST = 3, 3
 """Kinds of a visit, and of earlier ones, whose items are proposed."""
 PURCHASE, RETURN = KINDS.index("purchase"), KINDS.index("return")
-IS_CART = np.isin(np.arange(len(KINDS)), CARTED)
+IS_CART, IS_BOUGHT, IS_LOOK = (np.isin(np.arange(len(KINDS)), kinds) for kinds in (CARTED, BOUGHT, LOOKED))
 
 
 @dataclass(frozen=True)
@@ -154,14 +154,18 @@ class Asked:
     def _of_levels(self, columns: Float32s, put: dict[str, Float32s], items: Int32s) -> None:
         """Shares of the events at each level's code of the items, and their prices beside those of the events."""
         shop = self.shop
-        price, codes = shop.log_price, shop.level_codes
+        price, codes = shop.log_price, shop.level_keys
+        wanted = codes[:, items].ravel()
         for when, (own, weight) in (("now", self.now), ("past", self.past)):
             total = float(weight.sum())
             if total <= 0:
                 continue
+            keys, place = np.unique(codes[:, own].ravel(), return_inverse=True)
+            shares = np.bincount(place, np.tile(weight, len(LEVELS))) / total
+            at = np.minimum(np.searchsorted(keys, wanted), keys.size - 1)
             first = NAMES.index(f"kind_{when}")
-            same = codes[:, items, None] == codes[:, None, own]
-            columns[first : first + len(LEVELS)] = same.astype(np.float32) @ (weight / total)
+            same = np.where(keys[at] == wanted, shares[at], 0)
+            columns[first : first + len(LEVELS)] = same.reshape(len(LEVELS), items.size)
             known = ~np.isnan(price[own]) & (weight > 0)
             if known.any():
                 mean = float(price[own][known] @ weight[known]) / float(weight[known].sum())

@@ -4,20 +4,19 @@ Each visit is asked about once, after some of its events, exactly as a live site
 it that is new to it, or puts into the cart or buys, are the positives. N events, Q visits, R rows, F features.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
-from lightgbm import Booster
 
 from nightmarket.contracts.arrays import Bools, Float32s, Float64s, Int32s, Int64s
-from nightmarket.evaluation.intervals import Interval, paired
+from nightmarket.evaluation.intervals import paired
 from nightmarket.evaluation.metrics import rank_metrics
 from nightmarket.histories.interactions import BOUGHT, CARTED, Interactions
+from nightmarket.ranking.compiled import CompiledForest
 from nightmarket.ranking.lists import fill
-from nightmarket.ranking.ranker import Ranker, TrainingRows, Trees, fit
+from nightmarket.ranking.ranker import TrainingRows, Trees, fit
 from nightmarket.ranking.sessions.features import NAMES, Asked
+from nightmarket.ranking.sessions.orders import FOREST, GOALS, SessionOrder, SessionOrders
 from nightmarket.ranking.sessions.shop import SessionShop
 from nightmarket.ranking.sessions.visits import Visit
 
@@ -35,11 +34,6 @@ TREES = Trees(
 )
 """Small trees: a fortnight's visits are few. On another made-up shop than those that judge, LambdaRank ordered them
 better than the probability of a later event."""
-FOREST = "forest"
-GOALS = ("next", "taken")
-"""What an answer is for: SessionOrders."""
-SHORTLIST = 100
-"""Candidates of an answer that all trees look at; the others stand below them."""
 
 
 @dataclass(frozen=True)
@@ -50,75 +44,6 @@ class Cut:
     first: int
     told: int
     end: int
-
-
-@dataclass(frozen=True)
-class SessionOrder:
-    """What orders an answer: a forest, or the column `order` where nothing better was learned.
-
-    forest      None where there was too little to learn from
-    difference  NDCG of the forest minus that of the best column, on visits that it did not learn from
-    """
-
-    order: str
-    forest: Ranker | None
-    rival: str = ""
-    difference: Interval | None = None
-    num_visits: int = 0
-
-    @classmethod
-    def plain(cls, num_visits: int = 0) -> "SessionOrder":
-        """By what goes with what, where too little is there to learn from."""
-        return cls("score_near", None, num_visits=num_visits)
-
-    @classmethod
-    def of(cls, content: Mapping[str, Any], forest: str | None) -> "SessionOrder":
-        """The reverse of `content`; `forest` in LightGBM's text form."""
-        gap = content["difference"]
-        difference = Interval(gap["value"], gap["low"], gap["high"]) if gap else None
-        ranker = Ranker.load(forest) if forest is not None else None
-        return cls(content["order"], ranker, content["rival"], difference, content["num_visits"])
-
-    def content(self) -> dict[str, Any]:
-        """All but the forest, as JSON-ready values."""
-        gap = self.difference._asdict() if self.difference else None
-        return {"order": self.order, "rival": self.rival, "difference": gap, "num_visits": self.num_visits}
-
-    def score(self, rows: Float32s) -> Float64s:
-        """(M,) of feature rows (M, F)."""
-        if self.order == FOREST:
-            assert self.forest is not None
-            return self._by_forest(self.forest.booster, rows)
-        column = rows[:, NAMES.index(self.order)].astype(np.float64)
-        tail = rows[:, NAMES.index("score_popular")].astype(np.float64)
-        return np.nan_to_num(column) + 1e-6 * tail / max(float(tail.max(initial=0)), 1e-9)
-
-    @staticmethod
-    def _by_forest(booster: Booster, rows: Float32s) -> Float64s:
-        """The first trees order all rows, all trees the SHORTLIST best of them."""
-        first = max(1, booster.num_trees() // 5)
-        score = np.asarray(booster.predict(rows, raw_score=True, num_iteration=first, num_threads=1), np.float64)
-        if score.size <= SHORTLIST:
-            best = np.arange(score.size)
-        else:
-            best = np.sort(np.argpartition(-score, SHORTLIST)[:SHORTLIST])
-        score -= 1e3
-        score[best] = booster.predict(rows[best], raw_score=True, num_threads=1)
-        return score
-
-
-@dataclass(frozen=True)
-class SessionOrders:
-    """Of answers that hold what is new to the visit, by what is met next; and of those that may hold what was met, by
-    what is put into the cart or bought."""
-
-    next: SessionOrder
-    taken: SessionOrder
-
-    @classmethod
-    def plain(cls) -> "SessionOrders":
-        """Where nothing was learned."""
-        return cls(SessionOrder.plain(), SessionOrder.plain())
 
 
 def cuts(events: Interactions, since: int, rng: np.random.Generator, most: int) -> list[Cut]:
@@ -180,7 +105,7 @@ class Lessons:
         if len(self.rows) < MIN_VISITS:
             return SessionOrder.plain(len(self.rows))
         forest = fit([_rows(self.rows)], NAMES, NAMES, replace(TREES, seed=seed), "sessions")
-        return _chosen(forest, self.held, len(self.rows))
+        return _chosen(CompiledForest.of(forest.text()), self.held, len(self.rows))
 
 
 def learn(shop: SessionShop, events: Interactions, most: int, seed: int) -> SessionOrders:
@@ -216,7 +141,7 @@ def _rows(parts: list[tuple[Float32s, Bools]]) -> TrainingRows:
     return TrainingRows(features, label, group, weight, who)
 
 
-def _chosen(forest: Ranker, told: list[tuple[Float32s, Int32s, Int32s]], num: int) -> SessionOrder:
+def _chosen(forest: CompiledForest, told: list[tuple[Float32s, Int32s, Int32s]], num: int) -> SessionOrder:
     """The forest, unless a column is better for visits that it did not learn from."""
     learned = SessionOrder(FOREST, forest, num_visits=num)
     ours = _ndcg(learned, told)

@@ -9,9 +9,9 @@ import numpy as np
 import yaml
 
 from nightmarket.contracts.arrays import Int32s
-from nightmarket.histories.interactions import BOUGHT, CARTED, LOOKED
+from nightmarket.histories.interactions import BOUGHT, CARTED
 from nightmarket.ranking.explanations.wording import LANGUAGES
-from nightmarket.ranking.sessions.features import Asked
+from nightmarket.ranking.sessions.features import IS_BOUGHT, IS_CART, IS_LOOK, Asked
 from nightmarket.ranking.sessions.shop import YOUNG_DAYS
 
 MOST_PAST = 10
@@ -66,11 +66,11 @@ def _own(asked: Asked, item: int, names: ShownNames) -> str | None:
     if rows.size == 0:
         return None
     kind, age = visit.kind[rows], words.span(int(visit.ago[rows[-1]]))
-    bought = np.flatnonzero(np.isin(kind, BOUGHT))
+    bought = np.flatnonzero(IS_BOUGHT[kind])
     since = kind[bought[-1] + 1 :] if bought.size else kind
-    if np.isin(since, CARTED).any():
+    if IS_CART[since].any():
         return words.say("cart", age=age)
-    if np.isin(since, LOOKED).any():
+    if IS_LOOK[since].any():
         return words.say("looked_once", age=age)
     num = int(bought.size)
     times = words.count("times", num)
@@ -78,19 +78,23 @@ def _own(asked: Asked, item: int, names: ShownNames) -> str | None:
 
 
 def _pairs(asked: Asked, items: Int32s, names: ShownNames) -> list[str | None]:
-    """What each item is met with, or taken after, of what the visitor did: the strongest pair."""
+    """What each item is met with, or taken after, of what the visitor did: the strongest pair, the last of equals."""
     shop, visit = asked.shop, asked.visit
-    here, bought = visit.session, np.isin(visit.kind, BOUGHT)
+    here, bought = visit.session, IS_BOUGHT[visit.kind]
+    rows = np.concatenate([np.flatnonzero(here)[::-1], np.flatnonzero(~here)[::-1][:MOST_PAST]])
+    if not rows.size:
+        return [None] * items.size
     order = np.argsort(items)
-    ordered, back, unit = items[order], np.argsort(order), np.ones(1, np.float32)
-    strongest, told = np.zeros(items.size, np.float32), np.full(items.size, -1)
-    for row in (*np.flatnonzero(here)[::-1].tolist(), *np.flatnonzero(~here)[::-1][:MOST_PAST].tolist()):
-        several = (shop.near, shop.leads) if here[row] or not bought[row] else (shop.near, shop.follows)
-        values = np.max([near.sums(visit.item[row : row + 1], unit, ordered) for near in several], axis=0)[back]
-        values = values * (1.0 if here[row] else EARLIER)
-        told[values > strongest] = row
-        strongest = np.maximum(strongest, values)
-    return [_named(asked, row, names) if row >= 0 else None for row in told.tolist()]
+    met, leads = visit.item[rows], here[rows] | ~bought[rows]
+    values = np.maximum(
+        shop.near.values(met, items[order]),
+        np.where(leads[:, None], shop.leads.values(met, items[order]), shop.follows.values(met, items[order])),
+    )
+    values *= np.where(here[rows], 1.0, EARLIER).astype(np.float32)[:, None]
+    strongest = values.argmax(axis=0)
+    told = np.where(values.max(axis=0) > 0, rows[strongest], -1)[np.argsort(order)]
+    sentences = {row: _named(asked, row, names) for row in set(told.tolist()) if row >= 0}
+    return [sentences.get(row) for row in told.tolist()]
 
 
 def _named(asked: Asked, row: int, names: ShownNames) -> str | None:

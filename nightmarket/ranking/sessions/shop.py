@@ -122,10 +122,12 @@ class SessionShop:
         )
 
     @cached_property
-    def level_codes(self) -> Int32s:
-        """(LEVELS, I) codes at each level; a product whose code is not known is of no other's."""
-        codes = np.stack([self.catalogue.codes(level) for level in LEVELS])
-        return np.where(codes >= 0, codes, -1 - np.arange(codes.shape[1], dtype=np.int32)).astype(np.int32)
+    def level_keys(self) -> Int64s:
+        """(LEVELS, I) keys of the codes at each level, no two levels with one in common; a product whose code is not
+        known is of no other's."""
+        codes = np.stack([self.catalogue.codes(level) for level in LEVELS]).astype(np.int64)
+        keys = np.where(codes >= 0, codes, -1 - np.arange(codes.shape[1]))
+        return np.asarray(keys + (np.arange(len(LEVELS))[:, None] << 40))
 
     @cached_property
     def log_price(self) -> Float32s:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -45,14 +46,14 @@ class Visit:
         """Of somebody of whom nothing is known."""
         return cls(no_items(), np.zeros(0, np.int8), np.zeros(0, np.int64), now, day)
 
-    @property
+    @cached_property
     def session(self) -> Bools:
         """(N,) which events are of this visit: those after the last GAP without an event, if it has not passed."""
         late = np.diff(self.second, append=self.now) > GAP
         last = np.flatnonzero(late)[-1] if late.any() else -1
         return np.asarray(np.arange(self.second.size) > last)
 
-    @property
+    @cached_property
     def ago(self) -> Int64s:
         """(N,) days since each event, in whole days of 24 hours."""
         return np.maximum(self.now - self.second, 0) // DAY

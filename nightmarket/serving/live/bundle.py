@@ -19,7 +19,7 @@ from nightmarket.delivery.deliverable import Deliverable, SizesKept
 from nightmarket.histories.catalogue import Catalogue
 from nightmarket.histories.interactions import BOUGHT, Interactions
 from nightmarket.ranking.sessions.co_visits import CoVisits
-from nightmarket.ranking.sessions.learning import GOALS, SessionOrder, SessionOrders
+from nightmarket.ranking.sessions.orders import GOALS, SessionOrder, SessionOrders
 from nightmarket.ranking.sessions.shop import LastEvents, Ragged, SessionShop, remembered
 from nightmarket.serving.live import parts
 from nightmarket.serving.live.strings import CodedNames, Strings

@@ -36,6 +36,9 @@ class Ask:
     channel                on which the answer is shown
     budget_ms              time for the answer; None: as long as the best takes
     explore                share of the places, in [0, 1], that are given to a product drawn at random
+    again                  the answer may hold what this visit has met, and is ordered by what will be put into the cart
+                           or bought; otherwise it holds what is new to the visit, by what will be looked at next
+    language               of the reasons
     """
 
     now: float
@@ -53,6 +56,7 @@ class Ask:
     channel: str | None = None
     budget_ms: float | None = None
     explore: float = 0.0
+    again: bool = False
     language: Literal["en", "zh"] = "en"
 
     def __post_init__(self) -> None:

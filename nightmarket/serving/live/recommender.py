@@ -1,25 +1,28 @@
 """Who answers: one object per process, opened once, asked by any number of threads; it never writes."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from nightmarket.contracts import InputError
 from nightmarket.contracts.arrays import Bools, Float64s, Int8s, Int32s, Int64s
 from nightmarket.histories.calendar import day_of
-from nightmarket.histories.interactions import BOUGHT, KINDS
+from nightmarket.histories.interactions import KINDS
 from nightmarket.ranking.sessions.answers import Ranked, answer
-from nightmarket.ranking.sessions.features import Asked
+from nightmarket.ranking.sessions.features import IS_BOUGHT, Asked
 from nightmarket.ranking.sessions.reasons import ShownNames, reasons
+from nightmarket.ranking.sessions.shop import SessionShop
 from nightmarket.ranking.sessions.visits import Visit
 from nightmarket.serving.live import bundle as halves
 from nightmarket.serving.live import parts
 from nightmarket.serving.live.allowed import Allowed, not_due, tired_of
 from nightmarket.serving.live.bundle import LiveBundle
 from nightmarket.serving.live.exploring import POOL, explored
+from nightmarket.serving.live.neighbours import alike, together
 from nightmarket.serving.live.questions import IMPRESSION, Answer, Ask, Explanation, LiveEvent, Recommended, Step
 
 ON_PAGE = 100
@@ -76,20 +79,28 @@ class LiveRecommender:
         begun = time.perf_counter()
         question = Question(self._bundle, ask)
         step = self._step(ask, question)
+        made = self._answer(ask, question, step)
+        if step in self._slowest:
+            took = 1000 * (time.perf_counter() - begun)
+            self._slowest[step] = max(took, 0.95 * self._slowest[step] + 0.05 * took)
+        return made
+
+    def answered(self, ask: Ask, step: Step) -> Answer:
+        """The answer by a step of the caller's choice; the lowest for who objected to profiling."""
+        question = Question(self._bundle, ask)
+        return self._answer(ask, question, "popular" if question.objected else step)
+
+    def _answer(self, ask: Ask, question: "Question", step: Step) -> Answer:
         most = POOL * ask.count if ask.explore else ask.count
         if step == "reranked":
-            ranked = answer(self._bundle.shop, self._bundle.orders, question.visit, most * question.sizes)
+            ranked = answer(self._bundle.shop, self._bundle.orders, question.visit, most * question.sizes, ask.again)
             items, score = question.first_of_groups(ranked)
         else:
             items = question.listed() if step == "nightly" else np.zeros(0, np.int32)
             score = -np.arange(items.size, dtype=np.float64)
         items, score = question.filled(items[:most], score[:most], most)
         rows, propensity = explored(items.size, ask.count, ask.explore, self._rng())
-        products = question.said(items[rows], score[rows], propensity)
-        if step in self._slowest:
-            took = 1000 * (time.perf_counter() - begun)
-            self._slowest[step] = max(took, 0.95 * self._slowest[step] + 0.05 * took)
-        return Answer(products, self.version, step)
+        return Answer(question.said(items[rows], score[rows], propensity), self.version, step)
 
     def _step(self, ask: Ask, question: "Question") -> Step:
         """The best one that the time is enough for, by how long each took lately."""
@@ -114,6 +125,30 @@ class LiveRecommender:
         best = np.lexsort((items, -score))
         said = question.said(items[best], score[best], np.ones(best.size))
         return Answer(said, self.version, "popular" if step == "popular" else "reranked")
+
+    def similar(self, product: str, count: int) -> Answer:
+        """Alternatives to a product, best first. Raises InputError for a product that the night does not know."""
+        return self._beside(product, count, alike)
+
+    def goes_with(self, product: str, count: int) -> Answer:
+        """What goes with a product, best first. Raises InputError for a product that the night does not know."""
+        return self._beside(product, count, together)
+
+    def _beside(self, product: str, count: int, make: Callable[[SessionShop, int], tuple[Int32s, Float64s]]) -> Answer:
+        """What somebody may be shown of whom nothing is known but that they look at the product."""
+        bundle, item = self._bundle, self._bundle.products.find(product)
+        if item < 0:
+            raise InputError("product: the night knows no product of this id")
+        noon = 86_400.0 * (bundle.shop.cut + 1) + 43_200
+        question = Question(bundle, Ask(noon, count, events=(LiveEvent("view", product, noon),)))
+        items, score = make(bundle.shop, item)
+        group = bundle.goods.group
+        kept = question.allowed(items) & ((group[items] < 0) | (group[items] != group[item]))
+        items, score = items[kept], score[kept]
+        best = np.lexsort((items, -score))
+        items, score = question.first_of_groups(Ranked(items[best], score[best]))
+        said = question.said(items[:count], score[:count], np.ones(min(items.size, count)))
+        return Answer(said, self.version, "reranked")
 
     def why(self, customer: str) -> Explanation:
         """What the night knows of a customer."""
@@ -149,7 +184,7 @@ class Question:
         self.memory = GUEST if self.objected else self.code
         item, kind, second = self._events()
         zone_day = day_of(datetime.fromtimestamp(ask.now, bundle.time_zone).date())
-        bought = np.isin(kind, BOUGHT)
+        bought = IS_BOUGHT[kind]
         resting = not_due(bundle, self.memory, item[bought], second[bought], ask.now)
         never = np.concatenate([resting, tired_of(bundle, ask)])
         self.allowed = Allowed.of(bundle, ask, self.code, zone_day, never.astype(np.int32))
@@ -187,7 +222,12 @@ class Question:
     def listed(self) -> Int32s:
         """The customer's list of the night, without what may not be shown and what this visit has met."""
         items = self.visit.listed
-        return items[self.allowed(items) & ~np.isin(items, self.visit.item[self.visit.session])]
+        return items[self.allowed(items) & ~np.isin(items, self.met)]
+
+    @property
+    def met(self) -> Int32s:
+        """What the answer may not hold because this visit has met it."""
+        return self.visit.item[:0] if self._ask.again else self.visit.item[self.visit.session]
 
     def first_of_groups(self, ranked: Ranked) -> tuple[Int32s, Float64s]:
         """One product of each group: for a customer the size that they buy, for a guest the best."""
@@ -212,7 +252,7 @@ class Question:
         """The items, and after them what is in demand and may be shown, where they are fewer than asked for."""
         if items.size >= count:
             return items, score
-        met = np.append(items, self.visit.item[self.visit.session])
+        met = np.append(items, self.met)
         more = self.allowed.popular(count * self.sizes + met.size)
         every = np.append(items, more[~np.isin(more, met)]).astype(np.int32)
         if self._bundle.goods.sizes is not None:

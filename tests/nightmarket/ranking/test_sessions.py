@@ -13,11 +13,12 @@ from nightmarket.histories.interactions import GUEST, KINDS, Interactions
 from nightmarket.histories.promotions import Promotions
 from nightmarket.ranking import factors
 from nightmarket.ranking.point_in_time import PointInTimeStatistics
-from nightmarket.ranking.sessions import co_visits, learning
+from nightmarket.ranking.sessions import co_visits, learning, orders
 from nightmarket.ranking.sessions.answers import answer
 from nightmarket.ranking.sessions.co_visits import HALF_LIFE, SHRINK
 from nightmarket.ranking.sessions.features import FEATURES, NAMES, Asked, folded
-from nightmarket.ranking.sessions.learning import SessionOrder, SessionOrders, learn
+from nightmarket.ranking.sessions.learning import learn
+from nightmarket.ranking.sessions.orders import SessionOrder, SessionOrders
 from nightmarket.ranking.sessions.reasons import SENTENCES, ShownNames, reasons
 from nightmarket.ranking.sessions.shop import SessionShop, as_events, build, remembered
 from nightmarket.ranking.sessions.visits import DAY, Visit
@@ -266,7 +267,7 @@ def learned(made: Interactions, since: int) -> SessionOrder:
 def test_an_order_is_learned_where_no_score_alone_tells_what_comes_next():
     made = regulars(24)
     order = learned(made, CUT - 12)
-    assert order.order == learning.FOREST
+    assert order.order == orders.FOREST
     assert order.difference.low > 0
     known = build(statistics(made), None)
     for customer in range(5):
@@ -304,9 +305,9 @@ def test_too_few_visits_leave_what_goes_with_what():
 
 
 def test_a_forest_that_a_single_score_beats_orders_nothing(monkeypatch):
-    upright = learning.SessionOrder._by_forest
-    wrong = staticmethod(lambda booster, rows: -upright(booster, rows))
-    monkeypatch.setattr(learning.SessionOrder, "_by_forest", wrong)
+    upright = SessionOrder._by_forest
+    wrong = staticmethod(lambda forest, rows: -upright(forest, rows))
+    monkeypatch.setattr(SessionOrder, "_by_forest", wrong)
     order = learned(regulars(24), CUT - 12)
     assert order.order == order.rival
     assert order.rival.startswith("score_")
@@ -315,7 +316,7 @@ def test_a_forest_that_a_single_score_beats_orders_nothing(monkeypatch):
 
 def test_an_order_is_the_same_from_its_file():
     order = learned(regulars(24), CUT - 12)
-    again = SessionOrder.of(order.content(), order.forest.text())
+    again = SessionOrder.of(order.content(), order.forest.text)
     rows = np.random.default_rng(0).random((300, len(NAMES))).astype(np.float32)
     assert again.score(rows).tolist() == order.score(rows).tolist()
     assert again.content() == order.content()

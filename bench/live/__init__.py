@@ -1,0 +1,1 @@
+"""The live site: how fast, how large, how right, and what it is worth."""
