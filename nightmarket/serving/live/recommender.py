@@ -111,7 +111,8 @@ class LiveRecommender:
         little faster each time, so that it is tried again."""
         if question.objected:
             return "popular"
-        for step in self._slowest if question.visit.listed.size else ("reranked",):
+        steps: tuple[Step, ...] = ("reranked", "nightly") if question.visit.listed.size else ("reranked",)
+        for step in steps:
             if ask.budget_ms is None or ask.budget_ms > self._slowest[step]:
                 return step
             self._slowest[step] *= FORGIVING
