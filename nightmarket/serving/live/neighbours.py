@@ -43,7 +43,7 @@ def together(shop: SessionShop, item: int) -> tuple[Int32s, Float64s]:
     return items, score + (shop.catalogue.kind[items] != shop.catalogue.kind[item])
 
 
-def _cosine(one: Float32s, others: Float32s) -> Float32s:
-    one, others = one.astype(np.float32), others.astype(np.float32)
-    norms = np.linalg.norm(others, axis=1) * np.linalg.norm(one)
-    return np.asarray(others @ one / np.maximum(norms, 1e-9), np.float32)
+def _cosine(own: Float32s, others: Float32s) -> Float32s:
+    own, others = own.astype(np.float32), others.astype(np.float32)
+    norms = np.linalg.norm(others, axis=1) * np.linalg.norm(own)
+    return np.asarray(others @ own / np.maximum(norms, 1e-9), np.float32)
