@@ -3,7 +3,8 @@
 customers.parquet: a row per customer who has bought, except who objected to profiling. `active` is the chance of a
 purchase within the weeks that metrics.json names, `staying` that they have not left for good; `due` the day on which
 the next purchase is due, past for whoever is late; of the customers like this one, 80% end between `low80` and
-`high80`. metrics.json: how good all this was on the last weeks that are over, beside BG/NBD and recency x frequency.
+`high80`. customers.csv: the same rows, who is worth keeping first. metrics.json: how good all this was on the last
+weeks that are over, beside BG/NBD and recency x frequency.
 """
 
 import logging
@@ -22,8 +23,9 @@ from nightmarket.care.standing import STANDINGS, Standing, standing
 from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.histories.calendar import date_of, last_day, last_whole_week, week_of
 from nightmarket.segments.worth import horizon
-from tasks.files import catalogue
+from tasks.files import catalogue, storage
 from tasks.files.prepared import Prepared
+from tasks.files.spreadsheet import write_csv
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
@@ -32,7 +34,7 @@ log = logging.getLogger("nightmarket")
 STAGE = Stage(
     "who buys again, how much and when; who is about to leave",
     reads=(catalogue.PREPARE, catalogue.SEGMENT),
-    writes=(catalogue.CARE_CUSTOMERS, catalogue.CARE_METRICS),
+    writes=(catalogue.CARE_CUSTOMERS, catalogue.CARE_LIST, catalogue.CARE_METRICS),
     side=True,
 )
 
@@ -63,17 +65,25 @@ def run(settings: Settings) -> None:
         made = care(days, looks if looks.day.size else None, end, now, WEEK * weeks, settings.seed)
     if isinstance(made, str):
         log.info("care: %s", made)
-        catalogue.CARE_CUSTOMERS.write_empty()
+        _write(catalogue.CARE_CUSTOMERS.schema.empty_table())
         catalogue.CARE_METRICS.write({"as_of": data.windows.as_of, "reason": made, "objected": left_out})
         return
     stood = standing(made.outlook, days.priced)
     table = _customers(data.customers["customer_id"], made, stood, days.priced)
-    catalogue.CARE_CUSTOMERS.write(table)
+    _write(table)
     metrics: dict[str, Any] = {"as_of": data.windows.as_of, "reason": None, "weeks": weeks, "objected": left_out}
     metrics |= _figures(made, stood, days, settings.seed) | {"segments": _by_segment(table)}
     catalogue.CARE_METRICS.write(metrics)
     worth = metrics["standing"]["worth_keeping"]
     log.info("care: %s customers; about to leave and worth keeping: %s", f"{table.num_rows:,}", f"{worth:,}")
+
+
+def _write(table: pa.Table) -> None:
+    """customers.parquet, and customers.csv with those first who are worth keeping and of whom most is at risk."""
+    catalogue.CARE_CUSTOMERS.write(table)
+    order = [("worth_keeping", "descending"), ("at_risk", "descending")]
+    with storage.replacing(catalogue.CARE_LIST.path) as temporary:
+        write_csv(table.sort_by(order), temporary, excel=False)
 
 
 def _customers(ids: pd.Series, made: Care, stood: Standing, priced: bool) -> pa.Table:

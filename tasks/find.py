@@ -27,6 +27,7 @@ from nightmarket.retrieval.search.index import Hit, Index, ItemsByText, Method
 from tasks.campaigns import export
 from tasks.files import manifest, storage
 from tasks.files.prepared import Prepared
+from tasks.files.spreadsheet import write_csv
 from tasks.pipeline.settings import StageSettings
 from tasks.registry import champion
 
@@ -124,7 +125,7 @@ def answer(home: Path, given: Settings, root: Path | None = None) -> SearchAnswe
         return result
     with storage.whole_folder(target) as draft:
         storage.write_table(result.table, draft / "products.parquet")
-        export.write_csv(result.table, draft / "products.csv", given.excel)
+        write_csv(result.table, draft / "products.csv", given.excel)
     return SearchAnswer(result.rows, result.table, target)
 
 

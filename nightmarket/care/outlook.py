@@ -5,7 +5,7 @@ the third judges, and what follows the history is what is asked. Shapes: R custo
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -67,15 +67,18 @@ class _Origin:
     sample: Sample
 
 
-def care(days: PurchaseDays, looks: Looks | None, end: int, now: int, horizon: int, seed: int) -> Care | str:
+def care(
+    days: PurchaseDays, looks: Looks | None, end: int, now: int, horizon: int, seed: int, *, ahead: int | None = None
+) -> Care | str:
     """Learn, choose, try and foretell; why nothing can be told where nothing can.
 
     end, now  last day of the windows that are over, and of the history: what comes after `now` is asked
     horizon   days of a window
+    ahead     days that are foretold after `now`; None: as many as a window has
     """
     cuts = [end - horizon * number for number in range(BEFORE, 0, -1)]
     first, second, third = (_origin(days, looks, cut, horizon, seed) for cut in cuts)
-    last = _origin(days, looks, now, horizon, seed)
+    last = _origin(days, looks, now, ahead or horizon, seed)
     if isinstance(last, str):
         return last
     past = [origin.sample for origin in (first, second, third) if not isinstance(origin, str)]
@@ -85,16 +88,13 @@ def care(days: PurchaseDays, looks: Looks | None, end: int, now: int, horizon: i
         learned = None if isinstance(first, str) else correction.learn(quantity, [first.sample])
         ways[quantity] = correction.choose(quantity, learned, try_on)
     if isinstance(third, str):
-        widening = dict.fromkeys(QUANTITIES, 0.0)
-        return Care(_outlook(last, past, ways, widening, seed), last.fitted, ways, None)
-    widening = dict.fromkeys(QUANTITIES, 0.0)
+        return Care(_outlook(last, past, ways, seed), last.fitted, ways, None)
+    of_trial = plain = _outlook(third, past[:-1], ways, seed)
     if not isinstance(second, str):
         earlier = [] if isinstance(first, str) else [first.sample]
-        widening = _widening(_outlook(second, earlier, ways, widening, seed), second.sample.came)
-    of_trial = _outlook(third, past[:-1], ways, widening, seed)
+        of_trial = _widened(plain, _widening(_outlook(second, earlier, ways, seed), second.sample.came))
     trial = OutlookTrial(of_trial, third.sample.came, _cells(third.sample, past[:-1]))
-    plain = _outlook(third, past[:-1], ways, dict.fromkeys(QUANTITIES, 0.0), seed)
-    tonight = _outlook(last, past, ways, _widening(plain, third.sample.came), seed)
+    tonight = _widened(_outlook(last, past, ways, seed), _widening(plain, third.sample.came))
     return Care(tonight, last.fitted, ways, trial)
 
 
@@ -108,23 +108,35 @@ def _origin(days: PurchaseDays, looks: Looks | None, cut: int, horizon: int, see
     return _Origin(fitted, Sample(known, reckoned, features(days, looks, known, reckoned), came))
 
 
-def _outlook(
-    origin: _Origin, past: list[Sample], ways: Mapping[Quantity, Way], widening: Mapping[Quantity, float], seed: int
-) -> CustomerOutlook:
+def _outlook(origin: _Origin, past: list[Sample], ways: Mapping[Quantity, Way], seed: int) -> CustomerOutlook:
+    """By the chosen ways, learned on the windows before; spans as they are drawn."""
     known, reckoned = origin.sample.known, origin.sample.reckoned
     expected: dict[Quantity, Float64s] = {}
     for quantity in QUANTITIES:
         learned = correction.learn(quantity, past) if past and ways[quantity] != "bgnbd" else None
         expected[quantity] = _by(learned, ways[quantity], quantity, origin.sample)
-    expected["purchases"] = np.maximum(expected["purchases"], expected["chance"])
+    lacking = np.maximum(expected["chance"] - expected["purchases"], 0.0)  # each quantity was corrected by itself
+    expected["purchases"] = expected["purchases"] + lacking
+    expected["value"] = expected["value"] + lacking * reckoned.spend
     purchases, value = origin.fitted.spans(known, reckoned.horizon, seed)
     drawn: dict[Quantity, Float64s] = {"purchases": purchases, "value": value}
-    spans = {
-        quantity: _span(ends, expected[quantity], correction.offset(reckoned, quantity), widening[quantity])
+    moved = {
+        quantity: ends * (expected[quantity] / np.maximum(correction.offset(reckoned, quantity), 1e-12))[:, None]
         for quantity, ends in drawn.items()
     }
+    return _widened(CustomerOutlook(known, reckoned, expected, moved), dict.fromkeys(QUANTITIES, 0.0))
+
+
+def _widened(outlook: CustomerOutlook, widening: Mapping[Quantity, float]) -> CustomerOutlook:
+    """With spans that reach farther, hold what is expected, and end at whole purchases."""
+    spans: dict[Quantity, Float64s] = {}
+    for quantity, ends in outlook.spans.items():
+        expected = outlook.expected[quantity]
+        reach = widening[quantity] * _unit(expected)
+        low = np.minimum(np.maximum(ends[:, 0] - reach, 0), expected)
+        spans[quantity] = np.stack([low, np.maximum(ends[:, 1] + reach, expected)], axis=1)
     spans["purchases"] = np.stack([np.floor(spans["purchases"][:, 0]), np.ceil(spans["purchases"][:, 1])], axis=1)
-    return CustomerOutlook(known, reckoned, expected, spans)
+    return replace(outlook, spans=spans)
 
 
 def _by(learned: Correction | None, way: Way, quantity: Quantity, sample: Sample) -> Float64s:
@@ -135,14 +147,6 @@ def _cells(sample: Sample, past: list[Sample]) -> dict[Quantity, Float64s]:
     """What recency x frequency says, which needs a window before."""
     cells = {quantity: correction.recency_frequency(quantity, past, sample) for quantity in QUANTITIES}
     return {quantity: values for quantity, values in cells.items() if values is not None}
-
-
-def _span(ends: Float64s, expected: Float64s, base: Float64s, widening: float) -> Float64s:
-    """(R, 2) the ends, moved as far as the expectation was, and widened; they hold the expectation."""
-    moved = ends * (expected / np.maximum(base, 1e-12))[:, None]
-    reach = widening * _unit(expected)
-    low = np.minimum(np.maximum(moved[:, 0] - reach, 0), expected)
-    return np.stack([low, np.maximum(moved[:, 1] + reach, expected)], axis=1)
 
 
 def _unit(expected: Float64s) -> Float64s:

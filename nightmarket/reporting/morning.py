@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
-from nightmarket.reporting import drift, groups, launches, plan, words
+from nightmarket.reporting import care, drift, groups, launches, plan, words
 from nightmarket.reporting.night import Night
 
 ASIDE = 0.01
@@ -82,6 +82,8 @@ def _tables(tables: Any) -> Iterator[Item]:
 def _to_know(night: Night) -> Iterator[Item]:
     if said := launches.line(night):
         yield Item("know", "launches", f"Launches: {said}")
+    if said := care.line(night):
+        yield Item("know", "care", f"Customers: {said}")
     if night.summary and night.summary.get("num_customers"):
         customers = words.things(night.summary["num_customers"], "customer")
         yield Item("know", "people", f"Recommendations were made for {customers}.")

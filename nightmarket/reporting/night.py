@@ -86,7 +86,8 @@ class Night:
     responses   metrics and drivers of the response model, with calibration, the bins of its probabilities
     segments    portraits, stability, and how the segments answered
     reviews       topics and metrics of reviews and baskets, and products with their share of praise
-    demand      metrics of the forecast, the largest product types with their past, the prices' coefficients
+    care          what is expected of single customers, and how far that held: metrics.json of the stage care
+    demand        metrics of the forecast, the largest product types with their past, the prices' coefficients
     readout     experiments, campaigns without one, off-policy verdicts, the ledger
     drift       verdict of the drift stage, with nights, the scores of past nights, and shares of what drifted
     versions    a row per registered version, as old as the snapshot: data/raw/versions.json
@@ -113,6 +114,7 @@ class Night:
     responses: Content | None = None
     segments: Content | None = None
     reviews: Content | None = None
+    care: Content | None = None
     demand: Content | None = None
     readout: Content | None = None
     drift: Content | None = None

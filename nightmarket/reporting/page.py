@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, meta
 from markupsafe import Markup
 
 from nightmarket.reporting import (
+    care,
     chances,
     delivery,
     demand,
@@ -53,6 +54,7 @@ VIEWS: dict[str, Callable[[Night], Any]] = {
     "segments": segments.view,
     "reviews": reviews.view,
     "demand": demand.view,
+    "care": care.view,
     "readouts": readouts.view,
     "logs": readouts.logs,
     "ledger": readouts.ledger,

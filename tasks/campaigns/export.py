@@ -26,12 +26,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pcsv
 
 from nightmarket.contracts import InputError
 from nightmarket.delivery import consent
 from tasks.campaigns import control, exported, withdrawals
 from tasks.files import catalogue, locks, storage
+from tasks.files.spreadsheet import write_csv
 
 PLAN, ELIGIBLE, SUMMARY = "plan.parquet", "eligible.parquet", "summary.json"
 FILES = (PLAN, ELIGIBLE, SUMMARY)
@@ -44,10 +44,6 @@ FIRST = ("customer_id", "channel", "day", "slot", "offer", "offer_kind", "segmen
 """What a mail tool asks for comes first in a file."""
 
 NEEDED = (*FIRST, "probability", "expected_value", "cost", "expected_profit", "propensity", "arm")
-FORMULA = r"^(\s*[=+\-@＝＋－＠]|[\t\r\n])"
-"""What a spreadsheet takes for the beginning of a formula (OWASP: CSV injection)."""
-
-BOM = b"\xef\xbb\xbf"
 
 
 def check_name(name: str) -> None:
@@ -187,28 +183,3 @@ def _key(home: Path) -> dict[str, str]:
     """Which key the customers' names are under, as the last night's snapshot says."""
     about = catalogue.SNAPSHOT.at(home)
     return {"key_id": about.read()["key_id"]} if about.exists() else {}
-
-
-def write_csv(table: pa.Table, path: Path, excel: bool) -> None:
-    """UTF-8, dates as YYYY-MM-DD, hours as 09:00-12:00 (9-12 would become a date), text that would be run escaped."""
-    columns = {name: _escaped(table[name]) for name in table.column_names}
-    if "slot" in columns:
-        columns["slot"] = _hours(columns["slot"])
-    with path.open("wb") as file:
-        file.write(BOM * excel)
-        pcsv.write_csv(pa.table(columns), file)
-
-
-def _hours(slots: pa.ChunkedArray) -> pa.ChunkedArray:
-    for pattern, instead in ((r"^(\d)-", r"0\1-"), (r"-(\d)$", r"-0\1"), (r"^(\d\d)-(\d\d)$", r"\1:00-\2:00")):
-        slots = pc.replace_substring_regex(slots, pattern, instead)
-    return slots
-
-
-def _escaped(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Text that would be a formula gets an apostrophe in front; numbers and dates stay."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        return column
-    return pc.if_else(pc.match_substring_regex(column, FORMULA), pc.binary_join_element_wise("'", column, ""), column)

@@ -244,6 +244,8 @@ CARE_CUSTOMERS = TableFile(
     "expected_purchases float64, purchases_low80 float64, purchases_high80 float64, expected_value float64, "
     "value_low80 float64, value_high80 float64, at_risk float64, standing string, worth_keeping bool",
 )
+CARE_LIST = Artifact(ARTIFACTS / "care/customers.csv")
+"""The same rows for a spreadsheet or a mail tool, who is worth keeping first."""
 CARE_METRICS = Json(ARTIFACTS / "care/metrics.json")
 
 # evaluate

@@ -18,6 +18,7 @@ from nightmarket.contracts import InputError
 from nightmarket.delivery import consent
 from tasks.campaigns import export, withdrawals
 from tasks.files import storage
+from tasks.files.spreadsheet import write_csv
 from tasks.privacy.pseudonyms import Pseudonyms, customer_keys
 
 
@@ -51,7 +52,7 @@ def identify(
     table = sent.set_column(0, "customer_id", pa.array(names, pa.string()))
     target = home / "exports" / name / (f"send.identified.{shop}.csv" if shop else "send.identified.csv")
     with storage.replacing(target) as temporary:
-        export.write_csv(table.filter(pc.is_valid(table["customer_id"])), temporary, excel)
+        write_csv(table.filter(pc.is_valid(table["customer_id"])), temporary, excel)
     target.chmod(0o600)
     return target, missing, withdrew
 

@@ -27,6 +27,7 @@ def write_campaigns(folder: Path, rng: np.random.Generator, as_of: str, title: s
     _respond(artifacts / "respond", rng, title)
     write_json(_segments(as_of, title), artifacts / "segment/segments.json")
     _demand(artifacts / "demand", rng, as_of)
+    write_json(_care(as_of), artifacts / "care/metrics.json")
     write_json(_readout(title), artifacts / "readout/readout.json")
 
 
@@ -114,6 +115,23 @@ def _respond(out: Path, rng: np.random.Generator, title: str) -> None:
         "responded": rng.random(600) < chance,
     }
     write_table(columns, out / "predictions.parquet")
+
+
+def _care(as_of: str) -> dict[str, Any]:
+    def figures(error: float) -> dict[str, Any]:
+        tenths = [{"said": 40.0 * i, "num_customers": 30} | _figure(42.0 * i, 6.0) for i in range(1, 11)]
+        return {"error": _figure(error, 2.0), "tenths": tenths}
+
+    shares = {"leaving": _figure(0.41, 0.1), "active": _figure(0.93, 0.02)}
+    tested = {"value": {"ours": figures(61.2), "bgnbd": figures(64.8), "recency_frequency": figures(70.1)}}
+    tested |= {"window": ["2017-10-02", "2017-12-31"], "leaving": {name: {"bought": shares[name]} for name in shares}}
+    row = {"num_customers": 40, "active": 0.9, "expected_value": 210.0, "leaving": 5, "worth_keeping": 2}
+    return {
+        "as_of": as_of, "reason": None, "weeks": 13, "priced": True, "num_customers": 300, "objected": 0,
+        "standing": {"few": 30, "active": 240, "leaving": 20, "gone": 10, "worth_keeping": 8},
+        "expected_value": 64_000.0, "expected_purchases": 2_100.0, "at_risk": 3_100.0, "tested": tested,
+        "segments": [{"segment": str(i)} | row for i in (1, 2)],
+    }  # fmt: skip
 
 
 def _segments(as_of: str, title: str) -> dict[str, Any]:

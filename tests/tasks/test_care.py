@@ -4,12 +4,15 @@ import json
 from datetime import date
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from nightmarket.contracts import Unavailable
+from nightmarket.reporting.night import Night
+from nightmarket.reporting.page import render
 from tasks.__main__ import main
 from tasks.files import catalogue
 from tasks.pipeline import generate, unavailable
@@ -100,6 +103,28 @@ def test_without_prices_value_is_empty_and_the_rest_is_there(shop):
     assert rows.value_high80.isna().all()
     assert rows.expected_purchases.gt(0).all()
     assert catalogue.CARE_METRICS.read()["expected_value"] is None
+
+
+def test_the_list_for_a_spreadsheet_has_the_same_rows_who_is_worth_keeping_first(shop):
+    assert main("care") == 0
+    rows, listed = catalogue.CARE_CUSTOMERS.read().to_pandas(), pd.read_csv(catalogue.CARE_LIST.path)
+    assert listed.columns.tolist() == rows.columns.tolist()
+    assert sorted(listed.customer_id) == sorted(rows.customer_id)
+    assert listed.worth_keeping.is_monotonic_decreasing
+    assert listed.at_risk[~listed.worth_keeping].is_monotonic_decreasing
+
+
+def test_the_page_says_what_the_stage_wrote(shop):
+    assert main("care") == 0
+    told = catalogue.CARE_METRICS.read()
+    html = render(Night(told["as_of"], care=told))
+    section = html.partition('<section id="care"')[2].partition("</section>")[0]
+    assert f"Of {told['num_customers']} customers, {told['standing']['active']} buy as usual" in section
+    assert section.count('<tr role="row"') > len(told["tested"]["value"]["ours"]["tenths"])
+    assert "BG/NBD with gamma-gamma by" in section
+    assert "could not be made" not in html
+    nothing = render(Night(told["as_of"], care={"as_of": told["as_of"], "reason": "too few"}))
+    assert "Nothing can be said of single customers: too few." in nothing
 
 
 def young(shop):

@@ -114,6 +114,7 @@ OPTIONAL = {
     "artifacts/segment/segments.json": "No segments were made tonight.",
     "artifacts/reviews/topics.json": "Neither reviews nor baskets were read tonight.",
     "artifacts/reviews/products.parquet": "Praise by aspect",
+    "artifacts/care/metrics.json": "Nothing was foretold of single customers tonight.",
     "artifacts/demand/metrics.json": "No demand was forecast tonight.",
     "artifacts/demand/forecast.parquet": "There is no forecast: no product type was sold.",
     "artifacts/demand/response.parquet": "The largest product types, the next 4 weeks",
