@@ -18,7 +18,7 @@ SIDE_BY_SIDE := -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 PYTEST := $(BIN)/python $(SIDE_BY_SIDE)
 CHECKS := check-types check-imports check-lint check-format check-pipeline check-reference check-house
 
-.PHONY: help nightly inspect test ui serve shop card reproduce promote rollback forget rotate prune setup repository environment \
+.PHONY: help nightly inspect rules test ui serve shop card reproduce promote rollback forget rotate prune setup repository environment \
     check test-fast coverage mutants docs $(CHECKS)
 
 help:  ## this list
@@ -48,6 +48,9 @@ nightly: setup  ## snapshot, retrain, deliver; then open artifacts/report/index.
 
 inspect: setup  ## which file of your export is which table, and the settings that read it: make inspect FOLDER=/your/export
 	@$(BIN)/python -m tasks.inspection "$$FOLDER" $${PRODUCTS:+--products "$$PRODUCTS"}
+
+rules: setup  ## what rules.yaml changes in tonight's lists, and what it costs; of another file: make rules FILE=draft.yaml
+	@$(BIN)/python -m tasks.merchandising $${FILE:+"$$FILE"}
 
 test: setup  ## every test, in three processes
 	@$(PYTEST)

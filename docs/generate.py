@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
 from nightmarket.contracts.tables import CHANNEL_COLUMNS, TABLES, Column, Table
+from nightmarket.delivery.rules.declared import VERBS, RuleAudience, Selection, ShopRule
 from tasks.pipeline.settings import OF_NO_STAGE, STAGES, STEPS, settings_model
 
 FOLDER = Path("docs/reference")
@@ -83,7 +84,7 @@ METRICS = (
 def pages() -> dict[str, str]:
     """Every generated page: file name to Markdown."""
     return {"parameters.md": parameters(), "tables.md": contract(), "stages.md": stages(), "commands.md": commands(),
-            "metrics.md": metrics(), "api.md": api()}  # fmt: skip
+            "metrics.md": metrics(), "rules.md": rules(), "api.md": api()}  # fmt: skip
 
 
 def page(title: str, lead: str, lines: Iterable[str]) -> str:
@@ -188,11 +189,32 @@ def _type(annotation: Any) -> str:
     return WORDS.get(get_origin(annotation) or annotation, "section")
 
 
+def rules() -> str:
+    """Every rule of rules.yaml with its keys."""
+    lines: list[str] = []
+    for verb, model in VERBS.items():
+        own = [_parameter(key, field) for key, field in model.model_fields.items() if key not in ShopRule.model_fields]
+        about = " ".join((model.__doc__ or "").split())
+        lines += [f"## {verb}", "", about, "", *table("key", "type", "default", "meaning"), *own, ""]
+    for title, part in (("Products", Selection), ("Audience", RuleAudience)):
+        fields = part.model_fields.items()
+        lines += [f"## {title}", "", *table("key", "type", "default", "meaning"),
+                  *(_parameter(key, field) for key, field in fields), ""]  # fmt: skip
+    beside = [_parameter(key, field) for key, field in ShopRule.model_fields.items() if key != "audience"]
+    lines += ["## Every rule", "", *table("key", "type", "default", "meaning"), *beside, ""]
+    lead = (
+        "What an entry of `rules.yaml` may say. How to use it: "
+        "[Keep lists to your shop's rules](../how-to/shop-rules.md)."
+    )
+    return page("Rules", lead, lines)
+
+
 def stages(path: Path = Path("dvc.yaml")) -> str:
     """What each stage reads and writes, from the DAG."""
     lines = table("stage", "what it does", "reads", "writes", "parameters", "pool", "time-out, s", "retries", "side")
     for name, stage in yaml.safe_load(path.read_text(encoding="utf-8"))["stages"].items():
-        reads = [f"`{item}`" for item in stage.get("deps", []) if str(item).startswith(("data/", "artifacts/"))]
+        reads = [f"`{item}`" for item in stage.get("deps", [])
+                 if str(item).startswith(("data/", "artifacts/", "rules.yaml"))]  # fmt: skip
         outputs = [item if isinstance(item, str) else next(iter(item))
                    for kind in ("outs", "metrics", "plots") for item in stage.get(kind, [])]  # fmt: skip
         meta = stage.get("meta", {})

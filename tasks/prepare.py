@@ -34,7 +34,8 @@ from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
 ROW = "file_row_number"
-DELIVERED = ("stock", "markets", "min_age", "group_id", "cost")
+LEVELS = ("department", "category", "type")
+DELIVERED = ("path", "stock", "markets", "min_age", "group_id", "cost")
 """What decides to whom a product may be delivered tonight, and what that earns; nothing learns from it."""
 log = logging.getLogger("nightmarket")
 STAGE = Stage("cut time, build histories, render texts", reads=(catalogue.CLEAN,), writes=(catalogue.PREPARE,))
@@ -129,6 +130,8 @@ def _products(settings: Settings, source: str) -> pd.DataFrame:
     text = product_texts(products)
     products = products.drop(columns="category").join(levels(products["category"]))
     depth = path.map(lambda names: len(names) if names[0] else 0)
+    if (depth > len(LEVELS)).any():  # the shop's rules name paths of any length
+        products["path"] = path.str.join(" > ")
     excluded = products["department"].isin(exclusions.exclude_departments)
     excluded |= depth < exclusions.min_category_levels
     for word in exclusions.exclude_categories:

@@ -4,6 +4,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.arrays import Bools, Int32s, Int64s
 from nightmarket.delivery.deliverable import Deliverable
 from nightmarket.encoding.ranks import ALONE, Ranks
 from nightmarket.evaluation.protocol import Task
@@ -19,15 +21,20 @@ from nightmarket.ranking.candidate_set import Batch, CandidateSet
 from nightmarket.ranking.explanations.explaining import explain, mix
 from nightmarket.ranking.explanations.facts import Facts
 from nightmarket.ranking.explanations.paths import Paths
+from nightmarket.ranking.explanations.wording import LANGUAGES
+from nightmarket.ranking.generators import best_sellers
 from nightmarket.ranking.impersonal import PopularList
 from nightmarket.ranking.lists import fill
-from nightmarket.ranking.model import SHORTLIST, Model
-from nightmarket.ranking.ranker import Ranker
+from nightmarket.ranking.model import Model
 from nightmarket.ranking.recipe import UNKNOWN
 from tasks.campaigns import tonight
 from tasks.files import catalogue, manifest, storage
 from tasks.files.prepared import Prepared
+from tasks.merchandising import night
+from tasks.merchandising.night import NightLists
+from tasks.merchandising.rules_file import ShopRules
 from tasks.models import recommender
+from tasks.models.scored import Scored, scored
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 from tasks.registry.champion import stands_in
@@ -45,6 +52,8 @@ STAGE = Stage(
         catalogue.CHAMPION_MANIFEST,
         catalogue.CHAMPION_SCORES,
         catalogue.PREPARE,
+        catalogue.SEGMENT,
+        catalogue.RULES,
     ),
     writes=(catalogue.SCORE,),
     phase="deliver",
@@ -79,39 +88,65 @@ def run(settings: Settings) -> None:
     log.info("score: %s recommendations from version %s", f"{summary['num_recommendations']:,}", receipt["version"])
 
 
+@dataclass(frozen=True)
+class Delivery:
+    """What every list of tonight is made from.
+
+    lists  the shop's rules; None where none is valid tonight
+    """
+
+    settings: Settings
+    data: Prepared
+    champion: Model
+    candidate_set: CandidateSet
+    goods: Deliverable
+    popular: PopularList
+    lists: NightLists | None
+
+    @classmethod
+    def of(cls, settings: Settings, data: Prepared, champion: Model, shop: ShopRules) -> "Delivery":
+        """Of tonight's tables."""
+        window = data.windows.deliver
+        candidate_set = recommender.candidate_set(champion, data, catalogue.CHAMPION_FINETUNE.path, window)
+        goods = tonight.deliverable(data)
+        sells = best_sellers(candidate_set.statistics, champion.popular_span)
+        lists = night.of_night(shop, data, goods, sells, window.cut)
+        popular = _popular(settings, data, champion, candidate_set, goods)
+        return cls(settings, data, champion, candidate_set, goods, popular, lists)
+
+
 def deliver(settings: Settings, data: Prepared, champion: Model, ranks: Ranks = ALONE) -> dict[str, Any]:
     """Write recommendations.parquet and launches.parquet, some customers at a time, popular.parquet and
     factors.safetensors; returns what the summary says.
 
     Only the first of several processes writes and has something to say; the others score for it.
     """
-    candidate_set = recommender.candidate_set(champion, data, catalogue.CHAMPION_FINETUNE.path, data.windows.deliver)
+    shop = ShopRules.load(num_places=settings.num_recommendations)
+    delivery = Delivery.of(settings, data, champion, shop)
+    candidate_set = delivery.candidate_set
     customers = pa.chunked_array([data.customers["customer_id"]], pa.string())
-    tally, goods = Tally(data.histories.num_items), tonight.deliverable(data)
+    tally = Tally(data.histories.num_items)
     mine = list(candidate_set.statistics.slices(SLICE))[ranks.rank :: ranks.size]
     rounds = math.ceil(data.histories.num_customers / SLICE / ranks.size)
-    forest = champion.forests.on_sale(candidate_set.promotion_plan)
     batches = candidate_set.batches(wanted=mine)
-    lists = [(catalogue.RECOMMENDATIONS, batches, settings.num_recommendations, Task.ALL, tally)]
-    objected = _objected(data)
-    popular = _popular(settings, data, champion, candidate_set, goods)
+    tables = [(catalogue.RECOMMENDATIONS, batches, settings.num_recommendations, Task.ALL, tally)]
     if candidate_set.launched.size:
         young = candidate_set.young(wanted=mine)
         of_launches = Tally(data.histories.num_items)
-        lists.append((catalogue.LAUNCHES, young, settings.num_launches, Task.LAUNCH, of_launches))
+        tables.append((catalogue.LAUNCHES, young, settings.num_launches, Task.LAUNCH, of_launches))
     elif ranks.first:
         catalogue.LAUNCHES.write_empty()
     if ranks.first:
-        _write_shared(popular, candidate_set, data, goods)
-    for table, batches, num, task, of_table in lists:
-        scored = _recommend(champion, candidate_set, data, goods, settings, batches, num, forest, task)
-        in_turn = _in_turn(scored, rounds, ranks)
+        night.say(delivery.lists, shop)
+        _write_shared(delivery)
+    for table, batches, num, task, of_table in tables:
+        in_turn = _in_turn(_recommend(delivery, batches, num, task), rounds, ranks)
         if not ranks.first:
             list(in_turn)
             continue
         with table.writer() as write:
             for part in in_turn:
-                part = _without_profiles(part, objected, popular, goods, task)
+                part = _without_profiles(part, delivery, task)
                 if not part["customer"].size:
                     continue
                 of_table.see(part)
@@ -119,7 +154,8 @@ def deliver(settings: Settings, data: Prepared, champion: Model, ranks: Ranks = 
                 done = int(part["customer"][-1]) + 1
                 if done % STEP < SLICE or done == len(customers):
                     log.info("score: %s: %s of %s customers", table.path.stem, f"{done:,}", f"{len(customers):,}")
-    return {
+    rules = {"rules": len(delivery.lists.rules.held), "notes": list(delivery.lists.notes)} if delivery.lists else {}
+    return rules | {
         "num_customers": tally.served,
         "num_products": int(tally.shown.sum()),
         "num_recommendations": tally.total,
@@ -139,14 +175,20 @@ def _popular(
     return PopularList.of(statistics, num, language, target, span, goods.on_sale, goods.group)
 
 
-def _write_shared(popular: PopularList, candidate_set: CandidateSet, data: Prepared, goods: Deliverable) -> None:
+def _write_shared(delivery: Delivery) -> None:
     """What is of no customer: popular.parquet and, where looks are recorded, factors.safetensors."""
+    popular, goods, data = delivery.popular, delivery.goods, delivery.data
     rows = np.flatnonzero(goods.for_anybody()[popular.items])[: popular.num]
-    products = {name: data.products[name].to_numpy()[popular.items[rows]] for name in ("product_id", "title")}
-    rank = np.arange(1, rows.size + 1, dtype=np.int32)
-    catalogue.POPULAR.write({"rank": rank, "score": popular.score[rows], "reason": popular.reasons[rows], **products})
-    if candidate_set.factors is not None:
-        catalogue.FACTORS.write(candidate_set.factors.tensors())
+    items, score, reasons = popular.items[rows], popular.score[rows], popular.reasons[rows]
+    if delivery.lists is not None:
+        chosen = delivery.lists.for_strangers(popular.num, goods)
+        items = chosen.item[chosen.item >= 0]
+        score, reasons = popular.of_items(items, "")[0], _said(delivery, items, chosen.pinned[chosen.item >= 0])[0]
+    products = {name: data.products[name].to_numpy()[items] for name in ("product_id", "title")}
+    rank = np.arange(1, items.size + 1, dtype=np.int32)
+    catalogue.POPULAR.write({"rank": rank, "score": score, "reason": reasons, **products})
+    if delivery.candidate_set.factors is not None:
+        catalogue.FACTORS.write(delivery.candidate_set.factors.tensors())
 
 
 def _objected(data: Prepared) -> NDArray[np.bool_] | None:
@@ -154,14 +196,13 @@ def _objected(data: Prepared) -> NDArray[np.bool_] | None:
     return data.customers["objected"].to_numpy(bool) if "objected" in data.customers else None
 
 
-def _without_profiles(
-    part: dict[str, NDArray], objected: NDArray[np.bool_] | None, popular: PopularList, goods: Deliverable, task: Task
-) -> dict[str, NDArray]:
+def _without_profiles(part: dict[str, NDArray], delivery: Delivery, task: Task) -> dict[str, NDArray]:
     """Lists of some customers: those who objected have the best sellers in place of theirs, and no launches."""
-    if objected is None:
+    objected = _objected(delivery.data)
+    if objected is None or delivery.lists is not None:  # who makes lists by rules leaves profiles aside
         return part
     if task is Task.ALL:
-        return popular.instead(part, objected, goods.may)
+        return delivery.popular.instead(part, objected, delivery.goods.may)
     stays = ~objected[part["customer"]]
     return {name: values[stays] for name, values in part.items()}
 
@@ -189,63 +230,95 @@ class Tally:
         self.not_on_sale += int((~self._on_sale[part["item"]]).sum())
 
 
-def _recommend(
-    champion: Model,
-    candidate_set: CandidateSet,
-    data: Prepared,
-    goods: Deliverable,
-    settings: Settings,
-    batches: Iterator[Batch],
-    num: int,
-    forest: Ranker,
-    task: Task,
-) -> Iterator[dict[str, NDArray]]:
+def _recommend(delivery: Delivery, batches: Iterator[Batch], num: int, task: Task) -> Iterator[dict[str, NDArray]]:
     """customer, item, rank, score, probability, reason, reason_kind; the best `num`, for each batch of customers."""
-    paths, facts = Paths(forest.booster), Facts(candidate_set.statistics, data.products)
+    champion, candidate_set = delivery.champion, delivery.candidate_set
+    forest = champion.forests.on_sale(candidate_set.promotion_plan)
+    paths, facts = Paths(forest.booster), Facts(candidate_set.statistics, delivery.data.products)
     for every in batches:
-        batch = every.where(goods.may(every.customer, every.item))
-        if not batch.item.size:
-            yield _nothing()
-            continue
-        features = forest.columns(batch.features, candidate_set.features)
-        near = np.arange(batch.item.size)  # the first trees say nothing of what a simple score puts first
-        if champion.by_forest(task):
-            near = forest.shortlist(features, batch.customer, SHORTLIST * num * goods.most_of_a_group)
-        score = champion.order(task, forest, batch.customer[near], features[near], list(forest.features))
-        first, score = goods.first_of_groups(batch.customer[near], batch.item[near], score)
-        near, score = near[first], score[first]
-        best, rank = _best(batch.customer[near], score, num)
-        row, score = near[best], score[best]
-        features = features[row]
-        explanations = explain(
-            features,
-            list(forest.features),
-            paths.contributions(features),
-            batch.customer[row],
-            batch.item[row],
-            facts,
-            settings.language,
-            data.windows.target,
-        )
-        own = features[:, forest.features.index("item_num")] > 0
-        raw = score if champion.by_forest(task) else forest.score(features, list(forest.features))
-        chance = champion.calibration.probability(raw, own) if champion.calibration else np.full(row.size, np.nan)
-        yield {
-            "customer": batch.customer[row],
-            "item": batch.item[row],
-            "rank": rank,
-            "score": score,
-            "probability": chance,
-            "reason": np.array(explanations.texts, object),
-            "reason_kind": explanations.family,
-        }
+        may = delivery.goods.may(every.customer, every.item)
+        if delivery.lists is not None:
+            may &= delivery.lists.allowed(every.customer, every.item)
+        candidates = scored(champion, forest, task, every, candidate_set.features, may, delivery.goods, num)
+        placed = _placed(delivery, candidates, num, task)
+        part = _shown(delivery, placed)
+        own = np.flatnonzero(placed.at >= 0)
+        if own.size:
+            at = placed.at[own]
+            features = candidates.features[candidates.rows[at]]
+            explanations = explain(
+                features,
+                list(forest.features),
+                paths.contributions(features),
+                placed.customer[own],
+                placed.item[own],
+                facts,
+                delivery.settings.language,
+                delivery.data.windows.target,
+            )
+            part["score"][own] = candidates.score[at]
+            raw = part["score"][own]
+            if not champion.by_forest(task):
+                raw = forest.score(features, list(forest.features))
+            if champion.calibration:
+                bought = features[:, forest.features.index("item_num")] > 0
+                part["probability"][own] = champion.calibration.probability(raw, bought)
+            free = ~placed.pinned[own]
+            part["reason"][own[free]] = np.array(explanations.texts, object)[free]
+            part["reason_kind"][own[free]] = explanations.family[free]
+        yield part
 
 
-def _nothing() -> dict[str, NDArray]:
-    """Lists of customers to whom nothing may be recommended."""
-    kinds = {"customer": "i4", "item": "i4", "rank": "i4", "score": "f8", "probability": "f8"}
-    empty = {name: np.zeros(0, kind) for name, kind in kinds.items()}
-    return empty | {name: np.zeros(0, object) for name in ("reason", "reason_kind")}
+@dataclass(frozen=True)
+class Placed:
+    """Lists of some customers as N lines, by customer and rank.
+
+    at      (N,) the candidate in the place, -1 for a product that the rules put there and that was none
+    pinned  (N,) places that a rule holds
+    """
+
+    customer: Int32s
+    item: Int32s
+    rank: Int32s
+    at: Int64s
+    pinned: Bools
+
+
+def _placed(delivery: Delivery, candidates: Scored, num: int, task: Task) -> Placed:
+    """The best of the candidates, or with rules what they make of them."""
+    customer, item, score = candidates.customer, candidates.item, candidates.score
+    if delivery.lists is None:
+        best, rank = _best(customer, score, num) if item.size else (np.zeros(0, np.int32), np.zeros(0, np.int32))
+        return Placed(customer[best], item[best], rank, best.astype(np.int64), np.zeros(best.size, bool))
+    rows = candidates.batch.customers.rows
+    who = np.arange(rows.start, rows.stop, dtype=np.int32)
+    personal = ~delivery.lists.objected[customer]
+    chosen = delivery.lists.choose(
+        who, customer[personal], item[personal], score[personal], num, delivery.goods, own=task is Task.ALL
+    )
+    row, place = np.nonzero(chosen.item >= 0)
+    at = chosen.at[row, place]
+    among = np.where(at >= 0, np.flatnonzero(personal)[at] if personal.any() else -1, -1).astype(np.int64)
+    return Placed(who[row], chosen.item[row, place], (place + 1).astype(np.int32), among, chosen.pinned[row, place])
+
+
+def _shown(delivery: Delivery, placed: Placed) -> dict[str, NDArray]:
+    """Lists as they are written, with the reasons of what the rules put there; of all else nothing is known here."""
+    num = placed.item.size
+    by_rule = placed.pinned | (placed.at < 0)
+    reason, kind = np.full(num, "", object), np.full(num, "", object)
+    reason[by_rule], kind[by_rule] = _said(delivery, placed.item[by_rule], placed.pinned[by_rule])
+    unknown = {name: np.full(num, np.nan) for name in ("score", "probability")}
+    named = {"customer": placed.customer, "item": placed.item, "rank": placed.rank}
+    return named | unknown | {"reason": reason, "reason_kind": kind}
+
+
+def _said(delivery: Delivery, items: Int32s, pinned: Bools) -> tuple[NDArray, NDArray]:
+    """(N,), (N,) reasons of what rules put into lists, and their kinds."""
+    words = LANGUAGES[delivery.settings.language]
+    popular = delivery.popular.of_items(items, words.say("in_range"))[1]
+    texts = np.where(pinned, words.say("pinned"), popular).astype(object)
+    return texts, np.where(pinned, "pinned", "popular").astype(object)
 
 
 def _in_turn(scored: Iterator[dict[str, NDArray]], rounds: int, ranks: Ranks) -> Iterator[dict[str, NDArray]]:

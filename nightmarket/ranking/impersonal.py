@@ -119,6 +119,15 @@ class PopularList:
         ]
         return cls(num, items, score[items], np.array(reasons, object))
 
+    def of_items(self, items: Int32s, otherwise: str) -> tuple[Float32s, NDArray[Any]]:
+        """(M,), (M,) scores and reasons of any items; 0 and `otherwise` for those that are not in the list."""
+        score, reasons = np.zeros(items.size, np.float32), np.full(items.size, otherwise, object)
+        place = {item: at for at, item in enumerate(self.items.tolist())}
+        for row, item in enumerate(items.tolist()):
+            if item in place:
+                score[row], reasons[row] = self.score[place[item]], self.reasons[place[item]]
+        return score, reasons
+
     def instead(
         self, part: dict[str, Values], objected: Bools, may: Callable[[Int32s, Int32s], Bools]
     ) -> dict[str, Values]:

@@ -136,6 +136,9 @@ class Tensors(Artifact):
         storage.write_tensors(tensors, self.path)
 
 
+RULES = Artifact(Path("rules.yaml"))
+"""The shop's rules, beside params.yaml and written by people, too."""
+
 # data/raw: the night's snapshot
 RAW_FOLDER = Folder(RAW)
 SNAPSHOT = Json(RAW / "snapshot.json")

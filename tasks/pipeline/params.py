@@ -47,8 +47,11 @@ class ParamsFile:
     _root: yaml.MappingNode
 
     @classmethod
-    def read(cls, path: Path) -> "ParamsFile":
-        """Raises InputError, in one line, for a file that is missing, no UTF-8, no YAML, or names a key twice."""
+    def read(cls, path: Path, expected: str = "sections; write section: and its keys below it") -> "ParamsFile":
+        """Raises InputError, in one line, for a file that is missing, no UTF-8, no YAML, or names a key twice.
+
+        expected  what its first level holds, and what to write
+        """
         text = _text(path)
         try:
             root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -57,9 +60,7 @@ class ParamsFile:
         if root is None:
             raise InputError(f"{path.name} is empty; restore it from git")
         if not isinstance(root, yaml.MappingNode):
-            raise InputError(
-                f"{path.name}, line {_line(root)}: expected sections; write section: and its keys below it"
-            )
+            raise InputError(f"{path.name}, line {_line(root)}: expected {expected}")
         _refuse_repeats(path, root)
         return cls(path.name, _constructed(path, root), root)
 

@@ -176,3 +176,77 @@ def test_nothing_is_delivered_that_is_not_there_not_sold_there_or_came_back_and_
     popular = pq.read_table(folder / "artifacts/score/popular.parquet").to_pandas()
     assert not {best[0], best[1], best[2]} & set(popular["product_id"])
     assert popular["rank"].tolist() == [1, 2, 3, 4, 5]
+
+
+RULES = """
+rules:
+  - hide: {category: "%(hidden)s"}
+  - pin: {id: "%(pinned)s"}
+    place: 2
+  - bury: {brand: National}
+    audience: {segment: none of these}
+  - cap: 3
+    per: department
+  - not_again: 7
+"""
+
+
+def test_the_shops_rules_hold_for_every_list_of_the_night_and_are_said_in_the_summary(crowned):
+    assert main("score") == 0
+    before = pq.read_table("artifacts/score/recommendations.parquet").to_pandas()
+    products = pq.read_table("artifacts/prepare/products.parquet").to_pandas().set_index("product_id")
+    customers = pq.read_table("artifacts/prepare/customers.parquet").to_pandas()
+    objected = customers.customer_id.isin(customers.customer_id[[0, 7]])
+    customers.assign(objected=objected).to_parquet("artifacts/prepare/customers.parquet")
+    hidden = products.loc[before.product_id.iloc[0], ["department", "category", "type"]].tolist()
+    sold = products[products.recommendable & (products.department != hidden[0])]
+    pinned = str(sold.index[-1])
+    shown = dict.fromkeys(hidden)
+    Path("rules.yaml").write_text(RULES % {"hidden": " > ".join(shown), "pinned": pinned}, encoding="utf-8")
+    assert main("score") == 0
+    lines = pq.read_table("artifacts/prepare/purchases.parquet").to_pandas()
+    recent = lines[lines.day > lines.day.max() + 1 - 7]
+    code = customers.set_index("customer_id")["customer"]
+    bought = set(zip(recent.customer, recent.item, strict=True))
+    lists = pq.read_table("artifacts/score/recommendations.parquet").to_pandas()
+    popular = pq.read_table("artifacts/score/popular.parquet").to_pandas()
+    launches = pq.read_table("artifacts/score/launches.parquet").to_pandas()
+    for table in (lists, launches, popular.assign(customer_id="nobody")):
+        table = table.join(products, on="product_id", rsuffix="_of_product")
+        assert not (table[["department", "category", "type"]] == hidden).all(axis=1).any()
+        assert table.groupby(["customer_id", "department"]).size().max() <= 3
+    personal = lists[~lists.customer_id.isin(customers.customer_id[objected])]
+    pairs = set(zip(code[personal.customer_id], products.item[personal.product_id], strict=True))
+    assert not pairs & bought
+    assert set(lists.customer_id) == set(customers.customer_id)
+    assert (lists.groupby("customer_id").size() == 5).all()
+    assert lists.groupby("customer_id")["rank"].apply(list).map(lambda ranks: ranks == [1, 2, 3, 4, 5]).all()
+    second = lists[lists["rank"] == 2].set_index("customer_id")
+    could = [customer for customer in second.index if (code[customer], products.item[pinned]) not in bought]
+    assert len(could) > 70
+    assert (second.loc[could, "product_id"] == pinned).all()
+    assert set(second.loc[could, "reason_kind"]) == {"pinned"}
+    assert (lists.reason.str.len() > 5).all()
+    theirs = lists[lists.customer_id.isin(customers.customer_id[objected])]
+    assert theirs.groupby("customer_id").product_id.apply(tuple).nunique() == 1
+    assert set(theirs.reason_kind) == {"popular", "pinned"}
+    assert popular.product_id.tolist() == theirs.product_id.tolist()[:5]
+    summary = json.loads(Path("artifacts/score/summary.json").read_text())
+    assert summary["rules"] == 5
+    assert any("no customer is in the segment 'none of these'" in note for note in summary["notes"])
+
+
+def test_rules_that_say_nothing_tonight_leave_every_list_as_it_is_and_a_wrong_one_is_one_line(crowned, capsys):
+    assert main("score") == 0
+    path = Path("artifacts/score/recommendations.parquet")
+    before, lists = path.read_bytes(), pq.read_table(path)
+    ended = "rules:\n  - hide: {category: snacks}\n    valid_until: 2000-01-01\n"
+    Path("rules.yaml").write_text(ended, encoding="utf-8")
+    assert main("score") == 0
+    assert path.read_bytes() == before
+    Path("rules.yaml").write_text('rules:\n  - hide: {id: "no such product"}\n', encoding="utf-8")
+    assert main("score") == 0
+    assert pq.read_table(path).equals(lists)
+    Path("rules.yaml").write_text("rules:\n  - hide: {brnd: x}\n", encoding="utf-8")
+    assert main("score") == 2
+    assert "rules.yaml, line 2: rule 1, hide.brnd: unknown key; did you mean brand?" in capsys.readouterr().err

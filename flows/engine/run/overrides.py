@@ -9,7 +9,10 @@ from typing import Any
 import yaml
 
 from nightmarket.contracts import InputError
+from tasks.files import catalogue
+from tasks.merchandising.rules_file import ShopRules
 from tasks.pipeline import remedies, settings
+from tasks.pipeline.params import ParamsFile
 
 NEEDED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("nightly", "forget", "rotate"), ("snapshot", "embed", "compose")),
@@ -17,6 +20,8 @@ NEEDED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("deliver", "campaign", "launch"), ("compose",)),
 }
 """Flow → sections whose tables and models must be there for it."""
+DELIVERING = ("nightly", "deliver", "forget", "rotate")
+"""Flows that make lists, which the shop's rules hold for."""
 WITHOUT_SETTINGS = ("promote", "rollback")
 """Flows that read none, so that no wrong setting keeps another champion from serving."""
 
@@ -32,12 +37,24 @@ def check(folder: Path, flow: str, changes: Mapping[str, Any] | None = None, hom
     if flow in WITHOUT_SETTINGS:
         return
     path, needed = folder / settings.PARAMS, NEEDED.get(flow.partition("-")[0], ())
-    if not changes:
-        settings.check_all(path, needed, home)
-        return
-    content = checked(settings.check_all(path), changes)
-    if wrong := settings.wrong_settings(content, needed, folder, home):
-        raise InputError(f"override: {wrong[0].key}: {wrong[0].words}")
+    content = settings.check_all(path, () if changes else needed, home)
+    if changes:
+        content = checked(content, changes)
+        if wrong := settings.wrong_settings(content, needed, folder, home):
+            raise InputError(f"override: {wrong[0].key}: {wrong[0].words}")
+    if flow.partition("-")[0] in DELIVERING:
+        _check_rules(folder, content)
+
+
+def _check_rules(folder: Path, content: Mapping[str, Any]) -> None:
+    """InputError, in one line, for a rule of the shop that is wrong, or for its file where a stage asks for it."""
+    path, stages = catalogue.RULES.at(folder).path, folder / "dvc.yaml"
+    if path.exists():
+        score: Any = settings.check(content, "score")
+        where = ParamsFile.read(folder / settings.PARAMS).where("score", "num_recommendations")
+        ShopRules.load(path, score.num_recommendations, where)
+    elif stages.exists() and f"{path.name}," in stages.read_text(encoding="utf-8"):
+        raise InputError(f"{path.name} is missing; restore it from git, or write one that holds `rules: []`")
 
 
 def fault(home: Path, flow: str) -> str:
