@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -27,6 +28,7 @@ from apps.api.writer import GroupCommit
 from tasks.files import storage
 from tasks.live import keys
 from tasks.live.keys import ApiKey
+from tasks.live.log import LiveLog
 from tasks.live.visitors import Visitors
 from tasks.pipeline import settings
 from tasks.pipeline.settings import Serve
@@ -133,6 +135,7 @@ def logging_of_worker() -> None:
 async def _life(app: FastAPI) -> AsyncIterator[None]:
     given: Serve = app.state.settings
     engine, visitors = app.state.engine, app.state.visitors
+    await asyncio.to_thread(_make_log)
     await asyncio.to_thread(engine.look)
     writer = GroupCommit(50 * given.waiting * 10, lambda name: digest(name) not in forgotten())
     turnstile = Turnstile(given.waiting, max(1.0, 5 * given.budget_ms / 1000))
@@ -145,6 +148,12 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.to_thread(writer.stop)
+
+
+def _make_log() -> None:
+    """So that nobody meets it half made; where it cannot be, events are kept beside it."""
+    with contextlib.suppress(sqlite3.Error, OSError):
+        LiveLog().close()
 
 
 async def _refresh(app: FastAPI) -> None:
