@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from nightmarket.contracts import InputError
+from nightmarket.testing import postgres
 from nightmarket.testing.shop import write_shop
 from tasks import snapshot
 from tasks.files.storage import private
 from tasks.intake.database import connector
-from tests import postgres
 
 adbc = pytest.importorskip("adbc_driver_postgresql.dbapi")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(postgres.programs() is None, reason="no Postgres on this machine")]
@@ -83,7 +83,9 @@ def test_one_state_gives_the_same_bytes_however_it_came_and_whatever_order_its_r
     assert said(caplog, "events: 0 rows read from the database")
     connector.remove()
     assert taken() == first
-    assert not [path for path in private("database").iterdir() if path.is_file()]  # customers do not stay
+    kept = {path.name for path in private("database").rglob("*.parquet")}
+    assert all(name.startswith("20") for name in kept)  # days; customers do not stay
+    assert {path.name for path in private("database/parts").iterdir()} == {"events"}
 
 
 def test_a_night_reads_what_is_new_and_notices_what_came_late_what_went_and_what_changed(shop, caplog):
@@ -114,8 +116,8 @@ def test_all_tables_are_of_one_moment(shop, monkeypatch):
     """A shop writes while it is read: what is new after the first query is of the next night."""
     read = connector._Whole.read
 
-    def and_then_the_shop_writes(self):
-        read(self)
+    def and_then_the_shop_writes(self, target):
+        read(self, target)
         run(shop, f"INSERT INTO {EVENTS} SELECT * FROM {EVENTS} LIMIT 1")
 
     before = taken()

@@ -12,7 +12,7 @@ from nightmarket.contracts import InputError
 from tasks import sink
 from tasks.files import catalogue
 from tasks.privacy.pseudonyms import Pseudonyms, customer_keys, forget
-from tests import postgres
+from nightmarket.testing import postgres
 
 adbc = pytest.importorskip("adbc_driver_postgresql.dbapi")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(postgres.programs() is None, reason="no Postgres on this machine")]

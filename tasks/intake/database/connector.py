@@ -18,12 +18,13 @@ import pyarrow.parquet as pq
 
 from nightmarket.contracts import InputError
 from tasks.files.storage import private, write_json
+from tasks.intake import BATCH_ROWS
 from tasks.intake.database.queries import NUMBERS, Queries, quoted
 from tasks.intake.database.reader import ROWS, ConnectionLostError, Reader, connect
 from tasks.intake.database.settings import Database, DatabaseTable
 
 LOG = logging.getLogger("nightmarket")
-FOLDER = "database"
+FOLDER, TABLES, PARTS = "database", "tables", "parts"
 NONE = "none"
 """Name of the part whose rows have no watermark."""
 RECORD = ".read.json"
@@ -34,7 +35,7 @@ MEMORY = "2GB"
 
 
 def download(database: Database) -> Path:
-    """The folder with the tables as they are now: <table>.parquet, or <table>/<part>.parquet with a watermark.
+    """The folder with the tables as they are now, a file for each.
 
     Raises InputError for what the database does not have or allow, and where the connection is lost again and again.
     """
@@ -44,16 +45,17 @@ def download(database: Database) -> Path:
                          "(snapshot.database.url)")  # fmt: skip
     if not database.tables:
         raise InputError("snapshot.database.tables: no table is named; name products and events at least")
-    folder = private(FOLDER)
-    folder.mkdir(exist_ok=True, mode=0o700)
     sweep()
-    for path in folder.iterdir():
+    folder = private(FOLDER)
+    for place in (folder, folder / TABLES, folder / PARTS):
+        place.mkdir(exist_ok=True, mode=0o700)
+    for path in (folder / PARTS).iterdir():
         if path.name not in database.tables or not database.tables[path.name].watermark:
             shutil.rmtree(path)
     for attempt in range(database.tries):
         try:
             _read_all(database, url, folder)
-            return folder
+            return folder / TABLES
         except ConnectionLostError as error:
             last = str(error)
             if attempt + 1 < database.tries:
@@ -63,10 +65,8 @@ def download(database: Database) -> Path:
 
 
 def sweep() -> None:
-    """Remove tables that are read anew each night: customers and what else names people do not stay here."""
-    for path in private(FOLDER).glob("*"):
-        if path.is_file():
-            path.unlink()
+    """Remove the tables of the night; what is kept by its watermark stays, customers do not."""
+    shutil.rmtree(private(FOLDER) / TABLES, ignore_errors=True)
 
 
 def remove() -> None:
@@ -84,10 +84,11 @@ def _read_all(database: Database, url: str, folder: Path) -> None:
                 asked.append((name, _queries(reader, table)))
         for name, queries in asked:
             with _named(name):
+                target = folder / TABLES / f"{name}.parquet"
                 if queries.table.watermark:
-                    _Parts(reader, queries, folder / name, name).refresh()
+                    _Parts(reader, queries, folder / PARTS / name, name).read(target)
                 else:
-                    _Whole(reader, queries, folder / f"{name}.parquet", name).read()
+                    _Whole(reader, queries, name).read(target)
     finally:
         reader.close()
 
@@ -113,19 +114,19 @@ def _queries(reader: Reader, table: DatabaseTable) -> Queries:
 class _Whole:
     """A table that is read anew each night."""
 
-    def __init__(self, reader: Reader, queries: Queries, path: Path, name: str) -> None:
-        self.reader, self.queries, self.path, self.name = reader, queries, path, name
+    def __init__(self, reader: Reader, queries: Queries, name: str) -> None:
+        self.reader, self.queries, self.name = reader, queries, name
 
-    def read(self) -> None:
+    def read(self, target: Path) -> None:
         """Write it in an order of its own, whatever order the database has its rows in."""
-        raw = self.path.with_name(f".{self.name}.raw")
+        raw = target.with_name(f".{self.name}.raw")
         rows = _save(self.reader.batches(self.queries.rows()), self.queries, raw, self.name)
         for _, batches in _sorted(raw, "''"):
-            _write(batches, self.path)
+            _write(batches, target)
         if rows:
             raw.unlink()
         else:
-            raw.replace(self.path)
+            raw.replace(target)
         LOG.info("snapshot: %s: %s rows read from the database", self.name, f"{rows:,}")
 
 
@@ -135,8 +136,8 @@ class _Parts:
     def __init__(self, reader: Reader, queries: Queries, folder: Path, name: str) -> None:
         self.reader, self.queries, self.folder, self.name = reader, queries, folder, name
 
-    def refresh(self) -> None:
-        """Read the parts whose rows or sum are not those on record, and remove those that are gone."""
+    def read(self, target: Path) -> None:
+        """Read the parts whose rows or sum are not those on record, remove what is gone, and write all as one."""
         self.folder.mkdir(exist_ok=True, mode=0o700)
         asked = self._identity()
         known = self._known(asked)
@@ -152,12 +153,13 @@ class _Parts:
         self._record(asked, known)
         rows = 0
         for run in self._runs(stale, there):
-            rows += self._read(run)
+            rows += self._fetch(run)
             known |= {part: there[part] for part in run}
             self._record(asked, known)
         kept = sum(num for num, _ in there.values()) - sum(there[part][0] for part in stale)
         again = f", {len(changed) + len(gone)} parts changed or gone since the last time" if changed or gone else ""
         LOG.info("snapshot: %s: %s rows read from the database, %s kept%s", self.name, f"{rows:,}", f"{kept:,}", again)
+        _join([self.folder / f"{part}.parquet" for part in sorted(there, key=self._order)], self.queries, target)
 
     def _identity(self) -> dict[str, Any]:
         columns = [[name, str(kind)] for name, kind in self.queries.columns.items()]
@@ -204,7 +206,7 @@ class _Parts:
         if run:
             yield run
 
-    def _read(self, run: list[str]) -> int:
+    def _fetch(self, run: list[str]) -> int:
         bounds = (None, None) if run == [NONE] else (run[0], self.queries.after(run[-1]))
         query, values = self.queries.some(*bounds)
         raw = self.folder / ".raw"
@@ -250,6 +252,24 @@ def _save(batches: Iterator[pa.RecordBatch], queries: Queries, path: Path, name:
         if out is not None:
             out.close()
     return rows
+
+
+def _join(paths: list[Path], queries: Queries, target: Path) -> None:
+    """Files of one table as one: a reader takes long over many small ones."""
+    gathered: list[pa.Table] = []
+    out = None
+    for place, path in enumerate(paths, 1):
+        gathered.append(pq.read_table(path))
+        if place < len(paths) and sum(table.num_rows for table in gathered) < BATCH_ROWS:
+            continue
+        table = pa.concat_tables(gathered)
+        out = out or pq.ParquetWriter(target, table.schema, compression="zstd", compression_level=1)
+        out.write_table(table)
+        gathered.clear()
+    if out is None:
+        _save(iter(()), queries, target, "")
+    else:
+        out.close()
 
 
 def _stored(kind: pa.DataType) -> pa.DataType:
