@@ -39,7 +39,7 @@ class Postgres:
         """Start it again, and wait until it answers."""
         bin_folder = programs()
         assert bin_folder
-        command = [
+        command: list[str | Path] = [
             bin_folder / "postgres",
             "-D",
             self.folder / "data",
@@ -49,7 +49,16 @@ class Postgres:
             "listen_addresses=127.0.0.1",
         ]
         command += ["-c", f"unix_socket_directories={self.folder}", "-c", "fsync=off"]
-        ready = [bin_folder / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port), "-U", "shop"]
+        ready: list[str | Path] = [
+            bin_folder / "pg_isready",
+            "-q",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+            "-U",
+            "shop",
+        ]
         deadline = time.monotonic() + 60
         with (self.folder / "log").open("ab") as log:
             while subprocess.run(ready, check=False).returncode:
@@ -78,7 +87,18 @@ def postgres() -> Iterator[Postgres]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    made = [bin_folder / "initdb", "-D", folder / "data", "-U", "shop", "-A", "trust", "-E", "UTF8", "--no-sync"]
+    made: list[str | Path] = [
+        bin_folder / "initdb",
+        "-D",
+        folder / "data",
+        "-U",
+        "shop",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "--no-sync",
+    ]
     subprocess.run(made, check=True, capture_output=True, user=user, cwd=folder)
     server = Postgres(folder, port, user)
     server.start()

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pytest
 
 from nightmarket.contracts import InputError
+from nightmarket.testing import postgres
 from tasks import sink
 from tasks.files import catalogue
 from tasks.privacy.pseudonyms import Pseudonyms, customer_keys, forget
-from nightmarket.testing import postgres
 
 adbc = pytest.importorskip("adbc_driver_postgresql.dbapi")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(postgres.programs() is None, reason="no Postgres on this machine")]
