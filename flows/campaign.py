@@ -66,10 +66,10 @@ async def campaign(
     changes |= {"plan.channels": chosen_channels(home, channels), "plan.audience.segments": segments}
     changes |= {"plan.offers": [offer.model_dump(mode="json", exclude_none=True) for offer in offers]}
     with contextlib.ExitStack() as stack:
-        async with open_run(f"campaign-{name}", force=ANEW, changes=said(changes), wait_minutes=wait_minutes) as run:
+        async with open_run(f"campaign-{name}", changes=said(changes), wait_minutes=wait_minutes) as run:
             approval.bury(home)
             run.require_data()
-            await run.on_last_night("plan", catalogue.RESPONDER, catalogue.SEGMENTS)
+            await run.on_last_night("plan", catalogue.RESPONDER, catalogue.SEGMENTS, anew=ANEW)
             await run.on_last_night("compose")
             run.keep("compose")
             held = stack.enter_context(approval.held(run, name, catalogue.PLAN.path, catalogue.COMPOSE / export.TEXTS))

@@ -52,7 +52,6 @@ STAGE = Stage(
         catalogue.CHAMPION_MANIFEST,
         catalogue.CHAMPION_SCORES,
         catalogue.PREPARE,
-        catalogue.SEGMENT,
         catalogue.RULES,
     ),
     writes=(catalogue.SCORE,),

@@ -57,7 +57,7 @@ CELLS = {
     },
     "exposures": {
         "customer_id": ("", "\\N"),
-        "campaign_id": ("", "K99"),
+        "campaign_id": ("K99",),  # empty is a list of the live site
         "timestamp": ("noon", "2999-01-01"),
         "position": ("0", "1.5", "first"),
         "propensity": ("1.5", "-0.1", "50%"),

@@ -3,19 +3,17 @@
 import logging
 from dataclasses import dataclass, replace
 from datetime import date
-from pathlib import Path
 
 import numpy as np
 
 from nightmarket.contracts.arrays import Bools, Float32s, Float64s, Int32s, Int64s, Values
 from nightmarket.delivery.deliverable import Deliverable
 from nightmarket.delivery.rules.choosing import Chosen, May, choose
-from nightmarket.delivery.rules.declared import NotAgain, ShopRule, plain
+from nightmarket.delivery.rules.declared import NotAgain, plain
 from nightmarket.delivery.rules.tonight import NightProducts, NightRules, Recipients
 from nightmarket.histories.calendar import date_of
 from nightmarket.histories.histories import Histories
 from nightmarket.ranking.sessions.cycles import cycles
-from tasks.files import catalogue
 from tasks.files.prepared import Prepared
 from tasks.merchandising.rules_file import ShopRules
 
@@ -26,7 +24,7 @@ log = logging.getLogger("nightmarket")
 class NightLists:
     """The rules of tonight and what they ask of the customers; C customers.
 
-    market, segment  (C,) as `Recipients` has them
+    market           (C,) as `Recipients` has it
     age              (C,) years, NaN where it is not known
     bought           what is known of their purchases; None where no rule asks
     first            (C+1,) where each customer's purchases begin among them
@@ -36,7 +34,6 @@ class NightLists:
 
     rules: NightRules
     market: Values
-    segment: Values
     age: Float64s
     bought: Histories | None
     first: Int64s
@@ -46,9 +43,7 @@ class NightLists:
 
     def recipients(self, customers: Int32s, channel: str | None = None) -> Recipients:
         """Of some customers (B,), in their order."""
-        segment = self.segment[customers]  # a copy
-        segment[self.objected[customers]] = None
-        return Recipients(self.market[customers], segment, self.age[customers], channel, self._purchases(customers))
+        return Recipients(self.market[customers], self.age[customers], channel, self._purchases(customers))
 
     def _purchases(self, customers: Int32s) -> tuple[Int32s, Int32s, Int32s] | None:
         if self.bought is None:
@@ -112,7 +107,6 @@ def of_night(
     goods: Deliverable,
     popularity: Float32s,
     cut: int,
-    root: Path = Path(),
     valid_on: date | None = None,
 ) -> NightLists | None:
     """The rules that are valid on the day after a cut; None where none is.
@@ -136,15 +130,12 @@ def of_night(
         knows_markets=any(name is not None for name in market.tolist()),
     )
     rules = NightRules.of(shop.rules, products, today, shop.where)
-    segment, lost = _segments(data, valid, root)
     objected = (
         data.customers["objected"].to_numpy(bool) if "objected" in data.customers else np.zeros(len(market), bool)
     )
     again = any(isinstance(rule, NotAgain) for rule in valid)
-    notes = (*rules.notes, *rules.clashing(shop.where), *lost)
-    return NightLists(
-        rules, market, segment, goods.age, lines if again else None, lines.indptr, cut + 1, objected, notes
-    )
+    notes = (*rules.notes, *rules.clashing(shop.where))
+    return NightLists(rules, market, goods.age, lines if again else None, lines.indptr, cut + 1, objected, notes)
 
 
 def _names(data: Prepared, column: str) -> Values:
@@ -154,25 +145,6 @@ def _names(data: Prepared, column: str) -> Values:
         return np.full(len(customers), None, object)
     names = [plain(name) if isinstance(name, str) and name.strip() else None for name in customers[column]]
     return np.array(names, object)
-
-
-def _segments(data: Prepared, rules: list[ShopRule], root: Path) -> tuple[Values, list[str]]:
-    """(C,) each customer's segment as rules compare it, None for all where there are none tonight; what is odd."""
-    nothing: Values = np.full(len(data.customers), None, object)
-    wanted = {name for rule in rules for name in rule.audience.named().get("segment", ())}
-    if not wanted:
-        return nothing, []
-    table = catalogue.SEGMENTS.at(root)
-    why = table.unavailable()
-    if why is not None or not table.path.exists():
-        said = "rules for a segment hold for everybody where they limit, and for nobody where they wish"
-        return nothing, [f"there are no segments tonight; {said}"]
-    rows = table.read(["customer_id", "segment"]).to_pandas()
-    segment = data.customers["customer_id"].map(rows.set_index("customer_id")["segment"])
-    names = [plain(name) if isinstance(name, str) else "" for name in segment]
-    lacking = sorted(wanted - {*names})
-    notes = [f"no customer is in the segment '{name}' tonight" for name in lacking]
-    return np.array(names, object), notes
 
 
 def say(lists: NightLists | None, shop: ShopRules) -> None:

@@ -25,7 +25,7 @@ AT_ONCE_S = 3.0
 @pytest.fixture
 def checkout(tmp_path):
     """A folder with the shop's settings and stages, the code beside it; what is written into params.yaml is kept."""
-    for name in ("params.yaml", "dvc.yaml"):
+    for name in ("params.yaml", "dvc.yaml", "rules.yaml"):
         shutil.copy(ROOT / name, tmp_path)
     return tmp_path
 

@@ -76,14 +76,16 @@ class Run:
             if scheduled.name in wanted:
                 await self._run_stage(scheduled)
 
-    async def on_last_night(self, last: str, *wanted: catalogue.Artifact) -> None:
+    async def on_last_night(self, last: str, *wanted: catalogue.Artifact, anew: Sequence[str] = ()) -> None:
         """Run one stage of phase `deliver` and what it needs; nothing is trained for it.
 
         wanted  artifacts of side stages without which there is nothing to run it on
+        anew    stages that run even if nothing that they depend on has changed
 
         Raises InputError when a stage that trains is not as the last night left it, or left nothing of what is wanted.
         """
         self._require(*wanted)
+        self.force += tuple(anew)
         needed = self._needed(last)
         self._require_last_night(needed)
         for scheduled in self.stages:

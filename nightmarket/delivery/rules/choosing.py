@@ -3,7 +3,7 @@
 A live site asks the same function for one visitor (B = 1) that the night asks for hundreds of customers:
 
     rules: NightRules                      # of tonight, see `tonight`
-    who = Recipients(market, segment, age, channel, bought)       # arrays (B,), see `tonight`
+    who = Recipients(market, age, channel, bought)       # arrays (B,), see `tonight`
     chosen = choose(rules, who, row, item, score, num, may)       # candidates (N,): customer's row, product, score
     chosen.item                            # (B, num) products, best first; -1 where nothing more is allowed
 

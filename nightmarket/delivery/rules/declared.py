@@ -115,7 +115,6 @@ class RuleAudience(RulePart):
     """Whose lists: all that is given must hold; of several values any."""
 
     market: Names | None = Field(None, description="the customer's market, as in customers.market")
-    segment: Names | None = Field(None, description="names of segments")
     channel: Names | None = Field(None, description="where the list is shown, as a live site names it")
 
     def named(self) -> dict[str, frozenset[str]]:
@@ -128,7 +127,7 @@ class ShopRule(RulePart):
     """What every rule may say besides its verb."""
 
     name: str = Field("", max_length=200, description="what people call it")
-    audience: RuleAudience = Field(RuleAudience(), description="market, segment, channel; without: everybody")
+    audience: RuleAudience = Field(RuleAudience(), description="market, channel; without: everybody")
     valid_from: date | None = Field(None, description="first day; without: now")
     valid_until: date | None = Field(None, description="last day; without: until it is taken out of the file")
 

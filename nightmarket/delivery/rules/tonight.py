@@ -41,14 +41,12 @@ class Recipients:
     """Whose lists are made: B customers, by row.
 
     market   (B,) as compared (`declared.plain`), None where it is not known
-    segment  (B,) the same; "" for who is in none
     age      (B,) years, NaN where it is not known
     channel  where the lists are shown; None: it is not known, as of the lists of a night
     bought   three arrays (M,): row, item, days since (0: today, or later) of what they bought
     """
 
     market: Values
-    segment: Values
     age: Float64s
     channel: str | None = None
     bought: tuple[Int32s, Int32s, Int32s] | None = None
@@ -57,7 +55,7 @@ class Recipients:
     def unknown(cls, num: int = 1, channel: str | None = None) -> "Recipients":
         """Of whom nothing is known."""
         nothing = np.full(num, None, object)
-        return cls(nothing, nothing, np.full(num, np.nan), channel)
+        return cls(nothing, np.full(num, np.nan), channel)
 
     @property
     def num(self) -> int:
@@ -255,7 +253,7 @@ def members(audience: RuleAudience, who: Recipients) -> Int8s:
     """(B,) YES, NO or MAYBE: whether each is in an audience."""
     out = np.full(who.num, YES, np.int8)
     channel = np.full(who.num, None if who.channel is None else plain(who.channel), object)
-    of_key = {"market": who.market, "segment": who.segment, "channel": channel}
+    of_key = {"market": who.market, "channel": channel}
     for key, wanted in audience.named().items():
         answers = [MAYBE if value is None else YES if value in wanted else NO for value in of_key[key]]
         answer = np.array(answers, np.int8)

@@ -51,12 +51,10 @@ def lists(rules, *, best="abcdefgh", num=4, who=None, **how):
     return ["".join(chr(ord("a") + code) for code in codes if code >= 0) for codes in chosen.item.tolist()]
 
 
-def people(*markets, age=None, segment=None, bought=None, channel=None):
+def people(*markets, age=None, bought=None, channel=None):
     """Recipients of these markets."""
-    nothing = [None] * len(markets)
     return Recipients(
         np.array(markets, object),
-        np.array(segment or nothing, object),
         np.array(age or [np.nan] * len(markets), float),
         channel,
         None if bought is None else tuple(np.array(column, np.int32) for column in zip(*bought, strict=True)),
@@ -99,8 +97,8 @@ def test_limits_hold_for_those_who_may_be_in_the_audience_and_wishes_for_those_w
     assert lists(night({"pin": {"id": "h"}, "audience": {"market": "DE"}}), who=who) == ["habc", "abcd", "abcd"]
     assert lists(night({"sold_in": ["DE"], "products": {"id": "a"}}), who=who) == ["abcd", "bcde", "bcde"]
     assert lists(night({"sold_in": ["DE"], "products": {"id": "a"}}, knows_markets=False)) == ["abcd"]
-    who = people("de", "de", "de", segment=["loyal", "", None])
-    assert lists(night({"cap": 1, "per": "brand", "audience": {"segment": "Loyal"}}), who=who) == [
+    who = people("de", "it", None)
+    assert lists(night({"cap": 1, "per": "brand", "audience": {"market": "DE"}}), who=who) == [
         "adfg",
         "abcd",
         "adfg",
@@ -158,7 +156,7 @@ def test_what_means_nothing_is_noted_with_the_nearest_name_and_an_unknown_attrib
 # --- random files -----------------------------------------------------------------------------------------------------
 
 NUM, PEOPLE = 8, 10
-SEGMENTS, MARKETS, CHANNELS = ("loyal", "new"), ("de", "at", "cn"), ("app", "mail")
+MARKETS, CHANNELS = ("de", "at", "cn"), ("app", "mail")
 
 
 def a_shop(seed):
@@ -175,7 +173,6 @@ def a_shop(seed):
     bought = tuple(rng.integers(0, top, 60).astype(np.int32) for top in (PEOPLE, num, 60))
     who = Recipients(
         rng.choice([*MARKETS, None], PEOPLE),
-        rng.choice([*SEGMENTS, "", None], PEOPLE),
         np.where(rng.random(PEOPLE) < 0.3, np.nan, rng.integers(10, 60, PEOPLE)).astype(float),
         rng.choice([*CHANNELS, None]),
         bought,
@@ -216,7 +213,7 @@ def a_rule(rng, table):
     }[verb]()
     if verb in ("cap", "not_again", "least_stock", "margin") and rng.random() < 0.5:
         entry["products"] = some_products(rng, table)
-    audience = {"market": MARKETS, "segment": SEGMENTS, "channel": CHANNELS}
+    audience = {"market": MARKETS, "channel": CHANNELS}
     chosen = {name: str(rng.choice(values)) for name, values in audience.items() if rng.random() < 0.2}
     if chosen:
         entry["audience"] = chosen
