@@ -41,6 +41,7 @@ def serve(given: settings.Serve, factory: str, page: str = "") -> None:
         print("no key was made yet: python -m tasks.live.keys add shop --scope events --scope read", flush=True)
     with tempfile.TemporaryDirectory(prefix="nightmarket-figures-") as figures:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = figures
+        os.environ["NIGHTMARKET_SERVER"] = str(os.getpid())
         Multiprocess(config, sockets=[listening]).run()
 
 

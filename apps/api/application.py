@@ -158,7 +158,8 @@ def _make_log() -> None:
 
 async def _refresh(app: FastAPI) -> None:
     """Keys, the forgotten and figures, every second; a worker whose parent was killed ends too."""
-    parent = os.getppid()
+    # said by the parent itself: it may be gone before a worker begins
+    parent = int(os.environ.get("NIGHTMARKET_SERVER", os.getppid()))
     while True:
         if os.getppid() != parent:
             LOG.error("the parent process is gone; the worker ends")
