@@ -83,9 +83,9 @@ class Settings(StageSettings):
         description="train a second forest that knows the promotions of the target days; it is used where the plan of "
         "those weeks lies in the tables, and judged beside the one without",
     )
-    launch_trees: int = Field(300, ge=1, le=5000, description="trees of the ranker for products without sales")
+    launch_trees: int = Field(600, ge=1, le=5000, description="trees of the ranker for products without sales")
     launch_learning_rate: float = Field(
-        0.05, gt=0, le=1, description="shrinkage for launches: few buyers to learn from, so many small steps"
+        0.025, gt=0, le=1, description="shrinkage for launches: few buyers to learn from, so many small steps"
     )
     launch_leaf_rows: int = Field(100, ge=1, description="rows that a leaf must hold, for launches")
     launch_l2: float = Field(50.0, ge=0, description="L2 penalty for launches")
