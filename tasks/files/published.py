@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightmarket.contracts import InputError
-from tasks.privacy.pseudonyms import Pseudonyms, customer_keys, forgotten
+from tasks.privacy.pseudonyms import Pseudonyms, customer_keys, digest, forgotten
 
 TYPES = (
     (pa.types.is_boolean, "boolean"),
@@ -44,7 +44,6 @@ class Publication:
                 "sink: Postgres is written by another package; install it: pip install 'nightmarket[sql]'"
             ) from None
         self._url, self._name, self._schema, self._timeout_s = url, schema, quoted(schema), timeout_s
-        self._tables: list[str] = []
 
     def __enter__(self) -> Self:
         try:
@@ -94,7 +93,6 @@ class Publication:
         if rows.num_rows:
             with self._connection.cursor() as cursor:
                 cursor.adbc_ingest(name, rows, mode="append", db_schema_name=self._name)
-        self._tables.append(name)
         return rows.num_rows
 
     def forget(self, names: Mapping[str, str] | None) -> None:
@@ -102,14 +100,11 @@ class Publication:
         gone = forgotten()
         if not gone:
             return
-        from tasks.privacy.pseudonyms import digest
-
         by_own: dict[str, list[str]] = {}
         for pseudonym, own in (names or {}).items():
             by_own.setdefault(own, []).append(pseudonym)
-        for table in self._tables:
-            if not self._asked("SELECT 1 FROM information_schema.columns WHERE table_schema = $1 AND table_name = $2 "
-                               "AND column_name = 'customer_id'", self._name, table):  # fmt: skip
+        for table in self._published():
+            if CUSTOMER not in self._columns(table):
                 continue
             place = f"{self._schema}.{quoted(table)}"
             for (customer,) in self._asked(f"SELECT DISTINCT customer_id FROM {place}"):
@@ -119,8 +114,9 @@ class Publication:
     def keep(self, nights: int) -> None:
         """Remove all but the nights published last."""
         old = f"SELECT night FROM {self._schema}.nights ORDER BY published_at DESC OFFSET {int(nights)}"
+        tables = self._published()
         for (night,) in self._asked(old):
-            for table in self._tables:
+            for table in tables:
                 self._do(f"DELETE FROM {self._schema}.{quoted(table)} WHERE night = $1", night)
             self._do(f"DELETE FROM {self._schema}.nights WHERE night = $1", night)
 
@@ -149,6 +145,11 @@ class Publication:
             latest = LATEST.format(schema=self._schema)
             chosen = f"SELECT {', '.join(map(quoted, wanted))} FROM {place} WHERE night = {latest}"
             self._do(f"CREATE OR REPLACE VIEW {view} AS {chosen}")
+
+    def _published(self) -> list[str]:
+        """Every table of nights, also one whose stage made nothing tonight."""
+        query = "SELECT table_name FROM information_schema.tables WHERE table_schema = $1 AND table_type = 'BASE TABLE'"
+        return [str(row[0]) for row in self._asked(query, self._name) if row[0] != "nights"]
 
     def _columns(self, name: str) -> list[str]:
         query = "SELECT column_name FROM information_schema.columns WHERE table_schema = $1 AND table_name = $2"

@@ -143,6 +143,12 @@ def test_rows_bear_the_shops_own_ids_and_nobody_whom_it_forgot_or_does_not_list(
     sink.run(settings)
     assert ("c7",) not in asked(url, "SELECT customer_id FROM nightmarket.recommendations WHERE night = '2026-01-05'")
     assert ("c8",) in asked(url, "SELECT customer_id FROM nightmarket.recommendations WHERE night = '2026-01-05'")
+    # a table that no stage made tonight keeps neither whom the shop forgot nor a night that went
+    asked(url, "CREATE TABLE nightmarket.segments AS SELECT night, customer_id FROM nightmarket.recommendations")
+    asked(url, "INSERT INTO nightmarket.segments VALUES ('2026-01-05', 'c7')")
+    sink.run(settings.model_copy(update={"nights": 1}))
+    kept = "SELECT DISTINCT night, customer_id = 'c7' FROM nightmarket.segments"
+    assert asked(url, kept) == [(datetime.date(2026, 1, 6), False)]
 
 
 def test_columns_that_are_new_come_to_table_and_view(url):

@@ -43,8 +43,6 @@ def download(database: Database) -> Path:
     if not url:
         raise InputError(f"{database.url} is not set; export it with the database's address, or name another variable "
                          "(snapshot.database.url)")  # fmt: skip
-    if not database.tables:
-        raise InputError("snapshot.database.tables: no table is named; name products and events at least")
     sweep()
     folder = private(FOLDER)
     for place in (folder, folder / TABLES, folder / PARTS):
