@@ -181,6 +181,12 @@ def test_no_right_no_name_and_no_address_are_one_line_without_the_address(server
         snapshot.run(settings())
 
 
+def test_rows_that_are_counted_and_do_not_come_are_refused_and_not_lost(shop):
+    run(shop, f"CREATE TABLE numbered AS SELECT *, row_number() OVER () - 5 AS number FROM {EVENTS}")
+    with pytest.raises(InputError, match=r"watermark: of 1,\d+ rows from 0 to 0 1,\d+ came; 'number' has values"):
+        snapshot.run(settings(table="numbered", watermark="number"))
+
+
 def test_names_and_values_never_become_sql(shop):
     odd = 'odd\'; DROP TABLE "customers of ours"; --'
     quoted = '"' + odd.replace('"', '""') + '"'

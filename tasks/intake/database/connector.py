@@ -151,7 +151,13 @@ class _Parts:
         self._record(asked, known)
         rows = 0
         for run in self._runs(stale, there):
-            rows += self._fetch(run)
+            came, counted = self._fetch(run), sum(there[part][0] for part in run)
+            if came != counted:  # below 0, or at infinity: in no part
+                raise InputError(
+                    f"watermark: of {counted:,} rows from {run[0]} to {run[-1]} {came:,} came; "
+                    f"'{self.queries.table.watermark}' has values that are no days or are below 0: leave them out by a query, or name no watermark"
+                )
+            rows += came
             known |= {part: there[part] for part in run}
             self._record(asked, known)
         kept = sum(num for num, _ in there.values()) - sum(there[part][0] for part in stale)
