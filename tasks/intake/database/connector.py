@@ -155,7 +155,8 @@ class _Parts:
             if came != counted:  # below 0, or at infinity: in no part
                 raise InputError(
                     f"watermark: of {counted:,} rows from {run[0]} to {run[-1]} {came:,} came; "
-                    f"'{self.queries.table.watermark}' has values that are no days or are below 0: leave them out by a query, or name no watermark"
+                    f"'{self.queries.table.watermark}' has values that are no days or are below 0: "
+                    "leave them out by a query, or name no watermark"
                 )
             rows += came
             known |= {part: there[part] for part in run}
