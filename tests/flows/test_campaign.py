@@ -14,6 +14,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas import filters
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows import ui
 from flows.campaign import campaign as flow
 from flows.campaign import check_segments, num_days
 from flows.engine.approval import approval, figures, questions
@@ -121,8 +122,9 @@ def in_ui(shop, flow, *asked):
     nobody empties would stop it where it says much."""
     command = [sys.executable, "-c", STARTED_BY_HAND.format(flow=flow), json.dumps(asked)]
     said = shop.home.parent / "said.txt"
+    env = {**shop.env, "PREFECT_CLIENT_MAX_RETRIES": ui.environment(shop.home, shop.api)["PREFECT_CLIENT_MAX_RETRIES"]}
     with said.open("wb") as file:
-        return subprocess.Popen(command, cwd=shop.home, env=shop.env, stdout=file, stderr=subprocess.STDOUT), said
+        return subprocess.Popen(command, cwd=shop.home, env=env, stdout=file, stderr=subprocess.STDOUT), said
 
 
 def decisions(shop):
