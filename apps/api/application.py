@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -21,8 +22,9 @@ from starlette.types import ASGIApp
 
 from apps.api import figures, routes
 from apps.api.access import OPEN, Door, Keyring, LogLines, RequestRates
+from apps.api.direct import Direct
 from apps.api.engine import Engine, Recommender, Turnstile, known_until
-from apps.api.problems import MEDIA_TYPE, ProblemError, of_validation
+from apps.api.problems import MEDIA_TYPE, ProblemError, is_json, of_validation
 from apps.api.questions import Site
 from apps.api.writer import GroupCommit
 from tasks.files import storage
@@ -88,7 +90,11 @@ def application(
     keyring = Keyring(_one_off())
     app.state.settings, app.state.keyring, app.state.visitors, app.state.engine = given, keyring, visitors, engine
     inner: ASGIApp = Door(
-        app, keyring, RequestRates(storage.private("live", "rates", "x").parent), given.most_bytes, OPEN | open_too
+        Direct(app),
+        keyring,
+        RequestRates(storage.private("live", "rates", "x").parent),
+        given.most_bytes,
+        OPEN | open_too,
     )
     if given.origins:
         inner = CORSMiddleware(
@@ -140,6 +146,8 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
     writer = GroupCommit(50 * given.waiting * 10, lambda name: digest(name) not in forgotten())
     turnstile = Turnstile(given.waiting, max(1.0, 5 * given.budget_ms / 1000))
     app.state.site = Site(engine, turnstile, writer, visitors, given.budget_ms, given.explore)
+    gc.collect()
+    gc.freeze()  # what is there now stays: looking through it would hold up answers
     tasks = [asyncio.create_task(engine.watch()), asyncio.create_task(_refresh(app))]
     try:
         yield
@@ -224,9 +232,7 @@ async def _problem(request: Request, error: Exception) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    body = request.method in ("POST", "PUT")
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if body and not (kind == "application/json" or kind.endswith("+json")):
+    if request.method in ("POST", "PUT") and not is_json(request.headers.get("content-type", "")):
         return _answer(request, ProblemError("wrong-type"))
     return _answer(request, of_validation(error.errors()))
 

@@ -60,6 +60,12 @@ class ProblemError(Exception):
         return json.dumps({**content, "request_id": request_id}).encode()
 
 
+def is_json(content_type: str) -> bool:
+    """Whether a header says that the body is JSON."""
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind == "application/json" or kind.endswith("+json")
+
+
 def of_validation(errors: Sequence[Mapping[str, Any]]) -> ProblemError:
     """What pydantic says of a request, without the values that it was given: they may be a customer's."""
     if any(error["type"] == "json_invalid" for error in errors):

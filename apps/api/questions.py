@@ -20,6 +20,8 @@ READ_PATIENCE_S = 0.02
 MICRO = 1_000_000
 Stock = tuple[frozenset[str], frozenset[str]]
 """Products out of stock, and back in stock, since the night."""
+FILTERS = ("category", "brand", "price_from", "price_to", "best")
+"""Fields of a question that the engine takes as they are."""
 _ALL_AS_LAST_NIGHT: Stock = (frozenset(), frozenset())
 
 
@@ -45,8 +47,7 @@ class VisitorQuestion:
         filters: dict[str, Any] = {}
         if isinstance(given, RecommendationRequest):
             count = given.count
-            filters = {"category": given.category, "brand": given.brand, "price_from": given.price_from,
-                       "price_to": given.price_to, "leave_out": frozenset(given.leave_out)}  # fmt: skip
+            filters = {name: getattr(given, name) for name in FILTERS} | {"leave_out": frozenset(given.leave_out)}
         return Ask(
             now=self.now, count=count, customer=self.customer, events=self.events, out_of_stock=self.stock[0],
             back_in_stock=self.stock[1], market=given.market, channel=given.channel, budget_ms=self.budget_ms,

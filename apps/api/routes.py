@@ -25,6 +25,7 @@ from apps.api.schemas import (
     RankRequest,
     RecommendationRequest,
     SeenEvent,
+    SiteEvent,
     StockLevels,
     StockTaken,
     TasteKind,
@@ -33,6 +34,7 @@ from apps.api.schemas import (
 )  # fmt: skip
 from nightmarket.contracts import InputError
 from nightmarket.serving.live import Answer
+from tasks.live.keys import ApiKey
 
 BEARER = HTTPBearer(auto_error=False, description="a key of `python -m tasks.live.keys add`")
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -49,10 +51,15 @@ def needs(scope: str) -> Callable[..., Any]:
     """A dependency: the key has this scope."""
 
     async def check(request: Request, _: Annotated[Any, Depends(BEARER)]) -> None:
-        if scope not in request.state.key.scopes:
-            raise ProblemError("scope", f"it lacks the scope {scope}")
+        needed(request.state.key, scope)
 
     return check
+
+
+def needed(key: ApiKey, scope: str) -> None:
+    """Raises ProblemError where the key lacks the scope."""
+    if scope not in key.scopes:
+        raise ProblemError("scope", f"it lacks the scope {scope}")
 
 
 def having(scope: str) -> Any:
@@ -82,14 +89,19 @@ async def write_events(
     site: OfSite, given: Annotated[EventOrBatch, Body(openapi_examples=_example("SiteEvent", "EventBatch"))]
 ) -> EventsWritten:
     """One event or a batch. The answer comes when they are on disk; sent again, an event is a duplicate."""
+    return await written(site, "", given)
+
+
+async def written(site: Site, _: str, given: EventBatch | SiteEvent) -> EventsWritten:
+    """What `POST /v1/events` answers."""
     batch = given.events if isinstance(given, EventBatch) else [given]
     rows = [row for event in batch if (row := site.event(event))]
-    written = await site.writer.write(rows)
-    new = sum(written.new)
-    left_out, kept = len(batch) - len(rows), len(rows) if written.kept else 0
-    counts = {"written": new, "duplicates": len(written.new) - new, "kept": kept, "left_out": left_out}
-    for outcome, count in counts.items():
-        figures.EVENTS.labels(outcome).inc(count)
+    outcome = await site.writer.write(rows)
+    new = sum(outcome.new)
+    left_out, kept = len(batch) - len(rows), len(rows) if outcome.kept else 0
+    counts = {"written": new, "duplicates": len(outcome.new) - new, "kept": kept, "left_out": left_out}
+    for what, count in counts.items():
+        figures.EVENTS.labels(what).inc(count)
     return EventsWritten(**counts)
 
 
@@ -99,11 +111,16 @@ async def recommend(
     given: Annotated[RecommendationRequest, Body(openapi_examples=_example("RecommendationRequest"))],
 ) -> ProductList:  # fmt: skip
     """What suits this visitor at this moment; what they did up to now counts."""
+    return await recommended(site, request.state.request_id, given)
+
+
+async def recommended(site: Site, request_id: str, given: RecommendationRequest) -> ProductList:
+    """What `POST /v1/recommendations` answers."""
 
     def answer(recommender: Recommender, question: VisitorQuestion) -> Answer:
         return recommender.recommend(question.ask(given))
 
-    return await _listed(request, site, given, answer)
+    return await _listed(site, request_id, given, answer)
 
 
 @reading.post("/rank", summary="Products in the order that suits a visitor")
@@ -111,11 +128,16 @@ async def rank(
     request: Request, site: OfSite, given: Annotated[RankRequest, Body(openapi_examples=_example("RankRequest"))]
 ) -> ProductList:
     """Products that the night does not know are left aside."""
+    return await ranked(site, request.state.request_id, given)
+
+
+async def ranked(site: Site, request_id: str, given: RankRequest) -> ProductList:
+    """What `POST /v1/rank` answers."""
 
     def answer(recommender: Recommender, question: VisitorQuestion) -> Answer:
         return recommender.rank(question.ask(given, len(given.products)), tuple(dict.fromkeys(given.products)))
 
-    return await _listed(request, site, given, answer)
+    return await _listed(site, request_id, given, answer)
 
 
 @reading.get("/products/{product_id:path}/similar", summary="Products in place of one")
@@ -161,9 +183,9 @@ async def set_stock(
 
 
 async def _listed(
-    request: Request, site: Site, given: Visitor, answer: Callable[[Recommender, VisitorQuestion], Answer]
+    site: Site, request_id: str, given: Visitor, answer: Callable[[Recommender, VisitorQuestion], Answer]
 ) -> ProductList:
-    recommender, request_id = site.engine.ready(), request.state.request_id
+    recommender = site.engine.ready()
 
     def compute(waited: float) -> tuple[VisitorQuestion, Answer]:
         question = site.question(given, recommender, waited)

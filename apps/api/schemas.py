@@ -126,6 +126,9 @@ class RecommendationRequest(Visitor):
     """Products for a visitor, now."""
 
     count: int = Field(10, ge=1, le=200)
+    best: Literal["reranked", "nightly", "popular"] = Field(
+        "reranked", description="step that is taken at best; nightly asks for the night's list as it is"
+    )
     category: Name | None = Field(None, description="the page that they are on: `shoes > boots`")
     brand: Name | None = None
     price_from: Amount | None = None

@@ -19,6 +19,8 @@ LOG = logging.getLogger("nightmarket.api")
 PATIENCE_S = 0.5
 """How long one transaction waits for the log before its events are kept elsewhere."""
 TRY_AGAIN_S = 1.0
+GATHER_S = 0.05
+"""How long lists, which nobody waits for, are gathered before they are flushed to disk, where no event comes."""
 MOST_ROWS = 2000
 """Of one transaction."""
 STOCK_REFUSED = "the log cannot be written just now"
@@ -83,7 +85,8 @@ class GroupCommit:
                 self.lists_dropped += 1
                 return
             self._lists.append(row)
-            self._wake.notify()
+            if len(self._lists) == 1:
+                self._wake.notify()
 
     def stop(self) -> None:
         """Write what waits, then end the thread."""
@@ -97,6 +100,8 @@ class GroupCommit:
             with self._wake:
                 if not (self._orders or self._lists or self._stopping):
                     self._wake.wait(TRY_AGAIN_S)
+                if self._lists and not (self._orders or self._stopping):
+                    self._wake.wait(GATHER_S)
                 orders, lists, ending = self._take(), self._lists, self._stopping
                 self._lists = []
             if orders or lists:

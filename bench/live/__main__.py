@@ -1,5 +1,6 @@
 """The live site: how fast, how large, how right, and what it is worth.
 
+    python -m bench.live                                 the servers under load, on artifacts/bundle or a made-up shop
     python -m bench.live --engine                        the engine alone, on artifacts/bundle or another one
     python -m bench.live --features 100000               features at request time against those of training
     python -m bench.live --worth fashion electronics     live answers against the lists of last night, in order of time
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.domains.results import say
-from bench.live import engine, features, worth
+from bench.live import engine, features, servers, worth
 from bench.machine import machine
 from bench.shops.profiles import PROFILES
 
@@ -22,11 +23,13 @@ from bench.shops.profiles import PROFILES
 def main(words: list[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    what = parser.add_mutually_exclusive_group(required=True)
+    what = parser.add_mutually_exclusive_group()
     what.add_argument("--engine", action="store_true", help="milliseconds of each step, memory, start")
     what.add_argument("--features", type=int, metavar="N", help="requests whose features are compared")
     what.add_argument("--worth", nargs="+", choices=tuple(PROFILES), metavar="SHOP")
     parser.add_argument("--bundle", type=Path, default=Path("artifacts/bundle"), help="what the engine answers from")
+    parser.add_argument("--workers", type=int, default=2, help="of the servers")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each load on the servers")
     parser.add_argument("--requests", type=int, default=1000, help="whose time is taken")
     parser.add_argument("--shop", choices=tuple(PROFILES), default="fashion", help="whose features are compared")
     parser.add_argument("--seeds", nargs="+", type=int, default=[7])
@@ -41,6 +44,8 @@ def main(words: list[str] | None = None) -> int:
         content, table = engine.measure(asked.bundle, asked.requests)
     elif asked.features:
         content, table = features.compare(asked.shop, asked.seeds[0], asked.features, asked.customers, asked.products)
+    elif not asked.worth:
+        content, table = servers.measure(asked.bundle, asked.workers, asked.seconds, asked.customers)
     else:
         content, table = worth.replay(asked.worth, asked.seeds, asked.nights, asked.customers, asked.products)
     content["run"] = {"seconds": round(time.perf_counter() - started), "machine": machine()}

@@ -45,10 +45,10 @@ def reasons(asked: Asked, items: Int32s, names: ShownNames) -> list[str]:
     kind = shop.catalogue.kind
     kinds_now = set(kind[asked.now[0]].tolist())
     popular, listed = set(shop.popular.tolist()), set(visit.listed.tolist())
-    of_pairs = _pairs(asked, items, names)
+    of_pairs, earlier = _pairs(asked, items, names), _earlier(asked)
     said = []
     for place, item in enumerate(items.tolist()):
-        text = _own(asked, item, names) or of_pairs[place]
+        text = (_own(asked, earlier[item], names) if item in earlier else None) or of_pairs[place]
         if text is None and kind[item] in kinds_now and names.kinds[item]:
             text = names.say("kind", kind=names.kinds[item])
         if text is None:
@@ -59,12 +59,17 @@ def reasons(asked: Asked, items: Int32s, names: ShownNames) -> list[str]:
     return said
 
 
-def _own(asked: Asked, item: int, names: ShownNames) -> str | None:
-    """What the visitor did with it in earlier visits."""
+def _earlier(asked: Asked) -> dict[int, list[int]]:
+    """Rows of the events of earlier visits, oldest first, by their item."""
+    rows: dict[int, list[int]] = {}
+    for row in np.flatnonzero(~asked.visit.session).tolist():
+        rows.setdefault(int(asked.visit.item[row]), []).append(row)
+    return rows
+
+
+def _own(asked: Asked, rows: list[int], names: ShownNames) -> str | None:
+    """What the visitor did in earlier visits with the item of these events."""
     visit, words = asked.visit, LANGUAGES[names.language]
-    rows = np.flatnonzero((visit.item == item) & ~visit.session)
-    if rows.size == 0:
-        return None
     kind, age = visit.kind[rows], words.span(int(visit.ago[rows[-1]]))
     bought = np.flatnonzero(IS_BOUGHT[kind])
     since = kind[bought[-1] + 1 :] if bought.size else kind

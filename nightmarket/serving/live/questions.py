@@ -35,6 +35,7 @@ class Ask:
     market                 None: the customer's own
     channel                on which the answer is shown
     budget_ms              time for the answer; None: as long as the best takes
+    best                   the step that is taken at best: "nightly" asks for the night's list as it is
     explore                share of the places, in [0, 1], that are given to a product drawn at random
     again                  the answer may hold what this visit has met, and is ordered by what will be put into the cart
                            or bought; otherwise it holds what is new to the visit, by what will be looked at next
@@ -55,6 +56,7 @@ class Ask:
     market: str | None = None
     channel: str | None = None
     budget_ms: float | None = None
+    best: Step = "reranked"
     explore: float = 0.0
     again: bool = False
     language: Literal["en", "zh"] = "en"

@@ -111,7 +111,8 @@ class LiveRecommender:
         little faster each time, so that it is tried again."""
         if question.objected:
             return "popular"
-        steps: tuple[Step, ...] = ("reranked", "nightly") if question.visit.listed.size else ("reranked",)
+        steps: tuple[Step, ...] = ("reranked",) if ask.best == "reranked" else ()
+        steps += ("nightly",) if question.visit.listed.size and ask.best != "popular" else ()
         for step in steps:
             if ask.budget_ms is None or ask.budget_ms > self._slowest[step]:
                 return step

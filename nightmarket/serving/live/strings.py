@@ -73,7 +73,7 @@ class CodedNames:
     def find(self, text: str) -> int:
         """Its number, -1 for a text that is not among them."""
         wanted = _hash(text)
-        row = int(np.searchsorted(self.hashes, wanted))
+        row = int(self.hashes.searchsorted(wanted))
         while row < self.hashes.size and self.hashes[row] == wanted:
             code = int(self.codes[row])
             if self.texts[code] == text:

@@ -1,0 +1,122 @@
+"""The servers under load: the time of an answer at a steady rate, and how many there are at most.
+
+`make serve`'s own command on a site of its own, with the settings that it comes with but for the time of an answer:
+none is simplified. Load comes from this process, which shares the cores with the servers. Beside it a plain FastAPI
+over a table of the same lists, by the same server.
+"""
+
+import os
+import time
+from collections.abc import Callable, Coroutine
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from bench.live.load import Connection, Load, Request, Requests, closed, steady
+from bench.live.site import Servers, Site, site
+
+RATE = 150
+SEED = 17
+GUESTS = 1 / 3
+NUM_QUESTIONS = 2000
+CONNECTIONS, FEW = 64, 16
+"""That ask at a steady rate and send events; that ask for as many answers as there are."""
+EVERY_ANSWER_MS = 10_000
+T = TypeVar("T")
+
+
+class Figure(NamedTuple):
+    """A load's name in the table."""
+
+    name: str
+    load: Load
+
+
+def questions(of: Site, num: int = NUM_QUESTIONS) -> list[dict[str, Any]]:
+    """Of customers and guests in visits of one to five events, the last ones told with the question."""
+    rng, asked = np.random.default_rng(SEED), []
+    for number in range(num):
+        met = rng.choice(len(of.products), rng.integers(1, 6))
+        events = [{"kind": "cart" if rng.random() < 0.25 else "view", "product_id": of.products[item]} for item in met]
+        who = {} if rng.random() < GUESTS else {"customer_id": f"c{rng.integers(of.num_customers)}"}
+        asked.append({"session_id": f"s{number}", **who, "events": events, "count": 20})
+    return asked
+
+
+def measure(bundle: Path, workers: int, seconds: float, size: float = 1.0) -> tuple[dict[str, Any], str]:
+    """The figures, and a table of the loads."""
+    before = os.getloadavg()[0]
+    with site(bundle, size=size) as of:
+        asked = questions(of)
+        with of.served(workers=workers, budget_ms=EVERY_ANSWER_MS, waiting=1000) as servers:
+            figures = run(_loads(servers, asked, seconds))
+            gigabytes = servers.gigabytes()
+        with of.served("bench.live.plain", workers=workers) as servers:
+            figures.append(Figure("plain table, at most", run(_plain(servers, asked, seconds))))
+    steadily, full, lists, events, plain = (figure.load for figure in figures)
+    content = {
+        "p99_ms_at_150": steadily.milliseconds(0.99), "p50_ms_at_150": steadily.milliseconds(0.5),
+        "full_rps": full.a_second, "list_rps": lists.a_second, "events_rps": events.a_second, "search_p99_ms": None,
+        "search_p99_ms_why": "the API has no search yet", "worker_gb": gigabytes, "plain_rps": plain.a_second,
+        "failed": sum(figure.load.failed for figure in figures), "workers": workers, "seconds": seconds,
+        "products": len(of.products), "customers": of.num_customers, "load_before": round(before, 2),
+    }  # fmt: skip
+    head = "| load | answers | a second | p50 ms | p99 ms | failed | steps |\n|---|---|---|---|---|---|---|"
+    return content, "\n".join([head, *map(_row, figures)])
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """In a loop as fast as the servers' own."""
+    import uvloop
+
+    return uvloop.run(work)
+
+
+def _row(figure: Figure) -> str:
+    load = figure.load
+    steps = ", ".join(f"{step} {num:,}" for step, num in load.steps.most_common())
+    cells = [figure.name, f"{len(load.took):,}", load.a_second, load.milliseconds(0.5), load.milliseconds(0.99)]
+    return "| " + " | ".join(map(str, [*cells, load.failed, steps])) + " |"
+
+
+def connections(servers: Servers, num: int) -> list[Connection]:
+    """To the servers, with their key."""
+    return [Connection(servers.port, servers.secret) for _ in range(num)]
+
+
+def recommendations(asked: list[dict[str, Any]], **more: Any) -> Requests:
+    """The questions over and over."""
+    content = [{**question, **more} for question in asked]
+    return lambda number: ("POST", "/v1/recommendations", content[number % len(content)])
+
+
+def events(of: list[str]) -> Callable[[int], Request]:
+    """Single events, each with an id of its own, of some thousand visits."""
+    begun, numbers = time.time_ns(), count()
+
+    def event(_: int) -> Request:
+        number = next(numbers)
+        content = {"id": f"{begun}-{number}", "kind": "view", "product_id": of[number % len(of)]}
+        return "POST", "/v1/events", {**content, "session_id": f"v{number % 997}"}
+
+    return event
+
+
+async def _loads(servers: Servers, asked: list[dict[str, Any]], seconds: float) -> list[Figure]:
+    many, products = connections(servers, CONNECTIONS), [event["product_id"] for it in asked for event in it["events"]]
+    again = recommendations(asked)
+    await closed(many[:FEW], again, min(3.0, seconds))  # what is mapped is read once, what is compiled made
+    return [
+        Figure(f"re-ranked, {RATE} a second", await steady(many, again, RATE, seconds)),
+        Figure("re-ranked, at most", await closed(many[:FEW], again, seconds)),
+        Figure("the night's list, at most", await closed(many[:FEW], recommendations(asked, best="nightly"), seconds)),
+        Figure("events on disk, at most", await closed(many, events(products), seconds)),
+    ]
+
+
+async def _plain(servers: Servers, asked: list[dict[str, Any]], seconds: float) -> Load:
+    few, plainly = connections(servers, FEW), [{"customer_id": it.get("customer_id"), "count": 20} for it in asked]
+    await closed(few, recommendations(plainly), min(1.0, seconds))
+    return await closed(few, recommendations(plainly), seconds)
