@@ -18,7 +18,7 @@ SIDE_BY_SIDE := -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 PYTEST := $(BIN)/python $(SIDE_BY_SIDE)
 CHECKS := check-types check-imports check-lint check-format check-pipeline check-reference check-house
 
-.PHONY: help nightly inspect rules test ui serve shop card reproduce promote rollback forget rotate prune setup repository environment \
+.PHONY: help nightly inspect rules test ui desk serve shop card reproduce promote rollback forget rotate prune setup repository environment \
     check test-fast coverage mutants docs $(CHECKS)
 
 help:  ## this list
@@ -93,8 +93,11 @@ docs: setup  ## these pages as a site, in site/index.html; a broken link is an e
 mutants: setup  ## small faults put into what every figure rests on: at least nine in ten must fail a test
 	@$(BIN)/python -m bench.mutants
 
-ui: setup  ## Prefect server, worker and MLflow, with their addresses
+ui: setup  ## the desk, Prefect server, worker and MLflow, with their addresses
 	@$(BIN)/python -m flows.ui
+
+desk: setup  ## the desk alone, beside servers that are up: plan, approve, compare, look up; http://127.0.0.1:4300
+	@$(BIN)/python -m apps.desk
 
 serve: setup  ## the live site's API on http://127.0.0.1:8080, from what the last night wrote
 	@$(BIN)/python -m apps.api

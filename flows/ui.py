@@ -1,4 +1,4 @@
-"""`make ui`: a Prefect server with the deployments, a worker that runs them, and the MLflow UI, all on loopback."""
+"""`make ui`: the desk, a Prefect server with the deployments, a worker that runs them, and MLflow, all on loopback."""
 
 import contextlib
 import os
@@ -12,10 +12,11 @@ from pathlib import Path
 
 from flows.engine.server import access, keeper, server
 from nightmarket.contracts import InputError
+from tasks.desk import accounts
 from tasks.files import storage
 
 POOL = "nightmarket"
-PREFECT_PORT, MLFLOW_PORT = 4200, 5000
+DESK_PORT, PREFECT_PORT, MLFLOW_PORT = 4300, 4200, 5000
 STARTED_S = 120.0
 
 
@@ -29,8 +30,13 @@ def main() -> int:
     try:
         with everything(home) as (addresses, processes):
             print("\n".join(["", *(f"{name:9} {address}" for name, address in addresses.items()), ""]), flush=True)
-            print(f"log in with what {access.LOGIN} holds: Prefect asks for the whole line, MLflow for the name before")
-            print("the colon and the password after it", flush=True)
+            if not accounts.on(home):
+                first = f"{addresses['desk']}/invitation?secret={accounts.invite_first(home)}"
+                print(f"nobody has an account at the desk yet; make the first one here, once: {first}")
+            print(
+                f"Prefect and MLflow are the engine room; log in there with what {access.LOGIN} holds: Prefect asks for"
+            )
+            print("the whole line, MLflow for the name before the colon and the password after it", flush=True)
             print("Ctrl-C stops all of them; a run in progress is ended with them.", flush=True)
             while not stop.wait(1.0):
                 gone = next((name for name, process in processes.items() if process.poll() is not None), None)
@@ -62,9 +68,16 @@ def everything(home: Path) -> Iterator[tuple[dict[str, str], dict[str, subproces
         print("registering the deployments of prefect.yaml", flush=True)
         register(home, env)
         processes["worker"] = _start(stack, home, "worker", worker_command(), env)
-        _listening(mlflow_port, processes["mlflow"], home)
+        desk_port = server.free_port(DESK_PORT)
+        processes["desk"] = _start(stack, home, "desk", desk_command(desk_port), env)
+        _listening(mlflow_port, "mlflow", processes, home)
+        _listening(desk_port, "desk", processes, home)
         stack.callback(server.hang_up, *processes.values())  # the first thing on leaving: all of them end at once
-        addresses = {"Prefect": prefect.url.removesuffix("/api"), "MLflow": f"http://{server.LOOPBACK}:{mlflow_port}"}
+        addresses = {
+            "desk": f"http://{server.LOOPBACK}:{desk_port}",
+            "Prefect": prefect.url.removesuffix("/api"),
+            "MLflow": f"http://{server.LOOPBACK}:{mlflow_port}",
+        }
         report = home / "artifacts" / "report" / "index.html"
         yield {**addresses, **({"report": report.as_uri()} if report.exists() else {})}, processes
 
@@ -113,6 +126,11 @@ def mlflow_command(home: Path, port: int) -> list[str]:
     return [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, *options]
 
 
+def desk_command(port: int) -> list[str]:
+    """The desk, which reads this checkout and asks Prefect."""
+    return [sys.executable, "-m", "apps.desk", "--port", str(port)]
+
+
 def _start(
     stack: contextlib.ExitStack, home: Path, name: str, command: list[str], env: dict[str, str]
 ) -> subprocess.Popen[bytes]:
@@ -121,11 +139,11 @@ def _start(
     return process
 
 
-def _listening(port: int, process: subprocess.Popen[bytes], home: Path) -> None:
+def _listening(port: int, name: str, processes: dict[str, subprocess.Popen[bytes]], home: Path) -> None:
     deadline = time.monotonic() + STARTED_S
     while server.free_port(port) == port:
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise InputError(f"the MLflow UI did not come up; see {home / '.prefect' / 'mlflow.log'}")
+        if processes[name].poll() is not None or time.monotonic() > deadline:
+            raise InputError(f"{name} did not come up; see {home / '.prefect' / name}.log")
         time.sleep(0.2)
 
 

@@ -81,16 +81,17 @@ def key_figures(night: Night) -> list[KeyFigure]:
         if METRIC not in ours:
             continue
         figure, hit = ours[METRIC], ours.get("hit@10")
-        meaning = f"NDCG@10; {_people(hit['value'], task)}" if hit else "NDCG@10"
+        meaning = f"NDCG@10; {of_hundred(hit['value'], task)}" if hit else "NDCG@10"
         figures.append(KeyFigure(title, words.fraction(figure["value"]), words.reach(figure), meaning))
     return figures
 
 
-def _people(rate: float, task: str) -> str:
-    of_hundred = round(100 * rate)
+def of_hundred(rate: float, task: str) -> str:
+    """A hit rate in words: how many of a hundred bought one of their ten."""
+    number = round(100 * rate)
     who = {"new": "who tried something new", "rare": "who tried something rare", "launch": "who bought a launch"}
     who["debut"] = "who tried what nobody had bought"
-    return f"{of_hundred if rate >= 0.005 else 'under 1'} of 100 {who.get(task, 'customers')} bought one of their ten"
+    return f"{number if rate >= 0.005 else 'under 1'} of 100 {who.get(task, 'customers')} bought one of their ten"
 
 
 def gate(night: Night) -> GateView | None:

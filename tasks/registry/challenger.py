@@ -185,7 +185,7 @@ def rival(tonight: Challenger, seed: int) -> gate.Rival:
             "here are too good; the challenger had to match them even so",
         )
     ours = catalogue.CUSTOMER_SCORES.read().to_pandas()
-    differences = {task: _difference(ours, theirs, task, seed) for task in TASKS}
+    differences = {task: paired_difference(ours, theirs, task, seed) for task in TASKS}
     return gate.Rival("champion", name, differences, notes, _kept(tonight, ours, theirs, seed))
 
 
@@ -209,7 +209,7 @@ def _kept(tonight: Challenger, ours: "pd.DataFrame", theirs: "pd.DataFrame", see
     return forgetting.compared(groups, mine, his, seed)
 
 
-def _difference(ours: "pd.DataFrame", theirs: "pd.DataFrame", task: str, seed: int) -> Interval:
+def paired_difference(ours: "pd.DataFrame", theirs: "pd.DataFrame", task: str, seed: int) -> Interval:
     """Paired difference over the customers with targets; not finite where the two sides know different customers."""
     mine, his = (frame[frame["task"] == task].set_index("customer")[METRIC] for frame in (ours, theirs))
     mine, his = mine.dropna().sort_index(), his.dropna().sort_index()

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 LOGIN = os.environ["PREFECT_API_AUTH_STRING"] = "tests:for-one-session-only"
 """Set before Prefect is imported, so that the tests' own clients are let in."""
 KEPT = ("tasks/__init__.py", "tasks/__main__.py", "tasks/find.py")
-ROOMS = ("campaigns", "files", "merchandising", "models", "pipeline", "privacy", "registry")
+ROOMS = ("campaigns", "desk", "files", "merchandising", "models", "pipeline", "privacy", "registry")
 """What of tasks/ the made-up project has as it is; its stages and steps are its own."""
 
 # Started in the background, a shell has the tests ignore Ctrl-C, and every process that they start would too.

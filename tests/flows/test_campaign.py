@@ -10,15 +10,18 @@ import time
 
 import pytest
 import yaml
+from fastapi.testclient import TestClient
 from prefect.client.orchestration import get_client
 from prefect.client.schemas import filters
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from apps.desk.application import application
 from flows import ui
 from flows.campaign import campaign as flow
 from flows.campaign import check_segments, num_days
 from flows.engine.approval import approval, figures, questions
 from nightmarket.contracts import InputError
+from tasks.desk import accounts
 
 PLAN = """
 import pyarrow as pa
@@ -241,6 +244,41 @@ def test_campaigns_wait_side_by_side_and_only_what_was_approved_as_it_was_is_exp
     assert by_campaign["spring"]["plan_sha256"] == receipt["plan_sha256"]
     assert left_alone(shop) == before
     assert list(shop.private("undecided").iterdir()) == []
+
+
+@pytest.mark.timeout(600)
+def test_once_the_desk_has_accounts_only_an_answer_that_it_signed_counts(shop, monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", shop.api)
+    process, said = in_ui(shop, "campaign", {"name": "signed", "budget": 8})
+    secret = accounts.invite(shop.home, "Wang", ["marketer"])
+    accounts.accept(shop.home, secret, "", "four words of one's own")
+    with temporary_settings({PREFECT_API_URL: shop.api}), get_client(sync_client=True) as client:
+        until(lambda: [run for run in campaigns(client).values() if run.state.is_paused()], process, said)
+        forged = {"approve": "yes", "who": "Wang", "note": "", "signature": "0" * 64}
+        client.resume_flow_run(campaigns(client)["signed"].id, run_input=forged)
+        until(lambda: [line["decision"] for line in decisions(shop)] == ["unsigned"], process, said)
+        until(lambda: campaigns(client)["signed"].state.is_paused(), process, said)
+    browser = TestClient(application(shop.home), base_url="http://127.0.0.1")
+
+    def send(address, page, **fields):
+        hidden = dict(re.findall(r'name="(token|digest)" value="(\w+)"', page.text))
+        answer = browser.post(address, data={**hidden, **fields})
+        assert answer.status_code == 200, answer.text
+        return answer
+
+    page = send("/login", browser.get("/login"), name="Wang", password="four words of one's own")
+    [address] = set(re.findall(r'href="(/campaigns/campaign-signed-[\d-]+)"', page.text))
+    send(f"{address}/decide", browser.get(address), approve="yes", note="as agreed")
+    until(lambda: decisions(shop)[-1]["decision"] == "exported", process, said)
+    process.kill()
+    process.wait()
+    assert (decisions(shop)[-1]["who"], decisions(shop)[-1]["note"]) == ("Wang", "as agreed")
+    receipt = json.loads((shop.home / "exports/signed/receipt.json").read_text())
+    assert receipt["approved_by"] == "Wang"
+    assert browser.get(f"{address}/files/send.csv").text == (shop.home / "exports/signed/send.csv").read_text()
+    refused = shop.flow("campaign", "--name", "other", "--budget", "8", "--approve", "Eve")
+    assert refused.returncode == 2
+    assert "the desk has accounts" in refused.stderr
 
 
 def test_on_a_terminal_the_name_of_whoever_approves_is_enough(shop):

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import datetime
 import json
+import os
 import shutil
 from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
@@ -21,9 +22,12 @@ from pydantic import Field
 
 from flows.engine.reporting import outcome, prefect_run
 from flows.engine.run.run import Run
+from nightmarket.contracts import InputError
 from tasks.campaigns import export
+from tasks.desk import accounts, signature
 from tasks.files import locks, records, storage
 
+DESK_ONLY = "the desk has accounts, so a plan is approved there, by whoever is logged in"
 UNDECIDED, HELD, DECISIONS = "undecided", "held.json", "decisions.jsonl"
 LOOK_EVERY_S = 2
 SLACK_S = 600
@@ -44,6 +48,13 @@ class Approval(RunInput):
         description="goes on record with the decision",
     )
     note: str = Field("", title="Note", max_length=500, description="why, for whoever reads the record later")
+    plan_sha256: str = Field("", title="Plan", max_length=64, description="filled in by the desk; leave it empty")
+    signature: str = Field("", title="Signature", max_length=64, description="filled in by the desk; leave it empty")
+
+    def signed(self, home: Path, run: str) -> bool:
+        """Whether the desk put its name under this answer to that run."""
+        said = {"decision": self.approve, "who": self.who, "note": self.note, "digest": self.plan_sha256}
+        return signature.signed(home, self.signature, run=run, **said)
 
 
 Ask = Callable[[str], Awaitable[Approval]]
@@ -127,6 +138,42 @@ def bury(home: Path) -> None:
             shutil.rmtree(folder)
 
 
+@dataclasses.dataclass(frozen=True)
+class WaitingPlan:
+    """A plan of a living run that lies before a person.
+
+    flow_run  Prefect's id of it; "" for one on a terminal
+    since     when it was set aside, ISO, UTC
+    """
+
+    flow: str
+    name: str
+    run: str
+    flow_run: str
+    since: str
+    folder: Path
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What was planned."""
+        return dict(storage.read_json(self.folder / export.SUMMARY))
+
+
+def waiting(home: Path) -> list[WaitingPlan]:
+    """The plans that wait, the longest wait first; those whose process is gone are not among them."""
+    plans = []
+    for folder in (home / ".nightmarket" / UNDECIDED).glob("*"):
+        with contextlib.suppress(OSError, ValueError, KeyError), (folder / HELD).open() as file:
+            if locks.try_to_take(file) or not (folder / export.SUMMARY).exists():
+                continue
+            known = json.loads(file.read())
+            at = datetime.datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, datetime.UTC)
+            since = at.isoformat(timespec="seconds")
+            asked = "" if "of_flow" in known else known.get("flow_run_id", "")
+            plans.append(WaitingPlan(known["flow"], known["name"], known["run"], asked, since, folder))
+    return sorted(plans, key=lambda plan: plan.since)
+
+
 async def ask(question: str, minutes: float) -> Approval:
     """The answer of whoever is there: the terminal's, or the form's of the paused run.
 
@@ -139,6 +186,26 @@ async def ask(question: str, minutes: float) -> Approval:
         form = Approval.with_initial_data(description=question)
         given = await apause_flow_run(form, timeout=int(60 * minutes) + SLACK_S, poll_interval=LOOK_EVERY_S)
         return Approval(**given.model_dump())
+
+
+async def accepted(held: PendingPlan, question: str, minutes: float) -> tuple[PendingPlan, Approval]:
+    """The answer, and the plan with the texts that it speaks of. Once the desk has accounts, an answer that the desk
+    did not sign goes on record and counts for nothing; the plan waits on.
+
+    Raises TimeoutError when nobody answers within `minutes`.
+    """
+    async with asyncio.timeout(60 * minutes):
+        while True:
+            answer = await ask(question, minutes)
+            if not accounts.on(held.home):
+                return held, answer
+            if answer.signed(held.home, held.run):
+                return dataclasses.replace(held, digest=answer.plan_sha256), answer
+            if IN_TERMINAL.get():
+                raise InputError(DESK_ONLY)
+            held.record("unsigned", who=answer.who.strip(), note=answer.note.strip(), why=DESK_ONLY)
+            prefect_run.run_logger().warning("the answer of %s does not count: %s", answer.who.strip(), DESK_ONLY)
+            question = f"**{DESK_ONLY}.**\n\n{question.removeprefix(f'**{DESK_ONLY}.**').lstrip()}"
 
 
 def decisions(home: Path) -> list[dict[str, Any]]:

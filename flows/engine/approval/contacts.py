@@ -62,7 +62,7 @@ async def decide(held: PendingPlan, *, minutes: float, excel: bool) -> State[Dec
         return _ended(Decided("blocked", f"nothing is exported: {error}", held))
     log.info("the plan of %s waits for approval, at most %g minutes", held.name, minutes)
     try:
-        answer = await approval.ask(page, minutes)
+        held, answer = await approval.accepted(held, page, minutes)
     except TimeoutError:
         return _ended(Decided("expired", f"nobody decided within {minutes:g} minutes; nothing was exported", held))
     except BaseException:

@@ -41,6 +41,26 @@ def facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
+def limits(summary: Mapping[str, Any]) -> list[str]:
+    """What keeps the plan from more, a sentence each: full channels, the budget, who may not be contacted."""
+    campaign = summary.get("campaign") or {}
+    slots = len(campaign.get("slots") or ()) * int(campaign.get("days") or 0)
+    said = []
+    for row in summary.get("by_channel") or ():
+        capacity = ((campaign.get("channels") or {}).get(row["name"]) or {}).get("capacity")
+        if capacity is not None and slots:
+            full = "is full" if row["num"] >= capacity * slots else "has room"
+            said.append(f"{row['name']} {full}: {row['num']:,} of {capacity * slots:,} contacts")
+    if budget := summary.get("budget"):
+        spend = _number(summary, "spend")
+        what = "The budget is used up" if spend >= 0.99 * budget else "The budget is no limit"
+        said.append(f"{what}: {spend:,.2f} of {budget:,.2f}")
+    for row in (summary.get("consent") or {}).get("closed") or ():
+        where = f" by {row['channel']}" if row.get("channel") else ""
+        said.append(f"{row['customers']:,} customers may not be contacted{where}: {row['reason']}")
+    return said
+
+
 def words(summary: Mapping[str, Any]) -> list[str]:
     """The plan's own sentences."""
     said = summary.get("words") or []

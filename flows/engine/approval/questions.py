@@ -11,7 +11,10 @@ from typing import Any
 import yaml
 
 from nightmarket.contracts import InputError
+from tasks.desk import accounts
+from tasks.files import storage
 
+DESK_ONLY = "the desk has accounts, so a plan is started and approved there: `make ui`"
 MARKED = r"\\([|<>\[\]`*_\\#])"
 """What markdown escapes and a terminal shows as it is."""
 
@@ -65,6 +68,8 @@ def _value(name: str, given: Any, field: dict[str, Any]) -> Any:
 
 
 def _who_answers(approve: str | None, note: str) -> None:
+    if accounts.on(storage.home()):
+        raise InputError(DESK_ONLY)
     if approve is None and not sys.stdin.isatty():
         raise InputError("nobody can be asked here: add --approve YOUR_NAME, or start it in the Prefect UI")
     if approve is not None and len(approve.strip()) < 2:

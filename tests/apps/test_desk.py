@@ -1,0 +1,278 @@
+"""The desk, asked in this process: who may do what, and what is refused."""
+
+import fcntl
+import json
+import re
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from fastapi.testclient import TestClient
+
+from apps.desk import entrance, permissions, visit
+from apps.desk.__main__ import main
+from apps.desk.application import PAGES, application
+from apps.desk.sessions import COOKIE
+from nightmarket.contracts import InputError
+from tasks.campaigns import export
+from tasks.desk import accounts, journal
+from tasks.files import records, storage
+
+PASSWORD = "four words of one's own"
+RUN, DONE = "campaign-spring-20261130-110000", "campaign-autumn-20261101-090000"
+HOSTILE = "<script>alert(1)</script>"
+TEMPLATES = Path(visit.__file__).parent / "templates"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A checkout with an account for each role, a plan that waits, an exported campaign and a hostile name."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("desk")
+        patch.chdir(folder)
+        patch.delenv("NIGHTMARKET_HOME", raising=False)
+        patch.delenv("PREFECT_API_URL", raising=False)
+        (folder / "params.yaml").write_text("plan: {budget: 10}\n")
+        for role in accounts.ROLES:
+            secret = accounts.invite(folder, role, [role])
+            accounts.accept(folder, secret, "", PASSWORD)
+        held = folder / ".nightmarket/undecided" / RUN
+        a_plan(held)
+        known = {"flow": "campaign", "name": "spring", "run": RUN, "commit": "0" * 40, "flow_run_id": "5" * 32}
+        (held / "held.json").write_text(json.dumps(known))
+        exported = folder / "exports/autumn"
+        a_plan(exported)
+        (exported / "send.csv").write_text("customer_id\nc1\n")
+        (exported / "receipt.json").write_text(json.dumps({"run": DONE, "files": {"send.csv": {"rows": 1}}}))
+        line = {"at": "2026-11-01T09:00:00+00:00", "flow": "campaign", "commit": "0" * 40, "why": "approved by Li"}
+        record = folder / ".nightmarket/decisions.jsonl"
+        records.append(record, {**line, "decision": "exported", "name": "autumn", "run": DONE, "who": "Li"})
+        records.append(record, {**line, "decision": "refused", "name": HOSTILE, "run": "campaign-x", "why": HOSTILE})
+        with (held / "held.json").open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # as the run that waits does
+            yield folder
+
+
+def a_plan(folder):
+    group = [{"name": "1", "num": 3, "spend": 0.3, "expected_responses": 1.0, "expected_profit": 2.0}]
+    summary = {
+        "campaign": {"name": "spring", "days": 1, "slots": ["9-12"], "channels": {"email": {"capacity": 3}}},
+        "num_customers": 9, "num_eligible": 8, "num_contacts": 3, "num_sent": 3, "num_holdout": 1, "spend": 0.3,
+        "budget": 0.3, "expected_responses": 1.0, "expected_profit": 2.0, "words": "A sentence.",
+        "by_channel": [{**group[0], "name": "email"}],
+        "consent": {"closed": [{"channel": "sms", "customers": 4, "reason": "unsubscribed"}]},
+    }  # fmt: skip
+    storage.write_json(summary, folder / export.SUMMARY)
+    for name in (export.PLAN, export.ELIGIBLE):
+        storage.write_table(pa.table({"customer_id": ["c1"]}), folder / name)
+    text = {"segment": "1", "offer": "o", "channel": "sms", "locale": "en", "form": "sms", "text": f"Hello {HOSTILE}"}
+    storage.write_table(pa.Table.from_pylist([text | {"place": 1}]), folder / export.TEXTS)
+
+
+@pytest.fixture(scope="module")
+def app(home):
+    return application(home)
+
+
+def client_of(app, name=""):
+    """A browser in which that account is logged in, without the time that a password takes."""
+    client = TestClient(app, base_url="http://127.0.0.1", follow_redirects=False)
+    desk = app.state.desk
+    session = desk.sessions.new(name)
+    content = {"number": session.number, "name": name, "generation": session.generation}
+    client.cookies.set(COOKIE, desk.sessions._serializer.dumps(content))
+    client.token = desk.sessions.token(session)
+    return client
+
+
+def token_of(page):
+    return re.search(r'name="token" value="(\w+)"', page.text)[1]
+
+
+def log_in(app, name, password=PASSWORD, to="/"):
+    client = TestClient(app, base_url="http://127.0.0.1", follow_redirects=False)
+    token = token_of(client.get("/login"))
+    return client, client.post("/login", data={"name": name, "password": password, "token": token, "to": to})
+
+
+def test_every_route_stands_in_the_table_and_every_line_of_the_table_is_a_route(app):
+    routes = [route for module in PAGES for route in module.router.routes]
+    assert {(method, route.path) for route in routes for method in route.methods} == set(permissions.ROUTES)
+    assert client_of(app, "admin").get("/openapi.json").status_code == 404
+    assert client_of(app, "admin").get("/docs").status_code == 404
+
+
+@pytest.mark.parametrize("role", ["", *accounts.ROLES])
+def test_every_route_lets_in_the_roles_of_the_table_and_nobody_else(app, role):
+    for (method, path), roles in permissions.ROUTES.items():
+        client = client_of(app, role)
+        address = path.format(run="no-run", name="nobody", version=1, customer="x", product="x")
+        data = {"token": client.token} if method == "POST" else None
+        answer = client.request(method, address, data=data)
+        if roles is permissions.TO_ALL or role in roles:
+            assert answer.status_code not in (401, 403), (method, path)
+        elif role:
+            assert answer.status_code == 403, (method, path)
+        else:
+            assert answer.status_code in (303, 401), (method, path)
+            assert method == "POST" or answer.headers["location"].startswith("/login?to=/")
+
+
+def test_every_answer_forbids_what_a_page_of_ours_never_does(app):
+    for address in ("/login", "/nowhere", "/desk.css"):
+        headers = client_of(app).get(address).headers
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_session_that_was_planted_before_the_log_in_is_worth_nothing_after_it(app):
+    client = TestClient(app, base_url="http://127.0.0.1", follow_redirects=False)
+    token = token_of(client.get("/login"))
+    planted = client.cookies[COOKIE]
+    answer = client.post("/login", data={"name": "viewer", "password": PASSWORD, "token": token})
+    assert answer.headers["location"] == "/"
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "samesite=lax" in cookie.lower()
+    assert client.cookies[COOKIE] != planted
+    assert client.get("/").status_code == 200
+    other = TestClient(app, base_url="http://127.0.0.1", follow_redirects=False, cookies={COOKIE: planted})
+    assert other.get("/").status_code == 303
+
+
+def test_a_form_without_the_token_of_its_session_or_of_another_site_is_refused(app):
+    client, other = client_of(app, "admin"), client_of(app, "admin")
+    data = {"name": "New", "roles": ["viewer"]}
+    assert client.post("/accounts", data=data).status_code == 403
+    assert client.post("/accounts", data={**data, "token": other.token}).status_code == 403
+    ours = {**data, "token": client.token}
+    assert client.post("/accounts", data=ours, headers={"origin": "http://evil.example"}).status_code == 400
+    assert client.get("/", headers={"host": "evil.example"}).status_code == 400
+    assert "New" not in accounts.read(app.state.desk.home)
+
+
+@pytest.mark.parametrize("to", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)"])
+def test_a_log_in_leads_to_no_other_site(to):
+    assert entrance.local(to) == "/"
+    assert entrance.local("/campaigns/campaign-双十一-1") == "/campaigns/campaign-双十一-1"
+
+
+def test_five_wrong_passwords_lock_the_account_for_a_quarter_of_an_hour(app, home, monkeypatch):
+    accounts.accept(home, accounts.invite(home, "Locke", ["viewer"]), "", PASSWORD)
+    for _ in range(accounts.WRONG_PASSWORDS):
+        assert log_in(app, "Locke", "wrong")[1].status_code == 403
+    _, refused = log_in(app, "Locke")
+    assert refused.status_code == 403
+    assert "locked" in refused.text
+    later = time.time() + accounts.LOCKED_S + 1
+    monkeypatch.setattr(accounts.time, "time", lambda: later)
+    assert accounts.check(home, "Locke", PASSWORD) == ""
+    assert accounts.check(home, "Nobody", PASSWORD) == "wrong"
+
+
+def test_after_a_log_out_a_copied_cookie_is_worth_nothing(app, home):
+    accounts.accept(home, accounts.invite(home, "Lea", ["viewer"]), "", PASSWORD)
+    client, _ = log_in(app, "Lea")
+    copied = client.cookies[COOKIE]
+    client.post("/logout", data={"token": token_of(client.get("/"))})
+    again = TestClient(app, base_url="http://127.0.0.1", follow_redirects=False, cookies={COOKIE: copied})
+    assert again.get("/").status_code == 303
+
+
+def test_the_first_account_has_every_role_and_its_link_works_once(tmp_path):
+    assert not accounts.on(tmp_path)
+    old, secret = accounts.invite_first(tmp_path), accounts.invite_first(tmp_path)
+    assert accounts.invited(tmp_path, old) is None
+    with pytest.raises(InputError, match="password: 10 characters"):
+        accounts.accept(tmp_path, secret, "Ada", "short")
+    assert accounts.accept(tmp_path, secret, "Ada", PASSWORD) == "Ada"
+    assert accounts.on(tmp_path)
+    assert accounts.read(tmp_path)["Ada"]["roles"] == list(accounts.ROLES)
+    assert PASSWORD not in accounts.path(tmp_path).read_text()
+    assert accounts.path(tmp_path).stat().st_mode & 0o077 == 0
+    with pytest.raises(InputError, match="used already"):
+        accounts.accept(tmp_path, secret, "Eve", PASSWORD)
+    with pytest.raises(InputError, match="somebody has to be admin"):
+        accounts.set_roles(tmp_path, "Ada", ["viewer"])
+
+
+def test_what_others_wrote_is_shown_and_never_run(app):
+    marketer, auditor = client_of(app, "marketer"), client_of(app, "auditor")
+    for client, address in ((marketer, "/campaigns"), (marketer, f"/campaigns/{RUN}"), (auditor, "/record")):
+        page = client.get(address, params={"text": HOSTILE} if address == "/record" else None)
+        assert page.status_code == 200
+        assert HOSTILE not in page.text
+        assert "&lt;script&gt;" in page.text
+
+
+def test_a_plan_shows_its_figures_and_what_limits_it_and_only_who_may_decides(app):
+    page = client_of(app, "marketer").get(f"/campaigns/{RUN}").text
+    for words in ("3, with 3 customers", "email is full: 3 of 3 contacts", "The budget is used up", "unsubscribed"):
+        assert words in page
+    assert "Approve and export" in page
+    assert "Approve and export" not in client_of(app, "viewer").get(f"/campaigns/{RUN}").text
+    assert "Look and decide" in client_of(app, "marketer").get("/").text
+
+
+def test_a_decision_needs_the_plan_as_it_was_shown_a_reason_to_refuse_and_prefect(app, home):
+    client = client_of(app, "marketer")
+    digest = export.digest(home / ".nightmarket/undecided" / RUN)
+
+    def decide(**given):
+        answer = client.post(f"/campaigns/{RUN}/decide", data={"token": client.token, "digest": digest, **given})
+        assert answer.status_code == 422
+        return answer.text
+
+    assert "changed since you opened this page" in decide(approve="yes", digest="0" * 64)
+    assert "say why it is refused" in decide(approve="no")
+    assert "Prefect does not answer" in decide(approve="yes")
+    assert not [row for row in journal.rows(home) if row["what"] == "approved"]
+
+
+def test_only_files_that_the_receipt_names_can_be_downloaded_and_who_did_is_on_record(app, home):
+    client = client_of(app, "marketer")
+    for name in ("..%2F..%2Fparams.yaml", "....%2Fparams.yaml", "plan.parquet", "%2Fetc%2Fpasswd"):
+        assert client.get(f"/campaigns/{DONE}/files/{name}").status_code == 404
+    answer = client.get(f"/campaigns/{DONE}/files/send.csv")
+    assert answer.text == "customer_id\nc1\n"
+    assert journal.rows(home)[-1]["what"] == "downloaded"
+    assert journal.rows(home)[-1]["who"] == "marketer"
+
+
+def test_a_line_of_the_record_that_was_changed_or_taken_out_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NIGHTMARKET_HOME", raising=False)
+    for number in range(4):
+        journal.append(tmp_path, "looked", "Li", number=number)
+    assert main(["check"]) == 0
+    assert f"4 lines, each as it was written; the last bears {journal.rows(tmp_path)[-1]['sha256']}" in (
+        capsys.readouterr().out
+    )
+    file = journal.path(tmp_path)
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines).replace('"number": 2', '"number": 7'))
+    assert main(["check"]) == 1
+    assert "line 3 was changed" in capsys.readouterr().err
+    file.write_text("".join(lines[:1] + lines[2:]))
+    assert journal.broken(tmp_path) == 2
+
+
+def test_every_text_of_the_templates_is_there_in_chinese(app):
+    code = "".join(path.read_text() for path in TEMPLATES.glob("*.html"))
+    texts = {first or second for first, second in re.findall(r"""\bt\((?:"([^"]+)"|'([^']+)')""", code)}
+    assert not {text for text in texts if text not in visit.CHINESE and text != "By "}
+    page = client_of(app, "marketer").get("/", headers={"accept-language": "zh-CN,zh;q=0.9,en;q=0.5"}).text
+    assert '<html lang="zh-CN">' in page
+    assert "等待处理" in page
+    client = client_of(app, "marketer")
+    client.post("/language", data={"language": "zh", "token": client.token})
+    assert "营销活动" in client.get("/campaigns").text
+
+
+def test_the_record_is_searched_in_every_column(app):
+    client = client_of(app, "auditor")
+    page = client.get("/record", params={"text": "approved by li"}).text
+    assert "campaign autumn: exported" in page
+    assert "1 entries" in page
