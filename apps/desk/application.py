@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from apps.desk import campaigns, entrance, models, on_record, permissions, today
-from apps.desk.visit import Desk, Visit
+from apps.desk.visit import Desk, DeskVisit
 from nightmarket.contracts import InputError
 from tasks.desk import accounts
 from tasks.files import storage
@@ -80,7 +80,7 @@ async def _around(request: Request, call_next: Next) -> Response:
     except Exception as error:  # its kind and place go to the log, never what it holds of a customer
         where = traceback.extract_tb(error.__traceback__)[-1]
         LOG.error("%s in %s, line %s", type(error).__name__, Path(where.filename).name, where.lineno)
-        response = Visit(request, desk).page("message.html", 500, title="An error of ours", text=ERROR)
+        response = DeskVisit(request, desk).page("message.html", 500, title="An error of ours", text=ERROR)
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     return response
@@ -112,7 +112,7 @@ def _refusal(request: Request) -> str:
 
 async def _refused(request: Request, error: Exception) -> Response:
     """Bad input: one line."""
-    visit = Visit(request, request.app.state.desk)
+    visit = DeskVisit(request, request.app.state.desk)
     if isinstance(error, RequestValidationError):
         fields = ", ".join(sorted({str(part["loc"][-1]) for part in error.errors()}))
         text = visit.say("These fields are not as they must be: {fields}", fields=fields)
@@ -122,7 +122,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _no_page(request: Request, error: Exception) -> Response:
     """Not there, or not for them."""
-    visit = Visit(request, request.app.state.desk)
+    visit = DeskVisit(request, request.app.state.desk)
     status = error.status_code if isinstance(error, HTTPException) else 404
     if status == 401 and request.method == "GET":
         if not accounts.on(visit.home):

@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse, Response
 from starlette.exceptions import HTTPException
 
 from apps.desk.prefect_api import RunRow
-from apps.desk.visit import OfVisit, Visit
+from apps.desk.visit import DeskVisit, OfVisit
 from flows.engine.approval import approval, figures
 from flows.engine.approval.approval import WaitingPlan
 from nightmarket.contracts import InputError
@@ -134,7 +134,7 @@ def download(visit: OfVisit, run: str, name: str) -> Response:
 RECEIPT = "receipt.json"
 
 
-def flow_runs(visit: Visit) -> tuple[list[RunRow], str]:
+def flow_runs(visit: DeskVisit) -> tuple[list[RunRow], str]:
     """Prefect's latest runs of campaigns and launches, and why there are none."""
     try:
         return visit.desk.prefect.runs(FLOWS, 100), ""
@@ -147,7 +147,7 @@ def waiting_plan(home: Path, run: str) -> WaitingPlan | None:
     return next((plan for plan in approval.waiting(home) if plan.run == run), None)
 
 
-def rows(visit: Visit, runs: list[RunRow]) -> list[CampaignRow]:
+def rows(visit: DeskVisit, runs: list[RunRow]) -> list[CampaignRow]:
     """What waits, what is being planned or failed before it could wait, what was decided."""
     waiting = approval.waiting(visit.home)
     held = {plan.run for plan in waiting}

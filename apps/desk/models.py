@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from apps.desk.prefect_api import RunRow
 from apps.desk.today import latest_runs
-from apps.desk.visit import OfVisit, Visit
+from apps.desk.visit import DeskVisit, OfVisit
 from flows.engine.forms.form import Reason
 from flows.engine.run import dag
 from nightmarket.contracts import InputError
@@ -98,7 +98,7 @@ def registered(home: Path) -> list[dict[str, Any]]:
         return _kept[home][1]
 
 
-def progress(visit: Visit, run: RunRow) -> tuple[int, int, str] | None:
+def progress(visit: DeskVisit, run: RunRow) -> tuple[int, int, str] | None:
     """(stages done, stages in all, the one at work) of a night that runs."""
     if run.flow not in ("nightly", "retrain", "deliver"):
         return None

@@ -5,7 +5,7 @@ from fastapi.responses import FileResponse, Response
 
 from apps.desk import night
 from apps.desk.prefect_api import RunRow
-from apps.desk.visit import OfVisit, Visit
+from apps.desk.visit import DeskVisit, OfVisit
 from flows.engine.approval import approval
 from nightmarket.contracts import InputError
 from nightmarket.histories.calendar import date_of
@@ -47,7 +47,7 @@ def report(visit: OfVisit) -> Response:
     return FileResponse(path, headers={"content-security-policy": REPORT_POLICY})
 
 
-def latest_runs(visit: Visit) -> tuple[list[RunRow], str]:
+def latest_runs(visit: DeskVisit) -> tuple[list[RunRow], str]:
     """Prefect's latest runs, and why there are none."""
     try:
         return visit.desk.prefect.runs(), ""

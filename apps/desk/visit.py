@@ -55,7 +55,7 @@ def _environment() -> Environment:
 
 
 @dataclass
-class Visit:
+class DeskVisit:
     """A request, and what answers are made of."""
 
     request: Request
@@ -113,9 +113,9 @@ class Visit:
         journal.append(self.home, what, self.who, **about)
 
 
-async def of_request(request: Request) -> Visit:
+async def of_request(request: Request) -> DeskVisit:
     """As a dependency."""
-    return Visit(request, request.app.state.desk)
+    return DeskVisit(request, request.app.state.desk)
 
 
-OfVisit = Annotated[Visit, Depends(of_request)]
+OfVisit = Annotated[DeskVisit, Depends(of_request)]
