@@ -32,6 +32,12 @@ def until(condition, seconds=120.0):
         time.sleep(0.1)
 
 
+def command_of(process):
+    with contextlib.suppress(psutil.Error):  # it has just ended
+        return process.cmdline()
+    return []
+
+
 def announced_in(home):
     return json.loads((home / ".prefect/server.json").read_text())["url"]
 
@@ -119,9 +125,7 @@ def test_a_run_of_the_worker_goes_on_when_the_server_dies_and_is_told_of_to_the_
     started = project.private("started.txt")
     until(lambda: started.exists() and "validate" in started.read_text())
     below = psutil.Process(process.pid).children(recursive=True)
-    [prefect] = [
-        child for child in below if child.cmdline()[1:3] == ["-m", "uvicorn"] and "flows" in child.cmdline()[4]
-    ]
+    [prefect] = [child for child in below if "flows.engine.server.application:create_app" in command_of(child)[:6]]
     prefect.kill()
     until(lambda: (project.home / "data/raw/orders.csv").read_text().endswith("2020-02-03"))
     until(lambda: client.read_flow_run(run.id).state.is_final())
