@@ -19,7 +19,7 @@ PYTEST := $(BIN)/python $(SIDE_BY_SIDE)
 CHECKS := check-types check-imports check-lint check-format check-pipeline check-reference check-house
 
 .PHONY: help nightly inspect rules test ui desk serve shop card reproduce promote rollback forget rotate prune setup repository environment \
-    check test-fast coverage mutants docs $(CHECKS)
+    check test-fast coverage mutants docs backup restore $(CHECKS)
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*##/\t/'
@@ -125,3 +125,9 @@ rotate: setup  ## a new key for customers' names: make rotate REASON="..."; LEAK
 
 prune: setup  ## let go old runs and data that nothing needs: make prune; only look: make prune DRY_RUN=yes
 	@$(BIN)/python -m flows prune $${DRY_RUN:+--dry-run}
+
+backup: setup  ## one file of all that cannot be made anew, into backups/ or elsewhere: make backup TO=/mnt/safe
+	@$(BIN)/python -m flows backup $${TO:+--to "$$TO"}
+
+restore: setup  ## such a file into a fresh clone, which then delivers: make restore FILE=/mnt/safe/shop.tar
+	@$(BIN)/python -m flows restore "$$FILE"

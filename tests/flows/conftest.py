@@ -355,12 +355,13 @@ def prefect_api(tmp_path_factory, prefect_tables):
 
 @pytest.fixture(scope="session")
 def new_project(tmp_path_factory, prefect_api):
-    """Makes a project in which nothing has run, with files of its own over the usual ones."""
+    """Makes a project in which nothing has run, with files of its own over the usual ones; one that is there stays."""
 
-    def make(files: Mapping[str, str]) -> Project:
-        project = Project(tmp_path_factory.mktemp("new") / "shop", prefect_api)
-        project.home.mkdir()
-        write_project(project.home, files)
+    def make(files: Mapping[str, str], home: Path | None = None) -> Project:
+        project = Project(home or tmp_path_factory.mktemp("new") / "shop", prefect_api)
+        if not project.home.exists():
+            project.home.mkdir()
+            write_project(project.home, files)
         return project
 
     return make

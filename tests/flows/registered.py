@@ -135,13 +135,18 @@ register.run(register.Settings())
 
 
 @pytest.fixture(scope="session")
-def registered(new_project):
-    """The project with two versions; the second is champion."""
+def registered(made_once, new_project):
+    """The project with two versions; the second is champion. Read it only."""
+    home = made_once("registered", lambda folder: register_twice(new_project, folder / "shop")) / "shop"
+    return new_project({}, home)
+
+
+def register_twice(new_project, home: Path) -> None:
     rows = np.random.default_rng(1).random((60, 2))
     options = {"objective": "regression", "num_leaves": 3, "min_data_in_leaf": 2, "verbosity": -1, "num_threads": 1}
     forest = lightgbm.train(options, lightgbm.Dataset(rows, rows[:, 0], feature_name=["a", "b"]), 2).model_to_string()
     overlaid = {**FILES, "tasks/forest.txt": forest, "tasks/register.py": (ROOT / "tasks/register.py").read_text()}
-    project = new_project(overlaid)
+    project = new_project(overlaid, home)
     raw = project.home / "data/raw"
     raw.mkdir(parents=True)
     (raw / "events.csv").write_text("customer,item\n" + "1,2\n" * 9)
@@ -165,7 +170,6 @@ def registered(new_project):
     made(project, "-m", "dvc", "add", "--quiet", "data/champion")
     project.git("add", "--all")
     project.git("commit", "--quiet", "--message", "the champion")
-    return project
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ ELSEWHERE = {
     "forget": "engine/privacy/forgetting.py",
     "rotate": "engine/privacy/rotation.py",
     "prune": "engine/retention/prune.py",
+    "backup": "engine/backup/backup.py",
+    "restore": "engine/backup/restore.py",
 }
 """Where the work of a flow stands that has no module of its own, or only its name there."""
 

@@ -28,10 +28,12 @@ ASKING = ("campaign", "launch")
 ALONE = {
     "find": "flows.engine.forms.lookup",
     "prune": "flows.engine.retention.prune",
+    "backup": "flows.engine.backup.backup",
+    "restore": "flows.engine.backup.restore",
     "forget": "flows.engine.privacy.forgetting",
     "rotate": "flows.engine.privacy.rotation",
 }
-"""Those that read their own options; the first two have no run and no server, the others a night of their own."""
+"""Those that read their own options; `forget` and `rotate` have a night of their own, the others no run, no server."""
 BY_OPTIONS = ("nightly", "retrain", "deliver", "tune", "reproduce", "promote", "rollback")
 FLOWS = (*BY_OPTIONS, *ASKING, *ALONE)
 HELP = {"-h", "--help"}

@@ -85,10 +85,14 @@ def named(home: Path, without: Collection[Ref], commits: Collection[str]) -> set
     tips += [line.removeprefix("HEAD ") for line in trees if line.startswith("HEAD ")]
     tips += _there(home, commits)
     paths = [Path(line.removeprefix("worktree ")) for line in trees if line.startswith("worktree ")]
-    texts = [_committed(home, tips), *(text for path in paths if path.is_dir() for text in _present(path))]
+    texts = [_committed(home, tips), *(text for path in paths if path.is_dir() for text in present(path))]
     if (begun := publish.journal(home)).exists():
         texts.append(begun.read_text(encoding="utf-8"))
-    named = {md5 for text in texts for md5 in MD5.findall(text)}
+    return with_members(home, {md5 for text in texts for md5 in MD5.findall(text)})
+
+
+def with_members(home: Path, named: set[str]) -> set[str]:
+    """These objects and, for each that is a folder's list, those that it names. Raises as `named`."""
     cache = worktree.cache(home)
     return named.union(*(_listed(home, cache, md5) for md5 in named if md5.endswith(".dir")))
 
@@ -97,7 +101,7 @@ def others(home: Path) -> set[str]:
     """The MD5 of every object that a record of the user's own names, in any commit or at hand."""
     tips = worktree.git(home, "for-each-ref", "--format=%(objectname)").splitlines()
     own = [f":(exclude){name}" for name in worktree.RECORDS]
-    texts = [_committed(home, tips, own), *_present(home, own)]
+    texts = [_committed(home, tips, own), *present(home, own)]
     named = {md5 for text in texts for md5 in MD5.findall(text)}
     cache = worktree.cache(home)
     return named.union(*(objects.listed(cache, md5).values() for md5 in named))
@@ -120,7 +124,7 @@ def _committed(home: Path, tips: Collection[str], without: Collection[str] = ())
     return worktree.git(home, "cat-file", "--batch", given="\n".join(sorted(blobs)) + "\n") if blobs else ""
 
 
-def _present(tree: Path, without: Collection[str] = ()) -> Iterator[str]:
+def present(tree: Path, without: Collection[str] = ()) -> Iterator[str]:
     """The text of every record that lies in a checkout, committed or not."""
     for name in worktree.git(tree, "ls-files", "-z", "-co", "--exclude-standard", "--", *RECORDS, *without).split("\0"):
         if name and (tree / name).is_file():

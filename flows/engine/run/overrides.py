@@ -22,8 +22,8 @@ NEEDED: dict[str, tuple[str, ...]] = {
 """Flow → sections whose tables and models must be there for it."""
 DELIVERING = ("nightly", "deliver", "forget", "rotate")
 """Flows that make lists, which the shop's rules hold for."""
-WITHOUT_SETTINGS = ("promote", "rollback")
-"""Flows that read none, so that no wrong setting keeps another champion from serving."""
+WITHOUT_SETTINGS = ("promote", "rollback", "backup", "restore")
+"""Flows that read none: no wrong setting keeps another champion from serving, or a backup from being made."""
 
 
 def check(folder: Path, flow: str, changes: Mapping[str, Any] | None = None, home: Path | None = None) -> None:

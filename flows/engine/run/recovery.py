@@ -23,12 +23,18 @@ AGAIN = 1 << 30
 """Bytes of unchanged cache that are read again in each run, those first that were not for longest."""
 
 STALE_S = 3600
+RESTORING = "restoring"
+"""Below .nightmarket/: a restore of a backup that has not ended."""
 COPIES = 2
 """How often a run lays its outputs down: in its own folder and in the cache."""
 
 
 def recover(home: Path, keep: str, say: Callable[[str], None]) -> None:
-    """Put the checkout into the state in which the last whole run left it; `keep` names the run that begins."""
+    """Put the checkout into the state in which the last whole run left it; `keep` names the run that begins.
+
+    Raises InputError in a checkout that is half restored, or whose disk has no room for a run.
+    """
+    require_whole(home)
     worktree.remove_left_over(home, keep=keep)
     if lock.heal_dvc(home):
         say("removed an unreadable .dvc/tmp/rwlock that a killed DVC had left")
@@ -37,6 +43,24 @@ def recover(home: Path, keep: str, say: Callable[[str], None]) -> None:
     verify_cache(home, say)
     publish.resume(home, say)
     require_room(home)
+
+
+def restoring(home: Path) -> str:
+    """Which backup's restore was begun and has not ended; "" where none was."""
+    path = home / ".nightmarket" / RESTORING / "begun"
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def begin_restoring(home: Path, digest: str) -> None:
+    """Let no run begin until the folder is gone."""
+    with storage.replacing(home / ".nightmarket" / RESTORING / "begun") as temporary:
+        temporary.write_text(digest, encoding="utf-8")
+
+
+def require_whole(home: Path) -> None:
+    """InputError in a checkout that is half restored."""
+    if restoring(home):
+        raise InputError("the restore of a backup was cut short here; `make restore FILE=…` again finishes it")
 
 
 def remove_drafts(home: Path) -> int:
