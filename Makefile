@@ -126,8 +126,8 @@ rotate: setup  ## a new key for customers' names: make rotate REASON="..."; LEAK
 prune: setup  ## let go old runs and data that nothing needs: make prune; only look: make prune DRY_RUN=yes
 	@$(BIN)/python -m flows prune $${DRY_RUN:+--dry-run}
 
-backup: setup  ## one file of all that cannot be made anew, into backups/ or elsewhere: make backup TO=/mnt/safe
+backup: setup  ## one file of all that cannot be made anew, into backups/ or elsewhere: make backup TO=/safe
 	@$(BIN)/python -m flows backup $${TO:+--to "$$TO"}
 
-restore: setup  ## such a file into a fresh clone, which then delivers: make restore FILE=/mnt/safe/shop.tar
+restore: setup  ## such a file into a fresh clone, which then delivers: make restore FILE=/safe/shop.tar
 	@$(BIN)/python -m flows restore "$$FILE"

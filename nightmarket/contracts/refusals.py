@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightmarket.contracts.arrays import Int64s
+from nightmarket.contracts.errors import InputError
 from nightmarket.contracts.suites import COPY, HARMLESS, REPEAT, needed, reference, span
-from nightmarket.contracts.tables import InputError, Table
+from nightmarket.contracts.tables import Table
 
 MAX_VALUES = 1 << 21
 

@@ -13,8 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightmarket.contracts.errors import InputError
 from nightmarket.contracts.refusals import Refusals, RetailerFile
-from nightmarket.contracts.tables import Column, InputError, Table, channel_column
+from nightmarket.contracts.tables import Column, Table, channel_column
 
 SOURCE = "source"
 

@@ -1,4 +1,4 @@
-"""The data contract: every table's columns, their Arrow types, and the error for input that breaks it.
+"""The data contract: every table's columns and their Arrow types.
 
 Everything that speaks about these tables (the snapshot's mapping, Great Expectations suites, documentation, the error
 a user sees) is derived from here.
@@ -10,22 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import pyarrow as pa
-
-
-class InputError(ValueError):
-    """A mistake in data or settings that its owner can fix.
-
-    The message is one line: what is wrong, how many, where first, what to do. It never quotes a customer's data.
-    """
-
-
-class ModelError(InputError):
-    """A model that this code cannot read or score with: of an older version, of another layout, or damaged."""
-
-
-class NoRoomError(InputError):
-    """The disk is full."""
-
 
 Kind = Literal["id", "text", "number", "count", "time", "date", "category"]
 """How a column is stored. id, text, category: string; number: float64; count: int64; time: timestamp[us] in UTC

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from nightmarket.contracts.tables import InputError
+from nightmarket.contracts.errors import InputError
 
 NEEDS = "needs "
 
