@@ -3,8 +3,10 @@
 reads   artifacts/prepare    purchases, events, customers, products
         artifacts/score      factors of the products, lists
         data/champion        which version it is
+        rules.yaml           the shop's rules
 writes  artifacts/bundle     model    what goes with what, factors, the forests that order answers; no customer
-                             state    what customers did last, what is in demand and to be had, names, lists
+                             state    what customers did last, what is in demand and to be had, names, lists, rules,
+                                      words of the products
 
 `nightmarket.serving.live` maps both.
 """
@@ -20,6 +22,7 @@ import pandas as pd
 from pydantic import Field
 
 from nightmarket.contracts.arrays import Int32s, Values
+from nightmarket.delivery.deliverable import Deliverable
 from nightmarket.evaluation.protocol import Window
 from nightmarket.histories.calendar import date_of
 from nightmarket.ranking import behaviour
@@ -31,17 +34,21 @@ from nightmarket.ranking.sessions.shop import Ragged, SessionShop, as_events, bu
 from nightmarket.serving.live import bundle as halves
 from nightmarket.serving.live import parts
 from nightmarket.serving.live.strings import CodedNames, Strings
+from nightmarket.serving.live.word_index import WordIndex
 from tasks.campaigns import tonight
 from tasks.files import catalogue, manifest, storage
 from tasks.files.prepared import Prepared
+from tasks.merchandising.rules_file import ShopRules
+from tasks.merchandising.site import of_site
 from tasks.models import recommender
 from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
 log = logging.getLogger("nightmarket")
+NO_RULES = ShopRules()
 STAGE = Stage(
     "write what a live site answers visitors from",
-    reads=(catalogue.CHAMPION_RECEIPT, catalogue.PREPARE, catalogue.SCORE),
+    reads=(catalogue.CHAMPION_RECEIPT, catalogue.PREPARE, catalogue.SCORE, catalogue.RULES),
     writes=(catalogue.BUNDLE,),
     phase="deliver",
     side=True,
@@ -64,11 +71,17 @@ def run(settings: Settings) -> None:
     factors = Factors.of(catalogue.FACTORS.read()) if catalogue.FACTORS.exists() else None
     shop = build(recommender.statistics(data, Window.after(cut)), factors)
     version = str(catalogue.CHAMPION_RECEIPT.read()["version"]) if catalogue.CHAMPION_RECEIPT.exists() else ""
-    write(catalogue.BUNDLE.path, shop, orders, data, version, _lists(data))
+    write(catalogue.BUNDLE.path, shop, orders, data, version, _lists(data), ShopRules.load())
 
 
 def write(
-    folder: Path, shop: SessionShop, orders: SessionOrders, data: Prepared, version: str, listed: Ragged | None
+    folder: Path,
+    shop: SessionShop,
+    orders: SessionOrders,
+    data: Prepared,
+    version: str,
+    listed: Ragged | None,
+    rules: ShopRules = NO_RULES,
 ) -> None:
     """Both halves of what a shop knows at a cut, which may lie before the last night's.
 
@@ -78,7 +91,7 @@ def write(
     facts = {"cut": shop.cut, "last_day": date_of(shop.cut).isoformat(), "products": products.texts.digest()}
     _write_model(folder / parts.MODEL, shop, orders, products, facts | {"version": version})
     nobody = Ragged(np.zeros(len(data.customers) + 1, np.int64), np.zeros(0, np.int32))
-    _write_state(folder / parts.STATE, shop, data, products, listed or nobody, facts)
+    _write_state(folder / parts.STATE, shop, data, products, listed or nobody, facts, rules)
 
 
 def _write_model(
@@ -96,7 +109,13 @@ def _write_model(
 
 
 def _write_state(
-    folder: Path, shop: SessionShop, data: Prepared, products: CodedNames, listed: Ragged, facts: dict[str, Any]
+    folder: Path,
+    shop: SessionShop,
+    data: Prepared,
+    products: CodedNames,
+    listed: Ragged,
+    facts: dict[str, Any],
+    rules: ShopRules,
 ) -> None:
     goods, table = tonight.deliverable(data), data.products
     customers = CodedNames.of(data.customers["customer_id"])
@@ -125,17 +144,29 @@ def _write_state(
     lines = data.histories.until(shop.cut)
     arrays = halves.state_arrays(shop, goods, events.until(shop.cut), names, groups, objected)
     arrays |= {"demand": demand, "pages_of": np.stack(pages_of)}
+    words = WordIndex.of(data.texts, table["text_id"].to_numpy(np.int32), shop.popularity)
+    arrays |= {f"{halves.WORDS}.{name}": values for name, values in words.tensors().items()}
     arrays["cycle"] = cycles(lines.customer, lines.item, lines.day, data.catalogue)
-    facts |= {"time_zone": data.windows.time_zone, "markets": list(goods.markets)}
-    facts |= {"has_markets": bool((goods.market >= 0).any()), "most_of_a_group": goods.most_of_a_group}
+    site = of_site(rules, data, goods, demand, shop.cut)
+    if site is not None:
+        arrays |= site.arrays()
+        facts |= {"rules": site.facts()}
+    _write(folder, arrays, facts | _about(shop, data, goods))
+
+
+def _about(shop: SessionShop, data: Prepared, goods: Deliverable) -> dict[str, Any]:
+    """What of the state half is no array."""
     midnight = datetime.combine(date_of(shop.cut + 1), time(), ZoneInfo(data.windows.time_zone))
-    facts |= {
+    return {
+        "time_zone": data.windows.time_zone,
+        "markets": list(goods.markets),
+        "has_markets": bool((goods.market >= 0).any()),
+        "most_of_a_group": goods.most_of_a_group,
         "known_until": midnight.timestamp(),
-        "num_products": len(products),
-        "num_customers": len(customers),
+        "num_products": len(data.products),
+        "num_customers": len(data.customers),
         "as_of": data.windows.as_of,
     }
-    _write(folder, arrays, facts)
 
 
 def _write(folder: Path, arrays: dict[str, Values], facts: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ from apps.api.schemas import (
     ProductList,
     RankRequest,
     RecommendationRequest,
+    SearchRequest,
     SiteEvent,
     StockLevels,
     StockTaken,
@@ -67,6 +68,10 @@ class Client:
     def rank(self, products: Sequence[str], **asked: Any) -> ProductList:
         """These products for a visitor; the fields of `RankRequest`."""
         return self._ask(ProductList, "POST", "/v1/rank", RankRequest(products=list(products), **asked))
+
+    def search(self, query: str, **asked: Any) -> ProductList:
+        """Products that words ask for; the fields of `SearchRequest`."""
+        return self._ask(ProductList, "POST", "/v1/search", SearchRequest(query=query, **asked))
 
     def similar(self, product_id: str, count: int = 10) -> ProductList:
         """Products in place of one."""

@@ -15,7 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 from apps.api import routes
 from apps.api.problems import ProblemError, is_json, of_validation
 from apps.api.questions import Site
-from apps.api.schemas import EventOrBatch, RankRequest, RecommendationRequest
+from apps.api.schemas import EventOrBatch, RankRequest, RecommendationRequest, SearchRequest
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ ROUTES = {
         DirectRoute("/v1/events", "events", TypeAdapter(EventOrBatch), routes.written),
         DirectRoute("/v1/recommendations", "read", TypeAdapter(RecommendationRequest), routes.recommended),
         DirectRoute("/v1/rank", "read", TypeAdapter(RankRequest), routes.ranked),
+        DirectRoute("/v1/search", "read", TypeAdapter(SearchRequest), routes.searched),
     )
 }
 """All of them POST."""

@@ -41,6 +41,9 @@ class Recommender(Protocol):
     def rank(self, ask: Ask, products: Sequence[str]) -> Answer:
         """These products for a visitor."""
 
+    def search(self, ask: Ask, query: str) -> Answer:
+        """Products that words ask for."""
+
     def why(self, customer: str) -> Explanation:
         """What a customer's lists rest on."""
 

@@ -4,12 +4,12 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from apps.api.engine import Engine, Recommender, Turnstile, known_until
-from apps.api.schemas import RecommendationRequest, SiteEvent, Visitor
+from apps.api.schemas import RecommendationRequest, SearchRequest, SiteEvent, Visitor
 from apps.api.writer import GroupCommit
 from nightmarket.serving.live import Answer, Ask, LiveEvent
 from tasks.live.log import EventRow, ListRow, LiveLog
@@ -18,11 +18,19 @@ from tasks.live.visitors import Visitors
 LOG = logging.getLogger("nightmarket.api")
 READ_PATIENCE_S = 0.02
 MICRO = 1_000_000
-Stock = tuple[frozenset[str], frozenset[str]]
-"""Products out of stock, and back in stock, since the night."""
-FILTERS = ("category", "brand", "price_from", "price_to", "best")
+
+
+class Stock(NamedTuple):
+    """Products out of stock, and back in stock, since the night, and the units of all that changed."""
+
+    gone: frozenset[str]
+    back: frozenset[str]
+    units: Mapping[str, float]
+
+
+FILTERS = ("category", "brand", "price_from", "price_to")
 """Fields of a question that the engine takes as they are."""
-_ALL_AS_LAST_NIGHT: Stock = (frozenset(), frozenset())
+_ALL_AS_LAST_NIGHT = Stock(frozenset(), frozenset(), {})
 
 
 @dataclass(frozen=True)
@@ -45,13 +53,15 @@ class VisitorQuestion:
     def ask(self, given: Visitor, count: int = 0) -> Ask:
         """As the engine takes it."""
         filters: dict[str, Any] = {}
-        if isinstance(given, RecommendationRequest):
+        if isinstance(given, RecommendationRequest | SearchRequest):
             count = given.count
             filters = {name: getattr(given, name) for name in FILTERS} | {"leave_out": frozenset(given.leave_out)}
+        if isinstance(given, RecommendationRequest):
+            filters["best"] = given.best
         return Ask(
-            now=self.now, count=count, customer=self.customer, events=self.events, out_of_stock=self.stock[0],
-            back_in_stock=self.stock[1], market=given.market, channel=given.channel, budget_ms=self.budget_ms,
-            explore=self.explore, language=given.language, **filters,
+            now=self.now, count=count, customer=self.customer, events=self.events, out_of_stock=self.stock.gone,
+            back_in_stock=self.stock.back, units=self.stock.units, market=given.market, channel=given.channel,
+            budget_ms=self.budget_ms, explore=self.explore, language=given.language, **filters,
         )  # fmt: skip
 
 
@@ -126,9 +136,9 @@ class Site:
             self._lost(error)
         if self._stock_of[0] != recommender.bundle:
             since = known_until(recommender) * MICRO
-            fresh = [(product, units) for product, (units, at) in self._stock.items() if at >= since]
-            gone = frozenset(product for product, units in fresh if units <= 0)
-            self._stock_of = recommender.bundle, (gone, frozenset(product for product, units in fresh if units > 0))
+            fresh = {product: units for product, (units, at) in self._stock.items() if at >= since}
+            gone = frozenset(product for product, units in fresh.items() if units <= 0)
+            self._stock_of = recommender.bundle, Stock(gone, frozenset(fresh.keys() - gone), fresh)
         return self._stock_of[1]
 
     def log_list(self, request_id: str, question: VisitorQuestion, answered: Answer) -> None:

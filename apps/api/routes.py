@@ -24,6 +24,7 @@ from apps.api.schemas import (
     ProductList,
     RankRequest,
     RecommendationRequest,
+    SearchRequest,
     SeenEvent,
     SiteEvent,
     StockLevels,
@@ -140,6 +141,23 @@ async def ranked(site: Site, request_id: str, given: RankRequest) -> ProductList
     return await _listed(site, request_id, given, answer)
 
 
+@reading.post("/search", summary="Products that a visitor's words ask for")
+async def search(
+    request: Request, site: OfSite, given: Annotated[SearchRequest, Body(openapi_examples=_example("SearchRequest"))]
+) -> ProductList:
+    """By the words of the products' texts, and those that are spelt nearly so; of what can be had and may be shown."""
+    return await searched(site, request.state.request_id, given)
+
+
+async def searched(site: Site, request_id: str, given: SearchRequest) -> ProductList:
+    """What `POST /v1/search` answers."""
+
+    def answer(recommender: Recommender, question: VisitorQuestion) -> Answer:
+        return recommender.search(question.ask(given), given.query)
+
+    return await _listed(site, request_id, given.model_copy(update={"log": False}), answer)
+
+
 @reading.get("/products/{product_id:path}/similar", summary="Products in place of one")
 async def similar(request: Request, site: OfSite, product_id: Id, count: Count = 10) -> ProductList:
     """Without those that are out of stock now."""
@@ -210,7 +228,7 @@ async def _beside(request: Request, site: Site, method: str, product: str, count
         raise ProblemError("not-ready", "no night has written this table", retry_after=3600)
 
     def compute(_: float) -> Answer:
-        gone = site.stock(recommender)[0]
+        gone = site.stock(recommender).gone
         try:
             answered = listing(product, min(count + len(gone), 2 * count + 20))
         except InputError as error:

@@ -122,13 +122,10 @@ class Visitor(_Request):
     log: bool = Field(True, description="false: the answer is not shown to anybody, so it is no impression")
 
 
-class RecommendationRequest(Visitor):
-    """Products for a visitor, now."""
+class _Narrowed(Visitor):
+    """Of some products alone."""
 
     count: int = Field(10, ge=1, le=200)
-    best: Literal["reranked", "nightly", "popular"] = Field(
-        "reranked", description="step that is taken at best; nightly asks for the night's list as it is"
-    )
     category: Name | None = Field(None, description="the page that they are on: `shoes > boots`")
     brand: Name | None = None
     price_from: Amount | None = None
@@ -140,6 +137,22 @@ class RecommendationRequest(Visitor):
         if self.price_from is not None and self.price_to is not None and self.price_from > self.price_to:
             raise ValueError("price_from: lies above price_to")
         return self
+
+
+class RecommendationRequest(_Narrowed):
+    """Products for a visitor, now."""
+
+    best: Literal["reranked", "nightly", "popular"] = Field(
+        "reranked", description="step that is taken at best; nightly asks for the night's list as it is"
+    )
+
+
+class SearchRequest(_Narrowed):
+    """Products that a visitor's words ask for. It is no impression: nothing of it is logged."""
+
+    query: Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(_one_line)] = Field(
+        description="in the visitor's words"
+    )
 
 
 class RankRequest(Visitor):
@@ -231,6 +244,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         ]
     },
     "RecommendationRequest": {"session_id": "s-77", "count": 5, "category": "shoes > boots"},
+    "SearchRequest": {"query": "waterproof boots", "price_to": 80, "count": 5},
     "RankRequest": {"customer_id": "4711", "products": ["p001834", "p000127", "p000031"]},
     "StockLevels": {"products": {"p001834": 0, "p000127": 12}},
 }  # fmt: skip

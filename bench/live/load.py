@@ -54,16 +54,22 @@ class Connection:
     async def ask(self, request: Request) -> tuple[int, bytes]:
         """Status and body. Raises OSError or EOFError where the connection ends."""
         method, path, content = request
+        return await self.send(method, path, json.dumps(content).encode())
+
+    async def send(self, method: str, path: str, body: bytes, kind: str = "application/json") -> tuple[int, bytes]:
+        """The same of a body as it is, of a type that it is said to be of."""
         try:
             if self._streams is None:
                 self._streams = await asyncio.open_connection("127.0.0.1", self._port)
             reader, writer = self._streams
-            body = json.dumps(content).encode()
-            head = f"{method} {path} HTTP/1.1\r\nhost: x\r\n{self._key}content-type: application/json\r\n"
+            head = f"{method} {path} HTTP/1.1\r\nhost: x\r\n{self._key}content-type: {kind}\r\n"
             writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
             answer = await reader.readuntil(b"\r\n\r\n")
             length = re.search(rb"content-length: (\d+)", answer)
-            return int(answer[9:12]), await reader.readexactly(int(length[1]) if length else 0)
+            said = await reader.readexactly(int(length[1]) if length and method != "HEAD" else 0)
+            if b"connection: close" in answer:
+                self.close()
+            return int(answer[9:12]), said
         except (OSError, EOFError):
             self.close()
             raise

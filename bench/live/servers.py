@@ -17,7 +17,8 @@ import numpy as np
 from bench.live.load import Connection, Load, Request, Requests, closed, steady
 from bench.live.site import Servers, Site, site
 
-RATE = 150
+RATE, SEARCHES = 150, 50
+"""Requests a second."""
 SEED = 17
 GUESTS = 1 / 3
 NUM_QUESTIONS = 2000
@@ -51,15 +52,15 @@ def measure(bundle: Path, workers: int, seconds: float, size: float = 1.0) -> tu
     with site(bundle, size=size) as of:
         asked = questions(of)
         with of.served(workers=workers, budget_ms=EVERY_ANSWER_MS, waiting=1000) as servers:
-            figures = run(_loads(servers, asked, seconds))
+            figures = run(_loads(servers, asked, of.texts, seconds))
             gigabytes = servers.gigabytes()
         with of.served("bench.live.plain", workers=workers) as servers:
             figures.append(Figure("plain table, at most", run(_plain(servers, asked, seconds))))
-    steadily, full, lists, events, plain = (figure.load for figure in figures)
+    steadily, full, lists, searches, events, plain = (figure.load for figure in figures)
     content = {
         "p99_ms_at_150": steadily.milliseconds(0.99), "p50_ms_at_150": steadily.milliseconds(0.5),
-        "full_rps": full.a_second, "list_rps": lists.a_second, "events_rps": events.a_second, "search_p99_ms": None,
-        "search_p99_ms_why": "the API has no search yet", "worker_gb": gigabytes, "plain_rps": plain.a_second,
+        "full_rps": full.a_second, "list_rps": lists.a_second, "events_rps": events.a_second,
+        "search_p99_ms": searches.milliseconds(0.99), "worker_gb": gigabytes, "plain_rps": plain.a_second,
         "failed": sum(figure.load.failed for figure in figures), "workers": workers, "seconds": seconds,
         "products": len(of.products), "customers": of.num_customers, "load_before": round(before, 2),
     }  # fmt: skip
@@ -92,6 +93,19 @@ def recommendations(asked: list[dict[str, Any]], **more: Any) -> Requests:
     return lambda number: ("POST", "/v1/recommendations", content[number % len(content)])
 
 
+def of_words(texts: list[str]) -> Requests:
+    """Searches for one to three words of a product's text, every fourth with a letter left out."""
+    rng, content = np.random.default_rng(SEED), []
+    for number in range(NUM_QUESTIONS):
+        words = texts[rng.integers(len(texts))].split()
+        query = " ".join(rng.choice(words, min(len(words), int(rng.integers(1, 4))), False)) if words else "x"
+        if number % 4 == 0 and len(query) > 4:
+            at = int(rng.integers(1, len(query) - 1))
+            query = query[:at] + query[at + 1 :]
+        content.append({"query": query[:200], "count": 20})
+    return lambda number: ("POST", "/v1/search", content[number % len(content)])
+
+
 def events(of: list[str]) -> Callable[[int], Request]:
     """Single events, each with an id of its own, of some thousand visits."""
     begun, numbers = time.time_ns(), count()
@@ -104,7 +118,7 @@ def events(of: list[str]) -> Callable[[int], Request]:
     return event
 
 
-async def _loads(servers: Servers, asked: list[dict[str, Any]], seconds: float) -> list[Figure]:
+async def _loads(servers: Servers, asked: list[dict[str, Any]], texts: list[str], seconds: float) -> list[Figure]:
     many, products = connections(servers, CONNECTIONS), [event["product_id"] for it in asked for event in it["events"]]
     again = recommendations(asked)
     await closed(many[:FEW], again, min(3.0, seconds))  # what is mapped is read once, what is compiled made
@@ -112,6 +126,7 @@ async def _loads(servers: Servers, asked: list[dict[str, Any]], seconds: float) 
         Figure(f"re-ranked, {RATE} a second", await steady(many, again, RATE, seconds)),
         Figure("re-ranked, at most", await closed(many[:FEW], again, seconds)),
         Figure("the night's list, at most", await closed(many[:FEW], recommendations(asked, best="nightly"), seconds)),
+        Figure(f"search, {SEARCHES} a second", await steady(many, of_words(texts), SEARCHES, seconds)),
         Figure("events on disk, at most", await closed(many, events(products), seconds)),
     ]
 

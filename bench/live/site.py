@@ -36,11 +36,13 @@ BUSY = 2000
 
 @dataclass(frozen=True)
 class Site:
-    """A folder that servers can be started in: customers `c0`, `c1`, …, and products, those most in demand first."""
+    """A folder that servers can be started in: customers `c0`, `c1`, …; products, those most in demand first, and what
+    they are called."""
 
     home: Path
     num_customers: int
     products: list[str]
+    texts: list[str]
 
     @contextlib.contextmanager
     def served(self, module: str = "apps.api", **given: Any) -> Iterator["Servers"]:
@@ -68,7 +70,8 @@ def site(bundle: Path, shop: str = "fashion", size: float = 1.0) -> Iterator[Sit
             num = _renamed(home / BUNDLE / parts.STATE, Visitors())
         known = halves.read(home / BUNDLE / parts.MODEL, home / BUNDLE / parts.STATE, verify=False)
         busy = [known.products.texts[item] for item in known.demand[:BUSY].tolist()]
-        yield Site(home, num, busy)
+        texts = [known.titles[item] or known.kinds[item] for item in known.demand[:BUSY].tolist()]
+        yield Site(home, num, busy, [text for text in texts if text] or ["nothing"])
 
 
 @contextlib.contextmanager

@@ -121,7 +121,7 @@ def of_night(
     lines = data.histories.until(cut)
     sold = np.flatnonzero(goods.on_sale & data.catalogue.on_sale(cut + 1))
     popular = sold[np.argsort(-popularity[sold], kind="stable")].astype(np.int32)
-    market = _names(data, "market")
+    market = names_compared(data, "market")
     products = NightProducts(
         data.products,
         goods.group,
@@ -138,7 +138,7 @@ def of_night(
     return NightLists(rules, market, goods.age, lines if again else None, lines.indptr, cut + 1, objected, notes)
 
 
-def _names(data: Prepared, column: str) -> Values:
+def names_compared(data: Prepared, column: str) -> Values:
     """(C,) as rules compare them, None where it is not known."""
     customers = data.customers
     if column not in customers:

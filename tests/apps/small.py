@@ -56,6 +56,11 @@ class Small:
         met = [event.product for event in ask.events]
         return self._answer(ask, sorted(products, key=lambda product: product not in met), "reranked")
 
+    def search(self, ask, query):
+        if not any(sign.isalnum() for sign in query):
+            raise InputError("query: say what to look for")
+        return self._answer(ask, [product for product in PRODUCTS if product in query.split()], "reranked")
+
     def similar(self, product, count):
         if product not in PRODUCTS:
             raise InputError("there is no such product")

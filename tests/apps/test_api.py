@@ -136,6 +136,7 @@ def test_the_typed_client_says_the_same(site):
         answer = shop.recommend(session_id="c", count=2)
         assert (answer.version, answer.step, answer.products[0].product_id) == ("1", "reranked", "p15")
         assert [place.product_id for place in shop.rank(["p1", "p15"], session_id="c").products] == ["p15", "p1"]
+        assert [place.product_id for place in shop.search("a p7 and a p9").products] == ["p7", "p9"]
         assert len(shop.similar("p1", 4).products) == len(shop.goes_with("p1", 4).products) == 4
         assert not shop.why("nobody / at all").known
         assert shop.set_stock({"p39": 3}).products == 1
@@ -191,6 +192,7 @@ def test_a_rate_holds_over_all_workers_together(site):
         ("POST", "/v1/events", b"\xff\xfe", "bad-json", 400),
         ("POST", "/v1/events", b"[]", "invalid", 422),
         ("POST", "/v1/recommendations", b'{"count": 0}', "invalid", 422),
+        ("POST", "/v1/search", b'{"query": "?!"}', "unknown-filter", 422),
         ("POST", "/v1/recommendations", b'{"counts": 3}', "invalid", 422),
         ("POST", "/v1/recommendations", b'{"count": NaN}', "invalid", 422),
         ("POST", "/v1/recommendations", b'{"category": "no > such"}', "unknown-filter", 422),
@@ -222,6 +224,7 @@ def test_the_examples_of_the_document_are_answered(site):
         ("/v1/events", "post"),
         ("/v1/recommendations", "post"),
         ("/v1/rank", "post"),
+        ("/v1/search", "post"),
         ("/v1/stock", "put"),
     ):
         body = document["paths"][path][method]["requestBody"]["content"]["application/json"]

@@ -25,6 +25,7 @@ BODIES = {
         b'{"best": "popular", "log": false}', b'{"events": [{"kind": "view", "product_id": "p7", "at": "yesterday"}]}',
     ],
     "/v1/rank": [b'{"products": ["p2", "p1"], "log": false}', b'{"products": []}', b"{}"],
+    "/v1/search": [b'{"query": "p3 p4"}', b'{"query": "!"}', b'{"query": ""}', b"{}", b'{"query": "p3", "count": 0}'],
     "/v1/events": [
         b'{"id": "a", "kind": "view", "product_id": "p1", "session_id": "s"}', b'{"events": []}',
         b'{"events": [{"id": "b", "kind": "view", "session_id": "s"}, {"id": "c", "kind": "cart", "session_id": "s"}]}',

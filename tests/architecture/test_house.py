@@ -40,9 +40,12 @@ def test_dvc_yaml_is_what_the_declarations_and_the_imports_say():
 
 
 def test_a_changed_module_reruns_the_stages_that_import_it_and_no_other():
-    """Search over texts is used by `pretrain` alone among the stages; a ranker by three."""
+    """Search over texts is used by `pretrain` and `bundle` alone among the stages; a ranker by three."""
     using = {name: set(generate.code(name)) for name in settings.STAGES}
-    assert [name for name in using if "nightmarket/retrieval/search/lexical.py" in using[name]] == ["pretrain"]
+    assert [name for name in using if "nightmarket/retrieval/search/lexical.py" in using[name]] == [
+        "pretrain",
+        "bundle",
+    ]
     assert {name for name in using if "nightmarket/reporting/page.py" in using[name]} == {"report"}
     assert all("tasks/__main__.py" in using[name] and f"tasks/{name}.py" in using[name] for name in using)
 

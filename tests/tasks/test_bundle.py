@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from nightmarket.contracts import InputError
-from nightmarket.serving.live import Ask, LiveEvent, LiveRecommender
+from nightmarket.serving.live import Ask, LiveEvent, LiveRecommender, parts
 from tasks.__main__ import main
-from tasks.files import catalogue
+from tasks.files import catalogue, manifest, storage
 from tasks.files.prepared import Prepared
 
 BUNDLE = catalogue.BUNDLE.path
@@ -228,6 +228,43 @@ def test_beside_a_product_stand_others_that_may_be_shown(live, noon):
     for ask in (live.similar, live.goes_with):
         with pytest.raises(InputError, match="product: the night knows no product of this id"):
             ask("no such product", 5)
+
+
+def test_words_find_products_that_can_be_had_also_where_a_letter_is_missing(live, noon):
+    data = Prepared()
+    table = data.products.loc[data.recommendable]
+    row = table.loc[table["title"].str.isascii() & (table["title"].str.split().str.len() > 1)].iloc[0]
+    ask = Ask(noon, count=200)
+    first = ids(live.search(ask, row["title"]))
+    assert row["product_id"] in first
+    assert set(first) <= set(table["product_id"])
+    longest = max(row["title"].split(), key=len)
+    torn = row["title"].replace(longest, longest[:-2] + longest[-1])
+    assert row["product_id"] in ids(live.search(ask, torn))
+    dear = table.loc[table["product_id"].isin(first), "list_price"].median()
+    cheap = ids(live.search(replace(ask, price_to=float(dear)), row["title"]))
+    assert 0 < len(cheap) < len(first)
+    gone = frozenset(first[:1])
+    assert gone.isdisjoint(ids(live.search(replace(ask, out_of_stock=gone), row["title"])))
+    bought = tuple(LiveEvent("purchase", first[0], noon - second) for second in (9, 8))
+    assert first[0] not in ids(live.recommend(replace(ask, events=bought)))
+    assert first[0] in ids(live.search(replace(ask, events=bought), row["title"]))  # who asks for it may buy it again
+    assert not live.search(ask, "qqqqqq").products
+    with pytest.raises(InputError, match="query: say what to look for"):
+        live.search(ask, "?!")
+
+
+def test_a_bundle_of_before_there_was_a_search_answers_all_else(live, noon):
+    arrays = {name: np.array(values) for name, values in parts.mapped(BUNDLE / "state/arrays.safetensors").items()}
+    storage.write_tensors(
+        {name: values for name, values in arrays.items() if not name.startswith("words.")},
+        BUNDLE / "state/arrays.safetensors",
+    )
+    manifest.write(BUNDLE / "state")
+    older = LiveRecommender.open(BUNDLE)
+    assert ids(older.recommend(Ask(noon))) == ids(live.recommend(Ask(noon)))
+    with pytest.raises(InputError, match="the night's bundle holds no words"):
+        older.search(Ask(noon), "milk")
 
 
 def test_why_says_what_the_night_knows(live):

@@ -16,6 +16,7 @@ from nightmarket.delivery.rules.contradictions import meet
 from nightmarket.delivery.rules.declared import (
     LEVELS,
     WISHES,
+    Bury,
     Cap,
     Hide,
     LeastAge,
@@ -70,7 +71,8 @@ class HeldRule:
     number  its place in the file, from 0
     items   (I,) the products that it speaks of
     value   (I,) of NotAgain the days within which a product is not offered again, of Margin how far a product's margin
-            lies above the mean, in spreads, times the weight; None else
+            lies above the mean, in spreads, times the weight, of LeastStock the units of what it speaks of, NaN where
+            they are not known and -inf for other products; None else
     order   of Pin by ids the products in the order in which they are written; None else
     """
 
@@ -123,10 +125,10 @@ class NightRules:
         cls,
         rules: Sequence[ShopRule],
         products: NightProducts,
-        today: date,
+        today: date | None,
         where: Callable[[int, str], str],
     ) -> "NightRules":
-        """Those of the rules that are valid on `today`.
+        """Those of the rules that are valid on `today`; None: all.
 
         where  (number of a rule, key or "") → where that stands in the file
 
@@ -134,7 +136,7 @@ class NightRules:
         """
         held, notes = [], []
         for number, rule in enumerate(rules):
-            if not rule.holds_on(today):
+            if today is not None and not rule.holds_on(today):
                 continue
 
             def at(key: str, number: int = number) -> str:
@@ -182,6 +184,14 @@ class NightRules:
                 out[at] &= self._kept(held, who, row[at], item[at])
         return out
 
+    def buried(self, who: Recipients, items: Int32s) -> Bools:
+        """(K,) which of the items come after all others in the list of the first of `who`."""
+        out = np.zeros(items.size, bool)
+        for held in self.held:
+            if isinstance(held.rule, Bury) and self.holds(held.rule, who)[0]:
+                out |= held.items[items]
+        return out
+
     def _kept(self, held: HeldRule, who: Recipients, row: Int32s, item: Int32s) -> Bools:
         """(N,) which pairs stay of those that a rule speaks of."""
         rule = held.rule
@@ -225,7 +235,8 @@ def _held(held: HeldRule, products: NightProducts, tell: Tell) -> HeldRule:
     """A rule with what it needs of the products besides which they are."""
     rule, items = held.rule, held.items
     if isinstance(rule, LeastStock):
-        return replace(held, items=items & _short(products.table, rule.least_stock))
+        units = np.where(items, _units(products.table), -np.inf)
+        return replace(held, items=items & (units < rule.least_stock), value=units)
     if isinstance(rule, Margin):
         return replace(held, value=_margins(products.table, items, rule.margin, tell))
     if isinstance(rule, Pin) and rule.pin.id is not None:
@@ -261,11 +272,11 @@ def members(audience: RuleAudience, who: Recipients) -> Int8s:
     return out
 
 
-def _short(products: pd.DataFrame, least: float) -> Bools:
-    """(I,) of which fewer are in stock; not what is of unknown stock."""
+def _units(products: pd.DataFrame) -> Float64s:
+    """(I,) in stock, NaN where that is not known."""
     if "stock" not in products:
-        return np.zeros(len(products), bool)
-    return np.asarray(products["stock"].to_numpy(np.float64, na_value=np.nan) < least)
+        return np.full(len(products), np.nan)
+    return np.asarray(products["stock"].to_numpy(np.float64, na_value=np.nan))
 
 
 def _margins(products: pd.DataFrame, items: Bools, weight: float, tell: Tell) -> Float64s:

@@ -8,9 +8,11 @@ import numpy as np
 from nightmarket.contracts import InputError
 from nightmarket.contracts.arrays import Bools, Int32s, Int64s
 from nightmarket.delivery.deliverable import ADULT
+from nightmarket.delivery.rules.tonight import NightRules, Recipients
 from nightmarket.ranking.sessions.visits import DAY
 from nightmarket.serving.live.bundle import LiveBundle
 from nightmarket.serving.live.questions import IMPRESSION, Ask
+from nightmarket.serving.live.stock import StockNow
 from nightmarket.serving.live.strings import CodedNames
 
 MOST_SHOWN = 5
@@ -29,7 +31,8 @@ class Allowed:
     brand        its number, -1 for every brand
     price        lowest and highest, None for every price
     never        ascending items that this answer may not hold
-    back         ascending items that are in stock again
+    stock        what changed since the night
+    rules, who   of the shop, and whom they see; None where none is valid
     """
 
     bundle: LiveBundle
@@ -41,10 +44,15 @@ class Allowed:
     brand: int
     price: tuple[float, float] | None
     never: Int32s
-    back: Int32s
+    stock: StockNow
+    rules: NightRules | None
+    who: Recipients | None
 
     @classmethod
-    def of(cls, bundle: LiveBundle, ask: Ask, code: int, day: int, never: Int32s) -> "Allowed":
+    def of(
+        cls, bundle: LiveBundle, ask: Ask, code: int, day: int, never: Int32s, stock: StockNow,
+        rules: NightRules | None, who: Recipients | None,
+    ) -> "Allowed":  # fmt: skip
         """Raises InputError for a category or a brand that no product has.
 
         code   of the customer, -1 for a guest
@@ -56,7 +64,6 @@ class Allowed:
             name = ask.market.strip().casefold()
             market = goods.markets.index(name) if name in goods.markets else len(goods.markets)
         age = float(goods.age[code]) if code >= 0 else np.nan
-        out = bundle.products.find_all(ask.leave_out | ask.out_of_stock)
         bounds = (ask.price_from, ask.price_to)
         return cls(
             bundle,
@@ -67,22 +74,27 @@ class Allowed:
             _number(bundle.page_names, ask.category, "category"),
             _number(bundle.brand_names, ask.brand, "brand"),
             None if bounds == (None, None) else (bounds[0] or 0.0, np.inf if bounds[1] is None else bounds[1]),
-            np.union1d(never, out).astype(np.int32),
-            np.sort(bundle.products.find_all(ask.back_in_stock)),
+            np.concatenate([never, bundle.products.find_all(ask.leave_out)]).astype(np.int32),
+            stock,
+            rules,
+            who,
         )
 
     def __call__(self, items: Int32s) -> Bools:
         """(N,) which of the items may be shown; what has not begun or has ended too is left out."""
         goods, catalogue = self.bundle.goods, self.bundle.shop.catalogue
         kept = catalogue.on_sale(self.day, items) & (goods.least_age[items] <= self.age)
-        in_stock = goods.on_sale[items]
-        kept &= in_stock | np.isin(items, self.back) if self.back.size else in_stock
+        kept &= self.stock.holds(items, goods.on_sale[items])
         if goods.sold_in.size and not self.everywhere:
             sold = goods.sold_in[items]
             kept &= ~sold.any(axis=1) | (sold[:, self.market] if self.market != NO_MARKET else False)
         if self.never.size:
             kept &= ~np.isin(items, self.never)
-        return np.asarray(kept & self._fits(items))
+        kept &= self._fits(items)
+        if self.rules is not None and self.who is not None:
+            rows = np.flatnonzero(kept)
+            kept[rows] = self.rules.allowed(self.who, np.zeros(rows.size, np.int32), items[rows])
+        return np.asarray(kept)
 
     def _fits(self, items: Int32s) -> Bools:
         """(N,) which items the filters of the question let through."""
@@ -102,14 +114,16 @@ class Allowed:
         """Whether the question holds the answer to some products."""
         return self.category >= 0 or self.brand >= 0 or self.price is not None
 
+    @property
+    def in_demand(self) -> Int32s:
+        """Items of the page or the brand, or of the whole shop, the first one most in demand."""
+        if self.category >= 0:
+            return self.bundle.pages.row(self.category)
+        return self.bundle.brands.row(self.brand) if self.brand >= 0 else self.bundle.demand
+
     def popular(self, count: int) -> Int32s:
         """The `count` items most in demand that may be shown, the first one first; fewer where there are fewer."""
-        items = self.bundle.demand
-        if self.category >= 0:
-            items = self.bundle.pages.row(self.category)
-        elif self.brand >= 0:
-            items = self.bundle.brands.row(self.brand)
-        chosen: list[Int32s] = []
+        items, chosen = self.in_demand, list[Int32s]()
         for part in _chunks(items):
             chosen.append(part[self(part)])
             if sum(part.size for part in chosen) >= count:

@@ -6,7 +6,7 @@ They are joined by the ids of the products, so that tonight's state serves a mod
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,10 +22,15 @@ from nightmarket.ranking.sessions.co_visits import CoVisits
 from nightmarket.ranking.sessions.orders import GOALS, SessionOrder, SessionOrders
 from nightmarket.ranking.sessions.shop import LastEvents, Ragged, SessionShop, remembered
 from nightmarket.serving.live import parts
+from nightmarket.serving.live.rules import LiveRules
+from nightmarket.serving.live.stock import LastStock
 from nightmarket.serving.live.strings import CodedNames, Strings
+from nightmarket.serving.live.word_index import WordIndex
 
 OF_MODEL = ("near", "leads", "follows", "factors")
 """What of a SessionShop belongs to the version."""
+WORDS = "words"
+"""Arrays of a WordIndex in the state half."""
 LEVELS = ("department", "category", "type")
 
 
@@ -43,6 +48,8 @@ class LiveBundle:
     bought               each customer's last purchases
     cycle                (I,) days within which who bought a product does not need it again, 0 where that is not known
     objected             (C,) to profiling
+    rules                the shop's own; None where it has none
+    words                of the products' texts; None in a bundle of an older version
     """
 
     shop: SessionShop
@@ -65,6 +72,9 @@ class LiveBundle:
     time_zone: ZoneInfo
     facts: Mapping[str, Any]
     identity: str
+    rules: LiveRules | None = None
+    words: WordIndex | None = None
+    stock: LastStock = field(default_factory=LastStock)
 
 
 def model_arrays(shop: SessionShop, products: CodedNames) -> dict[str, Values]:
@@ -150,10 +160,11 @@ def read(model: Path, state: Path, verify: bool = True) -> LiveBundle:
     if version.facts["products"] != night.facts["products"]:
         learned = carried(learned, CodedNames.from_tensors(version.of("products")).texts, products)
     shop = SessionShop.of(night.arrays | learned, Catalogue(**night.of("catalogue")))
+    goods, demand, said = _goods_of(night), night.arrays["demand"], night.facts.get("rules")
     return LiveBundle(
         shop,
         orders,
-        _goods_of(night),
+        goods,
         products,
         CodedNames.from_tensors(night.of("customers")),
         Strings(**night.of("titles")),
@@ -163,7 +174,7 @@ def read(model: Path, state: Path, verify: bool = True) -> LiveBundle:
         night.arrays["pages_of"],
         CodedNames.from_tensors(night.of("brand_names")),
         Ragged(**night.of("brands")),
-        night.arrays["demand"],
+        demand,
         Ragged(**night.of("listed")),
         LastEvents(**night.of("bought")),
         night.arrays["cycle"],
@@ -171,6 +182,8 @@ def read(model: Path, state: Path, verify: bool = True) -> LiveBundle:
         ZoneInfo(night.facts["time_zone"]),
         night.facts | {"version": str(version.facts["version"])},
         f"{version.identity[:8]}{night.identity[:8]}",
+        LiveRules.read(night.arrays, said, goods.group, demand) if said else None,
+        WordIndex.from_tensors(night.of(WORDS)) if f"{WORDS}.weight" in night.arrays else None,
     )
 
 

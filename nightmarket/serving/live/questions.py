@@ -1,6 +1,7 @@
 """What a live site asks, and what it is answered: ids in, ids out. Moments are seconds since 1970-01-01, UTC."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -32,6 +33,7 @@ class Ask:
     price_from, price_to   currency, both included; a product without a price is in neither
     leave_out              products that the answer may not hold
     out_of_stock, back_in_stock   products of which this is so since the night
+    units                  in stock, of products that changed since the night: for rules of a least stock
     market                 None: the customer's own
     channel                on which the answer is shown
     budget_ms              time for the answer; None: as long as the best takes
@@ -53,6 +55,7 @@ class Ask:
     leave_out: frozenset[str] = frozenset()
     out_of_stock: frozenset[str] = frozenset()
     back_in_stock: frozenset[str] = frozenset()
+    units: Mapping[str, float] | None = None
     market: str | None = None
     channel: str | None = None
     budget_ms: float | None = None

@@ -10,8 +10,10 @@ import numpy as np
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.arrays import Bools, Float64s, Int8s, Int32s, Int64s
+from nightmarket.delivery.rules.tonight import Recipients
 from nightmarket.histories.calendar import day_of
 from nightmarket.histories.interactions import KINDS
+from nightmarket.ranking.explanations.wording import LANGUAGES
 from nightmarket.ranking.sessions.answers import Ranked, answer
 from nightmarket.ranking.sessions.features import IS_BOUGHT, Asked
 from nightmarket.ranking.sessions.reasons import ShownNames, reasons
@@ -21,13 +23,15 @@ from nightmarket.serving.live import bundle as halves
 from nightmarket.serving.live import parts
 from nightmarket.serving.live.allowed import Allowed, not_due, tired_of
 from nightmarket.serving.live.bundle import LiveBundle
-from nightmarket.serving.live.exploring import POOL, explored
+from nightmarket.serving.live.exploring import POOL, around_pins, explored
 from nightmarket.serving.live.neighbours import alike, together
 from nightmarket.serving.live.questions import IMPRESSION, Answer, Ask, Explanation, LiveEvent, Recommended, Step
+from nightmarket.serving.live.ruled import RuledList
 
 ON_PAGE = 100
 """Products of a page, a brand, a price that are proposed: those most in demand."""
 GUEST = -1
+EVERY = 1 << 30
 FORGETTING, FORGIVING = 0.05, 0.98
 """What a faster answer, and one that was not given for want of time, change in how long a step is thought to take."""
 
@@ -96,12 +100,17 @@ class LiveRecommender:
 
     def _answer(self, ask: Ask, question: "Question", step: Step) -> Answer:
         most = POOL * ask.count if ask.explore else ask.count
+        enough = most * question.sizes if question.rules is None else EVERY
         if step == "reranked":
-            ranked = answer(self._bundle.shop, self._bundle.orders, question.visit, most * question.sizes, ask.again)
+            ranked = answer(self._bundle.shop, self._bundle.orders, question.visit, enough, ask.again)
             items, score = question.first_of_groups(ranked)
         else:
             items = question.listed() if step == "nightly" else np.zeros(0, np.int32)
             score = -np.arange(items.size, dtype=np.float64)
+        if question.rules is not None:
+            ruled = RuledList.of(question, items, score, most)
+            rows, propensity = around_pins(ruled.pinned, ruled.last, ask.count, ask.explore, self._rng())
+            return Answer(question.said_by(ruled.of_rows(rows), propensity), self.version, step)
         items, score = question.filled(items[:most], score[:most], most)
         rows, propensity = explored(items.size, ask.count, ask.explore, self._rng())
         return Answer(question.said(items[rows], score[rows], propensity), self.version, step)
@@ -130,8 +139,22 @@ class LiveRecommender:
             score = self._bundle.orders.taken.score(Asked(self._bundle.shop, question.visit).features(items))
             step = "reranked"
         best = np.lexsort((items, -score))
-        said = question.said(items[best], score[best], np.ones(best.size))
+        said = question.ordered(items[best], score[best], best.size)
         return Answer(said, self.version, "popular" if step == "popular" else "reranked")
+
+    def search(self, ask: Ask, query: str) -> Answer:
+        """Products that a line of words asks for, best first, of those that the visitor may be shown; also what they
+        bought lately or were often shown.
+
+        Raises InputError for words without a letter or digit, and a category or a brand that no product has.
+        """
+        bundle, question = self._bundle, Question(self._bundle, ask, rests=False)
+        if bundle.words is None:
+            raise InputError("query: the night's bundle holds no words; run the stage `bundle` again")
+        enough = ask.count * question.sizes if question.rules is None else EVERY
+        items, score = bundle.words.find(query, bundle.shop.popularity, question.allowed, enough)
+        items, best = question.first_of_groups(Ranked(items, score.astype(np.float64)))
+        return Answer(question.ordered(items, best, ask.count, pins=False), self.version, "reranked")
 
     def similar(self, product: str, count: int) -> Answer:
         """Alternatives to a product, best first. Raises InputError for a product that the night does not know."""
@@ -154,7 +177,7 @@ class LiveRecommender:
         items, score = items[kept], score[kept]
         best = np.lexsort((items, -score))
         items, score = question.first_of_groups(Ranked(items[best], score[best]))
-        said = question.said(items[:count], score[:count], np.ones(min(items.size, count)))
+        said = question.ordered(items, score, count, pins=False)
         return Answer(said, self.version, "reranked")
 
     def why(self, customer: str) -> Explanation:
@@ -180,11 +203,13 @@ class Question:
     """What is asked, in the night's numbers.
 
     objected  the visitor did, to profiling: nothing that they did is used
+    rules     those of the shop that are valid on the day; None where none is
     allowed   what they may be shown
     visit     what they did, and what the night knows of it
     """
 
-    def __init__(self, bundle: LiveBundle, ask: Ask) -> None:
+    def __init__(self, bundle: LiveBundle, ask: Ask, rests: bool = True) -> None:
+        """rests: whether what the visitor does not need yet, or was often shown, is left out."""
         self._bundle, self._ask = bundle, ask
         self.code = bundle.customers.find(ask.customer) if ask.customer is not None else GUEST
         self.objected = self.code >= 0 and bool(bundle.objected[self.code])
@@ -193,8 +218,11 @@ class Question:
         zone_day = day_of(datetime.fromtimestamp(ask.now, bundle.time_zone).date())
         bought = IS_BOUGHT[kind]
         resting = not_due(bundle, self.memory, item[bought], second[bought], ask.now)
-        never = np.concatenate([resting, tired_of(bundle, ask)])
-        self.allowed = Allowed.of(bundle, ask, self.code, zone_day, never.astype(np.int32))
+        never = np.concatenate([resting, tired_of(bundle, ask)]).astype(np.int32) if rests else resting[:0]
+        stock = bundle.stock.of(bundle.products, ask)
+        self.rules = bundle.rules.on(zone_day, stock) if bundle.rules is not None else None
+        self.who = None if self.rules is None else self._recipient(zone_day, item[bought], second[bought])
+        self.allowed = Allowed.of(bundle, ask, self.code, zone_day, never, stock, self.rules, self.who)
         before = bundle.shop.past.of(self.memory)
         self.visit = Visit(
             np.concatenate([before[0], item]),
@@ -206,6 +234,19 @@ class Question:
             self.allowed.popular(ON_PAGE) if self.allowed.narrow else bundle.demand[:0],
             self.allowed,
         )
+
+    def _recipient(self, day: int, item: Int32s, second: Int64s) -> Recipients:
+        """Whom the rules see.
+
+        item, second  (P,) purchases since the night
+        """
+        bundle, code = self._bundle, self.code
+        assert bundle.rules is not None
+        days = [day_of(datetime.fromtimestamp(at, bundle.time_zone).date()) for at in second.tolist()]
+        age = float(bundle.goods.age[code]) if code >= 0 else np.nan
+        market = bundle.rules.market_of(code, self._ask.market)
+        since = (item, np.array(days, np.int32))
+        return bundle.rules.recipient(self.memory, age, market, self._ask.channel, day, since)
 
     @property
     def sizes(self) -> int:
@@ -267,6 +308,20 @@ class Question:
         every = every[:count]
         last = float(score[-1]) if score.size else 0.0
         return every, np.append(score, last - 1 - np.arange(every.size - items.size))
+
+    def ordered(self, items: Int32s, score: Float64s, count: int, pins: bool = True) -> tuple[Recommended, ...]:
+        """The first `count` of these items alone, best first, or what the rules make of them."""
+        if self.rules is None:
+            return self.said(items[:count], score[:count], np.ones(min(items.size, count)))
+        ruled = RuledList.of(self, items, score, count, pins=pins, others=False)
+        return self.said_by(ruled, np.ones(ruled.items.size))
+
+    def said_by(self, ruled: "RuledList", propensity: Float64s) -> tuple[Recommended, ...]:
+        """The places of an answer that rules made, with reasons."""
+        said = self.said(ruled.items, ruled.score, propensity)
+        picked = LANGUAGES[self._ask.language].say("pinned")
+        places = zip(said, ruled.pinned.tolist(), strict=True)
+        return tuple(place._replace(reason=picked) if pinned else place for place, pinned in places)
 
     def said(self, items: Int32s, score: Float64s, propensity: Float64s) -> tuple[Recommended, ...]:
         """The places of an answer, with reasons."""

@@ -1,6 +1,6 @@
 """The shop's rules: what they mean for lists, worked out by hand and, for random files, by a checker of its own."""
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -194,7 +194,7 @@ def some_products(rng, table):
     return {str(name): kinds[name] for name in names}
 
 
-def a_rule(rng, table):
+def a_rule(rng, table, today=TODAY):
     """An entry of a file."""
     verb = str(rng.choice(list(VERBS)))
     entry = {
@@ -218,7 +218,7 @@ def a_rule(rng, table):
     if chosen:
         entry["audience"] = chosen
     if rng.random() < 0.2:
-        entry["valid_from"] = date(2026, 6, int(rng.integers(1, 3)))
+        entry["valid_from"] = today + timedelta(days=int(rng.integers(0, 2)))
     return entry
 
 
@@ -282,12 +282,13 @@ def counted(entry, line):
     return line["brand"] if entry["per"] == "brand" else value
 
 
-def check_lists(entries, table, group, popular, who, days, chosen, on_sale):
+def check_lists(entries, table, group, popular, who, days, chosen, on_sale, today=TODAY):
     """Assert all that a list owes to its rules."""
     rows_of = table.to_dict("records")
-    rules = [entry for entry in entries if entry.get("valid_from", TODAY) <= TODAY]
+    rules = [entry for entry in entries if entry.get("valid_from", today) <= today]
     caps = [entry for entry in rules if "cap" in entry]
-    for row in range(PEOPLE):
+    num_people, num = chosen.item.shape
+    for row in range(num_people):
         mine = [product for product in chosen.item[row].tolist() if product >= 0]
         assert len(mine) == len({*mine})
         for product in mine:
@@ -312,7 +313,7 @@ def check_lists(entries, table, group, popular, who, days, chosen, on_sale):
                 return False
             return not any(forbids(entry, who, row, product, rows_of, group, days) for entry in rules)
 
-        if len(mine) < NUM:
+        if len(mine) < num:
             left = [product for product in popular.tolist() if product not in mine and free(product)]
             assert not any(fits(product, mine) for product in left), "a list is short where products remain"
         pinned = [product for product, held in zip(chosen.item[row], chosen.pinned[row], strict=True) if held]
@@ -321,7 +322,7 @@ def check_lists(entries, table, group, popular, who, days, chosen, on_sale):
                 place = entry["place"] - 1
                 pool = [product for product in popular.tolist() if means(entry["pin"], rows_of[product])]
                 held = place < len(mine) and chosen.pinned[row, place] and mine[place] in pool
-                if not held and len(mine) == NUM:
+                if not held and len(mine) == num:
                     others = [product for product in pool if free(product) and product not in pinned]
                     assert not any(fits(product, pinned) for product in others), "a pin does not hold"
 
