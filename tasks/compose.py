@@ -52,7 +52,7 @@ def run(settings: Settings) -> None:
     shop = briefs.ShopFacts(settings.shop, planned.summary["campaign"]["currency"], settings.locales, settings.channels)
     taste = Taste(data)
     wanted = list(briefs.of_segments(planned, shop, taste.favourites(planned)))
-    lexicon = writing.lexicon(planned.products)
+    lexicon = briefs.lexicon(planned.products)
     writer = writing.writer(settings)
     texts = writing.write(wanted, taste, lexicon, settings, writer)
     theirs: list[dict[str, Any]] = []

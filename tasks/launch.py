@@ -36,7 +36,7 @@ from nightmarket.ranking.candidate_set import Batch, CandidateSet
 from nightmarket.ranking.model import Model
 from nightmarket.ranking.ranker import Ranker
 from tasks.campaigns import contacts, control, exported, newcomers, offers, responder, tonight, writing
-from tasks.campaigns.briefs import Readers, ShopFacts, kind_of, locales_of, readers, table_of
+from tasks.campaigns.briefs import Readers, ShopFacts, kind_of, lexicon, locales_of, readers, table_of
 from tasks.campaigns.newcomers import Newcomers, NewProduct
 from tasks.campaigns.visits import slot_factors
 from tasks.files import catalogue, manifest, storage
@@ -323,8 +323,8 @@ def write_texts(launched: Newcomers, rows: pd.DataFrame, currency: str, out: Pat
     shop = ShopFacts(manner.shop, currency, manner.locales, manner.channels)
     placed = rows.fillna({"segment": "other"})
     taste.group(placed)
-    lexicon = writing.lexicon(table_of(data.products, writing.buyers(data, 4)), launched.names)
-    texts = writing.write(list(launch_briefs(placed, launched, shop)), taste, lexicon, manner, writing.writer(manner))
+    known = lexicon(table_of(data.products, writing.buyers(data, 4)), launched.names)
+    texts = writing.write(list(launch_briefs(placed, launched, shop)), taste, known, manner, writing.writer(manner))
     texts.save(out)
     return texts.summary(manner)
 

@@ -1,11 +1,13 @@
 """Campaigns: the list, one plan with its figures and texts, the decision, the exported files."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form
 from fastapi.responses import FileResponse, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from apps.desk.prefect_api import RunRow
@@ -13,13 +15,15 @@ from apps.desk.visit import DeskVisit, OfVisit
 from flows.engine.approval import approval, figures
 from flows.engine.approval.approval import WaitingPlan
 from nightmarket.contracts import InputError
-from tasks.campaigns import export
-from tasks.desk import signature
+from nightmarket.copywriting.facts import LIMITS, Violation
+from tasks.campaigns import edited, export
+from tasks.desk import journal, signature
 from tasks.files import storage
+from tasks.pipeline import settings
 
 router = APIRouter()
 FLOWS = ("campaign", "launch")
-MOST_ROWS, MOST_TEXTS = 200, 60
+MOST_ROWS, MOST_MESSAGES = 200, 60
 STATES = {
     "planning": "planning",
     "waiting": "waiting for approval",
@@ -87,7 +91,10 @@ def show_campaign(visit: OfVisit, run: str, done: str = "") -> Response:
         words=figures.words(summary),
         groups=[(title, figures.named(summary, figures.segment_names(visit.home))[key])
                 for key, title in figures.GROUPS.items() if summary.get(key)],
-        texts=_texts(folder),
+        messages=edited.messages(folder)[:MOST_MESSAGES] if folder else [],
+        segments=figures.segment_names(visit.home),
+        offers=called(summary, visit.language),
+        second=second_person(visit, plan) if plan else "",
         digest=export.digest(plan.folder) if plan else "",
         files=_files(folder) if folder and not plan else {},
     )  # fmt: skip
@@ -110,12 +117,16 @@ def decide(
     note = " ".join(note.split())
     if approve == "no" and not note:
         raise InputError("say why it is refused: whoever planned it reads it")
-    if export.digest(plan.folder) != digest:
-        raise InputError("the plan's texts were changed since you opened this page; look at it again")
-    said = {"decision": approve, "who": visit.who, "note": note, "digest": digest}
-    signed = signature.sign(visit.home, run=run, **said)
-    answer = {"approve": approve, "who": visit.who, "note": note, "plan_sha256": digest, "signature": signed}
-    visit.desk.prefect.answer(plan.flow_run, answer)
+    if approve == "yes" and (why := second_person(visit, plan)):
+        raise InputError(why)
+    with edited.held_still(plan.folder):
+        if export.digest(plan.folder) != digest:
+            raise InputError("the plan's texts were changed since you opened this page; look at it again")
+        said = {"decision": approve, "who": visit.who, "note": note, "digest": digest}
+        signed = signature.sign(visit.home, run=run, **said)
+        answer = {"approve": approve, "who": visit.who, "note": note, "plan_sha256": digest, "signature": signed}
+        visit.desk.prefect.answer(plan.flow_run, answer)
+        (plan.folder / edited.ANSWERED).touch()
     visit.note("approved" if approve == "yes" else "refused", run=run, name=plan.name, why=note, plan_sha256=digest)
     return visit.to(f"/campaigns/{run}?done={'approved' if approve == 'yes' else 'refused'}")
 
@@ -131,6 +142,72 @@ def download(visit: OfVisit, run: str, name: str) -> Response:
     return FileResponse(folder / name, filename=f"{folder.name}-{name}")
 
 
+@router.get("/campaigns/{run}/texts")
+def ask_text(visit: OfVisit, run: str, brief: str) -> Response:
+    """A form with the texts of one message."""
+    return _text_page(visit, run, brief, {}, {})
+
+
+@router.post("/campaigns/{run}/texts")
+async def edit_text(visit: OfVisit, run: str, brief: Annotated[str, Form(max_length=500)]) -> Response:
+    """Keep them where the guard finds nothing wrong; else say what it is, with what was typed still there."""
+    form = await visit.request.form()
+    texts = {name.removeprefix("text-"): str(text) for name, text in form.items() if name.startswith("text-")}
+    plan = waiting_plan(visit.home, run)
+    if plan is None:
+        raise InputError("the plan waits no longer, so its texts stay as they are")
+    broken = await run_in_threadpool(edited.edit, plan.folder, visit.home, brief, texts)
+    if broken:
+        return await run_in_threadpool(_text_page, visit, run, brief, texts, broken)
+    visit.note("edited a text", run=run, name=plan.name, text=brief, texts=texts)
+    return visit.to(f"/campaigns/{run}?done=edited#texts")
+
+
+def _text_page(
+    visit: DeskVisit, run: str, brief: str, typed: dict[str, str], broken: Mapping[str, list[Violation]]
+) -> Response:
+    plan = waiting_plan(visit.home, run)
+    messages = edited.messages(plan.folder) if plan else []
+    message = next((message for message in messages if message["brief"] == brief and message["editable"]), None)
+    if plan is None or message is None:
+        raise HTTPException(404)
+    return visit.page(
+        "text.html",
+        422 if broken else 200,
+        run=run,
+        plan=plan,
+        message=message,
+        texts=typed or message["texts"],
+        broken=broken,
+        limits=LIMITS,
+        segments=figures.segment_names(visit.home),
+        offers=called(plan.summary, visit.language),
+    )
+
+
+def second_person(visit: DeskVisit, plan: WaitingPlan) -> str:
+    """Why whoever is logged in may not approve this plan; "" where they may."""
+    limit = settings.desk(visit.home / settings.PARAMS).second_person_above
+    if limit is None or float(plan.summary.get("budget") or 0) <= limit:
+        return ""
+    planned = (
+        row for row in journal.rows(visit.home) if row["what"] == PLANNED and row.get("flow_run") == plan.flow_run
+    )
+    planner = next((row["who"] for row in planned), None)
+    if planner is None:
+        return (
+            f"above a budget of {limit:,.2f} a second person approves, and nobody knows who planned this; plan it here"
+        )
+    return f"above a budget of {limit:,.2f} a second person approves; you planned it" if planner == visit.who else ""
+
+
+def called(summary: Mapping[str, Any], language: str) -> dict[str, str]:
+    """What each offer of a plan is called, by its name."""
+    offers = [offer for offer in summary.get("offers") or () if "name" in offer]
+    return {offer["name"]: (offer.get("called") or {}).get(language) or offer["name"] for offer in offers}
+
+
+PLANNED = "planned"
 RECEIPT = "receipt.json"
 
 
@@ -196,11 +273,3 @@ def _files(folder: Path) -> dict[str, int | None]:
     files = storage.read_json(folder / RECEIPT)["files"]
     names = sorted(files, key=lambda name: (not name.endswith(".csv"), name != "send.csv", name))
     return {name: files[name].get("rows") for name in names if (folder / name).exists()}
-
-
-def _texts(folder: Path | None) -> list[dict[str, Any]]:
-    """The best text of each brief, a row for each of its forms."""
-    if folder is None or not (folder / export.TEXTS).exists():
-        return []
-    table = storage.read_table(folder / export.TEXTS).to_pylist()
-    return [row for row in table if row["place"] == 1][:MOST_TEXTS]

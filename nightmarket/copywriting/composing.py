@@ -70,7 +70,7 @@ def passed(
     good: list[Message] = []
     record = []
     for number, message in enumerate(messages):
-        clean = {form: _clean(text, form) for form, text in message.items()}
+        clean = {form: tidied(text, form) for form, text in message.items()}
         before = _flat(message_violations(clean, brief.facts, lexicon))
         fate: Fate = "passed" if clean == message else "repaired"
         if before:
@@ -108,8 +108,8 @@ def repaired(message: Message, facts: CopyFacts) -> Message:
     return message | {form: f"{text}{'' if text.endswith(('.', '!', '?')) else '.'} {stated[0].upper()}{stated[1:]}."}
 
 
-def _clean(text: str, form: Form) -> str:
-    """Spaces and Markdown that mean nothing to a reader are taken out, and what is beyond any hope of fitting."""
+def tidied(text: str, form: Form) -> str:
+    """The text without spaces and Markdown that mean nothing to a reader, and what is beyond any hope of fitting."""
     lines = [" ".join(line.replace("**", "").split()) for line in text.strip().splitlines()]
     # Rules cost more than linear time on some hostile texts; one character too many is enough to stop a text.
     return ("\n" if form == "body" else " ").join(lines).strip()[: LIMITS[form] + 1]

@@ -1,6 +1,6 @@
 """Briefs: what is to be written, per group of customers, offer, channel and language, from plan and catalogue."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -10,7 +10,9 @@ import pandas as pd
 
 from nightmarket.contracts.privacy import MIN_GROUP
 from nightmarket.copywriting.facts import Angle, CopyFacts, CopyOffer, Locale, Product, spoken
+from nightmarket.copywriting.guard.names import Lexicon
 from nightmarket.copywriting.labels import customer_words
+from nightmarket.copywriting.phrases import vocabulary
 from nightmarket.copywriting.writers.prompt import Brief
 from tasks.files import catalogue
 
@@ -81,6 +83,12 @@ def table_of(products: pd.DataFrame, buyers: np.ndarray) -> pd.DataFrame:
         for title, kind in zip(products["title"].tolist(), products["type"].tolist(), strict=True)
     ]
     return products.assign(num_buyers=buyers, name=names).set_index("product_id", drop=False)
+
+
+def lexicon(products: pd.DataFrame, more: Iterable[str] = ()) -> Lexicon:
+    """Names of the catalogue: `products` with name, brand, type and category, and names beside it."""
+    names = pd.concat([products[column] for column in ("name", "brand", "type", "category")])
+    return Lexicon([*names.dropna().unique().tolist(), *more], vocabulary())
 
 
 def of_segments(

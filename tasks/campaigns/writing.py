@@ -18,7 +18,6 @@ from pydantic import Field, field_validator, model_validator
 from nightmarket.copywriting.composing import Composed, GuardDecision, best_distinct, compose, whole
 from nightmarket.copywriting.facts import Locale
 from nightmarket.copywriting.guard.names import Lexicon
-from nightmarket.copywriting.phrases import vocabulary
 from nightmarket.copywriting.variety import distinct, self_bleu
 from nightmarket.copywriting.writers.prompt import Brief, Writer, as_data
 from nightmarket.copywriting.writers.template import TemplateWriter
@@ -228,12 +227,6 @@ def writer(manner: Manner) -> Writer:
         assert manner.server is not None  # by its own rule
         return ServerWriter(ServerAddress(**manner.server.model_dump(), key=os.environ.get(KEY, "")), manner.seed)
     return TemplateWriter(manner.seed)
-
-
-def lexicon(products: pd.DataFrame, more: Iterable[str] = ()) -> Lexicon:
-    """Names of the catalogue: `products` with name, brand, type and category, and names beside it."""
-    names = pd.concat([products[column] for column in ("name", "brand", "type", "category")])
-    return Lexicon([*names.dropna().unique().tolist(), *more], vocabulary())
 
 
 def _ordered(wanted: Sequence[Wanted], composed: list[Composed], taste: Taste, num: int) -> list[dict[str, Any]]:

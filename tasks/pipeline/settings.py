@@ -104,9 +104,21 @@ class Serve(StageSettings):
     )
 
 
-MACHINE, RETENTION, SERVE = "machine", "retention", "serve"
+class DeskSettings(StageSettings):
+    """The desk, `make ui`; no stage reads it."""
+
+    second_person_above: float | None = Field(
+        None,
+        ge=0,
+        description="budget above which somebody else than who planned it has to approve; null: nobody has to",
+    )
+
+
+MACHINE, RETENTION, SERVE, DESK = "machine", "retention", "serve", "desk"
 """The sections that belong to no stage."""
-OF_NO_STAGE: dict[str, type[StageSettings]] = {MACHINE: Machine, RETENTION: Retention, SERVE: Serve}
+OF_NO_STAGE: dict[str, type[StageSettings]] = {
+    MACHINE: Machine, RETENTION: Retention, SERVE: Serve, DESK: DeskSettings
+}  # fmt: skip
 SECTIONS = (*STAGES, *STEPS, *OF_NO_STAGE)
 PARAMS = Path("params.yaml")
 
@@ -140,6 +152,11 @@ def retention(path: Path = PARAMS) -> Retention:
 def serve(path: Path = PARAMS) -> Serve:
     """The section `serve`; InputError as `load` raises it."""
     return Serve.model_validate(load(SERVE, path).model_dump())
+
+
+def desk(path: Path = PARAMS) -> DeskSettings:
+    """The section `desk`; InputError as `load` raises it."""
+    return DeskSettings.model_validate(load(DESK, path).model_dump())
 
 
 def settings_model(name: str) -> type[StageSettings]:

@@ -6,18 +6,21 @@ import re
 import time
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
 
-from apps.desk import entrance, permissions, visit
+from apps.desk import campaigns, entrance, permissions, visit
 from apps.desk.__main__ import main
 from apps.desk.application import PAGES, application
 from apps.desk.sessions import COOKIE
 from nightmarket.contracts import InputError
-from tasks.campaigns import export
+from nightmarket.copywriting.facts import CopyFacts, Product
+from nightmarket.copywriting.writers.prompt import as_data
+from tasks.campaigns import edited, export
 from tasks.desk import accounts, journal
-from tasks.files import records, storage
+from tasks.files import catalogue, records, storage
 
 PASSWORD = "four words of one's own"
 RUN, DONE = "campaign-spring-20261130-110000", "campaign-autumn-20261101-090000"
@@ -34,6 +37,8 @@ def home(tmp_path_factory):
         patch.delenv("NIGHTMARKET_HOME", raising=False)
         patch.delenv("PREFECT_API_URL", raising=False)
         (folder / "params.yaml").write_text("plan: {budget: 10}\n")
+        names = {name: ["Bananas"] for name in ("product_id", "title", "brand", "type", "category", "department")}
+        catalogue.PRODUCTS.at(folder).write(pd.DataFrame(names))
         for role in accounts.ROLES:
             secret = accounts.invite(folder, role, [role])
             accounts.accept(folder, secret, "", PASSWORD)
@@ -66,8 +71,10 @@ def a_plan(folder):
     storage.write_json(summary, folder / export.SUMMARY)
     for name in (export.PLAN, export.ELIGIBLE):
         storage.write_table(pa.table({"customer_id": ["c1"]}), folder / name)
-    text = {"segment": "1", "offer": "o", "channel": "sms", "locale": "en", "form": "sms", "text": f"Hello {HOSTILE}"}
-    storage.write_table(pa.Table.from_pylist([text | {"place": 1}]), folder / export.TEXTS)
+    text = {"brief": "1|o", "segment": "1", "offer": "o", "channel": "sms", "locale": "en", "form": "sms", "place": 1}
+    storage.write_table(pa.Table.from_pylist([text | {"text": HOSTILE, "writer": "template"}]), folder / export.TEXTS)
+    facts = CopyFacts("en", "Corner Market", "USD", Product("Bananas", category="bananas"))
+    storage.write_json({"1|o": as_data(facts)}, folder / edited.FACTS)
 
 
 @pytest.fixture(scope="module")
@@ -229,6 +236,61 @@ def test_a_decision_needs_the_plan_as_it_was_shown_a_reason_to_refuse_and_prefec
     assert "say why it is refused" in decide(approve="no")
     assert "Prefect does not answer" in decide(approve="yes")
     assert not [row for row in journal.rows(home) if row["what"] == "approved"]
+
+
+def test_above_a_set_budget_somebody_else_than_who_planned_it_approves(app, home):
+    client, plan = client_of(app, "marketer"), f"/campaigns/{RUN}"
+    given = {"token": client.token, "approve": "yes", "digest": export.digest(home / ".nightmarket/undecided" / RUN)}
+    params = home / "params.yaml"
+    params.write_text("plan: {budget: 10}\ndesk: {second_person_above: 0.2}\n")
+    assert "nobody knows who planned this" in client.post(f"{plan}/decide", data=given).text
+    journal.append(home, campaigns.PLANNED, "marketer", name="spring", flow_run="5" * 32)
+    assert "you planned it" in client.post(f"{plan}/decide", data=given).text
+    assert "Approve and export" not in client.get(plan).text
+    accounts.set_roles(home, "viewer", ["marketer"])
+    try:
+        assert "Approve and export" in client_of(app, "viewer").get(plan).text
+    finally:
+        accounts.set_roles(home, "viewer", ["viewer"])
+    params.write_text("plan: {budget: 10}\ndesk: {second_person_above: 0.3}\n")
+    assert "Prefect does not answer" in client.post(f"{plan}/decide", data=given).text
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"name": "../up"}, "name: letters, digits"),
+        ({"name": "autumn"}, "exports/autumn is there already"),
+        ({"budget": "much"}, "budget: give a number"),
+        ({"start": "2026-12-09", "end": "2026-12-01"}, "lies before the start"),
+        ({"channels": ["pigeon"]}, "no channel &#39;pigeon&#39;"),
+        ({"offer_kind": "discount", "category": "FRUIT"}, "needs a discount"),
+        ({"offer_kind": "discount", "discount": "20"}, "name either a category or products"),
+        ({}, "Prefect does not answer"),
+    ],
+)
+def test_a_plan_that_cannot_be_made_is_said_at_once_and_the_form_keeps_what_was_typed(app, given, said):
+    client = client_of(app, "marketer")
+    page = client.post("/plan", data={"token": client.token, "name": "winter", "budget": "25", **given})
+    assert page.status_code == 422
+    assert said in page.text
+    assert f'value="{given.get("name", "winter")}"' in page.text
+
+
+def test_a_text_is_edited_under_the_guard_and_what_it_refuses_stays_in_the_form(app, home):
+    client, held = client_of(app, "marketer"), home / ".nightmarket/undecided" / RUN
+    brief = edited.messages(held)[0]["brief"]
+    address = f"/campaigns/{RUN}/texts"
+    assert "at most 140 characters" in client.get(address, params={"brief": brief}).text
+    given = {"token": client.token, "brief": brief}
+    page = client.post(address, data={**given, "text-sms": "Bananas are free today"})
+    assert page.status_code == 422
+    assert "Bananas are free today" in page.text
+    assert "Not kept" in page.text
+    answer = client.post(address, data={**given, "text-sms": "Bananas for you. Corner Market"})
+    assert answer.status_code == 303, re.sub("<[^>]+>", " ", answer.text)
+    assert edited.messages(held)[0]["texts"] == {"sms": "Bananas for you. Corner Market"}
+    assert journal.rows(home)[-1]["texts"] == {"sms": "Bananas for you. Corner Market"}
 
 
 def test_only_files_that_the_receipt_names_can_be_downloaded_and_who_did_is_on_record(app, home):

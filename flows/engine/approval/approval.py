@@ -23,7 +23,7 @@ from pydantic import Field
 from flows.engine.reporting import outcome, prefect_run
 from flows.engine.run.run import Run
 from nightmarket.contracts import InputError
-from tasks.campaigns import export
+from tasks.campaigns import edited, export
 from tasks.desk import accounts, signature
 from tasks.files import locks, records, storage
 
@@ -113,6 +113,7 @@ def held(run: Run, name: str, planned: Path, texts: Path | None = None) -> Itera
                 shutil.copyfile(run.tree / planned / file_name, folder / file_name)
             if texts is not None:
                 shutil.copyfile(run.tree / texts, folder / export.TEXTS)
+                edited.keep_facts((run.tree / texts).with_name(export.SUMMARY), folder)
             summary = storage.read_json(folder / export.SUMMARY)
             yield PendingPlan(flow, name, run.name, run.sha, run.home, folder, export.digest(folder), summary)
         except Exception:

@@ -2,11 +2,12 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Protocol
 
-from nightmarket.copywriting.facts import LIMITS, CopyFacts, Form
+from nightmarket.copywriting.facts import LIMITS, CopyFacts, CopyOffer, Form, Locale, Product
 
 Message = dict[Form, str]
 """The texts of one message by form: one for a push message, subject and body for an e-mail."""
@@ -99,6 +100,37 @@ def as_data(facts: CopyFacts) -> dict[str, Any]:
             }
         )
     return content
+
+
+def facts_of_data(content: Mapping[str, Any], locale: Locale) -> CopyFacts:
+    """The facts that `as_data` made this of, but for their angle, which is no fact."""
+    product, offer = content["product"], content.get("offer")
+    terms = {
+        "percent": "percent off", "amount": "amount off", "threshold": "least spend", "gift": "gift", "code": "code"
+    }  # fmt: skip
+    return CopyFacts(
+        locale,
+        content["shop"],
+        content["currency"],
+        Product(
+            product.get("name", ""),
+            product.get("brand", ""),
+            product.get("kind", ""),
+            product.get("price"),
+            product.get("new", False),
+        ),
+        offer
+        and CopyOffer(
+            offer["kind"],
+            offer["applies to"],
+            date.fromisoformat(offer["first day"]),
+            date.fromisoformat(offer["last day"]),
+            **{term: offer[name] for term, name in terms.items() if name in offer},
+        ),
+        reason=content.get("why", ""),
+        praise=tuple(content.get("praised_for", ())),
+        readers=tuple(content.get("readers", ())),
+    )
 
 
 _LABEL = re.compile(
