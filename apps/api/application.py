@@ -145,7 +145,7 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
     await asyncio.to_thread(engine.look)
     writer = GroupCommit(50 * given.waiting * 10, lambda name: digest(name) not in forgotten())
     turnstile = Turnstile(given.waiting, max(1.0, 5 * given.budget_ms / 1000))
-    app.state.site = Site(engine, turnstile, writer, visitors, given.budget_ms, given.explore)
+    app.state.site = Site(engine, turnstile, writer, visitors, given.budget_ms, given.explore, given.experiment)
     gc.collect()
     gc.freeze()  # what is there now stays: looking through it would hold up answers
     tasks = [asyncio.create_task(engine.watch()), asyncio.create_task(_refresh(app))]

@@ -11,9 +11,12 @@ from typing import Any, NamedTuple
 from apps.api.engine import Engine, Recommender, Turnstile, known_until
 from apps.api.schemas import RecommendationRequest, SearchRequest, SiteEvent, Visitor
 from apps.api.writer import GroupCommit
+from nightmarket.evaluation.experiments.assignment import Arms
 from nightmarket.serving.live import Answer, Ask, LiveEvent
+from nightmarket.serving.live.questions import Step
 from tasks.live.log import EventRow, ListRow, LiveLog
 from tasks.live.visitors import Visitors
+from tasks.pipeline.settings import SiteArm, SiteExperiment
 
 LOG = logging.getLogger("nightmarket.api")
 READ_PATIENCE_S = 0.02
@@ -30,6 +33,7 @@ class Stock(NamedTuple):
 
 FILTERS = ("category", "brand", "price_from", "price_to")
 """Fields of a question that the engine takes as they are."""
+STEPS: tuple[Step, ...] = ("reranked", "nightly", "popular")
 _ALL_AS_LAST_NIGHT = Stock(frozenset(), frozenset(), {})
 
 
@@ -38,6 +42,7 @@ class VisitorQuestion:
     """Who asks, under our names.
 
     visible  whether an answer to them may be logged
+    arm      of the site's experiment; best: the step that it gives at best
     """
 
     customer: str | None
@@ -49,6 +54,8 @@ class VisitorQuestion:
     budget_ms: float
     given: Visitor
     explore: float
+    arm: str | None = None
+    best: Step = "reranked"
 
     def ask(self, given: Visitor, count: int = 0) -> Ask:
         """As the engine takes it."""
@@ -57,7 +64,7 @@ class VisitorQuestion:
             count = given.count
             filters = {name: getattr(given, name) for name in FILTERS} | {"leave_out": frozenset(given.leave_out)}
         if isinstance(given, RecommendationRequest):
-            filters["best"] = given.best
+            filters["best"] = max(given.best, self.best, key=STEPS.index)
         return Ask(
             now=self.now, count=count, customer=self.customer, events=self.events, out_of_stock=self.stock.gone,
             back_in_stock=self.stock.back, units=self.stock.units, market=given.market, channel=given.channel,
@@ -75,6 +82,7 @@ class Site:
     visitors: Visitors
     budget_ms: float
     explore: float
+    experiment: SiteExperiment | None = None
     reads: bool = True
     _log: LiveLog | None = None
     _stock: dict[str, tuple[float, int]] = field(default_factory=dict)
@@ -107,11 +115,21 @@ class Site:
         met = [] if hidden else self.met(every, session, recommender)
         met += [LiveEvent(event.kind, event.product_id, event.at.timestamp() if event.at else now)
                 for event in given.events]  # fmt: skip
+        name, arm = self._arm(customer or session)
+        explore = self.explore if arm is None or arm.explore is None else arm.explore
         budget = self.budget_ms if given.budget_ms is None else min(given.budget_ms, self.budget_ms)
         return VisitorQuestion(
             customer, session, bool(customer or session) and not hidden, now, tuple(met), self.stock(recommender),
-            max(budget - 1000 * waited, 0.0), given, self.explore,
+            max(budget - 1000 * waited, 0.0), given, explore, name, arm.best if arm else "reranked",
         )  # fmt: skip
+
+    def _arm(self, visitor: str | None) -> tuple[str | None, SiteArm | None]:
+        """Of a visitor under our name; None where there is no experiment, or nobody to be dealt."""
+        if self.experiment is None or visitor is None:
+            return None, None
+        arms = self.experiment.arms
+        name = self.visitors.arm(visitor, Arms(self.experiment.name, {arm: of.share for arm, of in arms.items()}))
+        return name, arms[name]
 
     def met(self, names: Sequence[str], session: str | None, recommender: Recommender) -> list[LiveEvent]:
         """What a visitor did since the night; nothing where the log cannot be read, for an answer is better late news
@@ -148,7 +166,7 @@ class Site:
         products = json.dumps([[place.product, place.propensity] for place in answered.products])
         self.writer.offer(ListRow(
             request_id, question.customer, question.session, int(question.now * MICRO), answered.version,
-            answered.step, None, products, self.visitors.generation,
+            answered.step, question.arm, products, self.visitors.generation,
         ))  # fmt: skip
 
     def _logged_in(self, session: str) -> str | None:

@@ -218,7 +218,7 @@ async def _listed(
     figures.ANSWER_TOOK.labels(answered.step).observe(time.perf_counter() - began)
     if given.log:
         site.log_list(request_id, question, answered)
-    return _reply(request_id, answered)
+    return _reply(request_id, answered, question.arm)
 
 
 async def _beside(request: Request, site: Site, method: str, product: str, count: int) -> ProductList:
@@ -239,7 +239,7 @@ async def _beside(request: Request, site: Site, method: str, product: str, count
     return _reply(request.state.request_id, await site.turnstile.ask(compute))
 
 
-def _reply(request_id: str, answered: Answer) -> ProductList:
+def _reply(request_id: str, answered: Answer, arm: str | None = None) -> ProductList:
     places = [Place(product_id=place.product, score=place.score, reason=place.reason, propensity=place.propensity)
               for place in answered.products]  # fmt: skip
-    return ProductList(request_id=request_id, version=answered.version, step=answered.step, products=places)
+    return ProductList(request_id=request_id, version=answered.version, step=answered.step, arm=arm, products=places)

@@ -178,7 +178,7 @@ class ProductList(_Reply):
     step: Literal["reranked", "nightly", "popular"] = Field(
         description="reranked for this moment; the night's list; popular ones: what the time allowed"
     )
-    arm: str | None = None
+    arm: str | None = Field(None, description="of the experiment of serve.experiment, in which the visitor is")
     products: list[Place]
 
 

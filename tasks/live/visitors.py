@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from nightmarket.evaluation.experiments.assignment import Arms, assign
 from tasks.files import storage
 from tasks.privacy.pseudonyms import HEX_DIGITS, Pseudonyms, customer_keys, forgotten
 
@@ -49,6 +50,10 @@ class Visitors:
         """Of a customer by the shop's own id; `customer` remembers what this gives."""
         every = self._hashed.under_each_key(customer, self._prefix)
         return CustomerNames(tuple(every), self._hashed.left_out(customer, self._prefix))
+
+    def arm(self, visitor: str, experiment: Arms) -> str:
+        """The arm of a customer or a visit, by the names that this gives them; the same under a new key of today."""
+        return str(assign((visitor,), experiment, self._first).arm[0])
 
     def session(self, session: str) -> str:
         """A visit's name; under the first key, so that a new key ends no visit."""

@@ -4,9 +4,9 @@ import contextlib
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from nightmarket.contracts import InputError
 from tasks.pipeline import contradictions, remedies
@@ -82,6 +82,30 @@ class Retention(StageSettings):
     )
 
 
+class SiteArm(StageSettings):
+    """What visitors of one arm get."""
+
+    share: float = Field(gt=0, lt=1, description="of the visitors; the shares of all arms sum to 1")
+    best: Literal["reranked", "nightly", "popular"] = Field(
+        "reranked", description="the step of an answer that is taken at best"
+    )
+    explore: float | None = Field(None, ge=0, le=0.5, description="in place of serve.explore; null: the same")
+
+
+class SiteExperiment(StageSettings):
+    """Visitors are dealt to arms by a keyed hash: a customer always to the same one, a guest for a visit."""
+
+    name: str = Field(min_length=1, max_length=100, description="which salts the hash; another name deals anew")
+    arms: dict[str, SiteArm] = Field(min_length=2, max_length=10, description="name: share, best, explore")
+
+    @model_validator(mode="after")
+    def _shares_are_whole(self) -> Self:
+        total = sum(arm.share for arm in self.arms.values())
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"arms: their shares sum to {total:g}; make it 1")
+        return self
+
+
 class Serve(StageSettings):
     """The live site's servers, `make serve`; no stage reads it."""
 
@@ -99,6 +123,7 @@ class Serve(StageSettings):
     explore: float = Field(
         0.0, ge=0, le=0.5, description="share of places that try something, with a logged propensity"
     )
+    experiment: SiteExperiment | None = Field(None, description="name and arms, that answers and lists carry")
     shop: str = Field(
         "", description="whose customers ask, where several shops keep theirs apart: name of snapshot.folders"
     )

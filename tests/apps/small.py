@@ -37,7 +37,7 @@ class Small:
     def recommend(self, ask):
         if ask.category == "no > such":
             raise InputError("category: no product has this path")
-        if ask.budget_ms is not None and ask.budget_ms < 1:
+        if ask.best != "reranked" or (ask.budget_ms is not None and ask.budget_ms < 1):
             return self._answer(ask, PRODUCTS, "popular")
         time.sleep(self.delay_s)
         met = [event.product for event in reversed(ask.events) if event.kind != "impression"]
