@@ -175,11 +175,11 @@ def test_a_key_that_is_taken_back_opens_nothing_any_more(site):
 
 
 def test_a_rate_holds_over_all_workers_together(site):
-    secret = fresh_key(site, "slow-one", ["read"], 5)
+    secret = fresh_key(site, "slow-one", ["read"], 1)  # few enough for a machine that is busy
     began = time.monotonic()
     answers = [asked(site, secret) for _ in range(30)]
     passed = sum(answer.status_code != 429 for answer in answers)
-    assert passed <= 5 + 5 * (time.monotonic() - began) + 1
+    assert passed <= 1 + (time.monotonic() - began) + 1
     refused = [answer for answer in answers if answer.status_code == 429]
     assert len(refused) >= 5
     assert {answer.headers["retry-after"] for answer in refused} == {"1"}
