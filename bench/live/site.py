@@ -141,6 +141,10 @@ class Servers:
         """Of the largest worker, each page that several processes share counted in parts."""
         return round(max(worker.memory_full_info().pss for worker in self.workers()) / 1e9, 3)
 
+    def processor_s(self) -> float:
+        """Seconds that the workers have spent on it, all together."""
+        return sum(sum(worker.cpu_times()[:2]) for worker in self.workers())
+
     def kill(self) -> None:
         """The server and its workers, at once and without a word."""
         assert self.process is not None

@@ -14,6 +14,7 @@ def test_the_servers_of_a_small_site_answer_every_request_of_each_load(tmp_path:
     assert content["failed"] == 0
     for figure in ("full_rps", "list_rps", "events_rps", "plain_rps"):
         assert content[figure] > 0, table
+        assert content["cpu_ms"][figure.split("_")[0]] > 0
     assert content["p99_ms_at_150"] >= content["p50_ms_at_150"] > 0
     assert 0.02 < content["worker_gb"] < 1
     assert "| re-ranked, at most |" in table
