@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form
 from fastapi.responses import FileResponse, Response
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
@@ -144,8 +145,10 @@ def download(visit: OfVisit, run: str, name: str) -> Response:
 
 @router.get("/campaigns/{run}/texts")
 def ask_text(visit: OfVisit, run: str, brief: str) -> Response:
-    """A form with the texts of one message."""
-    return _text_page(visit, run, brief, {}, {})
+    """A form with the texts of one message; while somebody types, the guard gets ready."""
+    page = _text_page(visit, run, brief, {}, {})
+    page.background = BackgroundTask(edited.prepare, visit.home)
+    return page
 
 
 @router.post("/campaigns/{run}/texts")

@@ -128,7 +128,7 @@ def _form(visit: DeskVisit, given: PlanForm, wrong: str = "") -> Response:
     last = night.last(visit.home)
     sizes = {}
     if last and last.night.segments:
-        sizes = {str(row["segment"]): row.get("num_customers") for row in last.night.segments.get("segments") or ()}
+        sizes = {str(row["segment"]): row.get("size") for row in last.night.segments.get("segments") or ()}
     return visit.page(
         "plan.html",
         422 if wrong else 200,

@@ -79,6 +79,12 @@ def edit(folder: Path, home: Path, brief: str, texts: Mapping[str, str]) -> Mapp
     return broken
 
 
+def prepare(home: Path) -> None:
+    """Read the catalogue's names, which takes seconds for a large one, so that the next check need not."""
+    with contextlib.suppress(InputError, OSError):
+        _lexicon(home)
+
+
 def _facts(folder: Path, brief: str, texts: Mapping[str, str]) -> CopyFacts:
     message = next((message for message in messages(folder) if message["brief"] == brief), None)
     if message is None or not message["editable"]:

@@ -21,6 +21,8 @@ from nightmarket.copywriting.writers.prompt import as_data
 from tasks.campaigns import edited, export
 from tasks.desk import accounts, journal
 from tasks.files import catalogue, records, storage
+from tasks.live.visitors import Visitors
+from tasks.privacy.pseudonyms import digest
 
 PASSWORD = "four words of one's own"
 RUN, DONE = "campaign-spring-20261130-110000", "campaign-autumn-20261101-090000"
@@ -37,8 +39,7 @@ def home(tmp_path_factory):
         patch.delenv("NIGHTMARKET_HOME", raising=False)
         patch.delenv("PREFECT_API_URL", raising=False)
         (folder / "params.yaml").write_text("plan: {budget: 10}\n")
-        names = {name: ["Bananas"] for name in ("product_id", "title", "brand", "type", "category", "department")}
-        catalogue.PRODUCTS.at(folder).write(pd.DataFrame(names))
+        a_night(folder)
         for role in accounts.ROLES:
             secret = accounts.invite(folder, role, [role])
             accounts.accept(folder, secret, "", PASSWORD)
@@ -57,6 +58,21 @@ def home(tmp_path_factory):
         with (held / "held.json").open() as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # as the run that waits does
             yield folder
+
+
+def a_night(folder):
+    """Two customers, who bought bananas; one of them has a list."""
+    kinds = {name: ["Bananas"] for name in ("product_id", "title", "brand", "type", "category", "department")}
+    catalogue.PRODUCTS.at(folder).write(pd.DataFrame(kinds | {"item": [0]}))
+    names = [Visitors().names(customer).present for customer in ("Li-1", "Wang-2")]
+    catalogue.CUSTOMERS.at(folder).write(pd.DataFrame({"customer": [0, 1], "customer_id": names}))
+    table = pd.DataFrame({"customer_id": names, "consent": [HOSTILE, None]})
+    catalogue.CLEAN_PRODUCTS.at(folder).path.parent.mkdir(parents=True)
+    table.to_parquet(folder / catalogue.CLEAN.path / "customers.parquet")
+    lines = {"customer": [0, 0, 1], "item": [0, 0, 0], "day": [17531, 17530, 17531], "basket": [1, 2, 3]}
+    catalogue.PURCHASES.at(folder).write(pd.DataFrame(lines | {"value": [2.0, 3.0, 4.0]}))
+    listed = {"customer_id": names[0], "rank": 1, "product_id": "Bananas", "title": "Bananas", "reason": "again"}
+    catalogue.RECOMMENDATIONS.at(folder).write([listed])
 
 
 def a_plan(folder):
@@ -114,7 +130,7 @@ def test_every_route_stands_in_the_table_and_every_line_of_the_table_is_a_route(
 def test_every_route_lets_in_the_roles_of_the_table_and_nobody_else(app, role):
     for (method, path), roles in permissions.ROUTES.items():
         client = client_of(app, role)
-        address = path.format(run="no-run", name="nobody", version=1, customer="x", product="x")
+        address = path.replace(":path", "").format(run="no-run", name="nobody", version=1, customer="x", product="x")
         data = {"token": client.token} if method == "POST" else None
         answer = client.request(method, address, data=data)
         if roles is permissions.TO_ALL or role in roles:
@@ -291,6 +307,22 @@ def test_a_text_is_edited_under_the_guard_and_what_it_refuses_stays_in_the_form(
     assert answer.status_code == 303, re.sub("<[^>]+>", " ", answer.text)
     assert edited.messages(held)[0]["texts"] == {"sms": "Bananas for you. Corner Market"}
     assert journal.rows(home)[-1]["texts"] == {"sms": "Bananas for you. Corner Market"}
+
+
+def test_a_customer_is_found_by_the_shops_id_and_who_looked_is_on_record_without_it(app, home):
+    client = client_of(app, "marketer")
+    answer = client.post("/customers", data={"token": client.token, "customer": " Li-1 "})
+    page = client.get(answer.headers["location"])
+    for words in ("2 visits, 1 products", "again", "&lt;script&gt;", "2017-12-31"):
+        assert words in page.text
+    row = journal.rows(home)[-1]
+    assert (row["what"], row["who"], row["customer"]) == (
+        "looked at a customer", "marketer", digest(Visitors().names("Li-1").present)
+    )  # fmt: skip
+    assert "Li-1" not in journal.path(home).read_text()
+    assert client.post("/customers", data={"token": client.token, "customer": "Nobody"}).status_code == 422
+    assert "3" in client.get("/products/Bananas").text
+    assert "Bananas" in client.get("/customers", params={"text": "banan"}).text
 
 
 def test_only_files_that_the_receipt_names_can_be_downloaded_and_who_did_is_on_record(app, home):
