@@ -14,6 +14,7 @@ from pydantic import Field, field_validator
 from nightmarket.contracts import InputError
 from nightmarket.contracts.sources import SOURCE, zones
 from nightmarket.contracts.tables import channel_column
+from nightmarket.encoding import given
 from nightmarket.evaluation.protocol import TARGET_DAYS, Window, Windows, cuts
 from nightmarket.histories.calendar import NEVER, day_of, last_complete_week, last_day, offsets, week_of
 from nightmarket.histories.exclusions import DEMO, Exclusions
@@ -144,7 +145,19 @@ def _products(settings: Settings, source: str) -> pd.DataFrame:
     products["text_id"] = codes.astype(np.int32)
     catalogue.TEXTS.write({"text_id": np.arange(len(distinct), dtype=np.int32), "text": distinct.tolist()})
     log.info("prepare: %s products, %s distinct texts", f"{len(products):,}", f"{len(distinct):,}")
+    _write_vectors(products)
     return products
+
+
+def _write_vectors(products: pd.DataFrame) -> None:
+    """The shop's own vectors, where it has any."""
+    catalogue.VECTORS.path.unlink(missing_ok=True)
+    if "vector" not in products or not products["vector"].notna().any():
+        return
+    vectors = given.read(products["vector"].where(products["vector"].notna(), None).tolist())
+    catalogue.VECTORS.write({"vectors": given.directions(vectors)})
+    num = int(products["vector"].notna().sum())
+    log.info("prepare: %s products have a vector of %s numbers", f"{num:,}", vectors.shape[1])
 
 
 def _events(engine: ibis.BaseBackend, snapshot: dict) -> ir.Table:

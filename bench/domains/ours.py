@@ -18,7 +18,8 @@ from scipy import sparse
 
 from bench.domains.question import TASKS, Question
 from nightmarket.contracts.arrays import Int32s
-from nightmarket.contracts.tables import EVENT_KINDS, EVENTS, PRODUCTS, PROMOTIONS, Table, arrow_schema
+from nightmarket.contracts.tables import EVENT_KINDS, EVENTS, PRODUCTS, PROMOTIONS, Table, arrow_schema, arrow_type
+from nightmarket.contracts.values import convert
 from nightmarket.evaluation.protocol import Window
 from nightmarket.histories.calendar import date_of
 from nightmarket.ranking.candidate_set import CandidateSet
@@ -112,8 +113,13 @@ def write(question: Question) -> None:
 def _contract(table: pa.Table, contract: Table) -> pa.Table:
     """The contract's columns; those that the table lacks are empty."""
     schema = arrow_schema(contract)
-    columns = [
-        table[field.name].cast(field.type) if field.name in table.column_names else pa.nulls(table.num_rows, field.type)
-        for field in schema
-    ]
+    columns = []
+    for column in contract.columns:
+        kind = arrow_type(column)
+        if column.name not in table.column_names:
+            columns.append(pa.nulls(table.num_rows, kind))
+        elif column.kind == "vector":
+            columns.append(convert(table[column.name].combine_chunks(), column, "UTC"))
+        else:
+            columns.append(table[column.name].cast(kind))
     return pa.table(columns, schema=schema)

@@ -21,6 +21,7 @@ PANDAS_TYPES = {
     "id": "str",
     "text": "str",
     "category": "str",
+    "vector": "str",
     "number": "float64",
     "count": "int64",
     "time": "datetime64",

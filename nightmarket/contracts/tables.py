@@ -11,9 +11,9 @@ from typing import Literal, Self
 
 import pyarrow as pa
 
-Kind = Literal["id", "text", "number", "count", "time", "date", "category"]
-"""How a column is stored. id, text, category: string; number: float64; count: int64; time: timestamp[us] in UTC
-without zone; date: date32."""
+Kind = Literal["id", "text", "number", "count", "time", "date", "category", "vector"]
+"""How a column is stored. id, text, category: string; vector: string, numbers with blanks between; number: float64;
+count: int64; time: timestamp[us] in UTC without zone; date: date32."""
 
 
 @dataclass(frozen=True)
@@ -204,6 +204,13 @@ PRODUCTS = Table(
             "group_id",
             "id",
             "the parent of sizes and colours; a list holds one of them; without it, titles tell sizes",
+            required=False,
+            nullable=True,
+        ),
+        Column(
+            "vector",
+            "vector",
+            "numbers of the shop's own image or text model, as many for each product",
             required=False,
             nullable=True,
         ),
@@ -403,6 +410,7 @@ TYPES: dict[str, pa.DataType] = {
     "id": pa.string(),
     "text": pa.string(),
     "category": pa.string(),
+    "vector": pa.string(),
     "number": pa.float64(),
     "count": pa.int64(),
     "time": pa.timestamp("us"),

@@ -18,10 +18,12 @@ EXPECTED = {
     "count": "a whole number",
     "time": "a time like 2024-01-31 18:05:00 or 2024-01-31T18:05:00+08:00, or a date",
     "date": "a date like 2024-01-31",
+    "vector": "a list of numbers like [0.12, -0.5]",
 }
 
 SHORTENED = r"^\d([.,]\d+)?E\+\d+$"
 NUMBER = r"^[+-]?((\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|inf|Inf|infinity|nan|NaN)$"
+NUMBERS = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?( [+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)*$"
 WHOLE = r"^[+-]?\d+$"
 CLOCK = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?"
 TIME = rf"^\d{{4}}-\d\d-\d\d([T ]{CLOCK})?$"
@@ -55,6 +57,8 @@ def convert(values: pa.Array, column: Column, time_zone: str, notes: Counter[str
         values = pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.string()), values)
     if pa.types.is_null(values.type):
         return pa.nulls(len(values), arrow_type(column))
+    if column.kind == "vector":
+        return _vector(values)
     if column.kind == "id":
         return _id(_text(values))
     if column.kind in ("text", "category"):
@@ -72,6 +76,12 @@ def is_text(kind: pa.DataType) -> bool:
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
+def is_vector(kind: pa.DataType) -> bool:
+    """Whether an Arrow type holds lists of numbers."""
+    listed = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return listed and (pa.types.is_integer(kind.value_type) or pa.types.is_floating(kind.value_type))
+
+
 def _text(values: pa.Array) -> pa.Array:
     kind = values.type
     if is_text(kind):
@@ -86,6 +96,24 @@ def _id(values: pa.Array) -> pa.Array:
     if pc.any(pc.match_substring(values, "E+")).as_py():
         _refuse(pc.invert(pc.match_substring_regex(values, SHORTENED)))
     return values
+
+
+def _vector(values: pa.Array) -> pa.Array:
+    """Lists of numbers, in whatever brackets and with whatever between them, as numbers with one blank between; an
+    empty list is null. Commas are decimal ones where semicolons stand between the numbers."""
+    kind = values.type
+    if is_vector(kind):
+        there = values.is_valid()
+        values = pc.binary_join(values.cast(pa.list_(kind.value_type)).cast(pa.list_(pa.string())), " ")
+        values = pc.if_else(pc.and_(there, values.is_null()), "a number is missing", values)
+    elif not is_text(kind):
+        raise WrongType
+    decimal = pc.and_(pc.match_substring(values, ";"), pc.invert(pc.match_substring(values, ".")))
+    values = pc.if_else(decimal, pc.replace_substring(values, ",", "."), values)
+    texts = pc.utf8_trim_whitespace(pc.replace_substring_regex(values, r"[\[\](){}\s,;|]+", " "))
+    texts = pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
+    _refuse(pc.match_substring_regex(texts, NUMBERS))
+    return texts
 
 
 def _number(values: pa.Array, pattern: str, kind: pa.DataType) -> pa.Array:

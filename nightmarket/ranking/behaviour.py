@@ -9,6 +9,7 @@ import numpy as np
 from scipy import linalg, sparse
 
 from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Int64s
+from nightmarket.encoding.given import unit
 from nightmarket.histories.interactions import BOUGHT, CARTED, LOOKED, STRENGTH, Interactions
 from nightmarket.ranking import factors
 from nightmarket.ranking.factors import HALF_LIFE, Factors
@@ -71,7 +72,7 @@ def ease_of_behaviour(statistics: PointInTimeStatistics, items: Int32s) -> Score
 
 def latent(statistics: PointInTimeStatistics) -> Factors | None:
     """Factors from all that customers and guests did up to the cut."""
-    said = factors.attributes(statistics.catalogue, statistics.terms)
+    said = factors.attributes(statistics.catalogue, statistics.terms, statistics.vectors)
     return factors.fit(statistics.events, statistics.today, said)
 
 
@@ -161,6 +162,19 @@ def content(statistics: PointInTimeStatistics, items: Int32s) -> Score:
     return score
 
 
+def pictured(statistics: PointInTimeStatistics, items: Int32s) -> Score:
+    """Cosine of an item's own vector to those of what the customer did lately."""
+    assert statistics.vectors is not None
+    vectors = statistics.vectors
+    columns = np.ascontiguousarray(vectors[items].T)
+
+    def score(customers: Customers) -> Float32s:
+        scores: Float32s = unit(profile(customers.events, statistics.today) @ vectors) @ columns
+        return scores
+
+    return score
+
+
 def fitting(statistics: PointInTimeStatistics, items: Int32s, score: Score) -> Score:
     """A score times the customer's shares of each item's kind and size."""
     kind, size = statistics.catalogue.kind[items], statistics.catalogue.size[items]
@@ -235,6 +249,8 @@ def generators(
             make("fitting", budget["content"], lively, fits),
             make("young", budget["young"], lively[young], lambda customers: fits(customers)[:, young]),
         ]
+    if statistics.vectors is not None:
+        made.append(make("pictured", budget["pictured"], lively, once(pictured(statistics, lively))))
     return made
 
 
@@ -250,4 +266,6 @@ def launch_generators(
         fits = once(fitting(statistics, items, likeness))
         of_words = (("content", 0, likeness), ("fitting", num, fits), ("young", 0, fits))
         made += [CandidateGenerator(name, most, items, score) for name, most, score in of_words]
+    if statistics.vectors is not None:
+        made.append(CandidateGenerator("pictured", num, items, once(pictured(statistics, items))))
     return made

@@ -63,6 +63,7 @@ class Budget:
     content: int = 60
     young: int = 40
     factors: int = 60
+    pictured: int = 40
 
 
 @dataclass(frozen=True)

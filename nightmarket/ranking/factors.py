@@ -30,6 +30,8 @@ EVIDENCE = 2.0
 LEVELS = ("kind", "line", "category", "maker", "brand", "size")
 LEVEL_WEIGHT = 0.3
 """Of each level's code, beside a text's terms of length 1."""
+VECTOR_WEIGHT = 1.0
+"""Of a product's own vector, beside them."""
 CONJUGATE_STEPS = 25
 CELLS = 200_000
 """Pairs of a row and an item that are solved together: times D floats."""
@@ -99,13 +101,21 @@ def fit(events: Interactions, today: int, attributes: sparse.csr_matrix) -> Fact
     return Factors(items, (learned.T @ learned * unseen).astype(np.float32), unseen, usual[0])
 
 
-def attributes(catalogue: Catalogue, terms: sparse.csr_matrix | None) -> sparse.csr_matrix:
-    """(I, F) what is said of each item: terms of its text that stand in two texts at least, codes at LEVELS, and 1."""
+def attributes(
+    catalogue: Catalogue, terms: sparse.csr_matrix | None, vectors: Float32s | None = None
+) -> sparse.csr_matrix:
+    """(I, F) what is said of each item: terms of its text that stand in two texts at least, its vector, codes at
+    LEVELS, and 1.
+
+    vectors  (I, K) rows of length 1, or of zeros where a product has none
+    """
     parts = [sparse.csr_matrix(np.full((catalogue.num_items, 1), LEVEL_WEIGHT, np.float32))]
     if terms is not None:
         of_texts = sparse.csr_matrix(terms)
         several = np.flatnonzero(np.bincount(of_texts.indices, minlength=of_texts.shape[1]) > 1)
         parts.append(of_texts[:, several][catalogue.text])
+    if vectors is not None:
+        parts.append(sparse.csr_matrix(VECTOR_WEIGHT * vectors))
     for level in LEVELS:
         codes = catalogue.codes(level)
         rows = np.flatnonzero(codes >= 0)

@@ -35,6 +35,7 @@ class PointInTimeStatistics:
 
     interactions  of all kinds; None or none where the shop records purchases alone
     terms         (T, F) unit rows of the products' texts; None where nothing asks for them
+    vectors       (I, K) rows of length 1 of the shop's own vectors; None where nothing asks for them
     coming_days   days after the cut on which an announced product may come on sale to count as on sale
     """
 
@@ -45,6 +46,7 @@ class PointInTimeStatistics:
     interactions: Interactions | None = None
     terms: sparse.csr_matrix | None = None
     coming_days: int = 0
+    vectors: Float32s | None = None
 
     @property
     def today(self) -> int:

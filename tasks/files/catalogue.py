@@ -176,6 +176,8 @@ INTERACTIONS = TableFile(
 )
 PROMOTIONS = TableFile(PREPARE / "promotions.parquet", "item int32, week int32, display float32, mailer float32")
 TEXTS = TableFile(PREPARE / "texts.parquet", "text_id int32, text string")
+VECTORS = Tensors(PREPARE / "vectors.safetensors")
+"""(I, K) `vectors`: main directions of the shop's own; no file where it has none."""
 WINDOWS = Json(PREPARE / "windows.json")
 
 # pretrain, embed, finetune, rank

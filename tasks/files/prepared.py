@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from nightmarket.contracts.arrays import Bools, Int32s, Int64s
+from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Int64s
 from nightmarket.encoding.terms import tfidf
 from nightmarket.evaluation.protocol import Window, Windows, launching
 from nightmarket.histories.catalogue import Catalogue
@@ -69,6 +69,12 @@ class Prepared:
     def terms(self) -> sparse.csr_matrix:
         """(T, F) unit rows of the texts' terms."""
         return tfidf(self.texts)
+
+    @cached_property
+    def vectors(self) -> Float32s | None:
+        """(I, K) main directions of the products' own vectors; None where the shop has none."""
+        kept = catalogue.VECTORS.at(self._root)
+        return kept.read()["vectors"] if kept.exists() else None
 
     @cached_property
     def catalogue(self) -> Catalogue:

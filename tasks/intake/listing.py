@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.values import is_vector
 from nightmarket.intake import charsets, headers, missing
 from nightmarket.intake.recognition import columns
 from nightmarket.intake.recognition.columns import ColumnFacts
@@ -244,7 +245,7 @@ def sample(folder: Path, source: TableSource, encoding: str, rows: int = SAMPLE_
     files = SourceFiles(folder, "events", source, missing.words(), "snapshot.", HEAD)
     files.paths = files.paths[:MOST_SAMPLED]
     file = files.file(encoding)
-    names = [name for name, kind in file.types().items() if not pa.types.is_nested(kind)]
+    names = [name for name, kind in file.types().items() if is_vector(kind) or not pa.types.is_nested(kind)]
     batches, num = [], 0
     for batch in file.batches(names):
         batches.append(batch)

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightmarket.contracts.values import is_vector
 from tasks.intake.table_files import File
 
 KEY, VALUE = "key", "value"
@@ -43,7 +44,7 @@ class Flattened:
                 self._from[f"{name}.{key}"] = (*parts, KEY, key)
 
     def types(self) -> dict[str, pa.DataType]:
-        """Columns without records and lists."""
+        """Columns without records and lists of them."""
         return self._types
 
     def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
@@ -76,7 +77,7 @@ class Flattened:
         if pa.types.is_struct(kind):
             for field in kind:
                 self._add((*parts, field.name), field.type)
-        elif not _is_list(kind) and not pa.types.is_map(kind):
+        elif is_vector(kind) or not pa.types.is_nested(kind):
             name = ".".join(part for part in parts if part)
             self._types[name] = kind
             self._from[name] = parts
@@ -111,14 +112,14 @@ def flat_names(types: Mapping[str, pa.DataType], items: str = "", under: str = "
             names += flat_names({field.name: field.type for field in kind}, items, f"{whole}.")
         elif _is_list(kind) and whole == items and pa.types.is_struct(kind.value_type):
             names += flat_names({field.name: field.type for field in kind.value_type}, "", f"{whole}.")
-        elif not pa.types.is_nested(kind):
+        elif is_vector(kind) or not pa.types.is_nested(kind):
             names.append(whole)
     return names
 
 
 def is_nested(types: Mapping[str, pa.DataType]) -> bool:
-    """Whether a column holds records or lists."""
-    return any(pa.types.is_nested(kind) for kind in types.values())
+    """Whether a column holds records or lists of other things than numbers."""
+    return any(pa.types.is_nested(kind) and not is_vector(kind) for kind in types.values())
 
 
 def _is_list(kind: pa.DataType) -> bool:

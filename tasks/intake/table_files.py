@@ -12,6 +12,7 @@ import pyarrow.json
 import pyarrow.parquet as pq
 
 from nightmarket.contracts import InputError
+from nightmarket.contracts.values import is_vector
 from tasks.files import manifest
 from tasks.intake import BATCH_ROWS
 from tasks.intake.text_files import PACKED, USUAL, Layout, TextFile, opened
@@ -172,6 +173,8 @@ def _wider(one_kind: pa.DataType, other: pa.DataType, name: str, file: str) -> p
         return pa.float64() if any(pa.types.is_floating(kind) for kind in numbers) else pa.int64()
     if all(pa.types.is_timestamp(kind) for kind in (one_kind, other)) and one_kind.tz == other.tz:
         return pa.timestamp("us", one_kind.tz)
+    if is_vector(one_kind) and is_vector(other):
+        return pa.list_(pa.float64())
     if {one_kind, other} <= {pa.string(), pa.large_string(), pa.string_view()}:
         return pa.string()
     raise InputError(f"{file}: column '{name}' holds {other}, and {one_kind} in the files before it; export them alike")

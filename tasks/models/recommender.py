@@ -45,6 +45,7 @@ def statistics(data: Prepared, window: Window) -> PointInTimeStatistics:
         events.until(cut),
         terms,
         max(window.days, 1),
+        data.vectors if len(events) else None,
     )
 
 

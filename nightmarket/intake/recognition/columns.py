@@ -92,11 +92,13 @@ def look(name: str, values: pa.Array, today: date) -> ColumnFacts:
         values = missing.blanked(values.cast(pa.string()), missing.words())[0]
     there = values.drop_null()
     filled = len(there) / max(len(values), 1)
+    if pa.types.is_nested(values.type):
+        return ColumnFacts(name=name, rows=len(values), filled=filled, distinct=len(there))
     facts: dict[str, Any] = {"name": name, "rows": len(values), "filled": filled, "distinct": len(there.unique())}
     if pa.types.is_temporal(values.type):
         zoned = float(pa.types.is_timestamp(values.type) and values.type.tz is not None)
         return ColumnFacts(**facts, times=(times.YEAR,), zoned=zoned)
-    if not len(there) or pa.types.is_nested(values.type) or pa.types.is_boolean(values.type):
+    if not len(there) or pa.types.is_boolean(values.type):
         return ColumnFacts(**facts)
     numeric = not is_text(values.type)
     texts = digits(there) if numeric else there

@@ -98,6 +98,18 @@ def test_what_was_looked_at_is_proposed_and_a_launch_by_its_words_alone():
     assert scores[2, 0] == pytest.approx(1.0)
 
 
+def test_what_looks_like_what_was_looked_at_is_proposed_by_the_shops_own_vectors():
+    vectors = np.array([[1, 0], [0, 1], [0.6, 0.8], [0, 1], [0.8, 0.6], [0, 0]], np.float32)
+    made = replace(statistics(ROWS, 3), terms=None, vectors=vectors)
+    scores = behaviour.pictured(made, np.arange(6, dtype=np.int32))(made.customers(slice(0, 3)))
+    assert scores[0] == pytest.approx([1, 0, 0.6, 0, 0.8, 0])  # the customer looked at item 0 alone
+    names = {of.name for of in CandidateSet(made, Budget(), None, np.zeros(0, np.int32), 28).generators}
+    assert "pictured" in names
+    assert "content" not in names
+    (young,) = list(CandidateSet(made, Budget(), None, np.zeros(0, np.int32), 28).young())
+    assert 4 in young.item  # announced: its picture is known
+
+
 def test_the_candidate_set_holds_every_generator_and_every_feature_and_lists_nothing_announced():
     candidate_set = CandidateSet(statistics(ROWS, 3), Budget(), None, np.zeros(0, np.int32), 28)
     (batch,) = list(candidate_set.batches())

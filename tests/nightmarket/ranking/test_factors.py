@@ -3,9 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 
+from nightmarket.histories.calendar import NEVER
+from nightmarket.histories.catalogue import catalogue
 from nightmarket.histories.interactions import GUEST, KINDS, Interactions
 from nightmarket.ranking import factors
 
@@ -107,3 +110,19 @@ def test_the_meaning_of_attributes_is_ridge_regression():
     dense = known.toarray()
     exact = np.linalg.solve(dense.T @ (evidence[:, None] * dense) + np.eye(12), dense.T @ (evidence[:, None] * own))
     assert factors.regression(known, own, evidence, np.zeros((12, 3), np.float32)) == pytest.approx(exact, abs=1e-4)
+
+
+def test_where_words_say_nothing_the_shops_own_vectors_tell_whom_a_new_product_is_for(looks):
+    same = dict.fromkeys(("department", "category", "type", "brand", "maker"), "wear")
+    days = {"from_day": NEVER, "until_day": NEVER}
+    goods = catalogue(pd.DataFrame({"text_id": range(NUM_ITEMS), "recommendable": True} | same | days))
+    rng = np.random.default_rng(8)
+    vectors = rng.normal(size=(2, 6))[np.arange(NUM_ITEMS) % 2] + 0.2 * rng.normal(size=(NUM_ITEMS, 6))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    even = np.arange(NUM_CUSTOMERS) % 2 == 0
+    right = []
+    for given in (vectors, None):
+        made = scores(factors.fit(looks, TODAY, factors.attributes(goods, None, given)), looks)
+        right.append(((made[:, NOBODY_SAW[0]] > made[:, NOBODY_SAW[1]]) == even).mean())
+    assert right[0] > 0.95
+    assert right[1] < 0.6
