@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 import yaml
 
 from nightmarket.histories.calendar import NEVER
 from nightmarket.histories.purchases import return_days
 from tasks.__main__ import main
+from tasks.files import catalogue
 
 
 def frame(folder, name):
@@ -200,3 +202,27 @@ def test_a_service_is_not_recommended_and_its_lines_teach_nothing(copied_night):
     after = frame(copied_night, "products").set_index("product_id")
     assert after.index[~after["recommendable"]].tolist() == [often]
     assert len(frame(copied_night, "purchases")) == sold.sum() - sold.iloc[0]
+
+
+def test_the_shops_own_vectors_are_kept_by_their_main_directions_and_without_any_there_is_no_file(
+    copied_night, monkeypatch
+):
+    monkeypatch.chdir(copied_night)
+    kept = catalogue.VECTORS.path
+    assert not kept.exists()
+    path = copied_night / "artifacts/validate/clean/products.parquet"
+    products = pq.read_table(path)
+    written = [f"{row % 3} {row % 2} 1" if row else None for row in range(products.num_rows)]
+    at = products.schema.get_field_index("vector")
+    path.unlink()
+    pq.write_table(products.set_column(at, products.schema.field(at), pa.array(written, pa.string())), path)
+    assert main("prepare") == 0
+    vectors = catalogue.VECTORS.read()["vectors"]
+    assert vectors.shape == (products.num_rows, 3)
+    assert not vectors[0].any()
+    assert np.linalg.norm(vectors[1:], axis=1) == pytest.approx(1.0, abs=1e-5)
+    assert vectors[1] == pytest.approx(vectors[7], abs=1e-6)
+    path.unlink()
+    pq.write_table(products, path)
+    assert main("prepare") == 0
+    assert not kept.exists()
