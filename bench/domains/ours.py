@@ -8,6 +8,7 @@
 import contextlib
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,12 @@ def nightmarket(question: Question, num: int) -> Mapping[str, Int32s]:
         answers[task] = np.where(codes >= 0, products[np.maximum(codes, 0)], -1).astype(np.int32)
     answers["new"] = _not_of(answers["new"], question.bought[question.asked])
     return {task: places[:, :num] for task, places in answers.items()}
+
+
+def without_vectors(question: Question, num: int) -> Mapping[str, Int32s]:
+    """The same, by what words say alone."""
+    bare = question.shop.tables | {"products": question.shop.tables["products"].drop_columns(["vector"])}
+    return nightmarket(replace(question, shop=replace(question.shop, tables=bare)), num)
 
 
 def _not_of(places: Int32s, bought: sparse.csr_matrix) -> Int32s:
