@@ -45,10 +45,13 @@ def reasons(asked: Asked, items: Int32s, names: ShownNames) -> list[str]:
     kind = shop.catalogue.kind
     kinds_now = set(kind[asked.now[0]].tolist())
     popular, listed = set(shop.popular.tolist()), set(visit.listed.tolist())
-    of_pairs, earlier = _pairs(asked, items, names), _earlier(asked)
+    earlier = _earlier(asked)
+    own = {item: text for item in items.tolist() if item in earlier and (text := _own(asked, earlier[item], names))}
+    left = np.array([item for item in items.tolist() if item not in own], np.int32)
+    of_pairs = dict(zip(left.tolist(), _pairs(asked, left, names), strict=True))
     said = []
-    for place, item in enumerate(items.tolist()):
-        text = (_own(asked, earlier[item], names) if item in earlier else None) or of_pairs[place]
+    for item in items.tolist():
+        text = own.get(item) or of_pairs.get(item)
         if text is None and kind[item] in kinds_now and names.kinds[item]:
             text = names.say("kind", kind=names.kinds[item])
         if text is None:
@@ -87,14 +90,14 @@ def _pairs(asked: Asked, items: Int32s, names: ShownNames) -> list[str | None]:
     shop, visit = asked.shop, asked.visit
     here, bought = visit.session, IS_BOUGHT[visit.kind]
     rows = np.concatenate([np.flatnonzero(here)[::-1], np.flatnonzero(~here)[::-1][:MOST_PAST]])
-    if not rows.size:
+    if not rows.size or not items.size:
         return [None] * items.size
     order = np.argsort(items)
     met, leads = visit.item[rows], here[rows] | ~bought[rows]
-    values = np.maximum(
-        shop.near.values(met, items[order]),
-        np.where(leads[:, None], shop.leads.values(met, items[order]), shop.follows.values(met, items[order])),
-    )
+    later = np.zeros((rows.size, items.size), np.float32)
+    later[leads] = shop.leads.values(met[leads], items[order])
+    later[~leads] = shop.follows.values(met[~leads], items[order])
+    values = np.maximum(shop.near.values(met, items[order]), later)
     values *= np.where(here[rows], 1.0, EARLIER).astype(np.float32)[:, None]
     strongest = values.argmax(axis=0)
     told = np.where(values.max(axis=0) > 0, rows[strongest], -1)[np.argsort(order)]

@@ -155,11 +155,11 @@ def tired_of(bundle: LiveBundle, ask: Ask) -> Int32s:
 
 
 def not_due(bundle: LiveBundle, code: int, item: Int32s, second: Int64s, now: float) -> Int32s:
-    """Items bought within their cycle, by the night and since.
+    """Items bought within their cycle, by the night and since; one may stand there several times.
 
     code          of the customer, -1 for one of whom nothing is used
     item, second  (P,) purchases since the night
     """
     items, _, seconds = bundle.bought.of(code)
     items, seconds = np.append(items, item).astype(np.int32), np.append(seconds, second)
-    return np.unique(items[now - seconds < bundle.cycle[items] * DAY]).astype(np.int32)
+    return items[now - seconds < bundle.cycle[items] * DAY]
