@@ -19,7 +19,7 @@ PYTEST := $(BIN)/python $(SIDE_BY_SIDE)
 CHECKS := check-types check-imports check-lint check-format check-pipeline check-reference check-house
 
 .PHONY: help nightly inspect rules test ui desk serve shop card reproduce promote rollback forget rotate prune setup repository environment \
-    check test-fast coverage mutants docs backup restore $(CHECKS)
+    check test-fast coverage mutants docs backup restore sbom $(CHECKS)
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*##/\t/'
@@ -131,3 +131,10 @@ backup: setup  ## one file of all that cannot be made anew, into backups/ or els
 
 restore: setup  ## such a file into a fresh clone, which then delivers: make restore FILE=/safe/shop.tar
 	@$(BIN)/python -m flows restore "$$FILE"
+
+# the tool has an environment of its own, so that it is not on its own list, nor its needs
+sbom: setup  ## what is installed, as CycloneDX JSON, into sbom.json
+	@test -x .venv/sbom/bin/cyclonedx-py || { $(BIN)/python -m venv .venv/sbom && \
+	    .venv/sbom/bin/pip --quiet --disable-pip-version-check install cyclonedx-bom==7.5.0; }
+	@.venv/sbom/bin/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-reproducible -o sbom.json
+	@echo "sbom.json lists what is installed in .venv"

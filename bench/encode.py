@@ -20,7 +20,6 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
@@ -67,6 +66,8 @@ def main() -> None:
 
 def read_texts(path: Path, number: int | None, seed: int) -> list[str]:
     """Distinct texts in a random order, so that any part of them is like the whole."""
+    import pyarrow.parquet as pq
+
     texts = sorted(set(pq.read_table(path)["text"].to_pylist()))
     order = np.random.default_rng(seed).permutation(len(texts))[:number]
     return [texts[row] for row in order]

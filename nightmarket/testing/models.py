@@ -8,8 +8,10 @@ END = "<end>"
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
-def bert(words: Sequence[str], *, layers: int = 2, width: int = 32, heads: int = 4, seed: int = 3) -> tuple[Any, Any]:
-    """Network and tokenizer; the MLP is twice as wide as the states."""
+def bert(
+    words: Sequence[str], *, layers: int = 2, width: int = 32, heads: int = 4, inner: int = 0, seed: int = 3
+) -> tuple[Any, Any]:
+    """Network and tokenizer; the MLP is `inner` wide, or twice as wide as the states."""
     import torch
     import transformers
 
@@ -18,7 +20,7 @@ def bert(words: Sequence[str], *, layers: int = 2, width: int = 32, heads: int =
     sizes = {"hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": heads}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = made.BertModel(made.BertConfig(vocab_size=len(known), intermediate_size=2 * width, **sizes))
+        network = made.BertModel(made.BertConfig(vocab_size=len(known), intermediate_size=inner or 2 * width, **sizes))
     # Not vocab_file: transformers 5 passes over it, and every word would be unknown.
     return network, made.BertTokenizerFast(vocab={word: place for place, word in enumerate(known)})
 

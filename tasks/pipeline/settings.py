@@ -106,6 +106,14 @@ class SiteExperiment(StageSettings):
         return self
 
 
+class Heartbeat(StageSettings):
+    """When `python -m flows heartbeat` tells that no night has started; no stage reads it."""
+
+    hours: float | None = Field(
+        26.0, gt=0, le=8_760, description="that may pass from one night's start to the next; null: nobody is told"
+    )
+
+
 class Serve(StageSettings):
     """The live site's servers, `make serve`; no stage reads it."""
 
@@ -139,11 +147,15 @@ class DeskSettings(StageSettings):
     )
 
 
-MACHINE, RETENTION, SERVE, DESK = "machine", "retention", "serve", "desk"
+MACHINE, RETENTION, HEARTBEAT, SERVE, DESK = "machine", "retention", "heartbeat", "serve", "desk"
 """The sections that belong to no stage."""
 OF_NO_STAGE: dict[str, type[StageSettings]] = {
-    MACHINE: Machine, RETENTION: Retention, SERVE: Serve, DESK: DeskSettings
-}  # fmt: skip
+    MACHINE: Machine,
+    RETENTION: Retention,
+    HEARTBEAT: Heartbeat,
+    SERVE: Serve,
+    DESK: DeskSettings,
+}
 SECTIONS = (*STAGES, *STEPS, *OF_NO_STAGE)
 PARAMS = Path("params.yaml")
 
@@ -167,6 +179,11 @@ class WrongSetting(NamedTuple):
 def machine(path: Path = PARAMS) -> Machine:
     """The section `machine`; InputError as `load` raises it."""
     return Machine.model_validate(load(MACHINE, path).model_dump())
+
+
+def heartbeat(path: Path = PARAMS) -> Heartbeat:
+    """The section `heartbeat`; InputError as `load` raises it."""
+    return Heartbeat.model_validate(load(HEARTBEAT, path).model_dump())
 
 
 def retention(path: Path = PARAMS) -> Retention:

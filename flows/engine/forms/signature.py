@@ -12,6 +12,7 @@ ELSEWHERE = {
     "forget": "engine/privacy/forgetting.py",
     "rotate": "engine/privacy/rotation.py",
     "prune": "engine/retention/prune.py",
+    "heartbeat": "engine/reporting/heartbeat.py",
     "backup": "engine/backup/backup.py",
     "restore": "engine/backup/restore.py",
 }

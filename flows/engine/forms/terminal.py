@@ -28,6 +28,7 @@ ASKING = ("campaign", "launch")
 ALONE = {
     "find": "flows.engine.forms.lookup",
     "prune": "flows.engine.retention.prune",
+    "heartbeat": "flows.engine.reporting.heartbeat",
     "backup": "flows.engine.backup.backup",
     "restore": "flows.engine.backup.restore",
     "forget": "flows.engine.privacy.forgetting",

@@ -11,7 +11,7 @@ from typing import Any
 
 from prefect.states import Completed
 
-from flows.engine.reporting import outbox, outcome, prefect_run
+from flows.engine.reporting import heartbeat, outbox, outcome, prefect_run
 from flows.engine.run import dag, lock, overrides, publish, rebuild, recovery, registered, stage, worktree
 from flows.engine.server.patience import Patience
 from nightmarket.contracts import InputError, Unavailable
@@ -360,6 +360,8 @@ async def open_run(
             overrides.write(tree, values)
             overrides.check(tree, flow, home=home)
             storage.hook("run.ready")
+            if flow == "nightly" and not changes:
+                heartbeat.started(home, name)
             with outbox.catching_up(home, told.api if told else "", Patience.of_environment()):
                 yield Run(name, home, tree, force=force, trial=bool(changes), strict=strict, hold=held.descriptor)
         except Exception:
