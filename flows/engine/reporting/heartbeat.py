@@ -40,8 +40,8 @@ def from_terminal(home: Path, arguments: Sequence[str] | None) -> int:
     since = f"for {_hours(silence)}, since {last['run']}" if silence is not None else "in this checkout yet"
     still = champion_in_words(home)
     text = (
-        f"nightmarket: no night has started {since}; {hours:g} hours may pass (heartbeat.hours). Serving: {still}. What "
-        "to do: see whether `make ui` or the timer that starts nights is up on that machine, and run `make nightly`"
+        f"nightmarket: no night has started {since}; {hours:g} hours may pass (heartbeat.hours). Serving: {still}. "
+        "What to do: see whether `make ui`, or the timer that starts nights, is up on that machine; run `make nightly`"
     )
     say(text)
     told = _read(home / TOLD)
