@@ -26,14 +26,16 @@ START = np.datetime64(START_DAY, "D").astype("datetime64[us]")
 
 
 def make_shop(
-    profile: ShopProfile, seed: int, fork: tuple[int, int] | None = None
+    profile: ShopProfile, seed: int, fork: tuple[int, int] | None = None, crowd: int = 0
 ) -> tuple[dict[str, pa.Table], Truth]:
     """The tables and their truth; the same profile and seed make the same shop.
 
-    fork  (week, other seed): from that week on chance falls otherwise
+    fork   (week, other seed): from that week on chance falls otherwise
+    crowd  another one is other customers of the same shop
     """
     assortment = make_assortment(profile, np.random.default_rng([seed, 1]))
-    clientele = make_clientele(profile, assortment, np.random.default_rng([seed, 2]))
+    clientele = make_clientele(profile, assortment, np.random.default_rng([seed, 2, *([crowd] if crowd else [])]))
+    fork = (0, seed + 7919 * crowd) if crowd else fork
     simulation = Simulation(profile, assortment, clientele, seed)
     diary = simulation.run(fork)
     rng = np.random.default_rng([seed, 5])
