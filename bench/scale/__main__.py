@@ -23,7 +23,7 @@ import yaml
 from bench.machine import machine
 from bench.scale import measured
 from bench.scale.shop import ScaledShop, over_truth
-from tasks.files import manifest, storage
+from tasks.files import catalogue, manifest, storage
 from tasks.pipeline import settings
 from tasks.registry import lineage
 
@@ -104,7 +104,11 @@ class SizedNight:
         shutil.rmtree(champion, ignore_errors=True)
         for part in ("rank", "finetune"):
             shutil.copytree(self.folder / "artifacts" / part, champion / part)
-        (champion / "receipt.json").write_text(json.dumps({"version": 1}), encoding="utf-8")
+        ranker = storage.read_json(champion / "rank/ranker.json")
+        predictions = catalogue.PREDICTIONS.at(self.folder)
+        receipt = {"version": 1, "trained_until": ranker["trained_until"]}
+        receipt |= {"predictions": predictions.read() if predictions.exists() else None}
+        storage.write_json(receipt, champion / "receipt.json")
         manifest.write(champion)
 
     def _quality(self) -> dict[str, Any]:
