@@ -41,6 +41,7 @@ def list_models(visit: OfVisit, done: str = "") -> Response:
         tasks=TASKS,
         delivers=delivers,
         before=before,
+        busy=any(run.kind in ("running", "pending") for run in runs),
         done=done,
         changes=list(reversed(promotion.changes()))[:5],
     )
