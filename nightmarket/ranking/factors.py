@@ -30,8 +30,8 @@ EVIDENCE = 2.0
 LEVELS = ("kind", "line", "category", "maker", "brand", "size")
 LEVEL_WEIGHT = 0.3
 """Of each level's code, beside a text's terms of length 1."""
-VECTOR_WEIGHT = 1.0
-"""Of a product's own vector, beside them."""
+VECTOR_WEIGHT = 0.4
+"""Of a product's own vector, beside them: see docs/experiments/launches.md."""
 CONJUGATE_STEPS = 25
 CELLS = 200_000
 """Pairs of a row and an item that are solved together: times D floats."""
