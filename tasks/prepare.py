@@ -154,10 +154,12 @@ def _write_vectors(products: pd.DataFrame) -> None:
     catalogue.VECTORS.path.unlink(missing_ok=True)
     if "vector" not in products or not products["vector"].notna().any():
         return
-    vectors = given.read(products["vector"].where(products["vector"].notna(), None).tolist())
+    vectors = given.read(products["vector"].tolist())
     catalogue.VECTORS.write({"vectors": given.directions(vectors)})
-    num = int(products["vector"].notna().sum())
-    log.info("prepare: %s products have a vector of %s numbers", f"{num:,}", vectors.shape[1])
+    there, used = int(products["vector"].notna().sum()), int(vectors.any(axis=1).sum())
+    log.info("prepare: %s products have a vector of %s numbers", f"{used:,}", vectors.shape[1])
+    if used < there:
+        log.warning("prepare: %s vectors have another length or only zeros, and count as none", f"{there - used:,}")
 
 
 def _events(engine: ibis.BaseBackend, snapshot: dict) -> ir.Table:

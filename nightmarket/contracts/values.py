@@ -100,7 +100,7 @@ def _id(values: pa.Array) -> pa.Array:
 
 def _vector(values: pa.Array) -> pa.Array:
     """Lists of numbers, in whatever brackets and with whatever between them, as numbers with one blank between; an
-    empty list is null. Commas are decimal ones where semicolons stand between the numbers."""
+    empty list is null. Commas are decimal ones where something else stands between the numbers."""
     kind = values.type
     if is_vector(kind):
         there = values.is_valid()
@@ -108,7 +108,8 @@ def _vector(values: pa.Array) -> pa.Array:
         values = pc.if_else(pc.and_(there, values.is_null()), "a number is missing", values)
     elif not is_text(kind):
         raise WrongType
-    decimal = pc.and_(pc.match_substring(values, ";"), pc.invert(pc.match_substring(values, ".")))
+    apart = pc.match_substring_regex(values, r"[;|]|\d\s+[+-]?\d")
+    decimal = pc.and_(apart, pc.invert(pc.match_substring(values, ".")))
     values = pc.if_else(decimal, pc.replace_substring(values, ",", "."), values)
     texts = pc.utf8_trim_whitespace(pc.replace_substring_regex(values, r"[\[\](){}\s,;|]+", " "))
     texts = pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
