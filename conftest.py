@@ -35,8 +35,6 @@ LONGEST = ("test_tutorials", "test_nightly", "test_rotate", "test_retention", "t
 LONGEST += ("test_promote", "test_campaign", "test_forget", "test_planted", "test_deployment", "test_alerts")
 """Files of tests that take longest, in that order."""
 
-SHARED = ("test_reproduce", "test_retention")
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark, and put what takes longest first, so that neither process waits for the other at the end."""
@@ -88,15 +86,3 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callab
         return folder
 
     return make
-
-
-@pytest.hookimpl(optionalhook=True)  # so that tests run without the plugin too
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """A file stays in one process with what its tests share, and so do two files that share a project."""
-    from xdist.scheduler import LoadFileScheduling
-
-    class Scheduling(LoadFileScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            return super()._split_scope(nodeid).replace(*SHARED)
-
-    return Scheduling(config, log)

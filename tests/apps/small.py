@@ -6,10 +6,13 @@ from pathlib import Path
 
 from apps.api.__main__ import main
 from apps.api.application import application, logging_of_worker
-from apps.api.engine import Engine
+from apps.api.engine import Engine, Turnstile
+from apps.api.questions import Site
+from apps.api.writer import GroupCommit
 from nightmarket.contracts import InputError
 from nightmarket.serving.live import Answer, Explanation, Recommended
 from tasks.files import storage
+from tasks.live.visitors import Visitors
 from tasks.pipeline import settings
 
 BUNDLE = Path("bundle.json")
@@ -19,6 +22,14 @@ PRODUCTS = [f"p{number}" for number in range(40)]
 def write_bundle(folder, version="1", delay_s=0.0, last_day="2020-01-01", lists=None):
     content = {"version": version, "bundle": f"{version:0>16}", "last_day": last_day, "delay_s": delay_s}
     storage.write_json({**content, "lists": lists or {}}, Path(folder) / BUNDLE)
+
+
+def small_site(folder, experiment=None):
+    """A site over such a bundle, in the working directory; whoever asks for it stops its writer."""
+    write_bundle(folder)
+    engine = Engine(folder, Small.open, lambda folder: str(read(folder)["bundle"]))
+    engine.look()
+    return Site(engine, Turnstile(9, 60), GroupCommit(1000, lambda _: True), Visitors(), 1e3, 0.0, experiment)
 
 
 class Small:

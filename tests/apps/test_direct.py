@@ -9,12 +9,8 @@ from apps.api import direct
 from apps.api.access import Door, Keyring, RequestRates
 from apps.api.application import bare
 from apps.api.direct import Direct
-from apps.api.engine import Engine, Turnstile
-from apps.api.questions import Site
-from apps.api.writer import GroupCommit
 from tasks.live import keys
-from tasks.live.visitors import Visitors
-from tests.apps.small import Small, read, write_bundle
+from tests.apps.small import small_site
 
 BODIES = {
     "/v1/recommendations": [
@@ -39,18 +35,15 @@ def doors(tmp_path, monkeypatch):
     """Both ways into one site, and the headers with a key for it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("NIGHTMARKET_HOME", raising=False)
-    write_bundle(tmp_path)
-    engine = Engine(tmp_path, Small.open, lambda folder: str(read(folder)["bundle"]))
-    engine.look()
-    app, writer = bare(), GroupCommit(100, lambda _: True)
-    app.state.site = Site(engine, Turnstile(9, 60), writer, Visitors(), 1e3, 0.0)
+    app = bare()
+    app.state.site = small_site(tmp_path)
     headers = {
         "authorization": f"Bearer {keys.add('all', tuple(keys.SCOPES), 1e5)}",
         "content-type": "application/json",
     }
     rates = RequestRates(tmp_path / "rates")
     yield [Door(inner, Keyring(), rates, 10**6) for inner in (app, Direct(app))], headers
-    writer.stop()
+    app.state.site.writer.stop()
 
 
 def test_each_body_has_the_same_answer_both_ways(doors):

@@ -8,17 +8,13 @@ from collections import Counter
 import pytest
 from pydantic import ValidationError
 
-from apps.api.engine import Engine, Turnstile
-from apps.api.questions import Site
 from apps.api.routes import recommended
 from apps.api.schemas import RecommendationRequest
-from apps.api.writer import GroupCommit
 from nightmarket.evaluation.experiments.assignment import Arms, assign
 from tasks.live import log
-from tasks.live.visitors import Visitors
 from tasks.pipeline.settings import SiteExperiment
 from tasks.privacy.pseudonyms import customer_keys
-from tests.apps.small import Small, read, write_bundle
+from tests.apps.small import small_site
 
 ARMS = {"night": {"share": 0.25, "best": "nightly"}, "live": {"share": 0.75}}
 EXPERIMENT = SiteExperiment.model_validate({"name": "live or night", "arms": ARMS})
@@ -28,12 +24,9 @@ EXPERIMENT = SiteExperiment.model_validate({"name": "live or night", "arms": ARM
 def site(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("NIGHTMARKET_HOME", raising=False)
-    write_bundle(tmp_path)
-    engine = Engine(tmp_path, Small.open, lambda folder: str(read(folder)["bundle"]))
-    engine.look()
-    writer = GroupCommit(1000, lambda _: True)
-    yield Site(engine, Turnstile(9, 60), writer, Visitors(), 1e3, 0.0, EXPERIMENT)
-    writer.stop()
+    made = small_site(tmp_path, EXPERIMENT)
+    yield made
+    made.writer.stop()
 
 
 def ask(site, **asked):
