@@ -86,9 +86,10 @@ def _optional(document: catalogue.Json) -> Any:
 
 
 def _trade(home: Path, windows: Windows | None) -> trade.TradeView | None:
-    """Of the last seven days on file; the lines of the last year alone are read."""
+    """Of the last seven days on file; the lines of the last year alone are read. None where the lines are not of
+    purchases: in a shop that records none, they are looks or carts."""
     path = catalogue.PURCHASES.at(home).path
-    if windows is None or not path.exists():
+    if windows is None or windows.target != "purchase" or not path.exists():
         return None
     last_day = windows.last_day
     recent = [("day", ">", last_day - trade.YEAR - trade.WEEK)]

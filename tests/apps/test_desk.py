@@ -11,13 +11,14 @@ import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
 
-from apps.desk import campaigns, entrance, permissions, visit
+from apps.desk import campaigns, entrance, night, permissions, visit
 from apps.desk.__main__ import main
 from apps.desk.application import PAGES, application
 from apps.desk.sessions import COOKIE
 from nightmarket.contracts import InputError
 from nightmarket.copywriting.facts import CopyFacts, Product
 from nightmarket.copywriting.writers.prompt import as_data
+from nightmarket.evaluation.protocol import Window, Windows
 from tasks.campaigns import edited, export
 from tasks.desk import accounts, journal
 from tasks.files import catalogue, records, storage
@@ -370,3 +371,11 @@ def test_the_record_is_searched_in_every_column(app):
     page = client.get("/record", params={"text": "approved by li"}).text
     assert "campaign autumn: exported" in page
     assert "1 entries" in page
+
+
+@pytest.mark.parametrize(("target", "orders"), [("purchase", 3), ("view", None), ("any", None)])
+def test_looks_are_no_orders_in_a_shop_that_records_no_purchases(home, target, orders):
+    window = Window.after(17_500)
+    windows = Windows(window, (), (), window, window, 17_000, 17_531, "2018-01-01", "UTC", target)
+    trade = night._trade(home, windows)
+    assert (trade and trade.week.orders) == orders
