@@ -1,8 +1,10 @@
 """A campaign from a form: segments and channels of last night by name, dates, budget, an offer."""
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+import pyarrow as pa
 from fastapi import APIRouter, Form
 from fastapi.responses import Response
 from pydantic import BaseModel, Field, ValidationError
@@ -12,6 +14,7 @@ from apps.desk.campaigns import PLANNED
 from apps.desk.visit import DeskVisit, OfVisit
 from flows.engine.approval import figures
 from nightmarket.contracts import InputError
+from nightmarket.intake import numbers
 from tasks.campaigns import export
 from tasks.campaigns.offers import OfferSettings
 from tasks.files import catalogue
@@ -106,11 +109,19 @@ def offer(given: PlanForm) -> dict[str, Any]:
 
 
 def number(name: str, text: str) -> float:
-    """InputError for what is none."""
+    """A number in anybody's notation; InputError for what is none, or may be two."""
+    survey, typed = numbers.NumberSurvey(), pa.array([text])
+    survey(typed)
+    notation = survey.notation()
+    if notation is None:
+        raise InputError(f"{name}: {text.strip()} can be read in two ways; write 1500 or 1.50")
     try:
-        return float(text.replace(",", "").strip())
+        value = float(numbers.plain(typed, notation)[0].as_py())
     except ValueError:
-        raise InputError(f"{name}: give a number") from None
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(f"{name}: give a number")
+    return value
 
 
 def _check(visit: DeskVisit, asked: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
 
-from apps.desk import campaigns, entrance, night, permissions, visit
+from apps.desk import campaigns, entrance, night, permissions, planning, visit
 from apps.desk.__main__ import main
 from apps.desk.application import PAGES, application
 from apps.desk.sessions import COOKIE
@@ -379,3 +379,17 @@ def test_looks_are_no_orders_in_a_shop_that_records_no_purchases(home, target, o
     windows = Windows(window, (), (), window, window, 17_000, 17_531, "2018-01-01", "UTC", target)
     trade = night._trade(home, windows)
     assert (trade and trade.week.orders) == orders
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("25", 25.0), (" 150,50 ", 150.5), ("1,500.25", 1500.25), ("1.500,25", 1500.25), ("0,5", 0.5), ("1 500", 1500.0)],
+)
+def test_a_number_of_a_form_is_read_in_anybodys_notation(typed, meant):
+    assert planning.number("budget", typed) == meant
+
+
+@pytest.mark.parametrize("typed", ["1,500", "1.500", "much", "", "nan", "inf"])
+def test_a_number_that_may_be_two_or_is_none_is_refused(typed):
+    with pytest.raises(InputError, match="budget: "):
+        planning.number("budget", typed)
