@@ -81,7 +81,7 @@ def send_times(folder: Path) -> dict[str, Any]:
     customers = pd.read_parquet(folder / "prepare/customers.parquet", columns=["customer", "customer_id"])
     zone, end = snapshot["time_zone"], date.fromisoformat(snapshot["as_of"])
     cut = end - timedelta(weeks=HELD_OUT_WEEKS)
-    parts = slot_of_hour(slots(("0-6", *SLOTS), "slots"))
+    parts = slot_of_hour(slots(("0-6", *SLOTS)))
     merge = np.zeros((24, parts.max() + 1), np.int64)
     merge[np.arange(24), parts] = 1
     before, after = visits.visits(customers, zone, cut), visits.visits(customers, zone, end, since=cut)

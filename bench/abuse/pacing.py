@@ -19,24 +19,28 @@ OPEN = np.concatenate([np.zeros(8), np.linspace(1, 3, 8), np.linspace(3, 1.5, 6)
 SHAPE = OPEN / OPEN.sum()
 BUDGETS = (0.1, 0.3)
 """Of what serving all arrivals of a usual day would cost."""
+HOUR = np.arange(HOURS)
+EVEN = np.ones(HOURS)
 Arrivals = tuple[Float64s, Float64s, Float64s]
-Rates = Callable[[np.random.Generator, int], Float64s]
-"""(draws, days until today) → expected arrivals per hour over the usual day's total (24,)."""
+ByHour = Callable[[np.random.Generator, int], Float64s]
+"""(draws, days until today) → a figure per hour (24,)."""
 
 
 @dataclass(frozen=True)
 class Kind:
     """A kind of day.
 
-    rates   of each day; today is day 0, the same weekday as 7, 14, …
-    worth   factor on the value by hour
-    closes  what is known of today's end
+    rates   of each day, arrivals over the usual day's total; today is day 0, the same weekday as 7, 14, …
+    worth   factor on the value, of each day
+    values  of arrivals before that factor, from draws and how many
+    closes  when today ends, and the hour from which that is known
     least   share of hindsight that it must earn
     """
 
-    rates: Rates
-    worth: Float64s
-    closes: float = HOURS
+    rates: ByHour
+    worth: ByHour = lambda rng, ago: EVEN
+    values: Callable[[np.random.Generator, int], Float64s] = lambda rng, num: rng.lognormal(1, 0.8, num)
+    closes: tuple[float, float] = (HOURS, 0)
     least: float = 0.9
 
 
@@ -45,7 +49,7 @@ def _usual(rng: np.random.Generator, ago: int) -> Float64s:
 
 
 def _cut(shape: Float64s, hour: int) -> Float64s:
-    return np.where(np.arange(HOURS) < hour, shape, 0.0)
+    return np.where(hour > HOUR, shape, 0.0)
 
 
 def _half_day(rng: np.random.Generator, ago: int) -> Float64s:
@@ -58,11 +62,11 @@ def _announced(rng: np.random.Generator, ago: int) -> Float64s:
 
 
 def _shifted(rng: np.random.Generator, ago: int) -> Float64s:
-    """Every seventh day opens and ends five hours later."""
+    """Every seventh day opens and ends two hours later."""
     return np.roll(_usual(rng, ago), 2) if ago % 7 == 0 else _usual(rng, ago)
 
 
-def _spikes(times: float, known: bool) -> Rates:
+def _spikes(times: float, known: bool) -> ByHour:
     def rates(rng: np.random.Generator, ago: int) -> Float64s:
         out = _usual(rng, ago)
         if known or ago == 0:
@@ -73,33 +77,68 @@ def _spikes(times: float, known: bool) -> Rates:
     return rates
 
 
-def _level(factor: float) -> Rates:
-    return lambda rng, ago: _usual(rng, ago) * (factor if ago == 0 else 1.0)
+def _growing(rng: np.random.Generator, ago: int) -> Float64s:
+    return _usual(rng, ago) * np.exp(-1.5 * ago / DAYS)
 
 
-EVEN = np.ones(HOURS)
-LATE = np.where(np.arange(HOURS) >= 18, 3.0, 1.0)
-EARLY = np.where(np.arange(HOURS) < 11, 3.0, 1.0)
+def _closures(rng: np.random.Generator, ago: int) -> Float64s:
+    return _usual(rng, ago) * (ago % 7 != 1 and not 20 < ago < 30)
+
+
+def _when(ago: int, every: int) -> bool:
+    """Whether a day is like today: the same weekday, or today alone."""
+    return ago % every == 0 if every else ago == 0
+
+
+def _level(factor: float, since: int = 0, every: int = 0) -> ByHour:
+    """So many times as many arrivals from an hour on."""
+    return lambda rng, ago: _usual(rng, ago) * np.where(_when(ago, every) & (since <= HOUR), factor, 1.0)
+
+
+def _worth(factor: float, since: int = 0, until: int = HOURS, every: int = 1) -> ByHour:
+    """So many times the value within some hours."""
+    return lambda rng, ago: np.where(_when(ago, every) & (since <= HOUR) & (until > HOUR), factor, 1.0)
+
+
+def _moody(rng: np.random.Generator, ago: int) -> Float64s:
+    return EVEN * np.exp(rng.normal(0, 0.3))
+
+
 KINDS: dict[str, Kind] = {
-    "a usual day": Kind(_usual, EVEN),
-    "a shop that closes at 14 on this weekday": Kind(_half_day, EVEN),
-    "a shop that closes at 14 today, as was said": Kind(_announced, EVEN, closes=14),
-    "a weekday with other hours": Kind(_shifted, EVEN),
-    "two hours of five times the arrivals, as on other days": Kind(_spikes(5, known=True), EVEN),
-    "two hours of five times the arrivals, for the first time": Kind(_spikes(5, known=False), EVEN),
-    "two hours of ten times the arrivals, for the first time": Kind(_spikes(10, known=False), EVEN, least=0.85),
-    "best hours late": Kind(_usual, LATE),
-    "best hours early": Kind(_usual, EARLY),
-    "a third of the usual arrivals": Kind(_level(1 / 3), EVEN),
-    "three times the usual arrivals": Kind(_level(3), EVEN),
+    "a usual day": Kind(_usual),
+    "values with a Pareto tail of 2.2": Kind(_usual, values=lambda rng, num: rng.pareto(2.2, num) + 0.1),
+    "all worth the same": Kind(_usual, values=lambda rng, num: np.ones(num)),
+    "a shop that closes at 14 on this weekday": Kind(_half_day),
+    "a shop that closes at 14 today, as was said": Kind(_announced, closes=(14, 0)),
+    "a shop that closes at 14 today, as is said at 11": Kind(_announced, closes=(14, 11), least=0.85),
+    "a weekday with other hours": Kind(_shifted),
+    "two hours of five times the arrivals, as on other days": Kind(_spikes(5, known=True)),
+    "two hours of five times the arrivals, for the first time": Kind(_spikes(5, known=False)),
+    "two hours of ten times the arrivals, for the first time": Kind(_spikes(10, known=False), least=0.85),
+    "best hours late": Kind(_usual, _worth(3, since=18)),
+    "best hours late on this weekday": Kind(_usual, _worth(4, since=18, every=7)),
+    "best hours early": Kind(_usual, _worth(3, until=11)),
+    "a third of the usual arrivals": Kind(_level(1 / 3)),
+    "three times the usual arrivals": Kind(_level(3)),
+    "a weekday with two and a half times the arrivals": Kind(_level(2.5, every=7)),
+    "arrivals that halve at noon, for the first time": Kind(_level(0.5, since=12)),
+    # who knew it at 14 could earn .89 and .82 of hindsight with the two budgets: the morning was paced for a whole day
+    "a fifth of the arrivals from 14 on, for the first time": Kind(_level(0.2, since=14), least=0.78),
+    "arrivals that double at noon, for the first time": Kind(_level(2, since=12)),
+    "a shop that grows by a fifth a week": Kind(_growing),
+    "days on which the shop was closed": Kind(_closures),
+    "half the usual values today": Kind(_usual, _worth(0.5, every=0)),
+    "five times the usual values today": Kind(_usual, _worth(5, every=0)),
+    "two fifths of the values on this weekday": Kind(_usual, _worth(0.4, every=7)),
+    "days of better and of worse values": Kind(_usual, _moody),
 }
 
 
 def day(rng: np.random.Generator, kind: Kind, ago: int, num: float) -> Arrivals:
     """Hours, values and costs of a day's arrivals, in order."""
     counts = rng.poisson(num * kind.rates(rng, ago))
-    hour = np.sort(np.repeat(np.arange(HOURS), counts) + rng.random(counts.sum()))
-    value = rng.lognormal(1, 0.8, hour.size) * kind.worth[hour.astype(int)]
+    hour = np.sort(np.repeat(HOUR, counts) + rng.random(counts.sum()))
+    value = kind.values(rng, hour.size) * kind.worth(rng, ago)[hour.astype(int)]
     return hour, value, np.asarray(0.5 + rng.random(hour.size))
 
 
@@ -115,8 +154,12 @@ def earned(rng: np.random.Generator, kind: Kind, num: float, budget: float) -> t
     """Share of hindsight on one day, and what was spent beyond the budget, currency."""
     learned, whole = profile(rng, kind, num)
     hour, value, cost = day(rng, kind, 0, num)
-    pacer, worth = Pacer(learned, budget * whole, kind.closes), 0.0
+    closes, known = kind.closes
+    pacer, worth = Pacer(learned, budget * whole), 0.0
     for arrival in zip(hour.tolist(), value.tolist(), cost.tolist(), strict=True):
+        if closes < HOURS and arrival[0] >= known:
+            pacer.close_at(closes)
+            closes = HOURS
         worth += arrival[1] if pacer.offer(*arrival) else 0.0
     return worth / hindsight(value, cost, budget * whole), max(-pacer.left, 0.0)
 
@@ -142,15 +185,14 @@ def _accepted() -> int:
 
 def figures(*, quick: bool) -> Iterator[Figure]:
     """Shares of hindsight by kind of day."""
-    repeats = 8 if quick else 60
     over = 0.0
     for name, kind in KINDS.items():
-        for num in (500,) if quick else (150, 500, 2000):
+        for num, repeats in ((300, 5),) if quick else ((150, 60), (500, 30), (2000, 8)):
             rng = np.random.default_rng([12, num])
             days = [earned(rng, kind, num, budget) for budget in BUDGETS for _ in range(repeats)]
             over = max(over, *(spent for _, spent in days))
             shares = np.array([share for share, _ in days]).reshape(len(BUDGETS), repeats).mean(axis=1)
-            bound = kind.least if num > 150 else kind.least - 0.05  # of 15 that are paid for, one more or less shows
+            bound = kind.least if num > 300 else kind.least - 0.05  # of 15 that are paid for, one more or less shows
             yield Figure("pacing", f"{num:,} arrivals, {name}: share of hindsight", float(shares.min()), bound, False)
     yield Figure("pacing", "any of these: spent beyond the budget, currency", over, 0.0)
     yield Figure("pacing", "costs and budgets that cannot be: taken for an answer", float(_accepted()), 0.0)

@@ -5,7 +5,7 @@ import pytest
 
 from bench.abuse import pacing as abuse
 from nightmarket.contracts import InputError
-from nightmarket.delivery.pacing import Pacer, Profile, hindsight
+from nightmarket.delivery.pacing import Pacer, Profile, Worth, hindsight
 
 MEAN_COST = 0.5 + 0.05 * 0.5 * np.exp(3 + 0.8**2 / 2)
 SHAPE = np.concatenate([np.zeros(7), np.linspace(1, 4, 14), np.full(3, 1.0)])
@@ -114,6 +114,9 @@ def test_what_is_free_is_always_sent_and_costs_nothing():
         "a shop that closes at 14 today, as was said",
         "two hours of five times the arrivals, for the first time",
         "best hours late",
+        "best hours late on this weekday",
+        "five times the usual values today",
+        "arrivals that halve at noon, for the first time",
     ],
 )
 def test_days_that_are_not_as_usual_earn_nine_tenths_of_hindsight(name):
@@ -126,3 +129,42 @@ def test_days_that_are_not_as_usual_earn_nine_tenths_of_hindsight(name):
 def test_a_day_is_not_known_to_close_before_it_opens():
     with pytest.raises(InputError, match="closes at 0"):
         Pacer(learned(np.random.default_rng(4), days=14), 1.0, closes=0)
+
+
+def test_a_day_that_is_said_to_close_spends_what_is_left_before_it_does():
+    profile = learned(np.random.default_rng(4))
+    pacer = Pacer(profile, 60.0)
+    before = pacer.threshold(12.0)
+    pacer.close_at(14.0)
+    assert pacer.threshold(12.0) < before / 1.5
+    with pytest.raises(InputError, match="closes at 25"):
+        pacer.close_at(25)
+
+
+def test_what_costs_something_and_is_worth_nothing_is_never_served():
+    pacer = Pacer(learned(np.random.default_rng(4)), 1e9)
+    assert pacer.threshold(12.0) == 0.0
+    assert not pacer.offer(12.0, 0.0, 1.0)
+    assert pacer.offer(12.0, 0.01, 1.0)
+
+
+def test_arrivals_that_are_not_those_of_the_counts_are_refused():
+    ones = np.ones(47)
+    with pytest.raises(InputError, match="make 48, but 47 are given"):
+        Profile.fit(np.ones((2, 24)), ones, ones, ones, np.array([True, False]))
+
+
+def test_days_without_an_arrival_do_not_lower_what_is_expected():
+    counts = np.zeros((4, 24))
+    counts[[0, 2], 9:11] = 50
+    hour = np.tile(np.repeat([9.5, 10.5], 50), 2)
+    profile = Profile.fit(counts, hour, hour * 0 + 2, hour * 0 + 1, np.zeros(4, bool))
+    assert profile.arrivals.sum() == pytest.approx(100)
+
+
+def test_a_mean_day_is_taken_as_far_as_its_arrivals_and_earlier_days_bear_out():
+    steady = Worth(np.zeros(24), np.zeros(24), spread=1.0, moves=0.2)
+    assert steady.shift(0, 0.0) == 0
+    # posterior mean of N(0, .2^2) after 25 that are .2 on average: half of it, for 1/25 is .2 squared
+    assert steady.shift(25, 5.0) == pytest.approx(0.1, abs=0.01)
+    assert steady.shift(25, 50.0) == pytest.approx(2.0, abs=0.05), "unlike all earlier days"
