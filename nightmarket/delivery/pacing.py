@@ -45,7 +45,7 @@ class Profile:
     unrest: float
     ratio: Float64s
     spend: Float64s
-    worth: "Worth"
+    worth: "UsualRatios"
 
     @classmethod
     def fit(cls, counts: NDArray, hour: Float64s, value: Float64s, cost: Float64s, same: Bools) -> "Profile":
@@ -66,7 +66,7 @@ class Profile:
                 "are given; give every arrival of these days, day by day"
             )
         day = np.repeat(np.arange(len(counts)), counts.sum(axis=1).astype(np.int64))
-        worth = Worth.fit(day, hour, value, cost, same)
+        worth = UsualRatios.fit(day, hour, value, cost, same)
         traded = counts.sum(axis=1) > 0
         if traded.any():
             counts, same = counts[traded], same[traded]
@@ -116,7 +116,7 @@ def _unrest(counts: Float64s) -> float:
 
 
 @dataclass(frozen=True)
-class Worth:
+class UsualRatios:
     """What the logs of ratios of value to cost are like.
 
     hourly  (24,)  their mean in each hour of a usual day
@@ -131,7 +131,7 @@ class Worth:
     moves: float
 
     @classmethod
-    def fit(cls, day: Int64s, hour: Float64s, value: Float64s, cost: Float64s, same: Bools) -> "Worth":
+    def fit(cls, day: Int64s, hour: Float64s, value: Float64s, cost: Float64s, same: Bools) -> "UsualRatios":
         """From arrivals (N,) of days that are numbered as in `same` (D,); those of no value or cost say nothing."""
         some = (cost > 0) & (value > 0)
         log = np.log(value[some] / cost[some])
@@ -199,7 +199,7 @@ def _shrunk(left: Float64s, hour: Int64s, variance: float, of_days: float) -> Fl
     return out
 
 
-def _spend(hour: Float64s, value: Float64s, cost: Float64s, worth: Worth) -> tuple[Float64s, Float64s]:
+def _spend(hour: Float64s, value: Float64s, cost: Float64s, worth: UsualRatios) -> tuple[Float64s, Float64s]:
     """(L,) ratios, descending, and (24, L) cost per arrival of each hour above each of them; what is free costs 0."""
     paid = (cost > 0) & (value > 0)
     if not paid.any():

@@ -5,7 +5,7 @@ import pytest
 
 from bench.abuse import pacing as abuse
 from nightmarket.contracts import InputError
-from nightmarket.delivery.pacing import Pacer, Profile, Worth, hindsight
+from nightmarket.delivery.pacing import Pacer, Profile, UsualRatios, hindsight
 
 MEAN_COST = 0.5 + 0.05 * 0.5 * np.exp(3 + 0.8**2 / 2)
 SHAPE = np.concatenate([np.zeros(7), np.linspace(1, 4, 14), np.full(3, 1.0)])
@@ -163,7 +163,7 @@ def test_days_without_an_arrival_do_not_lower_what_is_expected():
 
 
 def test_a_mean_day_is_taken_as_far_as_its_arrivals_and_earlier_days_bear_out():
-    steady = Worth(np.zeros(24), np.zeros(24), spread=1.0, moves=0.2)
+    steady = UsualRatios(np.zeros(24), np.zeros(24), spread=1.0, moves=0.2)
     assert steady.shift(0, 0.0) == 0
     # posterior mean of N(0, .2^2) after 25 that are .2 on average: half of it, for 1/25 is .2 squared
     assert steady.shift(25, 5.0) == pytest.approx(0.1, abs=0.01)
