@@ -76,7 +76,8 @@ def write(entries: Mapping[str, Unavailable], root: Path = Path()) -> None:
         return  # a pipeline without a side stage
     content = text(_content(path), entries)
     if content != path.read_text(encoding="utf-8"):
-        path.write_text(content, encoding="utf-8")
+        with storage.replacing(path) as draft:  # DVC may be reading it for another stage
+            draft.write_text(content, encoding="utf-8")
 
 
 def leave(what: Unavailable) -> None:

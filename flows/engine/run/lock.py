@@ -101,16 +101,20 @@ def heal_dvc(root: Path) -> bool:
     """Remove DVC's rwlock file when it is not JSON; True when it did.
 
     A kill at the wrong moment leaves it empty, and then every DVC command fails. Only the holder of the run lock may
-    call this.
+    call this; a command of its that runs meanwhile rewrites the file under the lock that is taken here.
     """
     path = root / ".dvc" / "tmp" / "rwlock"
-    try:
-        json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return False
-    except ValueError:
-        path.unlink()
-        return True
+    with path.with_suffix(".lock").open("a") as guard:
+        locks.take(guard)
+        try:
+            json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return False
+        except ValueError:
+            path.unlink()
+            return True
     return False
 
 

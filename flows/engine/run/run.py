@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import datetime
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 from prefect.states import Completed
 
 from flows.engine.reporting import heartbeat, outbox, outcome, prefect_run
-from flows.engine.run import dag, lock, overrides, publish, rebuild, recovery, registered, stage, worktree
+from flows.engine.run import abreast, dag, lock, overrides, publish, rebuild, recovery, registered, stage, worktree
 from flows.engine.server.patience import Patience
 from nightmarket.contracts import InputError, Unavailable
 from tasks.files import catalogue, storage
@@ -44,6 +45,8 @@ class Run:
         self.started_from = publish.records_digest(home)
         self._status: dict[str, list[Any]] | None = None
         self._ran_since: set[str] = set()
+        self._due_again: set[str] = set()
+        self._working: set[str] = set()
         missing = set(self.force) - {scheduled.name for scheduled in self.stages}
         if missing:
             raise InputError(f"force: dvc.yaml has no stage {', '.join(sorted(missing))}")
@@ -61,13 +64,13 @@ class Run:
         await self._timed(dag.step(SNAPSHOT), work)
 
     async def phase(self, phase: str) -> None:
-        """Run the stages of one phase through DVC, skipping those that are up to date.
+        """Run the stages of one phase through DVC, skipping those that are up to date; some side by side.
 
         A side stage that fails is called unavailable, and the phase goes on, unless the run is strict.
         """
-        for scheduled in self.stages:
-            if scheduled.phase == phase:
-                await (self._beside(scheduled) if scheduled.side else self._run_stage(scheduled))
+        chosen = [scheduled for scheduled in self.stages if scheduled.phase == phase]
+        at_once = settings.machine(self.tree / settings.PARAMS).stages
+        await abreast.run(chosen, self._beside_or_not, at_once=min(at_once, os.cpu_count() or 1))
 
     async def upto(self, last: str) -> None:
         """Run one stage and all that it depends on."""
@@ -110,6 +113,9 @@ class Run:
     def _needed(self, last: str) -> set[str]:
         return {last, *(name for scheduled in self.stages if scheduled.name == last for name in scheduled.upstream)}
 
+    async def _beside_or_not(self, scheduled: dag.ScheduledStage) -> None:
+        await (self._beside(scheduled) if scheduled.side else self._run_stage(scheduled))
+
     async def _beside(self, scheduled: dag.ScheduledStage) -> None:
         """Run a side stage, whatever the last night made of it; where it fails, leave markers for its outputs."""
         name = scheduled.name
@@ -127,16 +133,20 @@ class Run:
             storage.hook("run.unavailable")
             command = stage.dvc_repro(name, force=False)
             await stage.run_command(name, command, tree=self.tree, env=self.env, hold=[self.hold])
-            self._status = None
+            self._ran_since.add(name)
 
     def _try_again(self, name: str) -> None:
         """Let a stage that was unavailable be due."""
         if self.unavailable.pop(name, None):
             unavailable.write(self.unavailable, self.tree)
-            self._status = None
+            self._due_again.add(name)
 
     async def _run_stage(self, scheduled: dag.ScheduledStage) -> None:
-        await self._timed(scheduled, self._stage_work(scheduled))
+        self._working.add(scheduled.name)
+        try:
+            await self._timed(scheduled, self._stage_work(scheduled))
+        finally:
+            self._working.remove(scheduled.name)
 
     def _stage_work(self, scheduled: dag.ScheduledStage) -> Any:
         forced = scheduled.name in self.force
@@ -146,6 +156,7 @@ class Run:
                 return stage.skipped(UNCHANGED)
             said = await self._command(scheduled.name, stage.dvc_repro(scheduled.name, force=forced))
             self._ran_since.add(scheduled.name)
+            self._due_again.discard(scheduled.name)
             storage.hook("run.stage")
             if f"Stage '{scheduled.name}' didn't change" in said:
                 self.ran.remove(scheduled.name)
@@ -159,8 +170,13 @@ class Run:
     def _is_clean(self, scheduled: dag.ScheduledStage) -> bool:
         """DVC's own test, asked once for all stages, and again where what a clean stage depends on ran since. One that
         was due stays due: `dvc repro` looks again itself."""
-        due = self._status is not None and scheduled.name in self._status
-        return not due and scheduled.name not in self._asked(self._ran_since.intersection(scheduled.upstream))
+        name = scheduled.name
+        if name in self._due_again or (self._status is not None and name in self._status):
+            return False
+        again = self._ran_since.intersection(scheduled.upstream)
+        if (again or self._status is None) and self._working - {name}:
+            return False  # DVC looks at no output that is being written; of this stage's alone `dvc repro` looks itself
+        return name not in self._asked(again)
 
     def _asked(self, again: object) -> dict[str, list[Any]]:
         """What `dvc status` says, or said the last time."""
