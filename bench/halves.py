@@ -46,6 +46,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "segment": ("plan", "compose"),
     "demand": (),
     "care": (),
+    "bundle": (),
     "plan": ("compose",),
     "compose": (),
     "readout": (),
