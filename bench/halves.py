@@ -32,6 +32,7 @@ import yaml
 
 from bench.faults import stack
 from bench.faults.children import contents
+from bench.faults.planted import CODE
 from bench.machine import machine
 from nightmarket.testing.models import write_bert
 from nightmarket.testing.shop import as_of, write_shop
@@ -39,7 +40,6 @@ from tasks.files import storage
 from tasks.pipeline import unavailable
 
 ROOT = Path(__file__).resolve().parents[1]
-CODE = ("tasks", "nightmarket", "flows", "constraints.txt", "pyproject.toml", "dvc.yaml", "unavailable.yaml")
 NEEDS: dict[str, tuple[str, ...]] = {
     "respond": ("plan", "compose"),
     "reviews": (),

@@ -1,11 +1,13 @@
 """Cold nights of a small shop on a busy machine: every stage, a new checkout and a new server each time.
 
-python -m bench.faults.cold --nights 20 --load 6
+python -m bench.faults.cold --nights 20 --load 6               one after the other, beside six busy processes
+python -m bench.faults.cold --nights 20 --load 2 --at-once 5   side by side, each other's load
 """
 
 import argparse
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import shutil
@@ -15,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench.faults import planted
@@ -50,29 +53,35 @@ def busy(processes: int) -> Iterator[None]:
             process.wait()
 
 
-def nights(folder: Path, number: int, load: int, seed: int, say: Say) -> Cold:
-    """So many first nights, one after the other, beside so many busy processes."""
+def nights(folder: Path, number: int, load: int, seed: int, say: Say, at_once: int = 1) -> Cold:
+    """So many first nights, `at_once` of them at a time, beside so many busy processes."""
     cold = Cold()
-    for night in range(number):
-        home = folder / "shop"
-        planted.write_checkout(home, small=False)
-        planted.commit(home)
-        write_shop(home / "tables", num_customers=60, num_products=100, num_weeks=30, seed=seed + night)
-        with busy(load):
-            began = time.monotonic()
-            done = _nightly(home)
-            cold.seconds.append(round(time.monotonic() - began, 1))
-        said = done.stdout + done.stderr
-        cold.restarts += said.count("the local Prefect server ")
-        delivered = not done.returncode and (home / "artifacts/report/index.html").exists()
-        if not delivered:
-            cold.wrong.append(f"night {night}: exit code {done.returncode}: {said[-500:]}")
-        state = _state(home)
-        if state != "Completed":
-            cold.untold.append(f"night {night}: {state}")
-        say(f"night {night + 1}: {cold.seconds[-1]:.0f} s, {'delivered' if delivered else cold.wrong[-1]}, {state}")
-        shutil.rmtree(home)
+    with busy(load), ThreadPoolExecutor(at_once) as pool:
+        for line in pool.map(lambda night: _night(folder / f"shop-{night}", night, seed + night, cold), range(number)):
+            say(line)
     return cold
+
+
+def _night(home: Path, night: int, seed: int, cold: Cold) -> str:
+    """One first night of a shop of its own; what came of it is noted, and said in a line."""
+    planted.write_checkout(home, small=False)
+    planted.commit(home)
+    write_shop(home / "tables", num_customers=60, num_products=100, num_weeks=30, seed=seed)
+    began = time.monotonic()
+    done = _nightly(home)
+    seconds = round(time.monotonic() - began, 1)
+    said = done.stdout + done.stderr
+    cold.seconds.append(seconds)
+    cold.restarts += said.count("the local Prefect server ")
+    delivered = not done.returncode and (home / "artifacts/report/index.html").exists()
+    if not delivered:
+        cold.wrong.append(f"night {night}: exit code {done.returncode}: {said[-500:]}")
+    state = _state(home)
+    if state != "Completed":
+        cold.untold.append(f"night {night}: {state}")
+    shutil.rmtree(home)
+    how = "delivered" if delivered else cold.wrong[-1]
+    return f"night {night + 1}: {seconds:.0f} s, {how}, {state}; load {os.getloadavg()[0]:.1f}"
 
 
 def _nightly(home: Path) -> subprocess.CompletedProcess[str]:
@@ -102,10 +111,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nights", type=int, default=NIGHTS)
     parser.add_argument("--load", type=int, default=LOAD)
+    parser.add_argument("--at-once", type=int, default=1, help="nights side by side, which are load for each other")
     parser.add_argument("--seed", type=int, default=7)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
-        cold = nights(Path(made), given.nights, given.load, given.seed, lambda line: print(line, flush=True))
+        say = functools.partial(print, flush=True)
+        cold = nights(Path(made), given.nights, given.load, given.seed, say, given.at_once)
     print(json.dumps(dataclasses.asdict(cold)))
     return bool(cold.wrong)
 

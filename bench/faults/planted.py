@@ -39,6 +39,7 @@ CODE = (
     "prefect.yaml",
     "dvc.yaml",
     "unavailable.yaml",
+    "rules.yaml",
 )
 SMALL = f"""\
 stages:

@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from textwrap import dedent
 
+import psutil
 import pytest
 
 from tests.flows.registered import registered, shop  # noqa: F401 - fixtures
@@ -336,6 +337,25 @@ def empty_tables(folder: Path) -> None:
         source.backup(target)
 
 
+RESTS = []
+"""Processes of the tests' server, which looks for work several times a second; while no test asks it, it rests."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item, nextitem):
+    if "prefect_api" in item.fixturenames:
+        send(signal.SIGCONT)
+    done = yield
+    if nextitem is not None and "prefect_api" not in nextitem.fixturenames:
+        send(signal.SIGSTOP)
+    return done
+
+
+def send(what):
+    for process in RESTS:
+        process.send_signal(what)
+
+
 @pytest.fixture(scope="session")
 def prefect_api(tmp_path_factory, prefect_tables):
     """One real server for all flow tests, with its scheduler, on a free loopback port."""
@@ -349,7 +369,10 @@ def prefect_api(tmp_path_factory, prefect_tables):
             patch.setenv(f"PREFECT_SERVER_SERVICES_{service}_LOOP_SECONDS", "60")
         started = server.PrefectServer(home, ui=True)
     started.wait()
+    RESTS.extend(psutil.Process(started.process.pid).children(recursive=True))
     yield started.url
+    send(signal.SIGCONT)
+    RESTS.clear()
     started.stop()
 
 
