@@ -114,7 +114,11 @@ class Run:
         return {last, *(name for scheduled in self.stages if scheduled.name == last for name in scheduled.upstream)}
 
     async def _beside_or_not(self, scheduled: dag.ScheduledStage) -> None:
-        await (self._beside(scheduled) if scheduled.side else self._run_stage(scheduled))
+        self._working.add(scheduled.name)
+        try:
+            await (self._beside(scheduled) if scheduled.side else self._run_stage(scheduled))
+        finally:
+            self._working.remove(scheduled.name)
 
     async def _beside(self, scheduled: dag.ScheduledStage) -> None:
         """Run a side stage, whatever the last night made of it; where it fails, leave markers for its outputs."""
@@ -142,11 +146,7 @@ class Run:
             self._due_again.add(name)
 
     async def _run_stage(self, scheduled: dag.ScheduledStage) -> None:
-        self._working.add(scheduled.name)
-        try:
-            await self._timed(scheduled, self._stage_work(scheduled))
-        finally:
-            self._working.remove(scheduled.name)
+        await self._timed(scheduled, self._stage_work(scheduled))
 
     def _stage_work(self, scheduled: dag.ScheduledStage) -> Any:
         forced = scheduled.name in self.force
