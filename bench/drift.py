@@ -64,8 +64,13 @@ class Evaluated:
         return [(self.names[row][0].name, self.names[row][0].kind) for row in np.flatnonzero(verdict.drifted)]
 
 
-def stationary(seed: int, num_days: int, num_customers: int = 400) -> list[Summary]:
-    """Summaries of a shop in which nothing ever changes: rows of customers, in weeks with a season and moods."""
+def stationary(
+    seed: int, num_days: int, num_customers: int = 400, half_life: float = 10.0, size: float = 0.08
+) -> list[Summary]:
+    """Summaries of a shop in which nothing ever changes: rows of customers, in weeks with a season and moods.
+
+    half_life, size  of moods: days, and their standard deviation as a log
+    """
     rng = np.random.default_rng(seed)
     departments, channels, texts = 8, 4, 300
     visits = rng.gamma(2.0, 0.07, num_customers)
@@ -73,7 +78,10 @@ def stationary(seed: int, num_days: int, num_customers: int = 400) -> list[Summa
     level = np.exp(0.5 * rng.normal(size=num_customers))
     shop = rng.integers(0, channels, num_customers)
     season = np.array([0.8, 0.8, 0.9, 1.0, 1.2, 1.4, 0.9])
-    mood = {name: _mood(rng, num_days) for name in ("volume", "price", "discount", *map(str, range(departments)))}
+    mood = {
+        name: _mood(rng, num_days, half_life, size)
+        for name in ("volume", "price", "discount", *map(str, range(departments)))
+    }
     of_department = rng.integers(0, departments, texts)
     vectors_TD = rng.normal(size=(texts, 48)) + 2 * rng.normal(size=(departments, 48))[of_department]
     vectors_TD /= np.linalg.norm(vectors_TD, axis=1, keepdims=True)
@@ -111,7 +119,7 @@ def stationary(seed: int, num_days: int, num_customers: int = 400) -> list[Summa
     return [*summaries, told] if told else summaries
 
 
-def _mood(rng: np.random.Generator, num_days: int, half_life: float = 10.0, size: float = 0.08) -> Doubles:
+def _mood(rng: np.random.Generator, num_days: int, half_life: float, size: float) -> Doubles:
     """A stationary AR(1) series by day: a good week is followed by a good week."""
     stay = 0.5 ** (1 / half_life)
     noise = rng.normal(size=num_days + 200) * size * np.sqrt(1 - stay**2)
@@ -154,7 +162,7 @@ def false_alarms(shops: int, num_nights: int, alphas: Sequence[float], first_see
         by_rows.append(float(np.mean(rows_alarm(summaries, evaluated.when, 0.05)[-num_nights:])))
         shares = ", ".join(f"{alpha} {values[-1]:.3f}" for alpha, values in by_alpha.items())
         print(f"shop {seed}: {shares}, rows {by_rows[-1]:.2f}", flush=True)
-    return {name: _interval(values) for name, values in {**by_alpha, "rows": by_rows}.items()}
+    return {name: _interval(values) | {"most": max(values)} for name, values in {**by_alpha, "rows": by_rows}.items()}
 
 
 def _interval(values: Sequence[float]) -> dict[str, float]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from nightmarket.contracts.arrays import Bools, Float64s, Int64s
 
@@ -73,6 +74,8 @@ def nights(num_days: int, trained: int, gap: int) -> Nights:
 
 WILD = 6.0
 """Steps above the median night."""
+SURE = 0.9
+"""Of shops, so many alarm on no more than `alpha` of their nights while nothing changes."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class MaxT:
     scores   (S, T)  robust steps above the statistic's median night, NaN where nothing could be said
     unsettled  (S,) statistics that are left out: too many of their past nights were far off
     largest  (T,)    over the statistics; -inf where none could be said
-    limit    what `alpha` of the past nights lie above: a statistic above it has drifted
+    limit    what fewer than `alpha` of this shop's nights lie above: a statistic above it has drifted
     p        share of the nights, tonight included, whose largest score is at least tonight's
     """
 
@@ -108,8 +111,10 @@ def max_t(values: Float64s, alpha: float) -> MaxT:
     Each statistic is set on a scale of its own nights, tonight included, by median and median deviation; the
     largest score of a night is compared with the largest scores of the others, so that many columns
     raise no more alarms than one. A statistic that was WILD on more than `alpha` of its own past nights would set the
-    limit for all others, so it is left out. Where the nights are stationary, tonight's rank among them is uniform on
-    average over many nights, however much neighbours are alike.
+    limit for all others, so it is left out.
+    Neighbouring nights are alike, so a year holds few independent ones, and the night that `alpha` of the past lie
+    above is known poorly: half of all shops would alarm more often. So the limit lies at least at the upper bound of
+    what `alpha` of the weeks' furthest nights lie above.
     """
     enough = np.isfinite(values).sum(axis=1) > MIN_NIGHTS
     values = np.where(enough[:, None], values, np.nan)
@@ -122,9 +127,26 @@ def max_t(values: Float64s, alpha: float) -> MaxT:
     largest = np.where(np.isnan(scores), -np.inf, scores).max(axis=0, initial=-np.inf)
     past = np.sort(largest[:-1])[::-1]
     allowed = math.floor(alpha * largest.size)
-    limit = float(past[allowed - 1]) if 1 <= allowed <= past.size else math.inf
+    limit = math.inf
+    if 1 <= allowed <= past.size:
+        limit = max(float(past[allowed - 1]), _extreme(largest[:-1], alpha))
     at_least = int((past >= largest[-1]).sum()) + 1
     return MaxT(scores, unsettled, largest, limit, at_least / largest.size)
+
+
+def _extreme(largest: Float64s, alpha: float) -> float:
+    """Upper bound (one-sided, SURE) of what `alpha` of the weeks' maxima lie above, of nights (T,).
+
+    Maxima of weeks are taken as Gumbel, fitted by moments; the bound's width is that of the fitted quantile (Kite,
+    Frequency and Risk Analyses in Hydrology, 1977).
+    """
+    weeks = largest[largest.size % WEEK :].reshape(-1, WEEK).max(axis=1)
+    weeks = weeks[np.isfinite(weeks)]
+    if weeks.size < 2:
+        return math.inf
+    factor = -math.sqrt(6) / math.pi * (float(np.euler_gamma) + math.log(-math.log1p(-alpha)))
+    width = math.sqrt((1 + 1.1396 * factor + 1.1 * factor**2) / weeks.size)
+    return float(weeks.mean() + weeks.std(ddof=1) * (factor + float(norm.ppf(SURE)) * width))
 
 
 def _median(values: Float64s) -> Float64s:

@@ -157,3 +157,23 @@ def test_half_the_rows_are_missed_at_once_in_a_shop_with_a_weekly_season():
     names, distance = every_distance(summaries, nights(num_days=330, trained=302, gap=21))
     verdict = max_t(comparable(names, distance), 0.03)
     assert {statistic for (_, statistic), drifted in zip(names, verdict.drifted, strict=True) if drifted} == {"day"}
+
+
+def test_nearly_every_shop_alarms_on_no_more_nights_than_it_accepts_however_much_neighbours_are_alike():
+    rng = np.random.default_rng(16)
+    rates = []
+    for _ in range(20):
+        steps = rng.normal(size=(4, 700))
+        for night in range(1, 700):  # each night is much like the one before
+            steps[:, night] = 0.9 * steps[:, night - 1] + (1 - 0.9**2) ** 0.5 * steps[:, night]
+        nights_of = [max_t(3 * steps[:, end - 200 : end], 0.05).drifted.any() for end in range(200, 700, 10)]
+        rates.append(float(np.mean(nights_of)))
+    assert np.mean(np.array(rates) > 0.05) <= 0.2
+    assert np.mean(rates) <= 0.04
+
+
+def test_a_night_far_off_is_found_whatever_the_past_was_like():
+    rng = np.random.default_rng(17)
+    values = rng.normal(size=(4, 150))
+    values[2, -1] = 12
+    assert np.flatnonzero(max_t(values, 0.05).drifted).tolist() == [2]
