@@ -43,19 +43,21 @@ def halved(summaries: Sequence[Summary]) -> list[Summary]:
     factor = np.where(np.arange(len(summaries[0].counts)) < PAST, 1.0, 0.5)[:, None]
     parts = ("counts", "sums", "means")
     return [
-        replace(one, **{name: getattr(one, name) * factor for name in parts if getattr(one, name) is not None})
-        for one in summaries
+        replace(
+            summary, **{name: getattr(summary, name) * factor for name in parts if getattr(summary, name) is not None}
+        )
+        for summary in summaries
     ]
 
 
 def without_the_largest(summaries: Sequence[Summary]) -> list[Summary]:
     """The department with most rows vanishes on day PAST."""
     changed = []
-    for one in summaries:
-        counts = one.counts.copy()
-        if one.name == "department":
+    for summary in summaries:
+        counts = summary.counts.copy()
+        if summary.name == "department":
             counts[PAST:, counts.sum(axis=0).argmax()] = 0
-        changed.append(replace(one, counts=counts))
+        changed.append(replace(summary, counts=counts))
     return changed
 
 
