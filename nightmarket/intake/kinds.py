@@ -1,5 +1,6 @@
 """What was done, by the names that shop systems and trackers have for it."""
 
+import re
 from collections.abc import Mapping
 
 import pyarrow as pa
@@ -31,3 +32,18 @@ def _of(name: str | None, own: Mapping[str, str]) -> str | None:
         return None
     letters = plain(name)
     return own.get(letters) or SYNONYMS.get(letters) or name
+
+
+def of_file(name: str) -> str | None:
+    """The kind of event that a file's name tells, as `page_views_2024.csv`; None where it tells none."""
+    said = name.casefold()
+    words = [word for word in re.split(r"[\W_\d]+", said) if word]
+    for length in range(3, 0, -1):
+        for start in range(len(words) - length + 1):
+            joined = "".join(words[start : start + length])
+            for form in (joined, joined.removesuffix("s"), joined.removesuffix("es")):
+                if (kind := SYNONYMS.get(form)) in EVENT_KINDS:
+                    return kind
+    own = [word for word in SYNONYMS if not word.isascii() and len(word) > 1 and word in said]
+    kind = SYNONYMS[max(own, key=len)] if own else None
+    return kind if kind in EVENT_KINDS else None

@@ -22,6 +22,10 @@ PRODUCT_TITLES: list[str] = _CONTENT["product_title"].split()
 """Headers of what an order's line calls its product."""
 CURRENCIES: list[str] = _CONTENT["currency"].split()
 """Headers of a row's currency."""
+STATUSES: tuple[str, ...] = tuple(_CONTENT["status"].split())
+"""Headers of how an order stands."""
+FELL_THROUGH: frozenset[str] = frozenset(_CONTENT["fell_through"].split())
+"""How an order stands of which nothing was bought."""
 YES: frozenset[str] = frozenset(_CONTENT["yes"].split())
 NO: frozenset[str] = frozenset(_CONTENT["no"].split())
 """How consent and reach are written."""

@@ -1,6 +1,7 @@
 """Which table each file of a folder may be, by its columns, where no known export says it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from nightmarket.contracts import InputError
 from nightmarket.intake import headers
 from nightmarket.intake.recognition import columns
 from nightmarket.intake.recognition.columns import ColumnFacts, TableGuess
+from tasks.inspection.event_files import told_by_name
 from tasks.intake import listing
 from tasks.intake.listing import Bundle
 from tasks.intake.profiles import Read
@@ -46,10 +48,13 @@ def guess_others(proposal: "Proposal", listed: Sequence[Bundle]) -> None:
         taken.add(id(bundle))
         made.tables[guess.table], made.mapping[guess.table] = source, dict(guess.mapping)
         made.bundles[guess.table] = bundle
+        proposal.unsure[guess.table] = guess.unsure
     if "events" not in made.tables:
         taken |= _orders_and_lines(proposal, guesses)
     if "events" not in made.tables and "reviews" in made.tables:
         _of_reviews(made)
+    if "events" in made.tables and proposal.export is None:
+        taken |= told_by_name(proposal, [each for each in guesses if id(each[1]) not in taken])
     for bundle in listed:
         if id(bundle) not in taken and bundle.title not in proposal.unused:
             like = next((guess.table for guess, other, _ in guesses if other is bundle and not guess.lacks), "")
@@ -114,7 +119,7 @@ def _plausible(guess: TableGuess, facts: Sequence[ColumnFacts], stem: str) -> Ta
         product = by_name[guess.mapping["product_id"]]
         if product.rows and product.distinct < 0.5 * product.rows * product.filled:
             lacks = (*lacks, "a row per product")
-    return TableGuess(guess.table, guess.mapping, guess.score, lacks)
+    return replace(guess, lacks=lacks)
 
 
 def _orders_and_lines(proposal: "Proposal", guesses: Sequence[tuple[TableGuess, Bundle, TableSource]]) -> set[int]:

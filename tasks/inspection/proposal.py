@@ -15,6 +15,7 @@ from nightmarket.intake import headers, identities, kinds
 from nightmarket.intake.recognition import columns
 from nightmarket.intake.recognition.columns import ColumnFacts
 from nightmarket.intake.recognition.exports import KnownExport
+from tasks.inspection import by_content
 from tasks.inspection.guesses import TODAY, guess_others
 from tasks.intake import listing, profiles
 from tasks.intake.listing import Bundle
@@ -48,6 +49,7 @@ class Proposal:
     checks    key of a setting → what a person should look at there
     unused    files that are no table of the shop, and why
     asides    what was noticed
+    unsure    table → columns of ours that no header names for certain
     """
 
     folder: Path
@@ -59,6 +61,7 @@ class Proposal:
     asides: list[str] = field(default_factory=list)
     facts: dict[str, list[ColumnFacts]] = field(default_factory=dict)
     samples: dict[str, pa.Table] = field(default_factory=dict)
+    unsure: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def check(self, key: str, words: str) -> None:
         """Something to look at beside a setting."""
@@ -85,7 +88,10 @@ def propose(folder: Path, listed: Sequence[Bundle], products_of: ProductsOf = "o
         raise error
     _see(proposal)
     _strangers(proposal)
+    by_content.settle_statuses(proposal)
+    by_content.settle_amounts(proposal)
     _products(proposal, products_of, export)
+    by_content.settle_titles(proposal)
     _settle(proposal)
     return proposal
 
@@ -183,7 +189,9 @@ def _once(proposal: Proposal) -> dict[str, list[str]]:
     if proposal.read.bundles["events"] is proposal.read.bundles.get("reviews"):
         return {}
     guess = columns.guess("products", proposal.facts["events"], "")
-    return {ours: [theirs] for ours, theirs in guess.mapping.items() if ours != "product_id"}
+    events = proposal.read.mapping["events"]
+    of_lines = {events.get("value")} if "quantity" in events else set()  # what several cost is the price of none
+    return {ours: [theirs] for ours, theirs in guess.mapping.items() if ours != "product_id" and theirs not in of_lines}
 
 
 def _ids(proposal: Proposal, table: str, column: str) -> pa.Array:
@@ -239,7 +247,7 @@ def _table(proposal: Proposal, table: str) -> None:
     source = made.tables[table]
     plain = source.model_dump(exclude_defaults=True)
     own = [] if len(plain) > 1 else _own_name(proposal.folder, table)
-    if {*own} != {*made.bundles[table].paths}:
+    if {*own} != {*made.bundles[table].paths} or len(plain) > 1:
         settings.setdefault("tables", {})[table] = plain
     if table == "events" and not plain.get("constants", {}).get("kind"):
         _rated(proposal)
@@ -251,6 +259,9 @@ def _table(proposal: Proposal, table: str) -> None:
         proposal.check("tables", "the first line is a row: columns are named by what they hold. Are the names right?")
     if table == "products" and made.mapping[table].get("title") == made.mapping[table]["product_id"]:
         proposal.check("mapping" if needed else "tables", "no column of titles: products are called by their ids")
+    for ours in proposal.unsure.get(table, ()):
+        if ours in needed:
+            proposal.check("mapping", f"'{needed[ours]}' is taken for {ours} of {table}: is it?")
     for ours, theirs in made.mapping[table].items():
         if ours.startswith("consent_") and ours in needed:
             proposal.check("mapping", f"'{theirs}' is taken for {ours}: does it say that they may be contacted?")

@@ -107,8 +107,9 @@ def attempt(section: Mapping[str, Any], folder: Path, say: Callable[[str], None]
 def _reader(connector: FolderConnector, name: str, trial: Trial, say: Callable[[str], None]) -> TableReader | None:
     files = connector.paths[name]
     trial.tables[name] = table = TableTrial(name)
-    table.whole = all(path.stat().st_size < files.share for path in files.paths)
-    table.bytes = files.share * len(files.paths)
+    paths = [path for part in (files, *getattr(files, "also", ())) for path in part.paths]
+    table.whole = all(path.stat().st_size < files.share for path in paths)
+    table.bytes = files.share * len(paths)
     say(f"looking at {files.paths[0].name}")
     try:
         file = files.file(connector.reading.encodings.get(name, ""))

@@ -18,7 +18,7 @@ from nightmarket.contracts import InputError
 from nightmarket.contracts.values import NUMBER, is_text
 from nightmarket.intake import headers, missing, numbers
 from tasks.intake.survey import same_order
-from tasks.intake.table_files import File
+from tasks.intake.table_files import File, Parts
 from tasks.intake.text_files import looks_like_a_value
 
 Schema = dict[str, pa.DataType]
@@ -123,6 +123,33 @@ def first_of(file: File, wanted: Mapping[str, Sequence[str]], words: pa.Array, s
         return Recipe(there, pa.string(), make)
 
     return MadeColumns(file, {name: recipe(name, others) for name, others in wanted.items()})
+
+
+def renamed(file: File, wanted: Mapping[str, str], setting: str) -> File:
+    """Columns by other names too: {theirs: the new name}."""
+    layer, kinds = Layer(file), file.types()
+    columns = {new: layer._column(theirs, f"{setting}.rename") for theirs, new in wanted.items()}
+
+    def recipe(theirs: str) -> Recipe:
+        return Recipe((theirs,), kinds[theirs], lambda batch: batch[theirs])
+
+    return MadeColumns(file, {new: recipe(theirs) for new, theirs in columns.items()})
+
+
+class Stacked(Parts):
+    """Files of one table that are laid out differently, one after another."""
+
+    def __init__(self, parts: Sequence[File]) -> None:
+        super().__init__(parts, [{}] * len(parts))
+        self.path = Path(" and ".join(dict.fromkeys(part.path.name for part in parts)))
+
+    @property
+    def notes(self) -> Counter[str]:
+        """What was left out of all, in how many rows."""
+        counted: Counter[str] = Counter()
+        for part in self.parts:
+            counted.update(getattr(part, "notes", {}))
+        return counted
 
 
 def _present(values: pa.Array, words: pa.Array) -> pa.Array:

@@ -23,8 +23,8 @@ class TableJoin(StageSettings):
     sheet: str = Field("", description="the sheet, of a workbook")
 
 
-class TableSource(StageSettings):
-    """Which file holds a table, and how rows lie in it; columns that are made here are there for `mapping`."""
+class FileSource(StageSettings):
+    """A file with rows of a table, and how they lie in it; columns that are made here are there for `mapping`."""
 
     file: str = Field(min_length=1, description="name in the folder, or a pattern as orders_*.csv")
     sheet: str = Field("", description="the sheet, of a workbook with several")
@@ -59,6 +59,9 @@ class TableSource(StageSettings):
         default_factory=dict, description="{new column: columns that hold a category's path, or its levels}"
     )
     constants: dict[str, str] = Field(default_factory=dict, description="{new column: the value that all rows have}")
+    rename: dict[str, str] = Field(
+        default_factory=dict, description="{column: what the table's first file calls it}, of a file under `also`"
+    )
     distinct: str = Field("", description="column of which each value becomes one row: products made of order lines")
 
     @model_validator(mode="after")
@@ -71,11 +74,20 @@ class TableSource(StageSettings):
         return self
 
 
+class TableSource(FileSource):
+    """The files that hold a table."""
+
+    also: tuple[FileSource, ...] = Field(
+        (),
+        description="further files whose rows are the table's too, as looks beside orders; each laid out as the first",
+    )
+
+
 class SourceFiles(TableFiles):
     """The files of one table as its settings name them."""
 
     def __init__(
-        self, folder: Path, table: str, source: TableSource, words: pa.Array, section: str, head: int = 0
+        self, folder: Path, table: str, source: FileSource, words: pa.Array, section: str, head: int = 0
     ) -> None:
         """Raises InputError where no file has that name, or a link leaves the folder.
 
@@ -92,14 +104,27 @@ class SourceFiles(TableFiles):
         for path in self.orders:
             self._check_inside(path)
         self._check()
+        also = source.also if isinstance(source, TableSource) else ()
+        self.also = [SourceFiles(folder, table, each, words, section, head) for each in also]
 
     def identity(self) -> dict[str, str]:
         """sha256 per file."""
         paths = [*self.paths, *self.orders]
-        return {path.relative_to(self.folder).as_posix(): manifest.digest(path) for path in paths}
+        own = {path.relative_to(self.folder).as_posix(): manifest.digest(path) for path in paths}
+        for files in self.also:
+            own |= files.identity()
+        return own
 
     def file(self, encoding: str = "") -> File:
         """All of them as one, as the settings lay it out. Raises InputError for a column that is not there."""
+        file = self._own(encoding)
+        if self.also:
+            file = layers.Stacked([file, *(files._own(encoding) for files in self.also)])
+        distinct = self.source.distinct
+        return layers.Distinct(file, distinct, self.words, self.setting) if distinct else file
+
+    def _own(self, encoding: str) -> File:
+        """Those under `file`, without what stands under `also`."""
         source = self.source
         file = super().file(encoding)
         if source.items and not any(name.startswith(f"{source.items}.") for name in file.types()):
@@ -128,7 +153,7 @@ class SourceFiles(TableFiles):
             file = layers.first_of(file, source.first_of, words, setting)
         if source.path_of:
             file = layers.paths(file, source.path_of, words, setting)
-        return layers.Distinct(file, source.distinct, words, setting) if source.distinct else file
+        return layers.renamed(file, source.rename, setting) if source.rename else file
 
     def _opened(self, path: Path, encoding: str) -> File:
         """One file; what is nested is made flat in each, for one day's empty list has no columns."""

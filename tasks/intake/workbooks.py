@@ -98,6 +98,7 @@ def _value(cell: Any) -> Any:
 
 def _table(lines: Sequence[tuple[int, list[Any]]], path: Path, sheet: str) -> tuple[list[int], pa.Table]:
     """Numbers of the rows' lines, and the rows."""
+    lines = lines[_headings(lines) :]
     header = lines[0][1]
     width = max(len(values) for _, values in lines)
     rows = [values + [None] * (width - len(values)) for _, values in lines[1:]]
@@ -111,6 +112,15 @@ def _table(lines: Sequence[tuple[int, list[Any]]], path: Path, sheet: str) -> tu
             raise InputError(f"{path.name}, sheet {sheet}: two columns are named '{name}'; rename one")
         columns[name or f"column {at + 1}"] = _array(values)
     return [number for number, _ in lines[1:]], pa.table(columns)
+
+
+def _headings(lines: Sequence[tuple[int, list[Any]]]) -> int:
+    """How many lines stand above the names of columns: a title, when it was exported. They have one cell or two, and
+    the lines below many."""
+    filled = [sum(value is not None for value in values) for _, values in lines[:50]]
+    usual = max(filled[-(len(filled) // 2 + 1) :], key=filled.count)
+    above = next((at for at, num in enumerate(filled) if num > 2 or num >= usual), 0)
+    return above if usual >= 4 and above < len(filled) - 1 else 0
 
 
 def _array(values: list[Any]) -> pa.Array:

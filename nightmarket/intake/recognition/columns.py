@@ -19,6 +19,10 @@ from nightmarket.intake.numbers import NumberSurvey
 from nightmarket.intake.vocabulary import CURRENCIES, UNIT_PRICES
 
 _CONTENT = yaml.safe_load(files("nightmarket.intake.recognition").joinpath("columns.yaml").read_text(encoding="utf-8"))
+ALONE = frozenset(_CONTENT.pop("alone").split())
+"""Names that count as one word among several of a header; of others two words must stand side by side."""
+OTHERWISE = frozenset(_CONTENT.pop("otherwise").split())
+"""Words by which a header means something else, as `shipping-price`."""
 FILES: dict[str, frozenset[str]] = {name: frozenset(words.split()) for name, words in _CONTENT.pop("files").items()}
 """Table → words that its files are called."""
 TYPED = re.compile(r":(token|float|token_seq|float_seq)$")
@@ -169,6 +173,15 @@ class TableGuess:
     mapping: Mapping[str, str]
     score: float = 0.0
     lacks: tuple[str, ...] = field(default=())
+    unsure: tuple[str, ...] = field(default=())
+    """columns of ours whose header only holds a known name, or none: a person must look"""
+
+
+LIKELY: dict[str, tuple[str, ...]] = {
+    "events": ("customer_id", "product_id", "timestamp", "quantity", "value", "unit_price", "basket_id"),
+    "products": ("title", "brand", "category", "price"),
+}
+"""Columns that are looked for in headers of several words too, as in `amazon-order-id`."""
 
 
 def guess(table: str, facts: Sequence[ColumnFacts], stem: str) -> TableGuess:
@@ -184,6 +197,7 @@ def guess(table: str, facts: Sequence[ColumnFacts], stem: str) -> TableGuess:
                                                                   if fact.name not in mapping.values()])  # fmt: skip
         if chosen:
             mapping[column] = chosen
+    unsure = _likely(table, mapping, facts)
     if "value" in mapping:
         mapping.pop("unit_price", None)
     if table == "products" and "title" not in mapping and {*OF_PRODUCTS} & {*mapping} and "product_id" in mapping:
@@ -191,7 +205,40 @@ def guess(table: str, facts: Sequence[ColumnFacts], stem: str) -> TableGuess:
     lacks = tuple(name for name in MUST[table] if name not in mapping)
     lacks += ("title",) if table == "products" and "title" not in mapping else ()
     named = 3.0 * bool(words(stem) & FILES[table]) + 2.0 * (headers.plain(stem) == table)
-    return TableGuess(table, mapping, named + len(mapping) - 4.0 * len(lacks), lacks)
+    return TableGuess(table, mapping, named + len(mapping) - 4.0 * len(lacks), lacks, (*unsure,))
+
+
+def _likely(table: str, mapping: dict[str, str], facts: Sequence[ColumnFacts]) -> list[str]:
+    """Columns that no header names, of headers that hold a known name among other words; a time of what holds times."""
+    found = []
+    for column in LIKELY.get(table, ()):
+        if column in mapping or (column in ("value", "unit_price") and {"value", "unit_price"} & {*mapping}):
+            continue
+        free = [fact for fact in facts if fact.name not in mapping.values() and fact.filled > 0.3]
+        fitting = [fact for fact in free if _fits(fact, _kind(BY_NAME[table], column))
+                   and within(fact.name, NAMES[table][column])]  # fmt: skip
+        if not fitting and column == "timestamp" and {"customer_id", "product_id"} & {*mapping}:
+            fitting = [fact for fact in free if fact.times and fact.filled > 0.9 and not _might_be_a_number(fact)]
+        if fitting:
+            mapping[column] = fitting[0].name
+            found.append(column)
+    return found
+
+
+def _might_be_a_number(fact: ColumnFacts) -> bool:
+    """Whether what reads as times may as well count something, as 45291 or 20240101 do."""
+    return fact.number and fact.times[0] != times.YEAR
+
+
+def within(header: str, names: Sequence[str]) -> bool:
+    """Whether a header of several words holds one of the names, and no word that makes another thing of it."""
+    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", header.rpartition(".")[2])
+    words = [word for word in re.split(r"[\W_]+", split.casefold()) if word]
+    if len(words) < 2 or OTHERWISE.intersection(words):
+        return False
+    known = {*names}
+    pairs = {"".join(words[start : start + length]) for length in (2, 3) for start in range(len(words) - length + 1)}
+    return bool(pairs & known or {*words} & known & ALONE)
 
 
 def _kind(contract: Table, column: str) -> str:

@@ -1,0 +1,139 @@
+"""What values say of columns where headers do not say it, or say it wrongly: amounts, titles, orders that fell through.
+
+Each change is one that a person is asked to look at.
+"""
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightmarket.contracts.arrays import Float64s
+from nightmarket.contracts.values import is_text
+from nightmarket.intake import amounts, headers, numbers
+from nightmarket.intake.recognition import columns
+from nightmarket.intake.recognition.columns import ColumnFacts
+from nightmarket.intake.vocabulary import FELL_THROUGH, STATUSES
+
+if TYPE_CHECKING:
+    from tasks.inspection.proposal import Proposal
+
+MOST_PIECES = 1_000
+"""The largest number that is taken for a quantity."""
+PAID = ("price", "sales", "revenue", "total", "paid")
+"""Words of a header that speak for what was paid, where several columns grow with the pieces: a cost does too."""
+MOST_SHARE = 0.6
+"""Of the rows that may have fallen through; more of them say that the words mean something else."""
+LETTERS = r"\p{L}"
+
+
+def settle_amounts(proposal: "Proposal") -> None:
+    """Say whether amounts are of a piece or of a line as the rows have it, and which whole numbers are pieces."""
+    mapping = proposal.read.mapping["events"]
+    if proposal.export or not {"value", "unit_price"} & {*mapping} or "product_id" not in mapping:
+        return
+    ours = "value" if "value" in mapping else "unit_price"
+    if "quantity" not in mapping and not _pieces(proposal, mapping[ours]):
+        return
+    how = _grows(proposal, mapping["quantity"], mapping[ours])
+    right = {amounts.LINE: "value", amounts.UNIT: "unit_price", None: ours}[how]
+    if right != ours:
+        mapping[right] = mapping.pop(ours)
+        said = "it grows with the quantity" if how == amounts.LINE else "it does not grow with the quantity"
+        proposal.check("mapping", f"'{mapping[right]}' is taken for {right}, for {said}: is it?")
+
+
+def _pieces(proposal: "Proposal", amount: str) -> bool:
+    """Take the amount for pieces where another column is what so many pieces cost; whether that is so."""
+    mapping, facts = proposal.read.mapping["events"], {fact.name: fact for fact in proposal.facts["events"]}
+    pieces = _numbers(proposal, amount)
+    if not facts[amount].whole or np.nanmax(pieces, initial=0) > MOST_PIECES or facts[amount].distinct < 2:
+        return False
+    paid = {*columns.NAMES["events"]["value"], *columns.NAMES["events"]["unit_price"]}
+    for fact in sorted(facts.values(), key=lambda fact: not columns.within(fact.name, [*paid, *PAID])):
+        taken = fact.name in mapping.values() or fact.times or not fact.number
+        if taken or _grows(proposal, amount, fact.name) != amounts.LINE:
+            continue
+        if np.nanmedian(_numbers(proposal, fact.name) / np.maximum(pieces, 1)) > 1:
+            ours = "value" if "value" in mapping else "unit_price"
+            del mapping[ours]
+            mapping |= {"quantity": amount, "value": fact.name}
+            proposal.check("mapping", f"'{amount}' is taken for quantity and '{fact.name}' for value, which grows with "
+                                      "it: is that so?")  # fmt: skip
+            return True
+    return False
+
+
+def _grows(proposal: "Proposal", quantity: str, amount: str) -> str | None:
+    sample, product = proposal.samples["events"], proposal.read.mapping["events"]["product_id"]
+    if not {quantity, amount, product} <= {*sample.column_names}:
+        return None
+    codes = pc.fill_null(sample[product].combine_chunks().cast(pa.string()), "").dictionary_encode().indices
+    return amounts.grows(codes.to_numpy().astype(np.int64), _numbers(proposal, quantity), _numbers(proposal, amount))
+
+
+def _numbers(proposal: "Proposal", column: str) -> Float64s:
+    """(N,) what the sample's column says, NaN where it is no number."""
+    values = proposal.samples["events"][column].combine_chunks()
+    if not is_text(values.type):
+        return np.asarray(pc.fill_null(values.cast(pa.float64()), np.nan).to_numpy(zero_copy_only=False), np.float64)
+    notation = next(fact.notation for fact in proposal.facts["events"] if fact.name == column)
+    written = numbers.plain(values.cast(pa.string()), notation or numbers.POINT)
+    right = pc.fill_null(pc.match_substring_regex(written, numbers.STRICT), False)
+    read = pc.if_else(right, written, None).cast(pa.float64())
+    return np.asarray(pc.fill_null(read, np.nan).to_numpy(zero_copy_only=False), np.float64)
+
+
+def settle_titles(proposal: "Proposal") -> None:
+    """Call products by the column of words that tells them apart best, where no header says which one it is."""
+    mapping = proposal.read.mapping["products"]
+    if mapping.get("title") not in (None, mapping["product_id"]):
+        return
+    sample = proposal.samples["products"]
+    texts = [fact for fact in proposal.facts["products"] if _may_be_title(fact, sample, [*mapping.values()])]
+    best = max(texts, key=lambda fact: fact.distinct, default=None)
+    if best is not None and best.distinct > 0.2 * max(sample.num_rows, 1):
+        mapping["title"] = best.name
+        proposal.check("mapping", f"'{best.name}' is taken for the products' titles: is it?")
+
+
+def _may_be_title(fact: ColumnFacts, sample: pa.Table, taken: list[str]) -> bool:
+    if fact.name in taken or fact.times or fact.number or fact.address or fact.filled < 0.8:
+        return False
+    values = sample[fact.name].combine_chunks()
+    if not is_text(values.type) or not len(values.drop_null()):
+        return False
+    words = pc.match_substring_regex(values.cast(pa.string()).drop_null(), rf"{LETTERS}{{2,}}.*[\s\p{{Lo}}]")
+    return float(pc.mean(words.cast(pa.float64())).as_py()) > 0.3
+
+
+def settle_statuses(proposal: "Proposal") -> None:
+    """Leave out rows whose order fell through, as a column of states says: cancelled, never paid."""
+    made = proposal.read
+    source, bundle = made.tables["events"], made.bundles["events"]
+    own = {*bundle.types, *(made.joined["events"].types if "events" in made.joined else ())}
+    if proposal.export or source.leave_out:
+        return
+    sample = proposal.samples["events"]
+    for name in sample.column_names:
+        values = sample[name].combine_chunks()
+        if name not in own or not is_text(values.type) or not _is_state(name):
+            continue
+        counted = {str(pair["values"]): pair["counts"] for pair in values.drop_null().value_counts().to_pylist()}
+        fell = {word: num for word, num in counted.items() if headers.plain(word) in FELL_THROUGH}
+        if fell and sum(fell.values()) <= MOST_SHARE * max(sample.num_rows, 1):
+            made.tables["events"] = source.model_copy(update={"leave_out": {name: tuple(sorted(fell))}})
+            told = ", ".join(f"{word}: {num:,}" for word, num in sorted(fell.items()))
+            proposal.check("tables", f"rows whose '{name}' says that nothing was bought are left out ({told}): is "
+                                     "that right?")  # fmt: skip
+            return
+
+
+def _is_state(name: str) -> bool:
+    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
+    plain = headers.plain(name)
+    return any(plain.endswith(word) for word in STATUSES) or any(
+        word in STATUSES for word in re.split(r"[\W_]+", split.casefold())
+    )

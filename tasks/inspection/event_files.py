@@ -1,0 +1,54 @@
+"""Files of events whose names tell what was done in them: orders.csv beside page_views.csv and carts.csv."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from nightmarket.intake import kinds
+from nightmarket.intake.recognition.columns import TableGuess
+from tasks.intake.listing import Bundle
+from tasks.intake.sources import FileSource, TableSource
+
+if TYPE_CHECKING:
+    from tasks.inspection.proposal import Proposal
+
+ALIKE = ("customer_id", "product_id", "timestamp", "channel")
+"""Columns that mean the same in every file of events; a basket of one file is none of another's."""
+PURCHASE = "purchase"
+
+
+def told_by_name(proposal: "Proposal", others: Sequence[tuple[TableGuess, Bundle, TableSource]]) -> set[int]:
+    """Give events of a file the kind that its name tells, and add files of other kinds; the ids of those that joined.
+
+    A file whose rows say what was done needs no name for it. Two files of one kind may hold the same events twice, so
+    that the second stays out.
+    """
+    made = proposal.read
+    mapping = made.mapping["events"]
+    if "kind" in mapping or made.tables["events"].constants:
+        return set()
+    bundle = made.bundles["events"]
+    own = kinds.of_file(bundle.title) or PURCHASE
+    found: dict[str, tuple[TableGuess, Bundle, TableSource]] = {}
+    for guess, other, source in others:
+        kind = kinds.of_file(other.title)
+        whole = guess.table == "events" and not guess.lacks and {"product_id", "customer_id"} <= {*guess.mapping}
+        if whole and kind and kind != own and kind not in found and "kind" not in guess.mapping and not source.items:
+            found[kind] = (guess, other, source)
+    if not found and own == PURCHASE:
+        return set()
+    update: dict[str, object] = {"constants": {"kind": own}}
+    update["also"] = tuple(_added(source, kind, guess.mapping, mapping) for kind, (guess, _, source) in found.items())
+    made.tables["events"] = TableSource.model_validate(made.tables["events"].model_dump() | update)
+    mapping["kind"] = "kind"
+    named = {bundle.title: own} | {other.title: kind for kind, (_, other, _) in found.items()}
+    told = ", ".join(f"{title}: {kind}" for title, kind in named.items())
+    proposal.check("tables", f"what was done is taken from the files' names ({told}): is that right?")
+    return {id(other) for _, other, _ in found.values()}
+
+
+def _added(source: TableSource, kind: str, theirs: Mapping[str, str], ours: Mapping[str, str]) -> FileSource:
+    """The file with its kind, and the first file's names for its columns."""
+    rename = {theirs[name]: ours[name] for name in ALIKE if name in theirs and name in ours}
+    changed = {column: name for column, name in rename.items() if column != name}
+    given = source.model_dump(exclude={"also"}) | {"constants": {"kind": kind}, "rename": changed}
+    return FileSource.model_validate(given)
