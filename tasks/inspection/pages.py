@@ -36,7 +36,10 @@ def files(proposal: Proposal, trial: Trial) -> Iterator[str]:
         tried = trial.tables.get(table)
         many = f" ({len(bundle.paths)} files)" if len(bundle.paths) > 1 else ""
         joined = f" joined with {made.joined[table].title}" if table in made.joined else ""
-        origin = f"made of {bundle.title}" if made.tables[table].distinct else f"{bundle.title}{many}{joined}"
+        also = "".join(f" and {source.file}" for source in made.tables[table].also)
+        origin = (
+            f"made of {bundle.title}{also}" if made.tables[table].distinct else f"{bundle.title}{many}{joined}{also}"
+        )
         yield f"  {table:<13} {origin}{_rows(tried, bundle)}"
     yield from unused(proposal.unused)
 

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from nightmarket.contracts import InputError
-from nightmarket.intake import identities
+from nightmarket.intake import amounts, identities
 
 LOG = logging.getLogger("nightmarket")
 
@@ -40,6 +40,8 @@ ASKED = {
 """Table and column → where its ids should be known."""
 LEAST = {("events", PRODUCTS): 0.1}
 """Share of distinct ids that must be known; of the others one in a hundred: prospects may be written to, too."""
+GROWTH_ROWS = 1_000_000
+"""Rows that are asked how amounts grow with quantities."""
 FAR = 30
 """Amounts so many times the list prices are no discount or surcharge: they are in another unit."""
 
@@ -91,7 +93,10 @@ def check_amounts(folder: Path, seen: SeenIds, given: Sequence[str]) -> None:
     """
     files = seen.files
     events, products = folder / "events.parquet", folder / "products.parquet"
-    if {"events.value", "products.price"} & set(given) or not (events.exists() and products.exists()):
+    if "events.value" in given or not events.exists():
+        return
+    _check_growth(events, files.get("events", "events"))
+    if "products.price" in given or not products.exists():
         return
     with duckdb.connect(config={"memory_limit": "2GB"}) as database:
         lines, ratio, several, same = database.execute(
@@ -122,3 +127,36 @@ def check_amounts(folder: Path, seen: SeenIds, given: Sequence[str]) -> None:
             "purchases): if it is the price of one, set snapshot.mapping.events.unit_price to its column; if it is the "
             "amount of the line, set snapshot.units to events: {value: 1}"
         )
+
+
+def _check_growth(events: Path, file: str) -> None:
+    """Raises InputError where amounts do not grow as quantities do: within a product twice as many cost twice as much.
+
+    The slope of log(value) on log(quantity) within products is near 1, 0 where amounts are prices of one, 2 where
+    what was multiplied with the quantity was the amount of the line.
+    """
+    with duckdb.connect(config={"memory_limit": "2GB"}) as database:
+        varied, pieces, both, paid = database.execute(
+            "with lines as (select product_id, ln(value) as paid, ln(quantity) as pieces from read_parquet(?) "
+            "where kind = 'purchase' and quantity > 0 and value > 0 and isfinite(value) and isfinite(quantity) "
+            f"limit {GROWTH_ROWS}), within as (select paid - avg(paid) over product as paid, "
+            "pieces - avg(pieces) over product as pieces from lines window product as (partition by product_id)) "
+            "select count(*) filter (abs(pieces) > 1e-9), sum(pieces * pieces), sum(pieces * paid), sum(paid * paid) "
+            "from within",
+            [str(events)],
+        ).fetchall()[0]
+    growth = amounts.Growth(varied, pieces or 0.0, both or 0.0, paid or 0.0)
+    slope = growth.slope
+    if not growth.certain or 0.25 < slope < 1.75:
+        return
+    known = f"(slope {slope:.2f} within products, of {varied:,} purchases; 1 is usual)"
+    right = "set snapshot.units to events: {value: 1} if it is right as it is"
+    if slope < 1:
+        raise InputError(
+            f"{file}: value does not grow with quantity {known}: if it is the price of one, set "
+            f"snapshot.mapping.events.unit_price to its column; {right}"
+        )
+    raise InputError(
+        f"{file}: unit_price grows with quantity {known}: if it is the amount of the line, set snapshot.mapping.events."
+        f"value to its column; {right}"
+    )

@@ -62,3 +62,13 @@ def copied_night(whole_night: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(folder)
     monkeypatch.delenv("NIGHTMARKET_HOME", raising=False)
     return folder
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder for an export, and an empty checkout."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NIGHTMARKET_HOME", raising=False)
+    place = tmp_path / "export"
+    place.mkdir()
+    return place
