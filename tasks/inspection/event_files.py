@@ -16,7 +16,7 @@ ALIKE = ("customer_id", "product_id", "timestamp", "channel")
 PURCHASE = "purchase"
 
 
-def told_by_name(proposal: "Proposal", others: Sequence[tuple[TableGuess, Bundle, TableSource]]) -> set[int]:
+def kinds_of_names(proposal: "Proposal", others: Sequence[tuple[TableGuess, Bundle, TableSource]]) -> set[int]:
     """Give events of a file the kind that its name tells, and add files of other kinds; the ids of those that joined.
 
     A file whose rows say what was done needs no name for it. Two files of one kind may hold the same events twice, so
@@ -28,22 +28,22 @@ def told_by_name(proposal: "Proposal", others: Sequence[tuple[TableGuess, Bundle
         return set()
     bundle = made.bundles["events"]
     own = kinds.of_file(bundle.title) or PURCHASE
-    found: dict[str, tuple[TableGuess, Bundle, TableSource]] = {}
+    joining: dict[str, tuple[TableGuess, Bundle, TableSource]] = {}
     for guess, other, source in others:
         kind = kinds.of_file(other.title)
         whole = guess.table == "events" and not guess.lacks and {"product_id", "customer_id"} <= {*guess.mapping}
-        if whole and kind and kind != own and kind not in found and "kind" not in guess.mapping and not source.items:
-            found[kind] = (guess, other, source)
-    if not found and own == PURCHASE:
+        if whole and kind and kind != own and kind not in joining and "kind" not in guess.mapping and not source.items:
+            joining[kind] = (guess, other, source)
+    if not joining and own == PURCHASE:
         return set()
     update: dict[str, object] = {"constants": {"kind": own}}
-    update["also"] = tuple(_added(source, kind, guess.mapping, mapping) for kind, (guess, _, source) in found.items())
+    update["also"] = tuple(_added(source, kind, guess.mapping, mapping) for kind, (guess, _, source) in joining.items())
     made.tables["events"] = TableSource.model_validate(made.tables["events"].model_dump() | update)
     mapping["kind"] = "kind"
-    named = {bundle.title: own} | {other.title: kind for kind, (_, other, _) in found.items()}
+    named = {bundle.title: own} | {other.title: kind for kind, (_, other, _) in joining.items()}
     told = ", ".join(f"{title}: {kind}" for title, kind in named.items())
     proposal.check("tables", f"what was done is taken from the files' names ({told}): is that right?")
-    return {id(other) for _, other, _ in found.values()}
+    return {id(other) for _, other, _ in joining.values()}
 
 
 def _added(source: TableSource, kind: str, theirs: Mapping[str, str], ours: Mapping[str, str]) -> FileSource:

@@ -12,7 +12,7 @@ from nightmarket.contracts import InputError
 from nightmarket.intake import headers
 from nightmarket.intake.recognition import columns
 from nightmarket.intake.recognition.columns import ColumnFacts, TableGuess
-from tasks.inspection.event_files import told_by_name
+from tasks.inspection.event_files import kinds_of_names
 from tasks.intake import listing
 from tasks.intake.listing import Bundle
 from tasks.intake.profiles import Read
@@ -54,7 +54,7 @@ def guess_others(proposal: "Proposal", listed: Sequence[Bundle]) -> None:
     if "events" not in made.tables and "reviews" in made.tables:
         _of_reviews(made)
     if "events" in made.tables and proposal.export is None:
-        taken |= told_by_name(proposal, [each for each in guesses if id(each[1]) not in taken])
+        taken |= kinds_of_names(proposal, [each for each in guesses if id(each[1]) not in taken])
     for bundle in listed:
         if id(bundle) not in taken and bundle.title not in proposal.unused:
             like = next((guess.table for guess, other, _ in guesses if other is bundle and not guess.lacks), "")

@@ -210,7 +210,7 @@ def guess(table: str, facts: Sequence[ColumnFacts], stem: str) -> TableGuess:
 
 def _likely(table: str, mapping: dict[str, str], facts: Sequence[ColumnFacts]) -> list[str]:
     """Columns that no header names, of headers that hold a known name among other words; a time of what holds times."""
-    found = []
+    guessed = []
     for column in LIKELY.get(table, ()):
         if column in mapping or (column in ("value", "unit_price") and {"value", "unit_price"} & {*mapping}):
             continue
@@ -221,8 +221,8 @@ def _likely(table: str, mapping: dict[str, str], facts: Sequence[ColumnFacts]) -
             fitting = [fact for fact in free if fact.times and fact.filled > 0.9 and not _might_be_a_number(fact)]
         if fitting:
             mapping[column] = fitting[0].name
-            found.append(column)
-    return found
+            guessed.append(column)
+    return guessed
 
 
 def _might_be_a_number(fact: ColumnFacts) -> bool:
