@@ -20,22 +20,22 @@ from bench.machine import machine
 from nightmarket.demand import response as price_response
 from nightmarket.demand.forecast import evaluate
 from nightmarket.demand.methods import METHODS
+from nightmarket.demand.panels import panel
 from nightmarket.demand.series import Weekly, kind_paths, weekly
 from nightmarket.evaluation.intervals import paired
 from nightmarket.histories.calendar import last_whole_week, monday
-from nightmarket.histories.histories import Histories
 from tasks.files.prepared import Prepared
 
 SEED = 17
 
 
-def shop() -> tuple[Histories, Weekly, np.ndarray, list[str]]:
-    """Purchases, weekly units, and the type of each product."""
+def shop() -> tuple[Prepared, Weekly, np.ndarray, list[str]]:
+    """Prepared data, weekly units, and the type of each product."""
     data = Prepared()
     lines = data.histories
     code, names = pd.factorize(kind_paths(data.products))
     last = last_whole_week(data.windows.test.last_target)
-    return lines, weekly(lines, code, list(names), last), code, list(names)
+    return data, weekly(lines, code, list(names), last), code, list(names)
 
 
 def libraries(history: Weekly, num: int, ahead: int) -> list[dict[str, Any]]:
@@ -78,7 +78,7 @@ def main() -> None:
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
     started = time.perf_counter()
-    lines, history, code, names = shop()
+    data, history, code, names = shop()
     by_window: dict[str, Any] = {}
     print(
         "| window ends | class | types | units | WAPE | naive | seasonal naive | ours - naive | cover 80 | cover 95 |"
@@ -109,10 +109,13 @@ def main() -> None:
             gain = row.get("ours_minus_it")
             told = f"{gain['value']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]" if gain else ""
             print(f"| {row['model']} | {row['wape']:.3f} | {told} | {row['ms_per_series'] or 0:.1f} |")
-    measured = price_response.response(price_response.panel(lines, history.first_week, history.last_week), code, names)
+    measured = price_response.response(
+        panel(data.histories, history.first_week, history.last_week, data.promotions), code, names
+    )
     response: dict[str, Any] = {}
     if measured is not None:
-        response = {"pooled": measured.pooled, "placebo_next_week": measured.placebo, "between": measured.between}
+        response = {"pooled": measured.pooled, "placebo_next_week": measured.placebo, "between": measured.between,
+                    "refused": measured.refused}  # fmt: skip
         print(f"\n{price_response.words(measured)['en']}")
     run = {"seconds": time.perf_counter() - started, "machine": machine(), "seed": SEED}
     print(json.dumps({"windows": by_window, "peers": others, "response": response} | run))

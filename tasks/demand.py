@@ -13,9 +13,9 @@ from pydantic import Field
 
 from nightmarket.demand import forecast, response
 from nightmarket.demand.forecast import Evaluation
+from nightmarket.demand.panels import panel
 from nightmarket.demand.series import Weekly, kind_paths, weekly
 from nightmarket.histories.calendar import last_whole_week, monday
-from nightmarket.histories.histories import Histories
 from tasks.files import catalogue
 from tasks.files.prepared import Prepared
 from tasks.pipeline.declaration import Stage
@@ -61,7 +61,7 @@ def run(settings: Settings) -> None:
         catalogue.FORECAST.write(_forecast(history, judged))
         figures = judged.metrics["classes"]["all"]
         log.info("demand: WAPE %.3f, naive %.3f", figures["ours"]["wape"], figures["naive"]["wape"])
-    metrics["response"] = _response(data.histories, code, list(names), history)
+    metrics["response"] = _response(data, code, list(names), history)
     catalogue.DEMAND_METRICS.write(metrics)
 
 
@@ -80,12 +80,13 @@ def _forecast(history: Weekly, judged: Evaluation) -> pa.Table:
     )
 
 
-def _response(lines: Histories, code: np.ndarray, names: list[str], history: Weekly) -> dict[str, Any]:
-    rows = response.panel(lines, history.first_week, max(history.last_week, history.first_week))
+def _response(data: Prepared, code: np.ndarray, names: list[str], history: Weekly) -> dict[str, Any]:
+    last = max(history.last_week, history.first_week)
+    rows = panel(data.histories, history.first_week, last, data.promotions)
     measured = response.response(rows, code, names)
     if measured is None:
         catalogue.PRICE_RESPONSE.write_empty()
-        return {"reason": "fewer than 10 products sold steadily at prices or discounts that changed"}
+        return {"reason": "fewer than 10 products sold ten a week, steadily, at prices or discounts that changed"}
     catalogue.PRICE_RESPONSE.write(measured.kinds)
     return {
         "reason": None,
@@ -94,6 +95,8 @@ def _response(lines: Histories, code: np.ndarray, names: list[str], history: Wee
         "kinds": len(measured.kinds),
         "kinds_measured": int(measured.kinds["price_measured"].notna().sum()),
         "pooled": measured.pooled,
+        "refused": measured.refused,
+        "placements_known": measured.shown,
         "between_kinds": measured.between,
         "placebo_next_week": measured.placebo,
         "words": response.words(measured),

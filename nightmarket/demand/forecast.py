@@ -81,31 +81,37 @@ def origins(width: int, ahead: int) -> list[int]:
 
 def choose(history: Weekly, before: list[int], ahead: int) -> dict[str, str]:
     """Per class of series, the method with the least mean scaled squared error (RMSSE; Makridakis et al., 2022), among
-    those that are never worse than last week's figure: not over all origins, not at the latest one, and in units
-    neither. In the middle of a season a long mean may look best over weeks that lie on both sides of the peak.
+    those that are never worse than last week's figure: not over all origins, not at the latest one, not over the weeks
+    since then, and in units neither.
+    In the middle of a season a long mean may look best over weeks that lie on both sides of the peak or of the mean,
+    and after a step it still knows what was before.
     """
     lost = {name: np.zeros(len(CLASSES)) for name in METHODS}
-    missed = {name: np.zeros((len(before), 2, len(CLASSES))) for name in METHODS}
-    for number, origin in enumerate(before):
+    width = before[0] + ahead  # what lies behind the latest window is not known yet
+    recent = [origin for origin in range(width - 1, before[0], -1) if origin >= LEAST_FIT]
+    missed = {name: np.zeros((len(before) + len(recent), 2, len(CLASSES))) for name in METHODS}
+    for number, origin in enumerate([*before, *recent]):
         past = history.until(origin)
-        truth = history.units[history.start < origin, origin : origin + ahead]
+        truth = history.units[history.start < origin, origin : min(origin + ahead, width)]
         group, unit = classes(past), np.sqrt(_squared_scale(past))
         for name, method in METHODS.items():
             apart = truth - method(past.units, past.start)[:, None]
             error = np.sqrt((apart**2).mean(axis=1)) / unit
-            lost[name] += np.bincount(group, weights=error, minlength=len(CLASSES))
+            if number < len(before):
+                lost[name] += np.bincount(group, weights=error, minlength=len(CLASSES))
             for row, size in enumerate((error, np.abs(apart).sum(axis=1))):
                 missed[name][number, row] = np.bincount(group, weights=size, minlength=len(CLASSES))
     seen = np.sum(list(lost.values()), axis=0) > 0
-    worse = {name: _worse(missed[name], missed["naive"]) for name in METHODS}
+    worse = {name: _worse(missed[name], missed["naive"], len(before)) for name in METHODS}
     best = [min(METHODS, key=lambda name: (worse[name][i], lost[name][i])) for i in range(len(CLASSES))]
     return {kind: best[i] if seen[i] else UNSEEN for i, kind in enumerate(CLASSES)}
 
 
-def _worse(missed: Float64s, naive: Float64s) -> Bools:
-    """(classes,) whether errors (origins, 2, classes), latest origin first, lie above naive's, there or over all."""
-    pairs = ((missed[0], naive[0]), (missed.sum(axis=0), naive.sum(axis=0)))
-    return np.any([ours > theirs for ours, theirs in pairs], axis=(0, 1))
+def _worse(missed: Float64s, naive: Float64s, num: int) -> Bools:
+    """(classes,) whether errors (origins, 2, classes) lie above naive's: at the first of the `num` whole windows, which
+    is the latest, over all of these, or over the others, which are cut short by the last week."""
+    pairs = [(part[0], part[:num].sum(axis=0), part[num:].sum(axis=0)) for part in (missed, naive)]
+    return np.any([ours > theirs for ours, theirs in zip(*pairs, strict=True)], axis=(0, 1))
 
 
 def point(past: Weekly, methods: dict[str, str]) -> Float64s:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.abuse import forecast as abuse
 from nightmarket.demand.forecast import evaluate, forecast_units, horizon
 from nightmarket.demand.methods import METHODS, seasonal_naive
 from nightmarket.demand.series import CLASSES, Weekly, classes, closed_weeks, kind_paths, weekly
@@ -178,3 +179,10 @@ def test_the_week_a_year_before_is_found_beside_weeks_that_are_missing():
     units = np.array([[1.0, 2, 3, 4, 5, 6]])
     np.testing.assert_array_equal(seasonal_naive(units, weeks, np.array([8, 9, 10]), 6), [[3, 3, 3]])
     np.testing.assert_array_equal(seasonal_naive(units, weeks, np.array([8, 9, 10]), 3), [[4, 5, 6]])
+
+
+def test_after_a_step_that_no_whole_window_has_seen_last_weeks_units_are_taken():
+    shop = abuse.shop(np.random.default_rng([11, 0]), *abuse.SHOPS["a third since three weeks"])
+    whole = evaluate(shop, 0).metrics["classes"]["all"]
+    assert whole["ours"]["wape"] < 1.1 * whole["naive"]["wape"]
+    assert abuse.worse(shop) == 0
