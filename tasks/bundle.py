@@ -2,16 +2,18 @@
 
 reads   artifacts/prepare    purchases, events, customers, products
         artifacts/score      factors of the products, lists
+        artifacts/related    what stands beside products
         data/champion        which version it is
         rules.yaml           the shop's rules
 writes  artifacts/bundle     model    what goes with what, factors, the forests that order answers; no customer
                              state    what customers did last, what is in demand and to be had, names, lists, rules,
-                                      words of the products
+                                      words of the products, what stands beside them
 
 `nightmarket.serving.live` maps both.
 """
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime, time
 from pathlib import Path
 from typing import Any
@@ -48,7 +50,14 @@ log = logging.getLogger("nightmarket")
 NO_RULES = ShopRules()
 STAGE = Stage(
     "write what a live site answers visitors from",
-    reads=(catalogue.CHAMPION_RECEIPT, catalogue.PREPARE, catalogue.SCORE, catalogue.RULES),
+    reads=(
+        catalogue.CHAMPION_RECEIPT,
+        catalogue.PREPARE,
+        catalogue.SCORE,
+        catalogue.SIMILAR,
+        catalogue.GOES_WITH,
+        catalogue.RULES,
+    ),
     writes=(catalogue.BUNDLE,),
     phase="deliver",
     side=True,
@@ -71,7 +80,7 @@ def run(settings: Settings) -> None:
     factors = Factors.of(catalogue.FACTORS.read()) if catalogue.FACTORS.exists() else None
     shop = build(recommender.statistics(data, Window.after(cut)), factors)
     version = str(catalogue.CHAMPION_RECEIPT.read()["version"]) if catalogue.CHAMPION_RECEIPT.exists() else ""
-    write(catalogue.BUNDLE.path, shop, orders, data, version, _lists(data), ShopRules.load())
+    write(catalogue.BUNDLE.path, shop, orders, data, version, _lists(data), ShopRules.load(), _beside(data))
 
 
 def write(
@@ -82,16 +91,19 @@ def write(
     version: str,
     listed: Ragged | None,
     rules: ShopRules = NO_RULES,
+    beside: Mapping[str, Ragged] | None = None,
 ) -> None:
     """Both halves of what a shop knows at a cut, which may lie before the last night's.
 
     listed  each customer's list of the night; None where there are none
+    beside  what stands beside each product, as BESIDE has it, as far as the night wrote it
     """
     products = CodedNames.of(data.products["product_id"])
     facts = {"cut": shop.cut, "last_day": date_of(shop.cut).isoformat(), "products": products.texts.digest()}
     _write_model(folder / parts.MODEL, shop, orders, products, facts | {"version": version})
     nobody = Ragged(np.zeros(len(data.customers) + 1, np.int64), np.zeros(0, np.int32))
-    _write_state(folder / parts.STATE, shop, data, products, listed or nobody, facts, rules)
+    groups = {"listed": listed or nobody, **(beside or {})}
+    _write_state(folder / parts.STATE, shop, data, products, groups, facts, rules)
 
 
 def _write_model(
@@ -113,7 +125,7 @@ def _write_state(
     shop: SessionShop,
     data: Prepared,
     products: CodedNames,
-    listed: Ragged,
+    rows: Mapping[str, Ragged],
     facts: dict[str, Any],
     rules: ShopRules,
 ) -> None:
@@ -137,7 +149,7 @@ def _write_state(
     groups = {
         "pages": halves.merged(by_depth),
         "brands": halves.grouped(shop.catalogue.brand, len(brands), demand),
-        "listed": listed,
+        **rows,
     }
     events = data.interactions if len(data.interactions) else as_events(data.histories)
     objected = data.customers.get("objected", pd.Series(False, data.customers.index)).fillna(False).to_numpy(bool)
@@ -204,6 +216,20 @@ def _lists(data: Prepared) -> Ragged | None:
     rows = rows[np.lexsort((lists["rank"].to_numpy()[rows], customer[rows]))]
     num = np.bincount(customer[rows], minlength=len(data.customers))
     return Ragged(np.append(0, np.cumsum(num)).astype(np.int64), item[rows].astype(np.int32))
+
+
+def _beside(data: Prepared) -> dict[str, Ragged]:
+    """Of each product what stands beside it, as far as that is there tonight."""
+    made, code = {}, pd.Index(data.products["product_id"])
+    for name, table in ((halves.SIMILAR, catalogue.SIMILAR), (halves.GOES_WITH, catalogue.GOES_WITH)):
+        if table.unavailable() or not table.exists():
+            continue
+        lists = table.read(["beside", "rank", "product_id"]).to_pandas()
+        owner, item = (code.get_indexer(lists[column]) for column in ("beside", "product_id"))
+        rows = np.lexsort((lists["rank"].to_numpy(), owner))
+        num = np.bincount(owner, minlength=len(data.products))
+        made[name] = Ragged(np.append(0, np.cumsum(num)).astype(np.int64), item[rows].astype(np.int32))
+    return made
 
 
 def _orders(settings: Settings, data: Prepared, cut: int) -> SessionOrders:

@@ -1,8 +1,9 @@
 """Publish tonight's tables in the shop's database, each night in one transaction.
 
-reads   artifacts of score, segment, plan and compose, as far as they are there tonight
-writes  in the database, by night and version: recommendations, launches, popular, segments, proposed_contacts,
-        proposed_messages; nights, a row for each; and a view current_… of each table with the night published last
+reads   artifacts of score, related, segment, plan and compose, as far as they are there tonight
+writes  in the database, by night and version: recommendations, launches, popular, similar, goes_with, popular_in,
+        segments, proposed_contacts, proposed_messages; nights, a row for each; and a view current_… of each table with
+        the night published last
 
 A step: it acts outside its files. The same night published again takes the place of the rows it had.
 """
@@ -83,6 +84,9 @@ def _tables() -> dict[str, catalogue.TableFile]:
         "recommendations": catalogue.RECOMMENDATIONS,
         "launches": catalogue.LAUNCHES,
         "popular": catalogue.POPULAR,
+        "similar": catalogue.SIMILAR,
+        "goes_with": catalogue.GOES_WITH,
+        "popular_in": catalogue.POPULAR_IN,
         "segments": catalogue.SEGMENTS,
         "proposed_contacts": catalogue.CONTACTS.at(catalogue.PLAN.path),
         "proposed_messages": catalogue.MESSAGES,

@@ -103,11 +103,11 @@ class Deliverable:
         """Products of the largest group, of which a list holds one."""
         return int(np.bincount(self.group[self.group >= 0]).max(initial=1))
 
-    def for_anybody(self) -> Bools:
-        """(I,) what may be offered to somebody of whom nothing is known."""
+    def for_anybody(self, market: int = -1) -> Bools:
+        """(I,) what may be offered to somebody of whom nothing is known, or only the market, by its number."""
         items = np.arange(self.on_sale.size, dtype=np.int32)
-        nowhere = np.full(items.size, -1, np.int32)
-        return np.asarray(self.on_sale & (self.least_age < ADULT) & self._sold(nowhere, items))
+        where = np.full(items.size, market, np.int32)
+        return np.asarray(self.on_sale & (self.least_age < ADULT) & self._sold(where, items))
 
     def _sold(self, market: Int32s, item: Int32s) -> Bools:
         if not self.sold_in.size or not (self.market >= 0).any():

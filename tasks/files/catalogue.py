@@ -276,6 +276,15 @@ POPULAR = TableFile(
 FACTORS = Tensors(SCORE / "factors.safetensors")
 """Of the products tonight, where looks are recorded: `nightmarket.ranking.factors`."""
 SCORE_SUMMARY = Json(SCORE / "summary.json")
+_BESIDE = "beside string, rank int32, product_id string, title string, score float32"
+SIMILAR = TableFile(ARTIFACTS / "related/similar.parquet", _BESIDE)
+GOES_WITH = TableFile(ARTIFACTS / "related/goes_with.parquet", _BESIDE)
+"""Products that stand beside the product `beside`, best first."""
+POPULAR_IN = TableFile(
+    ARTIFACTS / "related/popular.parquet",
+    "kind string, place string, rank int32, product_id string, title string, score float32",
+)
+"""What is in demand; `kind` of the place: department, category, type (`place` is the path) or market."""
 BUNDLE = Folder(ARTIFACTS / "bundle")
 PLAN = Folder(ARTIFACTS / "plan")
 PLAN_OFFERS = TableFile(PLAN / "offers.parquet", "offer string, product_id string")

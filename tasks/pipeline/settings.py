@@ -27,6 +27,7 @@ STAGES = (
     "care",
     "evaluate",
     "score",
+    "related",
     "bundle",
     "plan",
     "compose",

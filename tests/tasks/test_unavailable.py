@@ -14,7 +14,20 @@ from tasks.pipeline import generate, outputs, settings, unavailable
 
 SEGMENT = Unavailable("segment", "exit code 1, ValueError", 2)
 REVIEWS = Unavailable("reviews", "killed; out of memory?", 2)
-SIDES = ("respond", "reviews", "segment", "demand", "care", "bundle", "plan", "compose", "readout", "drift", "report")
+SIDES = (
+    "respond",
+    "reviews",
+    "segment",
+    "demand",
+    "care",
+    "related",
+    "bundle",
+    "plan",
+    "compose",
+    "readout",
+    "drift",
+    "report",
+)
 FAILED = "segment failed: exit code 1, ValueError"
 
 

@@ -29,6 +29,8 @@ from nightmarket.serving.live.word_index import WordIndex
 
 OF_MODEL = ("near", "leads", "follows", "factors")
 """What of a SessionShop belongs to the version."""
+SIMILAR, GOES_WITH = BESIDE = ("similar", "goes_with")
+"""Rows of the state half: what stands beside each product."""
 WORDS = "words"
 """Arrays of a WordIndex in the state half."""
 LEVELS = ("department", "category", "type")
@@ -50,6 +52,7 @@ class LiveBundle:
     objected             (C,) to profiling
     rules                the shop's own; None where it has none
     words                of the products' texts; None in a bundle of an older version
+    beside               of each product what stands beside it, best first, by BESIDE; what the night has of it
     """
 
     shop: SessionShop
@@ -74,6 +77,7 @@ class LiveBundle:
     identity: str
     rules: LiveRules | None = None
     words: WordIndex | None = None
+    beside: Mapping[str, Ragged] = field(default_factory=dict)
     stock: LastStock = field(default_factory=LastStock)
 
 
@@ -95,7 +99,7 @@ def state_arrays(
 
     events   of all kinds, up to the cut
     names    products, customers, titles, kinds, page_names, brand_names
-    groups   pages, brands, listed: products of each
+    groups   pages, brands, listed and what there is of BESIDE: products of each
     """
     made = {name: values for name, values in shop.tensors().items() if name.split(".")[0] not in OF_MODEL}
     kept = ~objected[np.maximum(events.customer, 0)] | (events.customer < 0)
@@ -184,6 +188,7 @@ def read(model: Path, state: Path, verify: bool = True) -> LiveBundle:
         f"{version.identity[:8]}{night.identity[:8]}",
         LiveRules.read(night.arrays, said, goods.group, demand) if said else None,
         WordIndex.from_tensors(night.of(WORDS)) if f"{WORDS}.weight" in night.arrays else None,
+        {name: Ragged(**night.of(name)) for name in BESIDE if f"{name}.item" in night.arrays},
     )
 
 

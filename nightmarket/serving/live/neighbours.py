@@ -1,4 +1,5 @@
-"""What stands beside a product on its page: alternatives to it, and what goes with it. M candidates."""
+"""What stands beside a product on its page where the table of the night says too little, or is not there: alternatives
+to it, and what goes with it. M candidates."""
 
 import numpy as np
 
@@ -41,6 +42,15 @@ def together(shop: SessionShop, item: int) -> tuple[Int32s, Float64s]:
     items = np.setdiff1d(np.concatenate([near.of_items(own) for near in several]), own).astype(np.int32)
     score = np.max([near.values(own, items)[0] for near in several], axis=0).astype(np.float64)
     return items, score + (shop.catalogue.kind[items] != shop.catalogue.kind[item])
+
+
+def with_first(first: Int32s, items: Int32s, score: Float64s) -> tuple[Int32s, Float64s]:
+    """Candidates (M,), ascending, and their scores, with others (L,), best first, that come before all of them."""
+    others = ~np.isin(items, first)
+    above = float(score.max(initial=0)) + np.arange(first.size, 0, -1)
+    every, scores = np.append(first, items[others]), np.append(above, score[others])
+    order = np.argsort(every)
+    return every[order].astype(np.int32), scores[order]
 
 
 def _cosine(own: Float32s, others: Float32s) -> Float32s:

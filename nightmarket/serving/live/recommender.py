@@ -24,7 +24,7 @@ from nightmarket.serving.live import parts
 from nightmarket.serving.live.allowed import Allowed, not_due, tired_of
 from nightmarket.serving.live.bundle import LiveBundle
 from nightmarket.serving.live.exploring import POOL, around_pins, explored
-from nightmarket.serving.live.neighbours import alike, together
+from nightmarket.serving.live.neighbours import alike, together, with_first
 from nightmarket.serving.live.questions import IMPRESSION, Answer, Ask, Explanation, LiveEvent, Recommended, Step
 from nightmarket.serving.live.ruled import RuledList
 
@@ -158,20 +158,25 @@ class LiveRecommender:
 
     def similar(self, product: str, count: int) -> Answer:
         """Alternatives to a product, best first. Raises InputError for a product that the night does not know."""
-        return self._beside(product, count, alike)
+        return self._beside(product, count, halves.SIMILAR, alike)
 
     def goes_with(self, product: str, count: int) -> Answer:
         """What goes with a product, best first. Raises InputError for a product that the night does not know."""
-        return self._beside(product, count, together)
+        return self._beside(product, count, halves.GOES_WITH, together)
 
-    def _beside(self, product: str, count: int, make: Callable[[SessionShop, int], tuple[Int32s, Float64s]]) -> Answer:
-        """What somebody may be shown of whom nothing is known but that they look at the product."""
+    def _beside(
+        self, product: str, count: int, table: str, make: Callable[[SessionShop, int], tuple[Int32s, Float64s]]
+    ) -> Answer:
+        """What somebody may be shown of whom nothing is known but that they look at the product: from the night's
+        table, and below it what `make` finds."""
         bundle, item = self._bundle, self._bundle.products.find(product)
         if item < 0:
             raise InputError("product: the night knows no product of this id")
         noon = 86_400.0 * (bundle.shop.cut + 1) + 43_200
         question = Question(bundle, Ask(noon, count, events=(LiveEvent("view", product, noon),)))
         items, score = make(bundle.shop, item)
+        if table in bundle.beside:
+            items, score = with_first(bundle.beside[table].row(item), items, score)
         group = bundle.goods.group
         kept = question.allowed(items) & ((group[items] < 0) | (group[items] != group[item]))
         items, score = items[kept], score[kept]
