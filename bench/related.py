@@ -109,15 +109,15 @@ def window(data: Prepared, cut: int, truth: Truth | None) -> tuple[dict[str, tup
         asked, wanted = substitutes(truth, data, cut, offered)
         group = group_of(data)
         lists = instead.one_of_group(group).item[asked, :PLACES]
-        found = hits(lists, wanted)
+        reached = hits(lists, wanted)
         live = [_best(shop, item, offered, group) for item in asked.tolist()]
-        told["similar / live scorer"] = (found, hits(np.stack(live), wanted))
+        told["similar / live scorer"] = (reached, hits(np.stack(live), wanted))
         met = np.full((asked.size, PLACES), -1, np.int32)
         for row, item in enumerate(asked.tolist()):
             near = shop.near.of_items(np.array([item], np.int32))
             near = near[offered[near] & ((group[near] < 0) | (group[near] != group[item]))][:PLACES]
             met[row, : near.size] = near
-        told["similar / met in one visit"] = (found, hits(met, wanted))
+        told["similar / met in one visit"] = (reached, hits(met, wanted))
     return told, seconds
 
 

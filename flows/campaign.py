@@ -13,7 +13,7 @@ from flows.engine.forms import campaign as fields
 from flows.engine.forms import terminal
 from flows.engine.forms.form import WaitMinutes
 from flows.engine.reporting.outcome import one_line_flow
-from flows.engine.run.run import open_run
+from flows.engine.run.run import Run, open_run
 from nightmarket.contracts import InputError
 from tasks.campaigns import export
 from tasks.files import catalogue, storage
@@ -31,6 +31,7 @@ async def campaign(
     start: fields.Day = "",
     end: fields.Day = "",
     segments: fields.Names = [],  # noqa: B006 - a parameter's default in the form
+    care: fields.Care = "",
     channels: fields.Names = [],  # noqa: B006
     offers: fields.Offers = [],  # noqa: B006
     kind: fields.Kind = "",
@@ -49,6 +50,7 @@ async def campaign(
         start: First day that contacts go out on, YYYY-MM-DD. Empty: the day that the last night prepared.
         end: Last day, YYYY-MM-DD, which needs a start too. Empty: as many days as params.yaml says (plan.days).
         segments: Whom to contact: numbers of segments, as the morning page shows them. Empty: everybody.
+        care: leaving: who is about to leave; worth_keeping: of these, who is worth keeping. Empty: anybody.
         channels: Which of the channels in params.yaml (plan.channels) to use. Empty: all of them.
         offers: What to offer: name, kind, and a category or products. Empty: the past offers with most responses.
         kind: Kind of campaign, as in the shop's own table of campaigns. Empty: the most usual.
@@ -64,16 +66,23 @@ async def campaign(
     changes = {"plan.name": name, "plan.budget": budget, "plan.goal": goal, "plan.max_per_customer": max_per_customer}
     changes |= {"plan.start": start, "plan.days": num_days(start, end), "plan.holdout": holdout, "plan.kind": kind}
     changes |= {"plan.channels": chosen_channels(home, channels), "plan.audience.segments": segments}
+    changes |= {"plan.audience.care": care}
     changes |= {"plan.offers": [offer.model_dump(mode="json", exclude_none=True) for offer in offers]}
     with contextlib.ExitStack() as stack:
         async with open_run(f"campaign-{name}", changes=said(changes), wait_minutes=wait_minutes) as run:
-            approval.bury(home)
-            run.require_data()
-            await run.on_last_night("plan", catalogue.RESPONDER, catalogue.SEGMENTS, anew=ANEW)
-            await run.on_last_night("compose")
-            run.keep("compose")
+            await _planned(run, home, care)
             held = stack.enter_context(approval.held(run, name, catalogue.PLAN.path, catalogue.COMPOSE / export.TEXTS))
         return await contacts.decide(held, minutes=approval_minutes, excel=excel)
+
+
+async def _planned(run: Run, home: Path, care: str) -> None:
+    """Plan and write on what the last night left."""
+    approval.bury(home)
+    run.require_data()
+    foretold = (catalogue.CARE_CUSTOMERS,) if care else ()
+    await run.on_last_night("plan", catalogue.RESPONDER, catalogue.SEGMENTS, *foretold, anew=ANEW)
+    await run.on_last_night("compose")
+    run.keep("compose")
 
 
 def said(changes: Mapping[str, Any]) -> dict[str, Any]:

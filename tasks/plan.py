@@ -53,7 +53,14 @@ CHANNELS = {"email": ChannelSettings(cost=0.01, capacity=30), "sms": ChannelSett
 SLOTS = ("6-9", "9-12", "12-15", "15-18", "18-21", "21-24")
 STAGE = Stage(
     "who gets which offer, when, on which channel, within the budget",
-    reads=(catalogue.CLEAN, catalogue.PREPARE, catalogue.RESPONDER, catalogue.SEGMENT),
+    reads=(
+        catalogue.CLEAN,
+        catalogue.PREPARE,
+        catalogue.RESPONDER,
+        catalogue.SEGMENT,
+        catalogue.CARE_CUSTOMERS,
+        catalogue.CARE_METRICS,
+    ),
     writes=(catalogue.PLAN,),
     phase="deliver",
     side=True,
@@ -104,7 +111,7 @@ class Settings(StageSettings):
     min_age: int = Field(
         18, ge=0, le=99, description="who is known to be, or may still be, younger is not contacted; 0: no limit"
     )
-    audience: Audience = Field(Audience(), description="segments, min_baskets before the campaign")
+    audience: Audience = Field(Audience(), description="segments, min_baskets before the campaign, care")
 
     @field_validator("offers")
     @classmethod
@@ -156,6 +163,7 @@ def run(settings: Settings) -> None:
     market = responder.market(data, (start - responder.EPOCH).days)
     customers = data.customers
     segment = contacts.segments(customers, settings.audience.segments)
+    cared_for = contacts.cared_for(customers, settings.audience.care)
     permitted = contacts.permitted(customers, data.windows, settings)
     kind = _kind(settings, market)
     standing = exported.earlier(
@@ -168,6 +176,7 @@ def run(settings: Settings) -> None:
     rules = Rules(settings.days, settings.budget, settings.max_per_customer, settings.max_per_week, standing.days)
     wanted = settings.audience
     asked = eligible(market, segment, rules, wanted.segments, wanted.min_baskets)
+    asked = asked[cared_for[asked]]
     reachable = permitted.among(asked)
     reachable = reachable[~standing.protected[reachable] & ~never[reachable]]
     # Ids are keyed hashes already: nobody outside can work out an arm.
@@ -262,6 +271,7 @@ def _write(
         "holdout": settings.holdout, "slots": [slot.name for slot in context.slots],
         "channels": {name: channel.model_dump() for name, channel in settings.channels.items()},
         "segments": list(settings.audience.segments), "min_baskets": settings.audience.min_baskets,
+        "care": settings.audience.care,
         "max_per_customer": settings.max_per_customer, "max_per_week": settings.max_per_week,
     }  # fmt: skip
     named = {offer.name: offer for offer in settings.offers}

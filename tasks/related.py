@@ -76,9 +76,9 @@ def run(settings: Settings) -> None:
     lists = night.of_night(shop, data, goods, popularity, cut)
     offered = goods.for_anybody() & data.catalogue.on_sale(cut + 1)
     beside = _beside(statistics, data.terms, offered, popularity, settings.num + SPARE)
-    for table, found in zip((catalogue.SIMILAR, catalogue.GOES_WITH), beside, strict=True):
+    for table, neighbours in zip((catalogue.SIMILAR, catalogue.GOES_WITH), beside, strict=True):
         who = Recipients.unknown(len(data.products))
-        kept = _kept(found.one_of_group(goods.group), who, lists, settings.num)
+        kept = _kept(neighbours.one_of_group(goods.group), who, lists, settings.num)
         table.write(_named(kept, {"beside": data.products["product_id"].to_numpy()}, data, table.schema))
         log.info("related: %s: lists of %s products", table.path.stem, f"{int((kept.item[:, 0] >= 0).sum()):,}")
     _write_popular(data, goods, lists, _Demand(events.customer, events.item, strength), settings.num)
@@ -158,8 +158,8 @@ def _write_popular(data: Prepared, goods: Deliverable, lists: NightLists | None,
             paths = (paths + " > " + below).where((below != "") & (paths != ""), "")
         codes, names = pd.factorize(paths.where(paths != "", None))
         where = codes.astype(np.int32)[done.item]
-        found = popular_in(where, done.item, done.strength, offered, len(names), num + SPARE)
-        alone = found.one_of_group(goods.group, np.full(len(names), -1, np.int32))
+        popular = popular_in(where, done.item, done.strength, offered, len(names), num + SPARE)
+        alone = popular.one_of_group(goods.group, np.full(len(names), -1, np.int32))
         kept = _kept(alone, Recipients.unknown(len(names)), lists, num)
         tables.append(_named(kept, {"kind": np.full(len(names), level), "place": np.array(names)}, data, schema))
     tables += _of_markets(data, goods, lists, done, num) if "market" in data.customers else []
@@ -178,8 +178,8 @@ def _of_markets(
             continue
         here = np.where((done.customer >= 0) & members[np.maximum(done.customer, 0)], 0, -1).astype(np.int32)
         offered = goods.for_anybody(int(goods.market[members][0])) & on_sale
-        found = popular_in(here, done.item, done.strength, offered, 1, num + SPARE)
-        alone = found.one_of_group(goods.group, np.full(1, -1, np.int32))
+        popular = popular_in(here, done.item, done.strength, offered, 1, num + SPARE)
+        alone = popular.one_of_group(goods.group, np.full(1, -1, np.int32))
         kept = _kept(alone, Recipients(np.array([name], object), np.full(1, np.nan)), lists, num)
         told = {"kind": np.array(["market"]), "place": data.customers["market"].to_numpy(object)[members][:1]}
         tables.append(_named(kept, told, data, catalogue.POPULAR_IN.schema))

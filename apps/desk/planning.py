@@ -37,6 +37,7 @@ class PlanForm(BaseModel):
     start: Words = ""
     end: Words = ""
     segments: Chosen = []
+    care: Words = ""
     channels: Chosen = []
     max_per_customer: Words = ""
     holdout: Words = ""
@@ -77,7 +78,7 @@ def plan(visit: OfVisit, given: Annotated[PlanForm, Form()]) -> Response:
 def parameters(given: PlanForm) -> dict[str, Any]:
     """Of the flow `campaign`; InputError, naming the field, for what is no number."""
     asked: dict[str, Any] = {"name": given.name.strip(), "budget": number("budget", given.budget)}
-    asked |= {name: value for name in ("goal", "start", "end") if (value := getattr(given, name))}
+    asked |= {name: value for name in ("goal", "start", "end", "care") if (value := getattr(given, name))}
     asked |= {"segments": given.segments, "channels": given.channels, "excel": bool(given.excel)}
     if given.max_per_customer:
         asked["max_per_customer"] = round(number("max_per_customer", given.max_per_customer))

@@ -64,6 +64,10 @@ def _by(sent: pd.DataFrame, column: str) -> list[dict[str, Any]]:
     ]
 
 
+CARE = {"leaving": ", about to leave", "worth_keeping": ", about to leave and worth keeping"}
+"""What customer care says of an audience, in words."""
+
+
 def audience(campaign: Mapping[str, Any]) -> str:
     """Whom a campaign asks for, in words; "" where it does not say."""
     if "channels" not in campaign or "segments" not in campaign:
@@ -72,7 +76,8 @@ def audience(campaign: Mapping[str, Any]) -> str:
     who = f"segment{'s' * (len(segments) > 1)} {', '.join(segments)}" if segments else "all segments"
     least = campaign.get("min_baskets") or 0
     baskets = f", customers with at least {least:,} baskets" if least > 1 else ""
-    return f"{who}{baskets}, by {', '.join(campaign['channels'])}"
+    care = CARE.get(str(campaign.get("care") or ""), "")
+    return f"{who}{baskets}{care}, by {', '.join(campaign['channels'])}"
 
 
 def words(summary: dict[str, Any], campaign: dict[str, Any], design: Design, notes: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -22,12 +22,18 @@ from nightmarket.evaluation.protocol import Windows
 from tasks.files import catalogue
 from tasks.pipeline.settings import StageSettings
 
+CareGroup = Literal["leaving", "worth_keeping"]
+"""Whom customer care would have contacted."""
+
 
 class Audience(StageSettings):
     """Who may be contacted."""
 
     segments: tuple[str, ...] = Field((), description="names of segments; empty: everybody")
     min_baskets: int = Field(1, ge=0, description="baskets before the campaign, at least")
+    care: CareGroup | None = Field(
+        None, description="leaving: who is about to leave; worth_keeping: of these, who is worth keeping; null: anybody"
+    )
 
 
 def segments(customers: pd.DataFrame, wanted: tuple[str, ...]) -> NDArray[np.object_]:
@@ -46,6 +52,24 @@ def segments(customers: pd.DataFrame, wanted: tuple[str, ...]) -> NDArray[np.obj
             there = f"there are {', '.join(sorted(known))}" if known else "there are no segments"
             raise InputError(f"params.yaml: plan.audience.segments.{at}: no segment '{name}'; {there}")
     return out
+
+
+def cared_for(customers: pd.DataFrame, wanted: CareGroup | None) -> Bools:
+    """(C,) who is in the group that customer care names; everybody where none is wanted.
+
+    Raises InputError where tonight nothing was foretold of single customers.
+    """
+    if wanted is None:
+        return np.ones(len(customers), bool)
+    key = "params.yaml: plan.audience.care"
+    if lost := catalogue.CARE_CUSTOMERS.unavailable():
+        raise InputError(f"{key}: {lost}; leave it empty, or plan after a night in which it succeeds")
+    table = catalogue.CARE_CUSTOMERS.read(["customer_id", "standing", "worth_keeping"]).to_pandas()
+    if table.empty:
+        reason = catalogue.CARE_METRICS.read()["reason"]
+        raise InputError(f"{key}: nothing is foretold of single customers: {reason}; leave it empty")
+    chosen = table["worth_keeping"] if wanted == "worth_keeping" else table["standing"] == wanted
+    return customers["customer_id"].isin(table.loc[chosen, "customer_id"]).to_numpy(bool)
 
 
 FARTHEST = 92

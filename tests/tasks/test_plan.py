@@ -15,7 +15,7 @@ from nightmarket.delivery.deliverable import Deliverable
 from nightmarket.delivery.offers import OfferTerms
 from tasks.__main__ import main
 from tasks.campaigns import offers
-from tasks.files import storage
+from tasks.files import catalogue, storage
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +127,40 @@ def test_the_audience_that_was_asked_for_stands_in_the_summary_and_in_its_words(
     _, summary = planned(night, audience={"segments": [], "min_baskets": 3})
     assert (summary["campaign"]["segments"], summary["campaign"]["min_baskets"]) == ([], 3)
     assert "Asked for: all segments, customers with at least 3 baskets, by email." in summary["words"]
+
+
+@pytest.fixture
+def foretold(night):
+    """Tonight's rows of customer care: a third each as usual, about to leave, and of these worth keeping."""
+    before = catalogue.CARE_CUSTOMERS.read()
+    rows = before.to_pandas()
+    third = np.arange(len(rows)) % 3
+    rows["standing"], rows["worth_keeping"] = np.where(third == 0, "active", "leaving"), third == 2
+    catalogue.CARE_CUSTOMERS.write(rows)
+    yield rows
+    catalogue.CARE_CUSTOMERS.write(before)
+
+
+@pytest.mark.parametrize("group", ["leaving", "worth_keeping"])
+def test_a_campaign_to_keep_customers_reaches_those_alone_whom_care_names(night, foretold, group):
+    rows, summary = planned(night, audience={"care": group})
+    named = foretold[foretold["worth_keeping"] if group == "worth_keeping" else foretold["standing"] == "leaving"]
+    assert set(rows.customer_id) <= set(named.customer_id)
+    assert summary["num_sent"] > 0
+    everybody = planned(night, audience={})[1]
+    assert summary["num_eligible"] < everybody["num_eligible"]
+    said = "about to leave and worth keeping" if group == "worth_keeping" else "about to leave"
+    assert f"Asked for: all segments, {said}, by email." in summary["words"]
+
+
+def test_without_forecasts_a_campaign_to_keep_customers_is_refused_and_any_other_is_planned(night, foretold, capsys):
+    metrics = catalogue.CARE_METRICS.read()
+    catalogue.CARE_CUSTOMERS.write_empty()
+    catalogue.CARE_METRICS.write({"reason": "the history is too short"})
+    line = refused(night, capsys, audience={"care": "leaving"})
+    assert "plan.audience.care: nothing is foretold of single customers: the history is too short" in line
+    assert planned(night, audience={})[1]["num_sent"] > 0
+    catalogue.CARE_METRICS.write(metrics)
 
 
 @pytest.mark.parametrize("days", [-1, -210, 93])
@@ -260,6 +294,7 @@ def test_wrong_terms_are_told_by_their_key(night, capsys, offer, key):
         ({"slots": ["9"]}, "plan.slots"),
         ({"kind": "no such kind"}, "plan.kind"),
         ({"audience": {"segments": ["nobody"]}}, "plan.audience.segments.0"),
+        ({"audience": {"care": "gone"}}, "plan.audience.care"),
         ({"holdout": 0}, "plan.holdout"),
         ({"budget": -1}, "plan.budget"),
     ],

@@ -45,7 +45,7 @@ def test_no_list_breaks_a_hard_rule(copied_night):
     copied_night.joinpath("rules.yaml").write_text(yaml.safe_dump({"rules": rules}), encoding="utf-8")
     assert main("related") == 0
     facts = products.set_index(ids)
-    for table, owner in (*((one, ["beside"]) for one in TABLES), (catalogue.POPULAR_IN, ["kind", "place"])):
+    for table, owner in (*((table, ["beside"]) for table in TABLES), (catalogue.POPULAR_IN, ["kind", "place"])):
         rows = table.read().to_pandas()
         assert len(rows)
         assert not set(rows["product_id"]) & set(hidden)
@@ -64,16 +64,16 @@ def test_the_live_site_answers_from_the_tables_and_without_them_too(copied_night
     live = LiveRecommender.open(catalogue.BUNDLE.path)
     for table, ask in ((catalogue.SIMILAR, live.similar), (catalogue.GOES_WITH, live.goes_with)):
         rows = table.read().to_pandas()
-        one = rows["beside"].iloc[0]
-        listed = rows[rows["beside"] == one]["product_id"].tolist()
-        answered = [place.product for place in ask(one, len(listed)).products]
+        product = rows["beside"].iloc[0]
+        listed = rows[rows["beside"] == product]["product_id"].tolist()
+        answered = [place.product for place in ask(product, len(listed)).products]
         assert answered == listed
-        scores = [place.score for place in ask(one, 50).products]
+        scores = [place.score for place in ask(product, 50).products]
         assert scores == sorted(scores, reverse=True)
     for table in TABLES:
         table.path.unlink()
     assert main("bundle") == 0
-    assert LiveRecommender.open(catalogue.BUNDLE.path).similar(one, 3).products
+    assert LiveRecommender.open(catalogue.BUNDLE.path).similar(product, 3).products
 
 
 def test_a_shop_that_sold_nothing_has_empty_tables(copied_night):

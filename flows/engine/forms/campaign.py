@@ -27,6 +27,9 @@ Kind = Annotated[str, Field(max_length=200)]
 Goal = Literal["profit", "responses"]
 """What a plan is to make most of."""
 
+Care = Literal["", "leaving", "worth_keeping"]
+"""A group of customer care, or nothing."""
+
 Names = list[Annotated[str, Field(min_length=1, max_length=200)]]
 """Names that a stage or params.yaml knows; the stage says which there are."""
 

@@ -54,9 +54,9 @@ class Occasions:
         """(O,) 1, halved for every `half_life` days of age."""
         return np.exp2((self.day - today) / half_life).astype(np.float32)
 
-    def more_than_by_habit(self, one: Int32s, other: Int32s) -> Bools:
-        """(N,) pairs of items (N,), (N,) that were bought on one occasion at least as often as the same customers
-        would, did they take the two independently of each other; never for a pair that was not bought together.
+    def more_than_by_habit(self, items: Int32s, others: Int32s) -> Bools:
+        """(N,) pairs of items (N,), others (N,) that were bought on one occasion at least as often as they would be,
+        did the same customers take the two independently of each other; never a pair that was not bought together.
 
         Who takes the one on most days on which they do not take the other buys it instead of the other.
         """
@@ -68,11 +68,11 @@ class Occasions:
         )
         habits = (of_customer.tocsr() @ self.items).T.tocsr()
         shares = (habits @ sparse.diags_array((1 / np.maximum(num, 1)).astype(np.float32))).tocsr()
-        out = np.zeros(one.size, bool)
-        for start in range(0, one.size, PAIRS):
+        out = np.zeros(items.size, bool)
+        for start in range(0, items.size, PAIRS):
             here = slice(start, start + PAIRS)
-            together = _dots(by_item[one[here]], by_item[other[here]])
-            out[here] = (together > 0) & (together >= _dots(habits[one[here]], shares[other[here]]) - 1e-6)
+            together = _dots(by_item[items[here]], by_item[others[here]])
+            out[here] = (together > 0) & (together >= _dots(habits[items[here]], shares[others[here]]) - 1e-6)
         return out
 
 

@@ -128,6 +128,6 @@ def test_a_list_holds_one_of_a_group_and_none_of_its_owners():
 def test_what_is_popular_is_counted_where_it_happened():
     place, item = np.array([0, 0, 0, 1, -1], np.int32), np.array([2, 2, 1, 0, 0], np.int32)
     strength = np.array([1, 1, 1.5, 1, 9], np.float32)
-    found = popular_in(place, item, strength, np.array([True, True, True]), 3, 2)
-    assert found.item.tolist() == [[2, 1], [0, -1], [-1, -1]]
-    assert found.score[0].tolist() == [2, 1.5]
+    popular = popular_in(place, item, strength, np.array([True, True, True]), 3, 2)
+    assert popular.item.tolist() == [[2, 1], [0, -1], [-1, -1]]
+    assert popular.score[0].tolist() == [2, 1.5]
