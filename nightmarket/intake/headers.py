@@ -10,6 +10,17 @@ def plain(name: str) -> str:
     return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold())
 
 
+def folded(name: str) -> str:
+    """The same without accents: `Quantité` and `quantite`, `Größe` and `grosse` are one name."""
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    return plain(unicodedata.normalize("NFC", "".join(sign for sign in letters if not unicodedata.combining(sign)))
+                 if letters.isascii() or _is_latin(letters) else name)  # fmt: skip
+
+
+def _is_latin(letters: str) -> bool:
+    return all(sign < "\u0370" or not sign.isalpha() for sign in letters)
+
+
 def alike(name: str, there: Sequence[str]) -> list[str]:
     """The names in `there` that are `name` itself, or else those that only differ in how they are written."""
     return [name] if name in there else [other for other in there if plain(other) == plain(name)]

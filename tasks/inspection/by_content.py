@@ -26,6 +26,8 @@ PAID = ("price", "sales", "revenue", "total", "paid")
 """Words of a header that speak for what was paid, where several columns grow with the pieces: a cost does too."""
 MOST_SHARE = 0.6
 """Of the rows that may have fallen through; more of them say that the words mean something else."""
+ONE_EACH = 1.1
+"""Different texts that a product may have on average, as where it was called otherwise once."""
 LETTERS = r"\p{L}"
 
 
@@ -91,16 +93,32 @@ def settle_titles(proposal: "Proposal") -> None:
     mapping = proposal.read.mapping["products"]
     if mapping.get("title") not in (None, mapping["product_id"]):
         return
-    sample = proposal.samples["products"]
-    texts = [fact for fact in proposal.facts["products"] if _may_be_title(fact, sample, [*mapping.values()])]
+    sample, taken = proposal.samples["products"], {*mapping.values()}
+    if proposal.read.bundles["products"] is proposal.read.bundles["events"]:
+        taken |= {*proposal.read.mapping["events"].values()}
+    texts = [
+        fact
+        for fact in proposal.facts["products"]
+        if fact.name not in taken and _may_be_title(fact, sample) and _of_product(proposal, fact.name)
+    ]
     best = max(texts, key=lambda fact: fact.distinct, default=None)
     if best is not None and best.distinct > 0.2 * max(sample.num_rows, 1):
         mapping["title"] = best.name
         proposal.check("mapping", f"'{best.name}' is taken for the products' titles: is it?")
 
 
-def _may_be_title(fact: ColumnFacts, sample: pa.Table, taken: list[str]) -> bool:
-    if fact.name in taken or fact.times or fact.number or fact.address or fact.filled < 0.8:
+def _of_product(proposal: "Proposal", column: str) -> bool:
+    """Whether rows of one product say the same there: what is a buyer's says something else in each."""
+    sample, product = proposal.samples["events"], proposal.read.mapping["events"]["product_id"]
+    if proposal.read.bundles["products"] is not proposal.read.bundles["events"]:
+        return True
+    pairs = sample.select([product, column]).group_by([product, column]).aggregate([]).num_rows
+    products = len(sample[product].unique())
+    return pairs <= ONE_EACH * products and sample.num_rows >= 2 * products
+
+
+def _may_be_title(fact: ColumnFacts, sample: pa.Table) -> bool:
+    if fact.times or fact.number or fact.address or fact.filled < 0.8:
         return False
     values = sample[fact.name].combine_chunks()
     if not is_text(values.type) or not len(values.drop_null()):

@@ -109,7 +109,8 @@ def _plausible(guess: TableGuess, facts: Sequence[ColumnFacts], stem: str) -> Ta
     by_name = {fact.name: fact for fact in facts}
     lacks = guess.lacks
     words = columns.words(stem)
-    if guess.table == "suppressions" and not (words & columns.FILES["suppressions"] or "reason" in guess.mapping):
+    reason = by_name[guess.mapping["reason"]].plain if "reason" in guess.mapping else ""
+    if guess.table == "suppressions" and not (words & columns.FILES["suppressions"] or reason in ("reason", "grund")):
         lacks = (*lacks, "reason")
     if guess.table == "customers" and "customer_id" in guess.mapping:
         customer = by_name[guess.mapping["customer_id"]]

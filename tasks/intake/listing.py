@@ -26,6 +26,8 @@ HEAD = 1 << 21
 SAMPLE_ROWS = 20_000
 MOST_SAMPLED = 12
 """Files that a sample is taken of."""
+MOST_ABOVE = 30
+"""Lines of a report's head."""
 MOST_FILES, DEEPEST = 5_000, 4
 OTHER = {
     ".xls": "an old Excel workbook; save it as .xlsx or CSV",
@@ -57,6 +59,7 @@ class Bundle:
     sheet: str = ""
     apart: str = ""
     names: tuple[str, ...] = ()
+    above: int = 0
     encoding: str = ""
     encodings: tuple[str, ...] = ()
     types: dict[str, pa.DataType] = field(default_factory=dict)
@@ -75,7 +78,8 @@ class Bundle:
 
     def source(self) -> TableSource:
         """How it is named under `snapshot.tables`."""
-        given = {"file": self.pattern, "sheet": self.sheet, "apart": self.apart, "names": self.names}
+        given = {"file": self.pattern, "sheet": self.sheet, "apart": self.apart, "names": self.names,
+                 "above": self.above}  # fmt: skip
         return TableSource.model_validate({name: value for name, value in given.items() if value})
 
 
@@ -147,7 +151,7 @@ def _opened(bundle: Bundle) -> Bundle:
     if bundle.problem:
         return bundle
     path = bundle.paths[0]
-    layout = Layout(HEAD, bundle.apart, bundle.names)
+    layout = Layout(HEAD, bundle.apart, bundle.names, bundle.above)
     file: File = open_file(path, bundle.encoding, layout, bundle.sheet)
     types = file.types()
     if len(types) < 2 and not nested.lists_of_records(types):
@@ -169,7 +173,9 @@ def _sniffed(bundle: Bundle, path: Path) -> Bundle:
         content = file.read()
     if b"\0" in content[:4096] or (not end and _binary(content[:4096])):
         return replace(bundle, problem=NOT_TEXT)
-    lines = [line for line in content.decode("latin-1").splitlines()[:200] if line.strip()]
+    every = content.decode("latin-1").splitlines()[:200]
+    above = _above(every)
+    lines = [line for line in every[above:] if line.strip()]
     apart, width = _apart(lines)
     if width < 2:
         return replace(bundle, problem="no table: its lines have no fields")
@@ -179,7 +185,19 @@ def _sniffed(bundle: Bundle, path: Path) -> Bundle:
         _BLANKS.split(lines[0].strip()) if apart == "blanks" else lines[0].split("::") if apart else _cells(lines)[0]
     )
     names = () if _is_header(first) else tuple(f"column_{at}" for at in range(1, len(first) + 1))
-    return _encoded(replace(bundle, apart=apart, names=names), content)
+    return _encoded(replace(bundle, apart=apart, names=names, above=above), content)
+
+
+def _above(lines: list[str]) -> int:
+    """How many lines stand above a table, as a report's title: they have fewer fields than all lines that follow."""
+    most = max(",;\t|", key=lambda sign: sum(line.count(sign) for line in lines))
+    counts = [line.count(most) if line.strip() else -1 for line in lines]
+    usual = max({*counts}, key=counts.count, default=0)
+    if usual < 2 or not counts or counts[0] == usual:
+        return 0
+    first = counts.index(usual)
+    even = all(count >= usual or count < 0 for count in counts[first:])
+    return first if first <= MOST_ABOVE and even and max(counts[:first]) < usual else 0
 
 
 def _binary(start: bytes) -> bool:

@@ -32,6 +32,7 @@ class FileSource(StageSettings):
     apart: Literal["", "blanks", "::"] = Field(
         "", description="what stands between fields where it is no comma, semicolon, tab or |"
     )
+    above: int = Field(0, ge=0, le=1_000, description="lines above the names of columns, as a report's title")
     items: str = Field("", description="list of records of which each entry is a row, as items, with columns items.x")
     keys: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="{list of keys and values: keys that become columns}, as event_params"
@@ -157,7 +158,7 @@ class SourceFiles(TableFiles):
 
     def _opened(self, path: Path, encoding: str) -> File:
         """One file; what is nested is made flat in each, for one day's empty list has no columns."""
-        layout = Layout(self.share, self.source.apart, self.source.names)
+        layout = Layout(self.share, self.source.apart, self.source.names, self.source.above)
         file = open_file(path, encoding, layout, self.source.sheet, self.table)
         return nested.Flattened(file, self.source.items, self.source.keys) if nested.is_nested(file.types()) else file
 

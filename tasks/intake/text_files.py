@@ -40,11 +40,13 @@ class Layout:
     head   bytes of it that are read, up to the end of a line; 0: all
     apart  what stands between fields where it is no single sign: `blanks`, as many as there are, or a text like `::`
     names  of the columns, where the first line is a row already
+    above  lines above the first one that counts, as a report's title
     """
 
     head: int = 0
     apart: str = ""
     names: tuple[str, ...] = ()
+    above: int = 0
 
 
 USUAL = Layout()
@@ -56,14 +58,23 @@ def opened(path: Path, layout: Layout = USUAL) -> IO[bytes]:
     file: IO[bytes] = io.BufferedReader(pa.input_stream(str(path), compression=packed)) if packed else path.open("rb")
     wide = _wide(file.peek(512)[:512])  # type: ignore[attr-defined]
     if not (wide or layout.head or layout.apart):
+        _pass_over(file, layout.above)
         return file
     with file:
+        if not wide:
+            _pass_over(file, layout.above)
         content = file.read(layout.head or -1)
     cut = 0 < layout.head <= len(content)
     if wide:
         content = content.decode(wide, errors="replace").removeprefix("\ufeff").encode()
+        content = b"".join(content.splitlines(keepends=True)[layout.above :])
     content = _whole_lines(content) if cut else content
     return io.BytesIO(_tabbed(content, layout.apart) if layout.apart else content)
+
+
+def _pass_over(file: IO[bytes], lines: int) -> None:
+    for _ in range(lines):
+        file.readline()
 
 
 def _whole_lines(content: bytes) -> bytes:
@@ -255,7 +266,7 @@ class TextFile:
             for fields in reader:
                 seen += bool(fields)
                 if seen > row:
-                    return f"line {reader.line_num}"
+                    return f"line {reader.line_num + self.layout.above}"
         return f"row {row + 1}"
 
     def _check_encoding(self, why: str) -> None:
@@ -294,7 +305,7 @@ class TextFile:
                 if fields and len(fields) != len(self.columns):
                     count += 1
                     if not first:
-                        first, fields_there = reader.line_num, len(fields)
+                        first, fields_there = reader.line_num + self.layout.above, len(fields)
         if not first:
             return InputError(f"{self.path.name} is not a CSV file that can be read; export it again")
         return InputError(

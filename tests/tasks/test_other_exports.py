@@ -175,3 +175,59 @@ def test_a_night_refuses_amounts_that_grow_as_no_amounts_do(folder, name, make, 
             arrives(section)
         section |= {"units": {"events": {"value": 1}}}
     assert len(arrives(section)[0]["events"]) == 200
+
+
+def test_a_buyers_name_is_no_title_and_is_not_shown(folder, capsys):
+    def name(row, product, customer, pieces):
+        return f"Ada Person{customer}"
+
+    put(folder, sold_csv=lines(300, ("CustomerName", name), ("Item", product), ("OrderDate", time), ("Ship to", name),
+                               ("Units", pieces)))  # fmt: skip
+    assert not any("Ada" in title for title in column(arrives(proposed(folder, capsys))[0]["products"], "title"))
+    assert "Ada" not in said(folder, capsys)
+
+
+def test_orders_with_a_status_are_no_list_of_whom_not_to_write_to(folder, capsys):
+    put(folder, lines_csv=lines(200, ("Order #", lambda row, *_: row // 2), ("Article", product), ("Qty", pieces)))
+    states = ["cancelled" if row % 8 == 0 else "paid" for row in range(100)]
+    orders = [f"{row},2024-03-{row % 28 + 1:02d},C{row % 30},{state}\n" for row, state in enumerate(states)]
+    put(folder, orders_csv="Order #,Placed,Client,Status\n" + "".join(orders))
+    section = proposed(folder, capsys)
+    assert {*section["tables"]} == {"events", "products"}
+    assert len(arrives(section)[0]["events"]) == 174
+
+
+@pytest.mark.parametrize("names", [
+    ("Codice articolo", "Cliente", "Data", "Quantità", "Importo"),
+    ("Référence", "N° client", "Date de commande", "Quantité", "Montant TTC"),
+    ("Artikel-Nr", "Kundenkarte", "Datum", "Stück", "Betrag"),
+    ("Kod produktu", "Klient", "Data sprzedaży", "Ilość", "Wartość"),
+    ("Ürün kodu", "Müşteri", "Tarih", "Adet", "Tutar"),
+])  # fmt: skip
+def test_headers_with_accents_are_known_with_and_without(folder, capsys, names):
+    made = zip(names, (product, customer, time, pieces, total), strict=True)
+    text = lines(80, *made)
+    put(folder, sold_csv=text)
+    rows = arrives(proposed(folder, capsys))[0]["events"]
+    cells = [line.split(",") for line in text.splitlines()[1:]]
+    assert column(rows, "quantity", "value") == [(float(row[3]), float(row[4])) for row in cells]
+
+
+def test_words_for_what_was_done_are_known_under_any_header(folder, capsys):
+    put(folder, bons_csv=lines(100, ("Kunde", customer), ("Artikel", product), ("Datum", time),
+                               ("Vorgang", lambda row, *_: "Retoure" if row % 10 == 0 else "Verkauf")))  # fmt: skip
+    assert column(arrives(proposed(folder, capsys))[0]["events"], "kind").count("return") == 10
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
+def test_lines_above_a_table_of_text_are_passed_over_and_lines_are_told_as_they_stand(folder, capsys, encoding):
+    head = "Umsätze\nErstellt: 2024-05-01, 10:00\n\n"
+    text = head + lines(100, ("Order ID", lambda row, *_: row // 2), ("Order date", time), ("Customer", customer),
+                        ("SKU", product), ("Qty", pieces), ("Line total", total))  # fmt: skip
+    (folder / "report.csv").write_bytes(text.encode(encoding))
+    section = proposed(folder, capsys)
+    assert section["tables"]["events"]["above"] == 3
+    assert len(arrives(section)[0]["events"]) == 100
+    (folder / "report.csv").write_bytes((text + "7,2024-01-01\n").encode(encoding))
+    with pytest.raises(InputError, match="line 105"):
+        arrives(section)

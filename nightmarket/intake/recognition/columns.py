@@ -16,7 +16,7 @@ from nightmarket.contracts.values import NUMBER, is_text
 from nightmarket.intake import addresses, headers, kinds, missing, times
 from nightmarket.intake.notations import digits
 from nightmarket.intake.numbers import NumberSurvey
-from nightmarket.intake.vocabulary import CURRENCIES, UNIT_PRICES
+from nightmarket.intake.vocabulary import CURRENCIES, STATUSES, UNIT_PRICES
 
 _CONTENT = yaml.safe_load(files("nightmarket.intake.recognition").joinpath("columns.yaml").read_text(encoding="utf-8"))
 ALONE = frozenset(_CONTENT.pop("alone").split())
@@ -45,7 +45,11 @@ def _known(table: str, column: str) -> bool:
 
 
 NAMES: dict[str, dict[str, list[str]]] = {
-    table: {column: _names(table, column) for column in columns if _known(table, column)}
+    table: {
+        column: [*dict.fromkeys(map(headers.folded, _names(table, column)))]
+        for column in columns
+        if _known(table, column)
+    }
     | {column.name: [headers.plain(column.name)] for column in BY_NAME[table].columns if column.name not in columns}
     for table, columns in _CONTENT.items()
 }
@@ -64,6 +68,7 @@ class ColumnFacts:
     notation  how numbers are written; None where both readings are possible
     whole     whether all numbers are whole
     address   whether one leads to a person
+    kinds     whether all are words for what was done, at least two of them
     """
 
     name: str
@@ -76,16 +81,17 @@ class ColumnFacts:
     notation: str | None = ""
     whole: bool = False
     address: bool = False
+    kinds: bool = False
 
     @property
     def plain(self) -> str:
-        """Letters and digits of its name."""
-        return headers.plain(TYPED.sub("", self.name))
+        """Letters and digits of its name, without accents."""
+        return headers.folded(TYPED.sub("", self.name))
 
     @property
     def last(self) -> str:
         """The same of a nested column's last part: `price` of `items.price`."""
-        return headers.plain(self.name.rpartition(".")[2])
+        return headers.folded(self.name.rpartition(".")[2])
 
 
 def look(name: str, values: pa.Array, today: date) -> ColumnFacts:
@@ -111,6 +117,7 @@ def look(name: str, values: pa.Array, today: date) -> ColumnFacts:
     return ColumnFacts(
         **facts, times=known, zoned=zoned, number=numeric or number, notation=notation, whole=whole,
         address=not numeric and (addresses.named(name) or addresses.among(there)),
+        kinds=not numeric and _are_kinds(there),
     )  # fmt: skip
 
 
@@ -222,7 +229,16 @@ def _likely(table: str, mapping: dict[str, str], facts: Sequence[ColumnFacts]) -
         if fitting:
             mapping[column] = fitting[0].name
             guessed.append(column)
+    words_done = [fact for fact in facts if fact.kinds and fact.name not in mapping.values() and not _is_state(fact)]
+    if table == "events" and "kind" not in mapping and words_done:
+        mapping["kind"] = words_done[0].name
+        guessed.append("kind")
     return guessed
+
+
+def _is_state(fact: ColumnFacts) -> bool:
+    """Whether it says how an order stands, where `paid` and `cancelled` are no kinds of events."""
+    return any(fact.plain.endswith(headers.folded(word)) for word in STATUSES)
 
 
 def _might_be_a_number(fact: ColumnFacts) -> bool:
@@ -233,7 +249,7 @@ def _might_be_a_number(fact: ColumnFacts) -> bool:
 def within(header: str, names: Sequence[str]) -> bool:
     """Whether a header of several words holds one of the names, and no word that makes another thing of it."""
     split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", header.rpartition(".")[2])
-    words = [word for word in re.split(r"[\W_]+", split.casefold()) if word]
+    words = [headers.folded(word) for word in re.split(r"[\W_]+", split) if headers.folded(word)]
     if len(words) < 2 or OTHERWISE.intersection(words):
         return False
     known = {*names}
@@ -281,7 +297,7 @@ def roles(table: pa.Table, facts: Sequence[ColumnFacts]) -> tuple[str, ...]:
     An id that says the same as the customer's, another numbering of the same people, is left without a role.
     """
     names = {fact.name: f"column_{at}" for at, fact in enumerate(facts, 1)}
-    kind = next((fact for fact in facts if not fact.number and _are_kinds(table[fact.name])), None)
+    kind = next((fact for fact in facts if fact.kinds and not fact.number), None)
     moment = next((fact for fact in facts if _is_moment(table, fact)), None)
     amount = next((fact for fact in facts if fact.number and not fact.whole and fact is not moment), None)
     left = [fact for fact in facts if fact not in (moment, amount, kind) and fact.filled]
@@ -301,10 +317,11 @@ def roles(table: pa.Table, facts: Sequence[ColumnFacts]) -> tuple[str, ...]:
     return tuple(names[fact.name] for fact in facts)
 
 
-def _are_kinds(values: pa.ChunkedArray) -> bool:
+def _are_kinds(values: pa.Array) -> bool:
     """Whether they are words for what was done, at least two of them."""
-    words = [headers.plain(str(word)) for word in values.drop_null().unique().to_pylist()]
-    return 2 <= len(words) <= 30 and all(word in kinds.SYNONYMS for word in words)
+    distinct = values.unique()
+    words = [headers.plain(str(word)) for word in distinct.to_pylist()] if 2 <= len(distinct) <= 30 else []
+    return bool(words) and all(word in kinds.SYNONYMS for word in words)
 
 
 def _is_moment(table: pa.Table, fact: ColumnFacts) -> bool:
