@@ -60,6 +60,8 @@ class Profile:
         """
         _check("the profile's arrivals", value, cost)
         counts = counts.astype(np.float64)
+        if not len(counts):
+            raise InputError("the profile's arrivals: there is no earlier day to learn from; give one at least")
         if counts.sum() != hour.size:
             raise InputError(
                 f"the profile's arrivals: the counts per day and hour make {int(counts.sum()):,}, but {hour.size:,} "
@@ -268,9 +270,11 @@ class Pacer:
     def offer(self, hour: float, value: float, cost: float) -> bool:
         """Whether an arrival is served; if so its cost is spent. What is free and worth something always is.
 
-        Raises InputError for a value that is not a number and a cost that is not, or lies below 0.
+        Raises InputError for a value that is not a number, a cost that is not, or lies below 0, and an hour of no day.
         """
         _check("an arrival", np.array([value], np.float64), np.array([cost], np.float64))
+        if not 0 <= hour < HOURS:
+            raise InputError(f"an arrival at {hour}; give an hour of the day from 0 to below {HOURS}")
         level = self.threshold(hour) if cost > 0 else 0.0
         self._levels.arrived(hour)
         if cost > 0 and value > 0:

@@ -168,3 +168,15 @@ def test_a_mean_day_is_taken_as_far_as_its_arrivals_and_earlier_days_bear_out():
     # posterior mean of N(0, .2^2) after 25 that are .2 on average: half of it, for 1/25 is .2 squared
     assert steady.shift(25, 5.0) == pytest.approx(0.1, abs=0.01)
     assert steady.shift(25, 50.0) == pytest.approx(2.0, abs=0.05), "unlike all earlier days"
+
+
+@pytest.mark.parametrize("hour", [24.0, -0.5, np.nan])
+def test_an_hour_that_no_day_has_is_refused(hour):
+    with pytest.raises(InputError, match="give an hour of the day"):
+        Pacer(learned(np.random.default_rng(4), days=14), 9.0).offer(hour, 1.0, 1.0)
+
+
+def test_a_profile_of_no_day_is_refused():
+    none = np.zeros(0)
+    with pytest.raises(InputError, match="no earlier day"):
+        Profile.fit(np.zeros((0, 24)), none, none, none, np.zeros(0, bool))
