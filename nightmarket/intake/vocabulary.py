@@ -24,8 +24,12 @@ CURRENCIES: list[str] = _CONTENT["currency"].split()
 """Headers of a row's currency."""
 STATUSES: tuple[str, ...] = tuple(_CONTENT["status"].split())
 """Headers of how an order stands."""
-FELL_THROUGH: frozenset[str] = frozenset(_CONTENT["fell_through"].split())
+ORDER_STATUSES: list[str] = _CONTENT["order_status"].split()
+"""Headers of how a row's order stands."""
+VOID: frozenset[str] = frozenset(_CONTENT["void"].split())
 """How an order stands of which nothing was bought."""
+FELL_THROUGH: frozenset[str] = VOID | frozenset(_CONTENT["unsettled"].split())
+"""The same, and how it stands where nothing may have been bought: not paid yet, paid back."""
 YES: frozenset[str] = frozenset(_CONTENT["yes"].split())
 NO: frozenset[str] = frozenset(_CONTENT["no"].split())
 """How consent and reach are written."""

@@ -8,7 +8,9 @@ import pyarrow.compute as pc
 
 from nightmarket.contracts import InputError
 from nightmarket.intake import kinds
+from nightmarket.intake.headers import plain
 from nightmarket.intake.visitors import guests
+from nightmarket.intake.vocabulary import VOID
 from tasks.intake.services import remedy
 
 GUESTS = "rows without a customer, kept as sessions of guests"
@@ -27,12 +29,17 @@ class EventMeanings:
         self.bought = self.turned = self.rows = 0
         self.first: int | None = None
 
-    def __call__(self, columns: dict[str, pa.Array], services: pa.Array) -> dict[str, pa.Array]:
+    def __call__(
+        self, columns: dict[str, pa.Array], services: pa.Array, status: pa.Array | None = None
+    ) -> dict[str, pa.Array]:
         """The columns, by name, with kinds of the contract and IGNORED for rows to leave out.
 
         services  what each line is that is no product, or null
+        status    how each line's order stands, as the shop calls it; None: nothing says it
         """
         kind = kinds.read(columns["kind"], self.own_kinds)
+        void = self._void(kind, status)
+        kind = pc.if_else(void, kinds.IGNORED, kind)
         for service in services.drop_null().unique().to_pylist():
             self._note(f"lines of the kind {service}, left out; {remedy(service)}", pc.equal(services, service))
         kind = pc.if_else(services.is_valid(), kinds.IGNORED, kind)
@@ -40,10 +47,29 @@ class EventMeanings:
         columns["quantity"] = _pieces(kind, columns["quantity"])
         kept = pc.fill_null(pc.not_equal(kind, kinds.IGNORED), True)
         looks = pc.is_in(kind, value_set=pa.array(["view", "click", "search"]))
-        self._note(IGNORED, pc.and_(pc.invert(kept), services.is_null()))
+        self._note(IGNORED, pc.and_not(pc.and_(pc.invert(kept), services.is_null()), void))
         self._note(GUESTS, pc.and_(kept, columns["customer_id"].is_null()))
         self._note(NO_PRODUCT, pc.and_(looks, columns["product_id"].is_null()))
         return self._returns(columns)
+
+    def _void(self, kind: pa.Array, status: pa.Array | None) -> pa.Array:
+        """Where a purchase's order was cancelled, declined or never paid; bool, never null. The shop's own kinds come
+        first: `kinds: {cancelled: purchase}` keeps such rows."""
+        nothing = pa.repeat(pa.scalar(False), len(kind))
+        if status is None:
+            return nothing
+        coded = status.cast(pa.string()).dictionary_encode()
+        own = {plain(name) for name in self.own_kinds}
+        words = [plain(word) for word in coded.dictionary.to_pylist()]
+        for place, word in enumerate(words):
+            if word in VOID and word not in own:
+                here = pc.and_(pc.fill_null(pc.equal(coded.indices, place), False), pc.equal(kind, "purchase"))
+                here = pc.fill_null(here, False)
+                self._note(
+                    f"orders that fell through ({word}), left out; otherwise set kinds: {{{word}: purchase}}", here
+                )
+                nothing = pc.or_(nothing, here)
+        return nothing
 
     def _named(self, ids: pa.Array) -> pa.Array:
         return pc.if_else(guests(ids, self.nobodies), pa.scalar(None, pa.string()), ids)

@@ -11,7 +11,7 @@ from nightmarket.contracts.tables import ATTRIBUTE_PREFIX, BY_NAME, EVENT_KINDS,
 from nightmarket.intake import numbers, times
 from nightmarket.intake.kinds import IGNORED
 from nightmarket.intake.recognition import exports
-from nightmarket.intake.vocabulary import CURRENCIES, PRODUCT_TITLES, PRODUCT_TYPES, UNIT_PRICES
+from nightmarket.intake.vocabulary import CURRENCIES, ORDER_STATUSES, PRODUCT_TITLES, PRODUCT_TYPES, UNIT_PRICES
 from tasks.intake.sources import TableSource
 from tasks.pipeline.settings import StageSettings
 
@@ -20,7 +20,12 @@ SORTS = (PRODUCT, *NO_PRODUCT)
 Mapping = dict[str, dict[str, str]]
 
 USED_UP: dict[str, dict[str, list[str]]] = {
-    "events": {"unit_price": UNIT_PRICES, "currency": CURRENCIES, "product_title": PRODUCT_TITLES},
+    "events": {
+        "unit_price": UNIT_PRICES,
+        "currency": CURRENCIES,
+        "product_title": PRODUCT_TITLES,
+        "status": ORDER_STATUSES,
+    },
     "products": {"currency": CURRENCIES, "product_type": PRODUCT_TYPES},
 }
 """Columns that other columns are made of, by the names that shops give them; none of them is in the snapshot."""

@@ -99,7 +99,8 @@ class TableReader:
                     columns["not_a_product"], self.services.of(columns["product_id"])
                 )
             if self.table.name == "events":
-                columns = meanings(columns, self._services(columns, batch))
+                status = batch[self.theirs["status"]] if "status" in self.theirs else None
+                columns = meanings(columns, self._services(columns, batch), status)
             for theirs, meant in self.no_channel.items():
                 remedy = f"{self.section}mapping.{self.table.name} to {{{meant}: {theirs}}}"
                 what = f"rows with `{theirs}`, which names no channel and is not used; if it is of e-mail, set {remedy}"

@@ -231,3 +231,16 @@ def test_lines_above_a_table_of_text_are_passed_over_and_lines_are_told_as_they_
     (folder / "report.csv").write_bytes((text + "7,2024-01-01\n").encode(encoding))
     with pytest.raises(InputError, match="line 105"):
         arrives(section)
+
+
+def test_a_night_leaves_out_orders_that_fell_through_and_the_shop_may_keep_them(folder):
+    states = ("Shipped", "Cancelled", "交易关闭", "Pending", "paid")
+    put(folder, events_csv=lines(100, ("customer_id", customer), ("product_id", product), ("timestamp", time),
+                                 ("Order Status", lambda row, *_: states[row % 5])))  # fmt: skip
+    put(folder, products_csv="product_id,title\n" + "".join(f"p{number},Thing {number}\n" for number in range(1, 41)))
+    section = {"source": "folder", "folder": str(folder)}
+    tables, notes = arrives(section)
+    assert len(tables["events"]) == 60
+    assert [num for note, num in notes.items() if "fell through" in note] == [20, 20]
+    kept = {"kinds": {"Cancelled": "purchase", "交易关闭": "purchase"}}
+    assert len(arrives(section | kept)[0]["events"]) == 100
