@@ -46,6 +46,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "segment": ("plan", "compose"),
     "demand": (),
     "care": (),
+    "related": (),
     "bundle": (),
     "plan": ("compose",),
     "compose": (),
@@ -213,6 +214,7 @@ def _failed_well(shop: Shop, done: Any, failed: dict[str, str], before: dict[str
     lost = set(failed) | {name for stage in failed for name in NEEDS[stage]}
     wrong += [f"{stage}: {said}" for stage in lost for said in _marked(shop, stage, failed, before)]
     touched = lost | {"report"} | ({"segment", "plan", "compose"} if "reviews" in lost else set())
+    touched |= {"bundle"} if "related" in lost else set()  # what stands beside a product is in it where it is there
     touched |= {"care"} if {"reviews", "segment"} & lost else set()  # it counts by segment where there are any
     kept = [name for name in whole if not name.startswith("dvc.lock") and name.split("/")[0] not in touched]
     wrong += [f"{name} changed" for name in kept if now.get(name) != whole[name]]

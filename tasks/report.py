@@ -43,6 +43,8 @@ BESIDE = (
     catalogue.CARE_METRICS,
     catalogue.PLAN_SUMMARY,
     catalogue.COMPOSE_SUMMARY,
+    catalogue.GOES_WITH,
+    catalogue.BUNDLE,
     catalogue.READOUT,
     catalogue.DRIFT,
 )
@@ -63,6 +65,8 @@ STAGE = Stage(
         catalogue.CARE_METRICS,
         catalogue.METRICS,
         catalogue.SCORE,
+        catalogue.GOES_WITH,
+        catalogue.BUNDLE,
         catalogue.PLAN,
         catalogue.COMPOSE,
         catalogue.READOUT_FOLDER,
