@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import wasserstein_distance
 
+from bench.abuse import drift as abuse
 from nightmarket.drift import summaries
 from nightmarket.drift.daily import vectors
 from nightmarket.drift.nights import MIN_NIGHTS, REFERENCE_DAYS, max_t, nights
@@ -177,3 +178,10 @@ def test_a_night_far_off_is_found_whatever_the_past_was_like():
     values = rng.normal(size=(4, 150))
     values[2, -1] = 12
     assert np.flatnonzero(max_t(values, 0.05).drifted).tolist() == [2]
+
+
+def test_a_shop_in_which_nothing_changes_hardly_alarms_and_half_its_rows_are_missed():
+    shop = abuse.stationary(311, abuse.PAST + 60)
+    assert abuse.alarms(shop, 60) <= 0.05
+    for change in abuse.CHANGES.values():
+        assert abuse.found(change(shop))

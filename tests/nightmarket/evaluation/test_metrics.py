@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from bench.abuse import metrics as abuse
 from nightmarket.contracts import InputError
 from nightmarket.evaluation.metrics import audience_auc, coverage, hits, novelty, rank_metrics
 
@@ -108,3 +109,7 @@ def test_the_area_under_the_curve_counts_pairs_of_a_buyer_and_another_and_ties_h
     assert single.tolist() == [1.0]
     all_but_one = audience_auc(np.array([[1.0], [2.0], [3.0]]), np.array([[True], [False], [True]]))
     assert all_but_one.tolist() == [0.5]
+
+
+def test_no_list_that_can_be_has_a_figure_above_one_and_none_that_cannot_has_any():
+    assert all(figure.holds for figure in abuse.figures(quick=True))
