@@ -74,7 +74,8 @@ def care(
 
     end, now  last day of the windows that are over, and of the history: what comes after `now` is asked
     horizon   days of a window
-    ahead     days that are foretold after `now`; None: as many as a window has
+    ahead     days that are foretold after `now`, by BG/NBD alone where a window has another length: what was learned of
+              eight weeks does not hold for forty; None: as many as a window has
     """
     cuts = [end - horizon * number for number in range(BEFORE, 0, -1)]
     first, second, third = (_origin(days, looks, cut, horizon, seed) for cut in cuts)
@@ -88,14 +89,21 @@ def care(
         learned = None if isinstance(first, str) else correction.learn(quantity, [first.sample])
         ways[quantity] = correction.choose(quantity, learned, try_on)
     if isinstance(third, str):
+        ways = _for_span(ways, horizon, ahead)
         return Care(_outlook(last, past, ways, seed), last.fitted, ways, None)
     of_trial = plain = _outlook(third, past[:-1], ways, seed)
     if not isinstance(second, str):
         earlier = [] if isinstance(first, str) else [first.sample]
         of_trial = _widened(plain, _widening(_outlook(second, earlier, ways, seed), second.sample.came))
     trial = OutlookTrial(of_trial, third.sample.came, _cells(third.sample, past[:-1]))
+    ways = _for_span(ways, horizon, ahead)
     tonight = _widened(_outlook(last, past, ways, seed), _widening(plain, third.sample.came))
     return Care(tonight, last.fitted, ways, trial)
+
+
+def _for_span(ways: dict[Quantity, Way], horizon: int, ahead: int | None) -> dict[Quantity, Way]:
+    """The ways for as many days as are foretold."""
+    return ways if ahead in (None, horizon) else dict.fromkeys(ways, "bgnbd")
 
 
 def _origin(days: PurchaseDays, looks: Looks | None, cut: int, horizon: int, seed: int) -> _Origin | str:

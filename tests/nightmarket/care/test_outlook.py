@@ -78,6 +78,13 @@ def test_what_comes_after_the_end_changes_nothing():
         assert whole.outlook.expected[quantity] == pytest.approx(cut.outlook.expected[quantity])
 
 
+def test_what_was_learned_of_short_windows_is_not_said_of_a_longer_span(looked):
+    days, looks, _ = looked
+    made = care(days, looks, DAYS - 1, DAYS - 1, HORIZON, 17, ahead=2 * HORIZON)
+    assert set(made.ways.values()) == {"bgnbd"}
+    assert made.outlook.expected["purchases"] == pytest.approx(made.outlook.reckoned.purchases)
+
+
 def test_who_slackens_is_about_to_leave_and_who_never_came_often_is_not(looked):
     days, _, made = looked
     stood = standing(made.outlook, days.priced)
