@@ -6,6 +6,7 @@ would be set aside. Nothing is written; `--yaml` prints the section alone.
 
 import argparse
 import logging
+import os
 import sys
 import time
 import traceback
@@ -44,9 +45,14 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     logging.getLogger("nightmarket").setLevel(logging.ERROR)
     try:
-        return _inspect(given)
+        code = _inspect(given)
+        sys.stdout.flush()
+        return code
     except InputError as error:
         print(f"nightmarket: inspect: {error}", file=sys.stderr)
+    except BrokenPipeError:  # whoever reads has seen enough, as `| head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("nightmarket: inspect: interrupted; nothing was written", file=sys.stderr)
     except Exception as error:  # a folder may hold anything; whoever looks at it wants no traceback
