@@ -62,7 +62,7 @@ class Machine(StageSettings):
     )
 
     stages: int = Field(
-        2, ge=1, le=64, description="that may run side by side, at most one per core; 1 where memory is short"
+        1, ge=1, le=64, description="that may run side by side, at most one per core; on two it does not pay"
     )
 
     @field_validator("processes", mode="plain")
