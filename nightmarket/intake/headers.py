@@ -21,6 +21,12 @@ def _is_latin(letters: str) -> bool:
     return all(sign < "\u0370" or not sign.isalpha() for sign in letters)
 
 
+def words(name: str) -> list[str]:
+    """Its words without accents: `orderStatus` and `Order Status` have two."""
+    split = re.split(r"[\W_]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name))
+    return [word for word in map(folded, split) if word]
+
+
 def alike(name: str, there: Sequence[str]) -> list[str]:
     """The names in `there` that are `name` itself, or else those that only differ in how they are written."""
     return [name] if name in there else [other for other in there if plain(other) == plain(name)]

@@ -35,11 +35,13 @@ def _of(name: str | None, own: Mapping[str, str]) -> str | None:
 
 
 def of_file(name: str) -> str | None:
-    """The kind of event that a file's name tells, as `page_views_2024.csv`; None where it tells none."""
+    """The kind of event that a file's name tells, as `page_views_2024.csv`; None where it tells none.
+
+    Of several words the last one counts: `click_and_collect_orders` are orders, `order_returns` returns."""
     said = name.casefold()
     words = [word for word in re.split(r"[\W_\d]+", said) if word]
     for length in range(3, 0, -1):
-        for start in range(len(words) - length + 1):
+        for start in reversed(range(len(words) - length + 1)):
             joined = "".join(words[start : start + length])
             for form in (joined, joined.removesuffix("s"), joined.removesuffix("es")):
                 if (kind := SYNONYMS.get(form)) in EVENT_KINDS:

@@ -3,7 +3,6 @@
 Each change is one that a person is asked to look at.
 """
 
-import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +14,7 @@ from nightmarket.contracts.values import is_text
 from nightmarket.intake import amounts, headers, numbers
 from nightmarket.intake.recognition import columns
 from nightmarket.intake.recognition.columns import ColumnFacts
-from nightmarket.intake.vocabulary import FELL_THROUGH, STATUSES
+from nightmarket.intake.vocabulary import FELL_THROUGH
 
 if TYPE_CHECKING:
     from tasks.inspection.proposal import Proposal
@@ -28,7 +27,6 @@ MOST_SHARE = 0.6
 """Of the rows that may have fallen through; more of them say that the words mean something else."""
 ONE_EACH = 1.1
 """Different texts that a product may have on average, as where it was called otherwise once."""
-LETTERS = r"\p{L}"
 
 
 def settle_amounts(proposal: "Proposal") -> None:
@@ -123,7 +121,7 @@ def _may_be_title(fact: ColumnFacts, sample: pa.Table) -> bool:
     values = sample[fact.name].combine_chunks()
     if not is_text(values.type) or not len(values.drop_null()):
         return False
-    words = pc.match_substring_regex(values.cast(pa.string()).drop_null(), rf"{LETTERS}{{2,}}.*[\s\p{{Lo}}]")
+    words = pc.match_substring_regex(values.cast(pa.string()).drop_null(), r"\p{L}{2,}.*[\s\p{Lo}]")
     return float(pc.mean(words.cast(pa.float64())).as_py()) > 0.3
 
 
@@ -137,7 +135,7 @@ def settle_statuses(proposal: "Proposal") -> None:
     sample = proposal.samples["events"]
     for name in sample.column_names:
         values = sample[name].combine_chunks()
-        if name not in own or not is_text(values.type) or not _is_state(name):
+        if name not in own or not is_text(values.type) or not columns.is_status(name):
             continue
         counted = {str(pair["values"]): pair["counts"] for pair in values.drop_null().value_counts().to_pylist()}
         fell = {word: num for word, num in counted.items() if headers.plain(word) in FELL_THROUGH}
@@ -147,11 +145,3 @@ def settle_statuses(proposal: "Proposal") -> None:
             proposal.check("tables", f"rows whose '{name}' says that nothing was bought are left out ({told}): is "
                                      "that right?")  # fmt: skip
             return
-
-
-def _is_state(name: str) -> bool:
-    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
-    plain = headers.plain(name)
-    return any(plain.endswith(word) for word in STATUSES) or any(
-        word in STATUSES for word in re.split(r"[\W_]+", split.casefold())
-    )

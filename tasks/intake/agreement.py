@@ -147,7 +147,7 @@ def _check_growth(events: Path, file: str) -> None:
         ).fetchall()[0]
     growth = amounts.Growth(varied, pieces or 0.0, both or 0.0, paid or 0.0)
     slope = growth.slope
-    if not growth.certain or 0.25 < slope < 1.75:
+    if not growth.certain or amounts.FLAT < slope < 2 - amounts.FLAT:
         return
     known = f"(slope {slope:.2f} within products, of {varied:,} purchases; 1 is usual)"
     right = "set snapshot.units to events: {value: 1} if it is right as it is"

@@ -41,6 +41,7 @@ OTHER = {
 }
 NOT_TEXT = "no table: not text, Excel, JSON or parquet"
 _VALUE = re.compile(r"[-+]?[$€£¥]?\d[\d.,:/ TZ+-]*")
+_LINE_END = re.compile(r"\r\n|\n|\r")
 _BLANKS = re.compile(r"[ \t]+")
 
 
@@ -173,7 +174,7 @@ def _sniffed(bundle: Bundle, path: Path) -> Bundle:
         content = file.read()
     if b"\0" in content[:4096] or (not end and _binary(content[:4096])):
         return replace(bundle, problem=NOT_TEXT)
-    every = content.decode("latin-1").splitlines()[:200]
+    every = _LINE_END.split(content.decode("latin-1"))[:200]  # splitlines would end lines inside Chinese letters too
     above = _above(every)
     lines = [line for line in every[above:] if line.strip()]
     apart, width = _apart(lines)
@@ -189,7 +190,8 @@ def _sniffed(bundle: Bundle, path: Path) -> Bundle:
 
 
 def _above(lines: list[str]) -> int:
-    """How many lines stand above a table, as a report's title: they have fewer fields than all lines that follow."""
+    """How many lines stand above a table, as a report's title: they have half the fields of the lines that follow at
+    most, and what follows first names columns. A name that goes on in the next line stands in quotes."""
     most = max(",;\t|", key=lambda sign: sum(line.count(sign) for line in lines))
     counts = [line.count(most) if line.strip() else -1 for line in lines]
     usual = max({*counts}, key=counts.count, default=0)
@@ -197,7 +199,8 @@ def _above(lines: list[str]) -> int:
         return 0
     first = counts.index(usual)
     even = all(count >= usual or count < 0 for count in counts[first:])
-    return first if first <= MOST_ABOVE and even and max(counts[:first]) < usual else 0
+    title = max(counts[:first]) <= usual / 2 and not "".join(lines[:first]).count('"') % 2
+    return first if first <= MOST_ABOVE and even and title and _is_header(_cells(lines[first : first + 1])[0]) else 0
 
 
 def _binary(start: bytes) -> bool:

@@ -81,6 +81,7 @@ def test_two_files_of_one_kind_are_not_both_read(folder, capsys):
     ("page_views_2024.csv", "view"), ("yoochoose-clicks.dat", "click"), ("AddToCart.parquet", "cart"),
     ("加购记录.csv", "cart"), ("浏览.csv", "view"), ("order_items.csv", "purchase"), ("wish_list.csv", "wishlist"),
     ("returns.csv", "return"), ("events.csv", None), ("export-7.csv", None), ("sessions_start.csv", None),
+    ("click_and_collect_orders.csv", "purchase"), ("order_returns.csv", "return"),
 ])  # fmt: skip
 def test_a_files_name_tells_what_was_done_or_nothing(name, kind):
     assert kinds.of_file(name) == kind
@@ -244,3 +245,20 @@ def test_a_night_leaves_out_orders_that_fell_through_and_the_shop_may_keep_them(
     assert [num for note, num in notes.items() if "fell through" in note] == [20, 20]
     kept = {"kinds": {"Cancelled": "purchase", "交易关闭": "purchase"}}
     assert len(arrives(section | kept)[0]["events"]) == 100
+
+
+@pytest.mark.parametrize("first", ["公司订单编号", '"order\nid"'])
+def test_a_header_is_not_cut_inside_a_letter_or_a_quoted_name(folder, capsys, first):
+    text = lines(
+        60, (first, lambda row, *_: row), ("customer", customer), ("sku", product), ("date", time), ("qty", pieces)
+    )
+    put(folder, orders_csv=text)
+    section = proposed(folder, capsys)
+    assert "above" not in section["tables"]["events"]
+    assert len(arrives(section)[0]["events"]) == 60
+
+
+def test_a_header_with_a_field_less_than_the_rows_is_no_title(folder, capsys):
+    text = lines(60, ("customer", customer), ("sku", product), ("date", time))
+    put(folder, orders_csv=text.replace("\n", ",\n").replace("date,\n", "date\n", 1))
+    assert "line 2: 4 fields where the header has 3" in said(folder, capsys)

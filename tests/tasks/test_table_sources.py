@@ -11,19 +11,16 @@ import pytest
 
 from nightmarket.contracts import InputError
 from tasks import snapshot
+from tests.tasks.exported import column
 
 PRODUCTS = "product_id,title\na,Apple\nb,Bread\n"
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A folder for exports, in an empty checkout."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("NIGHTMARKET_HOME", raising=False)
-    place = tmp_path / "export"
-    place.mkdir()
-    (place / "products.csv").write_text(PRODUCTS, encoding="utf-8")
-    return place
+def folder(folder):
+    """The same with two products."""
+    (folder / "products.csv").write_text(PRODUCTS, encoding="utf-8")
+    return folder
 
 
 def arrives(folder, *, table="events", **settings):
@@ -43,11 +40,6 @@ def refused(folder, **settings):
 def notes():
     """What the snapshot says of the events."""
     return json.loads(Path("data/raw/snapshot.json").read_text()).get("notes", {}).get("events", {})
-
-
-def column(rows, *names):
-    """Values of some columns, row by row."""
-    return [row[names[0]] if len(names) == 1 else tuple(row[name] for name in names) for row in rows]
 
 
 def test_a_file_without_a_header_whose_fields_stand_apart_by_blanks_is_read_with_the_names_given(folder):

@@ -229,16 +229,19 @@ def _likely(table: str, mapping: dict[str, str], facts: Sequence[ColumnFacts]) -
         if fitting:
             mapping[column] = fitting[0].name
             guessed.append(column)
-    words_done = [fact for fact in facts if fact.kinds and fact.name not in mapping.values() and not _is_state(fact)]
+    words_done = [
+        fact for fact in facts if fact.kinds and fact.name not in mapping.values() and not is_status(fact.name)
+    ]
     if table == "events" and "kind" not in mapping and words_done:
         mapping["kind"] = words_done[0].name
         guessed.append("kind")
     return guessed
 
 
-def _is_state(fact: ColumnFacts) -> bool:
+def is_status(header: str) -> bool:
     """Whether it says how an order stands, where `paid` and `cancelled` are no kinds of events."""
-    return any(fact.plain.endswith(headers.folded(word)) for word in STATUSES)
+    plain, known = headers.folded(header), {*map(headers.folded, STATUSES)}
+    return any(plain.endswith(word) for word in known) or bool(known.intersection(headers.words(header)))
 
 
 def _might_be_a_number(fact: ColumnFacts) -> bool:
@@ -248,8 +251,7 @@ def _might_be_a_number(fact: ColumnFacts) -> bool:
 
 def within(header: str, names: Sequence[str]) -> bool:
     """Whether a header of several words holds one of the names, and no word that makes another thing of it."""
-    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", header.rpartition(".")[2])
-    words = [headers.folded(word) for word in re.split(r"[\W_]+", split) if headers.folded(word)]
+    words = headers.words(header.rpartition(".")[2])
     if len(words) < 2 or OTHERWISE.intersection(words):
         return False
     known = {*names}
