@@ -23,9 +23,9 @@ def serve(given: settings.Serve, factory: str, page: str = "") -> None:
     page  of the address that is printed
     """
     import uvicorn
-    from uvicorn.supervisors import Multiprocess
 
     from apps.api.connections import PromptProtocol
+    from apps.api.workers import Workers
 
     config = uvicorn.Config(
         factory, factory=True, host=given.host, port=given.port, workers=given.workers, log_config=None,
@@ -42,7 +42,7 @@ def serve(given: settings.Serve, factory: str, page: str = "") -> None:
     with tempfile.TemporaryDirectory(prefix="nightmarket-figures-") as figures:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = figures
         os.environ["NIGHTMARKET_SERVER"] = str(os.getpid())
-        Multiprocess(config, sockets=[listening]).run()
+        Workers(config, [listening]).run()
 
 
 def main(arguments: list[str] | None = None, factory: str = "apps.api.application:create") -> int:

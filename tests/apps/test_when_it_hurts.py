@@ -113,6 +113,18 @@ def test_workers_end_when_their_parent_was_killed(serve):
     wait_until(lambda: not any(map(at_work, workers)))
 
 
+def test_a_worker_that_dies_while_its_parent_waits_for_its_word_is_replaced_at_once(serve):
+    site = serve()
+    dying = site.workers()[0]
+    os.kill(dying, signal.SIGSTOP)
+    time.sleep(2)  # its parent asks every half second, and waits for it now
+    os.kill(dying, signal.SIGKILL)
+    wait_until(lambda: dying not in site.workers() and len(site.workers()) == 2, within_s=30)
+    asked = time.monotonic()
+    site.end()
+    assert time.monotonic() - asked < 30
+
+
 def test_while_the_log_is_locked_answers_go_on_and_events_are_kept_and_written_once_later(serve):
     site = serve()
     site.post("/v1/events", view("before"))
