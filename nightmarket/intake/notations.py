@@ -5,9 +5,9 @@ import pyarrow.compute as pc
 
 from nightmarket.contracts.tables import Column
 from nightmarket.contracts.values import BadValues, is_text
-from nightmarket.intake import flags, numbers, times
+from nightmarket.intake import flags, numbers, ratings, times
 
-WORDS = {"stock": flags.stock, "min_age": flags.age}
+WORDS = {"stock": flags.stock, "min_age": flags.age, "rating": ratings.stars}
 """Columns of numbers for which words stand as well."""
 
 

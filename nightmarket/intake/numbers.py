@@ -12,7 +12,9 @@ POINT, COMMA = "decimal point", "decimal comma"
 NOTATIONS = (POINT, COMMA)
 
 STRICT = r"^[+-]?((\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|inf|Inf|infinity|nan|NaN)$"
-_SIGN = r"US\$|R\$|[$€£¥￥₹₩₽฿₫₺₴₪₱₦]|kr\.?|zł|Kč|Ft|Rs\.?|[A-Z]{3}|元|円|원"
+_SIGN = (
+    r"(?:[A-Z]{1,2})?\$|[€£¥￥₹₩₽฿₫₺₴₪₱₦]|kr\.?|zł|Kč|Ft|Rs\.?|R[Mp]\.?|[A-Z]{3}|TL|лв|руб\.?|元|円|원|บาท|[ردج]\.[سإم]"
+)
 _WHOLE = rf"^(?P<before>{_SIGN})?\s*(?P<minus>[+-]|\()?\s*(?P<sign>{_SIGN})?\s*(?P<body>[\d.,'’ ]*\d[.,]?)\s*"
 _WHOLE += rf"(?P<after>{_SIGN})?\s*(?P<end>-|\))?\s*(?P<last>{_SIGN})?$"
 _AMBIGUOUS_POINT, _AMBIGUOUS_COMMA = r"^[1-9]\d{0,2}\.\d{3}$", r"^[1-9]\d{0,2},\d{3}$"

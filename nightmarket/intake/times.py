@@ -7,12 +7,19 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightmarket.intake.calendars import western
 from nightmarket.intake.widths import narrow
 
 DAY, MONTH, YEAR = "day first", "month first", "year first"
 COMPACT, NAMED, EXCEL = "YYYYMMDD", "named months", "excel"
 UNITS = {"seconds": 1, "milliseconds": 1_000, "microseconds": 1_000_000, "nanoseconds": 1_000_000_000}
-NOTATIONS = (YEAR, DAY, MONTH, COMPACT, NAMED, EXCEL, *UNITS)
+MIXED = {DAY: "mixed, day first", MONTH: "mixed, month first"}
+"""Several forms in one column, each of which can be read in one way once it is known which part is the day."""
+NOTATIONS = (YEAR, DAY, MONTH, COMPACT, NAMED, *MIXED.values(), EXCEL, *UNITS)
+_TEXTUAL = (YEAR, "parts", COMPACT, NAMED, "name first")
+GENUINE = 0.3
+"""Share of days above 12 among dates with the year first, below which a spreadsheet may have made them of others, with
+day and month in each other's place: it turns round only those that it can read."""
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _CLOCK = (
@@ -46,12 +53,14 @@ class TimeSurvey:
     forms      {form: values}
     above      of dates whose first two parts may be day or month: how many have a first, and a second, above 12
     dots       how many of these are written with dots, as in German
+    late       dates with the year first whose day is above 12
     latest     the largest two-digit number in the place of the year
     """
 
     forms: Counter[str] = field(default_factory=Counter)
     above: tuple[int, int] = (0, 0)
     dots: int = 0
+    late: int = 0
     short: tuple[int, int, int] = (0, 0, 0)
     zoned: Counter[bool] = field(default_factory=Counter)
 
@@ -60,6 +69,7 @@ class TimeSurvey:
         values = _tidy(values.drop_null())
         strict = pc.match_substring_regex(values, _STRICT)
         self.forms[YEAR] += _num(strict)
+        self.late += _num(pc.match_substring_regex(values, r"^\d{4}-\d\d-(1[3-9]|[23]\d)"))
         clock = pc.match_substring_regex(values, r"\d:\d\d")
         zone = pc.and_(clock, pc.match_substring_regex(values, r":\d\d.*([A-Z]{1,3}|[+-]\d\d(:?\d\d)?)\)?$"))
         zone = pc.and_(zone, pc.invert(pc.match_substring_regex(values, r"[AP]M$")))
@@ -88,6 +98,23 @@ class TimeSurvey:
 
     def readings(self, today: date) -> list[str]:
         """The notations in which the column can be read: one, or several where nothing decides."""
+        mixed = self._mixed(today)
+        return [MIXED[mixed]] if mixed else self._pure(today)
+
+    def _mixed(self, today: date) -> str | None:
+        """Which part is the day in dates with the year behind, where there are several forms and each can be read in
+        one way; else None."""
+        there = {form: num for form, num in self.forms.items() if num}
+        if len(there) < 2 or not {*there} <= {*_TEXTUAL}:
+            return None
+        if "parts" not in there:
+            return DAY if {*there} != {NAMED, "name first"} else None
+        parts = TimeSurvey(Counter(parts=there["parts"]), self.above, self.dots, self.late, self.short)
+        known = [name for name in parts._pure(today) if name != YEAR]
+        genuine = not there.get(YEAR) or self.late >= GENUINE * there[YEAR]
+        return known[0] if len(known) == 1 and genuine else None
+
+    def _pure(self, today: date) -> list[str]:
         form = max(self.forms, key=lambda name: self.forms[name]) if sum(self.forms.values()) else YEAR
         if form == "name first":
             return [NAMED]
@@ -109,6 +136,12 @@ class TimeSurvey:
 def iso(values: pa.Array, notation: str) -> pa.Array:
     """Text as ISO 8601 where the notation explains it; other values stay as they are, for the caller to refuse."""
     values = _tidy(values)
+    for order, mixed in MIXED.items():
+        if notation == mixed:
+            built = _built(values, _DATE["parts"], order, strict_too=True)
+            for form in (YEAR, COMPACT, NAMED, "name first"):
+                built = _built(built, _DATE[form], form)
+            return built
     if notation in (DAY, MONTH):
         return _built(values, _DATE["parts"], notation)
     if notation == NAMED:
@@ -137,14 +170,18 @@ def moments(values: pa.Array, notation: str) -> tuple[pa.Array, pa.Array]:
 
 
 def _tidy(values: pa.Array) -> pa.Array:
-    return pc.utf8_trim_whitespace(narrow(values))
+    return pc.utf8_trim_whitespace(western(narrow(values)))
 
 
-def _built(values: pa.Array, pattern: str, notation: str) -> pa.Array:
-    """ISO texts of the values that match, the others as they are."""
+def _built(values: pa.Array, pattern: str, notation: str, *, strict_too: bool = False) -> pa.Array:
+    """ISO texts of the values that match, the others as they are.
+
+    strict_too  what is written with the year first is meant so, in a column that has the day or the month first
+    """
     strict = pc.match_substring_regex(values, _STRICT)
+    refused = "first>" in pattern and notation != YEAR and not strict_too
     if pc.all(strict).as_py() is not False:
-        return values if "first" not in pattern or notation == YEAR else _marked(values, strict)
+        return _marked(values, strict) if refused else values
     parts = pc.extract_regex(values, pattern)
     part = {name.name: pc.struct_field(parts, name.name) for name in parts.type}
     year = part["year"]
@@ -169,10 +206,7 @@ def _built(values: pa.Array, pattern: str, notation: str) -> pa.Array:
     whole = pc.binary_join_element_wise(
         text, pc.if_else(timed, pc.binary_join_element_wise(" ", clock, fraction, zone, ""), ""), ""
     )
-    stay = pc.if_else(
-        pc.fill_null(strict, False), _marked(values, strict) if "first" in part and notation != YEAR else values, values
-    )
-    return pc.coalesce(whole, stay)
+    return pc.coalesce(whole, _marked(values, strict) if refused else values)
 
 
 def _marked(values: pa.Array, strict: pa.Array) -> pa.Array:

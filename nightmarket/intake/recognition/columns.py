@@ -13,10 +13,11 @@ import yaml
 
 from nightmarket.contracts.tables import BY_NAME, Table, channel_column
 from nightmarket.contracts.values import NUMBER, is_text
-from nightmarket.intake import addresses, headers, kinds, missing, times
+from nightmarket.intake import addresses, headers, kinds, missing, ratings, times
 from nightmarket.intake.notations import digits
 from nightmarket.intake.numbers import NumberSurvey
 from nightmarket.intake.vocabulary import CURRENCIES, STATUSES, UNIT_PRICES
+from nightmarket.intake.widths import narrow
 
 _CONTENT = yaml.safe_load(files("nightmarket.intake.recognition").joinpath("columns.yaml").read_text(encoding="utf-8"))
 ALONE = frozenset(_CONTENT.pop("alone").split())
@@ -133,14 +134,15 @@ def _times(texts: pa.Array, today: date) -> tuple[tuple[str, ...], float]:
 
 
 def _number(texts: pa.Array) -> tuple[bool, str | None, bool]:
-    trimmed = pc.utf8_trim_whitespace(texts)
+    trimmed = pc.utf8_trim_whitespace(narrow(ratings.stars(texts)))
     strict = pc.match_substring_regex(trimmed, NUMBER)
     if pc.all(strict).as_py():
         whole = pc.all(pc.match_substring_regex(trimmed, r"^[+-]?\d+(\.0*)?$")).as_py()
         survey = NumberSurvey()
         survey(texts)
         return True, survey.notation(), bool(whole)
-    digits_alone = pc.match_substring_regex(trimmed, r"^\D{0,4}\d[\d.,'’ ]*\D{0,4}$")
+    texts = trimmed
+    digits_alone = pc.match_substring_regex(trimmed, r"^\D{0,4}\d[\d.,'’ ]*\D{0,5}$")
     if (pc.sum(digits_alone).as_py() or 0) < 0.95 * len(texts) or pc.all(
         pc.match_substring_regex(trimmed, r"^[A-Za-z]+\d+$")
     ).as_py():
