@@ -10,6 +10,12 @@ MISSING: tuple[str, ...] = tuple(_CONTENT["missing"])
 """What databases, pandas, spreadsheets and people write for nothing. NA is none of them: it is a country."""
 KINDS: dict[str, list[str]] = {kind: names.split() for kind, names in _CONTENT["kinds"].items()}
 """Kind of event → the names that others have for it."""
+LISTS: frozenset[str] = frozenset(_CONTENT["lists"].split())
+"""Headers of columns that may list several products in each field."""
+CLOCKS: frozenset[str] = frozenset(_CONTENT["clocks"].split())
+"""Headers, or words of them, of a time of day beside its date."""
+SUMS: frozenset[str] = frozenset(_CONTENT["sums"].split())
+"""What stands in a line that sums up others."""
 GUESTS: list[str] = _CONTENT["guests"]
 """Patterns of ids that are never one person's."""
 PLACEHOLDERS: list[str] = _CONTENT["placeholders"]

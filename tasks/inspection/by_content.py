@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from nightmarket.contracts.arrays import Float64s
 from nightmarket.contracts.values import is_text
-from nightmarket.intake import amounts, headers, numbers
+from nightmarket.intake import amounts, headers, numbers, orders
 from nightmarket.intake.recognition import columns
 from nightmarket.intake.recognition.columns import ColumnFacts
 from nightmarket.intake.vocabulary import FELL_THROUGH
@@ -27,6 +27,57 @@ MOST_SHARE = 0.6
 """Of the rows that may have fallen through; more of them say that the words mean something else."""
 ONE_EACH = 1.1
 """Different texts that a product may have on average, as where it was called otherwise once."""
+
+
+def settle_orders(proposal: "Proposal") -> None:
+    """Take no amount of a whole order, which all of its lines repeat, for that of a line."""
+    made, mapping = proposal.read, proposal.read.mapping["events"]
+    items = made.tables["events"].items
+    if proposal.export or not {"basket_id", "product_id"} <= _with_order(proposal):
+        return
+    for ours in ("value", "unit_price"):
+        if ours not in mapping or not _repeated(proposal, mapping[ours]):
+            continue
+        whole = mapping.pop(ours)
+        names = {*columns.NAMES["events"]["value"], *columns.NAMES["events"]["unit_price"]}
+        free = [fact for fact in proposal.facts["events"] if fact.number and not fact.times
+                and fact.name not in (whole, *mapping.values())]  # fmt: skip
+        fitting = [
+            fact for fact in free if {fact.plain, fact.last} & names or columns.within(fact.name, [*names, *PAID])
+        ]
+        fitting.sort(key=lambda fact: not (items and fact.name.startswith(f"{items}.")))
+        other = next((fact for fact in fitting if not _repeated(proposal, fact.name)), None)
+        said = "and is not used"
+        if other is not None:
+            unit = {other.plain, other.last} & {*columns.NAMES["events"]["unit_price"]}
+            mapping["unit_price" if unit else "value"] = other.name
+            said = f"'{other.name}' is taken in its place"
+        proposal.check(
+            "mapping", f"'{whole}' is the same in all lines of an order, as its total is: {said}. Is that right?"
+        )
+        return
+
+
+def _with_order(proposal: "Proposal") -> set[str]:
+    """Columns that are mapped; the number of a record whose list holds the lines is an order's."""
+    mapping, items = proposal.read.mapping["events"], proposal.read.tables["events"].items
+    named = [
+        name for name in proposal.samples["events"].column_names if headers.plain(name) in ("id", "name", "number")
+    ]
+    if items and "basket_id" not in mapping and named and named[0] not in mapping.values():
+        mapping["basket_id"] = named[0]
+    return {*mapping}
+
+
+def _repeated(proposal: "Proposal", column: str) -> bool:
+    """Whether an amount is the same in all lines of an order, and not in all orders."""
+    mapping, sample = proposal.read.mapping["events"], proposal.samples["events"]
+    names = [mapping["basket_id"], mapping["product_id"], column]
+    if not {*names} <= {*sample.column_names}:
+        return False
+    basket, product = (pc.fill_null(sample[name].combine_chunks().cast(pa.string()), "") for name in names[:2])
+    order, item = (ids.dictionary_encode().indices.to_numpy().astype(np.int64) for ids in (basket, product))
+    return orders.repeated(order, item, _numbers(proposal, column))
 
 
 def settle_amounts(proposal: "Proposal") -> None:

@@ -15,7 +15,7 @@ from nightmarket.intake import headers, identities, kinds
 from nightmarket.intake.recognition import columns
 from nightmarket.intake.recognition.columns import ColumnFacts
 from nightmarket.intake.recognition.exports import KnownExport
-from tasks.inspection import by_content
+from tasks.inspection import by_content, unfolding
 from tasks.inspection.guesses import TODAY, guess_others
 from tasks.intake import listing, profiles
 from tasks.intake.listing import Bundle
@@ -87,8 +87,11 @@ def propose(folder: Path, listed: Sequence[Bundle], products_of: ProductsOf = "o
         error.unused = proposal.unused
         raise error
     _see(proposal)
+    unfolding.settle_lists(proposal)
+    unfolding.settle_clocks(proposal)
     _strangers(proposal)
     by_content.settle_statuses(proposal)
+    by_content.settle_orders(proposal)
     by_content.settle_amounts(proposal)
     _products(proposal, products_of, export)
     by_content.settle_titles(proposal)
@@ -142,6 +145,8 @@ def _products(proposal: Proposal, products_of: ProductsOf, export: KnownExport |
     """Events must name products, and a table must know them: what is not there is made."""
     made = proposal.read
     events, mapping = made.tables["events"], made.mapping["events"]
+    if "product_id" not in mapping and unfolding.settle_wide(proposal):
+        events, mapping = made.tables["events"], made.mapping["events"]
     constant = mapping.get("product_id") in events.constants
     if "product_id" not in mapping or (constant and products_of == "prices"):
         _made_up(proposal, products_of)

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from nightmarket.contracts import InputError
-from nightmarket.intake import amounts, identities
+from nightmarket.intake import amounts, identities, orders
 
 LOG = logging.getLogger("nightmarket")
 
@@ -42,6 +42,8 @@ LEAST = {("events", PRODUCTS): 0.1}
 """Share of distinct ids that must be known; of the others one in a hundred: prospects may be written to, too."""
 GROWTH_ROWS = 1_000_000
 """Rows that are asked how amounts grow with quantities."""
+LEAST_BASKETS = 20
+"""With several products."""
 FAR = 30
 """Amounts so many times the list prices are no discount or surcharge: they are in another unit."""
 
@@ -96,6 +98,7 @@ def check_amounts(folder: Path, seen: SeenIds, given: Sequence[str]) -> None:
     if "events.value" in given or not events.exists():
         return
     _check_growth(events, files.get("events", "events"))
+    _check_orders(events, files.get("events", "events"))
     if "products.price" in given or not products.exists():
         return
     with duckdb.connect(config={"memory_limit": "2GB"}) as database:
@@ -126,6 +129,25 @@ def check_amounts(folder: Path, seen: SeenIds, given: Sequence[str]) -> None:
             f"{file}: value is the price in {list_file} also where quantity is 2 or more ({same:,} of {several:,} such "
             "purchases): if it is the price of one, set snapshot.mapping.events.unit_price to its column; if it is the "
             "amount of the line, set snapshot.units to events: {value: 1}"
+        )
+
+
+def _check_orders(events: Path, file: str) -> None:
+    """Raises InputError where amounts are an order's total, repeated in each of its lines."""
+    with duckdb.connect(config={"memory_limit": "2GB"}) as database:
+        several, same, different = database.execute(
+            "with lines as (select basket_id, product_id, value from read_parquet(?) where kind = 'purchase' "
+            f"and value > 0 and isfinite(value) and basket_id is not null limit {GROWTH_ROWS}), "
+            "baskets as (select min(value) as low, max(value) as high from lines group by basket_id "
+            "having min(product_id) <> max(product_id)) "
+            "select count(*), count(*) filter (high - low <= 1e-6 * high), count(distinct low) from baskets",
+            [str(events)],
+        ).fetchall()[0]
+    if several >= LEAST_BASKETS and same >= orders.MOST * several and different >= orders.LEAST_AMOUNTS:
+        raise InputError(
+            f"{file}: value is the same in all lines of {same:,} of {several:,} orders with several products, as an "
+            "order's total is: set snapshot.mapping.events.value, or unit_price, to the amounts of the lines; set "
+            "snapshot.units to events: {value: 1} if it is right as it is"
         )
 
 

@@ -14,6 +14,7 @@ from nightmarket.intake.vocabulary import VOID
 from tasks.intake.services import remedy
 
 GUESTS = "rows without a customer, kept as sessions of guests"
+EMPTY = "lines that are empty, or sum up others, left out"
 RETURNS = "negative lines, taken as returns"
 NO_PRODUCT = "looks and searches without a product, kept"
 IGNORED = "events that say nothing about products, left out"
@@ -30,14 +31,22 @@ class EventMeanings:
         self.first: int | None = None
 
     def __call__(
-        self, columns: dict[str, pa.Array], services: pa.Array, status: pa.Array | None = None
+        self,
+        columns: dict[str, pa.Array],
+        services: pa.Array,
+        status: pa.Array | None = None,
+        nothing: pa.Array | None = None,
     ) -> dict[str, pa.Array]:
         """The columns, by name, with kinds of the contract and IGNORED for rows to leave out.
 
         services  what each line is that is no product, or null
         status    how each line's order stands, as the shop calls it; None: nothing says it
+        nothing   where a line is empty, or sums up others; None: nowhere
         """
         kind = kinds.read(columns["kind"], self.own_kinds)
+        if nothing is not None:
+            self._note(EMPTY, nothing)
+            kind = pc.if_else(nothing, kinds.IGNORED, kind)
         void = self._void(kind, status)
         kind = pc.if_else(void, kinds.IGNORED, kind)
         for service in services.drop_null().unique().to_pylist():
@@ -47,7 +56,8 @@ class EventMeanings:
         columns["quantity"] = _pieces(kind, columns["quantity"])
         kept = pc.fill_null(pc.not_equal(kind, kinds.IGNORED), True)
         looks = pc.is_in(kind, value_set=pa.array(["view", "click", "search"]))
-        self._note(IGNORED, pc.and_not(pc.and_(pc.invert(kept), services.is_null()), void))
+        left_out = pc.and_not(pc.and_(pc.invert(kept), services.is_null()), void)
+        self._note(IGNORED, left_out if nothing is None else pc.and_not(left_out, nothing))
         self._note(GUESTS, pc.and_(kept, columns["customer_id"].is_null()))
         self._note(NO_PRODUCT, pc.and_(looks, columns["product_id"].is_null()))
         return self._returns(columns)

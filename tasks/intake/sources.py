@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from nightmarket.contracts import InputError
 from tasks.files import manifest
-from tasks.intake import layers, nested
+from tasks.intake import day_times, layers, nested, unfolding
 from tasks.intake.table_files import File, Parts, TableFiles, open_file
 from tasks.intake.text_files import Layout
 from tasks.pipeline.settings import StageSettings
@@ -40,6 +40,17 @@ class FileSource(StageSettings):
     join: TableJoin | None = Field(None, description="a file whose columns are added, as orders to their lines")
     first_line: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="{column of the order: columns that only its first line fills}"
+    )
+    split: str = Field(
+        "",
+        description="column that lists products in a field, as 12;15 or JSON: a row each, as x.id, x.quantity",
+    )
+    wide: tuple[str, ...] = Field(
+        (),
+        description="columns that are a product each and hold how many: a row for each, with columns product, pieces",
+    )
+    moments: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="{new column: [column with the date, column with the time of day]}"
     )
     variants: dict[str, tuple[str, ...]] = Field(
         default_factory=dict,
@@ -142,6 +153,12 @@ class SourceFiles(TableFiles):
         source, setting, words = self.source, self.setting, self.words
         if source.first_line:
             file = layers.FirstLines(file, source.first_line, setting)
+        if source.split:
+            file = unfolding.Listed(file, source.split, words, setting)
+        if source.wide:
+            file = unfolding.Wide(file, source.wide, setting)
+        if source.moments:
+            file = day_times.moments(file, source.moments, words, setting)
         if source.variants:
             file = layers.Variants(file, source.variants, setting)
         if source.only or source.without or source.leave_out:

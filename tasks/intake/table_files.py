@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.json
 import pyarrow.parquet as pq
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.values import is_vector
+from nightmarket.intake import headers
 from tasks.files import manifest
 from tasks.intake import BATCH_ROWS
 from tasks.intake.text_files import PACKED, USUAL, Layout, TextFile, opened
@@ -94,14 +96,14 @@ class JsonLines:
                 if written != table.schema:
                     parse = pyarrow.json.ParseOptions(explicit_schema=written)
                     table = pyarrow.json.read_json(io.BytesIO(content), read_options=options, parse_options=parse)
-                return table
+                return _answered(table)
             except pa.ArrowException:
                 pass  # it may be one object over many lines
         if layout.head:
             with opened(self.path) as file:
                 content = file.read()
         rows = json.loads(content)
-        return pa.Table.from_pylist(rows if isinstance(rows, list) else [rows])
+        return _answered(pa.Table.from_pylist(rows if isinstance(rows, list) else [rows]))
 
     def types(self) -> dict[str, pa.DataType]:
         """Its columns."""
@@ -114,6 +116,28 @@ class JsonLines:
     def where(self, row: int) -> str:
         """Its line."""
         return f"line {row + 1}"
+
+
+BESIDE_RECORDS = frozenset(
+    ("meta", "metadata", "count", "total", "totalcount", "page", "pages", "pagesize", "perpage", "limit", "offset",
+     "next", "nexturl", "nextpage", "nextcursor", "previous", "prev", "cursor", "hasmore", "hasnext", "links", "paging",
+     "pagination", "status", "success", "ok", "error", "errors", "message", "code", "object", "url", "exportedat",
+     "generatedat", "timestamp", "version")
+)  # fmt: skip
+"""What stands in the answer of a shop's API beside its records."""
+
+
+def _answered(table: pa.Table) -> pa.Table:
+    """The records of an API's answer, `{"orders": […], "count": 250}`; other tables as they are."""
+    if table.num_rows != 1:
+        return table
+    lists = [
+        field for field in table.schema if pa.types.is_list(field.type) and pa.types.is_struct(field.type.value_type)
+    ]
+    beside = {headers.plain(field.name) for field in table.schema} - {headers.plain(field.name) for field in lists}
+    if len(lists) != 1 or not beside <= BESIDE_RECORDS:
+        return table
+    return pa.Table.from_struct_array(pc.list_flatten(table[lists[0].name].combine_chunks()))
 
 
 class Parts:

@@ -16,6 +16,7 @@ from nightmarket.contracts.values import EXPECTED, BadValues, WrongType, convert
 from nightmarket.intake import addresses, flags, headers, identities, missing, numbers, times
 from nightmarket.intake.markup import cleaned
 from nightmarket.intake.notations import digits, usual
+from nightmarket.intake.vocabulary import SUMS
 from nightmarket.intake.widths import narrow
 from tasks.intake import Feed
 from tasks.intake.meanings import EventMeanings, below_zero
@@ -33,6 +34,8 @@ who a customer is rather than what they are like."""
 DEFAULTS = {("events", "kind"): pa.scalar("purchase"), ("events", "quantity"): pa.scalar(1.0)}
 """What an optional column holds when the source lacks it; others hold nulls."""
 
+TWIN = re.compile(r" \(\d+\)$")
+"""What stands behind names of columns that a file has twice."""
 OF_THE_ORDER = ("customer_id", "timestamp", "kind", "channel", "currency")
 """What an order's first line may say for all of them."""
 
@@ -100,7 +103,7 @@ class TableReader:
                 )
             if self.table.name == "events":
                 status = batch[self.theirs["status"]] if "status" in self.theirs else None
-                columns = meanings(columns, self._services(columns, batch), status)
+                columns = meanings(columns, self._services(columns, batch), status, self._nothing(batch))
             for theirs, meant in self.no_channel.items():
                 remedy = f"{self.section}mapping.{self.table.name} to {{{meant}: {theirs}}}"
                 what = f"rows with `{theirs}`, which names no channel and is not used; if it is of e-mail, set {remedy}"
@@ -159,6 +162,9 @@ class TableReader:
     def _named(self, ours: str, there: list[str]) -> str:
         """Their name of one of our columns, "" where there is none. Raises InputError where several may be meant."""
         alike = headers.alike(self.mapping.get(ours, ours), there)
+        alike = alike or [
+            name for name in there if headers.plain(TWIN.sub("", name)) == headers.plain(ours) != headers.plain(name)
+        ]
         if len(alike) > 1:
             raise InputError(
                 f"{self.file.path.name}: {' and '.join(alike)} may both be {self.table.name}.{ours}; name one "
@@ -185,7 +191,40 @@ class TableReader:
                         values = identities.repaired(pc.utf8_trim_whitespace(values), self.reading.ids)
                         values = identities.undecimal(values) if name in self.survey.decimal_ids else values
                 arrays.append(values)
-            yield pa.record_batch(arrays, batch.schema.names)
+            yield self._without_sums(pa.record_batch(arrays, batch.schema.names))
+
+    def _without_sums(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Empty what stands in lines of events that sum up others, as `Total` in place of an order's number."""
+        people = [self.theirs.get(name, "") for name in ("customer_id", "product_id")]
+        if self.table.name != "events" or not {*people} <= {*batch.schema.names}:
+            return batch
+        lacking = pc.or_(batch[people[0]].is_null(), batch[people[1]].is_null())
+        if not pc.any(lacking).as_py():
+            return batch
+        said = pa.repeat(pa.scalar(False), batch.num_rows)
+        for ours in ("customer_id", "product_id", "timestamp", "basket_id", "channel", "product_title"):
+            if (theirs := self.theirs.get(ours, "")) in batch.schema.names and is_text(batch[theirs].type):
+                coded = batch[theirs].filter(lacking).dictionary_encode()
+                words = pa.array(
+                    [headers.plain(word or "") in SUMS for word in coded.dictionary.to_pylist()], pa.bool_()
+                )
+                here = pc.fill_null(words.take(coded.indices), False)
+                said = pc.replace_with_mask(said, lacking, pc.or_(said.filter(lacking), here))
+        if not pc.any(said).as_py():
+            return batch
+        emptied = [pc.if_else(said, pa.scalar(None, values.type), values) for values in batch.columns]
+        return pa.record_batch(emptied, batch.schema.names)
+
+    def _nothing(self, batch: pa.RecordBatch) -> pa.Array:
+        """Where a row of events has no value at all; bool, never null."""
+        customer = batch[self.theirs["customer_id"]]
+        if not customer.null_count:
+            return pa.repeat(pa.scalar(False), batch.num_rows)
+        nothing = customer.is_null()
+        for ours in ("product_id", "timestamp", "basket_id", "quantity", "value"):
+            if ours in self.theirs:
+                nothing = pc.and_(nothing, batch[self.theirs[ours]].is_null())
+        return nothing
 
     def _filled(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Orders of which only the first line names time and customer: the others take them from it."""

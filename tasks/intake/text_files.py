@@ -4,6 +4,7 @@ import codecs
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import IO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from nightmarket.contracts import InputError
@@ -20,6 +22,15 @@ BLOCK = 1 << 24
 """Bytes."""
 
 csv.field_size_limit(1 << 30)
+
+
+MARK = "\ufeff"
+"""Of a UTF-8 file's beginning, in the middle of what was put together of several."""
+WRAPPED = r'^="(.*)"$'
+
+
+def _unwrapped(name: str) -> str:
+    return re.sub(WRAPPED, r"\1", name.removeprefix(MARK)).strip()
 
 
 def looks_like_a_value(name: str) -> bool:
@@ -54,7 +65,7 @@ USUAL = Layout()
 
 def opened(path: Path, layout: Layout = USUAL) -> IO[bytes]:
     """The file's bytes, unpacked; of UTF-16 as UTF-8, with a tab for what stands apart otherwise."""
-    packed = PACKED.get(path.suffix.lower())
+    packed = PACKED.get(path.suffix.lower()) or _packed(path)
     file: IO[bytes] = io.BufferedReader(pa.input_stream(str(path), compression=packed)) if packed else path.open("rb")
     wide = _wide(file.peek(512)[:512])  # type: ignore[attr-defined]
     if not (wide or layout.head or layout.apart):
@@ -70,6 +81,13 @@ def opened(path: Path, layout: Layout = USUAL) -> IO[bytes]:
         content = b"".join(content.splitlines(keepends=True)[layout.above :])
     content = _whole_lines(content) if cut else content
     return io.BytesIO(_tabbed(content, layout.apart) if layout.apart else content)
+
+
+def _packed(path: Path) -> str:
+    """How a file is packed that is not named so, "" where it is not."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    return "gzip" if start[:3] == b"\x1f\x8b\x08" else "zstd" if start == b"\x28\xb5\x2f\xfd" else ""
 
 
 def _pass_over(file: IO[bytes], lines: int) -> None:
@@ -215,10 +233,27 @@ class TextFile:
             self._check_quotes()
         if not any(self.columns):
             raise InputError(f"{path.name} is empty: the first line must name the columns")
-        for name in self.columns:
-            if self.columns.count(name) > 1:
-                known = "alike, by what looks like a value" if looks_like_a_value(name) else f"'{name}'"
-                raise InputError(f"{path.name}: two columns are named {known}; rename one")
+        self.written = [*self.columns]
+        self.columns = self._distinct_names()
+
+    def _distinct_names(self) -> list[str]:
+        """Names of the columns, a number behind those that stand there twice, and a number alone for one without."""
+        named = [_unwrapped(name) or f"column {at}" for at, name in enumerate(self.columns, 1)]
+        for name in named:
+            if named.count(name) > 1 and looks_like_a_value(name):
+                raise InputError(
+                    f"{self.path.name}: two columns are named alike, by what looks like a value; rename one"
+                )
+        seen: Counter[str] = Counter()
+        for at, name in enumerate(named):
+            seen[name] += 1
+            if named.count(name) > 1 or name in (*named[:at],):
+                self.columns[at] = f"{name} ({seen[name]})"
+            else:
+                self.columns[at] = name
+        if len({*self.columns}) < len(self.columns):
+            raise InputError(f"{self.path.name}: two columns are named alike; rename one")
+        return self.columns
 
     def _text(self) -> io.TextIOWrapper:
         return read_text(self.path, self.encoding, self.layout)
@@ -242,7 +277,8 @@ class TextFile:
                     read_options=pyarrow.csv.ReadOptions(
                         block_size=BLOCK,
                         encoding=self.encoding.removesuffix("-sig").replace("utf-8", "utf8"),
-                        column_names=[*self.layout.names] or None,
+                        column_names=self.columns,
+                        skip_rows_after_names=0 if self.layout.names else 1,
                     ),
                     parse_options=pyarrow.csv.ParseOptions(
                         delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=refuse
@@ -254,9 +290,36 @@ class TextFile:
                         strings_can_be_null=True,
                     ),
                 )
-                yield from reader
+                for batch in reader:
+                    yield self._tidied(batch)
         except (pa.ArrowInvalid, UnicodeDecodeError):
             raise self._broken() from None
+
+    def _tidied(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Without lines that repeat the names of columns, as where files were put together, without the mark of such a
+        file's beginning, and without the `="…"` by which an export keeps a spreadsheet from changing a number."""
+        first = self.columns[0]
+        if batch.num_rows and first in batch.schema.names:
+            at = batch.schema.get_field_index(first)
+            values = batch[first]
+            if pc.any(pc.starts_with(values, MARK)).as_py():
+                batch = batch.set_column(at, first, pc.utf8_ltrim(values, MARK))
+        if not self.layout.names:
+            batch = self._without_names(batch)
+        for at, name in enumerate(batch.schema.names):
+            if pc.any(pc.starts_with(batch[at], '="')).as_py():
+                batch = batch.set_column(at, name, pc.replace_substring_regex(batch[at], WRAPPED, r"\1"))
+        return batch
+
+    def _without_names(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        written = dict(zip(self.columns, self.written, strict=True))
+        same = None
+        for name in batch.schema.names:
+            here = pc.fill_null(pc.equal(batch[name], written[name]), not written[name])
+            same = here if same is None else pc.and_(same, here)
+            if not pc.any(same).as_py():
+                return batch
+        return batch if same is None else batch.filter(pc.invert(same))
 
     def where(self, row: int) -> str:
         """The line in the file, from 1, on which a row (from 0) ends; quoted line breaks are counted."""
@@ -264,7 +327,8 @@ class TextFile:
             reader = csv.reader(file, delimiter=self.delimiter)
             seen = 0 if self.layout.names else -1
             for fields in reader:
-                seen += bool(fields)
+                fields = [fields[0].removeprefix(MARK), *fields[1:]] if fields else fields
+                seen += bool(fields) and not (fields == self.written and seen >= 0 and not self.layout.names)
                 if seen > row:
                     return f"line {reader.line_num + self.layout.above}"
         return f"row {row + 1}"

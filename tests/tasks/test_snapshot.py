@@ -422,7 +422,7 @@ BROKEN_LINE = '"a\nb",1,2024-01-01,1\na,1,2024-02-30,1\n'
         (HEAD + "a,1,2024-01-01,1\na,1,1,1,1\n", "events.csv, line 3: 5 fields where the header has 4 (1 such rows)"),
         ("customer_id,timestamp\na,2024-01-01\n", "has no column 'product_id' (it has customer_id, timestamp)"),
         ("", "events.csv is empty: the first line must name the columns"),
-        ("a,a\n1,2\n", "two columns are named 'a'"),
+        ("a,a\n1,2\n", "has no column 'customer_id' (it has a (1), a (2))"),
         (
             "customer_id,ada@kunde.example,quantity\n",
             "(it has 3 columns, whose names look like values: is the first line",

@@ -30,6 +30,10 @@ TYPED = re.compile(r":(token|float|token_seq|float_seq)$")
 """What RecBole writes behind a column's name."""
 
 
+TWIN = re.compile(r" \(\d+\)$")
+"""What stands behind names of columns that a file has twice."""
+
+
 def _names(table: str, column: str) -> list[str]:
     if column in ("unit_price", "currency"):
         return UNIT_PRICES if column == "unit_price" else CURRENCIES
@@ -87,7 +91,7 @@ class ColumnFacts:
     @property
     def plain(self) -> str:
         """Letters and digits of its name, without accents."""
-        return headers.folded(TYPED.sub("", self.name))
+        return headers.folded(TWIN.sub("", TYPED.sub("", self.name)))
 
     @property
     def last(self) -> str:
