@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
+from scipy import special
 
 from nightmarket.contracts.arrays import Float64s, Int64s
 
@@ -44,7 +44,7 @@ class Coefficients:
     @property
     def error(self) -> Float64s:
         """(P,) standard errors, widened so that a normal quantile makes the interval that Student's would."""
-        return np.sqrt(np.diag(self.covariance)) * student.ppf(0.975, self.degrees) / Z
+        return np.sqrt(np.diag(self.covariance)) * special.stdtrit(self.degrees, 0.975) / Z
 
 
 LEAST_CLUSTERS = 5

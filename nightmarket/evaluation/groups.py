@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.arrays import Bools, Float64s
@@ -84,7 +84,7 @@ def student(values: Float64s, error: float) -> Interval:
     values = values[~np.isnan(values)]
     if values.size < 2:
         return Interval(float(values.mean()) if values.size else 0.0, -np.inf, np.inf)
-    reach = stats.t.ppf(1 - error / 2, values.size - 1) * values.std(ddof=1) / np.sqrt(values.size)
+    reach = special.stdtrit(values.size - 1, 1 - error / 2) * values.std(ddof=1) / np.sqrt(values.size)
     return Interval(float(values.mean()), float(values.mean() - reach), float(values.mean() + reach))
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from nightmarket.contracts.arrays import Bools, Float64s
 
@@ -63,7 +63,7 @@ def _widening(values: Float64s) -> float:
     size, deviation = values.size, values - values.mean()
     kurtosis = float(np.mean(deviation**4) / np.mean(deviation**2) ** 2)
     freedom = min(2 * size / max(kurtosis - 1, 1e-9), size - 1)
-    return float(stats.t.isf(0.025, freedom)) / Z * math.sqrt(size / (size - 1))
+    return -float(special.stdtrit(freedom, 0.025)) / Z * math.sqrt(size / (size - 1))
 
 
 def _resamples(size: int, seed: int, num: int) -> Iterable[Float64s]:

@@ -23,7 +23,6 @@ from nightmarket.ranking.impersonal import SPAN
 from nightmarket.ranking.model import Forests, Model, recommend
 from nightmarket.ranking.point_in_time import PointInTimeStatistics
 from nightmarket.ranking.ranker import Ranker
-from nightmarket.retrieval.tower import Tower
 from tasks.files import storage
 from tasks.files.prepared import Prepared
 
@@ -51,6 +50,8 @@ def statistics(data: Prepared, window: Window) -> PointInTimeStatistics:
 
 def text_scores(finetune: Path, data: Prepared, cut: int) -> TextScores:
     """The towers' vectors of a finetune folder for all customers as they stood at the cut, and all products."""
+    from nightmarket.retrieval.tower import Tower  # with torch, which takes a second, and few models have text
+
     with _of_model():
         tensors = storage.read_tensors(finetune / "tower.safetensors")
         tower = Tower.load(tensors, storage.read_json(finetune / "tower.json"))

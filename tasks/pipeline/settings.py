@@ -61,9 +61,7 @@ class Machine(StageSettings):
         1, description="that share the work of embed, finetune and score; auto: one per GPU, 1 without"
     )
 
-    stages: int = Field(
-        1, ge=1, le=64, description="that may run side by side, at most one per core; on two it does not pay"
-    )
+    stages: int = Field(2, ge=1, le=64, description="that may run side by side, at most one per core")
 
     @field_validator("processes", mode="plain")
     @classmethod

@@ -40,9 +40,11 @@ class Work:
             await asyncio.sleep(0)
 
 
-async def begun(stages: list[ScheduledStage], at_once: int) -> tuple[Work, asyncio.Task[None]]:
+async def begun(
+    stages: list[ScheduledStage], at_once: int, chain_alone: bool = False
+) -> tuple[Work, asyncio.Task[None]]:
     work = Work()
-    task = asyncio.create_task(abreast.run(stages, work, at_once=at_once))
+    task = asyncio.create_task(abreast.run(stages, work, at_once=at_once, chain_alone=chain_alone))
     for _ in range(4):
         await asyncio.sleep(0)
     return work, task
@@ -71,6 +73,41 @@ def test_one_at_once_is_one_after_the_other() -> None:
         for name in ("first", "second", "side-0", "side-1", "side-2"):
             assert work.working == {name}
             await work.end(name)
+        await task
+
+    asyncio.run(scenario())
+
+
+def test_where_cores_are_few_nothing_runs_beside_the_chain_and_the_rest_is_side_by_side() -> None:
+    async def scenario() -> None:
+        work, task = await begun([CHAIN, SIDES[0], SECOND, *SIDES[1:]], 2, chain_alone=True)
+        for name in ("first", "second"):
+            assert work.working == {name}
+            await work.end(name)
+        assert work.working == {"side-0", "side-1"}
+        await work.end("side-1")
+        assert work.working == {"side-0", "side-2"}
+        await work.end("side-0")
+        await work.end("side-2")
+        await task
+
+    asyncio.run(scenario())
+
+
+def test_a_stage_of_the_chain_waits_for_those_beside_it_to_end_and_none_begins_before_it() -> None:
+    late = ScheduledStage("late", upstream=("side",))
+    stages = [ScheduledStage("side", side=True), ScheduledStage("other", side=True), ScheduledStage("third", side=True)]
+
+    async def scenario() -> None:
+        work, task = await begun([*stages, late], 2, chain_alone=True)
+        assert work.working == {"side", "other"}
+        await work.end("side")
+        assert work.working == {"other"}
+        await work.end("other")
+        assert work.working == {"late"}
+        await work.end("late")
+        assert work.working == {"third"}
+        await work.end("third")
         await task
 
     asyncio.run(scenario())

@@ -7,10 +7,16 @@ from flows.engine.run.dag import ScheduledStage
 
 
 async def run(
-    stages: Sequence[ScheduledStage], work: Callable[[ScheduledStage], Awaitable[None]], *, at_once: int
+    stages: Sequence[ScheduledStage],
+    work: Callable[[ScheduledStage], Awaitable[None]],
+    *,
+    at_once: int,
+    chain_alone: bool = False,
 ) -> None:
     """Do the work of every stage. Where several may begin, what customers are served with goes before what stands
     beside it, then the order of `stages`.
+
+    chain_alone  nothing runs beside a stage that customers are served with: each of them keeps two cores busy
 
     When one raises, the others are cancelled, and its error comes out once they have ended. Stages of the pool gpu are
     never side by side: each may take the whole device's memory.
@@ -20,7 +26,7 @@ async def run(
     left = {stage.name for stage in stages}
     try:
         while left:
-            for stage in _ready(waiting, left, list(working.values()))[: at_once - len(working)]:
+            for stage in _ready(waiting, left, list(working.values()), chain_alone)[: at_once - len(working)]:
                 waiting.remove(stage)
                 working[asyncio.ensure_future(work(stage))] = stage
             over, _ = await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
@@ -34,9 +40,13 @@ async def run(
 
 
 def _ready(
-    waiting: Sequence[ScheduledStage], left: set[str], working: Sequence[ScheduledStage]
+    waiting: Sequence[ScheduledStage], left: set[str], working: Sequence[ScheduledStage], chain_alone: bool
 ) -> list[ScheduledStage]:
     """Those that may begin now, the first of them first."""
+    if chain_alone:
+        chain = [stage for stage in waiting if not stage.side and left.isdisjoint(stage.upstream)]
+        if chain or not all(stage.side for stage in working):
+            return [] if working else chain[:1]
     gpu = any(stage.pool == "gpu" for stage in working)
     ready = []
     for stage in waiting:

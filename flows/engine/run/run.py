@@ -69,8 +69,9 @@ class Run:
         A side stage that fails is called unavailable, and the phase goes on, unless the run is strict.
         """
         chosen = [scheduled for scheduled in self.stages if scheduled.phase == phase]
-        at_once = settings.machine(self.tree / settings.PARAMS).stages
-        await abreast.run(chosen, self._beside_or_not, at_once=min(at_once, os.cpu_count() or 1))
+        cores = os.cpu_count() or 1
+        at_once = min(settings.machine(self.tree / settings.PARAMS).stages, cores)
+        await abreast.run(chosen, self._beside_or_not, at_once=at_once, chain_alone=cores < 2 * at_once)
 
     async def upto(self, last: str) -> None:
         """Run one stage and all that it depends on."""

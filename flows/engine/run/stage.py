@@ -28,6 +28,10 @@ CHATTER = re.compile(
 )
 """What DVC says about itself; the log is for what the stage says."""
 
+SPIN = "3000"
+"""Turns, some microseconds, that a thread of OpenMP waits awake; its own number is a hundred times that, and takes the
+core from whatever runs beside a stage."""
+
 RAISED = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt)\b(?=:|$)")
 """The last line of a traceback begins with the kind of the error."""
 
@@ -107,7 +111,9 @@ def skipped(why: str) -> State[Any]:
 def environment(home: Path, extra: Mapping[str, str]) -> dict[str, str]:
     """What a stage sees: this interpreter first in PATH, a plain shell, the project's own folders, no Prefect."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "NIGHTMARKET_WEB"))}
+    waits = {} if "OMP_WAIT_POLICY" in inherited else {"GOMP_SPINCOUNT": SPIN}
     return {
+        **waits,
         **inherited,
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         "SHELL": "/bin/sh",
