@@ -17,12 +17,13 @@ from nightmarket.evaluation.protocol import Targets, Task, Window, targets
 from nightmarket.histories.calendar import date_of, week_of
 from nightmarket.histories.interactions import CARTED, LOOKED, Interactions
 from nightmarket.histories.promotions import coming_weeks
+from nightmarket.ranking import taste
 from nightmarket.ranking.calibration import Calibration
 from nightmarket.ranking.candidate_set import Batch, Budget, CandidateSet
 from nightmarket.ranking.impersonal import SpanFigures, best_span
 from nightmarket.ranking.model import Forests, Model
 from nightmarket.ranking.ranker import Ranker, TrainingRows, Trees, fit, thinned
-from nightmarket.ranking.recipe import MOST_CUSTOMERS, HeldOut, Ordering, choose, of_customers, rivals
+from nightmarket.ranking.recipe import MIN_CUSTOMERS, MOST_CUSTOMERS, HeldOut, Ordering, choose, of_customers, rivals
 from tasks.files import catalogue, storage
 from tasks.files.prepared import Prepared
 from tasks.models import recommender
@@ -30,10 +31,10 @@ from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
 JUDGED = 300
-"""Lists of all training windows together that a recipe is chosen on, where a shop has so many customers."""
+"""Lists of all training windows together that are held out, where a shop has so many customers."""
 MOST_HELD = 0.5
 HELD = 77
-"""Says which draw chooses the customers that are held out."""
+"""Says which draw chooses the customers that are held out, and those whose lists are judged."""
 SOLD_TASKS = (Task.ALL, Task.NEW, Task.RARE)
 log = logging.getLogger("nightmarket")
 STAGE = Stage(
@@ -68,13 +69,12 @@ class Settings(StageSettings):
         0.2,
         gt=0,
         lt=1,
-        description="share of the customers, at least, whom probabilities are calibrated on and recipes chosen, by a "
-        "forest of its own",
+        description="share of the customers, at least, whom probabilities are calibrated on, by a forest of its own",
     )
     recipe: Literal["auto", "forest"] = Field(
         "auto",
-        description="what orders each task's lists: auto, the forest, a simple score that is clearly better for "
-        "customers whom it did not learn from, or both where they are level; forest, always the forest",
+        description="what orders each task's lists: auto, the forest, a simple score that is clearly better on the "
+        "newest window that trains, or both where they are level; forest, always the forest",
     )
     use_text: bool = Field(False, description="candidates and features from the fine-tuned text towers")
     text_candidates: int = Field(30, ge=0, le=1000, description="candidates that the text towers propose")
@@ -105,15 +105,18 @@ def run(settings: Settings) -> None:
         settings.promotion_plan and all(data.promotions.covers(*coming_weeks(w.cut, w.days)) for w in needed)
         for needed in (windows, [*windows, *launch_windows])
     )
-    budget = Budget(text=settings.text_candidates if settings.use_text else 0)
+    budget = _budget(settings, data, windows[0], behaves)
     on_sale, launches, of_launches = Examples(), Examples(), Examples()
     shared: list[SpanFigures] = []
     held = _held(settings, data, windows)
+    past = [window.last_target <= windows[0].cut for window in windows]
+    forward = any(past) and _buyers(data, windows[0]) >= MIN_CUSTOMERS
     for window in [*windows, *(window for window in launch_windows if window not in windows)]:
         text = recommender.text_scores(catalogue.FINETUNE.path, data, window.cut) if settings.use_text else None
         statistics, launching = recommender.statistics(data, window), data.launching(window)
         candidate_set = CandidateSet(statistics, budget, text, launching, windows[0].days, plan)
-        targets = Outcomes.of(data, candidate_set, window, held)
+        judged = (np.full(held.size, window == windows[0]) if forward else held) & statistics.known
+        targets = Outcomes.of(data, candidate_set, window, judged)
         rng = np.random.default_rng([settings.seed, week_of(window.cut)])
         num = 0
         if window in windows:
@@ -125,36 +128,51 @@ def run(settings: Settings) -> None:
             rows = _launch_rows(candidate_set, targets.bought, settings, rng)
             num += launches.add(rows, candidate_set.launch_features)
         log.info("rank: %s: %s rows to learn from", date_of(window.cut), f"{num:,}")
-    trees, few = _trees(settings, behaves), _launch_trees(settings, behaves)
-    bought_launches = any(part.label.any() for part in launches.parts)
-    forests = Forests(
-        ranker=on_sale.fit(trees, False, "ranker"),
-        ranker_plan=on_sale.fit(trees, True, "ranker with the plan") if plan else None,
-        launch=launches.fit(few, False, "launch") if bought_launches else None,
-        launch_plan=launches.fit(few, True, "launch with the plan") if bought_launches and launch_plan else None,
-    )
-    judged = on_sale.without(held, trees, "held out")
-    calibration = _calibration(settings, judged, on_sale, held)
+    trees = _trees(settings, behaves)
+    forests = _forests(on_sale, trees, plan, launches, _launch_trees(settings, behaves), launch_plan)
+    apart = on_sale.without(held, trees, "held out")
+    calibration = _calibration(settings, apart, on_sale, held)
     recipe: dict[Task, Ordering] = {}
     if settings.recipe == "auto":
-        recipe = _recipe(on_sale, judged) | _recipe(of_launches, judged)
+        judge = on_sale.of(past, trees, "earlier") if forward else apart
+        recipe = _recipe(on_sale, judge) | _recipe(of_launches, judge)
     days, until = windows[0].days, windows[0].last_target
     orders = {str(task): choice.order for task, choice in recipe.items()}
     model = Model(forests, calibration, budget, days, plan, settings.use_text, until, orders, best_span(shared))
     _write(settings, model, recipe)
 
 
+def _forests(
+    on_sale: "Examples", trees: Trees, plan: bool, launches: "Examples", few: Trees, launch_plan: bool
+) -> Forests:
+    """Those that deliver, with variants that know the promotion plan."""
+    bought = any(part.label.any() for part in launches.parts)
+    return Forests(
+        ranker=on_sale.fit(trees, False, "ranker"),
+        ranker_plan=on_sale.fit(trees, True, "ranker with the plan") if plan else None,
+        launch=launches.fit(few, False, "launch") if bought else None,
+        launch_plan=launches.fit(few, True, "launch with the plan") if bought and launch_plan else None,
+    )
+
+
+def _budget(settings: Settings, data: Prepared, newest: Window, behaves: bool) -> Budget:
+    """How many candidates each generator proposes at every cut."""
+    of_taste = 0 if behaves else taste.candidates(data.histories.until(newest.cut))
+    return Budget(text=settings.text_candidates if settings.use_text else 0, taste=of_taste)
+
+
 def _held(settings: Settings, data: Prepared, windows: Sequence[Window]) -> Bools:
-    """(C,) customers whom the judged forest does not learn from: more of them in a small shop, up to half."""
-    buyers = 0
-    for window in windows:
-        before, after = (
-            data.histories.until(window.cut),
-            data.histories.between(window.first_target, window.last_target),
-        )
-        buyers += np.intersect1d(before.customer, after.customer).size
+    """(C,) customers whom the forest that calibrates does not learn from: more in a small shop, up to half."""
+    buyers = sum(_buyers(data, window) for window in windows)
     share = float(np.clip(JUDGED / max(buyers, 1), settings.calibrate_share, MOST_HELD))
     return np.random.default_rng([settings.seed, HELD]).random(data.histories.num_customers) < share
+
+
+def _buyers(data: Prepared, window: Window) -> int:
+    """Customers who bought in the window's target days and before."""
+    before = data.histories.until(window.cut)
+    after = data.histories.between(window.first_target, window.last_target)
+    return int(np.intersect1d(before.customer, after.customer).size)
 
 
 @dataclass(frozen=True)
@@ -163,8 +181,7 @@ class Outcomes:
 
     bought  (C, I)
     done    all that was done
-    judged  (C,) customers who were known at the cut, as those of a night are, who bought, and whom the forest that is
-            judged does not learn from
+    judged  (C,) customers who bought and whose lists are judged
     """
 
     bought: sparse.csr_matrix
@@ -173,13 +190,13 @@ class Outcomes:
     judged: Bools
 
     @classmethod
-    def of(cls, data: Prepared, candidate_set: CandidateSet, window: Window, held: Bools) -> "Outcomes":
-        """Of the window that begins after the candidate set's cut."""
+    def of(cls, data: Prepared, candidate_set: CandidateSet, window: Window, may: Bools) -> "Outcomes":
+        """Of the window that begins after the candidate set's cut; (C,) whose lists `may` be judged."""
         first, last = window.first_target, window.last_target
         wanted = targets(data.histories, window, candidate_set.launched)
-        buyers = np.flatnonzero((np.diff(wanted[Task.ALL].indptr) > 0) & held & candidate_set.statistics.known)
+        buyers = np.flatnonzero((np.diff(wanted[Task.ALL].indptr) > 0) & may)
         rng = np.random.default_rng([window.cut, HELD])
-        judged = np.zeros(held.size, bool)
+        judged = np.zeros(may.size, bool)
         judged[rng.permutation(buyers)[:MOST_CUSTOMERS]] = True
         return cls(data.histories.between(first, last).matrix(), data.interactions.between(first, last), wanted, judged)
 
@@ -217,6 +234,8 @@ class Examples:
         self, candidate_set: CandidateSet, batches: Iterator[Batch], outcomes: Outcomes, tasks: tuple[Task, ...]
     ) -> None:
         """Add what one cut's lists are judged by, and nothing to learn from."""
+        if not outcomes.judged.any():
+            return
         self.names = candidate_set.features
         self._hold_out(candidate_set, [_of_judged(batch, outcomes) for batch in batches], outcomes, tasks)
 
@@ -227,7 +246,7 @@ class Examples:
         outcomes: Outcomes,
         tasks: tuple[Task, ...],
     ) -> None:
-        if not held:
+        if not held or not outcomes.judged.any():
             return
         customer, item, features = _whole(held)
         who = np.flatnonzero(outcomes.judged).astype(np.int32)
@@ -246,8 +265,14 @@ class Examples:
 
     def without(self, held: Bools, trees: Trees, name: str) -> Ranker | None:
         """A forest that has not seen the customers `held` (C,); None where the others bought nothing."""
-        learned = [part.split(held)[0] for part in self.parts]
-        return Examples(self.names, learned).fit(trees, False, name) if any(p.label.any() for p in learned) else None
+        return self._fitted([part.split(held)[0] for part in self.parts], trees, name)
+
+    def of(self, chosen: Sequence[bool], trees: Trees, name: str) -> Ranker | None:
+        """A forest of some of the cuts; None where nobody bought anything there."""
+        return self._fitted([part for part, kept in zip(self.parts, chosen, strict=True) if kept], trees, name)
+
+    def _fitted(self, parts: list[TrainingRows], trees: Trees, name: str) -> Ranker | None:
+        return Examples(self.names, parts).fit(trees, False, name) if any(p.label.any() for p in parts) else None
 
 
 def _recipe(examples: Examples, forest: Ranker | None) -> dict[Task, Ordering]:

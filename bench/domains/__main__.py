@@ -6,8 +6,10 @@
 
 NDCG@10 on *all*, *new* and *launch* over the whole catalogue, on the last windows of 28 days; settings are chosen on
 the window before them, on the first seed. Intervals are bootstraps over customers; below a figure stands the reference
-minus it. `--ours` names a function like bench.domains.question.Recommender. The last line is one JSON object:
-{shop: {task: {method: {value, low, high}}}}, beside it paired, windows, cost, settings.
+minus it. `truth` is the ranking by what made the shop, `informed` what is left of it for somebody who knows the
+products as well, but the customers from their events alone. `--ours` names a function like
+bench.domains.question.Recommender. The last line is one JSON object: {shop: {task: {method: {value, low, high}}}},
+beside it paired, windows, cost, settings.
 """
 
 import argparse
@@ -21,11 +23,13 @@ import numpy as np
 
 from bench.domains import data, measure
 from bench.domains.data import Domain
+from bench.domains.informed import Informed
 from bench.domains.measure import AnswerError
 from bench.domains.question import Question, Recommender, targets
 from bench.domains.results import OURS, Results, markdown, say
-from bench.domains.roster import OWNED, ROSTER, TRUTH, Ceiling, Chosen
+from bench.domains.roster import INFORMED, OWNED, ROSTER, TRUTH, Ceiling, Chosen
 from bench.machine import machine
+from bench.shops.truth import Truth
 
 
 def tuned(domain: Domain, name: str, back: int) -> dict[str, dict[str, Any]]:
@@ -60,6 +64,14 @@ def choose(domain: Domain, asked: argparse.Namespace, results: Results) -> dict[
     return chosen
 
 
+def ceilings(truth: Truth | None) -> dict[str, Recommender]:
+    """What is as good as can be in a made-up shop; none in a public one."""
+    if truth is None:
+        return {}
+    made: dict[str, Recommender] = {TRUTH: Ceiling(truth)}
+    return made | {INFORMED: Informed(truth)} if Informed.can_guess(truth.profile) else made
+
+
 def judge(domain: Domain, seed: int, windows: int, methods: dict[str, Recommender], results: Results) -> None:
     """Ask every method about every window, the earliest first."""
     for back in reversed(range(windows)):
@@ -86,8 +98,7 @@ def run(asked: argparse.Namespace) -> Results:
         for seed in asked.seeds[:1] if name in data.PUBLIC else asked.seeds:
             domain = data.load(name, seed, asked.customers, asked.products)
             chosen = chosen or choose(domain, asked, results)
-            ceiling: dict[str, Recommender] = {TRUTH: Ceiling(domain.truth)} if domain.truth is not None else {}
-            judge(domain, seed, asked.windows, ours | chosen | ceiling, results)
+            judge(domain, seed, asked.windows, ours | chosen | ceilings(domain.truth), results)
     return results
 
 

@@ -60,6 +60,7 @@ ROSTER: dict[str, Method] = {
     "tifu_knn": Method(collaborative.tifu_knn, _each({}, {"own_share": 0.3}, {"num_neighbours": 100}), ("all", "new")),
 }
 TRUTH = "truth"
+INFORMED = "informed"
 OWNED = "owned"
 
 

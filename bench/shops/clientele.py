@@ -50,7 +50,7 @@ def size_shares() -> Float32s:
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def _likes(rng: np.random.Generator, num: int, options: int, liked: tuple[int, int], rest: float) -> Float32s:
+def likes(rng: np.random.Generator, num: int, options: int, liked: tuple[int, int], rest: float) -> Float32s:
     """(num, options): a few options are liked unevenly, `rest` is spread over all."""
     count = rng.integers(liked[0], liked[1] + 1, num)
     order = rng.random((num, options)).argsort(axis=1).argsort(axis=1)
@@ -65,8 +65,8 @@ def make_clientele(profile: ShopProfile, assortment: Assortment, rng: np.random.
     weekly = profile.sessions / 52
     guests = round(num * profile.sessions * profile.weeks / 52 * profile.guests / (1 - profile.guests) / 1.5)
     total = num + guests
-    style = _likes(rng, total, STYLES, profile.styles_liked, profile.style_rest)
-    kind = _likes(rng, total, main, profile.kinds_liked, profile.kind_rest)
+    style = likes(rng, total, STYLES, profile.styles_liked, profile.style_rest)
+    kind = likes(rng, total, main, profile.kinds_liked, profile.kind_rest)
     look = rng.dirichlet(np.full(LOOKS, profile.look_evenness), total).astype(np.float32)
     if profile.taste == 0:
         style, kind, look = (np.full_like(part, 1 / part.shape[1]) for part in (style, kind, look))

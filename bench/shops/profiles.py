@@ -93,6 +93,8 @@ class ShopProfile:
     bots: int = 0
     bot_views: int = 0
     """on each day on which a bot comes"""
+    recorded: tuple[str, ...] = ()
+    """kinds of events that the tables hold; none: all"""
 
     def scaled(self, customers: float = 1.0, products: float = 1.0) -> "ShopProfile":
         """The same kind of shop, larger or smaller."""
@@ -164,4 +166,34 @@ PROFILES = {
     "one_product": replace(FASHION, num_products=1, sizes=False, new_share=0.0),
     "newcomers": replace(FASHION, stay_weeks=1.0, sessions=3.0),
     "no_texts": replace(FASHION, texts=False),
+    "purchases": replace(FASHION, recorded=("purchase",), sizes=False, sessions=30.0, cart=0.6, buy=0.8),
+    "books": replace(
+        FASHION,
+        num_products=8000,
+        sizes=False,
+        vectors=False,
+        season_weeks=28,
+        new_share=0.3,
+        quality_spread=1.2,
+        fresh_weeks=1e9,
+        impulse=0.2,
+        follows=0.1,
+        again=0.02,
+    ),
+    "passing": replace(
+        FASHION,
+        recorded=("purchase",),
+        sizes=False,
+        vectors=False,
+        num_products=1500,
+        stay_weeks=5.0,
+        sessions=60.0,
+        cart=0.6,
+        buy=0.8,
+        quality_spread=1.2,
+        conversion_spread=0.0,
+        fresh_weeks=1.5,
+        impulse=0.5,
+        again=0.0,
+    ),
 }

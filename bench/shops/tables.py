@@ -166,13 +166,14 @@ def _events(
     paid = (events.kind == PURCHASE) | (events.kind == RETURN)
     off = promoted[np.minimum(events.second // WEEK, profile.weeks - 1), model] & (events.kind == PURCHASE)
     discount = np.where(off, np.round(DISCOUNT * prices[model], 2), 0.0)
+    kept = np.isin(events.kind, [KINDS.index(kind) for kind in profile.recorded or KINDS])
     typed = np.full(events.kind.size, "", object)
     typed[searched] = queries(profile, -2 - events.product[searched], rng)
     session, basket = np.unique(events.session, return_inverse=True)
     customer = events.customer
     is_guest = (customer >= num) & (customer < num + max(guests, 0))
     bot_or_customer = np.where(customer >= num, customer - max(guests, 0), customer)
-    return pa.table(
+    table = pa.table(
         {
             "customer_id": _strings(customer_ids, np.where(is_guest, 0, bot_or_customer), is_guest),
             "product_id": _strings(product_ids, np.maximum(events.product, 0), searched),
@@ -186,6 +187,7 @@ def _events(
             "query": pa.array(typed, pa.string(), mask=~searched),
         }
     )
+    return table.filter(pa.array(kept))
 
 
 def _promotions(assortment: Assortment, promoted: Values, product_ids: Values) -> pa.Table:

@@ -58,7 +58,7 @@ class Truth:
         self.profile, self.seed, self.assortment, self.clientele = profile, seed, assortment, clientele
         self.spells, self.decided, self.bought = spells, decided, bought
         self.customer_ids, self.product_ids = customer_ids, product_ids
-        self._shelves = Shelves.build(profile, assortment)
+        self.shelves = Shelves.build(profile, assortment)
         self._weeks: dict[int, tuple[Float32s, Float64s]] = {}
 
     def on_sale(self, cut: int, days: int) -> Values:
@@ -102,8 +102,8 @@ class Truth:
     def _prepared(self, week: int) -> tuple[Float32s, Float64s]:
         """Weights (L, M) of the choice for the cart in a week, and their sums over cells (L, K, Y)."""
         if week not in self._weeks:
-            weights = self._shelves.cart_weights(week, self.seed)
-            self._weeks[week] = (weights, self._shelves.cell_sums(weights))
+            weights = self.shelves.cart_weights(week, self.seed)
+            self._weeks[week] = (weights, self.shelves.cell_sums(weights))
             while len(self._weeks) > 8:
                 self._weeks.pop(next(iter(self._weeks)))
         return self._weeks[week]
@@ -141,7 +141,7 @@ class Truth:
             part = models if not profile.accessory_rate else np.zeros_like(models)
             buys = weekly * week.inside
             active = chances.first + chances.later.sum(axis=1)
-            part += _outer(buys * profile.impulse * active, self._shelves.popular_weights(week.week, self.seed))
+            part += _outer(buys * profile.impulse * active, self.shelves.popular_weights(week.week, self.seed))
             planned = buys * (1 - profile.impulse)
             later = chances.later.sum(axis=1)
             by_kind = (planned * (1 - profile.shortlist))[:, None] * (
@@ -167,7 +167,7 @@ class Truth:
         with np.errstate(divide="ignore", invalid="ignore"):
             share = np.where(totals > 0, by_kind / totals, 0).astype(np.float32)
         spread = share[:, self.assortment.kind]
-        spread *= taste[:, self._shelves.pair]
+        spread *= taste[:, self.shelves.pair]
         spread *= weights[level]
         models += spread
 
@@ -196,7 +196,7 @@ class Truth:
         weights, totals = begun
         left = weights * self.assortment.live(week)
         self._add_choice(models, left, totals, by_kind, taste, level)
-        kept = self._totals(self._shelves.cell_sums(left), taste, level)
+        kept = self._totals(self.shelves.cell_sums(left), taste, level)
         with np.errstate(divide="ignore", invalid="ignore"):
             missing = np.where(totals > 0, 1 - kept / totals, 1.0)
         return by_kind * np.maximum(missing, 0)
@@ -256,7 +256,7 @@ class Truth:
 
     def _accessory_shares(self, week: int, models: Values) -> Float64s:
         """(L, N) share of each accessory among those that fit the same family."""
-        weights, family = self._shelves.accessory_weights(week)[:, models], self.assortment.family[models]
+        weights, family = self.shelves.accessory_weights(week)[:, models], self.assortment.family[models]
         sums = np.stack([np.bincount(family, row) for row in weights])[:, family]
         return np.divide(weights, sums, out=np.zeros(weights.shape), where=sums > 0)
 

@@ -13,6 +13,7 @@ from scipy import sparse
 from bench.domains import __main__ as bench
 from bench.domains import collaborative, content, data, measure
 from bench.domains.collaborative import BEHAVIOUR, lists
+from bench.domains.informed import Informed
 from bench.domains.measure import AnswerError, Pool
 from bench.domains.question import Question, Shop, targets
 from bench.domains.results import Results, markdown
@@ -258,7 +259,8 @@ def test_the_result_says_reference_minus_method():
 
 
 def test_what_knows_more_ranks_higher():
-    """The truth before EASE over all behaviours before popularity, on a shop of a few hundred customers."""
+    """The truth before who knows customers from their events alone, before EASE over all behaviours before popularity,
+    on a shop of a few hundred customers."""
     profile = replace(PROFILES["fashion"].scaled(0.06, 0.1), sessions=60.0)
     tables, truth = make_shop(profile, 3)
     made = Shop.read("fashion", tables)
@@ -267,13 +269,29 @@ def test_what_knows_more_ranks_higher():
     asked = Question.of(made, window, wanted.asked)
     answers = {
         "truth": Ceiling(truth)(asked, 20),
+        "informed": Informed(truth)(asked, 20),
         "ease": lists(asked, collaborative.ease(asked, BEHAVIOUR, 50.0, 60.0), 20),
         "popularity": lists(asked, collaborative.popularity(asked), 20),
     }
     figures = {name: measure.scores(answer, wanted) for name, answer in answers.items()}
-    for better, worse in (("truth", "ease"), ("ease", "popularity")):
+    for better, worse in (("truth", "informed"), ("informed", "ease"), ("ease", "popularity")):
         gain = bootstrap(figures[better]["all"] - figures[worse]["all"], 1)
         assert gain.low > 0, f"{better} - {worse}: {gain}"
+
+
+def test_who_knows_customers_from_their_events_alone_knows_nothing_of_who_they_are():
+    """Lists stay as they are when everybody's true tastes, sizes and wishes are another's, and differ by events."""
+    tables, truth = make_shop(PROFILES["fashion"].scaled(0.02, 0.05), 3)
+    made = Shop.read("fashion", tables)
+    window = Window.after(made.last_day - 28, 28)
+    asked = Question.of(made, window, targets(made, window).asked)
+    people, lists_before = truth.clientele, Informed(truth)(asked, 20)["all"]
+    mixed = {name: getattr(people, name)[::-1] for name in ("style", "look", "kind", "size", "level")}
+    truth.clientele = replace(people, **mixed)
+    truth.spells = replace(truth.spells, kind=truth.spells.kind[::-1], shortlist=truth.spells.shortlist[::-1])
+    assert (Informed(truth)(asked, 20)["all"] == lists_before).all()
+    nothing_seen = replace(asked, known=asked.known & (made.day < 0))
+    assert (Informed(truth)(nothing_seen, 20)["all"] != lists_before).any(axis=1).mean() > 0.9
 
 
 @pytest.mark.slow

@@ -142,7 +142,7 @@ def test_a_marketplace_has_guests_and_bots_and_its_customers_are_known():
     assert a_day.max() == 2000
 
 
-@pytest.mark.parametrize("name", ["random", "one_product", "newcomers", "no_texts", "fashion_zh"])
+@pytest.mark.parametrize("name", ["random", "one_product", "newcomers", "no_texts", "fashion_zh", "passing"])
 def test_a_breaker_is_a_whole_shop(name):
     changes = {"num_products": 1} if name == "one_product" else {}
     tables, truth = make_shop(small(name, num_customers=150, **changes), SEED)

@@ -16,7 +16,7 @@ import numpy as np
 from scipy import sparse
 
 from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Int64s
-from nightmarket.ranking import behaviour
+from nightmarket.ranking import behaviour, taste
 from nightmarket.ranking.factors import Factors
 from nightmarket.ranking.features import FeatureTable
 from nightmarket.ranking.generators import (
@@ -45,7 +45,7 @@ of torchrun share the cores."""
 
 @dataclass(frozen=True)
 class Budget:
-    """Candidates per customer that each generator may propose."""
+    """Candidates per customer that each generator may propose; `taste`: factors where purchases alone are recorded."""
 
     history: int = 150
     ease: int = 60
@@ -64,6 +64,7 @@ class Budget:
     young: int = 40
     factors: int = 60
     pictured: int = 40
+    taste: int = 0
 
 
 @dataclass(frozen=True)
@@ -226,6 +227,9 @@ class CandidateSet:
             CandidateGenerator("line", budget.line, active, affinity(statistics, "line", active, weight)),
             CandidateGenerator("rare", budget.rare, rare, rare_scores(statistics, rare)),
         ]
+        if self._tastes is not None:
+            liked = taste.by_factors(statistics, self._tastes, active)
+            made.append(CandidateGenerator("factors", budget.taste, active, liked))
         if self.text is not None:
             made.append(_text_generator(self.text.customers, self.text.items, active, budget.text))
         return made
@@ -236,6 +240,11 @@ class CandidateSet:
         return behaviour.latent(self.statistics) if self.statistics.behaves else None
 
     @cached_property
+    def _tastes(self) -> Factors | None:
+        """The same from purchases, where those alone are recorded; None where the budget has no place for them."""
+        return taste.latent(self.statistics) if self._budget.taste and not self.statistics.behaves else None
+
+    @cached_property
     def young_generators(self) -> list[CandidateGenerator]:
         """Those of `generators` held to the products `launched`, each with the budget of a launch."""
         num = self._budget.young * 2
@@ -244,6 +253,10 @@ class CandidateSet:
         else:
             unsold = self.launched[self.statistics.buyers["ever"][self.launched] == 0]
             made = unsold_generators(self.statistics, unsold, num) if unsold.size else []
+            if unsold.size and self._tastes is not None:
+                every = np.union1d(self.statistics.active, unsold).astype(np.int32)
+                liked = taste.by_factors(self.statistics, self._tastes, every)
+                made.append(CandidateGenerator("factors", num, every, liked))
             announced = [of.held_to(self.launched, num) for of in made]
         by_name = {generator.name: generator for generator in announced}
         return [by_name.get(of.name) or of.held_to(self.launched, num) for of in self.generators]

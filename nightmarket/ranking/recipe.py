@@ -1,11 +1,14 @@
 """Which order each task's lists are delivered in: the forest's, that of a simple score which does better here, or both.
 
-Judged on customers whom the forest did not learn from, at the cuts that it trains at, which all lie before the test
-window; and, as a night's lists are for customers whom the shop knows, on those alone of whom something was known at the
-cut. The forest stands back only where the evidence is clear: over all windows together the upper bound of the paired
-difference (forest - simple score) lies below zero, and three windows of four agree (all, where there are fewer). Where
-they are level, the forest ahead by no more than one standard error, both are joined by their places in the list, and
-what is popular with them unless that is clearly worse: orders that are level err in different places.
+Judged as a night will be, on the newest window that trains, before the test window, by a forest that learned from
+windows which had ended when it began: a forest that learned from other customers of the same window knows what was in
+fashion in it. Where no window ended so early, on customers whom the forest did not learn from. As a night's lists are
+for customers whom the shop knows, those alone are judged of whom something was known at the cut.
+The forest stands back for a simple score where the evidence is clear: over all windows together the upper bound of the
+paired difference (forest - simple score) lies below zero, and three windows of four agree (all, where there are fewer).
+Where it is not clearly ahead either, both are joined by their places in the list where that did better than the forest:
+orders that are level err in different places. What is popular asks for no evidence: where the forest is not clearly
+ahead of it, it joins them, and orders the lists alone where the joined orders did no better.
 Shapes: J judged customers, N candidates, F features.
 """
 
@@ -28,12 +31,10 @@ FUSION = 60
 """Of reciprocal rank fusion: the constant of its paper (Cormack, Clarke & Büttcher, 2009)."""
 FIRST_NEW = ", new first"
 """Ends the name of a simple score that puts what the customer never bought before all else."""
-ERRORS = 2 * 1.96
-"""Standard errors from one end of an interval to the other."""
 PLACES = 10
 AGREE = 0.75
 MIN_CUSTOMERS = 30
-MOST_CUSTOMERS = 600
+MOST_CUSTOMERS = 1200
 """Judged at each cut."""
 SEED = 17
 UNKNOWN = -1e30
@@ -47,7 +48,7 @@ them}; tasks left out take the forest."""
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Every candidate of customers who bought in a window and whom the judged forest did not learn from.
+    """Every candidate of customers who bought in a window that the judged forest did not learn from.
 
     names      (F,)
     customer   (N,)   0 to J - 1, ascending
@@ -110,6 +111,12 @@ class Ordering:
     difference: Interval
     windows: tuple[float, ...]
 
+    @property
+    def clear(self) -> bool:
+        """Whether the simple score is better beyond chance, in enough windows."""
+        agree = np.mean([mean < 0 for mean in self.windows])
+        return self.difference.high < 0 and bool(agree >= (AGREE if len(self.windows) > 3 else 1.0))
+
     def content(self) -> dict[str, Any]:
         """As JSON-ready values."""
         intervals = {name: getattr(self, name)._asdict() for name in INTERVALS}
@@ -150,21 +157,29 @@ def choose(
     if sum(int((~np.isnan(values)).sum()) for values in ours) < MIN_CUSTOMERS or not rivals:
         return None
     of_rivals = {name: [part.ndcg(task, part.column(name)) for part in held] for name in rivals}
-    best = max(of_rivals, key=lambda name: float(np.nanmean(np.concatenate(of_rivals[name]))))
-    gaps = {name: [mine - theirs for mine, theirs in zip(ours, of_rivals[name], strict=True)] for name in rivals}
-    means = tuple(float(np.nanmean(gap)) for gap in gaps[best] if (~np.isnan(gap)).any())
-    difference = _by_customer(gaps[best], held)
-    level = [
-        name for name in rivals if name == best or (name in POPULARITY and _by_customer(gaps[name], held).low <= 0)
-    ]
+    ranked = sorted(rivals, key=lambda name: -float(np.nanmean(np.concatenate(of_rivals[name]))))
+    best, popular = ranked[0], next((name for name in ranked if name in POPULARITY), None)
+    doubtful = popular is not None and _by_customer(_less(ours, of_rivals[popular]), held).low <= 0
+    level = [best, popular] if popular is not None and doubtful and popular != best else [best]
     together = [part.ndcg(task, fused(part.customer, forest(part), *map(part.column, level))) for part in held]
-    forests, of_best, joined = (_by_customer(values, held) for values in (ours, of_rivals[best], together))
-    order = FOREST
-    if difference.high < 0 and np.mean([mean < 0 for mean in means]) >= (AGREE if len(means) > 3 else 1.0):
-        order = best
-    elif difference.value <= (difference.high - difference.low) / ERRORS and joined.value > forests.value:
-        order = AND.join([FOREST, *level])
-    return Ordering(order, best, forests, of_best, joined, difference, means)
+    forests, joined = _by_customer(ours, held), _by_customer(together, held)
+
+    def by(order: str, rival: str) -> Ordering:
+        gaps = _less(ours, of_rivals[rival])
+        means = tuple(float(np.nanmean(gap)) for gap in gaps if (~np.isnan(gap)).any())
+        simple, difference = _by_customer(of_rivals[rival], held), _by_customer(gaps, held)
+        return Ordering(order, rival, forests, simple, joined, difference, means)
+
+    of_best = by(best, best)
+    if of_best.clear or of_best.difference.low > 0:
+        return of_best if of_best.clear else by(FOREST, best)
+    if popular is not None and doubtful and _by_customer(of_rivals[popular], held).value >= joined.value:
+        return by(popular, popular)
+    return by(AND.join([FOREST, *level]) if doubtful or joined.value > forests.value else FOREST, best)
+
+
+def _less(ours: Sequence[Float64s], theirs: Sequence[Float64s]) -> list[Float64s]:
+    return [mine - other for mine, other in zip(ours, theirs, strict=True)]
 
 
 def fused(customer: Int32s, *scores: Float64s) -> Float64s:

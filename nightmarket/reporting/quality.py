@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from nightmarket.evaluation.figures import METRIC, OURS, PLANNED, Metrics, by_model, finite
-from nightmarket.ranking.recipe import AND, FOREST
+from nightmarket.ranking.recipe import AND, FOREST, POPULARITY
 from nightmarket.reporting import charts, words
 from nightmarket.reporting.night import Content, Night
 
@@ -101,14 +101,15 @@ def _order(choice: Content | None) -> str:
         return ""
     if AND in choice["order"]:
         return (
-            f" These lists join several orders (“{choice['order']}”): before this window, for customers whom the "
-            f"forest had not learned from, it was not clearly better than “{choice['rival']}”, and joined they reached "
+            f" These lists join several orders (“{choice['order']}”): before this window, on purchases that the forest "
+            f"had not learned from, it was not clearly better than “{choice['rival']}”, and joined they reached "
             f"{words.interval(choice['joined'])} (the forest alone {words.interval(choice['forest'])}, the other "
             f"{words.interval(choice['simple'])})."
         )
+    better = "nothing learned was clearly better" if choice["order"] in POPULARITY else "it did better"
     return (
-        f" These lists are ordered by “{choice['order']}” alone: before this window, for customers whom the forest had "
-        f"not learned from, it did better ({words.interval(choice['simple'])}, the forest "
+        f" These lists are ordered by “{choice['order']}” alone: before this window, on purchases that the forest had "
+        f"not learned from, {better} ({words.interval(choice['simple'])}, the forest "
         f"{words.interval(choice['forest'])})."
     )
 

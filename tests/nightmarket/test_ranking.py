@@ -76,7 +76,7 @@ def statistics(
 
 def candidate_set(shop: Histories, products: pd.DataFrame, **settings) -> CandidateSet:
     launching = np.array([NUM_ITEMS - 1], np.int32)
-    budget = Budget(ease=5, neighbours=5, popular=5, kind=5, line=5, launch=1)
+    budget = Budget(ease=5, neighbours=5, popular=5, kind=5, line=5, launch=1, taste=5)
     return CandidateSet(statistics(shop, products), budget, settings.pop("text", None), launching, 28, **settings)
 
 

@@ -7,6 +7,7 @@ import lightgbm as lgb
 import numpy as np
 import yaml
 
+from tasks import rank
 from tasks.__main__ import main
 from tasks.files import storage
 from tasks.models import recommender
@@ -38,6 +39,22 @@ def test_the_same_inputs_give_the_same_bytes(copied_night):
     before = digest()
     assert main("rank") == 0
     assert digest() == before
+
+
+def test_the_order_is_chosen_by_a_forest_that_knows_nothing_of_the_days_that_judge(copied_night, monkeypatch):
+    chosen, judged = [], []
+    of, choose = rank.Examples.of, rank.choose
+    monkeypatch.setattr(rank.Examples, "of", lambda self, past, *rest: chosen.append(past) or of(self, past, *rest))
+    monkeypatch.setattr(rank, "choose", lambda task, held, *rest: judged.append(held) or choose(task, held, *rest))
+    path = copied_night / "artifacts/prepare/windows.json"
+    windows = json.loads(path.read_text())
+    newest = windows["train"][0]
+    days = newest["last_target"] - newest["cut"]
+    ended = {name: day - days for name, day in newest.items()}
+    path.write_text(json.dumps(windows | {"train": [*windows["train"], ended]}))
+    assert main("rank") == 0
+    assert chosen == [[False] * len(windows["train"]) + [True]]
+    assert {len(held) for held in judged} == {1}
 
 
 def test_without_text_the_towers_are_not_touched(copied_night):

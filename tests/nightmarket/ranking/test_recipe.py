@@ -1,5 +1,7 @@
 """The order of a task's lists is changed on clear evidence alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -89,6 +91,49 @@ def test_where_nobody_buys_again_a_simple_score_may_put_new_products_first():
 
 def test_three_windows_of_four_are_enough():
     assert choose(Task.ALL, [held(1), held(2), held(3), held(4, good=0.0)], noise, rivals(NAMES)).order == "score_good"
+
+
+def popular(parts: list[HeldOut], good: float, missed: float = 0.9) -> list[HeldOut]:
+    """The same, with a score_popular in the place of score_bad: the targets of a share `good` come first, the others
+    behind all that has a score above `missed`."""
+    made = []
+    for part in parts:
+        rng, wanted = np.random.default_rng(5), part.targets[Task.ALL].items
+        part.features[:, 3] = rng.random(part.item.size)
+        part.features[part.customer * ITEMS + wanted[part.customer], 3] = np.where(rng.random(NUM) < good, 2.0, missed)[
+            part.customer
+        ]
+        made.append(replace(part, names=[*NAMES[:3], "score_popular"]))
+    return made
+
+
+def test_what_is_popular_orders_the_lists_alone_where_nothing_learned_is_better():
+    parts = popular([held(1, good=0.0)], good=0.15, missed=-1.0)
+    choice = choose(Task.NEW, parts, noise, ["score_popular"])
+    assert choice.difference.low <= 0 <= choice.difference.high  # not by evidence against the forest
+    assert (choice.order, choice.rival) == ("score_popular", "score_popular")
+    assert choice.simple.value >= max(choice.forest.value, choice.joined.value)
+
+
+def test_a_forest_that_is_not_clearly_better_than_what_is_popular_is_joined_with_it_at_least():
+    """Ahead by half a list in fifty, which may be chance: see the interval."""
+    parts = popular([held(1)], good=0.5)
+
+    def forest(part: HeldOut) -> np.ndarray:
+        ahead = np.where(part.customer % 16 == 0, part.column("score_good"), part.column("score_popular"))
+        return np.asarray(ahead)
+
+    choice = choose(Task.NEW, parts, forest, ["score_popular"])
+    assert choice.forest.value > choice.simple.value
+    assert choice.difference.low <= 0
+    assert choice.order == f"{FOREST}{AND}score_popular"
+
+
+def test_a_forest_that_is_clearly_better_orders_alone():
+    parts = popular([held(1)], good=0.1)
+    choice = choose(Task.NEW, parts, lambda part: part.column("score_good"), ["score_popular"])
+    assert choice.difference.low > 0
+    assert choice.order == FOREST
 
 
 def test_too_few_customers_say_nothing():
