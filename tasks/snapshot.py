@@ -277,7 +277,7 @@ def _fetch(source: Connector, pseudonyms: Pseudonyms, folder: Path, settings: Se
                 notes[part.name(what)] = count
             if part.feed.origin:
                 about["tables"][name].setdefault("sources", {})[part.feed.origin.name] = part.source_facts()
-    seen.check()
+    seen.check(settings.ids)
     check_amounts(folder, seen, settings.units_given())
     if pseudonyms.joined:
         what = "spellings of customers' ids that differ in capitals or blanks alone, joined"

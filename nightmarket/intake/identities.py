@@ -6,16 +6,21 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightmarket.intake.widths import narrow
+
 REPAIRS = {
     "decimals": (r"\.0+$", "", "without the .0 that a spreadsheet or pandas added"),
     "zeros": (r"^0+(.)", r"\1", "without leading zeros"),
     "case": ("", "", "in small letters"),
+    "width": ("", "", "in narrow letters"),
     "signs": (r"[^\p{L}\p{N}]+", "", "without blanks, dashes and other signs"),
     "prefix": (r"^[\p{L}_]+[-_:./ ]*", "", "without the letters before their number"),
     "url": (r"^.*/", "", "without the path before them"),
 }
 """Repair → pattern, replacement, and how ids look after it. The last two are never made, only told."""
-MADE = ("decimals", "zeros", "case", "signs")
+MADE = ("decimals", "zeros", "case", "width", "signs")
+AS_WRITTEN = "as written"
+"""Says that ids which differ in capitals or full width alone are different ones."""
 """Repairs that `snapshot.ids` may name; they are made in this order in every column of ids."""
 
 
@@ -24,13 +29,23 @@ def repaired(ids: pa.Array, repairs: Sequence[str]) -> pa.Array:
     for name in REPAIRS:
         if name in repairs:
             pattern, new, _ = REPAIRS[name]
-            ids = pc.replace_substring_regex(ids, pattern, new) if pattern else pc.utf8_lower(ids)
+            if pattern:
+                ids = pc.replace_substring_regex(ids, pattern, new)
+            else:
+                ids = narrow(ids) if name == "width" else pc.utf8_lower(ids)
     return ids
 
 
 def undecimal(ids: pa.Array) -> pa.Array:
     """Ids that are whole numbers with `.0` behind them, as pandas writes a column with gaps: without it."""
     return repaired(ids, ["decimals"])
+
+
+def twins(ids: pa.Array) -> tuple[int, str]:
+    """How many distinct ids another one is like but for capitals, or for full width, and the repair that joins them."""
+    counted = {name: len(ids) - len(repaired(ids, [name]).unique()) for name in ("case", "width")}
+    repair = max(counted, key=lambda name: counted[name])
+    return counted[repair], repair
 
 
 DECIMAL = r"^\d+\.0+$"

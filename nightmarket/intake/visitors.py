@@ -42,13 +42,16 @@ _EMAIL = re.compile(r"\s*([^\s@]+@[^\s@]+)\s*")
 
 
 def plain(customer: str) -> str:
-    """A customer's id as it is hashed: blanks around it mean nothing, nor do capitals in an e-mail address."""
+    """A customer's id as it is hashed: blanks around it mean nothing, nor do capitals in an e-mail address, nor full
+    width."""
+    if not customer.isascii():
+        customer = narrow(pa.array([customer]))[0].as_py()
     address = _EMAIL.fullmatch(customer)
     return address[1].lower() if address else customer.strip()
 
 
 def as_hashed(customers: pa.Array) -> pa.Array:
     """Ids as `plain` has them."""
-    trimmed = pc.utf8_trim_whitespace(customers)
+    trimmed = pc.utf8_trim_whitespace(narrow(customers))
     address = pc.fill_null(pc.match_substring_regex(trimmed, r"^[^\s@]+@[^\s@]+$"), False)
     return pc.if_else(address, pc.utf8_lower(trimmed), trimmed)

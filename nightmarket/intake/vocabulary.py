@@ -34,6 +34,12 @@ ORDER_STATUSES: list[str] = _CONTENT["order_status"].split()
 """Headers of how a row's order stands."""
 VOID: frozenset[str] = frozenset(_CONTENT["void"].split())
 """How an order stands of which nothing was bought."""
+RETURNED: list[str] = _CONTENT["returned"].split()
+"""Headers of whether what a row sold came back."""
+RETURNED_QUANTITIES: list[str] = _CONTENT["returned_quantity"].split()
+"""Headers of how many of it."""
+LINE_TYPES: list[str] = _CONTENT["line_type"].split()
+"""Headers of what a line of an order is, as shipping or tax."""
 FELL_THROUGH: frozenset[str] = VOID | frozenset(_CONTENT["unsettled"].split())
 """The same, and how it stands where nothing may have been bought: not paid yet, paid back."""
 YES: frozenset[str] = frozenset(_CONTENT["yes"].split())

@@ -176,6 +176,26 @@ def _may_be_title(fact: ColumnFacts, sample: pa.Table) -> bool:
     return float(pc.mean(words.cast(pa.float64())).as_py()) > 0.3
 
 
+def settle_rows_of_products(proposal: "Proposal") -> None:
+    """Make one row of several of a product, as where each warehouse or each price has its own: stock is added up."""
+    made = proposal.read
+    source, mapping, sample = made.tables["products"], made.mapping["products"], proposal.samples["products"]
+    product, stock = mapping.get("product_id", ""), mapping.get("stock", "")
+    if proposal.export or source.distinct or product not in sample.column_names:
+        return
+    ids = sample[product].drop_null()
+    num = len(ids.unique())
+    if num == len(ids) or sample.group_by(sample.column_names).aggregate([]).num_rows == num:
+        return  # copies are set aside, and do not count
+    update: dict[str, object] = {"distinct": product}
+    several = stock in sample.column_names and sample.group_by([product, stock]).aggregate([]).num_rows > num
+    update |= {"sums": (stock,)} if several else {}
+    made.tables["products"] = source.model_copy(update=update)
+    added = f"; '{stock}' is added up" if several else ""
+    told = f"{len(ids) - num:,} of {len(ids):,} rows of products are of a product that is there before"
+    proposal.check("tables", f"{told}: one row is made of them, the last that says something counts{added}")
+
+
 def settle_statuses(proposal: "Proposal") -> None:
     """Leave out rows whose order fell through, as a column of states says: cancelled, never paid."""
     made = proposal.read

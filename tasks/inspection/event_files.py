@@ -11,9 +11,10 @@ from tasks.intake.sources import FileSource, TableSource
 if TYPE_CHECKING:
     from tasks.inspection.proposal import Proposal
 
-ALIKE = ("customer_id", "product_id", "timestamp", "channel")
-"""Columns that mean the same in every file of events; a basket of one file is none of another's."""
-PURCHASE = "purchase"
+ALIKE = ("customer_id", "product_id", "timestamp", "channel", "quantity", "value", "unit_price")
+"""Columns that mean the same in every file of events; a basket of one file is none of another's, but for returns, which
+name the order that they are of."""
+PURCHASE, RETURN = "purchase", "return"
 
 
 def kinds_of_names(proposal: "Proposal", others: Sequence[tuple[TableGuess, Bundle, TableSource]]) -> set[int]:
@@ -31,7 +32,7 @@ def kinds_of_names(proposal: "Proposal", others: Sequence[tuple[TableGuess, Bund
     joining: dict[str, tuple[TableGuess, Bundle, TableSource]] = {}
     for guess, other, source in others:
         kind = kinds.of_file(other.title)
-        whole = guess.table == "events" and not guess.lacks and {"product_id", "customer_id"} <= {*guess.mapping}
+        whole = guess.table == "events" and _whole(guess, kind, mapping)
         if whole and kind and kind != own and kind not in joining and "kind" not in guess.mapping and not source.items:
             joining[kind] = (guess, other, source)
     if not joining and own == PURCHASE:
@@ -46,9 +47,16 @@ def kinds_of_names(proposal: "Proposal", others: Sequence[tuple[TableGuess, Bund
     return {id(other) for _, other, _ in joining.values()}
 
 
+def _whole(guess: TableGuess, kind: str | None, ours: Mapping[str, str]) -> bool:
+    """Whether rows say who did it with what; of a return its order says who."""
+    named = {*guess.lacks} <= {"customer_id"} and {"basket_id"} <= {*guess.mapping} & {*ours} and kind == RETURN
+    return "product_id" in guess.mapping and (named or (not guess.lacks and "customer_id" in guess.mapping))
+
+
 def _added(source: TableSource, kind: str, theirs: Mapping[str, str], ours: Mapping[str, str]) -> FileSource:
     """The file with its kind, and the first file's names for its columns."""
-    rename = {theirs[name]: ours[name] for name in ALIKE if name in theirs and name in ours}
+    alike = (*ALIKE, "basket_id") if kind == RETURN else ALIKE
+    rename = {theirs[name]: ours[name] for name in alike if name in theirs and name in ours}
     changed = {column: name for column, name in rename.items() if column != name}
     given = source.model_dump(exclude={"also"}) | {"constants": {"kind": kind}, "rename": changed}
     return FileSource.model_validate(given)

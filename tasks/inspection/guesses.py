@@ -112,6 +112,8 @@ def _plausible(guess: TableGuess, facts: Sequence[ColumnFacts], stem: str) -> Ta
     reason = by_name[guess.mapping["reason"]].plain if "reason" in guess.mapping else ""
     if guess.table == "suppressions" and not (words & columns.FILES["suppressions"] or reason in ("reason", "grund")):
         lacks = (*lacks, "reason")
+    if guess.table == "customers" and {"product_id"} <= {*columns.guess("events", facts, stem).mapping}:
+        lacks = (*lacks, "nothing but customers")  # a subscription, a wish
     if guess.table == "customers" and "customer_id" in guess.mapping:
         customer = by_name[guess.mapping["customer_id"]]
         if customer.rows and customer.distinct < 0.9 * customer.rows * customer.filled:

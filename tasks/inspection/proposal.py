@@ -15,9 +15,11 @@ from nightmarket.intake import headers, identities, kinds
 from nightmarket.intake.recognition import columns
 from nightmarket.intake.recognition.columns import ColumnFacts
 from nightmarket.intake.recognition.exports import KnownExport
+from nightmarket.intake.visitors import as_hashed
 from tasks.inspection import by_content, unfolding
 from tasks.inspection.guesses import TODAY, guess_others
 from tasks.intake import listing, profiles
+from tasks.intake.agreement import FEW_TWINS, TWINS
 from tasks.intake.listing import Bundle
 from tasks.intake.profiles import Read
 from tasks.intake.table_files import TableFiles
@@ -95,6 +97,8 @@ def propose(folder: Path, listed: Sequence[Bundle], products_of: ProductsOf = "o
     by_content.settle_amounts(proposal)
     _products(proposal, products_of, export)
     by_content.settle_titles(proposal)
+    by_content.settle_rows_of_products(proposal)
+    _twins(proposal)
     _settle(proposal)
     return proposal
 
@@ -226,6 +230,19 @@ def _repair(proposal: Proposal) -> bool:
     proposal.settings["ids"] = [fits.repair]
     proposal.check("ids", f"products of events and of the catalogue are written differently: {fits.cause}")
     return True
+
+
+def _twins(proposal: Proposal) -> None:
+    """Ids that differ in capitals or full width alone are taken for one, and a person is asked."""
+    for column in ("customer_id", "product_id"):
+        ids = _ids(proposal, "events", column)
+        ids = as_hashed(ids).unique() if column == "customer_id" else ids
+        num, repair = identities.twins(ids)
+        if num >= max(FEW_TWINS, TWINS * len(ids)) and repair not in proposal.settings.get("ids", []):
+            proposal.settings.setdefault("ids", []).append(repair)
+            how = "capitals" if repair == "case" else "full width"
+            told = f"{num:,} of {len(ids):,} ids of {column} differ from another in {how} alone"
+            proposal.check("ids", f"{told}: are they the same?")
 
 
 def _settle(proposal: Proposal) -> None:

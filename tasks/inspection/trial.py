@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ def attempt(section: Mapping[str, Any], folder: Path, say: Callable[[str], None]
             _read(trial.tables[reader.table.name], reader.feed(), Path(place), pseudonyms, settings.zone, seen)
         if pseudonyms.joined and "events" in trial.tables:
             trial.tables["events"].notes[JOINED] = pseudonyms.joined
-        _agree(trial, seen, Path(place), settings.units_given())
+        _agree(trial, seen, Path(place), settings)
         say("checking rows")
         _count_refusals(trial, Path(place))
     return trial
@@ -142,8 +143,8 @@ def _read(table: TableTrial, feed: Feed, place: Path, pseudonyms: Pseudonyms, zo
     table.facts["attributes"] = feed.attributes
 
 
-def _agree(trial: Trial, seen: SeenIds, place: Path, units: list[str]) -> None:
-    for check in (seen.check, lambda: check_amounts(place, seen, units)):
+def _agree(trial: Trial, seen: SeenIds, place: Path, settings: snapshot.Settings) -> None:
+    for check in (partial(seen.check, settings.ids), partial(check_amounts, place, seen, settings.units_given())):
         try:
             check()
         except InputError as error:

@@ -42,6 +42,11 @@ LEAST = {("events", PRODUCTS): 0.1}
 """Share of distinct ids that must be known; of the others one in a hundred: prospects may be written to, too."""
 GROWTH_ROWS = 1_000_000
 """Rows that are asked how amounts grow with quantities."""
+SCALES = 0.3
+"""Share of purchases that lie near the ends of a wide span of amounts of their product, from which on there are two
+scales."""
+TWINS, FEW_TWINS = 0.1, 5
+"""Share of ids, and how many, that are like another but for capitals, from which on it is no chance."""
 LEAST_BASKETS = 20
 """With several products."""
 FAR = 30
@@ -68,8 +73,21 @@ class SeenIds:
         arrays = [values.drop_null() for place in places for values in self.ids.get(place, ())]
         return pa.concat_arrays([pa.array([], pa.string()), *arrays]).unique()
 
-    def check(self) -> None:
-        """Raises InputError for tables that do not speak of the same ids."""
+    def check(self, given: Sequence[str] = ()) -> None:
+        """Raises InputError for tables that do not speak of the same ids, or have several for one.
+
+        given  what `snapshot.ids` names
+        """
+        for column in (CUSTOMERS, PRODUCTS):
+            ids = self.of([("events", column)])
+            num, repair = identities.twins(ids)
+            if num >= max(FEW_TWINS, TWINS * len(ids)) and identities.AS_WRITTEN not in given:
+                how = "capitals" if repair == "case" else "full-width letters"
+                raise InputError(
+                    f"{self.files['events']}: {column}: {num:,} of {len(ids):,} ids differ from another in {how} "
+                    f"alone, from row 1 on, so that one counts as two; set snapshot.ids to [{repair}], or to "
+                    "[as written] if they are different"
+                )
         for (table, column), places in ASKED.items():
             there = [place for place in places if place in self.ids]
             if (table, column) not in self.ids or not there:
@@ -99,6 +117,7 @@ def check_amounts(folder: Path, seen: SeenIds, given: Sequence[str]) -> None:
         return
     _check_growth(events, files.get("events", "events"))
     _check_orders(events, files.get("events", "events"))
+    _check_scales(events, files.get("events", "events"))
     if "products.price" in given or not products.exists():
         return
     with duckdb.connect(config={"memory_limit": "2GB"}) as database:
@@ -148,6 +167,26 @@ def _check_orders(events: Path, file: str) -> None:
             f"{file}: value is the same in all lines of {same:,} of {several:,} orders with several products, as an "
             "order's total is: set snapshot.mapping.events.value, or unit_price, to the amounts of the lines; set "
             "snapshot.units to events: {value: 1} if it is right as it is"
+        )
+
+
+def _check_scales(events: Path, file: str) -> None:
+    """Raises InputError where amounts of one product lie on two scales: two currencies, or cents from a day on."""
+    with duckdb.connect(config={"memory_limit": "2GB"}) as database:
+        rows, low, high = database.execute(
+            "with lines as (select product_id, log10(value / quantity) as cost from read_parquet(?) where kind = "
+            "'purchase' and value > 0 and quantity > 0 and isfinite(value) and isfinite(quantity) "
+            f"limit {GROWTH_ROWS}), spans as (select product_id, min(cost) as least, max(cost) as most from lines "
+            f"group by product_id having max(cost) - min(cost) > log10({FAR})) select (select count(*) from lines), "
+            "count(*) filter (cost - least < least(most - cost, log10(3))), "
+            "count(*) filter (most - cost < least(cost - least, log10(3))) from lines join spans using (product_id)",
+            [str(events)],
+        ).fetchall()[0]
+    if rows >= 20 and low + high >= SCALES * rows and min(low, high) >= SCALES * rows / 5:
+        raise InputError(
+            f"{file}: amounts of the same products are {FAR} times as large in {high:,} of {rows:,} purchases as in "
+            f"{low:,} others: several currencies or units? Bring a column currency and set snapshot.rates, or export "
+            "all in one unit; set snapshot.units to events: {value: 1} if it is right as it is"
         )
 
 

@@ -458,30 +458,40 @@ def _key(values: pa.Array) -> pa.Array:
 
 
 class Distinct(Layer):
-    """One row per value of a column, with the last value that each of the others had; rows without it are left out."""
+    """One row per value of a column, with the last value that each of the others had, or their sum; rows without it are
+    left out."""
 
-    def __init__(self, file: File, by: str, words: pa.Array, setting: str) -> None:
+    def __init__(self, file: File, by: str, words: pa.Array, setting: str, sums: Sequence[str] = ()) -> None:
         """Raises InputError for a column that is not there."""
         super().__init__(file, words)
         self.by = self._column(by, f"{setting}.distinct")
+        self.sums = {self._column(name, f"{setting}.sums") for name in sums}
+        self.numbers = WrittenNumbers(file, f"{setting}.sums")
 
     def types(self) -> Schema:
         """Its columns; one without a value is of text."""
-        return {name: pa.string() if pa.types.is_null(kind) else kind for name, kind in self.file.types().items()}
+        there = {name: pa.string() if pa.types.is_null(kind) else kind for name, kind in self.file.types().items()}
+        return there | dict.fromkeys(self.sums, pa.float64())
 
     def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
         """One row for each value, in order of appearance."""
         others = [name for name in dict.fromkeys(columns) if name != self.by]
         so_far: pa.Table | None = None
         for batch in self.file.batches([*others, self.by]):
-            arrays = [values.cast(pa.string()) if pa.types.is_null(values.type) else values for values in batch.columns]
+            arrays = [self._value(name, batch[name]) for name in batch.schema.names]
             rows = pa.table(dict(zip(batch.schema.names, arrays, strict=True))).filter(self._has(batch[self.by]))
             rows = rows if so_far is None else pa.concat_tables([so_far, rows])
-            grouped = rows.group_by(self.by, use_threads=False).aggregate([(name, "last") for name in others])
-            so_far = grouped.rename_columns([name.removesuffix("_last") if name != self.by else name
-                                             for name in grouped.column_names]).select([*others, self.by])  # fmt: skip
+            how = [(name, "sum" if name in self.sums else "last") for name in others]
+            grouped = rows.group_by(self.by, use_threads=False).aggregate(how)
+            spelled = {f"{name}_{way}": name for name, way in how} | {self.by: self.by}
+            so_far = grouped.rename_columns([spelled[name] for name in grouped.column_names]).select([*others, self.by])
         if so_far is not None:
             yield from so_far.select(columns).combine_chunks().to_batches()
+
+    def _value(self, name: str, values: pa.Array) -> pa.Array:
+        if name in self.sums:
+            return self.numbers(values, name)
+        return values.cast(pa.string()) if pa.types.is_null(values.type) else values
 
     def where(self, row: int) -> str:
         """A row is made of many."""

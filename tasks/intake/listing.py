@@ -155,7 +155,7 @@ def _opened(bundle: Bundle) -> Bundle:
     layout = Layout(HEAD, bundle.apart, bundle.names, bundle.above)
     file: File = open_file(path, bundle.encoding, layout, bundle.sheet)
     types = file.types()
-    if len(types) < 2 and not nested.lists_of_records(types):
+    if len(types) < 2 and not nested.lists_of_records(types) and not _is_list_of_people(bundle):
         return replace(bundle, problem="no table: it has one column" if types else "no table: it has no columns")
     return replace(bundle, types=types)
 
@@ -178,7 +178,7 @@ def _sniffed(bundle: Bundle, path: Path) -> Bundle:
     above = _above(every)
     lines = [line for line in every[above:] if line.strip()]
     apart, width = _apart(lines)
-    if width < 2:
+    if width < 2 and not _is_list_of_people(bundle):
         return replace(bundle, problem="no table: its lines have no fields")
     if not apart and end not in TEXT and not _even(lines):
         return replace(bundle, problem="no table: its lines have different numbers of fields")
@@ -187,6 +187,11 @@ def _sniffed(bundle: Bundle, path: Path) -> Bundle:
     )
     names = () if _is_header(first) else tuple(f"column_{at}" for at in range(1, len(first) + 1))
     return _encoded(replace(bundle, apart=apart, names=names, above=above), content)
+
+
+def _is_list_of_people(bundle: Bundle) -> bool:
+    """Whether its name says whom not to write to, of which one column is enough."""
+    return bool(columns.words(f"{bundle.pattern} {bundle.sheet}") & columns.FILES["suppressions"])
 
 
 def _above(lines: list[str]) -> int:

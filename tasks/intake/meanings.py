@@ -15,6 +15,7 @@ from tasks.intake.services import remedy
 
 GUESTS = "rows without a customer, kept as sessions of guests"
 EMPTY = "lines that are empty, or sum up others, left out"
+CAME_BACK = "purchases that came back as their line says, in part or all, taken off"
 RETURNS = "negative lines, taken as returns"
 NO_PRODUCT = "looks and searches without a product, kept"
 IGNORED = "events that say nothing about products, left out"
@@ -36,18 +37,23 @@ class EventMeanings:
         services: pa.Array,
         status: pa.Array | None = None,
         nothing: pa.Array | None = None,
+        back: pa.Array | None = None,
     ) -> dict[str, pa.Array]:
         """The columns, by name, with kinds of the contract and IGNORED for rows to leave out.
 
         services  what each line is that is no product, or null
         status    how each line's order stands, as the shop calls it; None: nothing says it
         nothing   where a line is empty, or sums up others; None: nowhere
+        back      share of each line that came back, from 0 to 1; None: nothing says it
         """
         kind = kinds.read(columns["kind"], self.own_kinds)
         if nothing is not None:
             self._note(EMPTY, nothing)
             kind = pc.if_else(nothing, kinds.IGNORED, kind)
         void = self._void(kind, status)
+        if back is not None:
+            columns, all_back = self._net(columns, kind, back)
+            void = pc.or_(void, all_back)
         kind = pc.if_else(void, kinds.IGNORED, kind)
         for service in services.drop_null().unique().to_pylist():
             self._note(f"lines of the kind {service}, left out; {remedy(service)}", pc.equal(services, service))
@@ -80,6 +86,16 @@ class EventMeanings:
                 )
                 nothing = pc.or_(nothing, here)
         return nothing
+
+    def _net(
+        self, columns: dict[str, pa.Array], kind: pa.Array, back: pa.Array
+    ) -> tuple[dict[str, pa.Array], pa.Array]:
+        """The columns with what customers kept, and where they kept nothing of a purchase."""
+        bought = pc.fill_null(pc.equal(kind, "purchase"), False)
+        self._note(CAME_BACK, pc.and_(bought, pc.greater(back, 0.0)))
+        kept = pc.if_else(bought, pc.subtract(1.0, back), 1.0)
+        net = {name: pc.multiply(columns[name], kept) for name in ("quantity", "value", "discount", "coupon")}
+        return columns | net, pc.and_(bought, pc.greater_equal(back, 1.0))
 
     def _named(self, ids: pa.Array) -> pa.Array:
         return pc.if_else(guests(ids, self.nobodies), pa.scalar(None, pa.string()), ids)

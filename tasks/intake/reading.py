@@ -11,7 +11,16 @@ from nightmarket.contracts.tables import ATTRIBUTE_PREFIX, BY_NAME, EVENT_KINDS,
 from nightmarket.intake import numbers, times
 from nightmarket.intake.kinds import IGNORED
 from nightmarket.intake.recognition import exports
-from nightmarket.intake.vocabulary import CURRENCIES, ORDER_STATUSES, PRODUCT_TITLES, PRODUCT_TYPES, UNIT_PRICES
+from nightmarket.intake.vocabulary import (
+    CURRENCIES,
+    LINE_TYPES,
+    ORDER_STATUSES,
+    PRODUCT_TITLES,
+    PRODUCT_TYPES,
+    RETURNED,
+    RETURNED_QUANTITIES,
+    UNIT_PRICES,
+)
 from tasks.intake.sources import TableSource
 from tasks.pipeline.settings import StageSettings
 
@@ -25,6 +34,9 @@ USED_UP: dict[str, dict[str, list[str]]] = {
         "currency": CURRENCIES,
         "product_title": PRODUCT_TITLES,
         "status": ORDER_STATUSES,
+        "returned": RETURNED,
+        "returned_quantity": RETURNED_QUANTITIES,
+        "line_type": LINE_TYPES,
     },
     "products": {"currency": CURRENCIES, "product_type": PRODUCT_TYPES},
 }
@@ -67,8 +79,10 @@ class Reading(StageSettings):
         "or discount}, where what was recognised is wrong",
     )
     missing: tuple[str, ...] = Field((), description="your own words for a value that is missing, beside NULL, N/A …")
-    ids: tuple[Literal["decimals", "zeros", "case", "signs"], ...] = Field(
-        (), description="what to take off every id so that tables fit: .0, leading zeros, capitals, signs"
+    ids: tuple[Literal["decimals", "zeros", "case", "width", "signs", "as written"], ...] = Field(
+        (),
+        description="what to take off every id so that tables fit: .0, leading zeros, capitals, full width, signs; as "
+        "written: ids that differ in these alone are different",
     )
     units: dict[str, dict[str, float]] = Field(
         default_factory=dict, description="per table, {our column: what 1 of it is worth}; 0.01 for cents"

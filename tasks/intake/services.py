@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from nightmarket.contracts.tables import NO_PRODUCT
 from nightmarket.intake.flags import read as read_flags
-from nightmarket.intake.services import MAX_SHARE, MIN_OF_SHARE, Services, suspicious
+from nightmarket.intake.services import MAX_SHARE, MIN_OF_SHARE, Services, kind_of, suspicious
 
 NAMED = 3
 """Names of products in a note."""
@@ -106,6 +106,13 @@ def sorts(values: pa.Array, header: str) -> pa.Array:
     flags = read_flags(text)
     yes = pc.fill_null(pc.equal(flags, "yes"), False)
     return pc.if_else(yes, pa.scalar(header), text)
+
+
+def line_types(values: pa.Array) -> pa.Array:
+    """What lines of orders are that are no products, as a column calls them; null for others."""
+    coded = values.dictionary_encode()
+    kinds = [kind_of(word or "") or None for word in coded.dictionary.to_pylist()]
+    return pa.array(kinds, pa.string()).take(coded.indices)
 
 
 def _looked_up(kinds: Mapping[str, str], ids: pa.Array) -> pa.Array:

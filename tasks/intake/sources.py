@@ -74,6 +74,9 @@ class FileSource(StageSettings):
     rename: dict[str, str] = Field(
         default_factory=dict, description="{column: what the table's first file calls it}, of a file under `also`"
     )
+    sums: tuple[str, ...] = Field(
+        (), description="of `distinct`: columns that are added up over rows of one, as stock over warehouses"
+    )
     distinct: str = Field("", description="column of which each value becomes one row: products made of order lines")
 
     @model_validator(mode="after")
@@ -133,7 +136,7 @@ class SourceFiles(TableFiles):
         if self.also:
             file = layers.Stacked([file, *(files._own(encoding) for files in self.also)])
         distinct = self.source.distinct
-        return layers.Distinct(file, distinct, self.words, self.setting) if distinct else file
+        return layers.Distinct(file, distinct, self.words, self.setting, self.source.sums) if distinct else file
 
     def _own(self, encoding: str) -> File:
         """Those under `file`, without what stands under `also`."""

@@ -21,7 +21,7 @@ from nightmarket.intake.widths import narrow
 from tasks.intake import Feed
 from tasks.intake.meanings import EventMeanings, below_zero
 from tasks.intake.reading import USED_UP, Reading
-from tasks.intake.services import CatalogueServices, sorts
+from tasks.intake.services import CatalogueServices, line_types, sorts
 from tasks.intake.survey import OrderLines, Placeholders, Survey, currencies, same_order
 from tasks.intake.table_files import File
 from tasks.intake.text_files import looks_like_a_value
@@ -103,7 +103,8 @@ class TableReader:
                 )
             if self.table.name == "events":
                 status = batch[self.theirs["status"]] if "status" in self.theirs else None
-                columns = meanings(columns, self._services(columns, batch), status, self._nothing(batch))
+                back = self._share_that_came_back(columns, batch, row)
+                columns = meanings(columns, self._services(columns, batch), status, self._nothing(batch), back)
             for theirs, meant in self.no_channel.items():
                 remedy = f"{self.section}mapping.{self.table.name} to {{{meant}: {theirs}}}"
                 what = f"rows with `{theirs}`, which names no channel and is not used; if it is of e-mail, set {remedy}"
@@ -278,7 +279,25 @@ class TableReader:
         """What each line of an order is that is no product; null for a product."""
         title = batch[self.theirs["product_title"]].cast(pa.string()) if "product_title" in self.theirs else None
         negative = pc.or_(below_zero(columns["quantity"]), below_zero(columns["value"]))
-        return self.services.of_lines(columns["product_id"], title, negative)
+        kinds = self.services.of_lines(columns["product_id"], title, negative)
+        if "line_type" not in self.theirs:
+            return kinds
+        return pc.coalesce(kinds, line_types(batch[self.theirs["line_type"]].cast(pa.string())))
+
+    def _share_that_came_back(self, columns: dict[str, pa.Array], batch: pa.RecordBatch, row: int) -> pa.Array | None:
+        """Of each line from 0 to 1, as a column of it says; None where none does."""
+        if "returned_quantity" in self.theirs:
+            asked = Column("returned_quantity", "number", "")
+            pieces = pc.fill_null(self._converted(asked, self.theirs["returned_quantity"], batch, row), 0.0)
+            bought = pc.if_else(
+                pc.greater(columns["quantity"], 0.0), columns["quantity"], pa.scalar(None, pa.float64())
+            )
+            return pc.min_element_wise(pc.fill_null(pc.divide(pc.abs(pieces), bought), 0.0), 1.0)
+        if "returned" in self.theirs:
+            said = flags.read(batch[self.theirs["returned"]])
+            if pc.all(pc.is_in(said.drop_null(), value_set=pa.array(YES_NO))).as_py() is not False:
+                return pc.fill_null(pc.equal(said, "yes"), False).cast(pa.float64())
+        return None
 
     def _amount(self, quantity: pa.Array, batch: pa.RecordBatch, row: int) -> pa.Array:
         price = self._converted(Column("unit_price", "number", ""), self.theirs["unit_price"], batch, row)

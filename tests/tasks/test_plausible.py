@@ -1,0 +1,139 @@
+"""What would falsify units, money or people is understood as it is meant, or refused."""
+
+import pytest
+
+from nightmarket.contracts import InputError
+from tests.tasks.exported import arrives, column, proposed, put, said
+from tests.tasks.test_layouts import HEADER, LINES, PRICE, PRODUCTS, right, text
+
+CATALOGUE = text(["product_id", "title"], [(product, f"Thing {product}") for product in PRODUCTS])
+OURS = ["basket_id", "customer_id", "timestamp", "product_id", "quantity", "value"]
+BACK = {*range(4, len(LINES), 9)}
+
+
+def shop(folder, header=OURS, rows=LINES):
+    """The section of a folder with our names."""
+    put(folder, events_csv=text(header, rows), products_csv=CATALOGUE)
+    return {"source": "folder", "folder": str(folder)}
+
+
+def lines(rows):
+    return column(rows, "timestamp", "product_id", "quantity", "value")
+
+
+@pytest.mark.parametrize(("header", "yes", "no"), [
+    ("returned", "yes", "no"), ("Is Refunded", "1", "0"), ("status", "Returned", "Delivered"),
+    ("状态", "已退货", "交易成功"),
+])  # fmt: skip
+def test_lines_that_came_back_as_they_say_themselves_are_no_purchases(folder, header, yes, no):
+    rows = [(*line, yes if at in BACK else no) for at, line in enumerate(LINES)]
+    tables, notes = arrives(shop(folder, [*OURS, header], rows))
+    assert lines(tables["events"]) == [line for at, line in enumerate(right()) if at not in BACK]
+    assert len(BACK) in notes.values()
+
+
+def test_pieces_that_came_back_are_taken_off_with_their_share_of_the_amount(folder):
+    rows = [(*line, 1 if at in BACK else 0) for at, line in enumerate(LINES)]
+    arrived = lines(arrives(shop(folder, [*OURS, "qty_refunded"], rows))[0]["events"])
+    kept = [
+        (moment, product, pieces - (at in BACK), pytest.approx(value - PRICE[product] * (at in BACK)))
+        for at, (moment, product, pieces, value) in enumerate(right())
+        if pieces > 1 or at not in BACK
+    ]
+    assert arrived == kept
+
+
+def test_a_column_of_amounts_that_were_refunded_is_none_of_flags(folder):
+    rows = [(*line, 2.5 if at in BACK else 0) for at, line in enumerate(LINES)]
+    assert lines(arrives(shop(folder, [*OURS, "refunded"], rows))[0]["events"]) == right()
+
+
+@pytest.mark.parametrize("with_customer", [True, False])
+def test_a_file_of_refunds_brings_their_units_and_money(folder, capsys, with_customer):
+    header = ["order_id", *(["customer_id"] if with_customer else []), "refund_date", "sku", "quantity", "amount"]
+    rows = [(line[0], *([line[1]] if with_customer else []), *line[2:]) for at, line in enumerate(LINES) if at in BACK]
+    put(folder, orders_csv=text(HEADER, LINES), refunds_csv=text(header, rows))
+    events = arrives(proposed(folder, capsys))[0]["events"]
+    assert lines([row for row in events if row["kind"] == "purchase"]) == right()
+    assert lines([row for row in events if row["kind"] == "return"]) == [right()[at] for at in sorted(BACK)]
+
+
+@pytest.mark.parametrize("dearer", [
+    lambda at, line: at % 2, lambda at, line: at > 90, lambda at, line: int(line[0]) % 4 == 0,
+])  # fmt: skip
+def test_amounts_of_one_product_on_two_scales_are_refused(folder, dearer):
+    rows = [(*line[:5], line[5] * (160 if dearer(at, line) else 1)) for at, line in enumerate(LINES)]
+    section = shop(folder, rows=rows)
+    with pytest.raises(InputError, match="several currencies or units"):
+        arrives(section)
+    assert len(arrives(section | {"units": {"events": {"value": 1}}})[0]["events"]) == len(LINES)
+
+
+def test_a_few_things_that_are_nearly_given_away_are_no_second_scale(folder):
+    rows = [(*line[:5], 0.01 if at % 40 == 0 else line[5]) for at, line in enumerate(LINES)]
+    assert len(arrives(shop(folder, rows=rows))[0]["events"]) == len(LINES)
+
+
+def test_customers_in_two_spellings_are_refused_and_one_after_the_setting(folder, capsys):
+    rows = [(line[0], line[1].lower() if at % 2 else line[1], *line[2:]) for at, line in enumerate(LINES)]
+    section = shop(folder, rows=rows)
+    with pytest.raises(InputError, match=r"ids differ from another in capitals alone.*set snapshot.ids to \[case\]"):
+        arrives(section)
+    assert len({*column(arrives(section | {"ids": ["case"]})[0]["events"], "customer_id")}) == 23
+    assert len({*column(arrives(section | {"ids": ["as written"]})[0]["events"], "customer_id")}) > 40
+    assert proposed(folder, capsys)["ids"] == ["case"]
+
+
+def test_products_in_full_width_are_those_in_narrow_letters_where_the_shop_says_so(folder, capsys):
+    rows = [(*line[:3], line[3].replace("S", "Ｓ") if at % 2 else line[3], *line[4:]) for at, line in enumerate(LINES)]
+    section = shop(folder, rows=rows)
+    with pytest.raises(InputError, match=r"set snapshot.ids to \[width\]"):
+        arrives(section)
+    assert {*column(arrives(section | {"ids": ["width"]})[0]["events"], "product_id")} == {*PRODUCTS}
+    assert proposed(folder, capsys)["ids"] == ["width"]
+
+
+def test_addresses_in_capitals_blanks_and_full_width_are_one_customer(folder):
+    wide = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
+    ways = (str.lower, str.upper, lambda name: f" {name} ", lambda name: name.translate(wide))
+    rows = [(line[0], ways[at % 4](f"{line[1]}@x.io"), *line[2:]) for at, line in enumerate(LINES)]
+    assert len({*column(arrives(shop(folder, rows=rows))[0]["events"], "customer_id")}) == 23
+
+
+def test_a_product_in_several_warehouses_is_one_with_all_of_its_stock(folder, capsys):
+    header = ["sku", "name", "price", "warehouse", "stock"]
+    rows = [(p, f"Thing {p}", PRICE[p], place, at % num) for at, p in enumerate(PRODUCTS) for place, num in
+            (("Hamburg", 4), ("München", 3))]  # fmt: skip
+    put(folder, orders_csv=text(HEADER, LINES), products_csv=text(header, rows))
+    products = arrives(proposed(folder, capsys))[0]["products"]
+    assert sorted(column(products, "product_id", "stock")) == [(p, at % 4 + at % 3) for at, p in enumerate(PRODUCTS)]
+    assert "'stock' is added up" in " ".join(said(folder, capsys).replace("#", "").split())
+
+
+def test_of_a_products_prices_the_last_counts(folder, capsys):
+    rows = [(p, f"Thing {p}", PRICE[p] * part, day) for part, day in ((0.9, "2023-01-01"), (1, "2024-01-01"))
+            for p in PRODUCTS]  # fmt: skip
+    put(folder, orders_csv=text(HEADER, LINES), price_list_csv=text(["sku", "name", "price", "valid_from"], rows))
+    products = arrives(proposed(folder, capsys))[0]["products"]
+    assert {row["product_id"]: row["price"] for row in products} == PRICE
+
+
+def test_lines_of_shipping_and_tax_are_known_by_what_the_line_is_called(folder):
+    rows = [("product", *line) for line in LINES]
+    rows += [(kind, *line[:3], "", 1, 4.9) for line in LINES[::3] for kind in ("Shipping", "tax")]
+    arrived = arrives(shop(folder, ["Line Type", *OURS], rows))[0]["events"]
+    assert lines(arrived) == right()
+
+
+def test_a_list_of_whom_not_to_write_to_needs_no_second_column(folder, capsys):
+    gone = sorted({line[1] for line in LINES})[::4]
+    put(folder, orders_csv=text(HEADER, LINES), suppression_list_csv=text(["customer_id"], [[name] for name in gone]))
+    assert len(arrives(proposed(folder, capsys))[0]["suppressions"]) == len(gone)
+
+
+def test_subscriptions_are_no_table_of_customers(folder, capsys):
+    people = sorted({line[1] for line in LINES})
+    rows = [(name, PRODUCTS[at % 5], "2024-01-01", "active") for at, name in enumerate(people)]
+    header = ["customer_id", "product_id", "start", "status"]
+    put(folder, orders_csv=text(HEADER, LINES), subscriptions_csv=text(header, rows))
+    assert {*arrives(proposed(folder, capsys))[0]} == {"events", "products"}
