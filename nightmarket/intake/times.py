@@ -34,8 +34,8 @@ _DATE = {
     r"(?P<half>[AP]M)?(?P<zone>Z|[+-]\d{2}(?::?\d{2})?)?$",
     NAMED: r"^(?:[A-Za-z]{2,9}\.?,? )?(?P<day>\d{1,2})[-. ]+(?P<name>[A-Za-z]{3})[a-z]*[-.,]*[- ]*(?P<year>\d{4}|\d{2})"
     + _CLOCK,
-    "name first": r"^(?:[A-Za-z]{2,9}\.?,? )?(?P<name>[A-Z][a-z]{2})[a-z]*\.? (?P<day>\d{1,2})(?:st|nd|rd|th)?,? "
-    r"(?P<year>\d{4})" + _CLOCK,
+    "name first": r"^(?:[A-Za-z]{2,9}\.?,? )?(?P<name>[A-Z][a-z]{2})[a-z]*\.?[ -](?P<day>\d{1,2})(?:st|nd|rd|th)?,?[ -]"
+    r"(?P<year>\d{4}|\d{2}(?:$| \d{1,2}:)?)" + _CLOCK,
     EXCEL: r"^[1-7]\d{4}(?:\.\d+)?$",
     "seconds": r"^[1-9]\d{8,9}(?:\.\d+)?$",
     "milliseconds": r"^1\d{12}(?:\.\d+)?$",

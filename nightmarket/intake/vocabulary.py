@@ -34,6 +34,8 @@ ORDER_STATUSES: list[str] = _CONTENT["order_status"].split()
 """Headers of how a row's order stands."""
 VOID: frozenset[str] = frozenset(_CONTENT["void"].split())
 """How an order stands of which nothing was bought."""
+MINOR: frozenset[str] = frozenset(_CONTENT["minor"].split())
+"""Words of a header whose amounts are in hundredths of the currency."""
 RETURNED: list[str] = _CONTENT["returned"].split()
 """Headers of whether what a row sold came back."""
 RETURNED_QUANTITIES: list[str] = _CONTENT["returned_quantity"].split()

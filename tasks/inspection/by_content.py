@@ -14,7 +14,7 @@ from nightmarket.contracts.values import is_text
 from nightmarket.intake import amounts, headers, numbers, orders
 from nightmarket.intake.recognition import columns
 from nightmarket.intake.recognition.columns import ColumnFacts
-from nightmarket.intake.vocabulary import FELL_THROUGH
+from nightmarket.intake.vocabulary import FELL_THROUGH, MINOR
 
 if TYPE_CHECKING:
     from tasks.inspection.proposal import Proposal
@@ -176,24 +176,49 @@ def _may_be_title(fact: ColumnFacts, sample: pa.Table) -> bool:
     return float(pc.mean(words.cast(pa.float64())).as_py()) > 0.3
 
 
-def settle_rows_of_products(proposal: "Proposal") -> None:
-    """Make one row of several of a product, as where each warehouse or each price has its own: stock is added up."""
+def settle_rows_of_one(proposal: "Proposal") -> None:
+    """Make one row of several of a product, as where each warehouse or each price has its own, stock added up; and of
+    several of a customer, as where each address has its own, unless they contradict each other about consent."""
     made = proposal.read
-    source, mapping, sample = made.tables["products"], made.mapping["products"], proposal.samples["products"]
-    product, stock = mapping.get("product_id", ""), mapping.get("stock", "")
-    if proposal.export or source.distinct or product not in sample.column_names:
-        return
-    ids = sample[product].drop_null()
-    num = len(ids.unique())
-    if num == len(ids) or sample.group_by(sample.column_names).aggregate([]).num_rows == num:
-        return  # copies are set aside, and do not count
-    update: dict[str, object] = {"distinct": product}
-    several = stock in sample.column_names and sample.group_by([product, stock]).aggregate([]).num_rows > num
-    update |= {"sums": (stock,)} if several else {}
-    made.tables["products"] = source.model_copy(update=update)
-    added = f"; '{stock}' is added up" if several else ""
-    told = f"{len(ids) - num:,} of {len(ids):,} rows of products are of a product that is there before"
-    proposal.check("tables", f"{told}: one row is made of them, the last that says something counts{added}")
+    for table, key in (("products", "product_id"), ("customers", "customer_id")):
+        if table not in made.tables or table not in proposal.samples or proposal.export:
+            continue
+        source, mapping, sample = made.tables[table], made.mapping[table], proposal.samples[table]
+        one, stock = mapping.get(key, ""), mapping.get("stock", "")
+        if source.distinct or one not in sample.column_names:
+            continue
+        ids = sample[one].drop_null()
+        num = len(ids.unique())
+        if num == len(ids) or sample.group_by(sample.column_names).aggregate([]).num_rows == num:
+            continue  # copies are set aside, and do not count
+        asked = [theirs for ours, theirs in mapping.items() if ours.startswith(("consent_", "reachable_"))]
+        if any(_differs(sample, one, theirs, num) for theirs in asked):
+            continue
+        update: dict[str, object] = {"distinct": one}
+        several = _differs(sample, one, stock, num)
+        update |= {"sums": (stock,)} if several else {}
+        made.tables[table] = source.model_copy(update=update)
+        added = f"; '{stock}' is added up" if several else ""
+        told = f"{len(ids) - num:,} of {len(ids):,} rows of {table} are of one that is there before"
+        proposal.check("tables", f"{told}: one row is made of them, the last that says something counts{added}")
+
+
+def _differs(sample: pa.Table, one: str, column: str, num: int) -> bool:
+    """Whether rows of one thing say different things in a column."""
+    return column in sample.column_names and sample.group_by([one, column]).aggregate([]).num_rows > num
+
+
+def settle_minor_units(proposal: "Proposal") -> None:
+    """Divide by a hundred what a header says to be cents."""
+    for table, names in (("events", ("value", "unit_price")), ("products", ("price",))):
+        mapping = proposal.read.mapping.get(table, {})
+        facts = {fact.name: fact for fact in proposal.facts.get(table, [])}
+        for ours in names:
+            theirs = mapping.get(ours, "")
+            if theirs in facts and facts[theirs].whole and MINOR.intersection(headers.words(theirs)):
+                column = "price" if ours == "price" else "value"
+                proposal.settings.setdefault("units", {}).setdefault(table, {})[column] = 0.01
+                proposal.check("units", f"'{theirs}' is taken to be in hundredths of the currency: is it?")
 
 
 def settle_statuses(proposal: "Proposal") -> None:

@@ -25,7 +25,8 @@ def kinds_of_names(proposal: "Proposal", others: Sequence[tuple[TableGuess, Bund
     """
     made = proposal.read
     mapping = made.mapping["events"]
-    if "kind" in mapping or made.tables["events"].constants:
+    constants = made.tables["events"].constants
+    if "kind" in mapping or "kind" in constants or made.tables["events"].items:
         return set()
     bundle = made.bundles["events"]
     own = kinds.of_file(bundle.title) or PURCHASE
@@ -37,7 +38,7 @@ def kinds_of_names(proposal: "Proposal", others: Sequence[tuple[TableGuess, Bund
             joining[kind] = (guess, other, source)
     if not joining and own == PURCHASE:
         return set()
-    update: dict[str, object] = {"constants": {"kind": own}}
+    update: dict[str, object] = {"constants": {**constants, "kind": own}}
     update["also"] = tuple(_added(source, kind, guess.mapping, mapping) for kind, (guess, _, source) in joining.items())
     made.tables["events"] = TableSource.model_validate(made.tables["events"].model_dump() | update)
     mapping["kind"] = "kind"

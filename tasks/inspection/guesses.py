@@ -12,6 +12,7 @@ from nightmarket.contracts import InputError
 from nightmarket.intake import headers
 from nightmarket.intake.recognition import columns
 from nightmarket.intake.recognition.columns import ColumnFacts, TableGuess
+from tasks.inspection import identifiers
 from tasks.inspection.event_files import kinds_of_names
 from tasks.intake import listing
 from tasks.intake.listing import Bundle
@@ -21,6 +22,7 @@ from tasks.intake.sources import TableSource
 if TYPE_CHECKING:
     from tasks.inspection.proposal import Proposal
 
+PRODUCT = "product"
 TODAY = datetime.now(UTC).date()
 
 
@@ -51,6 +53,8 @@ def guess_others(proposal: "Proposal", listed: Sequence[Bundle]) -> None:
         proposal.unsure[guess.table] = guess.unsure
     if "events" not in made.tables:
         taken |= _orders_and_lines(proposal, guesses)
+    if "events" not in made.tables and not proposal.export:
+        taken |= identifiers.without_customers(proposal, guesses)
     if "events" not in made.tables and "reviews" in made.tables:
         _of_reviews(made)
     if "events" in made.tables and proposal.export is None:
@@ -88,11 +92,37 @@ def _guesses(proposal: "Proposal", bundle: Bundle) -> list[tuple[TableGuess, Bun
         stem = " ".join([bundle.pattern, bundle.sheet])
         for name in columns.MUST:
             guess = columns.guess(name, facts, stem)
-            guess = _plausible(guess, facts, stem)
+            guess = _of_items(_plausible(guess, facts, stem), facts, items)
+            laid_out = _beside_items(guess, facts, opened)
             if items and not any(theirs.startswith(f"{items}.") for theirs in guess.mapping.values()):
                 continue
-            best.append((guess, bundle, opened))
+            if laid_out.first_of:
+                guess = replace(guess, mapping={**guess.mapping, "product_id": PRODUCT})
+            best.append((guess, bundle, laid_out))
     return best
+
+
+def _of_items(guess: TableGuess, facts: Sequence[ColumnFacts], items: str) -> TableGuess:
+    """Products, pieces and amounts are those of the entries, where the record around them has some of its own."""
+    if not items or guess.table != "events":
+        return guess
+    inside = columns.guess("events", [fact for fact in facts if fact.name.startswith(f"{items}.")], "").mapping
+    of_lines = ("product_id", "quantity", "value", "unit_price", "discount")
+    outside = {ours: theirs for ours, theirs in guess.mapping.items() if ours not in of_lines or not inside}
+    return replace(guess, mapping=outside | {ours: theirs for ours, theirs in inside.items() if ours in of_lines})
+
+
+def _beside_items(guess: TableGuess, facts: Sequence[ColumnFacts], source: TableSource) -> TableSource:
+    """Records without entries may name one product themselves, as a view beside orders does."""
+    inside = guess.mapping.get("product_id", "")
+    if not source.items or guess.table != "events" or not inside.startswith(f"{source.items}."):
+        return source
+    around = [fact for fact in facts if not fact.name.startswith(f"{source.items}.")]
+    outside = columns.guess("events", around, "").mapping.get("product_id", "")
+    shares = {fact.name: fact.filled for fact in facts}
+    if not outside or shares[inside] > 0.99:
+        return source
+    return source.model_copy(update={"first_of": {PRODUCT: (inside, outside)}})
 
 
 def _named(
@@ -116,7 +146,8 @@ def _plausible(guess: TableGuess, facts: Sequence[ColumnFacts], stem: str) -> Ta
         lacks = (*lacks, "nothing but customers")  # a subscription, a wish
     if guess.table == "customers" and "customer_id" in guess.mapping:
         customer = by_name[guess.mapping["customer_id"]]
-        if customer.rows and customer.distinct < 0.9 * customer.rows * customer.filled:
+        least = 0.5 if words & columns.FILES["customers"] else 0.9  # several addresses of one
+        if customer.rows and customer.distinct < least * customer.rows * customer.filled:
             lacks = (*lacks, "a row per customer")
     if guess.table == "products" and "product_id" in guess.mapping:
         product = by_name[guess.mapping["product_id"]]

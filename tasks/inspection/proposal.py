@@ -16,7 +16,7 @@ from nightmarket.intake.recognition import columns
 from nightmarket.intake.recognition.columns import ColumnFacts
 from nightmarket.intake.recognition.exports import KnownExport
 from nightmarket.intake.visitors import as_hashed
-from tasks.inspection import by_content, unfolding
+from tasks.inspection import by_content, identifiers, unfolding
 from tasks.inspection.guesses import TODAY, guess_others
 from tasks.intake import listing, profiles
 from tasks.intake.agreement import FEW_TWINS, TWINS
@@ -91,13 +91,16 @@ def propose(folder: Path, listed: Sequence[Bundle], products_of: ProductsOf = "o
     _see(proposal)
     unfolding.settle_lists(proposal)
     unfolding.settle_clocks(proposal)
+    identifiers.settle_fit(proposal)
+    identifiers.settle_receipts(proposal)
     _strangers(proposal)
     by_content.settle_statuses(proposal)
     by_content.settle_orders(proposal)
     by_content.settle_amounts(proposal)
     _products(proposal, products_of, export)
     by_content.settle_titles(proposal)
-    by_content.settle_rows_of_products(proposal)
+    by_content.settle_rows_of_one(proposal)
+    by_content.settle_minor_units(proposal)
     _twins(proposal)
     _settle(proposal)
     return proposal

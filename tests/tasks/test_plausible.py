@@ -1,5 +1,7 @@
 """What would falsify units, money or people is understood as it is meant, or refused."""
 
+import json
+
 import pytest
 
 from nightmarket.contracts import InputError
@@ -137,3 +139,77 @@ def test_subscriptions_are_no_table_of_customers(folder, capsys):
     header = ["customer_id", "product_id", "start", "status"]
     put(folder, orders_csv=text(HEADER, LINES), subscriptions_csv=text(header, rows))
     assert {*arrives(proposed(folder, capsys))[0]} == {"events", "products"}
+
+
+def test_amounts_that_their_header_says_to_be_cents_are_a_hundredth(folder, capsys):
+    rows = [(*line[:5], round(line[5] * 100)) for line in LINES]
+    put(folder, orders_csv=text([*HEADER[:5], "amount_cents"], rows))
+    arrived = lines(arrives(proposed(folder, capsys))[0]["events"])
+    assert arrived == [(*line[:3], pytest.approx(line[3])) for line in right()]
+
+
+def test_receipts_whose_numbers_begin_again_each_day_are_as_many_as_there_were(folder, capsys):
+    numbers: dict[str, dict[str, int]] = {}
+    rows = []
+    for order, customer, moment, product, pieces, value in LINES:
+        today = numbers.setdefault(f"{moment:%d.%m.%Y}", {})
+        bon = today.setdefault(order, len(today) + 1)
+        rows.append((f"{moment:%d.%m.%Y}", f"{moment:%H:%M:%S}", bon, customer, product, pieces, value))
+    put(folder, kasse_csv=text(["Datum", "Uhrzeit", "Bon-Nr", "Kunde", "Artikelnr", "Menge", "Betrag"], rows))
+    events = arrives(proposed(folder, capsys))[0]["events"]
+    assert lines(events) == right()
+    assert len({*column(events, "basket_id")}) == len({line[0] for line in LINES})
+
+
+def test_customers_are_known_by_the_column_whose_ids_the_events_have(folder, capsys):
+    people = sorted({line[1] for line in LINES})
+    rows = [(line[0], f"{line[1]}@X.io", *line[2:]) for line in LINES]
+    known = [(at + 1, f"{name.lower()}@x.io", "yes" if at % 2 else "no") for at, name in enumerate(people)]
+    put(folder, orders_csv=text(["order_id", "email", *HEADER[2:]], rows),
+        customers_csv=text(["customer_id", "email", "newsletter"], known))  # fmt: skip
+    tables = arrives(proposed(folder, capsys))[0]
+    assert {*column(tables["customers"], "customer_id")} == {*column(tables["events"], "customer_id")}
+    assert column(tables["customers"], "consent_email").count("yes") == len(people) // 2
+
+
+@pytest.mark.parametrize("contradicts", [False, True])
+def test_a_customer_with_several_addresses_is_one_unless_consent_is_given_and_not(folder, capsys, contradicts):
+    people = sorted({line[1] for line in LINES})
+    known = [(name, "yes", "home") for name in people] + [
+        (name, "no" if contradicts else "yes", "office") for name in people[::4]
+    ]
+    put(folder, orders_csv=text(HEADER, LINES), customers_csv=text(["customer_id", "newsletter", "kind"], known))
+    rows = arrives(proposed(folder, capsys))[0]["customers"]
+    assert len(rows) == (len(known) if contradicts else len(people))
+
+
+def test_sessions_without_customers_are_guests(folder, capsys):
+    rows = [(line[0], line[2], line[3]) for line in LINES]
+    put(folder, clicks_csv=text(["session_id", "timestamp", "item_id"], rows))
+    events = arrives(proposed(folder, capsys))[0]["events"]
+    assert column(events, "customer_id", "basket_id", "product_id", "kind") == [
+        (None, line[0], line[3], "click") for line in LINES
+    ]
+
+
+def test_a_feed_says_with_words_what_is_in_stock(folder, capsys):
+    rows = [(p, f"Thing {p}", f"{PRICE[p]} EUR", "out of stock" if at % 5 == 0 else "in stock")
+            for at, p in enumerate(PRODUCTS)]  # fmt: skip
+    put(folder, orders_csv=text(HEADER, LINES), feed_txt=text(["id", "title", "price", "availability"], rows, "\t"))
+    products = arrives(proposed(folder, capsys))[0]["products"]
+    assert column(products, "price", "stock") == [(PRICE[p], float(at % 5 > 0)) for at, p in enumerate(PRODUCTS)]
+
+
+def test_views_beside_orders_with_items_name_their_product_themselves(folder, capsys):
+    tracked = [
+        {"event": "Order Completed", "userId": line[1], "timestamp": f"{line[2].isoformat()}Z",
+         "properties": {"order_id": line[0], "total": 99, "products": [{"product_id": line[3], "price": PRICE[line[3]],
+                                                                        "quantity": line[4]}]}}
+        for line in LINES
+    ]  # fmt: skip
+    tracked += [{**each, "event": "Product Viewed", "properties": {"product_id": line[3], "price": PRICE[line[3]]}}
+                for each, line in zip(tracked, LINES, strict=True)]  # fmt: skip
+    (folder / "track.jsonl").write_text("\n".join(map(json.dumps, tracked)))
+    events = arrives(proposed(folder, capsys))[0]["events"]
+    assert lines(events[: len(LINES)]) == right()
+    assert column(events[len(LINES) :], "kind", "product_id") == [("view", line[3]) for line in LINES]

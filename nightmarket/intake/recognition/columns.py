@@ -13,7 +13,7 @@ import yaml
 
 from nightmarket.contracts.tables import BY_NAME, Table, channel_column
 from nightmarket.contracts.values import NUMBER, is_text
-from nightmarket.intake import addresses, headers, kinds, missing, ratings, times
+from nightmarket.intake import addresses, flags, headers, kinds, missing, ratings, times
 from nightmarket.intake.notations import digits
 from nightmarket.intake.numbers import NumberSurvey
 from nightmarket.intake.vocabulary import CURRENCIES, STATUSES, UNIT_PRICES
@@ -119,6 +119,7 @@ def look(name: str, values: pa.Array, today: date) -> ColumnFacts:
     texts = digits(there) if numeric else there
     known, zoned = _times(texts, today)
     number, notation, whole = _number(texts)
+    number = number or (not numeric and _says_stock(texts))
     return ColumnFacts(
         **facts, times=known, zoned=zoned, number=numeric or number, notation=notation, whole=whole,
         address=not numeric and (addresses.named(name) or addresses.among(there)),
@@ -135,6 +136,14 @@ def _times(texts: pa.Array, today: date) -> tuple[tuple[str, ...], float]:
     readings = tuple(survey.readings(today))
     zoned = 1.0 if readings[0] in times.UNITS else survey.zoned[True] / max(len(texts), 1)
     return readings, zoned
+
+
+def _says_stock(texts: pa.Array) -> bool:
+    """Whether all are words like `in stock` and `sold out`, or numbers."""
+    distinct = texts.unique()
+    if len(distinct) > 20:
+        return False
+    return bool(pc.all(pc.match_substring_regex(flags.stock(distinct), NUMBER)).as_py())
 
 
 def _number(texts: pa.Array) -> tuple[bool, str | None, bool]:
