@@ -42,9 +42,9 @@ LEAST = {("events", PRODUCTS): 0.1}
 """Share of distinct ids that must be known; of the others one in a hundred: prospects may be written to, too."""
 GROWTH_ROWS = 1_000_000
 """Rows that are asked how amounts grow with quantities."""
-SCALES = 0.3
-"""Share of purchases that lie near the ends of a wide span of amounts of their product, from which on there are two
-scales."""
+BESIDE, NEAR = 0.06, 0.98
+"""Share of purchases on each of two scales; and of those of products with a wide span of amounts, how many lie near its
+ends: amounts drawn at random lie in between too."""
 TWINS, FEW_TWINS = 0.1, 5
 """Share of ids, and how many, that are like another but for capitals, from which on it is no chance."""
 LEAST_BASKETS = 20
@@ -173,16 +173,16 @@ def _check_orders(events: Path, file: str) -> None:
 def _check_scales(events: Path, file: str) -> None:
     """Raises InputError where amounts of one product lie on two scales: two currencies, or cents from a day on."""
     with duckdb.connect(config={"memory_limit": "2GB"}) as database:
-        rows, low, high = database.execute(
+        rows, wide, low, high = database.execute(
             "with lines as (select product_id, log10(value / quantity) as cost from read_parquet(?) where kind = "
             "'purchase' and value > 0 and quantity > 0 and isfinite(value) and isfinite(quantity) "
             f"limit {GROWTH_ROWS}), spans as (select product_id, min(cost) as least, max(cost) as most from lines "
             f"group by product_id having max(cost) - min(cost) > log10({FAR})) select (select count(*) from lines), "
-            "count(*) filter (cost - least < least(most - cost, log10(3))), "
+            "count(*), count(*) filter (cost - least < least(most - cost, log10(3))), "
             "count(*) filter (most - cost < least(cost - least, log10(3))) from lines join spans using (product_id)",
             [str(events)],
         ).fetchall()[0]
-    if rows >= 20 and low + high >= SCALES * rows and min(low, high) >= SCALES * rows / 5:
+    if rows >= 20 and low + high >= NEAR * wide and min(low, high) >= BESIDE * rows:
         raise InputError(
             f"{file}: amounts of the same products are {FAR} times as large in {high:,} of {rows:,} purchases as in "
             f"{low:,} others: several currencies or units? Bring a column currency and set snapshot.rates, or export "
