@@ -184,18 +184,18 @@ def settle_rows_of_one(proposal: "Proposal") -> None:
         if table not in made.tables or table not in proposal.samples or proposal.export:
             continue
         source, mapping, sample = made.tables[table], made.mapping[table], proposal.samples[table]
-        one, stock = mapping.get(key, ""), mapping.get("stock", "")
-        if source.distinct or one not in sample.column_names:
+        named, stock = mapping.get(key, ""), mapping.get("stock", "")
+        if source.distinct or named not in sample.column_names:
             continue
-        ids = sample[one].drop_null()
+        ids = sample[named].drop_null()
         num = len(ids.unique())
         if num == len(ids) or sample.group_by(sample.column_names).aggregate([]).num_rows == num:
             continue  # copies are set aside, and do not count
         asked = [theirs for ours, theirs in mapping.items() if ours.startswith(("consent_", "reachable_"))]
-        if any(_differs(sample, one, theirs, num) for theirs in asked):
+        if any(_differs(sample, named, theirs, num) for theirs in asked):
             continue
-        update: dict[str, object] = {"distinct": one}
-        several = _differs(sample, one, stock, num)
+        update: dict[str, object] = {"distinct": named}
+        several = _differs(sample, named, stock, num)
         update |= {"sums": (stock,)} if several else {}
         made.tables[table] = source.model_copy(update=update)
         added = f"; '{stock}' is added up" if several else ""
@@ -203,9 +203,9 @@ def settle_rows_of_one(proposal: "Proposal") -> None:
         proposal.check("tables", f"{told}: one row is made of them, the last that says something counts{added}")
 
 
-def _differs(sample: pa.Table, one: str, column: str, num: int) -> bool:
+def _differs(sample: pa.Table, named: str, column: str, num: int) -> bool:
     """Whether rows of one thing say different things in a column."""
-    return column in sample.column_names and sample.group_by([one, column]).aggregate([]).num_rows > num
+    return column in sample.column_names and sample.group_by([named, column]).aggregate([]).num_rows > num
 
 
 def settle_minor_units(proposal: "Proposal") -> None:
