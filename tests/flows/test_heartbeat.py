@@ -49,6 +49,8 @@ def test_a_silence_is_told_once_and_again_after_as_long_and_ends_with_the_next_s
 def test_a_checkout_without_any_night_is_told_of_and_one_that_wants_no_word_is_not(home, clock, webhook):
     assert heartbeat.from_terminal(home, ["--hours", "3"]) == 1
     assert "no night has started in this checkout yet; 3 hours may pass" in webhook.got[0]["text"]
+    with pytest.raises(InputError, match="--hours must be above 0; found 0"):
+        heartbeat.from_terminal(home, ["--hours", "0"])
     (home / "params.yaml").write_text("heartbeat:\n  hours: null\n", encoding="utf-8")
     assert heartbeat.from_terminal(home, []) == 0
     assert len(webhook.got) == 1

@@ -28,7 +28,10 @@ def from_terminal(home: Path, arguments: Sequence[str] | None) -> int:
     """Exit code 1, one line and one message to the webhook, where no night has started for so many hours; else 0."""
     parser = argparse.ArgumentParser(prog="python -m flows heartbeat", description=str(__doc__).splitlines()[0])
     parser.add_argument("--hours", type=float, help="that may pass from one start to the next (default: params.yaml)")
-    hours = parser.parse_args(arguments).hours or settings.heartbeat(home / settings.PARAMS).hours
+    asked = parser.parse_args(arguments).hours
+    if asked is not None and not asked > 0:
+        raise InputError(f"--hours must be above 0; found {asked:g}")
+    hours = settings.heartbeat(home / settings.PARAMS).hours if asked is None else asked
     if hours is None:
         say("heartbeat.hours is null in params.yaml, so nobody is told")
         return 0
