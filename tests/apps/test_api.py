@@ -1,13 +1,16 @@
 """The API over real servers: what is asked is answered, and what cannot be is a problem that programs read."""
 
+import json
 import re
 import sqlite3
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
 
+from apps import api
 from apps.api.application import openapi
 from apps.api.client import ApiError, Client
 from apps.api.schemas import EXAMPLES, SiteEvent
@@ -238,12 +241,32 @@ def test_the_examples_of_the_document_are_answered(site):
 def test_the_figures_of_all_workers_are_added_up(site):
     for _ in range(20):
         httpx.post(f"{site.url}/v1/recommendations", json={}, headers=site.headers)
+    site.post("/v1/events", event("added up"))
     text = site.client.get("/metrics").text
     answers = float(re.search(r'nightmarket_answers_total\{step="reranked"\} (\S+)', text)[1])
     assert answers >= 20
     for name in ("nightmarket_request_seconds_bucket", "nightmarket_log_up 1.0", "nightmarket_bundle_read 1.0",
                  "nightmarket_features_age_seconds", 'nightmarket_events_total{outcome="written"}'):  # fmt: skip
         assert name in text
+
+
+def test_the_dashboard_asks_for_figures_and_labels_that_the_servers_give(site):
+    site.post("/v1/recommendations", {})
+    site.post("/v1/events", {"id": "for the dashboard", "kind": "view", "product_id": "p1", "session_id": "s"})
+    given = {}
+    for name, labels in re.findall(r"^(nightmarket_\w+)(?:\{(.*)\})? \S+$", site.client.get("/metrics").text, re.M):
+        given.setdefault(name, set()).update(re.findall(r"(\w+)=", labels))
+    dashboard = json.loads(Path(api.__file__).with_name("grafana.json").read_text())
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    assert len(asked) >= 12
+    for query in asked:
+        for name in re.findall(r"nightmarket_\w+", query):
+            assert name in given, query
+            by = {label for labels in re.findall(r"by \((.*?)\)", query) for label in labels.split(", ")}
+            assert by <= given[name], query
+    used = {name.removesuffix("_bucket") for query in asked for name in re.findall(r"nightmarket_\w+", query)}
+    bases = {re.sub(r"_(bucket|count|sum|created)$", "", name) for name in given}
+    assert used == {name for name in bases if name.startswith("nightmarket_")}
 
 
 def test_another_page_may_ask_from_a_browser_only_where_it_is_listed(serve):
