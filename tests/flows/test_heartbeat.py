@@ -5,6 +5,7 @@ import datetime
 import pytest
 
 from flows.engine.reporting import heartbeat
+from nightmarket.contracts import InputError
 
 START = datetime.datetime(2026, 1, 2, 2, 0, tzinfo=datetime.UTC)
 
