@@ -24,7 +24,7 @@ from nightmarket.contracts.values import convert
 from nightmarket.evaluation.protocol import Window
 from nightmarket.histories.calendar import date_of
 from nightmarket.ranking.candidate_set import CandidateSet
-from nightmarket.ranking.generators import best_sellers
+from nightmarket.ranking.generators import ATTENTION, best_sellers
 from nightmarket.ranking.impersonal import top
 from nightmarket.ranking.model import recommend
 from tasks.__main__ import main as run_stage
@@ -83,9 +83,10 @@ def _not_of(places: Int32s, bought: sparse.csr_matrix) -> Int32s:
 def _popular(candidate_set: CandidateSet, span: str, num: int) -> dict[str, Int32s]:
     """(num,) per task, what customers get who are not known at the cut."""
     statistics = candidate_set.statistics
-    score = best_sellers(statistics, span)
+    of_span = best_sellers(statistics, span)
+    scores = {"launch": best_sellers(statistics, ATTENTION)} if statistics.behaves else {}
     chosen = {"all": statistics.active, "new": statistics.active, "launch": candidate_set.launched}
-    best = {task: top(score, items, num) for task, items in chosen.items()}
+    best = {task: top(scores.get(task, of_span), items, num) for task, items in chosen.items()}
     return {task: np.pad(items, (0, num - items.size), constant_values=-1) for task, items in best.items()}
 
 

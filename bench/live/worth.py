@@ -21,7 +21,7 @@ from bench.next_item.visits import Made
 from nightmarket.contracts.arrays import Int32s
 from nightmarket.evaluation.protocol import Task, Window
 from nightmarket.histories.interactions import BOUGHT
-from nightmarket.ranking.baselines import popular_lately
+from nightmarket.ranking.generators import best_sellers
 from nightmarket.ranking.model import Model, recommend
 from nightmarket.ranking.sessions.features import Asked
 from nightmarket.ranking.sessions.learning import Cut
@@ -113,7 +113,7 @@ def _lists(made: Made, night: int) -> tuple[Int32s, Int32s]:
     candidate_set = recommender.candidate_set(model, made.data, catalogue.FINETUNE.path, window)
     lists = recommend(model, candidate_set, num=LISTED)[False][Task.ALL]
     statistics = candidate_set.statistics
-    score = popular_lately(statistics.buyers[model.popular_span], statistics.buyers["ever"])
+    score = best_sellers(statistics, model.popular_span)
     active = statistics.active
     return lists, active[np.argsort(-score[active], kind="stable")[:LISTED]]
 

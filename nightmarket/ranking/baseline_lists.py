@@ -7,13 +7,14 @@ import numpy as np
 from nightmarket.contracts.arrays import Float32s, Int32s
 from nightmarket.histories.histories import Histories
 from nightmarket.ranking.baselines import Scorer, ease, line_affinity, popularity, recency_frequency, tifu_knn
-from nightmarket.ranking.behaviour import EASE_ITEMS, by_factors, content, ease_of_behaviour, popularity_of_behaviour
+from nightmarket.ranking.behaviour import EASE_ITEMS, by_factors, content, ease_of_behaviour
 from nightmarket.ranking.candidate_set import CHUNK, CandidateSet, ahead
 from nightmarket.ranking.generators import Score
 from nightmarket.ranking.lists import mask_entries
 from nightmarket.retrieval.top import top_items
 
 BASELINES = ("popularity", "recency_frequency", "tifu_knn", "ease")
+UNOWNED = ("new", "rare")
 Lists = dict[str, Int32s]
 
 
@@ -39,7 +40,7 @@ def of_behaviour(candidate_set: CandidateSet) -> dict[str, Scorer]:
     they looked at."""
     statistics, learned = candidate_set.statistics, candidate_set.factors
     every = np.arange(statistics.catalogue.num_items, dtype=np.int32)
-    popular = popularity_of_behaviour(statistics)
+    popular = statistics.attention
     most = np.sort(np.argsort(-popular, kind="stable")[:EASE_ITEMS]).astype(np.int32)
 
     def spread(score: Score, items: Int32s) -> Scorer:
@@ -69,7 +70,7 @@ def line_scorer(candidate_set: CandidateSet) -> Scorer:
 
 def walk(scorer: Scorer, candidate_set: CandidateSet, tasks: tuple[str, ...], num: int) -> Lists:
     """Top places per task: products sold before for `all`, without one's own for `new`, those of them with few buyers
-    for `rare`, launched ones for `launch`."""
+    for `rare`, launched ones for `launch`, one's own among them."""
     statistics = candidate_set.statistics
     bought = statistics.histories.matrix()
     listed = np.flatnonzero(statistics.listed).astype(np.int32)
@@ -78,8 +79,8 @@ def walk(scorer: Scorer, candidate_set: CandidateSet, tasks: tuple[str, ...], nu
 
     def best(rows: slice) -> tuple[slice, Lists]:
         scores, recommended = scorer(rows).astype(np.float32), {}
-        for task in tasks:  # `all` comes first: the later tasks leave out what the customer owns
-            if task != "all":
+        for task in sorted(tasks, key=UNOWNED.__contains__):  # these come last: their lists leave out what is owned
+            if task in UNOWNED:
                 mask_entries(scores, bought[rows])
             places, of_place = top_items(scores[:, chosen[task]], num), np.append(chosen[task], -1)
             recommended[task] = of_place[places].astype(np.int32)  # a place of nothing, -1, is the last

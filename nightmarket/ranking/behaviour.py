@@ -24,7 +24,6 @@ PROFILE_HALF_LIFE = 21.0
 MOST_OF_SESSION = 30
 """Later events of a session are left out of co-visits: their pairs grow with the square."""
 NEIGHBOURS = 60
-POPULAR_HALF_LIFE = 7.0
 
 
 def unit_rows(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
@@ -200,14 +199,6 @@ def once(score: Score) -> Score:
     return remembered
 
 
-def popularity_of_behaviour(statistics: PointInTimeStatistics) -> Float32s:
-    """(I,) strength of what was done with each item lately."""
-    events = statistics.events
-    return np.bincount(
-        events.item, events.strengths(statistics.today, POPULAR_HALF_LIFE), statistics.catalogue.num_items
-    ).astype(np.float32)
-
-
 def seen(customers: Customers, num: int) -> Int64s:
     """Keys (customer · I + item) of the `num` recommendable items that each customer did most with lately."""
     own = customers.touches["item"]
@@ -224,7 +215,7 @@ def generators(
 ) -> list[CandidateGenerator]:
     """Who proposes products on sale in a shop that records more than purchases, besides the customer's own history."""
     lively = statistics.lively
-    popular = popularity_of_behaviour(statistics)
+    popular = statistics.attention
     most = np.sort(lively[np.argsort(-popular[lively], kind="stable")[:EASE_ITEMS]])
 
     def popularity(customers: Customers) -> Float32s:

@@ -138,27 +138,33 @@ class CandidateSet:
 
     def batches(self, step: int = CHUNK, wanted: Iterable[slice] | None = None) -> Iterator[Batch]:
         """Products that were sold before, `step` customers at a time, or for the `wanted` slices of customers."""
-        return self._batches(self.generators, True, self.statistics.slices(step) if wanted is None else wanted)
+        return self._batches(self.generators, None, self.statistics.slices(step) if wanted is None else wanted)
 
     def young(self, step: int = CHUNK, wanted: Iterable[slice] | None = None) -> Iterator[Batch]:
         """Products `launched`, with the features of `batches`; nothing where there are none."""
         if self.launched.size == 0:
             return iter(())
-        return self._batches(self.young_generators, False, self.statistics.slices(step) if wanted is None else wanted)
+        slices = self.statistics.slices(step) if wanted is None else wanted
+        return self._batches(self.young_generators, self.launched, slices)
 
-    def _batches(self, generators: list[CandidateGenerator], history: bool, wanted: Iterable[slice]) -> Iterator[Batch]:
+    def _batches(
+        self, generators: list[CandidateGenerator], only: Int32s | None, wanted: Iterable[slice]
+    ) -> Iterator[Batch]:
         def made(rows: slice) -> Batch:
             customers = self.statistics.customers(rows)
-            customer, item, scores = candidates(customers, generators, self._own(customers) if history else [])
+            customer, item, scores = candidates(customers, generators, self._own(customers, only))
             features = self._table.rows(customers, customer, item, scores)
             return Batch(customers, customer + np.int32(rows.start), item, features)
 
         return ahead(made, wanted)
 
-    def _own(self, customers: Customers) -> list[Int64s]:
-        """Keys of what the customers bought and, where that is known, looked at."""
+    def _own(self, customers: Customers, only: Int32s | None) -> list[Int64s]:
+        """Keys of what the customers bought and, where that is known, looked at, of the items `only`; None: of all."""
         keys = [history(customers, self._budget.history)]
-        return [*keys, behaviour.seen(customers, self._budget.seen)] if self.statistics.behaves else keys
+        if self.statistics.behaves:
+            keys.append(behaviour.seen(customers, self._budget.seen))
+        num_items = self.statistics.catalogue.num_items
+        return keys if only is None else [key[np.isin(key % num_items, only)] for key in keys]
 
     def launches(self, step: int = CHUNK) -> Iterator[Batch]:
         """Products that come on sale, in chunks of customers; nothing where there are none."""

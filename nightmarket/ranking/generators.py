@@ -17,6 +17,8 @@ from nightmarket.ranking.point_in_time import Customers, PointInTimeStatistics
 from nightmarket.retrieval.top import top_items
 
 Score = Callable[[Customers], Float32s]
+ATTENTION = "attention"
+"""In place of a span of purchases: looks and carts too, where they are recorded."""
 UNSOLD = 0.02
 """Weight of a product that nobody has bought, beside buyers of the last 4 weeks."""
 
@@ -104,8 +106,10 @@ def neighbour_scores(statistics: PointInTimeStatistics, items: Int32s, num: int 
 
 
 def best_sellers(statistics: PointInTimeStatistics, span: str = "2w") -> Float32s:
-    """(I,) buyers of the last two weeks, or another of the statistics' SPANS; ties by all buyers."""
-    return popular_lately(statistics.buyers[span], statistics.buyers["ever"])
+    """(I,) buyers of the last two weeks, or another of the statistics' SPANS; ties by all buyers. With ATTENTION, all
+    that was done with each item lately in their place."""
+    lately = statistics.attention if span == ATTENTION else statistics.buyers[span]
+    return popular_lately(lately, statistics.buyers["ever"])
 
 
 def sold_lately(statistics: PointInTimeStatistics) -> Float32s:

@@ -12,7 +12,7 @@ from nightmarket.evaluation.metrics import rank_metrics
 from nightmarket.evaluation.protocol import Targets
 from nightmarket.ranking.explanations.claims import MIN_BUYERS
 from nightmarket.ranking.explanations.wording import LANGUAGES
-from nightmarket.ranking.generators import best_sellers
+from nightmarket.ranking.generators import ATTENTION, best_sellers
 from nightmarket.ranking.point_in_time import SPANS, PointInTimeStatistics
 from nightmarket.ranking.recipe import MIN_CUSTOMERS, PLACES, of_customers
 
@@ -37,7 +37,7 @@ class SpanFigures:
         """At the statistics' cut; `wanted` is what each of the C customers bought in the days after it."""
         who = np.flatnonzero(np.diff(wanted.indptr) > 0).astype(np.int32)
         theirs, ndcg = of_customers(wanted, who), {}
-        for span in SPANS:
+        for span in (*SPANS, ATTENTION) if statistics.behaves else SPANS:
             items = top(best_sellers(statistics, span), statistics.active, PLACES)
             ranked = np.broadcast_to(items, (who.size, items.size))
             ndcg[span] = rank_metrics(ranked, theirs.indptr, theirs.items, (PLACES,))[f"ndcg@{PLACES}"]
@@ -45,8 +45,8 @@ class SpanFigures:
 
 
 def best_span(windows: Sequence[SpanFigures]) -> str:
-    """Of whose buyers the shared list is made: of SPANS, the one that best foretold what customers bought, at cuts
-    before the test window.
+    """What the shared list is made of: buyers of one of SPANS, or ATTENTION where more than purchases is recorded, what
+    best foretold what customers bought at cuts before the test window.
 
     Judged on customers of whom nothing was known at the cut, for it is they who get the list; on all buyers, where
     those are fewer than MIN_CUSTOMERS; and where these are, SPAN.
@@ -56,7 +56,8 @@ def best_span(windows: Sequence[SpanFigures]) -> str:
         judged[:] = True
     if judged.sum() < MIN_CUSTOMERS:
         return SPAN
-    means = {span: float(np.concatenate([window.ndcg[span] for window in windows])[judged].mean()) for span in SPANS}
+    spans = windows[0].ndcg
+    means = {span: float(np.concatenate([window.ndcg[span] for window in windows])[judged].mean()) for span in spans}
     return max(means, key=lambda span: means[span])
 
 

@@ -58,7 +58,7 @@ class Model:
 
     trained_until  the last day that it learned from
     recipe         what orders each task's lists, where it is not the forest
-    popular_span   of whose buyers the list is made that is the same for everybody
+    popular_span   of whose buyers, or of what attention, the list is made that is the same for everybody
     """
 
     forests: Forests

@@ -24,6 +24,8 @@ from nightmarket.ranking.touches import Touches, touches
 
 LEVELS = ("item", "text", "line", "kind", "category", "maker")
 SPANS = {"2w": 2, "4w": 4, "13w": 13}
+ATTENTION_HALF_LIFE = 7.0
+"""Days in which what was done with a product halves as a sign of what people are after."""
 MIN_BUYERS = 2
 NEW_WEEKS = 8
 _STEP = 4096
@@ -136,6 +138,12 @@ class PointInTimeStatistics:
     def events(self) -> Interactions:
         """Interactions up to the cut, none where the shop records purchases alone."""
         return self.interactions or Interactions.none(self.histories.num_customers, self.catalogue.num_items)
+
+    @cached_property
+    def attention(self) -> Float32s:
+        """(I,) strength of what everybody, guests too, did with each item lately."""
+        strength = self.events.strengths(self.today, ATTENTION_HALF_LIFE)
+        return np.bincount(self.events.item, strength, self.catalogue.num_items).astype(np.float32)
 
     @cached_property
     def age(self) -> Float32s:

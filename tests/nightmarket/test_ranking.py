@@ -176,6 +176,22 @@ def test_of_purchases_alone_an_announced_product_is_proposed_by_its_line_and_kin
     assert not kind.all()
 
 
+def test_a_launch_that_the_customer_bought_already_is_a_candidate_of_launches_and_nothing_older_is(shop, products):
+    """Launches are judged by all purchases of them, those that are bought again too."""
+    before = shop.until(CUT)
+    young = int(np.bincount(before.item[before.item != 7]).argmax())
+    dated = products.assign(from_day=np.where(products.index == young, CUT - 20, 0), until_day=CUT + 999)
+    known = PointInTimeStatistics(before, catalogue(dated), CUT, NO_PROMOTIONS, coming_days=28)
+    made = CandidateSet(known, Budget(young=5), None, np.zeros(0, np.int32), 28)
+    assert young in made.launched
+    pairs = [(int(c), int(i)) for batch in made.young() for c, i in zip(batch.customer, batch.item, strict=True)]
+    assert len(set(pairs)) == len(pairs)
+    owners = np.unique(before.customer[before.item == young])
+    assert owners.size
+    assert {(int(c), young) for c in owners} <= set(pairs)
+    assert {i for _, i in pairs} <= set(made.launched.tolist())
+
+
 def test_text_vectors_enter_as_a_score_and_as_a_source(shop, products):
     rng = np.random.default_rng(1)
     vectors = TextScores(

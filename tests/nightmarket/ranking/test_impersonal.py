@@ -31,15 +31,28 @@ def test_the_list_is_of_the_span_that_best_foretold_what_strangers_bought():
     buyers = {"2w": none.copy(), "4w": none.copy(), "13w": none.copy(), "ever": none.copy()}
     buyers["2w"][0], buyers["4w"][1] = few[0], few[1]
     known = np.arange(100) < 60
-    statistics = SimpleNamespace(buyers=buyers, active=np.arange(12, dtype=np.int32), known=known)
+    statistics = SimpleNamespace(buyers=buyers, active=np.arange(12, dtype=np.int32), known=known, behaves=False)
     wanted = Targets(np.arange(101), np.where(known, 0, 1).astype(np.int32))
     assert best_span([SpanFigures.of(statistics, wanted)]) == "4w"
     statistics.known = np.arange(100) < 90  # ten strangers tell nothing, so all buyers do
     assert best_span([SpanFigures.of(statistics, wanted)]) == "2w"
 
 
+def test_where_looks_are_recorded_the_list_may_be_of_what_is_looked_at():
+    """Product 0 sold, 1 was looked at, and 1 is what strangers buy."""
+    none = np.zeros(12, np.float32)
+    sold, looked = np.eye(12, dtype=np.float32)[:2]
+    buyers = {"2w": sold, "4w": sold, "13w": none, "ever": sold}
+    shop = {"buyers": buyers, "active": np.arange(12, dtype=np.int32), "known": np.zeros(40, bool), "attention": looked}
+    wanted = Targets(np.arange(41), np.ones(40, np.int32))
+    assert best_span([SpanFigures.of(SimpleNamespace(**shop, behaves=True), wanted)]) == "attention"
+    assert best_span([SpanFigures.of(SimpleNamespace(**shop, behaves=False), wanted)]) != "attention"
+
+
 def test_too_few_buyers_choose_no_span():
     buyers = dict.fromkeys(("2w", "4w", "13w", "ever"), np.zeros(3))
-    statistics = SimpleNamespace(buyers=buyers, active=np.arange(3, dtype=np.int32), known=np.zeros(20, bool))
+    statistics = SimpleNamespace(
+        buyers=buyers, active=np.arange(3, dtype=np.int32), known=np.zeros(20, bool), behaves=False
+    )
     assert best_span([SpanFigures.of(statistics, Targets(np.arange(21), np.zeros(20, np.int32)))]) == SPAN
     assert best_span([]) == SPAN
