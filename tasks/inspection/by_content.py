@@ -23,6 +23,12 @@ MOST_PIECES = 1_000
 """The largest number that is taken for a quantity."""
 PAID = ("price", "sales", "revenue", "total", "paid")
 """Words of a header that speak for what was paid, where several columns grow with the pieces: a cost does too."""
+PERCENT = frozenset(("%", "percent", "percentage", "pct", "prozent", "pourcentage", "porcentaje", "rate"))
+PAID_FOR, REDUCED = "paid", "reduced"
+CHEAP = 5.0
+"""Median amount of a line from which on a discount of 1 at most is a share of it."""
+MOST_FIT = 0.95
+"""Share of lines whose discount is no more than their amount."""
 MOST_SHARE = 0.6
 """Of the rows that may have fallen through; more of them say that the words mean something else."""
 ONE_EACH = 1.1
@@ -94,6 +100,40 @@ def settle_amounts(proposal: "Proposal") -> None:
         mapping[right] = mapping.pop(ours)
         said = "it grows with the quantity" if how == amounts.LINE else "it does not grow with the quantity"
         proposal.check("mapping", f"'{mapping[right]}' is taken for {right}, for {said}: is it?")
+
+
+def settle_discounts(proposal: "Proposal") -> None:
+    """Take the discount of a line off pieces times price, where no column says what was paid."""
+    made, mapping = proposal.read, proposal.read.mapping["events"]
+    source, sample = made.tables["events"], proposal.samples["events"]
+    price, number = mapping.get("unit_price", ""), mapping.get("quantity", "")
+    known = {*columns.NAMES["events"]["discount"]}
+    named = [fact.name for fact in proposal.facts["events"] if {fact.plain, fact.last} & known and fact.number]
+    off = mapping.get("discount", named[0] if named else "")
+    if proposal.export or source.also or "value" in mapping or not {price, off} <= {*sample.column_names}:
+        return
+    discount, whole = _numbers(proposal, off), _numbers(proposal, price)
+    whole = whole * _numbers(proposal, number) if number else whole
+    most = np.nanmax(np.abs(discount), initial=0)
+    if most == 0 or not np.nanmean(np.abs(discount) <= np.abs(whole) + 0.01) > MOST_FIT:
+        return
+    gross = f"[{number}] * [{price}]" if number else f"[{price}] * 1"
+    below = np.nanmin(discount) < 0
+    parts, said = "", "is an amount of the line"
+    if most <= 1 and np.nanmedian(whole) > CHEAP:
+        parts, said = f"{gross} * [{off}]", "is a share"
+    elif most <= 100 and PERCENT.intersection([*headers.words(off), *off.casefold()]):
+        parts, said = f"{gross} * [{off}] / 100", "is in percent"
+    taken = parts or f"[{off}]"
+    positive = f"0 - {taken}" if below else f"0 + {taken}"
+    made.tables["events"] = source.model_copy(
+        update={
+            "computed": {**source.computed, PAID_FOR: f"{gross} {'+' if below else '-'} {taken}", REDUCED: positive}
+        }
+    )
+    del mapping["unit_price"]
+    mapping |= {"value": PAID_FOR, "discount": REDUCED}
+    proposal.check("tables", f"'{off}' {said} and is taken off '{price}' times the pieces: is that right?")
 
 
 def _pieces(proposal: "Proposal", amount: str) -> bool:

@@ -1,10 +1,16 @@
 """Files of events whose names tell what was done in them: orders.csv beside page_views.csv and carts.csv."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from nightmarket.intake import kinds
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightmarket.intake import kinds, times
+from nightmarket.intake.recognition import columns
 from nightmarket.intake.recognition.columns import TableGuess
+from tasks.intake import listing
 from tasks.intake.listing import Bundle
 from tasks.intake.sources import FileSource, TableSource
 
@@ -21,7 +27,7 @@ def kinds_of_names(proposal: "Proposal", others: Sequence[tuple[TableGuess, Bund
     """Give events of a file the kind that its name tells, and add files of other kinds; the ids of those that joined.
 
     A file whose rows say what was done needs no name for it. Two files of one kind may hold the same events twice, so
-    that the second stays out.
+    that the second stays out, unless it is of another time.
     """
     made = proposal.read
     mapping = made.mapping["events"]
@@ -34,7 +40,9 @@ def kinds_of_names(proposal: "Proposal", others: Sequence[tuple[TableGuess, Bund
     for guess, other, source in others:
         kind = kinds.of_file(other.title)
         whole = guess.table == "events" and _whole(guess, kind, mapping)
-        if whole and kind and kind != own and kind not in joining and "kind" not in guess.mapping and not source.items:
+        if not (whole and kind and kind not in joining and "kind" not in guess.mapping and not source.items):
+            continue
+        if kind != own or _at_another_time(proposal, guess, other, source):
             joining[kind] = (guess, other, source)
     if not joining and own == PURCHASE:
         return set()
@@ -46,6 +54,25 @@ def kinds_of_names(proposal: "Proposal", others: Sequence[tuple[TableGuess, Bund
     told = ", ".join(f"{title}: {kind}" for title, kind in named.items())
     proposal.check("tables", f"what was done is taken from the files' names ({told}): is that right?")
     return {id(other) for _, other, _ in joining.values()}
+
+
+def _at_another_time(proposal: "Proposal", guess: TableGuess, other: Bundle, source: TableSource) -> bool:
+    """Whether a file of the same kind ends before the first one begins, or begins after it ends."""
+    own, mapping = proposal.read.tables["events"], proposal.read.mapping["events"]
+    spans = []
+    for laid_out, bundle, column in (
+        (own, proposal.read.bundles["events"], mapping.get("timestamp", "")),
+        (source, other, guess.mapping.get("timestamp", "")),
+    ):  # fmt: skip
+        sample = listing.sample(proposal.folder, laid_out, bundle.encoding)
+        if column not in sample.column_names or sample.num_rows >= listing.SAMPLE_ROWS or not sample.num_rows:
+            return False
+        fact = columns.look(column, sample[column].combine_chunks(), datetime.now(UTC).date())
+        if len(fact.times) != 1 or fact.times[0] in (times.EXCEL, *times.UNITS):
+            return False
+        written = times.iso(sample[column].combine_chunks().cast(pa.string()).drop_null(), fact.times[0])
+        spans.append((pc.min(written).as_py(), pc.max(written).as_py()))
+    return bool(spans[0][1] < spans[1][0] or spans[1][1] < spans[0][0])
 
 
 def _whole(guess: TableGuess, kind: str | None, ours: Mapping[str, str]) -> bool:

@@ -56,6 +56,21 @@ def settle_fit(proposal: "Proposal") -> None:
                 made.mapping[table][ours] = other
                 told = f"'{other}' is taken for {ours} of {table}, for its ids are those of the events"
                 proposal.check("mapping", f"{told}, and not '{theirs}': is that right?")
+            elif table in ("customers", "products"):
+                _fit_events(proposal, table, ours)
+
+
+def _fit_events(proposal: "Proposal", table: str, ours: str) -> None:
+    """Of the events' columns take the one whose ids a table knows, where the one that is called so has others."""
+    mapping, known = proposal.read.mapping["events"], proposal.samples["events"]
+    customers, was = ours == "customer_id", mapping[ours]
+    wanted = texts(proposal.samples[table], proposal.read.mapping[table][ours], customers=customers)
+    free = [name for name in known.column_names if name not in mapping.values()]
+    other = max(free, key=lambda name: _share(known, name, wanted, customers=customers), default="")
+    if other and _share(known, other, wanted, customers=customers) >= MOST:
+        mapping[ours] = other
+        told = f"'{other}' is taken for {ours} of events, for its ids are those of {table}"
+        proposal.check("mapping", f"{told}, and not '{was}': is that right?")
 
 
 def _share(sample: pa.Table, column: str, wanted: pa.Array, *, customers: bool) -> float:

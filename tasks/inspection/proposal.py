@@ -97,6 +97,7 @@ def propose(folder: Path, listed: Sequence[Bundle], products_of: ProductsOf = "o
     by_content.settle_statuses(proposal)
     by_content.settle_orders(proposal)
     by_content.settle_amounts(proposal)
+    by_content.settle_discounts(proposal)
     _products(proposal, products_of, export)
     by_content.settle_titles(proposal)
     by_content.settle_rows_of_one(proposal)
@@ -214,7 +215,8 @@ def _ids(proposal: Proposal, table: str, column: str) -> pa.Array:
     values = sample[theirs].combine_chunks()
     if pa.types.is_temporal(values.type) or pa.types.is_floating(values.type):
         values = values.cast(pa.string()) if not pa.types.is_floating(values.type) else pc.cast(values, pa.string())
-    return pc.utf8_trim_whitespace(values.cast(pa.string()).drop_null()).unique()
+    ids = pc.utf8_trim_whitespace(values.cast(pa.string()).drop_null()).unique()
+    return as_hashed(ids).unique() if column == "customer_id" else ids
 
 
 def _known(proposal: Proposal) -> float:
@@ -239,7 +241,6 @@ def _twins(proposal: Proposal) -> None:
     """Ids that differ in capitals or full width alone are taken for one, and a person is asked."""
     for column in ("customer_id", "product_id"):
         ids = _ids(proposal, "events", column)
-        ids = as_hashed(ids).unique() if column == "customer_id" else ids
         num, repair = identities.twins(ids)
         if num >= max(FEW_TWINS, TWINS * len(ids)) and repair not in proposal.settings.get("ids", []):
             proposal.settings.setdefault("ids", []).append(repair)

@@ -178,7 +178,7 @@ def _sniffed(bundle: Bundle, path: Path) -> Bundle:
     above = _above(every)
     lines = [line for line in every[above:] if line.strip()]
     apart, width = _apart(lines)
-    if width < 2 and not _is_list_of_people(bundle):
+    if not lines or (width < 2 and not _is_list_of_people(bundle)):
         return replace(bundle, problem="no table: its lines have no fields")
     if not apart and end not in TEXT and not _even(lines):
         return replace(bundle, problem="no table: its lines have different numbers of fields")

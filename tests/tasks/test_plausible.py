@@ -213,3 +213,39 @@ def test_views_beside_orders_with_items_name_their_product_themselves(folder, ca
     events = arrives(proposed(folder, capsys))[0]["events"]
     assert lines(events[: len(LINES)]) == right()
     assert column(events[len(LINES) :], "kind", "product_id") == [("view", line[3]) for line in LINES]
+
+
+@pytest.mark.parametrize(("header", "off", "share"), [
+    ("discount", lambda at, line: round(line[5] * 0.1, 2) if at % 3 == 0 else 0, None),
+    ("discount_amount", lambda at, line: -round(line[5] * 0.1, 2) if at % 3 == 0 else 0, None),
+    ("Discount", lambda at, line: 0.25 if at % 3 == 0 else 0, 0.25),
+])  # fmt: skip
+def test_discounts_of_lines_are_no_money_that_was_paid(folder, capsys, header, off, share):
+    rows = [(*line[:5], PRICE[line[3]], off(at, line)) for at, line in enumerate(LINES)]
+    put(folder, orders_csv=text([*HEADER[:5], "unit_price", header], rows))
+    events = arrives(proposed(folder, capsys))[0]["events"]
+    taken = [abs(off(at, line)) if share is None else line[5] * off(at, line) for at, line in enumerate(LINES)]
+    assert column(events, "discount") == pytest.approx(taken)
+    assert column(events, "value") == pytest.approx([line[5] - less for line, less in zip(LINES, taken, strict=True)])
+
+
+def test_events_are_of_the_products_and_customers_that_their_tables_know(folder, capsys):
+    people = sorted({line[1] for line in LINES})
+    rows = [(line[0], at % 9, f"{line[1]}@X.io", line[2], "77", *line[3:]) for at, line in enumerate(LINES)]
+    known = [(f"{name.lower()}@x.io", "yes") for name in people]
+    header = ["order_id", "customer_id", "email", "order_date", "product_id", "sku", "quantity", "line_total"]
+    put(folder, orders_csv=text(header, rows),
+        products_csv=text(["sku", "name"], [(p, f"Thing {p}") for p in PRODUCTS]),
+        customers_csv=text(["Email Address", "newsletter"], known))  # fmt: skip
+    tables = arrives(proposed(folder, capsys))[0]
+    assert lines(tables["events"]) == right()
+    assert {*column(tables["customers"], "customer_id")} == {*column(tables["events"], "customer_id")}
+
+
+@pytest.mark.parametrize("again", [0, 20])
+def test_orders_of_another_time_in_another_layout_are_read_too(folder, capsys, again):
+    old, new = LINES[: 60 + again], LINES[60:]
+    put(folder, orders_old_csv=text(["Order", "Client", "Date", "Article", "Pieces", "Amount"], old),
+        orders_new_csv=text(HEADER, new))  # fmt: skip
+    arrived = lines(arrives(proposed(folder, capsys))[0]["events"])
+    assert sorted(arrived) == sorted(right()) if not again else len(arrived) < len(LINES)
