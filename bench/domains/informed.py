@@ -3,8 +3,9 @@
 The ceiling knows each customer's tastes, size, level of price and wish. `Informed` knows all else as exactly (how
 people choose, every product's style, look, quality and conversion), and of customers what Bayes' rule makes of their
 looks and carts up to the cut: lists are ranked by the truth's probabilities, averaged over draws of who each customer
-may be. A recommender has to learn the products too. The inference is approximate (no shortlists, looks as if independent,
-a few draws): what it reaches can be reached, more is not ruled out. For shops in which everybody always looks for something (`rests` 0) and that sell no accessories.
+may be. A recommender has to learn the products too. The inference is approximate (no shortlists, looks as if
+independent, a few draws): what it reaches can be reached, and more is not ruled out. For shops in which everybody
+always looks for something (`rests` 0) and that sell no accessories.
 
 Shapes: C customers, N events, K main kinds, R particles, L levels of price.
 """
