@@ -6,17 +6,30 @@ LIBRARY = "tests/nightmarket"
 EVALUATION = f"{LIBRARY}/evaluation"
 METRICS = (f"{LIBRARY}/test_evaluation.py", f"{EVALUATION}/test_metrics.py", f"{EVALUATION}/test_intervals.py")
 TIME = (f"{LIBRARY}/test_histories.py", f"{EVALUATION}/test_protocol.py", f"{EVALUATION}/test_time_cuts.py")
+CANDIDATES = (
+    f"{LIBRARY}/ranking/test_generators.py",
+    f"{LIBRARY}/ranking/test_candidate_set.py",
+    f"{LIBRARY}/ranking/test_behaviour.py",
+    f"{LIBRARY}/test_ranking.py",
+)
 TESTS: dict[str, tuple[str, ...]] = {
     "nightmarket/evaluation/metrics.py": METRICS,
     "nightmarket/evaluation/intervals.py": METRICS,
-    "nightmarket/evaluation/offpolicy": (f"{EVALUATION}/test_offpolicy_by_hand.py",),
+    "nightmarket/evaluation/offpolicy": (
+        f"{EVALUATION}/test_offpolicy_by_hand.py",
+        f"{EVALUATION}/test_offpolicy_looks_by_hand.py",
+        f"{EVALUATION}/test_offpolicy_spoiled.py",
+    ),
     "nightmarket/evaluation/experiments": (f"{EVALUATION}/experiments",),
     "nightmarket/serving/gate.py": (f"{LIBRARY}/serving/test_gate.py",),
-    "nightmarket/delivery/allocation.py": (f"{LIBRARY}/delivery/test_allocation_by_hand.py",),
+    "nightmarket/delivery/allocation.py": (
+        f"{LIBRARY}/delivery/test_allocation_by_hand.py",
+        f"{LIBRARY}/delivery/test_allocation.py",
+    ),
     "nightmarket/evaluation/protocol.py": TIME,
     "nightmarket/histories/calendar.py": TIME,
-    "nightmarket/ranking/generators.py": (f"{LIBRARY}/ranking/test_generators.py",),
-    "nightmarket/ranking/candidate_set.py": (f"{LIBRARY}/ranking/test_candidate_set.py", f"{LIBRARY}/test_ranking.py"),
+    "nightmarket/ranking/generators.py": CANDIDATES,
+    "nightmarket/ranking/candidate_set.py": CANDIDATES,
 }
 """{module or room: tests}; modules with the same tests share one run without a fault."""
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nightmarket.delivery import allocation
-from nightmarket.delivery.allocation import Certificate, allocate, at_prices, totals, violations
+from nightmarket.delivery.allocation import Certificate, allocate, at_prices, totals, trim, violations
 from nightmarket.delivery.problem import Problem
 
 PROFIT = np.array([[5.0, 4, 1, -1], [2.5, 6, 2, 2], [1, 1, 9, -2]], np.float32)
@@ -69,6 +69,42 @@ def test_three_contacts_with_one_offer_break_it_twice_and_a_limit_met_exactly_is
     assert violations(exact, plan([0, 2], [-1, -1], [-1, -1])) == 0
     assert violations(replace(exact, budget=3.0 * (1 - 1e-10)), plan([0, 2], [-1, -1], [-1, -1])) == 0, "rounding"
     assert violations(replace(exact, budget=2.999), plan([0, 2], [-1, -1], [-1, -1])) == 1
+
+
+def test_what_overdraws_a_limit_is_taken_back_where_a_unit_of_it_is_worth_least():
+    tight = replace(SMALL, budget=7.5, capacity=np.array([2.5, 1.0]))
+    picks = plan([0, 2], [2, -1], [2, -1])
+    # they cost 3, 1 and 4: half a unit too much. Of 2.5, 1, 2 and 2.25 a unit, customer 0's option 2 goes; three draws
+    # on the first capacity are left, half a one too many, worth 5, 2 and 9: customer 1's goes
+    left = trim(tight, picks, np.zeros(3))
+    assert picks.tolist() == [[0, -1], [-1, -1], [2, -1]]
+    assert left.tolist() == [1.5, 0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("given", "price", "kept"),
+    [
+        (
+            ([0, -1], [2, 3], [-1, -1]),
+            0.0,
+            [[0, -1], [3, -1], [-1, -1]],
+        ),  # 5 against 2; what is left moves to the front
+        (([2, -1], [0, -1], [-1, -1]), 0.0, [[-1, -1], [0, -1], [-1, -1]]),  # 1 against 2.5
+        (([0, -1], [-1, -1], [2, -1]), 2.0, [[-1, -1], [-1, -1], [2, -1]]),  # 5 - 4 and 9 - 8: the first of equals
+        (([0, -1], [-1, -1], [2, -1]), 2.1, [[0, -1], [-1, -1], [-1, -1]]),  # .8 against .6
+    ],
+)
+def test_prices_count_in_what_is_taken_back(given, price, kept):
+    dear = replace(SMALL, capacity=np.array([1.5, 9.0]), budget=99.0)
+    picks = plan(*given)
+    trim(dear, picks, np.array([price, 0.0, 0.0]))
+    assert picks.tolist() == kept
+
+
+def test_what_keeps_the_limits_is_left_as_it_is_and_the_rest_of_them_told():
+    picks = plan([-1, 0], [-1, -1], [-1, 2])
+    assert trim(SMALL, picks, np.zeros(3)).tolist() == [1.0, 0.0, 1.0]
+    assert picks.tolist() == [[-1, 0], [-1, -1], [-1, 2]]
 
 
 SETS = [(-1, -1), (0, -1), (1, -1), (2, -1), (3, -1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]

@@ -16,7 +16,10 @@ from nightmarket.ranking.generators import (
     level_shares,
     neighbour_scores,
     popularity_scores,
+    rare_lately,
     rare_scores,
+    sold_lately,
+    unsold_generators,
 )
 
 NUM_ITEMS = 6
@@ -54,6 +57,39 @@ RISING = np.tile(np.arange(NUM_ITEMS, dtype=np.float32), (3, 1))
 def proposed(customers, *generators, num_history=0):
     customer, item, _ = candidates(customers, list(generators), [history(customers, num_history)])
     return list(zip(customer.tolist(), item.tolist(), strict=True))
+
+
+# what counts before a customer is known
+
+
+def sold(**buyers):
+    """Statistics of a shop of six products, of which 0 and 1 are of line 0, 2 and 3 of line 1, 4 and 5 of line 2."""
+    spans = {span: np.array(buyers.get(span, np.zeros(6)), np.float32) for span in ("2w", "4w", "13w", "ever")}
+    line, kind = np.array([0, 0, 1, 1, 2, 2], np.int32), np.array([0, 0, 0, 1, 1, 1], np.int32)
+    catalogue = SimpleNamespace(num_items=6, line=line, kind=kind, codes={"line": line, "kind": kind}.__getitem__)
+    active, rare = np.array([0, 1, 2], np.int32), np.array([1, 2], np.int32)
+    return SimpleNamespace(buyers=spans, rare=rare, active=active, catalogue=catalogue)
+
+
+def test_recent_buyers_weigh_ten_times_and_a_hundred_times_as_much_as_older_ones():
+    weight = sold_lately(sold(**{"4w": [3, 0, 0, 0, 0, 0], "13w": [3, 5, 0, 0, 0, 0], "ever": [9, 5, 7, 0, 0, 0]}))
+    assert weight == pytest.approx([3 + 0.3 + 0.09, 0.5 + 0.05, 0.07, 0, 0, 0])
+
+
+def test_a_rare_product_counts_where_somebody_bought_it_within_a_quarter():
+    assert rare_lately(sold(**{"13w": [4, 1, 0, 9, 0, 0], "ever": [4, 1, 3, 9, 0, 0]})).tolist() == [1]
+
+
+def test_what_nobody_bought_is_proposed_beside_what_sells_by_kind_line_and_as_rare():
+    shop = sold(**{"4w": [3, 1, 2, 0, 0, 0], "13w": [3, 1, 2, 0, 0, 0], "ever": [3, 1, 2, 0, 0, 0]})
+    unsold = np.array([3, 4], np.int32)
+    kind, line, rare = unsold_generators(shop, unsold, 7)
+    assert [(g.name, g.num, g.items.tolist()) for g in (kind, line, rare)] == [
+        ("kind", 7, [0, 1, 2, 3, 4]), ("line", 7, [0, 1, 2, 3, 4]), ("rare", 7, [1, 2, 3, 4]),
+    ]  # fmt: skip
+    customers = SimpleNamespace(num=1, levels={"line": level({(0, 1): 1.0}, 3), "kind": level({(0, 1): 1.0}, 2)})
+    by_rare = rare.score(customers)[0]
+    assert by_rare[1] > by_rare[2] > by_rare[3] > by_rare[0], "line 1 before kind 1 before neither"
 
 
 # what is proposed

@@ -21,6 +21,14 @@ def test_the_same_customer_always_gets_the_same_arm():
     assert whole[:8].tolist() == ["b", "control", "b", "control", "control", "a", "a", "a"]
 
 
+@pytest.mark.parametrize(
+    "shares", [{"control": 1.0, "a": 0.0}, {"control": 1.1, "a": -0.1}, {"control": 0.5, "a": 0.4}]
+)
+def test_shares_that_no_deal_can_have_are_refused(shares):
+    with pytest.raises(InputError, match="shares must be above 0 and sum to 1"):
+        Arms("odd", shares)
+
+
 def test_arms_get_their_shares_and_the_log_their_propensity():
     shares = {"control": 0.7, "a": 0.25, "b": 0.05}
     assigned = assign(CUSTOMERS, Arms("shares", shares), KEY)
