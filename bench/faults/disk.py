@@ -5,6 +5,7 @@ the night before; then it gets the room.
 """
 
 import contextlib
+import errno
 import importlib
 import io
 import os
@@ -164,8 +165,14 @@ def _evaluated(code: int, said: Any) -> str:
 
 
 def fill(disk: Path, free: int) -> Path:
-    """A file that leaves so many bytes, in whole pages."""
+    """A file that leaves so many bytes, in whole pages; whoever writes beside it may have taken some meanwhile."""
     ballast = disk / "ballast"
     with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, max(shutil.disk_usage(disk).free - free // PAGE * PAGE, 1))
+        while (size := shutil.disk_usage(disk).free - free // PAGE * PAGE) > 0:
+            try:
+                os.posix_fallocate(file.fileno(), 0, size)
+                break
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
     return ballast

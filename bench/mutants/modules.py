@@ -45,6 +45,7 @@ _DESIGN = "nightmarket.evaluation.experiments.design"
 _BRACKET = "where the search of a root begins and ends; the root lies far inside"
 _SPACING = "how far apart the customers' codes lie; any distance above the highest item does"
 _MEMORY = "decides how many resamples are held at a time; they are the same ones"
+_ALLOCATION = "nightmarket.delivery.allocation"
 _UNREAD = "of customers without targets, whose figures are NaN"
 EQUIVALENT: dict[tuple[str, str], str] = {
     (_INTERVALS, "module: 4_000_000 -> 4000001"): _MEMORY,
@@ -55,6 +56,11 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     (_INTERVALS, "_blocks: _KEPT // size -> (_KEPT * size)"): _MEMORY,
     (_METRICS, "rank_metrics: 0.0 -> 0.25"): _UNREAD,
     (_METRICS, "hits: 2 -> 3"): _SPACING,
+    (_ALLOCATION, "as_sent: 0.0 -> 0.25"): "a share of no close calls",
+    (
+        _ALLOCATION,
+        "module: (5**0.5 - 1) / 2 -> ((5 ** 0.5 - 1) * 2)",
+    ): "as far from every fraction, so as even a spread",
     (_DESIGN, "minimum_detectable_effect: 1e6 -> 1250000.0"): _BRACKET,
     (_DESIGN, "minimum_detectable_effect: 1e6 * outcome.sd -> 1000000.0"): _BRACKET,
     (_DESIGN, "minimum_detectable_effect: 1e-9 -> 1.25e-09"): _BRACKET,

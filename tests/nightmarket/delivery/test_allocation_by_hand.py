@@ -101,6 +101,19 @@ def test_prices_count_in_what_is_taken_back(given, price, kept):
     assert picks.tolist() == kept
 
 
+def test_of_two_contacts_the_one_goes_that_earns_less_for_a_unit_not_less_in_all():
+    picks = plan([0, -1], [-1, -1], [2, -1])  # 5 for 2, and 9 for 4
+    trim(replace(SMALL, budget=5.5), picks, np.zeros(3))
+    assert picks.tolist() == [[0, -1], [-1, -1], [-1, -1]]
+
+
+def test_what_is_worth_nothing_after_the_prices_is_a_close_call():
+    picks, close = at_prices(SMALL, np.array([2.5, 0.0, 0.0]))
+    assert picks[1].tolist() == [0, -1]  # 2.5 for 1
+    assert close[1].tolist() == [True, False]
+    assert not close[0].any(), "4 - 2.5 is clear"
+
+
 def test_what_keeps_the_limits_is_left_as_it_is_and_the_rest_of_them_told():
     picks = plan([-1, 0], [-1, -1], [-1, 2])
     assert trim(SMALL, picks, np.zeros(3)).tolist() == [1.0, 0.0, 1.0]

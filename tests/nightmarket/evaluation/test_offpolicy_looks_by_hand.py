@@ -247,6 +247,26 @@ def test_a_region_in_which_an_action_was_never_taken_is_found_and_of_few_rows_no
     assert _untried_there(only, np.tile([1.0, 0.0], (num, 1)), 0) == 0.0
 
 
+def test_a_region_is_found_on_two_hundred_rows_and_by_its_own_action_where_all_together_say_nothing():
+    rng = np.random.default_rng(6)
+
+    def barred_below(edge, num):
+        place = np.arange(num) % 100 / 100
+        barred = place < edge
+        action = np.where(barred, 0, rng.integers(0, 2, num))
+        return plain_log(action, propensity=np.where(barred, 1.0, 0.5), context=place[:, None])
+
+    assert _untried_there(barred_below(0.6, 400), np.tile([0.5, 0.5], (400, 1)), 0) > 0.1
+    seldom = np.tile([0.98, 0.02], (4000, 1))  # 20 of 1,000 there: nothing beside the others' 980
+    assert _untried_there(barred_below(0.25, 4000), seldom, 0) == pytest.approx(0.005, abs=0.001)
+
+
+def test_less_than_one_choice_may_be_lacking():
+    leaf, wanted = np.repeat([0, 1], 100), np.full(200, 0.005)
+    weight = np.concatenate([np.full(100, 0.005), np.zeros(100)])
+    assert _lacking(leaf, weight, wanted, np.array([False, True])) == pytest.approx(0.5 / 200)
+
+
 # propensities that were rounded
 
 

@@ -85,3 +85,23 @@ def test_customers_count_who_were_known_before_and_who_was_contacted_all_the_sam
     assert nobody["metrics"]["value"] == {"why": "an arm has 0 customers; at least 100 are needed"}
     assert nobody["metrics"]["purchases"]["why"] == nobody["metrics"]["value"]["why"]
     assert pytest.approx(0.0) == nobody["num_contacted"]
+
+
+def test_the_interval_is_that_of_one_look_where_nothing_was_bought_before():
+    rng = np.random.default_rng(8)
+    control = rng.random(NUM) < 0.5
+    counts = rng.poisson(2.0, NUM)
+    who = np.repeat(np.arange(NUM, dtype=np.int32), counts)
+    zeros = np.zeros(who.size, np.int32)
+    lines = Histories(
+        customer=who, item=zeros, week=zeros, day=np.full(who.size, day_of(SINCE) + 3, np.int32),
+        quantity=np.ones(who.size, np.float32), value=np.ones(who.size, np.float32),
+        discount=np.zeros(who.size, np.float32), basket=np.arange(who.size, dtype=np.int32), channel=zeros,
+        num_customers=NUM, num_items=1,
+    )  # fmt: skip
+    figure = read_out(QUARTER, SINCE, everybody(control), lines)["metrics"]["purchases"]
+    groups = [counts[control], counts[~control]]
+    error = np.sqrt(sum(group.var(ddof=1) / group.size for group in groups))
+    assert figure["value"] == pytest.approx(groups[1].mean() - groups[0].mean())
+    assert figure["high"] - figure["value"] == pytest.approx(1.96 * error, rel=0.03)
+    assert figure["value"] - figure["low"] == pytest.approx(1.96 * error, rel=0.03)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from nightmarket.evaluation.experiments.ledger import LedgerRow, Lift, ledger, trust
+from nightmarket.evaluation.experiments.ledger import LedgerRow, Lift, _measured, _offline, ledger, trust
 
 
 def version(number, value, against, difference):
@@ -118,3 +118,20 @@ def test_promises_around_zero_have_no_ratio():
     rows = [LedgerRow("v", offline=Lift(x), ab=Lift(0.01)) for x in (-0.1, 0.1, 0.02)]
     assert trust(rows, "offline").ratio is None
     assert trust(rows, "offline").bias is not None
+
+
+def test_what_was_measured_is_that_of_the_arm_and_the_metric():
+    experiment = found_by("mail", "v2", "v3", 0.01)
+    experiment["comparisons"] = [
+        experiment["comparisons"][1],
+        experiment["comparisons"][0] | {"arm": "v4", "effect": 0.02},
+        experiment["comparisons"][0] | {"control": 0.0},
+        experiment["comparisons"][0],
+    ]
+    assert _measured(experiment, "v3", "response") == Lift(*map(pytest.approx, (0.2, 0.16, 0.24)))
+    assert _measured(experiment, "v5", "response") is None
+
+
+def test_a_version_without_a_row_promised_nothing():
+    assert _offline({}, 3, "v2") == (None, "")
+    assert _offline({3: version(3, 0.2, "v2", 0.02)}, None, "v2") == (None, "")
