@@ -255,7 +255,8 @@ def test_once_the_desk_has_accounts_only_an_answer_that_it_signed_counts(shop, m
     with temporary_settings({PREFECT_API_URL: shop.api}), get_client(sync_client=True) as client:
         until(lambda: [run for run in campaigns(client).values() if run.state.is_paused()], process, said)
         forged = {"approve": "yes", "who": "Wang", "note": "", "signature": "0" * 64}
-        client.resume_flow_run(campaigns(client)["signed"].id, run_input=forged)
+        run = campaigns(client)["signed"].id  # which is paused a moment before its form is there
+        until(lambda: client.resume_flow_run(run, run_input=forged).status.value == "ACCEPT", process, said)
         until(lambda: [line["decision"] for line in decisions(shop)] == ["unsigned"], process, said)
         until(lambda: campaigns(client)["signed"].state.is_paused(), process, said)
     browser = TestClient(application(shop.home), base_url="http://127.0.0.1")
