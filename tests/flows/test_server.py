@@ -91,7 +91,8 @@ def python(script, *arguments, **env):
 def test_a_collector_that_waits_for_a_connection_stops_the_loop_unless_it_has_a_thread_of_its_own(tmp_path, where):
     seen = python(STANDSTILL, str(tmp_path / "rows.db"), str(BUSY_S), where)
     assert seen["collection_s"] > BUSY_S / 2  # it did wait, in whichever thread
-    assert "locked" in seen["error"]
+    # the write gave up; its words are lost where the collector finalised the cursor first: a connection has one text
+    assert seen["error"] in ("database is locked", "not an error")
     assert (seen["longest_s"] > BUSY_S / 2) == (where == "on the loop"), seen
 
 
