@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -120,14 +121,14 @@ def check_amounts(folder: Path, seen: SeenIds, given: Sequence[str]) -> None:
     _check_scales(events, files.get("events", "events"))
     if "products.price" in given or not products.exists():
         return
-    with duckdb.connect(config={"memory_limit": "2GB"}) as database:
-        lines, ratio, several, same = database.execute(
-            "select count(*), median(value / quantity / price), count(*) filter (quantity >= 2), "
-            "count(*) filter (quantity >= 2 and abs(value / price - 1) < 0.01) "
-            "from read_parquet(?) as events join read_parquet(?) as products using (product_id) "
-            "where kind = 'purchase' and quantity > 0 and value > 0 and isfinite(value) and price > 0",
-            [str(events), str(products)],
-        ).fetchall()[0]
+    lines, ratio, several, same = _figures(
+        "select count(*), median(value / quantity / price), count(*) filter (quantity >= 2), "
+        "count(*) filter (quantity >= 2 and abs(value / price - 1) < 0.01) "
+        "from read_parquet(?) as events join read_parquet(?) as products using (product_id) "
+        "where kind = 'purchase' and quantity > 0 and value > 0 and isfinite(value) and price > 0",
+        events,
+        products,
+    )
     file, list_file = files.get("events", "events"), files.get("products", "products")
     if lines >= 20 and not 1 / FAR < ratio < FAR:
         factor = 0.01 if 30 <= ratio <= 300 else 1
@@ -151,17 +152,22 @@ def check_amounts(folder: Path, seen: SeenIds, given: Sequence[str]) -> None:
         )
 
 
+def _figures(query: str, *tables: Path) -> tuple[Any, ...]:
+    """The one row that DuckDB answers; each ? is a parquet file."""
+    with duckdb.connect(config={"memory_limit": "2GB"}) as database:
+        return database.execute(query, [str(table) for table in tables]).fetchall()[0]
+
+
 def _check_orders(events: Path, file: str) -> None:
     """Raises InputError where amounts are an order's total, repeated in each of its lines."""
-    with duckdb.connect(config={"memory_limit": "2GB"}) as database:
-        several, same, different = database.execute(
-            "with lines as (select basket_id, product_id, value from read_parquet(?) where kind = 'purchase' "
-            f"and value > 0 and isfinite(value) and basket_id is not null limit {GROWTH_ROWS}), "
-            "baskets as (select min(value) as low, max(value) as high from lines group by basket_id "
-            "having min(product_id) <> max(product_id)) "
-            "select count(*), count(*) filter (high - low <= 1e-6 * high), count(distinct low) from baskets",
-            [str(events)],
-        ).fetchall()[0]
+    several, same, different = _figures(
+        "with lines as (select basket_id, product_id, value from read_parquet(?) where kind = 'purchase' "
+        f"and value > 0 and isfinite(value) and basket_id is not null limit {GROWTH_ROWS}), "
+        "baskets as (select min(value) as low, max(value) as high from lines group by basket_id "
+        "having min(product_id) <> max(product_id)) "
+        "select count(*), count(*) filter (high - low <= 1e-6 * high), count(distinct low) from baskets",
+        events,
+    )
     if several >= LEAST_BASKETS and same >= orders.MOST * several and different >= orders.LEAST_AMOUNTS:
         raise InputError(
             f"{file}: value is the same in all lines of {same:,} of {several:,} orders with several products, as an "
@@ -172,16 +178,15 @@ def _check_orders(events: Path, file: str) -> None:
 
 def _check_scales(events: Path, file: str) -> None:
     """Raises InputError where amounts of one product lie on two scales: two currencies, or cents from a day on."""
-    with duckdb.connect(config={"memory_limit": "2GB"}) as database:
-        rows, wide, low, high = database.execute(
-            "with lines as (select product_id, log10(value / quantity) as cost from read_parquet(?) where kind = "
-            "'purchase' and value > 0 and quantity > 0 and isfinite(value) and isfinite(quantity) "
-            f"limit {GROWTH_ROWS}), spans as (select product_id, min(cost) as least, max(cost) as most from lines "
-            f"group by product_id having max(cost) - min(cost) > log10({FAR})) select (select count(*) from lines), "
-            "count(*), count(*) filter (cost - least < least(most - cost, log10(3))), "
-            "count(*) filter (most - cost < least(cost - least, log10(3))) from lines join spans using (product_id)",
-            [str(events)],
-        ).fetchall()[0]
+    rows, wide, low, high = _figures(
+        "with lines as (select product_id, log10(value / quantity) as cost from read_parquet(?) where kind = "
+        "'purchase' and value > 0 and quantity > 0 and isfinite(value) and isfinite(quantity) "
+        f"limit {GROWTH_ROWS}), spans as (select product_id, min(cost) as least, max(cost) as most from lines "
+        f"group by product_id having max(cost) - min(cost) > log10({FAR})) select (select count(*) from lines), "
+        "count(*), count(*) filter (cost - least < least(most - cost, log10(3))), "
+        "count(*) filter (most - cost < least(cost - least, log10(3))) from lines join spans using (product_id)",
+        events,
+    )
     if rows >= 20 and low + high >= NEAR * wide and min(low, high) >= BESIDE * rows:
         raise InputError(
             f"{file}: amounts of the same products are {FAR} times as large in {high:,} of {rows:,} purchases as in "
@@ -196,16 +201,15 @@ def _check_growth(events: Path, file: str) -> None:
     The slope of log(value) on log(quantity) within products is near 1, 0 where amounts are prices of one, 2 where
     what was multiplied with the quantity was the amount of the line.
     """
-    with duckdb.connect(config={"memory_limit": "2GB"}) as database:
-        varied, pieces, both, paid = database.execute(
-            "with lines as (select product_id, ln(value) as paid, ln(quantity) as pieces from read_parquet(?) "
-            "where kind = 'purchase' and quantity > 0 and value > 0 and isfinite(value) and isfinite(quantity) "
-            f"limit {GROWTH_ROWS}), within as (select paid - avg(paid) over product as paid, "
-            "pieces - avg(pieces) over product as pieces from lines window product as (partition by product_id)) "
-            "select count(*) filter (abs(pieces) > 1e-9), sum(pieces * pieces), sum(pieces * paid), sum(paid * paid) "
-            "from within",
-            [str(events)],
-        ).fetchall()[0]
+    varied, pieces, both, paid = _figures(
+        "with lines as (select product_id, ln(value) as paid, ln(quantity) as pieces from read_parquet(?) "
+        "where kind = 'purchase' and quantity > 0 and value > 0 and isfinite(value) and isfinite(quantity) "
+        f"limit {GROWTH_ROWS}), within as (select paid - avg(paid) over product as paid, "
+        "pieces - avg(pieces) over product as pieces from lines window product as (partition by product_id)) "
+        "select count(*) filter (abs(pieces) > 1e-9), sum(pieces * pieces), sum(pieces * paid), sum(paid * paid) "
+        "from within",
+        events,
+    )
     growth = amounts.Growth(varied, pieces or 0.0, both or 0.0, paid or 0.0)
     slope = growth.slope
     if not growth.certain or amounts.FLAT < slope < 2 - amounts.FLAT:

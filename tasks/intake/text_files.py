@@ -239,21 +239,16 @@ class TextFile:
     def _distinct_names(self) -> list[str]:
         """Names of the columns, a number behind those that stand there twice, and a number alone for one without."""
         named = [_unwrapped(name) or f"column {at}" for at, name in enumerate(self.columns, 1)]
+        times, seen = Counter(named), Counter[str]()
+        if any(looks_like_a_value(name) for name, num in times.items() if num > 1):
+            raise InputError(f"{self.path.name}: two columns are named alike, by what looks like a value; rename one")
+        distinct = []
         for name in named:
-            if named.count(name) > 1 and looks_like_a_value(name):
-                raise InputError(
-                    f"{self.path.name}: two columns are named alike, by what looks like a value; rename one"
-                )
-        seen: Counter[str] = Counter()
-        for at, name in enumerate(named):
             seen[name] += 1
-            if named.count(name) > 1 or name in (*named[:at],):
-                self.columns[at] = f"{name} ({seen[name]})"
-            else:
-                self.columns[at] = name
-        if len({*self.columns}) < len(self.columns):
+            distinct.append(f"{name} ({seen[name]})" if times[name] > 1 else name)
+        if len({*distinct}) < len(distinct):
             raise InputError(f"{self.path.name}: two columns are named alike; rename one")
-        return self.columns
+        return distinct
 
     def _text(self) -> io.TextIOWrapper:
         return read_text(self.path, self.encoding, self.layout)

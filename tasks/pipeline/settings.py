@@ -61,7 +61,9 @@ class Machine(StageSettings):
         1, description="that share the work of embed, finetune and score; auto: one per GPU, 1 without"
     )
 
-    stages: int = Field(2, ge=1, le=64, description="that may run side by side, at most one per core")
+    stages: int = Field(
+        2, ge=1, le=64, description="that may run side by side, at most one per core; 1 where memory is short"
+    )
 
     @field_validator("processes", mode="plain")
     @classmethod
