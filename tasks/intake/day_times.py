@@ -15,7 +15,10 @@ from tasks.intake.table_files import File
 
 MIDNIGHT = r"[T ]0{1,2}:00(:00(\.0*)?)?( ?AM)?$|[T ]12:00(:00)? ?AM$"
 """What programs write behind a date that has no time of day."""
-CLOCK = r"^\d{1,2}[:.h]\d{2}(?:[:.]\d{2}(?:[.,]\d+)?)?(?: ?[AaPp]\.?[Mm]\.?)?$"
+_REST = r"[0-5]\d(?:[:.][0-5]\d(?:[.,]\d+)?)?(?: ?[AaPp]\.?[Mm]\.?)?$"
+CLOCK = r"^(?:[01]?\d|2[0-4])[:h]" + _REST
+DOTTED = r"^(?:[01]?\d|2[0-4])\." + _REST
+"""9.30 is a time only where the column is called one: elsewhere it is a price."""
 DIGITS = r"^([01]?\d|2[0-3])[0-5]\d([0-5]\d)?$|^[0-5]?\d$"
 """907 and 170737, as cash registers and SAP write them; 7 is seven minutes past midnight."""
 
@@ -67,12 +70,12 @@ def clocks(values: pa.Array, kind: pa.DataType) -> pa.Array:
 def are_clocks(values: pa.Array, *, digits: bool) -> bool:
     """Whether all values are times of day, and not all the same.
 
-    digits  numbers like 907 count too
+    digits  numbers like 907, and 9.30, count too
     """
     if pa.types.is_time(values.type):
         return True
     if not (is_text(values.type) or (digits and pa.types.is_integer(values.type))):
         return False
     texts = pc.utf8_trim_whitespace(western(narrow(values.cast(pa.string()).drop_null())))
-    form = rf"{CLOCK}|{DIGITS}" if digits else CLOCK
+    form = rf"{CLOCK}|{DOTTED}|{DIGITS}" if digits else CLOCK
     return len(texts.unique()) > 1 and bool(pc.all(pc.match_substring_regex(texts, form)).as_py())

@@ -6,9 +6,11 @@ import io
 import json
 from datetime import datetime, timedelta
 
+import pyarrow as pa
 import pytest
 
 from nightmarket.contracts import InputError
+from tasks.intake import day_times
 from tests.tasks.exported import arrives, column, proposed, put, said
 
 START = datetime(2024, 3, 5, 8, 15, 30)
@@ -188,3 +190,10 @@ def test_what_keeps_a_spreadsheet_from_changing_numbers_is_no_part_of_them(folde
     rows = [f'="{line[0]}",="{line[1]}",{line[2]},="{line[3]}",{line[4]},{line[5]}' for line in LINES]
     put(folder, orders_csv="\n".join([",".join(HEADER), *rows, ""]))
     assert bought(folder, capsys)[0] == right()
+
+
+def test_a_column_of_prices_is_no_time_of_day():
+    for texts in (["4.99", "9.59", "12.29"], ["12:75", "9:30"], ["31:10", "9:30"]):
+        assert not day_times.are_clocks(pa.array(texts), digits=False)
+    assert day_times.are_clocks(pa.array(["9.30", "17.05"]), digits=True)
+    assert day_times.are_clocks(pa.array(["9:30", "17h05", "5:07:12 PM"]), digits=False)
