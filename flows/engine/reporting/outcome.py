@@ -21,6 +21,7 @@ from flows.engine.reporting import prefect_run
 from flows.engine.run import dag, overrides, stage
 from flows.engine.run.stage import StageError
 from nightmarket.contracts import InputError, Unavailable
+from nightmarket.reporting import words
 from tasks.files import catalogue, storage
 from tasks.pipeline import settings, unavailable
 from tasks.pipeline.unavailable import INCOMPLETE
@@ -119,9 +120,11 @@ def _lacks(root: Path) -> tuple[str, ...]:
 
 
 def headline(root: Path) -> list[dict[str, Any]]:
-    """Our model's NDCG@10 on each task, with its interval; empty where nothing was evaluated."""
+    """Our model's NDCG@10 on each task with its interval; no row of a task on which nobody could be judged."""
     intervals = {task: models[OURS][HEADLINE] for task, models in _metrics(root).items()}
-    return [{"task": task, "metric": HEADLINE, **interval} for task, interval in intervals.items()]
+    return [
+        {"task": task, "metric": HEADLINE, **interval} for task, interval in intervals.items() if words.known(interval)
+    ]
 
 
 def table(root: Path) -> list[dict[str, Any]]:
@@ -130,7 +133,7 @@ def table(root: Path) -> list[dict[str, Any]]:
         {"task": task, "model": model, **{key: round(value, 4) for key, value in values[HEADLINE].items()}}
         for task, models in _metrics(root).items()
         for model, values in models.items()
-        if isinstance(values, dict) and HEADLINE in values
+        if isinstance(values, dict) and words.known(values.get(HEADLINE))
     ]
 
 
