@@ -31,6 +31,7 @@ from tasks.files import storage
 from tasks.live import keys
 from tasks.live.keys import ApiKey
 from tasks.live.log import LiveLog
+from tasks.live.products import ProductRow
 from tasks.live.visitors import Visitors
 from tasks.pipeline import settings
 from tasks.pipeline.settings import Serve
@@ -88,6 +89,7 @@ def application(
         add(app)
     visitors = visitors or Visitors(f"{given.shop}:" if given.shop else "")
     keyring = Keyring(_one_off())
+    engine.put = _put
     app.state.settings, app.state.keyring, app.state.visitors, app.state.engine = given, keyring, visitors, engine
     inner: ASGIApp = Door(
         Direct(app),
@@ -108,7 +110,7 @@ def application(
 def bare() -> FastAPI:
     """Routes and errors, without anything that they need."""
     app = FastAPI(title="nightmarket", version="1", description=ABOUT, docs_url=None, redoc_url=None, lifespan=_life)
-    for router in (routes.events, routes.reading, routes.customers, routes.stock):
+    for router in (routes.events, routes.reading, routes.customers, routes.stock, routes.products):
         app.include_router(router)
     app.add_api_route("/livez", _livez, methods=["GET"], tags=["servers"], summary="Whether the worker lives")
     app.add_api_route("/readyz", _readyz, methods=["GET"], tags=["servers"], summary="Whether it can answer")
@@ -162,6 +164,12 @@ def _make_log() -> None:
     """So that nobody meets it half made; where it cannot be, events are kept beside it."""
     with contextlib.suppress(sqlite3.Error, OSError):
         LiveLog().close()
+
+
+def _put(since: int) -> list[tuple[int, ProductRow]]:
+    """Products of the log after a number."""
+    with contextlib.closing(LiveLog()) as log:
+        return log.products(since)
 
 
 async def _refresh(app: FastAPI) -> None:

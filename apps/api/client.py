@@ -19,9 +19,12 @@ from apps.api.schemas import (
     EventsWritten,
     ProblemDocument,
     ProductList,
+    ProductsTaken,
     RankRequest,
     RecommendationRequest,
     SearchRequest,
+    ShopProduct,
+    ShopProducts,
     SiteEvent,
     StockLevels,
     StockTaken,
@@ -88,6 +91,10 @@ class Client:
     def set_stock(self, units: Mapping[str, float]) -> StockTaken:
         """Units of products, from now on."""
         return self._ask(StockTaken, "PUT", "/v1/stock", StockLevels(products=dict(units)))
+
+    def put_products(self, products: Sequence[ShopProduct]) -> ProductsTaken:
+        """Products that are new or changed, each as a whole; on disk when this returns."""
+        return self._ask(ProductsTaken, "PUT", "/v1/products", ShopProducts(products=list(products)))
 
     def _ask(self, kind: type[M], method: str, path: str, body: BaseModel | None = None) -> M:
         content = None if body is None else body.model_dump_json(exclude_unset=True)

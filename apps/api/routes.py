@@ -22,10 +22,12 @@ from apps.api.schemas import (
     Place,
     ProblemDocument,
     ProductList,
+    ProductsTaken,
     RankRequest,
     RecommendationRequest,
     SearchRequest,
     SeenEvent,
+    ShopProducts,
     SiteEvent,
     StockLevels,
     StockTaken,
@@ -36,6 +38,7 @@ from apps.api.schemas import (
 from nightmarket.contracts import InputError
 from nightmarket.serving.live import Answer
 from tasks.live.keys import ApiKey
+from tasks.live.products import ProductRow
 
 BEARER = HTTPBearer(auto_error=False, description="a key of `python -m tasks.live.keys add`")
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -82,6 +85,7 @@ Count = Annotated[int, Query(ge=1, le=200)]
 events = APIRouter(prefix="/v1", dependencies=[having("events")], responses=PROBLEMS, tags=["events"])
 reading = APIRouter(prefix="/v1", dependencies=[having("read")], responses=PROBLEMS, tags=["recommendations"])
 customers = APIRouter(prefix="/v1", dependencies=[having("customers")], responses=PROBLEMS, tags=["customers"])
+products = APIRouter(prefix="/v1", dependencies=[having("products")], responses=PROBLEMS, tags=["products"])
 stock = APIRouter(prefix="/v1", dependencies=[having("stock")], responses=PROBLEMS, tags=["stock"])
 
 
@@ -198,6 +202,19 @@ async def set_stock(
     now = time.time_ns() // 1000
     await site.writer.write([], [(product, units, now) for product, units in given.products.items()])
     return StockTaken(products=len(given.products))
+
+
+@products.put("/products", summary="Products that are new or changed")
+async def put_products(
+    site: OfSite, given: Annotated[ShopProducts, Body(openapi_examples=_example("ShopProducts"))]
+) -> ProductsTaken:
+    """Each as a whole: what is left out it does not have. They are on disk when this is answered, in answers within
+    seconds, and what the next night learns of where its source is live."""
+    now = time.time_ns() // 1000
+    rows = [ProductRow(product.product_id, product.content(), now) for product in given.products]
+    levels = [(product.product_id, product.stock, now) for product in given.products if product.stock is not None]
+    await site.writer.write([], levels, rows)
+    return ProductsTaken(products=len(rows))
 
 
 async def _listed(

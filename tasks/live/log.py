@@ -1,4 +1,4 @@
-"""The live site's log: events, lists that were shown, and stock, in one SQLite file that many processes share.
+"""The live site's log: events, lists that were shown, stock, and products, in one SQLite file of many processes.
 
 .nightmarket/live/log.db   in WAL mode; a transaction is on disk before its events are acknowledged
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tasks.files import storage
+from tasks.live.products import ProductRow
 
 PATIENCE_S = 2.0
 """How long a writer waits for another one."""
@@ -38,7 +39,11 @@ create index if not exists lists_customer on lists(customer, seq) where customer
 create index if not exists lists_session on lists(session, seq) where session is not null;
 create table if not exists stock(product text primary key, units real not null, at integer not null) without rowid;
 create index if not exists stock_at on stock(at);
+create table if not exists products(
+    seq integer primary key autoincrement, product text not null unique, content text not null, at integer not null);
 """
+LAYOUT = 2
+"""Of the tables; a log of an older one is given those that it lacks."""
 NAMED = ("events", "visits", "lists")
 """Tables that name customers."""
 
@@ -109,9 +114,9 @@ class LiveLog:
         )
         self._connection.execute("pragma secure_delete = on")
         self._connection.execute("pragma synchronous = full")
-        if not self._connection.execute("select 1 from sqlite_master where name = 'stock'").fetchone():
+        if self._connection.execute("pragma user_version").fetchone()[0] < LAYOUT:
             self._connection.execute("pragma journal_mode = wal")
-            self._connection.executescript(SCHEMA)
+            self._connection.executescript(f"{SCHEMA}pragma user_version = {LAYOUT};")
         self.path.chmod(0o600)
         about = self.path.stat()
         self._file = about.st_dev, about.st_ino
@@ -141,7 +146,11 @@ class LiveLog:
             raise
 
     def append(
-        self, events: Sequence[EventRow], lists: Sequence[ListRow] = (), stock: Sequence[tuple[str, float, int]] = ()
+        self,
+        events: Sequence[EventRow],
+        lists: Sequence[ListRow] = (),
+        stock: Sequence[tuple[str, float, int]] = (),
+        products: Sequence[ProductRow] = (),
     ) -> list[bool]:
         """Write them in one transaction, on disk when this returns; per event whether it is new.
 
@@ -162,6 +171,7 @@ class LiveLog:
                 connection.execute(_INSERT_VISIT, (session, customer, generation))
             connection.executemany(_INSERT_LIST, lists)
             connection.executemany(_INSERT_STOCK, stock)
+            connection.executemany(_INSERT_PRODUCT, products)
         storage.hook("live.committed")
         return new
 
@@ -205,6 +215,11 @@ class LiveLog:
     def stock(self) -> dict[str, tuple[float, int]]:
         """{product: (units, when)}"""
         return {row[0]: (row[1], row[2]) for row in self._connection.execute("select product, units, at from stock")}
+
+    def products(self, since: int = 0) -> list[tuple[int, ProductRow]]:
+        """Products that were put after a number, with theirs, in the order in which they were put last."""
+        query = "select seq, product, content, at from products where seq > ? order by seq"
+        return [(seq, ProductRow(*row)) for seq, *row in self._connection.execute(query, (since,))]
 
     def last(self, table: str = "events") -> int:
         """The number of the last row; 0 without any."""
@@ -262,6 +277,7 @@ _INSERT_VISIT = (
 )
 _INSERT_LIST = f"insert or ignore into lists({', '.join(LIST)}) values ({', '.join('?' * len(LIST))})"
 _INSERT_STOCK = "insert or replace into stock(product, units, at) values (?, ?, ?)"
+_INSERT_PRODUCT = "insert or replace into products(product, content, at) values (?, ?, ?)"
 _EVENTS_OF = (
     "select seq, kind, product, at from events where {} = ? and at >= ? and product is not null{} "
     "order by seq desc limit ?"
