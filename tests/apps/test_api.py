@@ -118,8 +118,8 @@ def test_a_product_that_was_put_is_known_to_every_worker_within_seconds_and_afte
 
     def known():
         with httpx.Client(base_url=served.url, headers=served.headers) as other:  # a connection of its own
-            found = other.post("/v1/search", json={"query": "靴1/新 或"}).json()["products"]
-            return other.get("/v1/products/靴1%2F新/similar").status_code == 200 and len(found) == 1
+            listed = other.post("/v1/search", json={"query": "靴1/新 或"}).json()["products"]
+            return other.get("/v1/products/靴1%2F新/similar").status_code == 200 and len(listed) == 1
 
     wait_until(served, lambda: all(known() for _ in range(6)), 5)
     workers = served.workers()

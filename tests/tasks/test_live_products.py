@@ -121,6 +121,9 @@ def test_a_changed_product_takes_on_what_was_put_and_keeps_what_was_done_with_it
     assert len(set(near) & set(ids(live.recommend(Ask(shop.noon, events=events))))) >= len(near) // 2
     ended = shop.put(shop.row(product, **content, available_until=0))
     assert product not in ids(ended.recommend(Ask(shop.noon, count=200)))
+    for path in ("one > of > its own", "another", None, shop.path(shop.known)):
+        ended = shop.put(shop.row("alone", category=path), on=ended)
+        assert "alone" in ids(ended.recommend(Ask(shop.noon, count=200, category=path)))
     back = shop.put(shop.row(product, **content), on=ended)
     assert product in ids(back.recommend(Ask(shop.noon, count=200)))
 

@@ -80,7 +80,7 @@ _NOTHING = (np.zeros(0, np.int32), np.zeros(0, np.int32))
 
 
 @dataclass
-class _Names:
+class _NewNames:
     """Names and their numbers, those that are new numbered on."""
 
     names: CodedNames
@@ -114,10 +114,10 @@ class _Put:
     new_ids: list[str]
     texts: list[str]
     paths: list[tuple[str, ...]]
-    page_names: _Names
+    page_names: _NewNames
     pages_of: Int32s
-    brand_names: _Names
-    maker_names: _Names
+    brand_names: _NewNames
+    maker_names: _NewNames
     new_texts: list[str] = field(default_factory=list)
 
     @classmethod
@@ -132,11 +132,11 @@ class _Put:
         path = table.pop("category")
         table = table.assign(path=path).join(levels(path))
         paths = list(zip(*(table[level] for level in LEVELS), strict=True))
-        page_names, pages_of = _Names(bundle.page_names), grown(bundle.pages_of.T, num, -1).T
+        page_names, pages_of = _NewNames(bundle.page_names), grown(bundle.pages_of.T, num, -1).T
         for row, path in zip(item.tolist(), paths, strict=True):
             names = [" > ".join(path[: depth + 1]) for depth in range(len(path))]
             pages_of[:, row] = [page_names.code(name) if path[0] else -1 for name in names]
-        brands, makers = _Names(bundle.brand_names), _Names(bundle.maker_names)
+        brands, makers = _NewNames(bundle.brand_names), _NewNames(bundle.maker_names)
         new_ids = [str(name) for name in table["product_id"][new]]
         return cls(bundle, table, item, new, num, new_ids, texts, paths, page_names, pages_of, brands, makers)
 
@@ -171,15 +171,15 @@ class _Put:
 
     def _of_pages(self, depth: int, codes: Int32s) -> list[int]:
         """The catalogue's code of each path down to a level: that of a product with the same, or a further one."""
-        found: dict[int, int] = {}
+        code_of: dict[int, int] = {}
         fresh = int(codes.max(initial=-1)) + 1
         for page in self.pages_of[depth, self.item].tolist():
-            if page in found:
+            if page in code_of:
                 continue
             same = np.flatnonzero(self.bundle.pages_of[depth] == page)[:1]
-            found[page] = int(codes[same[0]]) if same.size else fresh
+            code_of[page] = int(codes[same[0]]) if same.size else fresh
             fresh += not same.size
-        return [found[page] for page in self.pages_of[depth, self.item].tolist()]
+        return [code_of[page] for page in self.pages_of[depth, self.item].tolist()]
 
     def _texts(self) -> list[int]:
         """The number of each one's text; texts that nobody had are `new_texts`."""
@@ -240,7 +240,7 @@ def _pages(put: _Put) -> Ragged:
 
 def _shop(put: _Put) -> SessionShop:
     shop, catalogue, num = put.bundle.shop, put.catalogue, put.num
-    kinds = int(catalogue.kind.max(initial=-1)) + 1
+    kinds = max(int(catalogue.kind.max(initial=-1)) + 1, shop.of_kind.indptr.size - 1)  # one may have no product left
     new = put.item[put.new]
     first = grown(shop.first_day, num)
     from_day, day = put.table["from_day"].to_numpy(np.int32), put.table["day"].to_numpy(np.int32)
