@@ -36,6 +36,8 @@ ALIKE = 10
 """Products with the texts most like a further one's, from which it takes its place."""
 NEAR = 0.1
 """Value of a neighbour of a further product where the texts are the same; of products met together it is a share."""
+RATES = ("conversion", "cart_rate")
+"""Of PRODUCT, those that a product has which nobody met."""
 COLUMNS = ("title", "brand", "maker", "category", "size", "description", "price", "cost", "stock", "markets",
            "min_age", "group_id", "not_a_product")  # fmt: skip
 """Of what is put, besides product_id, from_day, until_day and day, on which it was put; all of them may be empty."""
@@ -248,7 +250,7 @@ def _shop(put: _Put) -> SessionShop:
     products = grown(shop.products, num)
     if len(shop.products):  # as what nobody met: rates are the usual ones
         products[new] = shop.products[np.argmin(shop.popularity)]
-        products[np.ix_(new, [at for at, name in enumerate(PRODUCT) if name not in ("conversion", "cart_rate")])] = 0
+        products[np.ix_(new, np.flatnonzero(~np.isin(PRODUCT, RATES)))] = 0
     alike = _alike(put)
     kept = catalogue.recommendable[new]
     return replace(
