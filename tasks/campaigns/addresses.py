@@ -19,7 +19,8 @@ from tasks.intake.table_files import open_file
 from tasks.pipeline.settings import AddressTable
 from tasks.privacy.pseudonyms import Pseudonyms, customer_keys
 
-EMAIL = re.compile(r"[^\s@,;<>\"]+@[^\s@,;<>\"]+\.[^\s@,;<>\"]+")
+EMAIL = re.compile(r"[^\s@,;<>\"=+-][^\s@,;<>\"]*@[^\s@,;<>\"]+\.[^\s@,;<>\"]+")
+"""None that a spreadsheet takes for a formula."""
 LEAST_DIGITS, MOST_DIGITS = 6, 15
 """Of a telephone number, E.164."""
 SPOKEN = ("sms", "phone", "whatsapp", "call")

@@ -133,7 +133,7 @@ def mailing(home: Path, name: str, channel: str) -> Mailing:
     frame = _not_kept_back(home, name, frame, book, left_out)
     frame = _within_caps(home, name, frame, book, summary, left_out)
     contacts = [*_written(home, folder, frame, book, summary, left_out)]
-    return Mailing(channel, contacts, left_out, set(frame["customer_id"]) <= book.own.keys(), book.known)
+    return Mailing(channel, contacts, +left_out, set(frame["customer_id"]) <= book.own.keys(), book.known)
 
 
 def lines(made: Mailing, tool: MailTool, wave: int = 1, excel: bool = False) -> bytes:
@@ -149,14 +149,16 @@ def lines(made: Mailing, tool: MailTool, wave: int = 1, excel: bool = False) -> 
     writer.writerow([names.get(column, column) for column in columns])
     for contact in made.contacts:
         if tool == "generic" or contact.wave == wave:
-            writer.writerow([_harmless(asdict(contact)[column]) for column in columns])
+            row = asdict(contact)
+            writer.writerow([_cell(column, row[column], excel) for column in columns])
     return text.getvalue().encode("utf-8-sig" if excel else "utf-8")
 
 
-def _harmless(value: Any) -> Any:
-    """No text that a spreadsheet takes for a formula; a telephone number stays one."""
+def _cell(column: str, value: Any, excel: bool) -> Any:
+    """An id of somebody's, and any text for Excel, as no spreadsheet takes it for a formula. A mail tool gets the texts
+    as they were approved, and addresses are checked."""
     risky = isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r")
-    return f"'{value}" if risky and not value[1:].isdigit() else value
+    return f"'{value}" if risky and column != "address" and (excel or column == "customer_id") else value
 
 
 def _reachable(frame: pd.DataFrame, book: addresses.AddressBook, left_out: Reasons) -> pd.DataFrame:
