@@ -12,6 +12,7 @@ _MARKETING: frozenset[Role] = frozenset({"marketer"})
 _ENGINEERING: frozenset[Role] = frozenset({"engineer"})
 _CUSTOMERS: frozenset[Role] = frozenset({"marketer", "auditor"})
 _AUDIT: frozenset[Role] = frozenset({"auditor"})
+_FORGETTING: frozenset[Role] = frozenset({"auditor", "admin"})
 _ADMIN: frozenset[Role] = frozenset({"admin"})
 
 ROUTES: dict[tuple[str, str], frozenset[Role] | None] = {
@@ -39,6 +40,8 @@ ROUTES: dict[tuple[str, str], frozenset[Role] | None] = {
     ("GET", "/customers"): EVERYBODY,
     ("POST", "/customers"): _CUSTOMERS,
     ("GET", "/customers/{customer}"): _CUSTOMERS,
+    ("GET", "/customers/{customer}/held"): _CUSTOMERS,
+    ("POST", "/customers/{customer}/forget"): _FORGETTING,
     ("GET", "/products/{product:path}"): EVERYBODY,
     ("GET", "/models"): EVERYBODY,
     ("GET", "/models/compare"): EVERYBODY,

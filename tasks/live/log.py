@@ -232,6 +232,21 @@ class LiveLog:
         wanted = ", ".join(_KNOWN if name == "customer" else f"t.{name}" for name in columns)
         yield from self._connection.execute(f"select {wanted} from {table} t where t.seq <= ? order by t.seq", (upto,))
 
+    def held(self, name: str) -> dict[str, list[dict[str, Any]]]:
+        """{table: every row that names a customer}, as text and numbers."""
+        rows = {}
+        for table in NAMED:
+            asked = self._connection.execute(f"select * from {table} where customer = ?", (name,))
+            columns = [column[0] for column in asked.description]
+            rows[table] = [
+                {
+                    key: value.hex() if isinstance(value, bytes) else value
+                    for key, value in zip(columns, row, strict=True)
+                }
+                for row in asked
+            ]
+        return rows
+
     def forget(self, names: Collection[str]) -> int:
         """Remove customers under any of their names, with their visits; how many rows. Nothing of them stays in the
         file or beside it."""

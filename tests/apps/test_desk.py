@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
 
-from apps.desk import campaigns, entrance, night, permissions, planning, visit
+from apps.desk import campaigns, entrance, night, people, permissions, planning, visit
 from apps.desk.__main__ import main
 from apps.desk.application import PAGES, application
 from apps.desk.sessions import COOKIE
@@ -336,6 +336,33 @@ def test_only_files_that_the_receipt_names_can_be_downloaded_and_who_did_is_on_r
     assert answer.text == "customer_id\nc1\n"
     assert journal.rows(home)[-1]["what"] == "downloaded"
     assert journal.rows(home)[-1]["who"] == "marketer"
+
+
+def test_who_asks_gets_everything_that_is_held_about_them_and_who_took_it_is_on_record(app, home):
+    client, name = client_of(app, "auditor"), Visitors().names("Li-1").present
+    file = client.get(f"/customers/{name}/held").json()
+    tables = file["tables"]
+    assert len(tables[catalogue.PURCHASES.path.as_posix()]) == 2  # under the number of the night
+    assert tables[catalogue.RECOMMENDATIONS.path.as_posix()][0]["reason"] == "again"
+    assert tables["artifacts/validate/clean/customers.parquet"][0]["consent"] == HOSTILE
+    assert journal.rows(home)[-1]["customer"] == digest(name)
+    assert client.get(f"/customers/{'0' * 32}/held").status_code == 404
+
+
+def test_a_customer_is_forgotten_only_where_their_id_is_typed_once_more(app, home, monkeypatch):
+    took = home / "took.txt"
+    monkeypatch.setattr(people, "FORGET", ("sh", "-c", f"cat > {took}; exit 1"))
+    client, name = client_of(app, "auditor"), Visitors().names("Li-1").present
+    address = f"/customers/{name}/forget"
+    refused = client.post(address, data={"token": client.token, "own_id": "Wang-2"})
+    assert refused.status_code == 422
+    assert "nothing was done" in refused.text
+    answer = client.post(address, data={"token": client.token, "own_id": " Li-1"})
+    assert "being forgotten" in client.get(answer.headers["location"]).text
+    while "could not be forgotten" not in journal.rows(home)[-1]["what"]:
+        time.sleep(0.01)
+    assert took.read_text() == "Li-1\n"
+    assert "Li-1" not in journal.path(home).read_text()
 
 
 @pytest.fixture
