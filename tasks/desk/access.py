@@ -53,8 +53,8 @@ def _tables(home: Path, pseudonym: str) -> Iterator[tuple[str, list[dict[str, An
 def _rows(path: Path, column: str, value: Any) -> list[dict[str, Any]]:
     if not path.exists():
         return []
-    found = pq.read_table(path, filters=[(column, "==", value)]).to_pylist()
-    return [{name: _plain(part) for name, part in row.items()} for row in found]
+    own = pq.read_table(path, filters=[(column, "==", value)]).to_pylist()
+    return [{name: _plain(part) for name, part in row.items()} for row in own]
 
 
 def _plain(value: Any) -> Any:
