@@ -27,6 +27,7 @@ _ANY_EN = re.compile(
     r"\bapprox\w*|\b(?:almost|nearly|roughly|circa|exceed\w*|capped?)\b|"
     rf"\bor (?:even )?more\b|(?<!{MASK} )\band (?:even )?more\b|{MASK} and (?:even )?more\b(?! ?[:,.]|$)|"
     r"\b(?:or|and) (?:even )?(?:less|better|higher|above|over|up|beyond|below|under|lower)\b(?! (?:news|fun|ideas))|"
+    rf"[{SHARE}] of (?:the |its |our |your )?(?:\w+ )?price\b(?! (?:is |comes |gets |goes )?(?:taken |knocked )?(?:off|away))|"
     rf"\bonly (?:on|for|in|with|at|by|through|via) |(?:{MASK}|{DAY}) only\b|\bonly {MASK}|"
     r"\b(?:might|may|could|should|perhaps|possibly|maybe|sometimes|usually|often|normally)\b"
     rf"[^.!?,:;{_FIGURE[1:-1]}{LEAST}]{{0,30}}[{SHARE}{WAIVED}]",

@@ -19,6 +19,7 @@ RULES: tuple[Rule, ...] = (
     form.language,
     form.tone,
     figures.amounts,
+    figures.prices,
     figures.percents,
     figures.dates,
     figures.numbers,

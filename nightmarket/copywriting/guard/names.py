@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 
 from nightmarket.copywriting.facts import CopyFacts, Violation, folded
+from nightmarket.copywriting.guard.talk import claims
 from nightmarket.copywriting.notation import plain
 from nightmarket.copywriting.reading import MASK
 
@@ -81,6 +82,11 @@ def without(text: str, names: Iterable[str], sign: str = MASK) -> str:
     return text
 
 
+def named(text: str, facts: CopyFacts) -> bool:
+    """Whether a text names its product, or what its offer applies to."""
+    return any(re.search(_whole(name), text, re.IGNORECASE) for name in facts.subjects)
+
+
 def _whole(name: str) -> str:
     """The pattern of a name that is no part of a longer word."""
     edges = (r"(?<![A-Za-z])", r"(?![A-Za-z])")
@@ -89,4 +95,4 @@ def _whole(name: str) -> str:
 
 def others(masked: str, lexicon: Lexicon, facts: CopyFacts) -> list[Violation]:
     """Products, brands and kinds of the catalogue that are not among the facts."""
-    return [Violation("wrong product", name) for name in lexicon.names_in(masked.replace(MASK, " / "))]
+    return [Violation("wrong product", name) for name in lexicon.names_in(claims(masked, facts.locale).replace(MASK, " / "))]
