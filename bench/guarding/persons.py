@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 
-from bench.guarding import later_false, later_true, persons_false, persons_true
+from bench.guarding import later_false, later_true, persons_false, persons_true, seen_false, seen_true
 from bench.guarding.catalogue import names
 from nightmarket.copywriting.facts import LIMITS, CopyFacts, CopyOffer, Product
 from nightmarket.copywriting.guard.check import message_violations
@@ -162,6 +162,14 @@ def held_out(text: str) -> bool:
 def texts() -> Iterator[tuple[bool, CopyFacts, str]]:
     """(whether it is true, facts, text)."""
     for is_true, by_offer in WRITTEN:
+        for offer, written in by_offer.items():
+            for text in written:
+                yield is_true, OFFERS[offer], text
+
+
+def seen() -> Iterator[tuple[bool, CopyFacts, str]]:
+    """(whether it is true, facts, text) of those that were all seen while the guard was written."""
+    for is_true, by_offer in ((True, seen_true.TRUE), (False, seen_false.FALSE)):
         for offer, written in by_offer.items():
             for text in written:
                 yield is_true, OFFERS[offer], text

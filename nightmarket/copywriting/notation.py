@@ -30,7 +30,9 @@ _STILL_DAY = "(?![囤买喝吃来必出假快送挑选逛])"
 """五一囤牛奶: the time of the year, and no day of an offer."""
 _PARTS = {"二": "50%", "三": "33.33%", "四": "25%", "五": "20%", "十": "10%"}
 _PRICE = r"(?:the |its |our |your )?(?:usual |normal |regular |full |original |list |marked )?price\b"
-_SUM = rf"(?:(?:US)?[$\u20ac\u00a3\u00a5] ?{NUM}(?!\d)|(?:{NUM}|{WORD}(?:[- ]{WORD})*) (?:dollars?|bucks?|euros?|pounds?))"
+_SUM = (
+    rf"(?:(?:US)?[$\u20ac\u00a3\u00a5] ?{NUM}(?!\d)|(?:{NUM}|{WORD}(?:[- ]{WORD})*) (?:dollars?|bucks?|euros?|pounds?))"
+)
 _LESS = "(?:减|省|便宜|优惠|让利|降价?)"
 
 
@@ -169,6 +171,7 @@ _MONTHS = tuple(
 )  # fmt: skip
 _PERIODS = _made(
     {
+        rf"\b(?P<m>{MONTH}),? (?:from|between) (?:the )?(?P<a>\d{{1,2}}){_NTH} (?:to|through|and|until) (?:the )?(?P<b>\d{{1,2}}){_NTH}(?P<y>)(?!\d|[:.]\d|%| ?(?:{MONTH}|of))": _of_one_month,
         rf"\bmidnight (?:on|of) (?=(?:the |{_DAY_OF})*{_DAY})": "",
         rf"(?P<d>\b{_DAY}),? (?:at )?{_MINUTE}": r"\g<d>",
         rf"{_MINUTE},? (?:on )?(?=(?:the |{_DAY_OF})*{_DAY})": "",

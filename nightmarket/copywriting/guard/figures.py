@@ -35,12 +35,18 @@ def amounts(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     ]
 
 
-_SUM = rf"((?:US)?[$€£¥] ?{NUM}|{NUM} ?[a-z元块]+)"
+_SUM = (
+    rf"((?:US)?[$€£¥] ?{NUM}|{NUM} ?(?:dollars?|bucks?|euros?|pounds?|元|块))"
+    r"(?![\d.]| ?(?:off|less|cheaper|lower|down)\b)"
+)
 _BEFORE = re.compile(
-    rf"(?:\bwas|\bwere|\busually|\bnormally|\bregular(?:ly)?|\busual price|\binstead of|\bfull price|原价|平时|平常|日常价){_OF}{_SUM}",
+    r"(?:\b(?:was|were|usually|normally|regular(?:ly)?|usual price|instead of|full price)|原价|平时|平常|日常价)"
+    rf"{_OF}{_SUM}",
     re.IGNORECASE,
 )
-_NOW = re.compile(rf"(?:\bnow|\byours for|\breduced to|\bcut to|\bdown to|现价|现在|折后|减后|到手价?){_OF}{_SUM}", re.IGNORECASE)
+_NOW = re.compile(
+    rf"(?:\b(?:now|yours for|reduced to|cut to|down to)|现价|现在|折后|减后|到手价?){_OF}{_SUM}", re.IGNORECASE
+)
 
 
 def prices(text: str, masked: str, facts: CopyFacts) -> list[Violation]:

@@ -1,7 +1,8 @@
-"""Small talk: parts of a text that claim nothing, so that their words need not be on the list of what claims are made of.
+"""Small talk: parts of a text that claim nothing, so that no list has to hold their words as words of an offer.
 
-"Put the kettle on!", "Sweet tooth?", "天冷了": a greeting, a question, a call to do something, a season. It has no figure and no
-word of an offer in it, states nothing of a product, and nothing of who, where or when the offer is for. Everything else is read as a claim.
+"Put the kettle on!", "Sweet tooth?", "天冷了": a greeting, a question, a call to do something, a season. It has no
+figure and no word of an offer in it, states nothing of a product, and nothing of who, where or when the offer is for.
+Everything else is read as a claim.
 """
 
 import re
@@ -21,9 +22,10 @@ _PART_ZH = re.compile(rf"[,:!?\u3001\u3002;\s{_PICTURE}]+|[\u2010-\u2015-]+")
 _WORD = re.compile(rf"[a-z]+(?:'[a-z]+)*|{MASK}", re.IGNORECASE)
 _MOST_WORDS, _MOST_HAN = 12, 16
 _LISTED: dict[Locale, frozenset[str]] = {
-    locale: frozenset(files(__package__).joinpath(f"everyday_{name}.txt").read_text(encoding="utf-8").split())
-    for locale, name in (("en", "english"), ("zh", "chinese"))
+    "en": frozenset(files(__package__).joinpath("everyday_english.txt").read_text(encoding="utf-8").split()),
+    "zh": frozenset(files(__package__).joinpath("everyday_chinese.txt").read_text(encoding="utf-8").split()),
 }
+_FORMS = (("", ""), ("s", ""), ("es", ""), ("ies", "y"), ("ing", ""), ("ing", "e"), ("ed", ""), ("ed", "e"))
 _LONGEST = max(map(len, _LISTED["zh"]))
 
 
@@ -53,28 +55,31 @@ def _left(sentence: str, locale: Locale) -> str:
     if locale == "zh":
         parts = [part for part in _PART_ZH.split(bare) if part]
         return ",".join(part for part in parts if not _chinese(part)) + " "
-    if _english(bare, asks=asks, alone=True):
+    if _english(bare, asks=asks) or _LISTS["sign_off"].fullmatch(bare.strip(" .!,")):
         return ". "
     parts = _PART_EN.split(bare)
-    while len(parts) > 1 and _english(parts[0], asks=False, alone=True):
+    while len(parts) > 1 and _english(parts[0], asks=False):
         parts = parts[1:]
     while len(parts) > 1 and _LISTS["sign_off"].fullmatch(parts[-1].strip(" .!,")):
         parts = parts[:-1]
     return ", ".join(parts) + " "
 
 
-def _english(part: str, *, asks: bool, alone: bool) -> bool:
+def _english(part: str, *, asks: bool) -> bool:
     words = [word.lower() for word in _WORD.findall(part.replace("\u2019", "'"))]
     bare = [re.sub("'s$", "", word) for word in words]
     if not words or len(words) > _MOST_WORDS or re.search(r"[^\w\s',.!?:()\u2019\u25a2&+-]", part):
         return False
-    if any(c.isdigit() for c in part) or any(word not in _LISTED["en"] and word != MASK for word in bare):
+    if any(c.isdigit() for c in part) or not all(word == MASK or _everyday(word) for word in bare):
         return False
     if _LISTS["promise_en"].search(part) or _has_figures(part):
         return False
-    if asks:
-        return True
-    return alone and not _LISTS["states_en"].search(part.strip())
+    return asks or not _LISTS["states_en"].search(part.strip())
+
+
+def _everyday(word: str) -> bool:
+    """Whether a word, in any of its regular forms, is one of daily life."""
+    return any(word.endswith(end) and word[: len(word) - len(end)] + more in _LISTED["en"] for end, more in _FORMS)
 
 
 def _chinese(part: str) -> bool:

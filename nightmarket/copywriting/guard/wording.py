@@ -16,7 +16,7 @@ from nightmarket.copywriting.guard import talk
 from nightmarket.copywriting.guard.names import without
 from nightmarket.copywriting.patterns import patterns
 from nightmarket.copywriting.phrases import LANGUAGES, runs, vocabulary
-from nightmarket.copywriting.reading import MASK, MONTHS, SENTENCE, WEEKDAYS, read
+from nightmarket.copywriting.reading import MASK, MONTH, MONTHS, SENTENCE, WEEKDAYS, read
 
 _LISTS = patterns(__package__, "wording")
 _TALK_EN = re.compile(
@@ -90,11 +90,19 @@ EN_CLAIMS = re.compile(
 _OWN_EN = re.compile(rf"{MASK}'s?(?![a-z])", re.IGNORECASE)
 _RANGE = "range|selection|line-?up|lines?|collection|aisle|shelf|shelves|section"
 _ALL_EN = re.compile(
-    rf"\b(?:(?:all|every|any|each)(?: of)?(?: the| our| your)?(?: single)? {MASK}(?: we (?:sell|have|stock))?|"
+    rf"\b(?:(?:all|every|any|each)(?: of)?(?: the| our| your)?(?: single)? {MASK}(?: (?:we (?:sell|have|stock)|(?:in|at) (?:the|our) (?:shop|store)))?|"
     rf"(?:(?:all|every part) of )?(?:the|our) (?:whole|entire|full|complete) {MASK}(?: (?:{_RANGE}))?|{MASK} (?:{_RANGE})|"
     rf"everything (?:in|from|on)(?: the| our)? {MASK}(?: (?:{_RANGE}))?)(?!\w)",
     re.IGNORECASE,
 )
+_TIME_EN = re.compile(
+    rf"\b(?:your )?(?:(?:this )?(?:winter|summer|autumn|spring|holiday|christmas|valentine'?s?|morning|evening|afternoon|favou?rite)(?:'s)? ){{1,2}}{MASK}|"
+    rf"{MASK} (?:time|season|weather|night|break|run|lovers?|fans?|drinkers?|people|alert|event|days?)\b|"
+    r"\b(?:winter|summer|autumn|spring|holiday) (?:warmer|treats?|sale|special|deal|offer)\b|"
+    rf"\b{MONTH}'s(?= |$)|\b(?:this|all) {MONTH}\b",
+    re.IGNORECASE,
+)
+"""What a time of the year, a habit or those who like a thing add to its name claims nothing."""
 _ALL_ZH = re.compile(rf"(?:全部|所有|凡是?|任意|任何)(?:的|购|买|购买|选购)?{MASK}|{MASK}(?:全部|全都|均|都)")
 """An offer holds for all that it applies to."""
 
@@ -124,7 +132,7 @@ def _english(masked: str, facts: CopyFacts) -> list[str]:
     news = EN_NEWS if facts.product.is_new else frozenset[str]()
     praise = PRAISE_EN if facts.praise else frozenset[str]()
     stated = _OWN_EN.sub(MASK, talk.claims(masked.replace("\u2019", "'"), "en"))
-    whole = _ALL_EN.sub(f" {MASK}", stated)
+    whole = _TIME_EN.sub(f" {MASK}", _ALL_EN.sub(f" {MASK}", stated))
     words = _LATIN.findall(EN_TURNS.sub(" ", whole).lower())
     return claims + [word for word in words if not (word in EN or word in own or word in news or word in praise)]
 
