@@ -137,9 +137,8 @@ def _added(recommender: Recommender, rows: list[ProductRow]) -> Recommender:
     """One that cannot be taken in leaves the others in."""
     if not rows:
         return recommender
-    zone = ZoneInfo(str(recommender.made_from.get("time_zone", "UTC")))
     try:
-        return recommender.with_products(frame(rows, zone))
+        return recommender.with_products(frame(rows, zone_of(recommender)))
     except Exception as error:
         if len(rows) == 1:
             LOG.error("a product that was put cannot be taken in: %s", type(error).__name__)
@@ -148,11 +147,16 @@ def _added(recommender: Recommender, rows: list[ProductRow]) -> Recommender:
     return _added(_added(recommender, rows[:half]), rows[half:])
 
 
+def zone_of(recommender: Recommender) -> ZoneInfo:
+    """The shop's."""
+    return ZoneInfo(str(recommender.made_from.get("time_zone", "UTC")))
+
+
 def known_until(recommender: Recommender) -> float:
     """Epoch seconds from which on events are news to the night: the shop's midnight after its last day."""
     made = recommender.made_from
     after = date.fromisoformat(str(made["last_day"])) + timedelta(days=1)
-    return datetime.combine(after, datetime.min.time(), ZoneInfo(str(made.get("time_zone", "UTC")))).timestamp()
+    return datetime.combine(after, datetime.min.time(), zone_of(recommender)).timestamp()
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """What goes over the wire: requests, refused where they say more or less than this, and answers."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -275,6 +275,40 @@ class ShopProduct(_Request):
         return json.dumps(said, ensure_ascii=False, sort_keys=True)
 
 
+class OfferRequest(_Request):
+    """A visitor who may be made an offer of a running campaign."""
+
+    id: Id = Field(description="of the request, by which an offer is made once however often it is asked for")
+    customer_id: Id | None = Field(None, description="the shop's own id")
+    session_id: Id | None = Field(None, description="of a visit in which a customer logged in")
+    channel: Id = Field("site", description="channel of the plan that the site delivers itself")
+
+    @model_validator(mode="after")
+    def _of_somebody(self) -> Self:
+        if self.customer_id is None and self.session_id is None:
+            raise ValueError("customer_id or session_id: a question needs one of them")
+        return self
+
+
+class MadeOffer(_Reply):
+    """An offer of a campaign, as it was approved."""
+
+    campaign: str
+    offer: str
+    kind: str
+    called: dict[str, str] = Field(description="what it applies to, by language")
+    terms: dict[str, str | float] = Field(description="what a text may say: percent, amount, threshold, gift, code")
+    until: date | None = Field(None, description="the campaign's last day")
+    propensity: float = Field(description="chance that the customer is in the arm that is contacted")
+
+
+class OfferAnswer(_Reply):
+    """The offer that the visitor is made now; null: none."""
+
+    request_id: str
+    offer: MadeOffer | None
+
+
 class ShopProducts(_Request):
     """Products that are new or changed."""
 
@@ -329,6 +363,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
              "2026-11-30T00:00:00+01:00"},
         ]
     },
+    "OfferRequest": {"id": "o-1", "customer_id": "4711", "channel": "site"},
     "StockLevels": {"products": {"p001834": 0, "p000127": 12}},
 }  # fmt: skip
 """Of requests, by schema."""

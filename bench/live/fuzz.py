@@ -37,6 +37,7 @@ def good(product: str) -> list[tuple[str, str, dict[str, Any] | None]]:
         ("POST", "/v1/recommendations", asked),
         ("POST", "/v1/search", {"query": f"{product} or another", "price_to": 9, "count": 2}),
         ("POST", "/v1/rank", {"products": [product, "p2"], "session_id": "s"}),
+        ("POST", "/v1/offers", {"id": "o", "customer_id": "c", "channel": "site"}),
         ("PUT", "/v1/products", {"products": [further]}),
         ("PUT", "/v1/stock", {"products": {product: 3}}),
         ("GET", f"/v1/products/{product}/similar", None),

@@ -17,13 +17,13 @@ from tasks.intake import Feed
 from tasks.intake.folder import FolderConnector
 from tasks.intake.reading import Reading
 from tasks.live import log
-from tasks.live.log import EVENT, LIST, LiveLog
+from tasks.live.log import EVENT, LIST, OFFER, LiveLog
 from tasks.live.products import ProductRow, of_table
 from tasks.privacy.pseudonyms import Pseudonyms, customer_keys
 
 ROWS = 1 << 16
 EPOCH = datetime(1970, 1, 1)
-LOGGED = ("events", "exposures")
+LOGGED = {"events": ("events",), "exposures": ("lists", "offers")}
 """Tables that the log adds to; their rows follow those of the folder's files. So do products that were put."""
 PRODUCTS = BY_NAME["products"]
 
@@ -40,9 +40,10 @@ class LiveConnector(FolderConnector):
         super().__init__(folder, reading, time_zone, currency=currency, needed=("products",))
         if not log.path().exists():
             raise InputError("snapshot.source: it is live, and no site has logged anything; run `make serve` first")
-        self._keys = customer_keys()
+        self._keys, self._campaigns = customer_keys(), set[str]()
         with closing(LiveLog()) as live:
             self._upto = {table: live.last(table) for table in ("events", "lists")}
+            self._upto["offers"] = live.last("offers")
             self._put = [row for _, row in live.products()]
 
     def identity(self) -> dict[str, str]:
@@ -63,8 +64,8 @@ class LiveConnector(FolderConnector):
                 yield from self._with_put(feeds[table.name])
                 continue
             if table.name in feeds:
-                yield feeds[table.name]
-            if table.name in LOGGED and self._upto["events" if table.name == "events" else "lists"]:
+                yield self._noting(feeds[table.name]) if table.name == "campaigns" else feeds[table.name]
+            if any(self._upto[part] for part in LOGGED.get(table.name, ())):
                 yield self._logged(table.name)
 
     def about(self, business_date: Any) -> dict[str, Any]:
@@ -130,7 +131,24 @@ class LiveConnector(FolderConnector):
                 "quantity": quantity, "basket_id": row["basket"] or row["session"],
             }  # fmt: skip
 
+    def _noting(self, feed: Feed) -> Feed:
+        """The shop's campaigns, whose names are kept as they pass."""
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for batch in feed.batches():
+                self._campaigns.update(batch["campaign_id"].to_pylist())
+                yield batch
+
+        return replace(feed, batches=batches)
+
     def _exposures(self) -> Iterator[dict[str, Any]]:
+        for row in self._read("offers", OFFER):
+            # of a campaign that the shop's table does not have, the export itself stands for its contacts
+            if row["served"] and row["campaign"] in self._campaigns:
+                yield {
+                    "customer_id": row["customer"], "campaign_id": row["campaign"], "offer_id": row["offer"],
+                    "timestamp": _moment(row["at"]), "propensity": row["propensity"],
+                }  # fmt: skip
         for row in self._read("lists", LIST):
             if row["customer"] is None:
                 continue  # a guest's list is nobody's exposure

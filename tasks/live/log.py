@@ -41,10 +41,17 @@ create table if not exists stock(product text primary key, units real not null, 
 create index if not exists stock_at on stock(at);
 create table if not exists products(
     seq integer primary key autoincrement, product text not null unique, content text not null, at integer not null);
+create table if not exists offers(
+    seq integer primary key autoincrement, id blob not null unique, customer text not null, campaign text, offer text,
+    channel text not null, planned integer, at integer not null, day integer not null, hour real not null,
+    value real not null, cost real not null, propensity real not null, served integer not null,
+    generation integer not null);
+create index if not exists offers_customer on offers(customer, seq);
+create index if not exists offers_paced on offers(campaign, channel, day, seq) where campaign is not null;
 """
-LAYOUT = 2
+LAYOUT = 3
 """Of the tables; a log of an older one is given those that it lacks."""
-NAMED = ("events", "visits", "lists")
+NAMED = ("events", "visits", "lists", "offers")
 """Tables that name customers."""
 
 
@@ -85,7 +92,33 @@ class ListRow(NamedTuple):
     generation: int
 
 
-EVENT, LIST = EventRow._fields, ListRow._fields
+class OfferRow(NamedTuple):
+    """What a customer who asked was made, or that they were made nothing.
+
+    campaign, offer, planned  None where no campaign has anything for them; planned: the day it was planned for
+    day, hour    of the shop, days since 1970-01-01
+    value, cost  expected, currency
+    propensity   chance that the customer is in the arm that is contacted
+    served       0 where the pacer kept the money for later
+    """
+
+    id: bytes
+    customer: str
+    campaign: str | None
+    offer: str | None
+    channel: str
+    planned: int | None
+    at: int
+    day: int
+    hour: float
+    value: float
+    cost: float
+    propensity: float
+    served: int
+    generation: int
+
+
+EVENT, LIST, OFFER = EventRow._fields, ListRow._fields, OfferRow._fields
 """Columns, in the order of the rows."""
 
 
@@ -175,6 +208,15 @@ class LiveLog:
         storage.hook("live.committed")
         return new
 
+    @contextmanager
+    def deciding(self) -> Iterator["Decisions"]:
+        """Read what was decided, and write one decision more, without another process between. On disk afterwards."""
+        if not self._there():
+            raise sqlite3.OperationalError("the file was taken away")
+        with self._writing() as connection:
+            yield Decisions(connection)
+        storage.hook("live.committed")
+
     def met(self, customers: Sequence[str], session: str | None, since: int) -> list[Met]:
         """What a visitor did and was shown from a moment on, oldest first; a visit joins who logged in during it.
 
@@ -226,10 +268,11 @@ class LiveLog:
         return int(self._connection.execute(f"select coalesce(max(seq), 0) from {table}").fetchone()[0])
 
     def rows(self, table: str, upto: int) -> Iterator[tuple[Any, ...]]:
-        """Rows up to a number in the order of writing: EVENT or LIST, and of a guest's who logged in in that visit, and
-        nobody else did, that customer."""
-        columns = EVENT if table == "events" else LIST
-        wanted = ", ".join(_KNOWN if name == "customer" else f"t.{name}" for name in columns)
+        """Rows up to a number in the order of writing: EVENT, LIST or OFFER; of a guest's who logged in in that visit,
+        and nobody else did, that customer."""
+        columns = {"events": EVENT, "lists": LIST, "offers": OFFER}[table]
+        known = "t.customer" if table == "offers" else _KNOWN
+        wanted = ", ".join(known if name == "customer" else f"t.{name}" for name in columns)
         yield from self._connection.execute(f"select {wanted} from {table} t where t.seq <= ? order by t.seq", (upto,))
 
     def held(self, name: str) -> dict[str, list[dict[str, Any]]]:
@@ -259,7 +302,7 @@ class LiveLog:
             for table in NAMED:
                 for name in names:
                     num += connection.execute(f"delete from {table} where customer = ?", (name,)).rowcount
-                if table != "visits":
+                if table in ("events", "lists"):
                     for session in sessions:
                         query = f"delete from {table} where session = ? and customer is null"
                         num += connection.execute(query, (session,)).rowcount
@@ -279,6 +322,45 @@ class LiveLog:
                 num += connection.execute(query + "where generation < ?1", (generation,)).rowcount
         self._connection.execute("pragma wal_checkpoint(truncate)")
         return num
+
+
+class Decisions:
+    """Offers that were decided upon, inside of a transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def _rows(self, where: str, *values: Any) -> list[tuple[int, OfferRow]]:
+        query = f"select seq, {', '.join(OFFER)} from offers where {where} order by seq"
+        return [(seq, OfferRow(*row)) for seq, *row in self._connection.execute(query, values)]
+
+    def of(self, id: bytes) -> OfferRow | None:
+        """What was decided under an id."""
+        rows = self._rows("id = ?", id)
+        return rows[0][1] if rows else None
+
+    def made_to(self, names: Sequence[str]) -> list[OfferRow]:
+        """Everything that a customer was made or not, under any of their names."""
+        return [row for _, row in self._rows(f"customer in ({_marks(names)}) and campaign is not null", *names)]
+
+    def since(self, seq: int, campaign: str, channel: str, day: int) -> list[tuple[int, OfferRow]]:
+        """Arrivals of a day after a number."""
+        return self._rows("campaign = ? and channel = ? and day = ? and seq > ?", campaign, channel, day, seq)
+
+    def arrivals(self, campaign: str, channel: str, first: int, before: int) -> list[OfferRow]:
+        """Arrivals of the days from one to before another, by day."""
+        rows = self._rows("campaign = ? and channel = ? and day >= ? and day < ?", campaign, channel, first, before)
+        return sorted((row for _, row in rows), key=lambda row: row.day)
+
+    def spent(self, campaign: str, channel: str, before: int = 1 << 30) -> float:
+        """What was spent, on days before one."""
+        query = "select coalesce(sum(cost), 0) from offers where campaign = ? and channel = ? and served and day < ?"
+        return float(self._connection.execute(query, (campaign, channel, before)).fetchone()[0])
+
+    def write(self, row: OfferRow) -> None:
+        """One more."""
+        query = f"insert into offers({', '.join(OFFER)}) values ({', '.join('?' * len(OFFER))})"
+        self._connection.execute(query, row)
 
 
 _KNOWN = (

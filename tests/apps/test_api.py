@@ -20,6 +20,7 @@ from nightmarket.contracts.tables import PRODUCTS as PRODUCTS_TABLE
 from tasks.live import keys, log
 from tasks.live.visitors import Visitors
 from tests.apps.small import PRODUCTS, write_bundle
+from tests.tasks.test_live_offers import exported
 
 pytestmark = pytest.mark.slow
 ASKED = [("/v1/events", "post"), ("/v1/recommendations", "post"), ("/v1/rank", "post"), ("/v1/stock", "put")]
@@ -200,6 +201,7 @@ def test_a_key_may_do_what_its_scopes_say_and_no_more(site):
         "events": ("POST", "/v1/events", event("sc")), "read": ("POST", "/v1/recommendations", {}),
         "customers": ("GET", "/v1/customers/x/why", None), "stock": ("PUT", "/v1/stock", {"products": {"p1": 1}}),
         "metrics": ("GET", "/metrics", None), "products": ("PUT", "/v1/products", NEW),
+        "offers": ("POST", "/v1/offers", {"id": "o", "customer_id": "x"}),
     }  # fmt: skip
     for own, secret in secrets.items():
         for scope, (method, path, body) in calls.items():
@@ -242,6 +244,7 @@ def test_a_rate_holds_over_all_workers_together(site):
         ("PUT", "/v1/products", b'{"products": [{"product_id": "x", "title": "\\ud800"}]}', "invalid", 422),
         ("PUT", "/v1/products", b'{"products": [{"product_id": "x", "title": "a\\u0000"}]}', "invalid", 422),
         ("PUT", "/v1/products", b'{"products": {"x": 1}}', "invalid", 422),
+        ("POST", "/v1/offers", b'{"id": "a"}', "invalid", 422),
         ("GET", "/v1/products/none/similar", None, "unknown-product", 404),
         ("GET", "/v1/nothing", None, "no-route", 404),
         ("DELETE", "/v1/events", None, "wrong-method", 405),
@@ -272,6 +275,7 @@ def test_the_examples_of_the_document_are_answered(site):
         ("/v1/search", "post"),
         ("/v1/stock", "put"),
         ("/v1/products", "put"),
+        ("/v1/offers", "post"),
     ):
         body = document["paths"][path][method]["requestBody"]["content"]["application/json"]
         assert body["examples"]
@@ -332,3 +336,28 @@ def test_without_a_night_events_are_taken_and_questions_refused_until_there_is_o
     while served.client.get("/readyz").status_code != 200:
         assert time.monotonic() < deadline
     assert served.products(session_id="e", count=1) == ["p7"]
+
+
+def test_an_offer_of_a_running_campaign_is_made_to_its_customer_once_and_by_every_worker_the_same(serve, tmp_path):
+    served = serve()
+    asked = {"id": "first", "customer_id": "Ada"}
+    assert served.post("/v1/offers", asked).json()["offer"] is None
+    today = datetime.now(UTC).date()
+    exported(tmp_path, day=today, customer_id=[Visitors().customer(name).present for name in ("Ada", "Bob", "Cy")])
+    with Client(served.url, served.secret) as shop:
+        wait_until(served, lambda: shop.offer("first", customer_id="Ada").offer is not None, 60)
+        made = shop.offer("first", customer_id="Ada").offer
+        assert (made.campaign, made.offer, made.terms) == ("spring", "ten", {"percent": 10})
+        assert made.until == today + timedelta(3)
+        for number in range(12):
+            with Client(served.url, served.secret) as other:
+                assert other.offer("first", customer_id="Ada").offer == made
+                assert other.offer(f"again-{number}", customer_id="Ada").offer is None
+                assert other.offer(f"cy-{number}", customer_id="Cy").offer is None
+        with pytest.raises(ApiError, match="409 The id belongs to another request"):
+            shop.offer("first", customer_id="Bob")
+        shop.send([SiteEvent(id="in", kind="view", session_id="visit", customer_id="Bob")])
+        assert shop.offer("bob", session_id="visit").offer.offer == "ten"
+        assert shop.offer("guest", session_id="another").offer is None
+    with sqlite3.connect(log.path()) as reading:
+        assert reading.execute("select count(*), sum(cost) from offers where served").fetchone() == (2, 1.0)
