@@ -209,12 +209,12 @@ class LiveLog:
         return new
 
     @contextmanager
-    def deciding(self) -> Iterator["Decisions"]:
+    def deciding(self) -> Iterator["OfferDecisions"]:
         """Read what was decided, and write one decision more, without another process between. On disk afterwards."""
         if not self._there():
             raise sqlite3.OperationalError("the file was taken away")
         with self._writing() as connection:
-            yield Decisions(connection)
+            yield OfferDecisions(connection)
         storage.hook("live.committed")
 
     def met(self, customers: Sequence[str], session: str | None, since: int) -> list[Met]:
@@ -324,7 +324,7 @@ class LiveLog:
         return num
 
 
-class Decisions:
+class OfferDecisions:
     """Offers that were decided upon, inside of a transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:

@@ -16,7 +16,7 @@ from nightmarket.delivery.pacing import HOURS, Pacer, Profile
 from nightmarket.delivery.timing import WEEK
 from nightmarket.histories.calendar import day_of
 from tasks.live.campaigns import PlannedOffer, RunningCampaign
-from tasks.live.log import Decisions, LiveLog, OfferRow
+from tasks.live.log import OfferDecisions, LiveLog, OfferRow
 
 LOOK_BACK = 28
 """Days of earlier arrivals that the pacer learns from."""
@@ -72,7 +72,7 @@ class OfferDesk:
                 decisions.write(made)
             return made if made.served else None
 
-    def _choose(self, decisions: Decisions, asked: OfferQuestion) -> OfferRow:
+    def _choose(self, decisions: OfferDecisions, asked: OfferQuestion) -> OfferRow:
         nothing = OfferRow(asked.id, asked.names[-1], None, None, asked.channel, None, asked.at, day_of(asked.day),
                            asked.hour, 0.0, 0.0, 1.0, 0, asked.generation)  # fmt: skip
         made = decisions.made_to(asked.names)
@@ -110,7 +110,7 @@ class OfferDesk:
                     return planned
         return None
 
-    def _pacer(self, decisions: Decisions, campaign: RunningCampaign, day: int) -> Pacer:
+    def _pacer(self, decisions: OfferDecisions, campaign: RunningCampaign, day: int) -> Pacer:
         """That of the day, told of every arrival up to now."""
         key = campaign.name, campaign.channel, day
         if key not in self._paced:
