@@ -16,7 +16,7 @@ from nightmarket.delivery.pacing import HOURS, Pacer, Profile
 from nightmarket.delivery.timing import WEEK
 from nightmarket.histories.calendar import day_of
 from tasks.live.campaigns import PlannedOffer, RunningCampaign
-from tasks.live.log import OfferDecisions, LiveLog, OfferRow
+from tasks.live.log import LiveLog, OfferDecisions, OfferRow
 
 LOOK_BACK = 28
 """Days of earlier arrivals that the pacer learns from."""
