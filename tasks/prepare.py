@@ -29,6 +29,7 @@ from nightmarket.histories.purchases import (
     returned,
 )
 from nightmarket.histories.texts import levels, product_texts
+from nightmarket.histories.variants import alike, groups
 from nightmarket.intake.objections import objections
 from tasks.files import catalogue, storage
 from tasks.pipeline.declaration import Stage
@@ -143,6 +144,7 @@ def _products(settings: Settings, source: str) -> pd.DataFrame:
     products["item"] = np.arange(len(products), dtype=np.int32)
     codes, distinct = pd.factorize(text)
     products["text_id"] = codes.astype(np.int32)
+    products["group"] = alike(codes, groups(products))
     catalogue.TEXTS.write({"text_id": np.arange(len(distinct), dtype=np.int32), "text": distinct.tolist()})
     log.info("prepare: %s products, %s distinct texts", f"{len(products):,}", f"{len(distinct):,}")
     _write_vectors(products)
@@ -259,8 +261,8 @@ def _write_products(products: pd.DataFrame, lines: pa.Table) -> None:
         if name not in products:
             products[name] = pd.Series(pd.NA, index=products.index, dtype="str")
     columns = (
-        "item product_id title brand maker department category type size price list_price text_id first_day from_day "
-        "until_day recommendable"
+        "item product_id title brand maker department category type size price list_price text_id group first_day "
+        "from_day until_day recommendable"
     )
     tonight = [name for name in DELIVERED if name in products and products[name].notna().any()]
     catalogue.PRODUCTS.write(pa.Table.from_pandas(products[[*columns.split(), *tonight]], preserve_index=False))

@@ -1,6 +1,7 @@
 """The products as codes: what ranking knows of a product besides its sales."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ class Catalogue:
     line                        (I,)  kind x maker: "this maker's potato crisps"
     maker, brand                (I,)
     text                        (I,)  products with the same text
+    group                       (I,)  products that are one but for their size or colour, or have the same text
     size                        (I,)  -1 where it is not known
     recommendable               (I,)
     from_day                    (I,)  first day on sale as the shop says, NEVER where it does not
@@ -31,6 +33,7 @@ class Catalogue:
     maker: Int32s
     brand: Int32s
     text: Int32s
+    group: Int32s
     size: Int32s
     recommendable: Bools
     from_day: Int32s
@@ -41,6 +44,12 @@ class Catalogue:
     def num_items(self) -> int:
         """Products in the catalogue, recommendable or not."""
         return int(self.kind.size)
+
+    @cached_property
+    def first_of_group(self) -> Int32s:
+        """(I,) the first item of each item's group."""
+        _, first, place = np.unique(self.group, return_index=True, return_inverse=True)
+        return first[place].astype(np.int32)
 
     def on_sale(self, day: int, items: Int32s | slice = slice(None)) -> Bools:
         """(N,) which of the items, or of all, can be had on a day: recommendable and, as far as the shop says, begun
@@ -78,6 +87,7 @@ def catalogue(products: pd.DataFrame) -> Catalogue:
         maker=code("maker"),
         brand=code("brand"),
         text=products["text_id"].to_numpy(np.int32),
+        group=products["group" if "group" in products else "text_id"].to_numpy(np.int32),
         size=pd.factorize(size)[0].astype(np.int32),
         recommendable=products["recommendable"].to_numpy(bool),
         from_day=column("from_day", NEVER).to_numpy(np.int32),

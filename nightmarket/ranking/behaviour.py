@@ -15,6 +15,7 @@ from nightmarket.ranking import factors
 from nightmarket.ranking.factors import HALF_LIFE, Factors
 from nightmarket.ranking.generators import CandidateGenerator, Score
 from nightmarket.ranking.point_in_time import Customers, PointInTimeStatistics
+from nightmarket.ranking.preference import Preferences
 
 EASE_ITEMS = 5_000
 """EASE costs the cube of the items: some ten seconds for so many on two cores."""
@@ -24,6 +25,8 @@ PROFILE_HALF_LIFE = 21.0
 MOST_OF_SESSION = 30
 """Later events of a session are left out of co-visits: their pairs grow with the square."""
 NEIGHBOURS = 60
+MOST = 4.0
+"""Times, as a logarithm, that a preference makes a product more probable."""
 
 
 def unit_rows(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
@@ -60,13 +63,24 @@ def ease_weights(counts: sparse.csr_matrix, ridge: float) -> Float32s:
 
 def ease_of_behaviour(statistics: PointInTimeStatistics, items: Int32s) -> Score:
     """EASE on looks, carts and purchases together, for the items' columns."""
-    weights = ease_weights(visitors(statistics.events, statistics.today, items), RIDGE)
+    first = statistics.catalogue.first_of_group[items]
+    columns, place = np.unique(first, return_inverse=True)
+    weights = ease_weights(visitors(statistics.grouped_events, statistics.today, columns), RIDGE)
 
     def score(customers: Customers) -> Float32s:
-        scores: Float32s = profile(customers.events, statistics.today, HALF_LIFE)[:, items] @ weights
-        return scores
+        scores: Float32s = profile(customers.grouped_events, statistics.today, HALF_LIFE)[:, columns] @ weights
+        return in_size(customers, scores[:, place], items)
 
     return score
+
+
+def in_size(customers: Customers, scores: Float32s, items: Int32s) -> Float32s:
+    """(B, A) scores of products in all sizes and colours, spread over the sizes that each customer takes."""
+    statistics = customers.statistics
+    if statistics.sizes is None:
+        return scores
+    shares = statistics.sizes.shares(customers.events, statistics.today, items)
+    return np.where(scores > 0, scores * shares, scores)
 
 
 def latent(statistics: PointInTimeStatistics) -> Factors | None:
@@ -124,11 +138,12 @@ def strongest(matrix: sparse.csr_matrix, num: int) -> sparse.csr_matrix:
 
 def co_visited(statistics: PointInTimeStatistics, items: Int32s, to: tuple[int, ...], half_life: float) -> Score:
     """What goes with what the customer did lately."""
-    near = co_visits(statistics.events, statistics.today, to)[:, items].tocsr()
+    first = statistics.catalogue.first_of_group[items]
+    near = co_visits(statistics.grouped_events, statistics.today, to)[:, first].tocsr()
 
     def score(customers: Customers) -> Float32s:
-        scores: Float32s = (profile(customers.events, statistics.today, half_life) @ near).toarray()
-        return scores
+        scores: Float32s = (profile(customers.grouped_events, statistics.today, half_life) @ near).toarray()
+        return in_size(customers, scores, items)
 
     return score
 
@@ -176,15 +191,24 @@ def pictured(statistics: PointInTimeStatistics, items: Int32s) -> Score:
 
 def fitting(statistics: PointInTimeStatistics, items: Int32s, score: Score) -> Score:
     """A score times the customer's shares of each item's kind and size."""
-    kind, size = statistics.catalogue.kind[items], statistics.catalogue.size[items]
+    kind = statistics.catalogue.kind[items]
 
     def fit(customers: Customers) -> Float32s:
-        scores = score(customers) * shares_of(customers, "kind", kind)
-        if (size >= 0).any():
-            scores *= np.where(size >= 0, shares_of(customers, "size", np.maximum(size, 0)), 1.0)
-        return scores
+        return in_size(customers, score(customers) * shares_of(customers, "kind", kind), items)
 
     return fit
+
+
+def preferred(statistics: PointInTimeStatistics, liked: Preferences, items: Int32s) -> Score:
+    """How many an item draws, times how much more probable the customer's preferences make it."""
+    weight = np.sqrt(statistics.draw[items])
+    columns = np.ascontiguousarray(liked.items[items].T)
+
+    def score(customers: Customers) -> Float32s:
+        own = liked.customers(customers.events, statistics.today)
+        return weight * np.exp(np.minimum(own @ columns, MOST))
+
+    return score
 
 
 def once(score: Score) -> Score:
@@ -216,10 +240,13 @@ def generators(
     """Who proposes products on sale in a shop that records more than purchases, besides the customer's own history."""
     lively = statistics.lively
     popular = statistics.attention
-    most = np.sort(lively[np.argsort(-popular[lively], kind="stable")[:EASE_ITEMS]])
+    most = np.sort(lively[np.argsort(-statistics.grouped_attention[lively], kind="stable")[:EASE_ITEMS]])
 
     def popularity(customers: Customers) -> Float32s:
         return np.tile(popular[lively], (customers.num, 1))
+
+    def in_demand(customers: Customers) -> Float32s:
+        return np.tile(statistics.grouped_attention[lively], (customers.num, 1))
 
     make = CandidateGenerator
     made = [
@@ -227,8 +254,11 @@ def generators(
         make("together", budget["together"], lively, co_visited(statistics, lively, LOOKED, 7.0)),
         make("leads", budget["leads"], lively, co_visited(statistics, lively, (*CARTED, *BOUGHT), 21.0)),
         make("popular", budget["popular"], lively, popularity),
-        make("of_kind", budget["of_kind"], lively, fitting(statistics, lively, popularity)),
+        make("of_kind", budget["of_kind"], lively, fitting(statistics, lively, in_demand)),
     ]
+    if statistics.preference is not None:
+        liked = fitting(statistics, lively, preferred(statistics, statistics.preference, lively))
+        made.append(make("preferred", budget["preferred"], lively, liked))
     if learned is not None:
         made.append(make("factors", budget["factors"], lively, by_factors(statistics, learned, lively)))
     if statistics.terms is not None:

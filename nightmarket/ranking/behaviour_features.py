@@ -11,8 +11,9 @@ from nightmarket.contracts.arrays import Float32s, Int32s, Values
 from nightmarket.histories.interactions import BOUGHT, CARTED, LOOKED
 from nightmarket.ranking.pairs import take
 from nightmarket.ranking.point_in_time import Customers, PointInTimeStatistics
+from nightmarket.ranking.touches import visit_shares
 
-LEVELS = ("item", "text", "line", "kind", "category", "maker", "brand", "size")
+LEVELS = ("item", "group", "line", "kind", "category", "maker", "brand", "size")
 _OF_LEVEL = {
     "looked": "looks, halved for every 14 days of age",
     "looked_long": "looks, halved for every 90 days of age",
@@ -26,6 +27,10 @@ _OF_PAIR = {
     "waiting": "carts with the item since it was last bought",
     "kind_now": "looks and carts of the kind in the customer's last session",
     "price_to_looked": "log of the price over the mean log price of what the customer looked at",
+    "preferred": "log of how much more probable than another of its kind the customer's preferences make it",
+    "size_taken": "share of the customer's looks, carts and purchases of sized products that are of its size",
+    "kind_visits": "share of the customer's visits that were about its kind, halved for every 28 days of age",
+    "kind_visits_long": "the same, halved for every 180 days of age",
     "price_spread": "the same, over the spread of those prices",
 }
 _OF_PRODUCT = {
@@ -38,6 +43,7 @@ _OF_PRODUCT = {
     "cart_rate": "carts per look of the last 13 weeks, smoothed by the shop's",
     "kind_conversion": "purchases per look of the kind, last 13 weeks",
     "days_on_sale": "days on sale",
+    "draw": "looks, carts and purchases lately, in all sizes and colours and by time on sale, over the shop's mean",
     "kind_looks": "its part of its kind's looks of the last 4 weeks",
 }
 _OF_CUSTOMER = {
@@ -53,6 +59,8 @@ BEHAVIOUR: dict[str, str] = (
     | _OF_PRODUCT
     | _OF_CUSTOMER
 )
+VISITS = {"kind_visits": 28.0, "kind_visits_long": 180.0}
+"""Half-lives, days."""
 PRIOR_LOOKS = 50.0
 """Looks that a product's rates are smoothed with."""
 
@@ -80,6 +88,7 @@ class BehaviourTable:
             if level == "kind":
                 columns["kind_now"] = take(own.now, row, 0.0)
         columns |= self._prices(customers, customer, item)
+        columns |= self._tastes(customers, customer, item)
         columns |= {name: values[item] for name, values in self._products.items()}
         columns |= {name: values[customer] for name, values in self._of_customers(customers).items()}
         return columns
@@ -108,6 +117,24 @@ class BehaviourTable:
         gap = self.price[item] - mean[customer]
         return {"price_to_looked": gap, "price_spread": gap / spread[customer]}
 
+    def _tastes(self, customers: Customers, customer: Int32s, item: Int32s) -> dict[str, Values]:
+        statistics, unknown = self._statistics, np.full(item.size, np.nan, np.float32)
+        liked, sizes = statistics.preference, statistics.sizes
+        if liked is not None:
+            own = liked.customers(customers.events, statistics.today)
+            preferred = np.einsum("ne,ne->n", own[customer], liked.items[item])
+        taken = None if sizes is None else sizes.of_pairs(customers.events, statistics.today, customer, item)
+        kind, usual = statistics.catalogue.kind, statistics.usual_shares("kind")
+        visits = {
+            name: visit_shares(customers.events, kind, usual, statistics.today, half_life)[customer, kind[item]]
+            for name, half_life in VISITS.items()
+        }
+        tastes = {
+            "preferred": unknown if liked is None else preferred,
+            "size_taken": unknown if taken is None else taken,
+        }
+        return visits | tastes
+
     @cached_property
     def _products(self) -> dict[str, Float32s]:
         statistics = self._statistics
@@ -132,6 +159,7 @@ class BehaviourTable:
             "cart_rate": (carts + PRIOR_LOOKS * usual[1]) / (looks + PRIOR_LOOKS),
             "kind_conversion": kind_rate[kind],
             "days_on_sale": statistics.age,
+            "draw": statistics.draw,
             "kind_looks": month / np.maximum(np.bincount(kind, month)[kind], 1),
         }
         return {name: values.astype(np.float32) for name, values in columns.items()}

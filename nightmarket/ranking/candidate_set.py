@@ -65,6 +65,7 @@ class Budget:
     factors: int = 60
     pictured: int = 40
     taste: int = 0
+    preferred: int = 60
 
 
 @dataclass(frozen=True)
@@ -280,7 +281,6 @@ class CandidateSet:
 
 def _text_generator(vectors: Float32s, items: Float32s, chosen: Int32s, num: int) -> CandidateGenerator:
     columns = np.ascontiguousarray(items[chosen].T)
-    # another name than that of the level "text", whose affinity is a generator too
     return CandidateGenerator("tower", num, chosen, lambda customers: vectors[customers.rows] @ columns)
 
 

@@ -16,7 +16,7 @@ from nightmarket.ranking.point_in_time import LEVELS, Customers, PointInTimeStat
 
 _MEANING = {
     "item": "item",
-    "text": "products with the item's text",
+    "group": "the item in all sizes and colours",
     "line": "line",
     "kind": "kind",
     "category": "category",

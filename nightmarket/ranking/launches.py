@@ -87,7 +87,7 @@ class LaunchTable:
         """Affinity to text, line, kind and category, each weighed by how many buyers a product there can expect."""
         items = self._launching
         made = []
-        for level in ("text", "line", "kind", "category"):
+        for level in ("group", "line", "kind", "category"):
             code = self._statistics.catalogue.codes(level)[items]
             stats = self._stats[level]
             expected = (stats["draw"] + 0.1 * stats["each"] + 1e-4)[code].astype(np.float32)

@@ -1,8 +1,8 @@
 """Everything that is known at a cut in time, refit from the histories up to it; nothing here sees a later day.
 
 What is known of products is held for all of them. What is known of customers is made for a slice of them at a time, so
-that memory does not grow with their number. The same statistics are kept at several levels (product, products of the
-same text, product line, kind, category, maker), because what a product lacks in history its line or kind may have.
+that memory does not grow with their number. The same statistics are kept at several levels (product, its sizes and
+colours, product line, kind, category, maker), because what a product lacks in history its line or kind may have.
 """
 
 from collections.abc import Iterator
@@ -20,12 +20,18 @@ from nightmarket.histories.histories import Histories
 from nightmarket.histories.interactions import Interactions
 from nightmarket.histories.promotions import Promotions
 from nightmarket.ranking.pairs import Pairs, pairs
+from nightmarket.ranking.preference import Preferences, fit
+from nightmarket.ranking.sizes import SizeShares
 from nightmarket.ranking.touches import Touches, touches
 
-LEVELS = ("item", "text", "line", "kind", "category", "maker")
+LEVELS = ("item", "group", "line", "kind", "category", "maker")
 SPANS = {"2w": 2, "4w": 4, "13w": 13}
 ATTENTION_HALF_LIFE = 7.0
 """Days in which what was done with a product halves as a sign of what people are after."""
+DRAW_HALF_LIFE = 30.0
+"""Days in which what was done with a product halves as a sign of how many it draws."""
+DRAW_PRIOR = 0.2
+"""Of that sign at which it counts half beside that of all products."""
 MIN_BUYERS = 2
 NEW_WEEKS = 8
 _STEP = 4096
@@ -38,6 +44,7 @@ class PointInTimeStatistics:
     interactions  of all kinds; None or none where the shop records purchases alone
     terms         (T, F) unit rows of the products' texts; None where nothing asks for them
     vectors       (I, K) rows of length 1 of the shop's own vectors; None where nothing asks for them
+    described     (I, D) see preference.described; None where nothing asks for it
     coming_days   days after the cut on which an announced product may come on sale to count as on sale
     """
 
@@ -49,6 +56,7 @@ class PointInTimeStatistics:
     terms: sparse.csr_matrix | None = None
     coming_days: int = 0
     vectors: Float32s | None = None
+    described: Float32s | None = None
 
     @property
     def today(self) -> int:
@@ -146,6 +154,25 @@ class PointInTimeStatistics:
         return np.bincount(self.events.item, strength, self.catalogue.num_items).astype(np.float32)
 
     @cached_property
+    def grouped_attention(self) -> Float32s:
+        """(I,) the same of each item in all sizes and colours together."""
+        groups = self.catalogue.group
+        return np.bincount(groups, self.attention).astype(np.float32)[groups]
+
+    @cached_property
+    def draw(self) -> Float32s:
+        """(I,) strength of what everybody did lately with each item, in all sizes and colours, for the time that it was
+        on sale, over that of all together: 1 for what nobody can have met yet."""
+        group, strength = self.catalogue.group, self.events.strengths(self.today, DRAW_HALF_LIFE)
+        done = np.maximum(np.bincount(group[self.events.item], strength, int(group.max(initial=0)) + 1), 0)
+        days = np.zeros(done.size)
+        np.maximum.at(days, group, np.nan_to_num(self.age))
+        there = 1 - np.exp2(-np.maximum(days, 0) / DRAW_HALF_LIFE)
+        usual = done.sum() / max(there.sum(), 1e-9)
+        rate = (done + DRAW_PRIOR * usual) / (max(usual, 1e-9) * (there + DRAW_PRIOR))
+        return (rate if usual > 0 else np.ones(done.size))[group].astype(np.float32)
+
+    @cached_property
     def age(self) -> Float32s:
         """(I,) days on sale: since the day that the shop names, else since the first event; below 1 for what is
         announced, NaN for what nobody has seen."""
@@ -180,6 +207,21 @@ class PointInTimeStatistics:
         lately[self.last_weeks(13).item] = True
         chosen = self.listed & (lately | ~(self.age > LAUNCH_DAYS))
         return np.flatnonzero(chosen if chosen.any() else self.listed).astype(np.int32)
+
+    @cached_property
+    def grouped_events(self) -> Interactions:
+        """Events as if all were done with the first of an item's sizes and colours."""
+        return replace(self.events, item=self.catalogue.first_of_group[self.events.item])
+
+    @cached_property
+    def preference(self) -> Preferences | None:
+        """What customers prefer within kinds; None where nothing says it."""
+        return None if self.described is None else fit(self.events, self.today, self.described, self.catalogue)
+
+    @cached_property
+    def sizes(self) -> SizeShares | None:
+        """Which sizes customers take; None in a shop without sizes."""
+        return SizeShares.of(self.catalogue, self.events, self.today)
 
     def usual_shares(self, level: str) -> Float32s:
         """(K,) share of all looks and carts of the last 13 weeks at each code of a level."""
@@ -226,6 +268,7 @@ class Customers:
         )
         self.levels = _Levels(self)
         self.events = statistics.events.of(rows)
+        self.grouped_events = replace(self.events, item=statistics.catalogue.first_of_group[self.events.item])
         self.touches = _Touches(self)
 
     @property

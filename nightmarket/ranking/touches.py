@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nightmarket.contracts.arrays import Float32s, Int32s, Int64s, Values
-from nightmarket.histories.interactions import BOUGHT, CARTED, LOOKED, Interactions
+from nightmarket.histories.interactions import BOUGHT, CARTED, LOOKED, STRENGTH, Interactions
 
 BRIEF, LONG = 14.0, 90.0
 """Half-lives, days."""
@@ -94,3 +94,24 @@ def touches(events: Interactions, codes: Int32s, num_codes: int, today: int) -> 
         now=total((looked + carted) * (session == last_of[events.customer[order]])),
         waiting=total(carted * after),
     )
+
+
+def visit_shares(events: Interactions, codes: Int32s, usual: Float32s, today: int, half_life: float) -> Float32s:
+    """(B, K) share of each customer's visits that were about each code, smoothed by everybody's: one visit is about the
+    code that most was done with. What strays into a visit, as what a shop shows to all, counts for nothing.
+
+    codes  (I,) the code of each item
+    usual  (K,) everybody's shares
+    """
+    num, strength = usual.size, STRENGTH[events.kind]
+    visit, first = np.unique(events.session, return_index=True)
+    key = np.searchsorted(visit, events.session) * num + codes[events.item]
+    cell, place = np.unique(key, return_inverse=True)
+    total = np.bincount(place, strength, cell.size)
+    order = np.lexsort((cell, -total, cell // num))
+    best = order[np.unique(cell[order] // num, return_index=True)[1]]
+    weight = np.exp2((events.day[first] - today) / half_life) * (total[best] > 0)
+    counts = np.bincount(events.customer[first] * np.int64(num) + cell[best] % num, weight, events.num_customers * num)
+    counts = counts.reshape(-1, num)
+    shares: Float32s = ((counts + usual) / (counts.sum(axis=1, keepdims=True) + 1)).astype(np.float32)
+    return shares

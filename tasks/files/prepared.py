@@ -15,6 +15,7 @@ from nightmarket.histories.catalogue import catalogue as codes_of
 from nightmarket.histories.histories import Histories
 from nightmarket.histories.interactions import Interactions
 from nightmarket.histories.promotions import Promotions
+from nightmarket.ranking.preference import described
 from tasks.files import catalogue
 
 
@@ -75,6 +76,11 @@ class Prepared:
         """(I, K) main directions of the products' own vectors; None where the shop has none."""
         kept = catalogue.VECTORS.at(self._root)
         return kept.read()["vectors"] if kept.exists() else None
+
+    @cached_property
+    def described(self) -> Float32s:
+        """(I, D) what words and vectors say of each product within its kind."""
+        return described(self.catalogue, self.terms, self.vectors)
 
     @cached_property
     def catalogue(self) -> Catalogue:

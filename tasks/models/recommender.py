@@ -45,6 +45,7 @@ def statistics(data: Prepared, window: Window) -> PointInTimeStatistics:
         terms,
         max(window.days, 1),
         data.vectors if len(events) else None,
+        data.described if len(events) else None,
     )
 
 

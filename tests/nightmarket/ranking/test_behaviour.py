@@ -19,6 +19,8 @@ from nightmarket.ranking.candidate_set import Budget, CandidateSet
 from nightmarket.ranking.explanations.explaining import explain
 from nightmarket.ranking.explanations.facts import Facts
 from nightmarket.ranking.point_in_time import PointInTimeStatistics
+from nightmarket.ranking.preference import described
+from nightmarket.ranking.touches import visit_shares
 
 VIEW, CART, PURCHASE = (KINDS.index(kind) for kind in ("view", "cart", "purchase"))
 CUT = 100
@@ -55,7 +57,8 @@ def statistics(rows: list[tuple[int, int, int, int, int]], num_customers: int) -
     products["list_price"] = [10.0, 20.0, 40.0, 40.0, 10.0, 10.0]
     none = np.zeros(0, np.int32)
     promotions = Promotions(none, none, np.zeros(0, np.float32), np.zeros(0, np.float32))
-    return PointInTimeStatistics(lines, catalogue(products), CUT, promotions, events, tfidf(TITLES))
+    terms, goods = tfidf(TITLES), catalogue(products)
+    return PointInTimeStatistics(lines, goods, CUT, promotions, events, terms, described=described(goods, terms, None))
 
 
 ROWS = [
@@ -133,13 +136,42 @@ def test_features_say_what_was_done_and_how_long_ago():
     assert columns["price_to_looked"][1] == pytest.approx(np.log(2.0))
 
 
+def test_a_visit_is_about_what_most_was_done_with_in_it():
+    rows = [(0, 0, 98, VIEW, 0), (0, 2, 98, VIEW, 0), (0, 3, 98, CART, 0), (0, 5, 99, VIEW, 1), (2, 5, 99, VIEW, 2)]
+    made = statistics(rows, 3)
+    usual = np.full(3, 1 / 3, np.float32)
+    shares = visit_shares(made.events, made.catalogue.kind, usual, CUT + 1, 1.0)
+    weights = np.array([0, 2**-3, 2**-2])  # no visit is about scarves, one about jeans, the last about the hat
+    np.testing.assert_allclose(shares[0], (weights + 1 / 3) / (weights.sum() + 1), atol=1e-6)
+    np.testing.assert_allclose(shares[1], usual, atol=1e-6)  # who was never there does as all do
+
+
+def test_what_draws_is_told_by_the_time_that_it_was_on_sale():
+    made = statistics([(0, 0, 10, VIEW, 0), (0, 1, 99, VIEW, 1), (1, 2, 99, VIEW, 2)], 2)
+    old, young = made.draw[0], made.draw[1]
+    assert old < 0.5  # a look three months ago
+    assert young > 1.5  # one on its second day
+    assert made.draw[4] == pytest.approx(1.0)  # announced: as what is usual
+    assert (replace(made, interactions=None).draw == 1).all()
+
+
+def test_sizes_of_a_product_draw_together_and_are_met_together():
+    made = statistics([(0, 0, 99, VIEW, 0), (0, 2, 99, VIEW, 0), (1, 1, 99, VIEW, 1)], 2)
+    goods = replace(made.catalogue, group=np.array([0, 0, 1, 2, 3, 4], np.int32))
+    grouped = replace(made, catalogue=goods)
+    assert grouped.draw[0] == grouped.draw[1]
+    items = np.arange(6, dtype=np.int32)
+    near = behaviour.co_visited(grouped, items, LOOKED, 7.0)(grouped.customers(slice(0, 2)))
+    assert near[1, 2] > 0  # who looked at the one size is near what goes with the other
+    assert behaviour.co_visited(made, items, LOOKED, 7.0)(made.customers(slice(0, 2)))[1, 2] == 0
+
+
 def test_nothing_after_the_cut_changes_a_feature():
     later = [*ROWS[:4], (0, 1, CUT + 1, VIEW, 1), *ROWS[4:]]
     known, made = statistics(ROWS, 3), statistics(later, 3)
     assert made.events is not None
-    cut = PointInTimeStatistics(
-        made.histories.until(CUT), made.catalogue, CUT, made.promotions, made.events.until(CUT), made.terms
-    )
+    cut = replace(made, histories=made.histories.until(CUT), interactions=made.events.until(CUT))
+    assert known.preference is not None
     pairs = np.array([0, 0, 1, 2], np.int32), np.array([0, 1, 1, 3], np.int32)
     before, after = (BehaviourTable(s).columns(s.customers(slice(0, 3)), *pairs) for s in (known, cut))
     for name, values in before.items():

@@ -23,7 +23,7 @@ def test_the_budget_is_the_one_that_the_figures_were_measured_with():
     assert vars(Budget()) == {
         "history": 150, "ease": 60, "neighbours": 40, "popular": 30, "kind": 50, "line": 40, "rare": 40, "text": 0,
         "launch": 200, "seen": 60, "together": 40, "leads": 40, "of_kind": 40, "content": 60, "young": 40,
-        "factors": 60, "pictured": 40, "taste": 0,
+        "factors": 60, "pictured": 40, "taste": 0, "preferred": 60,
     }  # fmt: skip
 
 

@@ -96,7 +96,7 @@ def told(candidate_set, products):
     ):
         for batch in batches():
             # Columns that may be added later find their family by their first word.
-            columns = [*names, "text_num", "shop_buyers"]
+            columns = [*names, "group_num", "shop_buyers"]
             rows = np.concatenate([batch.features, np.zeros((len(batch.item), 2), np.float32)], axis=1)
             for family in CLAIMS:
                 given = np.array([[float(family_of(name) == family) for name in columns]], np.float32)
@@ -417,7 +417,7 @@ def test_titles_are_cut_put_on_one_line_and_never_read_as_templates(candidate_se
 def test_no_history_and_no_makers_still_give_reasons(candidate_set, products):
     empty = Histories(*(np.zeros(0, t) for t in [np.int32] * 4 + [np.float32] * 3 + [np.int32] * 2), 3, NUM_ITEMS)
     bare = PointInTimeStatistics(empty, candidate_set.statistics.catalogue, CUT, candidate_set.statistics.promotions)
-    names = ["item_num", "kind_num", "buyers_4w", "text_num", "line_num", "score_ease", "shop_buyers", "sold_for"]
+    names = ["item_num", "kind_num", "buyers_4w", "group_num", "line_num", "score_ease", "shop_buyers", "sold_for"]
     rows = np.zeros((3, len(names)), np.float32)
     customer, item = np.arange(3, dtype=np.int32), np.arange(3, dtype=np.int32)
     made = explain(rows, names, np.ones_like(rows), customer, item, Facts(bare, products[["title"]]))

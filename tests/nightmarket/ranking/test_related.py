@@ -20,7 +20,10 @@ TODAY = 1000
 def shop_of(kinds, prices=None, **codes):
     kind = np.array(kinds, np.int32)
     own = np.arange(kind.size, dtype=np.int32)
-    levels = {"department": kind * 0, "category": kind, "line": own, "maker": own, "brand": own, "text": own} | codes
+    levels = {"department": kind * 0, "category": kind} | dict.fromkeys(
+        ("line", "maker", "brand", "text", "group"), own
+    )
+    levels |= codes
     never = np.full(kind.size, NEVER, np.int32)
     price = np.full(kind.size, np.nan) if prices is None else np.array(prices)
     return Catalogue(

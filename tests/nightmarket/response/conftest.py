@@ -34,7 +34,7 @@ def made_record(seed: int = 5) -> Records:
     )  # fmt: skip
     text, never = np.arange(NUM_ITEMS, dtype=np.int32), np.full(NUM_ITEMS, NEVER, np.int32)
     price = np.full(NUM_ITEMS, np.nan, np.float32)
-    catalogue = Catalogue(kind, kind, kind, kind, kind, kind, text, kind, kind >= 0, never, never, price)
+    catalogue = Catalogue(kind, kind, kind, kind, kind, kind, text, text, kind, kind >= 0, never, never, price)
     keen = rng.random(NUM_CUSTOMERS) < 0.4
     campaigns, shown, said = [], [], []
     for k in range(NUM_CAMPAIGNS):

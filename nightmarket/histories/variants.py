@@ -1,7 +1,7 @@
 """Products that are one model in several sizes: by the parent that the shop names, or else by what their titles say.
 
-A list that holds one shoe in three sizes has lost two places. Shops without a parent write the size at the end of the
-title, or in a column beside equal titles.
+A list that holds one shoe in three sizes has lost two places, and what is learned of one size holds for the others.
+Shops without a parent write the size at the end of the title, or in a column beside equal titles.
 """
 
 import re
@@ -52,6 +52,15 @@ def groups(products: pd.DataFrame) -> Int32s:
     number, whole = alike.ngroup().to_numpy(), alike["size"].transform("nunique").to_numpy() > 1
     code[rest[sized[whole]]] = code.max(initial=-1) + 1 + pd.factorize(number[whole])[0]
     return code.astype(np.int32)
+
+
+def alike(text: Int32s, group: Int32s) -> Int32s:
+    """(I,) codes from 0 of what learns together: products of one group, and those of no group by their text.
+
+    text   (I,) products with the same text
+    group  (I,) see `groups`
+    """
+    return pd.factorize(np.where(group >= 0, group, -1 - text))[0].astype(np.int32)
 
 
 def _models(titles: Sequence[object], sizes: Sequence[object]) -> tuple[list[str | None], list[str | None]]:

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from nightmarket.delivery.variants import groups
+from nightmarket.histories.variants import groups
 
 
 def grouped(*rows: dict) -> list[int]:
