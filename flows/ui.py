@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from flows.engine.approval import contacts
 from flows.engine.server import access, keeper, server
 from nightmarket.contracts import InputError
 from tasks.desk import accounts
@@ -67,8 +68,9 @@ def everything(home: Path) -> Iterator[tuple[dict[str, str], dict[str, subproces
         stack.callback(server.note(home, prefect.url).unlink, missing_ok=True)
         print("registering the deployments of prefect.yaml", flush=True)
         register(home, env)
-        processes["worker"] = _start(stack, home, "worker", worker_command(), env)
         desk_port = server.free_port(DESK_PORT)
+        at_work = {**env, contacts.DESK_URL: f"http://{server.LOOPBACK}:{desk_port}"}
+        processes["worker"] = _start(stack, home, "worker", worker_command(), at_work)
         processes["desk"] = _start(stack, home, "desk", desk_command(desk_port), env)
         _listening(mlflow_port, "mlflow", processes, home)
         _listening(desk_port, "desk", processes, home)

@@ -35,7 +35,7 @@ from nightmarket.ranking.sessions.orders import GOALS, SessionOrder, SessionOrde
 from nightmarket.ranking.sessions.shop import Ragged, SessionShop, as_events, build
 from nightmarket.serving.live import bundle as halves
 from nightmarket.serving.live import parts
-from nightmarket.serving.live.strings import CodedNames, Strings
+from nightmarket.serving.live.strings import CodedNames, Strings, hashed
 from nightmarket.serving.live.word_index import WordIndex
 from tasks.campaigns import tonight
 from tasks.files import catalogue, manifest, storage
@@ -144,6 +144,8 @@ def _write_state(
         "kinds": Strings.of(kinds),
         "page_names": page_names,
         "brand_names": brands,
+        "maker_names": CodedNames.of(pd.unique(table["maker"].fillna("").astype(str))),
+        "group_names": CodedNames.of(table["group_id"].dropna().astype(str).unique() if "group_id" in table else ()),
     }
     by_depth = [halves.grouped(codes, len(page_names), demand) for codes in pages_of]
     groups = {
@@ -156,6 +158,7 @@ def _write_state(
     lines = data.histories.until(shop.cut)
     arrays = halves.state_arrays(shop, goods, events.until(shop.cut), names, groups, objected)
     arrays |= {"demand": demand, "pages_of": np.stack(pages_of)}
+    arrays["text_hash"] = hashed(data.texts)
     words = WordIndex.of(data.texts, table["text_id"].to_numpy(np.int32), shop.popularity)
     arrays |= {f"{halves.WORDS}.{name}": values for name, values in words.tensors().items()}
     arrays["cycle"] = cycles(lines.customer, lines.item, lines.day, data.catalogue)

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp
 from apps.api import figures, routes
 from apps.api.access import OPEN, Door, Keyring, LogLines, RequestRates
 from apps.api.direct import Direct
-from apps.api.engine import Engine, Recommender, Turnstile, known_until
+from apps.api.engine import Engine, Recommender, Turnstile, known_until, zone_of
 from apps.api.problems import MEDIA_TYPE, ProblemError, is_json, of_validation
 from apps.api.questions import Site
 from apps.api.writer import GroupCommit
@@ -31,6 +31,7 @@ from tasks.files import storage
 from tasks.live import keys
 from tasks.live.keys import ApiKey
 from tasks.live.log import LiveLog
+from tasks.live.products import ProductRow
 from tasks.live.visitors import Visitors
 from tasks.pipeline import settings
 from tasks.pipeline.settings import Serve
@@ -88,6 +89,7 @@ def application(
         add(app)
     visitors = visitors or Visitors(f"{given.shop}:" if given.shop else "")
     keyring = Keyring(_one_off())
+    engine.put = _put
     app.state.settings, app.state.keyring, app.state.visitors, app.state.engine = given, keyring, visitors, engine
     inner: ASGIApp = Door(
         Direct(app),
@@ -108,7 +110,7 @@ def application(
 def bare() -> FastAPI:
     """Routes and errors, without anything that they need."""
     app = FastAPI(title="nightmarket", version="1", description=ABOUT, docs_url=None, redoc_url=None, lifespan=_life)
-    for router in (routes.events, routes.reading, routes.customers, routes.stock):
+    for router in (routes.events, routes.reading, routes.customers, routes.stock, routes.products, routes.offers):
         app.include_router(router)
     app.add_api_route("/livez", _livez, methods=["GET"], tags=["servers"], summary="Whether the worker lives")
     app.add_api_route("/readyz", _readyz, methods=["GET"], tags=["servers"], summary="Whether it can answer")
@@ -146,9 +148,11 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
     writer = GroupCommit(50 * given.waiting * 10, lambda name: digest(name) not in forgotten())
     turnstile = Turnstile(given.waiting, max(1.0, 5 * given.budget_ms / 1000))
     app.state.site = Site(engine, turnstile, writer, visitors, given.budget_ms, given.explore, given.experiment)
+    site = app.state.site
     gc.collect()
     gc.freeze()  # what is there now stays: looking through it would hold up answers
     tasks = [asyncio.create_task(engine.watch()), asyncio.create_task(_refresh(app))]
+    tasks.append(asyncio.create_task(site.offers.watch(lambda: engine.current and zone_of(engine.current))))
     try:
         yield
     finally:
@@ -156,12 +160,19 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.to_thread(writer.stop)
+        await asyncio.to_thread(site.offers.stop)
 
 
 def _make_log() -> None:
     """So that nobody meets it half made; where it cannot be, events are kept beside it."""
     with contextlib.suppress(sqlite3.Error, OSError):
         LiveLog().close()
+
+
+def _put(since: int) -> list[tuple[int, ProductRow]]:
+    """Products of the log after a number."""
+    with contextlib.closing(LiveLog()) as log:
+        return log.products(since)
 
 
 async def _refresh(app: FastAPI) -> None:
@@ -209,6 +220,7 @@ async def _readyz(request: Request) -> Response:
     site: Site = request.app.state.site
     current: Recommender | None = site.engine.current
     notes = [] if site.writer.up and site.reads else ["the log cannot be used; events are kept beside it"]
+    notes += [f"a campaign is not offered: {problem}" for problem in site.offers.problems]
     notes += [f"the newest bundle cannot be read: {site.engine.refused}"] if site.engine.refused else []
     content: dict[str, Any] = {"status": "ready" if current else "not ready", "notes": notes}
     if current is not None:

@@ -17,11 +17,16 @@ from pydantic import BaseModel
 from apps.api.schemas import (
     EventBatch,
     EventsWritten,
+    OfferAnswer,
+    OfferRequest,
     ProblemDocument,
     ProductList,
+    ProductsTaken,
     RankRequest,
     RecommendationRequest,
     SearchRequest,
+    ShopProduct,
+    ShopProducts,
     SiteEvent,
     StockLevels,
     StockTaken,
@@ -88,6 +93,14 @@ class Client:
     def set_stock(self, units: Mapping[str, float]) -> StockTaken:
         """Units of products, from now on."""
         return self._ask(StockTaken, "PUT", "/v1/stock", StockLevels(products=dict(units)))
+
+    def offer(self, id: str, **asked: Any) -> OfferAnswer:
+        """The offer that a customer is made now; the fields of `OfferRequest`. Asked again it is the same."""
+        return self._ask(OfferAnswer, "POST", "/v1/offers", OfferRequest(id=id, **asked))
+
+    def put_products(self, products: Sequence[ShopProduct]) -> ProductsTaken:
+        """Products that are new or changed, each as a whole; on disk when this returns."""
+        return self._ask(ProductsTaken, "PUT", "/v1/products", ShopProducts(products=list(products)))
 
     def _ask(self, kind: type[M], method: str, path: str, body: BaseModel | None = None) -> M:
         content = None if body is None else body.model_dump_json(exclude_unset=True)

@@ -2,21 +2,25 @@
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
+import pandas as pd
+
 from apps.api.problems import ProblemError
 from nightmarket.contracts import InputError
 from nightmarket.serving.live import Answer, Ask, Explanation
+from tasks.live.products import ProductRow, frame
 
 LOG = logging.getLogger("nightmarket.api")
-LOOK_EVERY_S = 2.0
+LOOK_EVERY_S = 1.0
 T = TypeVar("T")
 
 
@@ -41,6 +45,12 @@ class Recommender(Protocol):
     def rank(self, ask: Ask, products: Sequence[str]) -> Answer:
         """These products for a visitor."""
 
+    def knows(self, product: str) -> bool:
+        """Whether it knows a product."""
+
+    def with_products(self, products: pd.DataFrame) -> "Recommender":
+        """The same with products that came or changed since the night."""
+
     def search(self, ask: Ask, query: str) -> Answer:
         """Products that words ask for."""
 
@@ -54,6 +64,7 @@ class Engine:
 
     open_it    opens the bundle of a folder; bundle_of reads its name alone
     refused    why the newest bundle is not the one that answers; "" where it is
+    put        products that the site put after a number, with theirs; None: nobody puts any
     """
 
     folder: Path
@@ -62,14 +73,19 @@ class Engine:
     current: Recommender | None = None
     refused: str = ""
     taken_over: int = 0
-    _looked_at: str = ""
+    put: Callable[[int], list[tuple[int, ProductRow]]] | None = None
+    _put_until: int = 0
+    _put_as: dict[str, str] = field(default_factory=dict)
+    _put_lost: bool = False
 
     def look(self) -> None:
-        """Take over what lies in the folder, if it is another one and can be read. Takes seconds; of a thread."""
+        """Take over what lies in the folder, if it is another one and can be read, and products that were put. Takes
+        seconds; of a thread."""
         try:
             bundle = self.bundle_of(self.folder)
             if self.current is not None and bundle == self.current.bundle:
                 self.refused = ""
+                self.current = self._with_put(self.current)
                 return
             fresh = self.open_it(self.folder)
         except (InputError, OSError, ValueError, KeyError) as error:
@@ -80,8 +96,29 @@ class Engine:
             self.refused = said
             return
         self.taken_over += self.current is not None
-        self.current, self.refused = fresh, ""
+        self._put_until, self._put_as = 0, {}
+        self.current, self.refused = self._with_put(fresh), ""
         LOG.info("version %s answers, bundle %s", fresh.version, fresh.bundle)
+
+    def _with_put(self, recommender: Recommender) -> Recommender:
+        """With the products that were put since the last look; of those that the night knows, since its tables were
+        read."""
+        try:
+            rows = self.put(self._put_until) if self.put is not None else []
+            self._put_lost = False
+        except (sqlite3.Error, OSError) as error:
+            if not self._put_lost:
+                LOG.error("products that were put cannot be read: %s", error)
+            self._put_lost = True
+            return recommender
+        if not rows:
+            return recommender
+        since = known_until(recommender) * 1_000_000
+        other = [row for _, row in rows if self._put_as.get(row.product) != row.content]
+        fresh = [row for row in other if row.at >= since or not recommender.knows(row.product)]
+        self._put_until = rows[-1][0]
+        self._put_as |= {row.product: row.content for row in fresh}
+        return _added(recommender, fresh)
 
     async def watch(self) -> None:
         """Look every few seconds, for ever."""
@@ -96,11 +133,30 @@ class Engine:
         return self.current
 
 
+def _added(recommender: Recommender, rows: list[ProductRow]) -> Recommender:
+    """One that cannot be taken in leaves the others in."""
+    if not rows:
+        return recommender
+    try:
+        return recommender.with_products(frame(rows, zone_of(recommender)))
+    except Exception as error:
+        if len(rows) == 1:
+            LOG.error("a product that was put cannot be taken in: %s", type(error).__name__)
+            return recommender
+    half = len(rows) // 2
+    return _added(_added(recommender, rows[:half]), rows[half:])
+
+
+def zone_of(recommender: Recommender) -> ZoneInfo:
+    """The shop's."""
+    return ZoneInfo(str(recommender.made_from.get("time_zone", "UTC")))
+
+
 def known_until(recommender: Recommender) -> float:
     """Epoch seconds from which on events are news to the night: the shop's midnight after its last day."""
     made = recommender.made_from
     after = date.fromisoformat(str(made["last_day"])) + timedelta(days=1)
-    return datetime.combine(after, datetime.min.time(), ZoneInfo(str(made.get("time_zone", "UTC")))).timestamp()
+    return datetime.combine(after, datetime.min.time(), zone_of(recommender)).timestamp()
 
 
 @dataclass

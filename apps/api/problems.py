@@ -9,6 +9,7 @@ TYPES = {
     "bad-json": (400, "The body is not JSON"),
     "invalid": (422, "The request does not say what it must"),
     "unknown-product": (404, "There is no such product"),
+    "id-taken": (409, "The id belongs to another request"),
     "unknown-filter": (422, "No product has this category or brand, or the words say nothing"),
     "no-key": (401, "A key is needed"),
     "wrong-key": (401, "The key is not known"),

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from apps.api.engine import Engine, Recommender, Turnstile, known_until
-from apps.api.schemas import RecommendationRequest, SearchRequest, SiteEvent, Visitor
+from apps.api.offers import OfferService
+from apps.api.schemas import OfferRequest, RecommendationRequest, SearchRequest, SiteEvent, Visitor
 from apps.api.writer import GroupCommit
 from nightmarket.evaluation.experiments.assignment import Arms
 from nightmarket.serving.live import Answer, Ask, LiveEvent
@@ -83,6 +84,7 @@ class Site:
     budget_ms: float
     explore: float
     experiment: SiteExperiment | None = None
+    offers: OfferService = field(default_factory=lambda: OfferService(64))
     reads: bool = True
     _log: LiveLog | None = None
     _stock: dict[str, tuple[float, int]] = field(default_factory=dict)
@@ -101,6 +103,14 @@ class Site:
             event.product_id, at, event.kind, event.quantity, event.value, event.discount, event.coupon,
             event.basket_id, event.channel, self.visitors.generation,
         )  # fmt: skip
+
+    def customer(self, given: OfferRequest) -> tuple[str, ...]:
+        """Every name of the customer who asks, or who logged in during the visit; none of guests and the forgotten."""
+        if given.customer_id is not None:
+            names = self.visitors.customer(given.customer_id)
+            return () if names.forgotten else names.every
+        known = self._logged_in(self.visitors.session(str(given.session_id)))
+        return (known,) if known is not None else ()
 
     def question(self, given: Visitor, recommender: Recommender, waited: float) -> VisitorQuestion:
         """What the log knows is read now, so that whatever was acknowledged before counts."""

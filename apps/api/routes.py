@@ -10,7 +10,8 @@ from fastapi.openapi.models import Example
 from fastapi.security import HTTPBearer
 
 from apps.api import figures
-from apps.api.engine import Recommender
+from apps.api.engine import Recommender, zone_of
+from apps.api.offers import question
 from apps.api.problems import ProblemError
 from apps.api.questions import Site, VisitorQuestion
 from apps.api.schemas import (
@@ -19,13 +20,18 @@ from apps.api.schemas import (
     EventOrBatch,
     EventsWritten,
     Id,
+    MadeOffer,
+    OfferAnswer,
+    OfferRequest,
     Place,
     ProblemDocument,
     ProductList,
+    ProductsTaken,
     RankRequest,
     RecommendationRequest,
     SearchRequest,
     SeenEvent,
+    ShopProducts,
     SiteEvent,
     StockLevels,
     StockTaken,
@@ -36,6 +42,7 @@ from apps.api.schemas import (
 from nightmarket.contracts import InputError
 from nightmarket.serving.live import Answer
 from tasks.live.keys import ApiKey
+from tasks.live.products import ProductRow
 
 BEARER = HTTPBearer(auto_error=False, description="a key of `python -m tasks.live.keys add`")
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -82,6 +89,8 @@ Count = Annotated[int, Query(ge=1, le=200)]
 events = APIRouter(prefix="/v1", dependencies=[having("events")], responses=PROBLEMS, tags=["events"])
 reading = APIRouter(prefix="/v1", dependencies=[having("read")], responses=PROBLEMS, tags=["recommendations"])
 customers = APIRouter(prefix="/v1", dependencies=[having("customers")], responses=PROBLEMS, tags=["customers"])
+offers = APIRouter(prefix="/v1", dependencies=[having("offers")], responses=PROBLEMS, tags=["offers"])
+products = APIRouter(prefix="/v1", dependencies=[having("products")], responses=PROBLEMS, tags=["products"])
 stock = APIRouter(prefix="/v1", dependencies=[having("stock")], responses=PROBLEMS, tags=["stock"])
 
 
@@ -198,6 +207,40 @@ async def set_stock(
     now = time.time_ns() // 1000
     await site.writer.write([], [(product, units, now) for product, units in given.products.items()])
     return StockTaken(products=len(given.products))
+
+
+@offers.post("/offers", summary="The offer that a customer is made now")
+async def make_offer(
+    request: Request, site: OfSite, given: Annotated[OfferRequest, Body(openapi_examples=_example("OfferRequest"))]
+) -> OfferAnswer:
+    """Of the campaigns that were approved and run, within consent, hold-outs, caps and budget, paced through the day.
+    It is on disk when this is answered; asked again under the same id it is the same."""
+    names, zone = site.customer(given), zone_of(site.engine.ready())
+    row = None
+    if names and site.offers.wanted(names, given.channel):
+        id = site.visitors.event(f"offer\0{given.id}")
+        row = await site.offers.decide(question(id, names, given.channel, zone, site.visitors.generation))
+    made = None
+    if row is not None:
+        facts, until = site.offers.about(row)
+        made = MadeOffer(
+            campaign=str(row.campaign), offer=str(row.offer), kind=facts.get("kind", ""), until=until,
+            called=facts.get("called", {}), terms=facts.get("terms", {}), propensity=row.propensity,
+        )  # fmt: skip
+    return OfferAnswer(request_id=request.state.request_id, offer=made)
+
+
+@products.put("/products", summary="Products that are new or changed")
+async def put_products(
+    site: OfSite, given: Annotated[ShopProducts, Body(openapi_examples=_example("ShopProducts"))]
+) -> ProductsTaken:
+    """Each as a whole: what is left out it does not have. They are on disk when this is answered, in answers within
+    seconds, and what the next night learns of where its source is live."""
+    now = time.time_ns() // 1000
+    rows = [ProductRow(product.product_id, product.content(), now) for product in given.products]
+    levels = [(product.product_id, product.stock, now) for product in given.products if product.stock is not None]
+    await site.writer.write([], levels, rows)
+    return ProductsTaken(products=len(rows))
 
 
 async def _listed(

@@ -1,6 +1,7 @@
 """What goes over the wire: requests, refused where they say more or less than this, and answers."""
 
-from datetime import UTC, datetime, timedelta
+import json
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -15,7 +16,7 @@ from pydantic import (
     model_validator,
 )  # fmt: skip
 
-from nightmarket.contracts.tables import EVENT_KINDS, LOOKS
+from nightmarket.contracts.tables import EVENT_KINDS, LOOKS, NO_PRODUCT
 
 MOST_AT_ONCE = 1000
 """Events of a batch, products of a stock."""
@@ -23,6 +24,8 @@ MOST_AHEAD = timedelta(days=1)
 OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
 EventKind = Literal["view", "click", "search", "wishlist", "cart", "purchase", "rating", "return"]
 assert EventKind.__args__ == EVENT_KINDS  # type: ignore[attr-defined]
+NotAProduct = Literal["gift card", "shipping", "fee", "tip", "discount", "no"]
+assert NotAProduct.__args__ == (*NO_PRODUCT, "no")  # type: ignore[attr-defined]
 
 
 def _one_line(text: str) -> str:
@@ -217,6 +220,113 @@ class StockLevels(_Request):
     )
 
 
+def _path(category: str) -> str:
+    return " > ".join(level.strip() for level in category.split(">") if level.strip())
+
+
+def _text(text: str) -> str:
+    if not all(sign.isprintable() or sign in "\n\r\t" for sign in text):
+        raise ValueError("holds signs that are not printed")
+    return text
+
+
+Text = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(_text)]
+Units = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
+Number = Annotated[float, Field(ge=-1e30, le=1e30, allow_inf_nan=False)]
+
+
+class ShopProduct(_Request):
+    """A product as a whole; the columns of the table `products` that a night reads."""
+
+    product_id: Id
+    title: Name
+    brand: Name | None = None
+    maker: Name | None = None
+    category: Annotated[Name, AfterValidator(_path)] | None = Field(None, description="from coarse to fine: `a > b`")
+    size: Name | None = None
+    description: Text | None = None
+    price: Amount | None = None
+    cost: Amount | None = None
+    available_from: AwareDatetime | None = None
+    available_until: AwareDatetime | None = None
+    stock: Units | None = Field(None, description="as `PUT /v1/stock` says it; left out: as it was")
+    markets: Name | None = Field(None, description="as `DE, AT`; left out: everywhere")
+    min_age: int | None = Field(None, ge=0, le=150)
+    group_id: Id | None = Field(None, description="the parent of sizes and colours")
+    vector: list[Number] | None = Field(None, min_length=1, max_length=4096, description="of the shop's own model")
+    not_a_product: NotAProduct | None = None
+
+    @model_validator(mode="after")
+    def _ends_after_it_began(self) -> Self:
+        for name in ("available_from", "available_until"):
+            when = getattr(self, name)
+            if when is not None and not OLDEST.year <= when.year <= 2200:
+                raise ValueError(f"{name}: lies before 2000 or after 2200")
+        if self.available_from and self.available_until and self.available_from >= self.available_until:
+            raise ValueError("available_until: lies before available_from")
+        return self
+
+    def content(self) -> str:
+        """As the log holds it."""
+        said = self.model_dump(exclude={"product_id"}, exclude_none=True)
+        said |= {name: round(when.timestamp() * 1_000_000) for name, when in said.items() if isinstance(when, datetime)}
+        if self.vector is not None:
+            said["vector"] = " ".join(f"{number:.9g}" for number in self.vector)
+        return json.dumps(said, ensure_ascii=False, sort_keys=True)
+
+
+class OfferRequest(_Request):
+    """A visitor who may be made an offer of a running campaign."""
+
+    id: Id = Field(description="of the request, by which an offer is made once however often it is asked for")
+    customer_id: Id | None = Field(None, description="the shop's own id")
+    session_id: Id | None = Field(None, description="of a visit in which a customer logged in")
+    channel: Id = Field("site", description="channel of the plan that the site delivers itself")
+
+    @model_validator(mode="after")
+    def _of_somebody(self) -> Self:
+        if self.customer_id is None and self.session_id is None:
+            raise ValueError("customer_id or session_id: a question needs one of them")
+        return self
+
+
+class MadeOffer(_Reply):
+    """An offer of a campaign, as it was approved."""
+
+    campaign: str
+    offer: str
+    kind: str
+    called: dict[str, str] = Field(description="what it applies to, by language")
+    terms: dict[str, str | float] = Field(description="what a text may say: percent, amount, threshold, gift, code")
+    until: date | None = Field(None, description="the campaign's last day")
+    propensity: float = Field(description="chance that the customer is in the arm that is contacted")
+
+
+class OfferAnswer(_Reply):
+    """The offer that the visitor is made now; null: none."""
+
+    request_id: str
+    offer: MadeOffer | None
+
+
+class ShopProducts(_Request):
+    """Products that are new or changed."""
+
+    products: list[ShopProduct] = Field(min_length=1, max_length=MOST_AT_ONCE)
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        if len({product.product_id for product in self.products}) < len(self.products):
+            raise ValueError("products: one product_id stands there twice")
+        return self
+
+
+class ProductsTaken(_Reply):
+    """How many products were put."""
+
+    products: int
+
+
 class StockTaken(_Reply):
     """How many products were set."""
 
@@ -246,6 +356,14 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "RecommendationRequest": {"session_id": "s-77", "count": 5, "category": "shoes > boots"},
     "SearchRequest": {"query": "waterproof boots", "price_to": 80, "count": 5},
     "RankRequest": {"customer_id": "4711", "products": ["p001834", "p000127", "p000031"]},
+    "ShopProducts": {
+        "products": [
+            {"product_id": "n-1", "title": "Rain boots", "brand": "Nordwind", "category": "shoes > boots",
+             "description": "Waterproof, of natural rubber", "price": 59.9, "stock": 40, "available_from":
+             "2026-11-30T00:00:00+01:00"},
+        ]
+    },
+    "OfferRequest": {"id": "o-1", "customer_id": "4711", "channel": "site"},
     "StockLevels": {"products": {"p001834": 0, "p000127": 12}},
 }  # fmt: skip
 """Of requests, by schema."""

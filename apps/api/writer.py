@@ -14,6 +14,7 @@ from apps.api.problems import ProblemError
 from tasks.live import kept
 from tasks.live.kept import KeptFile
 from tasks.live.log import EventRow, ListRow, LiveLog
+from tasks.live.products import ProductRow
 
 LOG = logging.getLogger("nightmarket.api")
 PATIENCE_S = 0.5
@@ -23,7 +24,7 @@ GATHER_S = 0.05
 """How long lists, which nobody waits for, are gathered before they are flushed to disk, where no event comes."""
 MOST_ROWS = 2000
 """Of one transaction."""
-STOCK_REFUSED = "the log cannot be written just now"
+REFUSED = "the log cannot be written just now"
 
 
 class Written(NamedTuple):
@@ -37,6 +38,7 @@ class Written(NamedTuple):
 class _Order:
     events: Sequence[EventRow]
     stock: Sequence[tuple[str, float, int]]
+    products: Sequence[ProductRow]
     done: "asyncio.Future[Written]"
     loop: asyncio.AbstractEventLoop
 
@@ -66,10 +68,15 @@ class GroupCommit:
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
-    async def write(self, events: Sequence[EventRow], stock: Sequence[tuple[str, float, int]] = ()) -> Written:
+    async def write(
+        self,
+        events: Sequence[EventRow],
+        stock: Sequence[tuple[str, float, int]] = (),
+        products: Sequence[ProductRow] = (),
+    ) -> Written:
         """They are on disk when this returns. Raises ProblemError where nothing was written."""
         loop = asyncio.get_running_loop()
-        order = _Order(events, stock, loop.create_future(), loop)
+        order = _Order(events, stock, products, loop.create_future(), loop)
         with self._wake:
             if self._stopping or self.rows_waiting + len(events) > self.limit:
                 raise ProblemError("overloaded", "more events than can be written; send them again", retry_after=1)
@@ -125,16 +132,21 @@ class GroupCommit:
     def _commit(self, orders: list[_Order], lists: list[ListRow]) -> None:
         events = [event for order in orders for event in order.events]
         stock = [level for order in orders for level in order.stock]
+        products = [product for order in orders for product in order.products]
         outcome: list[Written | Exception] = []
         try:
-            new = iter(self._append(events, lists, stock))
+            new = iter(self._append(events, lists, stock, products))
             outcome = [Written(tuple(next(new) for _ in order.events), False) for order in orders]
         except sqlite3.Error as error:
             self._lost(error)
             try:
                 self._kept.keep(events, lists)
-                outcome = [ProblemError("not-kept", STOCK_REFUSED, retry_after=1) if order.stock else Written((), True)
-                           for order in orders]  # fmt: skip
+                outcome = [
+                    ProblemError("not-kept", REFUSED, retry_after=1)
+                    if order.stock or order.products
+                    else Written((), True)
+                    for order in orders
+                ]
             except OSError as worse:
                 LOG.error("events cannot be kept on disk: %s", worse.strerror)
                 outcome = [
@@ -146,12 +158,18 @@ class GroupCommit:
             with contextlib.suppress(RuntimeError):  # its loop has ended
                 order.loop.call_soon_threadsafe(_resolve, order.done, result)
 
-    def _append(self, events: list[EventRow], lists: list[ListRow], stock: list[tuple[str, float, int]]) -> list[bool]:
+    def _append(
+        self,
+        events: list[EventRow],
+        lists: list[ListRow],
+        stock: list[tuple[str, float, int]],
+        products: list[ProductRow],
+    ) -> list[bool]:
         if not self.up and time.monotonic() - self._failed_at < TRY_AGAIN_S:
             raise sqlite3.OperationalError("tried a moment ago")
         if self._log is None:
             self._log = LiveLog(patience_s=PATIENCE_S)
-        new = self._log.append(events, lists, stock)
+        new = self._log.append(events, lists, stock, products)
         if not self.up:
             LOG.info("the log can be written again")
             self.up = True
@@ -173,7 +191,7 @@ class GroupCommit:
         if self.up and not kept.waiting():
             return
         try:
-            self._append([], [], [])
+            self._append([], [], [], [])
             assert self._log is not None  # else it raised
             self._kept.close()
             if num := kept.write(self._log, self.allowed):

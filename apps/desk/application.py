@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
-from apps.desk import campaigns, entrance, models, on_record, people, permissions, planning, today
+from apps.desk import campaigns, entrance, handout, models, on_record, people, permissions, planning, today
 from apps.desk.visit import Desk, DeskVisit
 from nightmarket.contracts import InputError
 from tasks.desk import accounts
@@ -30,7 +30,7 @@ HEADERS = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
     "cache-control": "no-store",
 }
-PAGES = (entrance, today, campaigns, planning, people, models, on_record)
+PAGES = (entrance, today, campaigns, handout, planning, people, models, on_record)
 Next = Callable[[Request], Awaitable[Response]]
 
 

@@ -11,13 +11,15 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from apps.desk import night
 from apps.desk.prefect_api import RunRow
 from apps.desk.visit import DeskVisit, OfVisit
 from flows.engine.approval import approval, figures
 from flows.engine.approval.approval import WaitingPlan
 from nightmarket.contracts import InputError
 from nightmarket.copywriting.facts import LIMITS, Violation
-from tasks.campaigns import edited, export
+from nightmarket.reporting import readouts
+from tasks.campaigns import edited, export, mailing, stopping
 from tasks.desk import journal, signature
 from tasks.files import storage
 from tasks.pipeline import settings
@@ -37,6 +39,7 @@ STATES = {
     "failed": "failed",
     "lost": "ended before anybody decided",
     "stopped": "stopped",
+    "taken_back": "taken back",
     "unsigned": "answered outside the desk",
 }
 BETWEEN = ("planning", "exporting")
@@ -98,6 +101,9 @@ def show_campaign(visit: OfVisit, run: str, done: str = "") -> Response:
         second=second_person(visit, plan) if plan else "",
         digest=export.digest(plan.folder) if plan else "",
         files=_files(folder) if folder and not plan else {},
+        channels=mailing.channels(folder) if folder and not plan else {},
+        stopped=stopping.stopped(folder) if folder and not plan else None,
+        brought=brought(visit, name),
     )  # fmt: skip
 
 
@@ -139,6 +145,7 @@ def download(visit: OfVisit, run: str, name: str) -> Response:
     folder = exported_folder(visit.home, lines)
     if folder is None or name not in {*_files(folder), RECEIPT}:
         raise HTTPException(404)
+    stopping.check(folder)
     visit.note("downloaded", run=run, name=folder.name, file=name)
     return FileResponse(folder / name, filename=f"{folder.name}-{name}")
 
@@ -186,6 +193,13 @@ def _text_page(
         segments=figures.segment_names(visit.home),
         offers=called(plan.summary, visit.language),
     )
+
+
+def brought(visit: DeskVisit, name: str) -> readouts.ExperimentView | None:
+    """What the last night read out of the campaign as an experiment; None where it read nothing."""
+    last = night.last(visit.home)
+    content = readouts.view(last.night) if last else None
+    return next((each for each in content.experiments if each.name == name), None) if content else None
 
 
 def second_person(visit: DeskVisit, plan: WaitingPlan) -> str:

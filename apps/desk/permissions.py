@@ -12,6 +12,7 @@ _MARKETING: frozenset[Role] = frozenset({"marketer"})
 _ENGINEERING: frozenset[Role] = frozenset({"engineer"})
 _CUSTOMERS: frozenset[Role] = frozenset({"marketer", "auditor"})
 _AUDIT: frozenset[Role] = frozenset({"auditor"})
+_FORGETTING: frozenset[Role] = frozenset({"auditor", "admin"})
 _ADMIN: frozenset[Role] = frozenset({"admin"})
 
 ROUTES: dict[tuple[str, str], frozenset[Role] | None] = {
@@ -32,9 +33,15 @@ ROUTES: dict[tuple[str, str], frozenset[Role] | None] = {
     ("POST", "/campaigns/{run}/texts"): _MARKETING,
     ("POST", "/campaigns/{run}/decide"): _MARKETING,
     ("GET", "/campaigns/{run}/files/{name}"): _MARKETING,
+    ("GET", "/campaigns/{run}/mail"): _MARKETING,
+    ("GET", "/campaigns/{run}/mail/file"): _MARKETING,
+    ("POST", "/campaigns/{run}/handover"): _MARKETING,
+    ("POST", "/campaigns/{run}/stop"): _MARKETING,
     ("GET", "/customers"): EVERYBODY,
     ("POST", "/customers"): _CUSTOMERS,
     ("GET", "/customers/{customer}"): _CUSTOMERS,
+    ("GET", "/customers/{customer}/held"): _CUSTOMERS,
+    ("POST", "/customers/{customer}/forget"): _FORGETTING,
     ("GET", "/products/{product:path}"): EVERYBODY,
     ("GET", "/models"): EVERYBODY,
     ("GET", "/models/compare"): EVERYBODY,

@@ -9,9 +9,8 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 
+from bench.guarding import later_false, later_true, persons_false, persons_true, seen_false, seen_true
 from bench.guarding.catalogue import names
-from bench.guarding.persons_false import FALSE
-from bench.guarding.persons_true import TRUE
 from nightmarket.copywriting.facts import LIMITS, CopyFacts, CopyOffer, Product
 from nightmarket.copywriting.guard.check import message_violations
 from nightmarket.copywriting.guard.names import Lexicon
@@ -68,6 +67,24 @@ OFFERS: dict[str, CopyFacts] = {
     ),
     "en scarves": CopyFacts(*EN, "USD", SCARF, CopyOffer("discount", "scarves", *YEAR_END, percent=50.0)),
     "en cookies": CopyFacts(*EN, "USD", OAT),
+    "en chocolate": CopyFacts(
+        *EN,
+        "USD",
+        Product("Sea salt truffles", "Alder", "chocolate", 9.99),
+        CopyOffer("discount", "chocolate", date(2027, 4, 1), date(2027, 4, 5), percent=30.0),
+    ),
+    "en socks": CopyFacts(
+        *EN,
+        "GBP",
+        Product("Merino socks", "Fell", "socks", 11.0),
+        CopyOffer("discount", "socks", date(2026, 8, 3), date(2026, 8, 16), amount=2.5),
+    ),
+    "en toys": CopyFacts(
+        *EN,
+        "USD",
+        Product("Wooden train set", "Birch", "toys", 49.99),
+        CopyOffer("threshold", "toys", date(2026, 11, 1), date(2026, 11, 30), amount=25.0, threshold=150.0),
+    ),
     "zh tea": CopyFacts(*ZH, "CNY", ZH_TEA, CopyOffer("discount", "绿茶", *WINTER, percent=20.0)),
     "zh coffee": CopyFacts(*ZH, "CNY", ZH_BEANS, CopyOffer("discount", "咖啡", *AUTUMN, amount=5.0)),
     "zh hundred": CopyFacts(*ZH, "CNY", ZH_TEA, CopyOffer("threshold", "绿茶", *WINTER, amount=20.0, threshold=100.0)),
@@ -108,7 +125,33 @@ OFFERS: dict[str, CopyFacts] = {
         CopyOffer("discount", "围巾", *YEAR_END, percent=50.0),
     ),
     "zh cookies": CopyFacts(*ZH, "CNY", ZH_OAT),
+    "zh shoes": CopyFacts(
+        *ZH,
+        "CNY",
+        Product("轻羽跑鞋", "迅风", "运动鞋", 399.0),
+        CopyOffer("discount", "运动鞋", date(2026, 8, 1), date(2026, 8, 20), percent=40.0),
+    ),
+    "zh milk": CopyFacts(
+        *ZH,
+        "CNY",
+        Product("鲜牛奶", "草原", "牛奶", 12.0),
+        CopyOffer("discount", "牛奶", date(2027, 4, 28), date(2027, 5, 5), amount=3.5),
+    ),
+    "zh books": CopyFacts(
+        *ZH,
+        "CNY",
+        Product("山海旅记", "", "图书", 58.0),
+        CopyOffer("threshold", "图书", date(2027, 4, 10), date(2027, 4, 23), amount=80.0, threshold=200.0),
+    ),
 }
+
+
+WRITTEN = (
+    (True, persons_true.TRUE),
+    (False, persons_false.FALSE),
+    (True, later_true.TRUE),
+    (False, later_false.FALSE),
+)
 
 
 def held_out(text: str) -> bool:
@@ -118,7 +161,15 @@ def held_out(text: str) -> bool:
 
 def texts() -> Iterator[tuple[bool, CopyFacts, str]]:
     """(whether it is true, facts, text)."""
-    for is_true, by_offer in ((True, TRUE), (False, FALSE)):
+    for is_true, by_offer in WRITTEN:
+        for offer, written in by_offer.items():
+            for text in written:
+                yield is_true, OFFERS[offer], text
+
+
+def seen() -> Iterator[tuple[bool, CopyFacts, str]]:
+    """(whether it is true, facts, text) of those that were all seen while the guard was written."""
+    for is_true, by_offer in ((True, seen_true.TRUE), (False, seen_false.FALSE)):
         for offer, written in by_offer.items():
             for text in written:
                 yield is_true, OFFERS[offer], text

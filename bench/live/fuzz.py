@@ -17,6 +17,7 @@ WORDS = ["", "p1", "\x00", "𝔘", "a" * 300, "../../etc/passwd", "' or 1=1 --",
 FIELDS = ["id", "kind", "product_id", "customer_id", "session_id", "at", "quantity", "value", "events", "products"]
 FIELDS += ["count", "category", "brand", "price_from", "price_to", "leave_out", "market", "channel", "language"]
 FIELDS += ["budget_ms", "log", "basket_id", "query", "best", "x"]
+FIELDS += ["title", "vector", "min_age", "price", "stock", "available_from", "description", "not_a_product", "group_id"]
 ENDS = ["/", "//", "?count=-1", "?count=x", "/%2e%2e", "/%ff", "?" + "a" * 500]
 METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"]
 TYPES = ["application/json"] * 9 + ["text/plain", "application/json; charset=utf-16"]
@@ -29,12 +30,15 @@ def good(product: str) -> list[tuple[str, str, dict[str, Any] | None]]:
     view = {"kind": "view", "product_id": product, "session_id": "s"}
     several = [{"id": "y", **view}, {"id": "x", **view, "customer_id": "c", "kind": "purchase", "value": 1}]
     asked = {"customer_id": "c", "count": 3, "events": [{"kind": "view", "product_id": product}]}
+    further = {"product_id": f"{product}b", "title": "Boots", "category": "shoes > boots", "price": 3, "stock": 1}
     return [
         ("POST", "/v1/events", {"id": "z", **view}),
         ("POST", "/v1/events", {"events": several}),
         ("POST", "/v1/recommendations", asked),
         ("POST", "/v1/search", {"query": f"{product} or another", "price_to": 9, "count": 2}),
         ("POST", "/v1/rank", {"products": [product, "p2"], "session_id": "s"}),
+        ("POST", "/v1/offers", {"id": "o", "customer_id": "c", "channel": "site"}),
+        ("PUT", "/v1/products", {"products": [further]}),
         ("PUT", "/v1/stock", {"products": {product: 3}}),
         ("GET", f"/v1/products/{product}/similar", None),
         ("GET", f"/v1/products/{product}/goes-with", None),
@@ -57,7 +61,9 @@ def fuzzed(rng: random.Random, product: str) -> Fuzzed:
     """A good request with something wrong at some place, or nothing good at all."""
     method, path, content = rng.choice(good(product))
     if content is not None:
-        place = content["events"][0] if "events" in content and rng.random() < 0.5 else content
+        several = content.get("events") or content.get("products")
+        inner = isinstance(several, list) and isinstance(several[0], dict) and rng.random() < 0.5
+        place = several[0] if inner else content
         place[rng.choice([*place, rng.choice(FIELDS)])] = anything(rng)
     body = b"" if content is None else json.dumps(content).encode()
     if rng.random() < 0.2:

@@ -108,6 +108,12 @@ class CopyFacts:
         object.__setattr__(self, "names", tuple(sorted(names, key=lambda name: (-len(name), name))))
 
     @property
+    def subjects(self) -> list[str]:
+        """What a text may name so that it is clear what it is about: the product, or what the offer applies to."""
+        scope = self.offer.scope if self.offer is not None else ""
+        return [folded(name) for name in (self.product.name, scope, *_numbers(scope)) if name.strip()]
+
+    @property
     def symbol(self) -> str:
         """Sign before an amount; the ISO code where the currency has no sign of its own."""
         return SYMBOLS.get(self.currency, f"{self.currency} ")

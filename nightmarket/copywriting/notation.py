@@ -26,7 +26,13 @@ _OCCASIONS = {
     "儿童节": "6月1日", "五一|劳动节": "5月1日", "双十一|双11": "11月11日", "双十二|双12": "12月12日",
     r"(?:the )?(?:last day|end) of the year\b|\byear'?s end|\byear-end": "31 Dec", "年底|年末": "12月31日",
 }  # fmt: skip
+_STILL_DAY = "(?![囤买喝吃来必出假快送挑选逛])"
+"""五一囤牛奶: the time of the year, and no day of an offer."""
 _PARTS = {"二": "50%", "三": "33.33%", "四": "25%", "五": "20%", "十": "10%"}
+_PRICE = r"(?:the |its |our |your )?(?:usual |normal |regular |full |original |list |marked )?price\b"
+_SUM = (
+    rf"(?:(?:US)?[$\u20ac\u00a3\u00a5] ?{NUM}(?!\d)|(?:{NUM}|{WORD}(?:[- ]{WORD})*) (?:dollars?|bucks?|euros?|pounds?))"
+)
 _LESS = "(?:减|省|便宜|优惠|让利|降价?)"
 
 
@@ -108,6 +114,19 @@ def _decimal(match: re.Match[str]) -> str:
     return f"{number(match['a']):g}.{int(number(match['b'])) * (10 if len(match['b']) == 1 else 1):02d}{match['u']}"
 
 
+def _was_now(match: re.Match[str]) -> str:
+    return f"was {match['was']} now {match['now']}"
+
+
+def _share_left(match: re.Match[str]) -> str:
+    """What is paid of a price, as what is waived."""
+    return f"{match['lead'] or ''}{100 - number(match['n']):g}% off"
+
+
+def _share_left_zh(match: re.Match[str]) -> str:
+    return f"省{100 - number(match['n'] or match['h']):g}%"
+
+
 def _cents(match: re.Match[str]) -> str:
     return f"{number(match['a']):g}.{int(number(match['b'])):02d} {match['u']}"
 
@@ -125,6 +144,10 @@ _SPELT = _made(
         rf"(?<![\d.,$\u20ac\u00a3\u00a5])({NUM}) ?([$\u20ac\u00a3\u00a5])(?! ?\d)": r"\2\1",
         rf"\b(?P<a>{WORD}(?:[- ]{WORD})*|\d+) (?P<u>dollars?|euros?|pounds?) (?:and )?(?P<b>{WORD}(?:-{WORD})?|\d\d)(?: cents?| pence)?(?=[.,;!?)]|$)": _cents,
         rf"\b(?P<a>\d+)(?P<u>块)(?P<b>\d\d?|[{HAN}])(?![\d{HAN}折%元])": _decimal,
+        rf"(?P<lead>\b(?:pay|pays|paying|at|for|costs?|costing) )(?:just |only )?(?P<n>{NUM}|{WORD}(?:[- ]{WORD})*) ?(?:%|per ?cent) of {_PRICE}": _share_left,
+        rf"(?:按|以|只?付|只要|只需|仅需)?(?:原价|标价|售价|价格|价钱)的?(?:(?P<n>\d+(?:\.\d+)?)%|百分之(?P<h>[{HAN}]+))(?:结算|结账|付款|计算|购买|拿下|带走|支付|付|出售)?": _share_left_zh,
+        rf"(?:\b(?:is|are|now|just|only|cut|down|reduced|dropped|lowered|priced)(?: at)? )*(?:\bto )?(?P<now>{_SUM})(?:, ?|,? \(?)(?:instead of|down from|from|rather than|not|was|were|used to be|usually|normally|regularly|before:?)(?: (?:the )?(?:usual|normal|regular|full))? (?P<was>{_SUM})\)?": _was_now,
+        rf"(?:\b(?:cut|down|reduced|dropped|lowered|go(?:es)?|went) )?\bfrom (?P<was>{_SUM})(?: down)? to (?:just |only )?(?P<now>{_SUM})": _was_now,
         r"\bhalv(?:ed|es|ing) the price of\b": "half the price of",
         rf"({_LESS}了?)(?P<n>[一二两三四五六七八九])成": lambda match: f"{match[1]}{number(match['n']) * 10:g}%",
         rf"({_LESS}了?)([二三四五十])分之一": lambda match: match[1] + _PARTS[match[2]],
@@ -134,7 +157,7 @@ _SPELT = _made(
         rf"(?<=[减省抵])(\d+(?:\.\d+)?|[{HAN}]+)(?=[;!?。~)\s哦啦呀咯吧]|[.,](?!\d)|,\d+月|$)": r"\1元",
         rf"(?<=[减省抵])(\d+(?:\.\d+)?|[{HAN}]+)块钱": r"\1元",
         r"^0元(?=拿|带|领|送)": "免费",
-        **_OCCASIONS,
+        **{name if name[0].isascii() or name[0] == "(" else f"(?:{name}){_STILL_DAY}": day for name, day in _OCCASIONS.items()},
     }
 )  # fmt: skip
 _MONTHS = tuple(
@@ -148,6 +171,7 @@ _MONTHS = tuple(
 )  # fmt: skip
 _PERIODS = _made(
     {
+        rf"\b(?P<m>{MONTH}),? (?:from|between) (?:the )?(?P<a>\d{{1,2}}){_NTH} (?:to|through|and|until) (?:the )?(?P<b>\d{{1,2}}){_NTH}(?P<y>)(?!\d|[:.]\d|%| ?(?:{MONTH}|of))": _of_one_month,
         rf"\bmidnight (?:on|of) (?=(?:the |{_DAY_OF})*{_DAY})": "",
         rf"(?P<d>\b{_DAY}),? (?:at )?{_MINUTE}": r"\g<d>",
         rf"{_MINUTE},? (?:on )?(?=(?:the |{_DAY_OF})*{_DAY})": "",

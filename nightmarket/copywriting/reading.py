@@ -109,7 +109,7 @@ _FIRST_BEFORE = re.compile(
     re.IGNORECASE,
 )
 _LAST_BEFORE = re.compile(
-    r"\b(?:until|till|through|by|up to|ends?(?: on)?|ending(?: on)?|closes?(?: on)?|expires?(?: on)?|last day(?: is)?|including|than|deadline(?: is)?|good through|last day)\W*$|"
+    r"\b(?:until|till|through|by|up to|ends?(?: on)?|ending(?: on)?|closes?(?: on)?|finish(?:es)?(?: on)?|wraps? up(?: on)?|over(?: on)?|expires?(?: on)?|last day(?: is)?|including|than|deadline(?: is)?|good through|last day)\W*$|"
     r"(?:至|截至|截止|到)(?:日期|时间为?|于|年底)?:? ?$",
     re.IGNORECASE,
 )
@@ -153,18 +153,22 @@ _HAN_FINE = {"一"}
 _CLAUSE = 60
 """Characters around an amount that are read for its role: a clause is rarely longer."""
 _THRESHOLD_AFTER = re.compile(
-    r"^\s*(?:\+|or (?:more|above|over)|and (?:more|over|up|above|upwards)|upwards?|minimum|(?:worth )?(?:in|of) your (?:basket|order)|"
-    r"in your (?:basket|order)|及以上|以上|起(?!价))",
+    r"^\s*(?:\+|spent\b|or (?:more|above|over)|and (?:more|over|up|above|upwards)|upwards?|minimum|(?:worth )?(?:in|of) (?:your|the|a) (?:basket|order|cart|trolley)|"
+    r"及以上|以上|起(?!价))",
     re.IGNORECASE,
 )
 _WORTH_AFTER = re.compile(rf"^\s*(?:worth )?(?:of|on) (?:our |the |any )?{MASK}", re.IGNORECASE)
 _WORTH_BEFORE = re.compile(
-    r"^$|\b(?:spend|buy|with|for|fill your (?:basket|cart) with|purchase|=)(?: at least)? $", re.IGNORECASE
+    r"^$|\b(?:spend|buy|shop|with|for|put|add|fill your (?:basket|cart) with|purchase|=)(?: at least)? $",
+    re.IGNORECASE,
 )
 """$40 of candles: what has to be bought, unless it is what one gets."""
+_ORDER_AFTER = re.compile(rf"^[ -]*(?:{MASK} )?(?:orders?|shop|baskets?|carts?|purchases?|spend)\b", re.IGNORECASE)
+_ORDER_BEFORE = re.compile(r"\b(?:an?|any|your|each|every) $", re.IGNORECASE)
+"""A $60 cheese order."""
 _WAIVED_AFTER = re.compile(
     r"^\s*(?:off\b|less\b|cheaper\b|discount\b|coupon\b|voucher\b|saving|towards?\b|lower\b|back\b|(?:to|you) save\b|"
-    r"(?:comes?|is|are|gets?|will be|taken|knocked|disappears?|drops?) (?:taken |knocked )?(?:off|from)\b|的?(?:优惠|减免)(?! ?[\d¥$€£零〇一二两三四五六七八九十百])|折扣|券|代金券)",
+    r"(?:comes?|is|are|gets?|will be|taken|knocked|disappears?|drops?) (?:taken |knocked |straight |right )?(?:off|from)\b|的?(?:优惠|减免)(?! ?[\d¥$€£零〇一二两三四五六七八九十百])|折扣|券|代金券)",
     re.IGNORECASE,
 )
 
@@ -229,6 +233,8 @@ def _role(before: str, after: str) -> Role:
         return "threshold"
     if _WAIVED_AFTER.search(after):
         return "waived"
+    if _ORDER_AFTER.search(after) and _ORDER_BEFORE.search(before):
+        return "threshold"
     cues: tuple[tuple[re.Pattern[str], Role], ...] = (
         (_LISTS["price_before"], "price"),
         (_LISTS["threshold_before"], "threshold"),

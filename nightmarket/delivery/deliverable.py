@@ -192,7 +192,7 @@ def _markets(products: pd.DataFrame, customers: pd.DataFrame) -> tuple[Bools, In
     nowhere = np.full(len(customers), -1, np.int32)
     if "markets" not in products:
         return np.zeros((len(products), 0), bool), nowhere, ()
-    lists = [_words(text) for text in products["markets"]]
+    lists = [market_names(text) for text in products["markets"]]
     names = {name: number for number, name in enumerate(dict.fromkeys(name for named in lists for name in named))}
     sold_in = np.zeros(
         (len(products), len(names) + 1), bool
@@ -205,7 +205,7 @@ def _markets(products: pd.DataFrame, customers: pd.DataFrame) -> tuple[Bools, In
     return sold_in, np.array([names.get(name, len(names)) if name else -1 for name in theirs], np.int32), tuple(names)
 
 
-def _words(text: object) -> list[str]:
+def market_names(text: object) -> list[str]:
     """Names of markets, between commas and the like, or codes as DE and AT between blanks."""
     if not isinstance(text, str):
         return []

@@ -275,15 +275,23 @@ class Pacer:
         _check("an arrival", np.array([value], np.float64), np.array([cost], np.float64))
         if not 0 <= hour < HOURS:
             raise InputError(f"an arrival at {hour}; give an hour of the day from 0 to below {HOURS}")
+        served = self.wants(hour, value, cost)
+        self.note(hour, value, cost, served)
+        return served
+
+    def wants(self, hour: float, value: float, cost: float) -> bool:
+        """Whether such an arrival would be served, without taking note of it."""
         level = self.threshold(hour) if cost > 0 else 0.0
+        return cost <= self._left and value > 0 and value >= level * cost
+
+    def note(self, hour: float, value: float, cost: float, served: bool) -> None:
+        """An arrival that was decided upon, here or elsewhere with the same budget."""
         self._levels.arrived(hour)
         if cost > 0 and value > 0:
             self._num += 1
             self._beyond += float(np.log(value / cost) - self._usual[int(hour)])
-        if cost > self._left or value <= 0 or value < level * cost:
-            return False
-        self._left -= cost
-        return True
+        if served:
+            self._left = max(self._left - cost, 0.0)
 
 
 def _check(what: str, value: Float64s, cost: Float64s) -> None:

@@ -1,7 +1,6 @@
 """The products as codes: what ranking knows of a product besides its sales."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -45,7 +44,6 @@ class Catalogue:
         """Products in the catalogue, recommendable or not."""
         return int(self.kind.size)
 
-    @cached_property
     def first_of_group(self) -> Int32s:
         """(I,) the first item of each item's group."""
         _, first, place = np.unique(self.group, return_index=True, return_inverse=True)

@@ -63,7 +63,7 @@ def ease_weights(counts: sparse.csr_matrix, ridge: float) -> Float32s:
 
 def ease_of_behaviour(statistics: PointInTimeStatistics, items: Int32s) -> Score:
     """EASE on looks, carts and purchases together, for the items' columns."""
-    first = statistics.catalogue.first_of_group[items]
+    first = statistics.first_of_group[items]
     columns, place = np.unique(first, return_inverse=True)
     weights = ease_weights(visitors(statistics.grouped_events, statistics.today, columns), RIDGE)
 
@@ -138,7 +138,7 @@ def strongest(matrix: sparse.csr_matrix, num: int) -> sparse.csr_matrix:
 
 def co_visited(statistics: PointInTimeStatistics, items: Int32s, to: tuple[int, ...], half_life: float) -> Score:
     """What goes with what the customer did lately."""
-    first = statistics.catalogue.first_of_group[items]
+    first = statistics.first_of_group[items]
     near = co_visits(statistics.grouped_events, statistics.today, to)[:, first].tocsr()
 
     def score(customers: Customers) -> Float32s:

@@ -209,9 +209,14 @@ class PointInTimeStatistics:
         return np.flatnonzero(chosen if chosen.any() else self.listed).astype(np.int32)
 
     @cached_property
+    def first_of_group(self) -> Int32s:
+        """(I,) the first of each item's sizes and colours."""
+        return self.catalogue.first_of_group()
+
+    @cached_property
     def grouped_events(self) -> Interactions:
         """Events as if all were done with the first of an item's sizes and colours."""
-        return replace(self.events, item=self.catalogue.first_of_group[self.events.item])
+        return replace(self.events, item=self.first_of_group[self.events.item])
 
     @cached_property
     def preference(self) -> Preferences | None:
@@ -268,7 +273,7 @@ class Customers:
         )
         self.levels = _Levels(self)
         self.events = statistics.events.of(rows)
-        self.grouped_events = replace(self.events, item=statistics.catalogue.first_of_group[self.events.item])
+        self.grouped_events = replace(self.events, item=statistics.first_of_group[self.events.item])
         self.touches = _Touches(self)
 
     @property

@@ -61,7 +61,7 @@ def fit(events: Interactions, today: int, known: Float32s, catalogue: Catalogue)
 
     known  (I, D) what is known of each item, see `described`
     """
-    first = catalogue.first_of_group
+    first = catalogue.first_of_group()
     done = replace(events, item=first[events.item])
     visitor = done.visitors()
     num = int(visitor.max(initial=-1)) + 1

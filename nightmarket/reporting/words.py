@@ -63,7 +63,9 @@ def signed(number: float) -> str:
 
 
 def interval(figure: Mapping[str, float], plus: bool = False) -> str:
-    """{value, low, high} → ".437 [.422, .450]"."""
+    """{value, low, high} → ".437 [.422, .450]"; "–" where nobody could be judged."""
+    if not known(figure):
+        return "–"
     value = signed(figure["value"]) if plus else fraction(figure["value"])
     return f"{value} {reach(figure)}"
 
@@ -74,7 +76,9 @@ def reach(figure: Mapping[str, float], write: Callable[[float], str] = fraction)
 
 
 def standing(difference: Mapping[str, float]) -> Standing:
-    """What a paired difference says: its interval lies above zero, below zero, or holds it."""
+    """What a paired difference says: its interval lies above zero, below zero, or holds it, as one of nobody does."""
+    if difference["low"] is None or difference["high"] is None:
+        return "level"
     if difference["low"] > 0:
         return "better"
     return "worse" if difference["high"] < 0 else "level"

@@ -130,8 +130,8 @@ def _figures(decision: Mapping[str, Any]) -> Table:
     own, differences = decision.get("metrics") or {}, decision.get("differences") or {}
     rows = []
     for task, figures in own.items():
-        if METRIC in figures:
-            numbers = figures[METRIC]
+        numbers = figures.get(METRIC)
+        if numbers and gate.finite(numbers):
             shown = f"{numbers['value']:.4f} [{numbers['low']:.4f}, {numbers['high']:.4f}]"
             difference = differences.get(task)
             compared = gate.phrase(Interval(**difference)) if difference and gate.finite(difference) else ""

@@ -55,9 +55,11 @@ OTHERS = "#8a93a6"
 
 
 def ndcg_bars(rows: Sequence[Mapping[str, Any]]) -> "Figure":
-    """A bar chart per task; rows hold task, model, value, low, high as in ndcg.csv."""
+    """A bar chart per task; rows hold task, model, value, low, high as in ndcg.csv; those without a number are left
+    out."""
     from matplotlib.figure import Figure  # seconds, and a search needs none
 
+    rows = [row for row in rows if isinstance(row["value"], float | int)]
     tasks = list(dict.fromkeys(str(row["task"]) for row in rows))
     figure = Figure(figsize=(4.2 * max(len(tasks), 1), 3.6), layout="constrained")
     for place, task in enumerate(tasks):

@@ -37,6 +37,8 @@ PLAN, ELIGIBLE, SUMMARY = "plan.parquet", "eligible.parquet", "summary.json"
 FILES = (PLAN, ELIGIBLE, SUMMARY)
 TEXTS = "copy.parquet"
 SEND, HOLDOUT = "send", "holdout"
+DECISIONS = "decisions.jsonl"
+"""The record of what was decided, in .nightmarket."""
 NAME = r"^[0-9A-Za-z一-鿿][0-9A-Za-z一-鿿_-]{0,59}$"
 """Letters, digits, Chinese characters, - and _; the first one is a letter or digit. No path can be made of it."""
 

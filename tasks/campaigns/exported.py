@@ -10,7 +10,7 @@ while it runs, and for some days after its last one, in which its outcome is sti
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from nightmarket.contracts.clock import local_day
 from nightmarket.delivery.campaign import HOLDOUT, SEND
 from nightmarket.delivery.timing import WEEK
 from nightmarket.evaluation.protocol import Windows
+from tasks.campaigns import stopping
 from tasks.files import catalogue, storage
 
 EXPORTS = "exports"
@@ -53,6 +54,14 @@ class ExportedCampaign:
     def holds(self, first: date, last: date, days: int | None) -> bool:
         """Whether contacts from `first` to `last` would touch what it measures, `days` after its last one included."""
         return days is not None and first <= self.last + timedelta(days) and last >= self.first
+
+    def until(self, day: date) -> "ExportedCampaign":
+        """What is left of it where it was stopped on a day: what may have gone out by then. One that had not begun
+        touches nobody and measures nothing."""
+        if day < self.first:
+            return replace(self, last=self.first, sent={}, held=frozenset())
+        sent = {customer: tuple(d for d in days if d <= day) for customer, days in self.sent.items()}
+        return replace(self, last=min(self.last, day), sent={name: days for name, days in sent.items() if days})
 
 
 def exported(home: Path, but: Collection[str] = ()) -> list[ExportedCampaign]:
@@ -83,13 +92,15 @@ def _read(folder: Path) -> ExportedCampaign:
         start = date.fromisoformat(asked["start"])
         days += [start, start + timedelta(asked["days"] - 1)]
     written = date.fromisoformat(storage.read_json(folder / "receipt.json")["exported_at"][:10])
-    return ExportedCampaign(
+    campaign = ExportedCampaign(
         folder.name,
         min(days, default=written),
         max(days, default=written),
         {customer: tuple(sorted(its)) for customer, its in sent.items()},
         frozenset(kept) | frozenset(tables[HOLDOUT]["customer_id"].to_pylist()),
     )
+    ended = stopping.day_of(folder)
+    return campaign if ended is None else campaign.until(ended)
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ def feeds(home: Path, tables: Sequence[str]) -> Iterator[tuple[Feed, str]]:
     Nothing of the demo. Raises InputError for a folder or file that cannot be read.
     """
     asked: Any = settings.load("snapshot", home / "params.yaml")
-    shops: dict[str, Sequence[Any]] = {"demo": (), "folder": (asked,), "folders": asked.folders}
-    for shop in shops[asked.source]:
+    shops: dict[str, Sequence[Any]] = {"demo": (), "folder": (asked,), "live": (asked,), "folders": asked.folders}
+    for shop in shops.get(asked.source, ()):
         several = asked.source == "folders"
         zone = (shop.time_zone if several else None) or asked.zone
         prefix = f"{shop.name}:" if several and shop.customers == "own" else ""

@@ -24,6 +24,8 @@ SCOPES = {
     "read": "ask for recommendations, rankings, similar products and what goes with a product",
     "customers": "ask why a customer is shown what they are shown",
     "stock": "say what is in stock",
+    "offers": "ask which offer a customer is made",
+    "products": "put products that are new or changed",
     "metrics": "read the figures of the servers",
 }
 PREFIX = "nm_"

@@ -1,4 +1,4 @@
-"""The live site's log: events, lists that were shown, and stock, in one SQLite file that many processes share.
+"""The live site's log: events, lists that were shown, stock, and products, in one SQLite file of many processes.
 
 .nightmarket/live/log.db   in WAL mode; a transaction is on disk before its events are acknowledged
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tasks.files import storage
+from tasks.live.products import ProductRow
 
 PATIENCE_S = 2.0
 """How long a writer waits for another one."""
@@ -38,8 +39,19 @@ create index if not exists lists_customer on lists(customer, seq) where customer
 create index if not exists lists_session on lists(session, seq) where session is not null;
 create table if not exists stock(product text primary key, units real not null, at integer not null) without rowid;
 create index if not exists stock_at on stock(at);
+create table if not exists products(
+    seq integer primary key autoincrement, product text not null unique, content text not null, at integer not null);
+create table if not exists offers(
+    seq integer primary key autoincrement, id blob not null unique, customer text not null, campaign text, offer text,
+    channel text not null, planned integer, at integer not null, day integer not null, hour real not null,
+    value real not null, cost real not null, propensity real not null, served integer not null,
+    generation integer not null);
+create index if not exists offers_customer on offers(customer, seq);
+create index if not exists offers_paced on offers(campaign, channel, day, seq) where campaign is not null;
 """
-NAMED = ("events", "visits", "lists")
+LAYOUT = 3
+"""Of the tables; a log of an older one is given those that it lacks."""
+NAMED = ("events", "visits", "lists", "offers")
 """Tables that name customers."""
 
 
@@ -80,7 +92,33 @@ class ListRow(NamedTuple):
     generation: int
 
 
-EVENT, LIST = EventRow._fields, ListRow._fields
+class OfferRow(NamedTuple):
+    """What a customer who asked was made, or that they were made nothing.
+
+    campaign, offer, planned  None where no campaign has anything for them; planned: the day it was planned for
+    day, hour    of the shop, days since 1970-01-01
+    value, cost  expected, currency
+    propensity   chance that the customer is in the arm that is contacted
+    served       0 where the pacer kept the money for later
+    """
+
+    id: bytes
+    customer: str
+    campaign: str | None
+    offer: str | None
+    channel: str
+    planned: int | None
+    at: int
+    day: int
+    hour: float
+    value: float
+    cost: float
+    propensity: float
+    served: int
+    generation: int
+
+
+EVENT, LIST, OFFER = EventRow._fields, ListRow._fields, OfferRow._fields
 """Columns, in the order of the rows."""
 
 
@@ -109,9 +147,9 @@ class LiveLog:
         )
         self._connection.execute("pragma secure_delete = on")
         self._connection.execute("pragma synchronous = full")
-        if not self._connection.execute("select 1 from sqlite_master where name = 'stock'").fetchone():
+        if self._connection.execute("pragma user_version").fetchone()[0] < LAYOUT:
             self._connection.execute("pragma journal_mode = wal")
-            self._connection.executescript(SCHEMA)
+            self._connection.executescript(f"{SCHEMA}pragma user_version = {LAYOUT};")
         self.path.chmod(0o600)
         about = self.path.stat()
         self._file = about.st_dev, about.st_ino
@@ -141,7 +179,11 @@ class LiveLog:
             raise
 
     def append(
-        self, events: Sequence[EventRow], lists: Sequence[ListRow] = (), stock: Sequence[tuple[str, float, int]] = ()
+        self,
+        events: Sequence[EventRow],
+        lists: Sequence[ListRow] = (),
+        stock: Sequence[tuple[str, float, int]] = (),
+        products: Sequence[ProductRow] = (),
     ) -> list[bool]:
         """Write them in one transaction, on disk when this returns; per event whether it is new.
 
@@ -162,8 +204,18 @@ class LiveLog:
                 connection.execute(_INSERT_VISIT, (session, customer, generation))
             connection.executemany(_INSERT_LIST, lists)
             connection.executemany(_INSERT_STOCK, stock)
+            connection.executemany(_INSERT_PRODUCT, products)
         storage.hook("live.committed")
         return new
+
+    @contextmanager
+    def deciding(self) -> Iterator["OfferDecisions"]:
+        """Read what was decided, and write one decision more, without another process between. On disk afterwards."""
+        if not self._there():
+            raise sqlite3.OperationalError("the file was taken away")
+        with self._writing() as connection:
+            yield OfferDecisions(connection)
+        storage.hook("live.committed")
 
     def met(self, customers: Sequence[str], session: str | None, since: int) -> list[Met]:
         """What a visitor did and was shown from a moment on, oldest first; a visit joins who logged in during it.
@@ -206,16 +258,37 @@ class LiveLog:
         """{product: (units, when)}"""
         return {row[0]: (row[1], row[2]) for row in self._connection.execute("select product, units, at from stock")}
 
+    def products(self, since: int = 0) -> list[tuple[int, ProductRow]]:
+        """Products that were put after a number, with theirs, in the order in which they were put last."""
+        query = "select seq, product, content, at from products where seq > ? order by seq"
+        return [(seq, ProductRow(*row)) for seq, *row in self._connection.execute(query, (since,))]
+
     def last(self, table: str = "events") -> int:
         """The number of the last row; 0 without any."""
         return int(self._connection.execute(f"select coalesce(max(seq), 0) from {table}").fetchone()[0])
 
     def rows(self, table: str, upto: int) -> Iterator[tuple[Any, ...]]:
-        """Rows up to a number in the order of writing: EVENT or LIST, and of a guest's who logged in in that visit, and
-        nobody else did, that customer."""
-        columns = EVENT if table == "events" else LIST
-        wanted = ", ".join(_KNOWN if name == "customer" else f"t.{name}" for name in columns)
+        """Rows up to a number in the order of writing: EVENT, LIST or OFFER; of a guest's who logged in in that visit,
+        and nobody else did, that customer."""
+        columns = {"events": EVENT, "lists": LIST, "offers": OFFER}[table]
+        known = "t.customer" if table == "offers" else _KNOWN
+        wanted = ", ".join(known if name == "customer" else f"t.{name}" for name in columns)
         yield from self._connection.execute(f"select {wanted} from {table} t where t.seq <= ? order by t.seq", (upto,))
+
+    def held(self, name: str) -> dict[str, list[dict[str, Any]]]:
+        """{table: every row that names a customer}, as text and numbers."""
+        rows = {}
+        for table in NAMED:
+            asked = self._connection.execute(f"select * from {table} where customer = ?", (name,))
+            columns = [column[0] for column in asked.description]
+            rows[table] = [
+                {
+                    key: value.hex() if isinstance(value, bytes) else value
+                    for key, value in zip(columns, row, strict=True)
+                }
+                for row in asked
+            ]
+        return rows
 
     def forget(self, names: Collection[str]) -> int:
         """Remove customers under any of their names, with their visits; how many rows. Nothing of them stays in the
@@ -229,7 +302,7 @@ class LiveLog:
             for table in NAMED:
                 for name in names:
                     num += connection.execute(f"delete from {table} where customer = ?", (name,)).rowcount
-                if table != "visits":
+                if table in ("events", "lists"):
                     for session in sessions:
                         query = f"delete from {table} where session = ? and customer is null"
                         num += connection.execute(query, (session,)).rowcount
@@ -251,6 +324,45 @@ class LiveLog:
         return num
 
 
+class OfferDecisions:
+    """Offers that were decided upon, inside of a transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def _rows(self, where: str, *values: Any) -> list[tuple[int, OfferRow]]:
+        query = f"select seq, {', '.join(OFFER)} from offers where {where} order by seq"
+        return [(seq, OfferRow(*row)) for seq, *row in self._connection.execute(query, values)]
+
+    def of(self, id: bytes) -> OfferRow | None:
+        """What was decided under an id."""
+        rows = self._rows("id = ?", id)
+        return rows[0][1] if rows else None
+
+    def made_to(self, names: Sequence[str]) -> list[OfferRow]:
+        """Everything that a customer was made or not, under any of their names."""
+        return [row for _, row in self._rows(f"customer in ({_marks(names)}) and campaign is not null", *names)]
+
+    def since(self, seq: int, campaign: str, channel: str, day: int) -> list[tuple[int, OfferRow]]:
+        """Arrivals of a day after a number."""
+        return self._rows("campaign = ? and channel = ? and day = ? and seq > ?", campaign, channel, day, seq)
+
+    def arrivals(self, campaign: str, channel: str, first: int, before: int) -> list[OfferRow]:
+        """Arrivals of the days from one to before another, by day."""
+        rows = self._rows("campaign = ? and channel = ? and day >= ? and day < ?", campaign, channel, first, before)
+        return sorted((row for _, row in rows), key=lambda row: row.day)
+
+    def spent(self, campaign: str, channel: str, before: int = 1 << 30) -> float:
+        """What was spent, on days before one."""
+        query = "select coalesce(sum(cost), 0) from offers where campaign = ? and channel = ? and served and day < ?"
+        return float(self._connection.execute(query, (campaign, channel, before)).fetchone()[0])
+
+    def write(self, row: OfferRow) -> None:
+        """One more."""
+        query = f"insert into offers({', '.join(OFFER)}) values ({', '.join('?' * len(OFFER))})"
+        self._connection.execute(query, row)
+
+
 _KNOWN = (
     "coalesce(t.customer, (select case when count(*) = 1 then min(v.customer) end from visits v "
     "where v.session = t.session)) customer"
@@ -262,6 +374,7 @@ _INSERT_VISIT = (
 )
 _INSERT_LIST = f"insert or ignore into lists({', '.join(LIST)}) values ({', '.join('?' * len(LIST))})"
 _INSERT_STOCK = "insert or replace into stock(product, units, at) values (?, ?, ?)"
+_INSERT_PRODUCT = "insert or replace into products(product, content, at) values (?, ?, ?)"
 _EVENTS_OF = (
     "select seq, kind, product, at from events where {} = ? and at >= ? and product is not null{} "
     "order by seq desc limit ?"

@@ -142,6 +142,19 @@ class Serve(StageSettings):
     )
 
 
+class AddressTable(StageSettings):
+    """The shop's own table of where its customers are reached: read when a file is downloaded, kept nowhere."""
+
+    file: str = Field(min_length=1, description="the table, as seen from the checkout: CSV, Excel, JSON lines, parquet")
+    customer: str = Field("customer_id", min_length=1, description="its column with the shop's own ids")
+    shop: str | None = Field(
+        None, description="its column with the name of a shop, where several keep their customers apart"
+    )
+    columns: dict[str, str] = Field(
+        min_length=1, description="{channel: its column with the addresses}, as {email: E-Mail, sms: Mobile}"
+    )
+
+
 class DeskSettings(StageSettings):
     """The desk, `make ui`; no stage reads it."""
 
@@ -149,6 +162,14 @@ class DeskSettings(StageSettings):
         None,
         ge=0,
         description="budget above which somebody else than who planned it has to approve; null: nobody has to",
+    )
+    addresses: AddressTable | None = Field(
+        None, description="table of addresses for the files of mail tools; null: the files hold customers' ids alone"
+    )
+    handover: str | None = Field(
+        None,
+        pattern="^[A-Z][A-Z0-9_]*$",
+        description="name of the environment variable with the address that contacts are posted to; null: none is",
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nightmarket.contracts import InputError
+from nightmarket.reporting import words
 from tasks.files import catalogue, storage
 from tasks.pipeline import lifetime
 
@@ -72,7 +73,9 @@ def quality(rows: list[dict[str, Any]]) -> str:
 
 
 def _figure(figure: dict[str, float] | None) -> str:
-    return f"{figure['value']:.4f} [{figure['low']:.4f}, {figure['high']:.4f}]" if figure else ""
+    if figure is None or not words.known(figure):
+        return ""
+    return f"{figure['value']:.4f} [{figure['low']:.4f}, {figure['high']:.4f}]"
 
 
 def _lift(lift: dict[str, float | None] | None) -> str:

@@ -1,5 +1,6 @@
 """An engine of a few lines over lists in a file, for tests of the servers around it: what was just met comes first."""
 
+import copy
 import sys
 import time
 from pathlib import Path
@@ -40,10 +41,19 @@ class Small:
             content["bundle"],
         )
         self.lists, self.delay_s = content["lists"], content["delay_s"]
+        self.products = list(PRODUCTS)
 
     @classmethod
     def open(cls, folder):
         return cls(read(folder))
+
+    def knows(self, product):
+        return product in self.products
+
+    def with_products(self, products):
+        made = copy.copy(self)
+        made.products = list(dict.fromkeys([*self.products, *products["product_id"]]))
+        return made
 
     def recommend(self, ask):
         if ask.category == "no > such":
@@ -70,10 +80,10 @@ class Small:
     def search(self, ask, query):
         if not any(sign.isalnum() for sign in query):
             raise InputError("query: say what to look for")
-        return self._answer(ask, [product for product in PRODUCTS if product in query.split()], "reranked")
+        return self._answer(ask, [product for product in self.products if product in query.split()], "reranked")
 
     def similar(self, product, count):
-        if product not in PRODUCTS:
+        if product not in self.products:
             raise InputError("there is no such product")
         others = [other for other in PRODUCTS if other != product][:count]
         return Answer(tuple(Recommended(other, 1.0, "", 1.0) for other in others), self.version, "nightly")

@@ -1,7 +1,9 @@
 """The API over real servers: what is asked is answered, and what cannot be is a problem that programs read."""
 
 import json
+import os
 import re
+import signal
 import sqlite3
 import time
 from datetime import UTC, datetime, timedelta
@@ -13,13 +15,16 @@ import pytest
 from apps import api
 from apps.api.application import openapi
 from apps.api.client import ApiError, Client
-from apps.api.schemas import EXAMPLES, SiteEvent
+from apps.api.schemas import EXAMPLES, ShopProduct, SiteEvent
+from nightmarket.contracts.tables import PRODUCTS as PRODUCTS_TABLE
 from tasks.live import keys, log
 from tasks.live.visitors import Visitors
 from tests.apps.small import PRODUCTS, write_bundle
+from tests.tasks.test_live_offers import exported
 
 pytestmark = pytest.mark.slow
 ASKED = [("/v1/events", "post"), ("/v1/recommendations", "post"), ("/v1/rank", "post"), ("/v1/stock", "put")]
+NEW = {"products": [{"product_id": "n1", "title": "新靴子", "stock": 3}]}
 OPEN = {"/livez", "/readyz", "/openapi.json"}
 """Routes that need no key: this list, and no other."""
 
@@ -106,6 +111,39 @@ def test_what_is_sold_out_is_in_no_answer_and_comes_back(site):
     assert site.products(session_id="st", count=1) == ["p30"]
 
 
+def test_a_product_that_was_put_is_known_to_every_worker_within_seconds_and_after_a_restart(serve):
+    served = serve()
+    assert served.client.put(
+        "/v1/products", json={"products": [{**NEW["products"][0], "product_id": "靴1/新"}]}
+    ).json() == {"products": 1}
+
+    def known():
+        with httpx.Client(base_url=served.url, headers=served.headers) as other:  # a connection of its own
+            listed = other.post("/v1/search", json={"query": "靴1/新 或"}).json()["products"]
+            return other.get("/v1/products/靴1%2F新/similar").status_code == 200 and len(listed) == 1
+
+    wait_until(served, lambda: all(known() for _ in range(6)), 5)
+    workers = served.workers()
+    served.end(signal.SIGKILL)
+    for worker in workers:
+        os.kill(worker, signal.SIGKILL)
+    served.start()
+    wait_until(served, lambda: all(known() for _ in range(6)), 5)
+
+
+def test_of_products_of_which_one_is_wrong_none_is_put_and_none_stands_there_twice(site):
+    right = {"product_id": "h1", "title": "a"}
+    for wrong in ({"product_id": "h2"}, {**right, "title": "b"}, {"product_id": "h2", "title": "b", "min_age": -1}):
+        answer = site.client.put("/v1/products", json={"products": [right, wrong]})
+        assert answer.status_code == 422, answer.text
+    with sqlite3.connect(log.path()) as reading:
+        assert not reading.execute("select * from products where product like 'h%'").fetchall()
+
+
+def test_what_can_be_put_is_what_the_contract_has():
+    assert ShopProduct.model_fields.keys() == {column.name for column in PRODUCTS_TABLE.columns}
+
+
 def test_a_product_that_was_shown_five_times_is_told_to_the_engine_so(site):
     shown = [site.products(session_id="tired", count=3) for _ in range(8)]
     assert shown[0] == ["p0", "p1", "p2"]
@@ -143,6 +181,7 @@ def test_the_typed_client_says_the_same(site):
         assert len(shop.similar("p1", 4).products) == len(shop.goes_with("p1", 4).products) == 4
         assert not shop.why("nobody / at all").known
         assert shop.set_stock({"p39": 3}).products == 1
+        assert shop.put_products([ShopProduct(product_id="n7", title="Boots", price=3)]).products == 1
         with pytest.raises(ApiError, match="404 There is no such product") as caught:
             shop.similar("nothing")
         assert caught.value.problem.type == "urn:nightmarket:problem:unknown-product"
@@ -161,7 +200,8 @@ def test_a_key_may_do_what_its_scopes_say_and_no_more(site):
     calls = {
         "events": ("POST", "/v1/events", event("sc")), "read": ("POST", "/v1/recommendations", {}),
         "customers": ("GET", "/v1/customers/x/why", None), "stock": ("PUT", "/v1/stock", {"products": {"p1": 1}}),
-        "metrics": ("GET", "/metrics", None),
+        "metrics": ("GET", "/metrics", None), "products": ("PUT", "/v1/products", NEW),
+        "offers": ("POST", "/v1/offers", {"id": "o", "customer_id": "x"}),
     }  # fmt: skip
     for own, secret in secrets.items():
         for scope, (method, path, body) in calls.items():
@@ -200,6 +240,11 @@ def test_a_rate_holds_over_all_workers_together(site):
         ("POST", "/v1/recommendations", b'{"count": NaN}', "invalid", 422),
         ("POST", "/v1/recommendations", b'{"category": "no > such"}', "unknown-filter", 422),
         ("POST", "/v1/recommendations", b" " * 1_048_577, "too-large", 413),
+        ("PUT", "/v1/products", b'{"products": [{"product_id": "x", "title": "a", "price": NaN}]}', "invalid", 422),
+        ("PUT", "/v1/products", b'{"products": [{"product_id": "x", "title": "\\ud800"}]}', "invalid", 422),
+        ("PUT", "/v1/products", b'{"products": [{"product_id": "x", "title": "a\\u0000"}]}', "invalid", 422),
+        ("PUT", "/v1/products", b'{"products": {"x": 1}}', "invalid", 422),
+        ("POST", "/v1/offers", b'{"id": "a"}', "invalid", 422),
         ("GET", "/v1/products/none/similar", None, "unknown-product", 404),
         ("GET", "/v1/nothing", None, "no-route", 404),
         ("DELETE", "/v1/events", None, "wrong-method", 405),
@@ -229,6 +274,8 @@ def test_the_examples_of_the_document_are_answered(site):
         ("/v1/rank", "post"),
         ("/v1/search", "post"),
         ("/v1/stock", "put"),
+        ("/v1/products", "put"),
+        ("/v1/offers", "post"),
     ):
         body = document["paths"][path][method]["requestBody"]["content"]["application/json"]
         assert body["examples"]
@@ -289,3 +336,28 @@ def test_without_a_night_events_are_taken_and_questions_refused_until_there_is_o
     while served.client.get("/readyz").status_code != 200:
         assert time.monotonic() < deadline
     assert served.products(session_id="e", count=1) == ["p7"]
+
+
+def test_an_offer_of_a_running_campaign_is_made_to_its_customer_once_and_by_every_worker_the_same(serve, tmp_path):
+    served = serve()
+    asked = {"id": "first", "customer_id": "Ada"}
+    assert served.post("/v1/offers", asked).json()["offer"] is None
+    today = datetime.now(UTC).date()
+    exported(tmp_path, day=today, customer_id=[Visitors().customer(name).present for name in ("Ada", "Bob", "Cy")])
+    with Client(served.url, served.secret) as shop:
+        wait_until(served, lambda: shop.offer("first", customer_id="Ada").offer is not None, 60)
+        made = shop.offer("first", customer_id="Ada").offer
+        assert (made.campaign, made.offer, made.terms) == ("spring", "ten", {"percent": 10})
+        assert made.until == today + timedelta(3)
+        for number in range(12):
+            with Client(served.url, served.secret) as other:
+                assert other.offer("first", customer_id="Ada").offer == made
+                assert other.offer(f"again-{number}", customer_id="Ada").offer is None
+                assert other.offer(f"cy-{number}", customer_id="Cy").offer is None
+        with pytest.raises(ApiError, match="409 The id belongs to another request"):
+            shop.offer("first", customer_id="Bob")
+        shop.send([SiteEvent(id="in", kind="view", session_id="visit", customer_id="Bob")])
+        assert shop.offer("bob", session_id="visit").offer.offer == "ten"
+        assert shop.offer("guest", session_id="another").offer is None
+    with sqlite3.connect(log.path()) as reading:
+        assert reading.execute("select count(*), sum(cost) from offers where served").fetchone() == (2, 1.0)

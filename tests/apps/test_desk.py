@@ -3,7 +3,9 @@
 import fcntl
 import json
 import re
+import shutil
 import time
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +13,7 @@ import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
 
-from apps.desk import campaigns, entrance, night, permissions, planning, visit
+from apps.desk import campaigns, entrance, night, people, permissions, planning, visit
 from apps.desk.__main__ import main
 from apps.desk.application import PAGES, application
 from apps.desk.sessions import COOKIE
@@ -334,6 +336,95 @@ def test_only_files_that_the_receipt_names_can_be_downloaded_and_who_did_is_on_r
     assert answer.text == "customer_id\nc1\n"
     assert journal.rows(home)[-1]["what"] == "downloaded"
     assert journal.rows(home)[-1]["who"] == "marketer"
+
+
+def test_who_asks_gets_everything_that_is_held_about_them_and_who_took_it_is_on_record(app, home):
+    client, name = client_of(app, "auditor"), Visitors().names("Li-1").present
+    file = client.get(f"/customers/{name}/held").json()
+    tables = file["tables"]
+    assert len(tables[catalogue.PURCHASES.path.as_posix()]) == 2  # under the number of the night
+    assert tables[catalogue.RECOMMENDATIONS.path.as_posix()][0]["reason"] == "again"
+    assert tables["artifacts/validate/clean/customers.parquet"][0]["consent"] == HOSTILE
+    assert journal.rows(home)[-1]["customer"] == digest(name)
+    assert client.get(f"/customers/{'0' * 32}/held").status_code == 404
+
+
+def test_a_customer_is_forgotten_only_where_their_id_is_typed_once_more(app, home, monkeypatch):
+    took = home / "took.txt"
+    monkeypatch.setattr(people, "FORGET", ("sh", "-c", f"cat > {took}; exit 1"))
+    client, name = client_of(app, "auditor"), Visitors().names("Li-1").present
+    address = f"/customers/{name}/forget"
+    refused = client.post(address, data={"token": client.token, "own_id": "Wang-2"})
+    assert refused.status_code == 422
+    assert "nothing was done" in refused.text
+    answer = client.post(address, data={"token": client.token, "own_id": " Li-1"})
+    assert "being forgotten" in client.get(answer.headers["location"]).text
+    while "could not be forgotten" not in journal.rows(home)[-1]["what"]:
+        time.sleep(0.01)
+    assert took.read_text() == "Li-1\n"
+    assert "Li-1" not in journal.path(home).read_text()
+
+
+@pytest.fixture
+def mailed(home):
+    """An exported campaign of one contact, whose customer the shop's table knows by address."""
+    folder, run = home / "exports/winter", "campaign-winter-20261102-090000"
+    (home / "exports/autumn").rename(home / "autumn")  # nobody knows any more whom that contacts
+    a_plan(folder)
+    name = Visitors().names("Li-1").present
+    row = {"customer_id": name, "channel": "email", "day": date(2026, 12, 1), "slot": "9-12", "offer": "o",
+           "segment": "1", "language": "en", "expected_profit": 1.0}  # fmt: skip
+    storage.write_table(pa.Table.from_pylist([row]), folder / "send.parquet")
+    nobody = pa.table({"customer_id": pa.array([], pa.string()), "day": pa.array([], pa.date32())})
+    storage.write_table(nobody, folder / "holdout.parquet")
+    storage.write_table(pa.table({"customer_id": [name], "arm": ["send"]}), folder / "eligible.parquet")
+    said = {"known": False, "listed": False, "ground": "x", "min_age": 18, "channels": ["email"]}
+    storage.write_json({**storage.read_json(folder / export.SUMMARY), "consent": said}, folder / export.SUMMARY)
+    text = {"brief": "1|o", "segment": "1", "offer": "o", "channel": "email", "locale": "en", "place": 1}
+    texts = [{**text, "form": form, "text": HOSTILE, "writer": "template"} for form in ("subject", "body")]
+    storage.write_table(pa.Table.from_pylist(texts), folder / export.TEXTS)
+    receipt = {"run": run, "exported_at": "2026-11-02T09:00:00+00:00", "files": {"send.parquet": {}}}
+    storage.write_json(receipt, folder / "receipt.json")
+    line = {"at": "2026-11-02T09:00:00+00:00", "flow": "campaign", "decision": "exported", "name": "winter", "run": run}
+    records.append(home / ".nightmarket/decisions.jsonl", line)
+    (home / "book.csv").write_text("id,mail\nLi-1,li@example.com\n")
+    kept = (home / "params.yaml").read_text()
+    book = {"file": "book.csv", "customer": "id", "columns": {"email": "mail"}}
+    storage.write_json({"plan": {"budget": 10}, "desk": {"addresses": book}}, home / "params.yaml")
+    yield run
+    (home / "params.yaml").write_text(kept)
+    shutil.rmtree(folder)
+    (home / "autumn").rename(home / "exports/autumn")
+
+
+def test_a_marketer_downloads_what_the_mail_tool_takes_and_takes_the_campaign_back(app, home, mailed):
+    client = client_of(app, "marketer")
+    assert f"/campaigns/{mailed}/mail?channel=email" in client.get(f"/campaigns/{mailed}").text
+    assert "1 contacts go out" in client.get(f"/campaigns/{mailed}/mail?channel=email").text
+    file = client.get(f"/campaigns/{mailed}/mail/file", params={"channel": "email", "tool": "mautic"})
+    assert '"li@example.com"' in file.text
+    assert f'"{HOSTILE}"' in file.text  # as it was approved
+    row = journal.rows(home)[-1]
+    assert (row["what"], row["file"], row["contacts"], row["addresses"]) == (
+        "downloaded",
+        "email-mautic-1.csv",
+        1,
+        True,
+    )
+    assert "li@example.com" not in journal.path(home).read_text()
+    for params in ({"channel": "sms", "tool": "mautic"}, {"channel": "../x", "tool": "generic"}):
+        assert client.get(f"/campaigns/{mailed}/mail/file", params=params).status_code == 404
+    assert client.get(f"/campaigns/{mailed}/mail/file?channel=email&tool=../etc").status_code == 422
+    given = {"token": client.token, "channel": "email"}
+    assert "desk.handover names no" in client.post(f"/campaigns/{mailed}/handover", data=given).text
+    assert client.post(f"/campaigns/{mailed}/stop", data={"token": client.token, "why": " "}).status_code == 422
+    answer = client.post(f"/campaigns/{mailed}/stop", data={"token": client.token, "why": "wrong price"})
+    page = client.get(answer.headers["location"]).text
+    assert "Taken back by marketer" in page
+    assert "taken back" in client.get("/campaigns").text
+    refused = client.get(f"/campaigns/{mailed}/mail/file", params={"channel": "email", "tool": "generic"})
+    assert refused.status_code == 422
+    assert "winter was stopped by marketer" in refused.text
 
 
 def test_a_line_of_the_record_that_was_changed_or_taken_out_is_named(tmp_path, monkeypatch, capsys):

@@ -11,6 +11,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.engine.reporting import alerts, diary
 from flows.engine.reporting.outcome import RunOutcome
+from tasks.files import catalogue
 
 STAGE = """
 from pathlib import Path
@@ -184,3 +185,13 @@ def row(night, drifted=True, champion=1):
 )
 def test_a_retrain_is_due_after_two_of_five_nights_of_one_champion(rows, due):
     assert diary.retrain_due(rows) == due
+
+
+def test_an_experiment_that_can_be_decided_is_told_of_once(tmp_path):
+    verdicts = {"spring": "ship", "autumn": "continue", "winter": "blocked"}
+    experiments = [{"name": name, "verdict": {"word": word, "reason": "r"}} for name, word in verdicts.items()]
+    catalogue.READOUT.at(tmp_path).write({"experiments": experiments})
+    rows = alerts._experiments(tmp_path, [])
+    assert [row["what"] for row in rows] == ["spring: ship (r)", "winter: blocked (r)"]
+    before = [{"night": "2020-03-01", "alerts": ["experiment: spring: ship (other figures)"]}]
+    assert [row["what"] for row in alerts._experiments(tmp_path, before)] == ["winter: blocked (r)"]

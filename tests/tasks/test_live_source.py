@@ -1,6 +1,7 @@
 """snapshot.source: live: what a site logged makes the same night as the same events in a file."""
 
 import json
+import os
 import shutil
 from contextlib import closing
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from tasks.__main__ import main
 from tasks.files import manifest
 from tasks.live import forgetting
 from tasks.live.log import EventRow, ListRow, LiveLog
+from tasks.live.products import ProductRow
 from tasks.live.visitors import Visitors
 from tasks.privacy import pseudonyms
 
@@ -168,3 +170,30 @@ def test_after_a_leak_the_log_holds_no_name_of_an_older_key(place):
     assert not [row.customer for row in rows if row.customer.encode() in content]
     assert Visitors().customer(SHOP["events"]["customer_id"][0].as_py()).present.encode() in content
     assert forgetting.carry_over(pseudonyms.customer_keys()) == 0
+
+
+PUT = '{"category": "shoes > boots", "price": 9.5, "title": "新靴子", "available_from": 1717200000000000}'
+
+
+def test_products_that_were_put_are_the_nights_and_of_a_product_in_both_the_later_word_holds(place):
+    path = place / "tables/products.parquet"
+    before = pq.read_table(path).to_pylist()
+    known = before[3]["product_id"]
+    at = path.stat().st_mtime_ns // 1000
+    with closing(LiveLog()) as log:
+        log.append(logged(SHOP["events"].slice(0, 50)))
+        rows = [ProductRow("n-1", PUT, at - 10), ProductRow(known, PUT, at + 10), ProductRow("n-1", PUT, at - 9)]
+        log.append([], products=rows)
+    assert snapshot("live") == 0
+    now = {row["product_id"]: row for row in pq.read_table("data/raw/products.parquet").to_pylist()}
+    assert now.keys() == {row["product_id"] for row in before} | {"n-1"}
+    for product in ("n-1", known):
+        assert (now[product]["title"], now[product]["price"], now[product]["brand"]) == ("新靴子", 9.5, None)
+        assert now[product]["available_from"] == datetime(2024, 6, 1)
+    fingerprint = json.loads(Path("data/raw/snapshot.json").read_text())["fingerprint"]
+    os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns + 10**9))  # written after all that
+    assert snapshot("live") == 0
+    now = {row["product_id"]: row for row in pq.read_table("data/raw/products.parquet").to_pylist()}
+    assert now[known]["title"] == before[3]["title"]
+    assert now["n-1"]["title"] == "新靴子"
+    assert json.loads(Path("data/raw/snapshot.json").read_text())["fingerprint"] != fingerprint

@@ -28,7 +28,7 @@ from tasks.desk import accounts, signature
 from tasks.files import locks, records, storage
 
 DESK_ONLY = "the desk has accounts, so a plan is approved there, by whoever is logged in"
-UNDECIDED, HELD, DECISIONS = "undecided", "held.json", "decisions.jsonl"
+UNDECIDED, HELD = "undecided", "held.json"
 LOOK_EVERY_S = 2
 SLACK_S = 600
 """Prefect's own limit on a pause lies so much later than ours, which puts the silence on record."""
@@ -215,4 +215,4 @@ def decisions(home: Path) -> list[dict[str, Any]]:
 
 
 def _record(home: Path) -> Path:
-    return home / ".nightmarket" / DECISIONS
+    return home / ".nightmarket" / export.DECISIONS

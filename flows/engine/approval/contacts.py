@@ -1,6 +1,8 @@
 """From a plan of contacts to its files: shown, approved by a person, exported; or left as it is."""
 
 import dataclasses
+import datetime
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,13 +12,15 @@ from prefect.states import Completed
 
 from flows.engine.approval import approval, figures
 from flows.engine.approval.approval import Approval, PendingPlan
-from flows.engine.reporting import prefect_run
+from flows.engine.reporting import messages, prefect_run
 from flows.engine.run import dag, stage
 from nightmarket.contracts import InputError
 from nightmarket.delivery import consent
 from tasks.campaigns import export
 from tasks.files import storage
 
+DESK_URL = "NIGHTMARKET_DESK_URL"
+"""Where the desk of `make ui` is, for those whom a message leads there."""
 STATES = {"exported": "Exported", "refused": "Refused", "expired": "Expired", "empty": "Empty", "blocked": "Blocked"}
 
 
@@ -61,6 +65,7 @@ async def decide(held: PendingPlan, *, minutes: float, excel: bool) -> State[Dec
     except InputError as error:
         return _ended(Decided("blocked", f"nothing is exported: {error}", held))
     log.info("the plan of %s waits for approval, at most %g minutes", held.name, minutes)
+    messages.post(_waits(held, minutes), log.warning)
     try:
         held, answer = await approval.accepted(held, page, minutes)
     except TimeoutError:
@@ -78,6 +83,22 @@ async def decide(held: PendingPlan, *, minutes: float, excel: bool) -> State[Dec
         raise
     taken_out = storage.read_json(folder / "receipt.json")["taken_out"]
     return _ended(Decided("exported", f"approved by {by}{_withdrew(taken_out)}", held, folder), answer, taken_out)
+
+
+def _waits(held: PendingPlan, minutes: float) -> dict[str, Any]:
+    """The message that a plan waits: what it asks, until when, and where to answer."""
+    until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=minutes)
+    asks = ", ".join(f"{what} {how_much}" for what, how_much in figures.facts(held.summary)[:3])
+    desk = os.environ.get(DESK_URL)
+    where = f"{desk}/campaigns/{held.run}" if desk else "where it was started, or at the desk of `make ui`"
+    by = until.isoformat(timespec="minutes")
+    return {
+        "text": f"nightmarket: {held.name} waits for approval until {by[:16]} UTC ({asks}). Answer: {where}",
+        "flow": held.flow,
+        "run": held.run,
+        "name": held.name,
+        "until": by,
+    }
 
 
 async def _export(held: PendingPlan, answer: Approval, excel: bool) -> Path:

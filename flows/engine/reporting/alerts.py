@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from flows.engine.reporting import diary, prefect_run
-from flows.engine.reporting.outcome import RunOutcome, post
+from flows.engine.reporting import diary, messages, prefect_run
+from flows.engine.reporting.outcome import RunOutcome
 from nightmarket.contracts import InputError
 from tasks.files import catalogue
 from tasks.pipeline import settings
@@ -19,6 +19,8 @@ from tasks.pipeline import settings
 RETRAIN = "retrain/retrain"
 ONE_DAY = datetime.timedelta(days=1)
 NAMED = 3
+DECIDED = ("ship", "stop", "blocked")
+"""Verdicts that ask for a decision."""
 ASK_S = 30.0
 """A Prefect server that starts no retrain costs a night this long and no more."""
 Alert = dict[str, str]
@@ -38,7 +40,7 @@ async def tell_incomplete(flow: str, run: Any, outcome: RunOutcome) -> None:
     if run.trial or not outcome.missing:
         return
     row = night(run.tree, outcome) | {"flow": flow, "run": outcome.run}
-    post(message(row, _incomplete(outcome), outcome), log.warning)
+    messages.post(message(row, _incomplete(outcome), outcome), log.warning)
 
 
 async def _tell(flow: str, run: Any, outcome: RunOutcome) -> None:
@@ -59,7 +61,7 @@ async def _tell(flow: str, run: Any, outcome: RunOutcome) -> None:
     for alert in alerts:
         log.warning("%s: %s (%s). %s", alert["kind"], alert["what"], alert["where"], alert["do"])
     if alerts and row["alerts"] != heard:
-        post(message(row, alerts, outcome), log.warning)
+        messages.post(message(row, alerts, outcome), log.warning)
     prefect_run.table("nights", table(diary.nights(home)), "the last nights")
 
 
@@ -112,7 +114,20 @@ def pressing(
             what = "; ".join(column["words"] for column in chosen[:NAMED]) + more
             where = ", ".join(dict.fromkeys(column["table"] for column in chosen))
             alerts.append(_alert(kind, what, where, do))
-    return alerts + _quality(tree, before, row)
+    return alerts + _quality(tree, before, row) + _experiments(tree, before)
+
+
+def _experiments(tree: Path, before: Sequence[Mapping[str, Any]]) -> list[Alert]:
+    """Each experiment that can be decided, on the first night on which it can."""
+    heard = [str(said) for past in before for said in past.get("alerts") or ()]
+    alerts = []
+    for experiment in _read(catalogue.READOUT.at(tree)).get("experiments") or ():
+        word = str(experiment["verdict"]["word"])
+        what = f"{experiment['name']}: {word}"
+        if word in DECIDED and not any(said.startswith(f"experiment: {what}") for said in heard):
+            why = f"{what} ({experiment['verdict']['reason']})"
+            alerts.append(_alert("experiment", why, "readout", "decide; its figures are on the page and at the desk"))
+    return alerts
 
 
 def _incomplete(outcome: RunOutcome) -> list[Alert]:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flows.engine.reporting.outcome import champion_in_words, post
+from flows.engine.reporting import messages
+from flows.engine.reporting.outcome import champion_in_words
 from flows.engine.run.lock import say
 from nightmarket.contracts import InputError
 from tasks.files import storage
@@ -50,7 +51,7 @@ def from_terminal(home: Path, arguments: Sequence[str] | None) -> int:
     told = _read(home / TOLD)
     again = not told or told.get("last") != last.get("at") or _age(told) >= datetime.timedelta(hours=hours)
     body = {"text": text, "flow": "heartbeat", "last": last.get("at"), "hours": hours, "champion": still}
-    if again and post(body, _warn):
+    if again and messages.post(body, _warn):
         storage.write_json({"last": last.get("at"), "at": _now().isoformat(timespec="seconds")}, home / TOLD)
     return SILENT
 

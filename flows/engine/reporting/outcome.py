@@ -4,11 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import functools
-import http.client
-import json
-import os
 import sys
-import urllib.request
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -17,10 +13,11 @@ from prefect import Flow, State, flow
 from prefect.logging.loggers import flow_run_logger
 from prefect.states import Completed, Crashed, Failed
 
-from flows.engine.reporting import prefect_run
+from flows.engine.reporting import messages, prefect_run
 from flows.engine.run import dag, overrides, stage
 from flows.engine.run.stage import StageError
 from nightmarket.contracts import InputError, Unavailable
+from nightmarket.reporting import words
 from tasks.files import catalogue, storage
 from tasks.pipeline import settings, unavailable
 from tasks.pipeline.unavailable import INCOMPLETE
@@ -32,8 +29,6 @@ HEADLINE = "ndcg@10"
 OURS = "nightmarket"
 SCORE = "score"
 """The stage that makes the recommendations."""
-WEBHOOK_S = 10
-"""How long the webhook may take to answer."""
 PATIENCE_S = 60.0
 """A registry that does not answer costs a night this long and no more."""
 
@@ -119,9 +114,11 @@ def _lacks(root: Path) -> tuple[str, ...]:
 
 
 def headline(root: Path) -> list[dict[str, Any]]:
-    """Our model's NDCG@10 on each task, with its interval; empty where nothing was evaluated."""
+    """Our model's NDCG@10 on each task with its interval; no row of a task on which nobody could be judged."""
     intervals = {task: models[OURS][HEADLINE] for task, models in _metrics(root).items()}
-    return [{"task": task, "metric": HEADLINE, **interval} for task, interval in intervals.items()]
+    return [
+        {"task": task, "metric": HEADLINE, **interval} for task, interval in intervals.items() if words.known(interval)
+    ]
 
 
 def table(root: Path) -> list[dict[str, Any]]:
@@ -130,7 +127,7 @@ def table(root: Path) -> list[dict[str, Any]]:
         {"task": task, "model": model, **{key: round(value, 4) for key, value in values[HEADLINE].items()}}
         for task, models in _metrics(root).items()
         for model, values in models.items()
-        if isinstance(values, dict) and HEADLINE in values
+        if isinstance(values, dict) and words.known(values.get(HEADLINE))
     ]
 
 
@@ -289,7 +286,7 @@ def ended(form_flow: Flow[..., Any], parameters: Mapping[str, Any], told: prefec
     finally:
         told.end(state)
         if not state.is_completed():
-            post(_failure(form_flow, told.known_id, state), told.log.warning)
+            messages.post(_failure(form_flow, told.known_id, state), told.log.warning)
     return state
 
 
@@ -307,8 +304,8 @@ def _ended(form_flow: Flow[..., Any], parameters: Mapping[str, Any]) -> State[An
 
 
 def post_failure(flow: Any, flow_run: Any, state: Any) -> None:
-    """Hook: tell the webhook of NIGHTMARKET_WEBHOOK_URL which run failed, why, and which champion still serves."""
-    post(_failure(flow, str(flow_run.id), state), flow_run_logger(flow_run, flow).warning)
+    """Hook: tell whoever wants to hear it which run failed, why, and which champion still serves."""
+    messages.post(_failure(flow, str(flow_run.id), state), flow_run_logger(flow_run, flow).warning)
 
 
 def _failure(flow: Any, run_id: str, state: Any) -> dict[str, Any]:
@@ -322,25 +319,6 @@ def _failure(flow: Any, run_id: str, state: Any) -> dict[str, Any]:
         "message": state.message,
         "champion": still,
     }
-
-
-def post(body: Mapping[str, Any], warn: Callable[..., None]) -> bool:
-    """Post one JSON message to NIGHTMARKET_WEBHOOK_URL; whether it was taken. Without an address nothing happens.
-
-    Trouble is a warning. The address may carry a token, so it is never repeated.
-    """
-    url = os.environ.get("NIGHTMARKET_WEBHOOK_URL")
-    if not url:
-        return False
-    try:
-        request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-        urllib.request.urlopen(request, timeout=WEBHOOK_S).close()
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        said = str(error).replace(url, "the address")
-        known = redaction.redactor()(said) if isinstance(error, OSError) else "it is no address"  # which they repeat
-        warn("the webhook of NIGHTMARKET_WEBHOOK_URL did not take the message: %s", known)
-        return False
-    return True
 
 
 def bury(dead: Mapping[str, Any]) -> None:

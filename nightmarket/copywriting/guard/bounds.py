@@ -27,6 +27,7 @@ _ANY_EN = re.compile(
     r"\bapprox\w*|\b(?:almost|nearly|roughly|circa|exceed\w*|capped?)\b|"
     rf"\bor (?:even )?more\b|(?<!{MASK} )\band (?:even )?more\b|{MASK} and (?:even )?more\b(?! ?[:,.]|$)|"
     r"\b(?:or|and) (?:even )?(?:less|better|higher|above|over|up|beyond|below|under|lower)\b(?! (?:news|fun|ideas))|"
+    rf"[{SHARE}] of (?:the |its |our |your )?(?:\w+ )?price\b(?! (?:is |comes |gets |goes )?(?:taken |knocked )?(?:off|away))|"
     rf"\bonly (?:on|for|in|with|at|by|through|via) |(?:{MASK}|{DAY}) only\b|\bonly {MASK}|"
     r"\b(?:might|may|could|should|perhaps|possibly|maybe|sometimes|usually|often|normally)\b"
     rf"[^.!?,:;{_FIGURE[1:-1]}{LEAST}]{{0,30}}[{SHARE}{WAIVED}]",
@@ -40,6 +41,7 @@ _NEAR_EN = re.compile(
     rf"|{_FIGURE} ?[-\u2010-\u2015~/] ?{_FIGURE}",
     re.IGNORECASE,
 )
+_WAKE = re.compile(r"\b(?:wake|waking|warm|warming|cheer|listen) up (?:to|with)\b", re.IGNORECASE)
 _OWN_ZH = re.compile(
     rf"(?:满足?|达到?|够|不低于|不少于|至少|不小于|最低消费)\s*{LEAST}(?:\s*(?:及以上|或以上|以上|起(?!价)))?|{LEAST}\s*(?:及以上|或以上|以上|起(?!价)|及更多)|"
     rf"{DAY}\s*(?:起|之?前|以前|以内)|[一今早]起|即日起|现在起|起(?:来|床|司)|达到|{LEAST}\s*以上"
@@ -59,7 +61,7 @@ def bounds(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     if facts.locale == "zh":
         left = _OWN_ZH.sub(f" {LEAST} ", typed)
         return [Violation("bound without a fact", match[0]) for match in _ANY_ZH.finditer(left)]
-    left = _OWN_EN.sub(f" {LEAST} ", typed)
+    left = _OWN_EN.sub(f" {LEAST} ", _WAKE.sub(" ", typed))
     return [
         Violation("bound without a fact", match[0])
         for pattern in (_ANY_EN, _NEAR_EN)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from nightmarket.copywriting.facts import LIMITS, CopyFacts, Form, Violation
-from nightmarket.copywriting.guard import bounds, claims, figures, form, names, wording
+from nightmarket.copywriting.guard import bounds, claims, figures, form, frames, names, wording
 from nightmarket.copywriting.guard import praise as reviews
 from nightmarket.copywriting.guard.names import Lexicon
 
@@ -19,10 +19,15 @@ RULES: tuple[Rule, ...] = (
     form.language,
     form.tone,
     figures.amounts,
+    figures.prices,
     figures.percents,
     figures.dates,
     figures.numbers,
     bounds.bounds,
+    frames.shares,
+    frames.targets,
+    frames.circumstances,
+    frames.priced,
     claims.gifts,
     claims.benefits,
     claims.superlatives,

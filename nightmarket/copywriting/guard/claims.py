@@ -24,10 +24,10 @@ _OTHER_GIFT = re.compile(
 """What is given beside the gift of an offer: the gift's own name is masked."""
 _GIVEN = "\u25c7"
 _OWN_GIFT = re.compile(
-    rf"(?:免费)?(?:即?[送赠]|赠送|获赠|附赠)您?{_GIVEN}(?:一[个份只条张件本])?|{_GIVEN}(?:一[个份只条张件本])?(?:免费|白)(?:送|带走|带回家|拿走?|领走?|得|赠送)(?:您|给您)?|"
+    rf"(?:免费)?(?:即?[送赠]|赠送|可?获赠|附赠)(?:给?您)?(?:一[个份只条张件本])?{_GIVEN}(?:一[个份只条张件本])?|{_GIVEN}(?:一[个份只条张件本])?(?:免费|白)(?:送|带走|带回家|拿走?|领走?|得|赠送)(?:您|给您)?|"
     rf"{_GIVEN}(?:一[个份只条张件本])?就?[送赠](?!完|[^哦啦您给,。!;~ ])"
     rf"|(?:(?:throw|add|pop|put) in )?(?:\b(?:one|an?|the|your) )?(?:\b(?:free|complimentary) )?{_GIVEN}"
-    rf"(?: (?:for free|free of charge|at no (?:extra )?(?:charge|cost)|on us|free|as (?:a|our|your) (?:gift|present))\b)?",
+    rf"(?:,? (?:for free|free of charge|(?:at )?no (?:extra )?(?:charge|cost)|on us|free|as (?:a|our|your) (?:gift|present))\b)?",
     re.IGNORECASE,
 )
 """Ways to say that the gift of the offer is one."""
@@ -46,6 +46,7 @@ def gifts(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     if facts.offer is None or not facts.offer.gift:
         return _all("invented gift", _LISTS["gift"], masked)
     name = folded(facts.offer.gift).lower()
+    text = re.sub(rf"(?<={re.escape(name)})\? (?:it is|it's|that's|get it|have it)(?= )", "", text, flags=re.IGNORECASE)
     sentences = [sentence for sentence in SENTENCE.split(text.lower()) if name not in sentence]
     known = facts.names
     broken = [

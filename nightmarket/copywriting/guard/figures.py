@@ -4,7 +4,8 @@ import re
 from datetime import date
 
 from nightmarket.copywriting.facts import CopyFacts, CopyOffer, Violation, folded
-from nightmarket.copywriting.reading import WEEKDAYS, Amount, read
+from nightmarket.copywriting.guard.names import named
+from nightmarket.copywriting.reading import NUM, WEEKDAYS, Amount, read
 
 UNITS = {
     "USD": {"$", "us$", "usd", "dollar", "buck", "cent", "美元"},
@@ -15,6 +16,7 @@ UNITS = {
 }
 
 
+_OF = r"(?: (?:is|are|only|just|at|price|priced|to|of))*[ :]?"
 _AGAIN = re.compile(
     r"\b(?:every|each) (?:day|week|weekend|month|year|(?:mon|tues|wednes|thurs|fri|satur|sun)day)\b|"
     r"\b(?:daily|weekly|monthly)\b|"
@@ -30,6 +32,37 @@ def amounts(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
         Violation(f"wrong {_name(amount)}", f"{amount.value:g} {amount.unit}")
         for amount in read(masked).amounts
         if not _holds(amount, facts)
+    ]
+
+
+_SUM = (
+    rf"((?:US)?[$€£¥] ?{NUM}|{NUM} ?(?:dollars?|bucks?|euros?|pounds?|元|块))"
+    r"(?![\d.]| ?(?:off|less|cheaper|lower|down)\b)"
+)
+_BEFORE = re.compile(
+    r"(?:\b(?:was|were|usually|normally|regular(?:ly)?|usual price|instead of|full price)|原价|平时|平常|日常价)"
+    rf"{_OF}{_SUM}",
+    re.IGNORECASE,
+)
+_NOW = re.compile(
+    rf"(?:\b(?:now|yours for|reduced to|cut to|down to)|现价|现在|折后|减后|到手价?){_OF}{_SUM}", re.IGNORECASE
+)
+
+
+def prices(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
+    """The usual price and the reduced one do not change places."""
+    offer, price = facts.offer, facts.product.price
+    if price is None or offer is None or (offer.percent is None and offer.amount is None):
+        return []
+    wrong = [(match, price) for match in _BEFORE.finditer(masked)]
+    if offer.threshold is None:
+        reduced = price * (1 - offer.percent / 100) if offer.percent is not None else price - (offer.amount or 0)
+        wrong += [(match, reduced) for match in _NOW.finditer(masked)]
+    return [
+        Violation("wrong price", f"{amount.value:g} {amount.unit}")
+        for match, right in wrong
+        for amount in read(match[1]).amounts
+        if abs(amount.value - right) >= 0.0051
     ]
 
 
@@ -98,9 +131,7 @@ _BENEFIT = re.compile(r"\boff\b|\bsave\b|\bfree\b|\bgift\b|\bdiscount\b|折|减|
 
 def subject(text: str, facts: CopyFacts) -> list[Violation]:
     """The product, or what the offer applies to, by its name."""
-    lower = text.lower()
-    wanted = [facts.product.name, *([facts.offer.scope] if facts.offer else [])]
-    if any(name and folded(name).lower() in lower for name in wanted):
+    if named(text, facts):
         return []
     return [Violation("product not named", "neither the product nor what the offer applies to is named")]
 
@@ -112,7 +143,7 @@ def conditions(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
         return []
     broken = threshold(masked, facts, always=True)
     lower = text.lower()
-    if folded(offer.scope).lower() not in lower and folded(facts.product.name).lower() not in lower:
+    if not named(text, facts):
         broken.append(Violation("missing condition", "what the offer applies to"))
     if not any(day.is_same(offer.end) for day in read(masked).days):
         broken.append(Violation("missing condition", "last day"))

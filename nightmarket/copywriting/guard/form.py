@@ -40,6 +40,10 @@ _RUDE = re.compile(
 )
 
 
+_MOST_CALLS = 3
+"""Exclamation marks of a text, of which no three stand together."""
+
+
 def length(text: str, kind: Form) -> list[Violation]:
     """At most the form's characters, and not empty; a body alone may have lines."""
     if not text.strip():
@@ -103,6 +107,6 @@ def language(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
 def tone(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     """Shouting and rudeness."""
     broken = [Violation("tone", match[0][:20]) for match in _RUDE.finditer(masked)]
-    if masked.count("!") > 1 or masked.count("?") > 2:
+    if masked.count("!") > _MOST_CALLS or "!!!" in masked or masked.count("?") > 2:
         broken.append(Violation("tone", "several exclamation or question marks"))
     return broken + [Violation("tone", "capitals") for _ in _SHOUT.finditer(masked)]

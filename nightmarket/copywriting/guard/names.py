@@ -4,11 +4,18 @@ import re
 from collections.abc import Iterable
 
 from nightmarket.copywriting.facts import CopyFacts, Violation, folded
+from nightmarket.copywriting.guard.talk import claims
 from nightmarket.copywriting.notation import plain
-from nightmarket.copywriting.reading import MASK
+from nightmarket.copywriting.reading import HAN, MASK, WORD, number
 
 _TOKEN = re.compile(r"[a-z0-9]+(?:['&-][a-z0-9]+)*")
 _MOST_TOKENS, _MOST_HAN = 6, 12
+_LASTING = re.compile(
+    rf"\b(?:for )?(?P<n>\d{{1,3}}|{WORD}(?:-{WORD})?)(?: whole| full)? (?P<unit>days?|weeks?)(?: long)?"
+    r"(?: of(?= [\d$€£]))?,?(?![\w-])|"
+    rf"(?:为期|持续|活动共)(?P<z>\d{{1,3}}|[{HAN}]{{1,3}})天",
+    re.IGNORECASE,
+)
 _DAY_FIRST = ("EUR", "GBP")
 """Currencies of shops that write the ninth of December 9/12."""
 
@@ -66,7 +73,17 @@ def readable(text: str, facts: CopyFacts) -> str:
     for match in re.finditer("|".join(map(_whole, facts.names)), clean, re.IGNORECASE) if facts.names else ():
         parts += [plain(clean[at : match.start()], day_first=day_first, year=year), match[0]]
         at = match.end()
-    return "".join([*parts, plain(clean[at:], day_first=day_first, year=year)])
+    whole = "".join([*parts, plain(clean[at:], day_first=day_first, year=year)])
+    return _LASTING.sub(lambda match: "" if _lasts(match, facts) else match[0], whole)
+
+
+def _lasts(match: re.Match[str], facts: CopyFacts) -> bool:
+    """Whether a number of days or weeks is how long the offer lasts."""
+    if facts.offer is None:
+        return False
+    days = (facts.offer.end - facts.offer.start).days + 1
+    unit = 7 if (match["unit"] or "d")[0] in "wW" else 1
+    return number(match["n"] or match["z"]) * unit == days
 
 
 def mask(text: str, facts: CopyFacts) -> str:
@@ -81,6 +98,11 @@ def without(text: str, names: Iterable[str], sign: str = MASK) -> str:
     return text
 
 
+def named(text: str, facts: CopyFacts) -> bool:
+    """Whether a text names its product, or what its offer applies to."""
+    return any(re.search(_whole(name), text, re.IGNORECASE) for name in facts.subjects)
+
+
 def _whole(name: str) -> str:
     """The pattern of a name that is no part of a longer word."""
     edges = (r"(?<![A-Za-z])", r"(?![A-Za-z])")
@@ -89,4 +111,6 @@ def _whole(name: str) -> str:
 
 def others(masked: str, lexicon: Lexicon, facts: CopyFacts) -> list[Violation]:
     """Products, brands and kinds of the catalogue that are not among the facts."""
-    return [Violation("wrong product", name) for name in lexicon.names_in(masked.replace(MASK, " / "))]
+    return [
+        Violation("wrong product", name) for name in lexicon.names_in(claims(masked, facts.locale).replace(MASK, " / "))
+    ]

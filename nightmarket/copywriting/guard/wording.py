@@ -12,10 +12,11 @@ import re
 from importlib.resources import files
 
 from nightmarket.copywriting.facts import CopyFacts, Violation, folded
+from nightmarket.copywriting.guard import talk
 from nightmarket.copywriting.guard.names import without
 from nightmarket.copywriting.patterns import patterns
 from nightmarket.copywriting.phrases import LANGUAGES, runs, vocabulary
-from nightmarket.copywriting.reading import MASK, MONTHS, SENTENCE, WEEKDAYS, read
+from nightmarket.copywriting.reading import MASK, MONTH, MONTHS, SENTENCE, WEEKDAYS, read
 
 _LISTS = patterns(__package__, "wording")
 _TALK_EN = re.compile(
@@ -41,7 +42,7 @@ def free_standing(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     """Statements about nothing that the facts hold."""
     shop = folded(facts.shop)
     names = [name for name in facts.names if name != shop]
-    talk, more, known = (
+    small, more, known = (
         (_TALK_EN, _LISTS["more_en"], _KNOWN["en"])
         if facts.locale == "en"
         else (_LISTS["talk_zh"], _LISTS["more_zh"], _KNOWN["zh"])
@@ -53,7 +54,7 @@ def free_standing(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
             continue
         if any(c.isdigit() for c in bare) or _has_figures(bare):
             continue
-        if not talk.match(bare) or more.search(bare):
+        if (not small.match(bare) or more.search(bare)) and not talk.is_talk(bare, facts.locale):
             broken.append(Violation("unsupported statement", bare[:20]))
     return broken
 
@@ -72,7 +73,7 @@ _FULL_MONTHS = "january february march april june july august september october 
 EN = frozenset(
     (*vocabulary(), *_listed("english"), *_FULL_MONTHS.split(), *MONTHS, *WEEKDAYS, *(day[:3] for day in WEEKDAYS))
 )
-_EN_NEWS = "new newly newcomer arrival arrivals arrived arrives debut debuts launch launched first introducing met"
+_EN_NEWS = "new newly newcomer arrival arrivals arrived arrives debut debuts launch launched first introducing met landed addition"
 EN_NEWS = frozenset(_EN_NEWS.split())
 EN_TURNS = _LISTS["en_turns"]
 ZH_TURNS = _LISTS["zh_turns"]
@@ -86,12 +87,27 @@ EN_CLAIMS = re.compile(
 )
 """Listed words that make a claim together, or stretch what the offer applies to."""
 
-_ALL_EN = re.compile(rf"\b(?:all|every|any)(?: of)?(?: the| our| your)? {MASK}", re.IGNORECASE)
+_OWN_EN = re.compile(rf"{MASK}'s?(?![a-z])", re.IGNORECASE)
+_RANGE = "range|selection|line-?up|lines?|collection|aisle|shelf|shelves|section"
+_ALL_EN = re.compile(
+    rf"\b(?:(?:all|every|any|each)(?: of)?(?: the| our| your)?(?: single)? {MASK}(?: (?:we (?:sell|have|stock)|(?:in|at) (?:the|our) (?:shop|store)))?|"
+    rf"(?:(?:all|every part) of )?(?:the|our) (?:whole|entire|full|complete) {MASK}(?: (?:{_RANGE}))?|{MASK} (?:{_RANGE})|"
+    rf"everything (?:in|from|on)(?: the| our)? {MASK}(?: (?:{_RANGE}))?)(?!\w)",
+    re.IGNORECASE,
+)
+_TIME_EN = re.compile(
+    rf"\b(?:your )?(?:(?:this )?(?:winter|summer|autumn|spring|holiday|christmas|valentine'?s?|morning|evening|afternoon|favou?rite)(?:'s)? ){{1,2}}{MASK}|"
+    rf"{MASK} (?:time|season|weather|night|break|run|lovers?|fans?|drinkers?|people|alert|event|days?)\b|"
+    r"\b(?:winter|summer|autumn|spring|holiday) (?:warmer|treats?|sale|special|deal|offer)\b|"
+    rf"\b{MONTH}'s(?= |$)|\b(?:this|all) {MONTH}\b",
+    re.IGNORECASE,
+)
+"""What a time of the year, a habit or those who like a thing add to its name claims nothing."""
 _ALL_ZH = re.compile(rf"(?:全部|所有|凡是?|任意|任何)(?:的|购|买|购买|选购)?{MASK}|{MASK}(?:全部|全都|均|都)")
 """An offer holds for all that it applies to."""
 
 ZH = _listed("chinese") | runs("zh", "[\u4e00-\u9fff]+")
-_ZH_NEWS = "新 新品 新款 新到 新到店 新来 新来的 新添 新添一员 一员 上新 上新啦 刚刚 刚刚上架 刚到 刚上架 首批 首发 第一批 尝鲜 全新 多了"
+_ZH_NEWS = "新 新品 新款 新到 新到店 新来 新来的 新添 新添一员 一员 上新 上新啦 刚刚 刚刚上架 刚到 刚上架 首批 首发 第一批 尝鲜 全新 多了 新成员 上线 登场"
 ZH_NEWS = frozenset(_ZH_NEWS.split())
 ZH_CLAIMS = re.compile(
     rf"上个|大家(?!好)|买过|每[^日天周月]|几|您(?:们)?(?:还有|属于|住|今年|上次)|算我们的(?!心意)|(?<!正)在用|顾客们?(?:都|常|爱|说|喜欢)|"
@@ -115,7 +131,8 @@ def _english(masked: str, facts: CopyFacts) -> list[str]:
     own = set(_LATIN.findall(" ".join(_named(facts)).lower()))
     news = EN_NEWS if facts.product.is_new else frozenset[str]()
     praise = PRAISE_EN if facts.praise else frozenset[str]()
-    whole = _ALL_EN.sub(f" {MASK}", masked.replace("\u2019", "'"))
+    stated = _OWN_EN.sub(MASK, talk.claims(masked.replace("\u2019", "'"), "en"))
+    whole = _TIME_EN.sub(f" {MASK}", _ALL_EN.sub(f" {MASK}", stated))
     words = _LATIN.findall(EN_TURNS.sub(" ", whole).lower())
     return claims + [word for word in words if not (word in EN or word in own or word in news or word in praise)]
 
@@ -132,7 +149,7 @@ def _chinese(masked: str, facts: CopyFacts) -> list[str]:
     news = ZH_NEWS if facts.product.is_new else frozenset[str]()
     praise = PRAISE_ZH if facts.praise else frozenset[str]()
     listed = ZH | news | praise if news or praise else ZH
-    for run in _HAN.findall(ZH_TURNS.sub(" ", _ALL_ZH.sub(" ", masked)).replace(MASK, " ")):
+    for run in _HAN.findall(ZH_TURNS.sub(" ", _ALL_ZH.sub(" ", talk.claims(masked, "zh"))).replace(MASK, " ")):
         claims += _left_over(run, listed)
     return claims
 
@@ -167,7 +184,7 @@ _CALENDAR = re.compile(
 
 def strangers(text: str, masked: str, facts: CopyFacts) -> list[Violation]:
     """Names that no fact knows: words with a capital inside a sentence, and what stands in quotation marks."""
-    whole = _ALL_EN.sub(MASK, masked)
+    whole = _ALL_EN.sub(MASK, talk.claims(masked, facts.locale))
     capitals = [
         m[0]
         for m in _CAPITAL.finditer(whole)

@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Int64s, Values
@@ -52,6 +53,10 @@ class LiveBundle:
     objected             (C,) to profiling
     rules                the shop's own; None where it has none
     words                of the products' texts; None in a bundle of an older version
+    maker_names          numbered as the catalogue's makers are; empty in a bundle of an older version, as the next two
+    group_names          the shop's own names of groups of sizes and colours, by their number
+    further_groups       numbers of groups that came since the night
+    text_hash            (T,) of the products' texts
     beside               of each product what stands beside it, best first, by BESIDE; what the night has of it
     """
 
@@ -78,6 +83,10 @@ class LiveBundle:
     rules: LiveRules | None = None
     words: WordIndex | None = None
     beside: Mapping[str, Ragged] = field(default_factory=dict)
+    maker_names: CodedNames = field(default_factory=lambda: CodedNames.of(()))
+    group_names: CodedNames = field(default_factory=lambda: CodedNames.of(()))
+    further_groups: Mapping[str, int] = field(default_factory=dict)
+    text_hash: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
     stock: LastStock = field(default_factory=LastStock)
 
 
@@ -189,7 +198,14 @@ def read(model: Path, state: Path, verify: bool = True) -> LiveBundle:
         LiveRules.read(night.arrays, said, goods.group, demand) if said else None,
         WordIndex.from_tensors(night.of(WORDS)) if f"{WORDS}.weight" in night.arrays else None,
         {name: Ragged(**night.of(name)) for name in BESIDE if f"{name}.item" in night.arrays},
+        maker_names=_names(night, "maker_names"),
+        group_names=_names(night, "group_names"),
+        text_hash=night.arrays.get("text_hash", np.zeros(0, np.uint64)),
     )
+
+
+def _names(night: parts.Half, name: str) -> CodedNames:
+    return CodedNames.from_tensors(night.of(name)) if f"{name}.ends" in night.arrays else CodedNames.of(())
 
 
 def _goods_of(night: parts.Half) -> Deliverable:

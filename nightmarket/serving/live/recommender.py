@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from nightmarket.contracts import InputError
 from nightmarket.contracts.arrays import Bools, Float64s, Int8s, Int32s, Int64s
@@ -21,6 +22,7 @@ from nightmarket.ranking.sessions.shop import SessionShop
 from nightmarket.ranking.sessions.visits import Visit
 from nightmarket.serving.live import bundle as halves
 from nightmarket.serving.live import parts
+from nightmarket.serving.live.additions import with_products
 from nightmarket.serving.live.allowed import Allowed, not_due, tired_of
 from nightmarket.serving.live.bundle import LiveBundle
 from nightmarket.serving.live.exploring import POOL, around_pins, explored
@@ -63,6 +65,17 @@ class LiveRecommender:
         """What `bundle` would be of the files that lie there now. Raises InputError."""
         both = (parts.identity(parts.manifest(Path(folder) / half)) for half in (parts.MODEL, parts.STATE))
         return "".join(identity[:8] for identity in both)
+
+    def with_products(self, products: pd.DataFrame) -> "LiveRecommender":
+        """The same night with products that came or changed since, as `additions` has them; this one stays."""
+        made = LiveRecommender(with_products(self._bundle, products))
+        made._slowest = self._slowest
+        made.answered(Ask(float(made.made_from["known_until"])), "reranked")
+        return made
+
+    def knows(self, product: str) -> bool:
+        """Whether it is among the products."""
+        return self._bundle.products.find(product) >= 0
 
     @property
     def version(self) -> str:

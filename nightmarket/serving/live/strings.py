@@ -42,6 +42,17 @@ class Strings(Sequence[str]):
         content = self.content.tobytes()
         return (content[begin:end].decode() for begin, end in pairwise(self.ends.tolist()))
 
+    def put(self, texts: Mapping[int, str]) -> "Strings":
+        """These texts at their places; places from the end on, without a gap, are more of them."""
+        parts, begin, num = list[bytes](), 0, len(self)
+        sizes = np.append(np.diff(self.ends), np.zeros(max(num, *(place + 1 for place in texts), 0) - num, np.int64))
+        for place in sorted(texts):
+            kept = slice(self.ends[min(begin, num)], self.ends[min(place, num)])
+            parts += [self.content[kept].tobytes(), texts[place].encode()]
+            sizes[place], begin = len(parts[-1]), place + 1
+        parts.append(self.content[self.ends[min(begin, num)] :].tobytes())
+        return Strings(np.frombuffer(b"".join(parts), np.uint8), np.append(0, np.cumsum(sizes)).astype(np.int64))
+
     def digest(self) -> str:
         """SHA-256 of all of them, in order."""
         return hashlib.sha256(self.content.tobytes() + self.ends.tobytes()).hexdigest()
@@ -63,7 +74,7 @@ class CodedNames:
     def of(cls, texts: Iterable[str]) -> "CodedNames":
         """Texts, numbered from 0."""
         strings = Strings.of(texts)
-        hashes = np.array([_hash(text) for text in strings], np.uint64)
+        hashes = hashed(strings)
         order = np.argsort(hashes, kind="stable")
         return cls(strings, hashes[order], order.astype(np.int32))
 
@@ -86,6 +97,15 @@ class CodedNames:
         codes = [self.find(text) for text in texts]
         return np.array([code for code in codes if code >= 0], np.int32)
 
+    def more(self, texts: Sequence[str]) -> "CodedNames":
+        """With further texts, numbered on."""
+        if not texts:
+            return self
+        hashes = np.append(self.hashes, hashed(texts))
+        codes = np.append(self.codes, np.arange(len(self), len(self) + len(texts), dtype=np.int32))
+        order = np.argsort(hashes, kind="stable")
+        return CodedNames(self.texts.put(dict(enumerate(texts, len(self)))), hashes[order], codes[order])
+
     def tensors(self) -> dict[str, Values]:
         """By name, for a file."""
         made: dict[str, Values] = {"content": self.texts.content, "ends": self.texts.ends}
@@ -96,6 +116,11 @@ class CodedNames:
         """The reverse of `tensors`."""
         strings = Strings(tensors["content"], tensors["ends"])
         return cls(strings, tensors["hashes"], tensors["codes"])
+
+
+def hashed(texts: Iterable[str]) -> NDArray[np.uint64]:
+    """(N,) a hash of each text."""
+    return np.array([_hash(text) for text in texts], np.uint64)
 
 
 def _hash(text: str) -> np.uint64:

@@ -5,6 +5,7 @@ the shop that are spelt nearly so as well, by the pieces of three characters tha
 and `shmapoo` shampoo. Equal scores go to what is most in demand.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,8 @@ from nightmarket.contracts import InputError
 from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Int64s, Values
 from nightmarket.encoding.terms import words
 from nightmarket.ranking.sessions.shop import Ragged
-from nightmarket.retrieval.search.lexical import BM25
+from nightmarket.retrieval.search.lexical import BM25, K1, B
+from nightmarket.serving.live.ragged import dropped, placed
 from nightmarket.serving.live.strings import CodedNames
 
 MOST_WORDS = 20
@@ -109,12 +111,7 @@ class WordIndex:
 
         Raises InputError for a question without a letter or digit.
         """
-        asked = list(dict.fromkeys(words(query)))[:MOST_WORDS]
-        if not asked:
-            raise InputError("query: say what to look for; there is no letter and no digit in it")
-        scores = np.zeros(self.items.indptr.size - 1, np.float32)
-        for word in asked:
-            scores += self._of_word(word, scores.size)
+        scores = self.scores(query)
         items, score = np.zeros(0, np.int32), np.zeros(0, np.float32)
         for texts in _best_first(scores):
             size = np.diff(self.items.indptr)[texts]
@@ -126,6 +123,54 @@ class WordIndex:
                 break
         best = np.lexsort((items, -popularity[items], -score))[:num]
         return items[best], score[best]
+
+    def scores(self, query: str) -> Float32s:
+        """(T,) of each text, 0 for one without a word of the question. Raises InputError as `find` does."""
+        asked = list(dict.fromkeys(words(query)))[:MOST_WORDS]
+        if not asked:
+            raise InputError("query: say what to look for; there is no letter and no digit in it")
+        scores = np.zeros(self.items.indptr.size - 1, np.float32)
+        for word in asked:
+            scores += self._of_word(word, scores.size)
+        return scores
+
+    def with_texts(self, texts: Sequence[str], items: Int32s, text_of: Int32s) -> "WordIndex":
+        """With further texts, and with items (N,) that have now the texts `text_of`, of before or of these."""
+        num_before, counted = self.items.indptr.size - 1, [Counter(words(text)) for text in texts]
+        fresh = list(dict.fromkeys(word for count in counted for word in count if self.vocabulary.find(word) < 0))
+        vocabulary = self.vocabulary.more(fresh)
+        posted = sorted(
+            (vocabulary.find(word), num_before + row, self._weight(vocabulary.find(word), times, count.total()))
+            for row, count in enumerate(counted) for word, times in count.items()
+        )  # fmt: skip
+        word, text = (np.array([row[at] for row in posted], np.int32) for at in (0, 1))
+        ends = np.append(self.texts.indptr, np.full(len(fresh), self.texts.indptr[-1]))
+        indptr = ends + np.append(0, np.cumsum(np.bincount(word, minlength=len(vocabulary))))
+        weight = np.insert(self.weight, ends[word + 1], np.array([row[2] for row in posted], np.float16))
+        by_text = Ragged(indptr.astype(np.int64), np.insert(self.texts.item, ends[word + 1], text))
+        parts = [(len(self.vocabulary) + at, _pieces(word)) for at, word in enumerate(fresh)]
+        pieces = self.pieces.more(list(dict.fromkeys(
+            piece for _, own in parts for piece in own if self.pieces.find(piece) < 0
+        )))  # fmt: skip
+        owner = np.array([pieces.find(piece) for _, own in parts for piece in own], np.int32)
+        held = np.array([code for code, own in parts for _ in own], np.int32)
+        return WordIndex(
+            vocabulary,
+            by_text,
+            weight,
+            pieces,
+            placed(self.words, owner, held, len(pieces)),
+            np.append(self.num_pieces, np.array([len(own) for _, own in parts], np.int32)),
+            placed(dropped(self.items, items), text_of, items, num_before + len(texts)),
+        )
+
+    def _weight(self, word: int, times: int, length: int) -> float:
+        """BM25 of a word in a further text; the mean length is that of distinct words, which titles say once."""
+        num_texts, known = self.items.indptr.size - 1, word < len(self.vocabulary)
+        holding = 1 + (int(self.texts.indptr[word + 1] - self.texts.indptr[word]) if known else 0)
+        mean = max(self.texts.item.size / max(num_texts, 1), 1.0)
+        idf = np.log1p((num_texts + 1 - holding + 0.5) / (holding + 0.5))
+        return float(idf * times * (K1 + 1) / (times + K1 * (1 - B + B * length / mean)))
 
     def _of_word(self, word: str, num_texts: int) -> Float32s:
         """(T,) what a word of the question counts in each text: by itself, or by the nearest word that stands there."""

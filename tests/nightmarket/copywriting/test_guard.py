@@ -245,6 +245,26 @@ def test_a_text_of_any_length_is_read_quickly(piece, form, lexicon):
     assert time.process_time() - started < 5  # both take milliseconds; a rule that goes wrong takes minutes
 
 
+@pytest.mark.parametrize(
+    ("text", "passes"),
+    [
+        ("Put the kettle on! You pay 80% of the price on coffee until 14 January.", True),
+        ("You pay 20% of the price on coffee until 14 January.", False),
+        ("Coffee for 20% until 14 January.", False),
+        ("20% off your whole basket when you buy coffee, until 14 January.", False),
+        ("Roast coffee was $7.50, now $6, 20% off until 14 January.", True),
+        ("Roast coffee was $6, now $7.50, 20% off until 14 January.", False),
+        ("Roast coffee is $6 instead of $7.50: 20% off until 14 January.", True),
+        ("Coffee was $7.50, now $6, 20% off until 14 January.", False),
+        ("Picked at dawn. 20% off coffee until 14 January.", False),
+        ("Don't let it slip away. 20% off coffee until 14 January.", False),
+    ],
+)
+def test_a_figure_is_read_with_what_it_is_said_of(text, passes, lexicon):
+    facts = english(TENTH)
+    assert (not rules(text, facts, lexicon)) == passes
+
+
 def test_no_false_text_of_those_that_people_typed_passes_and_most_true_ones_do():
     texts = [(is_true, persons.broken(facts, text, CATALOGUE)) for is_true, facts, text in developed_on()]
     assert all(broken for is_true, broken in texts if not is_true)
@@ -253,7 +273,7 @@ def test_no_false_text_of_those_that_people_typed_passes_and_most_true_ones_do()
 
 
 def developed_on():
-    return [row for row in persons.texts() if not persons.held_out(row[2])]
+    return [*(row for row in persons.texts() if not persons.held_out(row[2])), *persons.seen()]
 
 
 CATALOGUE = persons.lexicon()
