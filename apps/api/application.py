@@ -149,6 +149,7 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
     turnstile = Turnstile(given.waiting, max(1.0, 5 * given.budget_ms / 1000))
     app.state.site = Site(engine, turnstile, writer, visitors, given.budget_ms, given.explore, given.experiment)
     site = app.state.site
+    site.currency = given.currency
     gc.collect()
     gc.freeze()  # what is there now stays: looking through it would hold up answers
     tasks = [asyncio.create_task(engine.watch()), asyncio.create_task(_refresh(app))]

@@ -15,6 +15,8 @@ import httpx
 from pydantic import BaseModel
 
 from apps.api.schemas import (
+    AssistAnswer,
+    AssistRequest,
     EventBatch,
     EventsWritten,
     OfferAnswer,
@@ -77,6 +79,10 @@ class Client:
     def search(self, query: str, **asked: Any) -> ProductList:
         """Products that words ask for; the fields of `SearchRequest`."""
         return self._ask(ProductList, "POST", "/v1/search", SearchRequest(query=query, **asked))
+
+    def assist(self, message: str, **asked: Any) -> AssistAnswer:
+        """An answer to a customer's message; the fields of `AssistRequest`."""
+        return self._ask(AssistAnswer, "POST", "/v1/assist", AssistRequest(message=message, **asked))
 
     def similar(self, product_id: str, count: int = 10) -> ProductList:
         """Products in place of one."""

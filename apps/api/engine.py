@@ -17,6 +17,8 @@ import pandas as pd
 from apps.api.problems import ProblemError
 from nightmarket.contracts import InputError
 from nightmarket.serving.live import Answer, Ask, Explanation
+from nightmarket.serving.live.answering import ShownFacts
+from nightmarket.serving.live.messages import Understood
 from tasks.live.products import ProductRow, frame
 
 LOG = logging.getLogger("nightmarket.api")
@@ -53,6 +55,9 @@ class Recommender(Protocol):
 
     def search(self, ask: Ask, query: str) -> Answer:
         """Products that words ask for."""
+
+    def assist(self, ask: Ask, message: str) -> tuple[Understood, Answer, tuple[ShownFacts, ...]]:
+        """What a message says, products for it, and what is known of them."""
 
     def why(self, customer: str) -> Explanation:
         """What a customer's lists rest on."""

@@ -85,6 +85,7 @@ class Site:
     explore: float
     experiment: SiteExperiment | None = None
     offers: OfferService = field(default_factory=lambda: OfferService(64))
+    currency: str = "USD"
     reads: bool = True
     _log: LiveLog | None = None
     _stock: dict[str, tuple[float, int]] = field(default_factory=dict)

@@ -16,6 +16,9 @@ from apps.api.problems import ProblemError
 from apps.api.questions import Site, VisitorQuestion
 from apps.api.schemas import (
     EXAMPLES,
+    AnsweredProduct,
+    AssistAnswer,
+    AssistRequest,
     EventBatch,
     EventOrBatch,
     EventsWritten,
@@ -38,9 +41,12 @@ from apps.api.schemas import (
     TasteKind,
     Visitor,
     Why,
+    Wish,
 )  # fmt: skip
 from nightmarket.contracts import InputError
 from nightmarket.serving.live import Answer
+from nightmarket.serving.live.answering import LINES, ShownFacts, answer_text
+from nightmarket.serving.live.messages import Understood
 from tasks.live.keys import ApiKey
 from tasks.live.products import ProductRow
 
@@ -165,6 +171,30 @@ async def searched(site: Site, request_id: str, given: SearchRequest) -> Product
         return recommender.search(question.ask(given), given.query)
 
     return await _listed(site, request_id, given.model_copy(update={"log": False}), answer)
+
+
+@reading.post("/assist", summary="An answer to a customer's message")
+async def assist(
+    request: Request, site: OfSite, given: Annotated[AssistRequest, Body(openapi_examples=_example("AssistRequest"))]
+) -> AssistAnswer:
+    """Products for what a message asks for, and a text of facts alone; or that a person should answer."""
+    recommender = site.engine.ready()
+
+    def compute(waited: float) -> tuple[Understood, Answer, tuple[ShownFacts, ...]]:
+        question = site.question(given, recommender, waited)
+        return recommender.assist(question.ask(given, given.count), given.message)
+
+    said, answered, facts = await site.turnstile.ask(compute)
+    language = said.language or given.language
+    text = LINES[language]["greeting"] if said.intent == "greeting" else answer_text(facts, language, site.currency)
+    products = [AnsweredProduct(product_id=of.product, title=of.title, brand=of.brand, category=of.kind,
+                            price=of.price if of.price >= 0 else None) for of in facts]  # fmt: skip
+    wish = Wish(price_from=said.price_from, price_to=said.price_to, brand=said.brand, category=said.category,
+                size=said.size)  # fmt: skip
+    return AssistAnswer(
+        request_id=request.state.request_id, version=answered.version, intent=said.intent, language=language,
+        hand_over=not text, wish=wish, products=products, text=text or LINES[language]["person"],
+    )  # fmt: skip
 
 
 @reading.get("/products/{product_id:path}/similar", summary="Products in place of one")

@@ -275,6 +275,48 @@ class ShopProduct(_Request):
         return json.dumps(said, ensure_ascii=False, sort_keys=True)
 
 
+class AssistRequest(Visitor):
+    """A customer's message. It is kept nowhere, and what was said before is not known."""
+
+    message: Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(_text)] = Field(
+        description="in the customer's words, English or Chinese"
+    )
+    count: int = Field(5, ge=1, le=50)
+
+
+class Wish(_Reply):
+    """What a message names, as the shop writes it."""
+
+    price_from: float | None = None
+    price_to: float | None = None
+    brand: str | None = None
+    category: str | None = None
+    size: str | None = Field(None, description="no product is left out for it: ask for it at the product")
+
+
+class AnsweredProduct(_Reply):
+    """A product with facts of the tables."""
+
+    product_id: str
+    title: str
+    brand: str
+    category: str = Field(description="its kind")
+    price: float | None
+
+
+class AssistAnswer(_Reply):
+    """An answer to a message, or that a person should give it."""
+
+    request_id: str
+    version: str
+    intent: Literal["find", "greeting", "person"]
+    language: Literal["en", "zh"]
+    hand_over: bool = Field(description="a person should answer: the text says no more than that")
+    wish: Wish
+    products: list[AnsweredProduct]
+    text: str = Field(description="in the customer's language, of facts alone, checked by the copy guard")
+
+
 class OfferRequest(_Request):
     """A visitor who may be made an offer of a running campaign."""
 
@@ -363,6 +405,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
              "2026-11-30T00:00:00+01:00"},
         ]
     },
+    "AssistRequest": {"message": "Do you have boots in size 42 under $80?", "session_id": "s-77"},
     "OfferRequest": {"id": "o-1", "customer_id": "4711", "channel": "site"},
     "StockLevels": {"products": {"p001834": 0, "p000127": 12}},
 }  # fmt: skip

@@ -17,7 +17,18 @@ WORDS = ["", "p1", "\x00", "𝔘", "a" * 300, "../../etc/passwd", "' or 1=1 --",
 FIELDS = ["id", "kind", "product_id", "customer_id", "session_id", "at", "quantity", "value", "events", "products"]
 FIELDS += ["count", "category", "brand", "price_from", "price_to", "leave_out", "market", "channel", "language"]
 FIELDS += ["budget_ms", "log", "basket_id", "query", "best", "x"]
-FIELDS += ["title", "vector", "min_age", "price", "stock", "available_from", "description", "not_a_product", "group_id"]
+FIELDS += [
+    "message",
+    "title",
+    "vector",
+    "min_age",
+    "price",
+    "stock",
+    "available_from",
+    "description",
+    "not_a_product",
+    "group_id",
+]
 ENDS = ["/", "//", "?count=-1", "?count=x", "/%2e%2e", "/%ff", "?" + "a" * 500]
 METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"]
 TYPES = ["application/json"] * 9 + ["text/plain", "application/json; charset=utf-16"]
@@ -37,6 +48,7 @@ def good(product: str) -> list[tuple[str, str, dict[str, Any] | None]]:
         ("POST", "/v1/recommendations", asked),
         ("POST", "/v1/search", {"query": f"{product} or another", "price_to": 9, "count": 2}),
         ("POST", "/v1/rank", {"products": [product, "p2"], "session_id": "s"}),
+        ("POST", "/v1/assist", {"message": f"boots under twenty dollars, 两百以内 {product}", "customer_id": "c"}),
         ("POST", "/v1/offers", {"id": "o", "customer_id": "c", "channel": "site"}),
         ("PUT", "/v1/products", {"products": [further]}),
         ("PUT", "/v1/stock", {"products": {product: 3}}),

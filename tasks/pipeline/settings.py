@@ -137,6 +137,7 @@ class Serve(StageSettings):
         0.0, ge=0, le=0.5, description="share of places that try something, with a logged propensity"
     )
     experiment: SiteExperiment | None = Field(None, description="name and arms, that answers and lists carry")
+    currency: str = Field("USD", pattern="^[A-Z]{3}$", description="of prices in answers to messages, as CNY")
     shop: str = Field(
         "", description="whose customers ask, where several shops keep theirs apart: name of snapshot.folders"
     )

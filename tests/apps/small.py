@@ -12,6 +12,8 @@ from apps.api.questions import Site
 from apps.api.writer import GroupCommit
 from nightmarket.contracts import InputError
 from nightmarket.serving.live import Answer, Explanation, Recommended
+from nightmarket.serving.live.answering import ShownFacts
+from nightmarket.serving.live.messages import ShopNames, understood
 from tasks.files import storage
 from tasks.live.visitors import Visitors
 from tasks.pipeline import settings
@@ -81,6 +83,14 @@ class Small:
         if not any(sign.isalnum() for sign in query):
             raise InputError("query: say what to look for")
         return self._answer(ask, [product for product in self.products if product in query.split()], "reranked")
+
+    def assist(self, ask, message):
+        said = understood(message, ShopNames(["Acme"], {"boots": "shoes > boots"}))
+        answered = self.search(ask, message) if said.intent == "find" else Answer((), self.version, "popular")
+        facts = tuple(
+            ShownFacts(place.product, f"Boots {place.product}", "Acme", "boots", 9.5) for place in answered.products
+        )
+        return said, answered, facts
 
     def similar(self, product, count):
         if product not in self.products:

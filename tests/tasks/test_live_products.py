@@ -14,6 +14,7 @@ from nightmarket.ranking import behaviour
 from nightmarket.ranking.sessions.orders import SessionOrders
 from nightmarket.ranking.sessions.shop import build
 from nightmarket.serving.live import Ask, LiveEvent, LiveRecommender
+from nightmarket.serving.live.answering import ShownFacts
 from nightmarket.testing.shop import write_shop
 from tasks.__main__ import main
 from tasks.bundle import write
@@ -177,3 +178,20 @@ def test_products_put_one_by_one_or_together_are_the_same(shop):
     assert len(again._bundle.products) == len(together._bundle.products)
     assert again._bundle.words.items.indptr.size == together._bundle.words.items.indptr.size
     assert np.array_equal(again._bundle.shop.popularity, together._bundle.shop.popularity)
+
+
+def test_a_message_finds_what_it_names_and_says_what_the_tables_do(shop):
+    rows = [shop.row("d1", title="Red dress", brand="Nordwind", category="women > dresses", price=15.0),
+            shop.row("d2", title="Blue dress", brand="Nordwind", category="women > dresses", price=25.0),
+            shop.row("d3", title="红色连衣裙", brand="华为", category="女装 > 连衣裙", price=150.0)]  # fmt: skip
+    live, ask = shop.put(*rows), Ask(shop.noon, count=5)
+    said, answered, facts = live.assist(ask, "a red dress by Nordwind, size M, under twenty dollars")
+    assert (said.brand, said.category, said.size, said.price_to) == ("Nordwind", "women > dresses", "M", 20)
+    assert ids(answered) == ["d1"]
+    assert facts == (ShownFacts("d1", "Red dress", "Nordwind", "dresses", 15.0),)
+    assert ids(live.assist(ask, "两百以内的连衣裙")[1]) == ["d3"]
+    assert set(ids(live.assist(ask, "dresses under $100")[1])) == {"d1", "d2"}
+    assert live.assist(ask, "dresses under $1")[1].products == ()
+    assert live.assist(ask, "我要退款")[1].products == ()
+    gone = Ask(shop.noon, count=5, out_of_stock=frozenset({"d3"}))
+    assert "d3" not in ids(live.assist(gone, "两百以内的连衣裙")[1])

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,10 @@ from nightmarket.serving.live import bundle as halves
 from nightmarket.serving.live import parts
 from nightmarket.serving.live.additions import with_products
 from nightmarket.serving.live.allowed import Allowed, not_due, tired_of
+from nightmarket.serving.live.answering import ShownFacts
 from nightmarket.serving.live.bundle import LiveBundle
 from nightmarket.serving.live.exploring import POOL, around_pins, explored
+from nightmarket.serving.live.messages import ShopNames, Understood, understood
 from nightmarket.serving.live.neighbours import alike, together, with_first
 from nightmarket.serving.live.questions import IMPRESSION, Answer, Ask, Explanation, LiveEvent, Recommended, Step
 from nightmarket.serving.live.ruled import RuledList
@@ -168,6 +172,43 @@ class LiveRecommender:
         items, score = bundle.words.find(query, bundle.shop.popularity, question.allowed, enough)
         items, best = question.first_of_groups(Ranked(items, score.astype(np.float64)))
         return Answer(question.ordered(items, best, ask.count, pins=False), self.version, "reranked")
+
+    def assist(self, ask: Ask, message: str) -> tuple[Understood, Answer, tuple[ShownFacts, ...]]:
+        """What a customer's message says, products for it, and what the tables say of these; none where a person should
+        answer.
+
+        ask  who asks; what the message names narrows it
+        """
+        said = understood(message, self._names)
+        answered = Answer((), self.version, "popular")
+        if said.intent == "find":
+            anywhere = replace(ask, brand=said.brand, price_from=said.price_from, price_to=said.price_to)
+            on_page = replace(anywhere, category=said.category)
+            tries: list[Callable[[], Answer]] = [lambda: self.search(on_page, said.query)] if said.query else []
+            if said.category or not said.query:
+                tries.append(lambda: self.recommend(on_page))
+            if said.query and said.category:
+                tries.append(lambda: self.search(anywhere, said.query))
+            answered = next((made for attempt in tries if (made := attempt()).products), answered)
+        return said, answered, tuple(self._facts(place.product) for place in answered.products)
+
+    @cached_property
+    def _names(self) -> ShopNames:
+        bundle = self._bundle
+        num = np.diff(bundle.pages.indptr)
+        best: dict[str, tuple[int, str]] = {}
+        for path, products in zip(bundle.page_names.texts, num.tolist(), strict=True):
+            name = path.split(" > ")[-1]
+            if products > best.get(name, (0, ""))[0]:
+                best[name] = products, path
+        return ShopNames(bundle.brand_names.texts, {name: path for name, (_, path) in best.items()})
+
+    def _facts(self, product: str) -> ShownFacts:
+        bundle, item = self._bundle, self._bundle.products.find(product)
+        catalogue = bundle.shop.catalogue
+        brand = bundle.brand_names.texts[int(catalogue.brand[item])]
+        price = float(catalogue.list_price[item])
+        return ShownFacts(product, bundle.titles[item], brand, bundle.kinds[item], price)
 
     def similar(self, product: str, count: int) -> Answer:
         """Alternatives to a product, best first. Raises InputError for a product that the night does not know."""
