@@ -2,6 +2,7 @@
 the same product in its tables is the judge."""
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -9,15 +10,17 @@ import numpy as np
 import pytest
 import yaml
 
+from nightmarket.contracts import InputError
 from nightmarket.evaluation.protocol import Window
 from nightmarket.ranking import behaviour
 from nightmarket.ranking.sessions.orders import SessionOrders
 from nightmarket.ranking.sessions.shop import build
-from nightmarket.serving.live import Ask, LiveEvent, LiveRecommender
+from nightmarket.serving.live import Ask, LiveEvent, LiveRecommender, parts
 from nightmarket.serving.live.answering import ShownFacts
 from nightmarket.testing.shop import write_shop
 from tasks.__main__ import main
 from tasks.bundle import write
+from tasks.files import manifest, storage
 from tasks.files.prepared import Prepared
 from tasks.live.products import ProductRow, frame
 from tasks.merchandising.rules_file import ShopRules
@@ -33,7 +36,7 @@ RULES = [
 
 class Shop:
     def __init__(self, folder, rules):
-        self.data = Prepared()
+        self.folder, self.data = folder, Prepared()
         self.cut = self.data.windows.deliver.cut
         self.day = datetime(1970, 1, 1, 9, tzinfo=UTC) + timedelta(days=self.cut + 2)
         self.noon = self.day.timestamp() + 3 * 3600
@@ -195,3 +198,14 @@ def test_a_message_finds_what_it_names_and_says_what_the_tables_do(shop):
     assert live.assist(ask, "我要退款")[1].products == ()
     gone = Ask(shop.noon, count=5, out_of_stock=frozenset({"d3"}))
     assert "d3" not in ids(live.assist(gone, "两百以内的连衣裙")[1])
+
+
+def test_a_bundle_of_another_layout_is_refused_in_words(shop, tmp_path):
+    for lost in ("catalogue.group", "past.item"):
+        shutil.copytree(shop.folder / "plain", tmp_path / lost)
+        state = tmp_path / lost / parts.STATE
+        kept = {name: np.array(values) for name, values in parts.mapped(state / parts.ARRAYS).items() if name != lost}
+        storage.write_tensors(kept, state / parts.ARRAYS)
+        manifest.write(state)
+        with pytest.raises(InputError, match="run the stage `bundle` again"):
+            LiveRecommender.open(tmp_path / lost)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from nightmarket.contracts import InputError
 from nightmarket.contracts.arrays import Bools, Float32s, Int32s, Int64s, Values
 from nightmarket.delivery.deliverable import Deliverable, SizesKept
 from nightmarket.histories.catalogue import Catalogue
@@ -163,8 +164,18 @@ def _goods(goods: Deliverable) -> dict[str, Values]:
 
 
 def read(model: Path, state: Path, verify: bool = True) -> LiveBundle:
-    """Both halves, mapped and joined. Raises InputError for what is missing or damaged."""
+    """Both halves, mapped and joined. Raises InputError for what is missing or damaged, or of another layout."""
     version, night = parts.read(model, verify), parts.read(state, verify)
+    try:
+        return _joined(version, night)
+    except (KeyError, TypeError) as error:
+        said = str(error)[:80]
+        raise InputError(
+            f"{state}: it lacks what this version answers from ({said}); run the stage `bundle` again"
+        ) from None
+
+
+def _joined(version: parts.Half, night: parts.Half) -> LiveBundle:
     orders = SessionOrders(
         **{goal: SessionOrder.of(version.facts["orders"][goal], version.forests.get(goal)) for goal in GOALS}
     )
