@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import Field
 
-from nightmarket.demand import forecast, response
+from nightmarket.demand import forecast, response, supply
 from nightmarket.demand.forecast import Evaluation
 from nightmarket.demand.panels import panel
 from nightmarket.demand.series import Weekly, kind_paths, weekly
@@ -22,6 +22,8 @@ from tasks.pipeline.declaration import Stage
 from tasks.pipeline.settings import StageSettings
 
 BOUNDS = ("low80", "high80", "low95", "high95")
+RECENT_WEEKS = 13
+"""Weeks whose sales say which products of a type matter for its stock and its cost."""
 log = logging.getLogger("nightmarket")
 STAGE = Stage(
     "foretell units per product type and week, and measure how they went with price",
@@ -35,6 +37,10 @@ class Settings(StageSettings):
     """How demand is forecast."""
 
     seed: int = Field(17, ge=0, lt=2**31, description="seed of the bootstrap")
+    lead_weeks: int = Field(
+        2, ge=1, le=forecast.HORIZON, description="weeks from an order to its arrival, which the stock has to last"
+    )
+    service: float = Field(0.95, ge=0.5, le=0.99, description="chance that the quantity is enough until then")
 
 
 def run(settings: Settings) -> None:
@@ -56,10 +62,13 @@ def run(settings: Settings) -> None:
         metrics["forecast"] = {"reason": why}
         log.info("demand: %s", why)
         catalogue.FORECAST.write_empty()
+        catalogue.SUPPLY.write_empty()
+        metrics["supply"] = {"reason": why}
     else:
         metrics["forecast"] = {"reason": None, "methods": judged.methods} | judged.metrics
         catalogue.FORECAST.write(_forecast(history, judged))
         figures = judged.metrics["classes"]["all"]
+        metrics["supply"] = _supply(data, code, list(names), history, judged, settings)
         log.info("demand: WAPE %.3f, naive %.3f", figures["ours"]["wape"], figures["naive"]["wape"])
     metrics["response"] = _response(data, code, list(names), history)
     catalogue.DEMAND_METRICS.write(metrics)
@@ -78,6 +87,44 @@ def _forecast(history: Weekly, judged: Evaluation) -> pa.Table:
         | {name: np.repeat(columns[name], ahead) for name in ("units", *BOUNDS)},
         schema=catalogue.FORECAST.schema,
     )
+
+
+def _supply(
+    data: Prepared, code: np.ndarray, names: list[str], history: Weekly, judged: Evaluation, settings: Settings
+) -> dict[str, Any]:
+    """Write when each type's stock runs out, and the quantity that lasts; how often such quantities were enough."""
+    lasting = min(settings.lead_weeks, judged.horizon)
+    lines = data.histories
+    recent = lines.week > history.last_week - RECENT_WEEKS
+    sold = np.bincount(lines.item[recent], lines.quantity[recent], len(code)).astype(np.float64)
+    place = pd.Index(names).get_indexer(pd.Index(history.kinds))
+    held = supply.on_hand(code, len(names), _column(data, "stock"), sold)[place]
+    judgement = supply.covered(history, judged, lasting, settings.service, settings.seed)
+    told = {"reason": None, "lead_weeks": lasting, "service": settings.service, "horizon": judged.horizon} | judgement
+    known = np.isfinite(held)
+    if not known.any():
+        catalogue.SUPPLY.write_empty()
+        return told | {"reason": "no product type of which every product that sold lately has a counted stock"}
+    sums = supply.coming(history, judged)
+    chance = np.full((len(held), forecast.HORIZON), np.nan)
+    chance[:, : judged.horizon] = sums.runs_out(held)
+    quantity = sums.covering(lasting, settings.service)
+    missing = np.maximum(quantity - held, 0.0)
+    cost = missing * supply.unit_costs(code, len(names), _column(data, "cost"), sold)[place]
+    columns = {f"out_week{week + 1}": chance[:, week] for week in range(forecast.HORIZON)}
+    columns = {"stock": held} | columns | {"quantity": quantity, "missing": missing, "missing_cost": cost}
+    table = pd.DataFrame({"kind": list(history.kinds)} | columns)[known]
+    catalogue.SUPPLY.write(table.reset_index(drop=True))
+    log.info(
+        "demand: stock of %s product types, %s of them short", f"{known.sum():,}", f"{(missing[known] > 0).sum():,}"
+    )
+    return told | {"stocked": int(known.sum()), "short": int((missing[known] > 0).sum())}
+
+
+def _column(data: Prepared, name: str) -> np.ndarray:
+    """(I,) a column of numbers that the catalogue may have, NaN where it has none."""
+    products = data.products
+    return products.get(name, pd.Series(np.nan, products.index)).to_numpy(np.float64, na_value=np.nan)
 
 
 def _response(data: Prepared, code: np.ndarray, names: list[str], history: Weekly) -> dict[str, Any]:

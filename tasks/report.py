@@ -225,6 +225,11 @@ def _demand(folder: Path, data: Prepared) -> Any:
         for kind, rows in ((kind, forecast[forecast["kind"] == kind].sort_values("week")) for kind in kinds)
     ]
     demand: dict[str, Any] = {"metrics": metrics, "largest": largest, "prices": []}
+    if (folder / "supply.parquet").exists():
+        supply = storage.read_table(folder / "supply.parquet").to_pandas()
+        soonest = [f"out_week{week}" for week in range(4, 0, -1)]
+        supply = supply.sort_values([*soonest, "missing", "kind"], ascending=[*[False] * 5, True], kind="stable")
+        demand["supply"] = supply.head(NUM_KINDS).to_dict("records")
     if (folder / "response.parquet").exists():
         prices = storage.read_table(folder / "response.parquet").to_pandas().set_index("kind", drop=False)
         there = prices.loc[[kind for kind in kinds if kind in prices.index]]

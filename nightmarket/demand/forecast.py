@@ -16,6 +16,8 @@ LEAST_FIT = 3
 YEAR = 52
 UNSEEN = "mean of 4 weeks"
 """The method of a class that had no series at the earlier origins."""
+LEAST_ERRORS = 20
+"""Errors of a class and third that are enough to take quantiles of; else the class's."""
 LEVELS = {"low95": 0.025, "low80": 0.1, "high80": 0.9, "high95": 0.975}
 
 
@@ -134,7 +136,7 @@ def residuals(
         past = history.until(origin)
         truth = history.units[history.start < origin, origin : origin + ahead]
         said = point(past, methods)
-        error = (truth - said[:, None]) / _spread(past, said)[:, None]
+        error = (truth - said[:, None]) / spread(past, said)[:, None]
         parts.append((np.repeat(classes(past), ahead), np.repeat(said, ahead), error.ravel()))
     group, said, error = (np.concatenate(column) for column in zip(*parts, strict=True))
     return group, said, error
@@ -150,7 +152,7 @@ def intervals(
     measured.
     """
     said, group = point(past, methods), classes(past)
-    spread = _spread(past, said)
+    unit = spread(past, said)
     bounds = {name: np.zeros(len(said)) for name in LEVELS}
     for i in range(len(CLASSES)):
         earlier = seen[0] == i
@@ -162,15 +164,15 @@ def intervals(
         for third in range(3):
             rows = mine & (np.searchsorted(cuts, said) == third)
             errors = seen[2][source & (np.searchsorted(cuts, seen[1]) == third)]
-            errors = errors if errors.size >= 20 else seen[2][source]
+            errors = errors if errors.size >= LEAST_ERRORS else seen[2][source]
             for name, level in LEVELS.items():
-                bounds[name][rows] = np.maximum(said[rows] + _quantile(errors, level) * spread[rows], 0)
+                bounds[name][rows] = np.maximum(said[rows] + conformal_quantile(errors, level) * unit[rows], 0)
     # of a type that sells once a year most weeks are 0, and the mean lies above almost all of them
     widest = {name: np.minimum if name.startswith("low") else np.maximum for name in LEVELS}
     return {name: widest[name](bound, said) for name, bound in bounds.items()}, said
 
 
-def _quantile(errors: Float64s, level: float) -> float:
+def conformal_quantile(errors: Float64s, level: float) -> float:
     """The conformal quantile: (n + 1) in place of n."""
     n = errors.size
     high = level > 0.5
@@ -178,7 +180,7 @@ def _quantile(errors: Float64s, level: float) -> float:
     return float(np.quantile(errors, place, method="higher" if high else "lower"))
 
 
-def _spread(past: Weekly, said: Float64s) -> Float64s:
+def spread(past: Weekly, said: Float64s) -> Float64s:
     """(K,) how far a week may lie off: the spread of the last half year about its mean, no less than a count's."""
     recent = past.units[:, -26:]
     counted = np.minimum(past.units.shape[1] - past.start, recent.shape[1])

@@ -1,8 +1,10 @@
 """What will be sold, how often such forecasts held, and how units went with price."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 from markupsafe import Markup
@@ -27,6 +29,18 @@ class Forecast:
 
 
 @dataclass(frozen=True)
+class Stock:
+    """One product type: what is there, the chance by each week's end that it is not enough, what is missing."""
+
+    name: str
+    units: str
+    chances: tuple[str, ...]
+    quantity: str
+    missing: str
+    cost: str
+
+
+@dataclass(frozen=True)
 class DemandView:
     """The section; `reason` and `price_reason` say why a part is missing."""
 
@@ -39,13 +53,18 @@ class DemandView:
     price: str
     axis: Markup
     rows: tuple[ModelRow, ...]
+    supply_reason: str = ""
+    supply: str = ""
+    ends: tuple[str, ...] = ()
+    stocks: tuple[Stock, ...] = ()
 
 
 def view(night: Night) -> DemandView | None:
     """The section, or None when nothing was forecast.
 
     The content is night.demand: `metrics` as the stage demand writes it; `largest`, per product type its path `kind`,
-    `past` units per week, and lists `units`, `low80`, `high80` of the coming weeks; `prices`, rows of response.parquet.
+    `past` units per week, and lists `units`, `low80`, `high80` of the coming weeks; `prices`, rows of response.parquet;
+    `supply`, rows of supply.parquet, the soonest out first.
     """
     content = night.demand
     if content is None:
@@ -55,6 +74,8 @@ def view(night: Night) -> DemandView | None:
     largest: Sequence[Content] = content.get("largest") or ()
     names = _names([str(series["kind"]) for series in largest])
     axis, rows = _prices(response, content.get("prices") or ())
+    supply: Content = metrics.get("supply") or {}
+    stocked: Sequence[Content] = content.get("supply") or ()
     return DemandView(
         reason=str(forecast.get("reason") or ("" if largest else "no product type was sold")),
         verdict=_verdict(forecast) + _closed(metrics.get("closed_weeks") or ()),
@@ -65,6 +86,13 @@ def view(night: Night) -> DemandView | None:
         price=str((response.get("words") or {}).get("en") or ""),
         axis=axis,
         rows=rows,
+        supply_reason=str(supply.get("reason") or ""),
+        supply=_supply(supply),
+        ends=_ends(metrics, supply),
+        stocks=tuple(
+            _stock(row, name, int(supply.get("horizon") or 0))
+            for row, name in zip(stocked, _names([str(row["kind"]) for row in stocked]), strict=True)
+        ),
     )
 
 
@@ -118,6 +146,42 @@ def _forecast(series: Content, name: str) -> Forecast:
     last = f"; last week {words.whole(series['past'][-1])}" if series["past"] else ""
     chart = fan(series["past"] or middle[:1], middle, low, high, f"{name}: {said} {reach} units next week{last}")
     return Forecast(name, chart, said, reach)
+
+
+def _supply(supply: Content) -> str:
+    """How often the quantities were enough, beside what they promise, and how many types have less."""
+    if "stocked" not in supply:
+        return ""
+    have = "has" if supply["short"] == 1 else "have"
+    said = (
+        f"{words.things(supply['short'], 'product type')} of {words.count(supply['stocked'])} {have} less in stock "
+        f"than lasts {words.things(supply['lead_weeks'], 'week')} with a chance of {words.percent(supply['service'])}."
+    )
+    if not words.known(supply.get("coverage")):
+        return said
+    return f"{said} On the last complete weeks, which it had not seen, such a quantity was enough for " + (
+        f"{words.percents(supply['coverage'])} of {words.things(supply['kinds'], 'product type')}."
+    )
+
+
+def _ends(metrics: Content, supply: Content) -> tuple[str, ...]:
+    """The Sundays by whose end stock may have run out."""
+    last = date.fromisoformat(str(metrics.get("last_complete_week") or "2000-01-03"))
+    sundays = [last + timedelta(weeks=week + 1, days=6) for week in range(int(supply.get("horizon") or 0))]
+    return tuple(f"{sunday.day} {sunday:%b}" for sunday in sundays)
+
+
+def _stock(row: Content, name: str, horizon: int) -> Stock:
+    chances = tuple(_chance(row[f"out_week{week + 1}"]) for week in range(horizon))
+    cost = row["missing_cost"]
+    known = isinstance(cost, float) and math.isfinite(cost)
+    stock, quantity, missing = (words.whole(row[part]) for part in ("stock", "quantity", "missing"))
+    return Stock(name, stock, chances, quantity, missing, words.money(cost) if known else "–")
+
+
+def _chance(chance: float) -> str:
+    """In whole per cent; errors are too few to say more."""
+    return "under 1%" if chance < 0.01 else "over 99%" if chance > 0.99 else f"{100 * chance:.0f}%"
 
 
 def _prices(response: Content, kinds: Sequence[Mapping[str, Any]]) -> tuple[Markup, tuple[ModelRow, ...]]:

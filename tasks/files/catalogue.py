@@ -234,6 +234,11 @@ FORECAST = TableFile(
     DEMAND / "forecast.parquet",
     "kind string, week date, units float64, low80 float64, high80 float64, low95 float64, high95 float64",
 )
+SUPPLY = TableFile(
+    DEMAND / "supply.parquet",
+    "kind string, stock float64, out_week1 float64, out_week2 float64, out_week3 float64, out_week4 float64, "
+    "quantity float64, missing float64, missing_cost float64",
+)
 PRICE_RESPONSE = TableFile(
     DEMAND / "response.parquet",
     "kind string, products int64, weeks int64, price_measured float64, price_error float64, price float64, "

@@ -3,6 +3,7 @@
 import json
 from datetime import date, timedelta
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -62,6 +63,31 @@ def test_the_response_is_told_with_its_placebo_and_claims_nothing(forecast_night
     if told["reason"] is None:
         assert "observational" in told["words"]["en"]
         assert "placebo" in told["words"]["en"]
+
+
+def test_what_runs_out_is_told_where_every_product_that_sells_has_a_stock(copied_night):
+    path = copied_night / "artifacts/prepare/products.parquet"
+    products = pq.read_table(path).to_pandas()
+    counted = products.assign(stock=3.0, cost=2.0)
+    pq.write_table(pa.Table.from_pandas(counted, preserve_index=False), path, write_page_checksum=True)
+    assert main("demand") == 0
+    rows = pq.read_table(copied_night / OUT / "supply.parquet").to_pandas()
+    told = metrics(copied_night)["supply"]
+    assert told["reason"] is None
+    assert told["stocked"] == len(rows) > 0
+    assert told["short"] == (rows.missing > 0).sum()
+    assert 0 <= told["coverage"]["low"] <= told["coverage"]["value"] <= 1
+    chances = rows[[f"out_week{week}" for week in (1, 2, 3, 4)]].to_numpy()
+    assert ((chances > 0) & (chances < 1)).all()
+    assert (chances[:, 1:] >= chances[:, :-1]).all()
+    assert (rows.missing == (rows.quantity - rows.stock).clip(lower=0)).all()
+    priced = rows[rows.missing_cost.notna()]
+    assert (priced.missing_cost == 2 * priced.missing).all()
+
+
+def test_without_a_stock_nothing_is_said_of_it(forecast_night):
+    assert "counted stock" in metrics(forecast_night)["supply"]["reason"]
+    assert pq.read_metadata(forecast_night / OUT / "supply.parquet").num_rows == 0
 
 
 def test_a_few_weeks_give_an_empty_forecast_with_a_sentence(copied_night):

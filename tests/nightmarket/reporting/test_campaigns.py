@@ -185,6 +185,23 @@ def test_demand_is_forecast_with_its_coverage(made):
     assert view.rows[0].figure == "−12.5%", "1.1 to the power of −1.4"
 
 
+def test_what_runs_out_stands_on_the_page_with_how_often_such_quantities_were_enough(made):
+    told = {"reason": None, "lead_weeks": 2, "service": 0.95, "horizon": 2, "stocked": 7, "short": 1, "kinds": 9}
+    told["coverage"] = {"value": 0.96, "low": 0.93, "high": 0.98}
+    row = {"kind": "A > MILK", "stock": 30.0, "out_week1": 0.004, "out_week2": 0.61, "quantity": 44.0, "missing": 14.0}
+    metrics = made["demand"]["metrics"] | {"supply": told, "last_complete_week": "2017-12-18"}
+    content = made["demand"] | {"metrics": metrics, "supply": [row | {"missing_cost": float("nan")}]}
+    view = demand.view(night(demand=content))
+    assert view is not None
+    assert view.supply.startswith("1 product type of 7 has less in stock than lasts 2 weeks with a chance of 95.0%.")
+    assert "enough for 96.0% [93.0%, 98.0%] of 9 product types" in view.supply
+    assert view.ends == ("31 Dec", "7 Jan")
+    stock = view.stocks[0]
+    assert (stock.name, stock.units, stock.chances) == ("MILK", "30", ("under 1%", "61%"))
+    assert (stock.quantity, stock.missing, stock.cost) == ("44", "14", "–")
+    assert "Out by 31 Dec" in render(night(demand=content))
+
+
 def test_types_that_end_alike_keep_the_level_above(made):
     largest = [made["demand"]["largest"][0] | {"kind": kind} for kind in ("A > SOUP > OTHER", "A > MEAT > OTHER")]
     view = demand.view(night(demand=made["demand"] | {"largest": largest}))
