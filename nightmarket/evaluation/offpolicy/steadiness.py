@@ -77,7 +77,7 @@ def change(log: Log, q: Float64s, score: Float64s) -> Change:
     """
     contrasts, parts = _contrasts(log.time)
     rest = log.reward - q[np.arange(len(log)), log.action]
-    rest, score = (np.clip(values, *np.quantile(values, (0.01, 0.99))) for values in (rest, score))
+    rest, drawn_in = (np.clip(values, *np.quantile(values, (0.01, 0.99))) for values in (rest, score))
     left = _without_context(contrasts, log)
     tested: list[tuple[float, float, float, int | None]] = []
     groups = [(None, np.ones(len(log), bool))] + [(a, log.action == a) for a in range(log.num_actions)]
@@ -88,7 +88,9 @@ def change(log: Log, q: Float64s, score: Float64s) -> Change:
                 continue
             tested.append((*_test(rest, np.where(rows, left[:, column], 0.0), log), part, action))
     course = contrasts[:, 0] - contrasts[:, 0].mean()
-    tested.append((*_test(score - score.mean(), course, log), 0.0, None))
+    # under a policy that learns, large terms become larger and rarer: drawn in, their mean moves, the value does not
+    value = min((_test(terms - terms.mean(), course, log) for terms in (score, drawn_in)), key=lambda seen: seen[0])
+    tested.append((*value, 0.0, None))
     limit = float(stats.norm.isf(DRIFT_ALARMS / 2 / len(tested)))
     scale = max(float(np.abs(log.reward).mean()), 1e-300)
     changes = [Change(z, limit, size / scale, part, action) for z, size, part, action in tested]
