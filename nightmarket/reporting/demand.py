@@ -29,7 +29,7 @@ class Forecast:
 
 
 @dataclass(frozen=True)
-class Stock:
+class StockOutlook:
     """One product type: what is there, the chance by each week's end that it is not enough, what is missing."""
 
     name: str
@@ -56,7 +56,7 @@ class DemandView:
     supply_reason: str = ""
     supply: str = ""
     ends: tuple[str, ...] = ()
-    stocks: tuple[Stock, ...] = ()
+    stocks: tuple[StockOutlook, ...] = ()
 
 
 def view(night: Night) -> DemandView | None:
@@ -171,12 +171,12 @@ def _ends(metrics: Content, supply: Content) -> tuple[str, ...]:
     return tuple(f"{sunday.day} {sunday:%b}" for sunday in sundays)
 
 
-def _stock(row: Content, name: str, horizon: int) -> Stock:
+def _stock(row: Content, name: str, horizon: int) -> StockOutlook:
     chances = tuple(_chance(row[f"out_week{week + 1}"]) for week in range(horizon))
     cost = row["missing_cost"]
     known = isinstance(cost, float) and math.isfinite(cost)
     stock, quantity, missing = (words.whole(row[part]) for part in ("stock", "quantity", "missing"))
-    return Stock(name, stock, chances, quantity, missing, words.money(cost) if known else "–")
+    return StockOutlook(name, stock, chances, quantity, missing, words.money(cost) if known else "–")
 
 
 def _chance(chance: float) -> str:
