@@ -18,7 +18,7 @@ SIDE_BY_SIDE := -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 PYTEST := $(BIN)/python $(SIDE_BY_SIDE)
 CHECKS := check-types check-imports check-lint check-format check-pipeline check-reference check-house
 
-.PHONY: help nightly inspect rules test ui desk serve shop card reproduce promote rollback forget rotate prune setup repository environment \
+.PHONY: help nightly inspect rules test ui desk serve shop card compare reproduce promote rollback forget rotate prune setup repository environment \
     check test-fast coverage mutants docs backup restore sbom $(CHECKS)
 
 help:  ## this list
@@ -107,6 +107,9 @@ shop: setup  ## a page over the live site's API: be a visitor, look around, see 
 
 card: setup  ## how a version came to be: make card VERSION=7; without VERSION the champion
 	@$(BIN)/python -m tasks.registry.card $${VERSION:+"$$VERSION"}
+
+compare: setup  ## two versions side by side, with paired differences: make compare A=1 B=2
+	@$(BIN)/python -m tasks.registry.side_by_side "$${A:?name a version, as A=1}" "$${B:?name the other one, as B=2}"
 
 reproduce: setup  ## rebuild a version from its raw snapshot and compare: make reproduce VERSION=7
 	@$(BIN)/python -m flows reproduce $${VERSION:+--version "$$VERSION"}

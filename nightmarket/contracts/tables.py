@@ -50,7 +50,7 @@ class Table:
     pseudonym   the column that is replaced by a keyed hash at the snapshot, or ""
     attributes  columns beyond the contract are kept as text (prefix "attr_"); elsewhere they are dropped
     by_channel  it may have columns of CHANNEL_COLUMNS, for any channel; those that a source lacks are not in a snapshot
-    may_be_empty  a table without rows is a table: nobody is on the list
+    may_be_empty  a table without rows is a table, where it had none before: nobody is on the list yet
     """
 
     name: str
@@ -255,6 +255,7 @@ CAMPAIGNS = Table(
         Column("end", "time", "last moment", "UTC"),
     ),
     key=("campaign_id",),
+    may_be_empty=True,
 )
 OFFERS = Table(
     "offers",
@@ -267,6 +268,7 @@ OFFERS = Table(
         Column("cost", "number", "cost of one redemption", "currency", required=False, nullable=True, low=0),
     ),
     key=("offer_id", "campaign_id", "product_id"),
+    may_be_empty=True,
 )
 EXPOSURES = Table(
     "exposures",
@@ -290,6 +292,7 @@ EXPOSURES = Table(
         Column("version", "category", "of the champion that answered", required=False, nullable=True),
     ),
     pseudonym="customer_id",
+    may_be_empty=True,
 )
 RESPONSES = Table(
     "responses",
@@ -302,6 +305,7 @@ RESPONSES = Table(
         Column("value", "number", "value of the response", "currency", required=False, nullable=True),
     ),
     pseudonym="customer_id",
+    may_be_empty=True,
 )
 REVIEWS = Table(
     "reviews",
@@ -314,6 +318,7 @@ REVIEWS = Table(
         Column("rating", "number", "stars", required=False, nullable=True),
     ),
     pseudonym="customer_id",
+    may_be_empty=True,
 )
 PROMOTIONS = Table(
     "promotions",
@@ -325,6 +330,7 @@ PROMOTIONS = Table(
         Column("display", "category", "placement in the shop; 0 is none", required=False, nullable=True),
         Column("mailer", "category", "placement in the mailer; 0 is none", required=False, nullable=True),
     ),
+    may_be_empty=True,
 )
 SUPPRESSIONS = Table(
     "suppressions",

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 import pyarrow as pa
 
 from nightmarket.contracts import Unavailable
@@ -94,7 +95,8 @@ class TableFile(Artifact):
             frame = content[schema.names] if schema else content
             content = pa.Table.from_pandas(frame, schema, preserve_index=False).replace_schema_metadata(None)
         elif not isinstance(content, pa.Table):
-            content = pa.table(dict(content), schema=self.schema)
+            columns = {name: _texts(values) for name, values in content.items()}
+            content = pa.table(columns, schema=self.schema if self.columns else None)
         if self.columns and not content.schema.equals(self.schema):
             raise ValueError(f"{self}: written with {content.schema.names}, the catalogue says {self.schema.names}")
         storage.write_table(content, self.path)
@@ -108,6 +110,12 @@ class TableFile(Artifact):
         """A function that appends; the file appears when the block ends well."""
         with storage.table_writer(self.path, self.schema) as write:
             yield write
+
+
+def _texts(values: Any) -> Any:
+    """Texts of a frame's column, where a missing one is NaN, as Arrow has them; anything else as it is."""
+    is_object = isinstance(values, np.ndarray) and values.dtype == object
+    return pa.array(values, pa.string(), from_pandas=True) if is_object else values
 
 
 @dataclass(frozen=True)

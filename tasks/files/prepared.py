@@ -47,7 +47,9 @@ class Prepared:
     @cached_property
     def products(self) -> pd.DataFrame:
         """Row i is item i."""
-        return catalogue.PRODUCTS.at(self._root).read().to_pandas()
+        frame = catalogue.PRODUCTS.at(self._root).read().to_pandas()
+        title = frame["title"].astype(object)
+        return frame.assign(title=title.where(title.notna(), None))  # NaN would be taken for a text in a dozen places
 
     @cached_property
     def promotions(self) -> Promotions:

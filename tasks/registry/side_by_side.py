@@ -1,5 +1,7 @@
-"""Two registered versions side by side: figures with paired differences, parameters, data, machine."""
+"""`make compare A=1 B=2`: two registered versions side by side, figures with paired differences, parameters, data."""
 
+import argparse
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from nightmarket.contracts import InputError
 from nightmarket.evaluation.figures import METRIC
 from nightmarket.evaluation.intervals import Interval
+from nightmarket.reporting import words
 from nightmarket.serving import gate
+from tasks.pipeline import lifetime
 from tasks.registry import card, challenger, champion, store
 
 if TYPE_CHECKING:
@@ -88,3 +93,40 @@ def _differences(registry: "Registry", versions: list["ModelVersion"]) -> tuple[
         task: challenger.paired_difference(scores[1], scores[0], task, SEED) for task in challenger.TASKS
     }
     return {task: interval._asdict() for task, interval in paired.items() if gate.finite(interval._asdict())}, ""
+
+
+def text(compared: ComparedVersions) -> str:
+    """For a terminal."""
+    lines = [f"{'NDCG@10':10} {'A':>20} {'B':>20}  B minus A, customer by customer"]
+    for task, first, second, difference in compared.figures:
+        own = [words.interval(figure) if figure else "" for figure in (first, second)]
+        paired = f"{words.interval(difference, plus=True)} {words.standing(difference)}" if difference else ""
+        lines.append(f"{task:10} {own[0]:>20} {own[1]:>20}  {paired}".rstrip())
+    if compared.unpaired:
+        lines.append(f"no difference is paired: {compared.unpaired}")
+    lines += ["", "Parameters that differ" if compared.parameters else "No parameter differs"]
+    lines += [f"{name}: {first or '–'} → {second or '–'}" for name, first, second in compared.parameters]
+    lines += ["", "Data"]
+    for name, rows, others, same in compared.data:
+        sizes = " and ".join("–" if number is None else f"{number:,}" for number in (rows, others))
+        lines.append(f"{name}: {sizes} rows, {'the same content' if same else 'content differs'}")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code 2 with one line where there is no such version."""
+    parser = argparse.ArgumentParser(prog="python -m tasks.registry.side_by_side", description=__doc__)
+    parser.add_argument("first", type=int, help="number of a version")
+    parser.add_argument("second", type=int, help="number of the other one")
+    given = parser.parse_args(arguments)
+    try:
+        print(text(compare(given.first, given.second)))
+    except InputError as error:
+        print(f"nightmarket: compare: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    lifetime.collect_seldom()
+    lifetime.leave(main())
