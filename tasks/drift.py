@@ -138,7 +138,7 @@ def run(settings: Settings) -> None:
     catalogue.DRIFT.write(content)
     past = {
         "day": (when.stop + span.first - 1).astype(np.int32),
-        "score": np.array([_finite(score) for score in verdict.largest], np.float64),
+        "score": pa.array([_finite(score) for score in verdict.largest], pa.float64()),
     }
     catalogue.DRIFT_NIGHTS.write(pa.table(past))
     catalogue.DRIFT_SHARES.write(_shares(summaries, when))

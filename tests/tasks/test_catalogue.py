@@ -54,3 +54,10 @@ def test_a_table_takes_rows_columns_and_frames_and_refuses_other_columns(tmp_pat
     assert table.read().num_rows == 0
     with pytest.raises(InputError, match="is missing"):
         TableFile(tmp_path / "gone.parquet").read()
+
+
+def test_a_missing_text_of_a_frame_is_null_in_a_table_of_columns(tmp_path):
+    table = TableFile(tmp_path / "t.parquet", "rank int32, title string")
+    titles = pd.Series(["茶", None]).to_numpy()  # in which pandas has NaN
+    table.write({"rank": [1, 2], "title": titles})
+    assert table.read()["title"].to_pylist() == ["茶", None]

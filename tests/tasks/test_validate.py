@@ -277,6 +277,19 @@ def test_a_broken_table_stops_the_run_in_one_line(place, capsys, table, damage, 
     assert says.format(rows=f"{rows:,}", share=f"{393 / rows:.2%}") in refused(capsys)
 
 
+OPTIONAL = ("campaigns", "offers", "exposures", "responses", "reviews", "promotions")
+
+
+def test_tables_with_a_header_alone_are_no_fault_unless_they_had_rows_before(place, capsys):
+    for name in OPTIONAL:
+        bring(name, SHOP[name].slice(0, 0))
+    assert {name: night()["tables"][name]["rows"] for name in OPTIONAL} == dict.fromkeys(OPTIONAL, 0)
+    bring("promotions", SHOP["promotions"])
+    night()
+    bring("promotions", SHOP["promotions"].slice(0, 0))
+    assert "promotions.parquet is empty" in refused(capsys)
+
+
 def test_a_table_that_shrank_stops_the_run_unless_that_is_allowed(place, capsys):
     night()
     bring("events", EVENTS.slice(EVENTS.num_rows - 100))
