@@ -19,7 +19,7 @@ from nightmarket.contracts import InputError
 from nightmarket.serving import set_environment
 from tasks import register
 from tasks.files import manifest
-from tasks.registry import card, champion, promote, promotion, soundness
+from tasks.registry import card, champion, promote, promotion, side_by_side, soundness
 
 set_environment()
 from mlflow import MlflowClient  # noqa: E402
@@ -136,6 +136,16 @@ def test_an_earlier_version_becomes_champion_with_who_when_and_why_on_record(sho
     training(shop, 4)
     register.run(register.Settings())
     assert json.loads(Path("data/champion/decision.json").read_text())["against"] == "version 1"
+
+
+def test_two_versions_stand_side_by_side_in_a_terminal(shop, capsys):
+    assert side_by_side.main(["1", "2"]) == 0
+    said = capsys.readouterr().out
+    assert ".0000 [.0000, .0000] level" in said  # the same model twice
+    for words in ("B minus A, customer by customer", "No parameter differs", "events: ", "the same content"):
+        assert words in said
+    assert side_by_side.main(["1", "99"]) == 2
+    assert "99" in capsys.readouterr().err
 
 
 def test_a_rollback_brings_the_one_before_back_once(shop):

@@ -12,7 +12,7 @@ import pytest
 
 from nightmarket.ranking.point_in_time import SPANS
 from tasks.__main__ import main
-from tasks.files import manifest
+from tasks.files import catalogue, manifest
 from tasks.score import Tally
 
 
@@ -250,3 +250,13 @@ def test_rules_that_say_nothing_tonight_leave_every_list_as_it_is_and_a_wrong_on
     Path("rules.yaml").write_text("rules:\n  - hide: {brnd: x}\n", encoding="utf-8")
     assert main("score") == 2
     assert "rules.yaml, line 2: rule 1, hide.brnd: unknown key; did you mean brand?" in capsys.readouterr().err
+
+
+def test_products_without_a_title_are_recommended_without_one(crowned):
+    products = pq.read_table("artifacts/prepare/products.parquet").to_pandas()
+    half = products["item"] % 2 == 0
+    catalogue.PRODUCTS.write(products.assign(title=products["title"].where(half, None)))
+    assert main("score") == 0
+    for table in (catalogue.RECOMMENDATIONS, catalogue.POPULAR):
+        titles = table.read(["title"])["title"]
+        assert 0 < titles.null_count < len(titles)
