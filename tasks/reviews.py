@@ -125,12 +125,13 @@ def read_reviews(time_zone: str) -> pd.DataFrame | None:
     labels = sentiment.labels(rows["rating"].to_numpy(np.float64, na_value=np.nan))
     seconds = table["timestamp"].cast(pa.int64()).to_numpy() // 1_000_000
     rows = rows.assign(review=np.arange(len(rows)), rated=labels.rated, praise=labels.positive, day=0)
-    rows["text"] = documents.normalised(rows["text"].fillna("").tolist())
+    texts = documents.normalised(rows["text"].fillna("").tolist())
+    rows["text"] = pd.Series(texts, rows.index, object)
     if len(rows):
         steps = np.array(offsets(time_zone, *(pd.Timestamp(int(s), unit="s") for s in (min(seconds), max(seconds)))))
         shift = steps[np.maximum(np.searchsorted(steps[:, 0], seconds, side="right") - 1, 0), 1]
         rows["day"] = ((seconds + shift) // 86_400).astype(np.int32)
-    long = rows["text"].str.len() >= LONG
+    long = pd.Series([len(text) >= LONG for text in texts], rows.index, bool)
     key = rows[["customer_id", "product_id"]].astype(object).where(~long, "").assign(text=rows["text"])
     rows = rows[(rows["text"] != "") & ~key.duplicated()].reset_index(drop=True)
     code = pd.factorize(rows["customer_id"])[0].astype(np.int64)
