@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from nightmarket.contracts import InputError
 from nightmarket.delivery import consent
 from nightmarket.delivery.campaign import SEND
-from tasks.campaigns import control, exported, withdrawals
+from tasks.campaigns import control, exported, stopping, withdrawals
 from tasks.files import storage
 
 
@@ -75,7 +75,7 @@ def _channels(home: Path, folder: Path, today: date) -> list[RunningCampaign]:
         return []  # a launch
     first = date.fromisoformat(asked["start"])
     last = first + timedelta(asked["days"] - 1)
-    if not first <= today <= last:
+    if not first <= today <= last or stopping.stopped(folder):
         return []
     planned = storage.read_table(folder / f"{SEND}.parquet")
     left = _left(home, folder.name, planned, summary, today)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from nightmarket.histories.calendar import day_of
-from tasks.campaigns import control, export
+from tasks.campaigns import control, export, stopping
 from tasks.files import storage
 from tasks.live import campaigns, log
 from tasks.live.campaigns import PlannedOffer, RunningCampaign
@@ -177,6 +177,13 @@ def test_what_runs_is_what_was_exported_and_consent_is_asked_again(tmp_path):
     [running], _ = campaigns.running(tmp_path, DAY)
     assert list(running.planned) == ["bob"]
     assert running.budget == 1.0
+
+
+def test_a_campaign_that_was_taken_back_is_offered_to_nobody(tmp_path):
+    exported(tmp_path)
+    assert campaigns.running(tmp_path, DAY)[0]
+    stopping.stop(tmp_path, "spring", "Li", "wrong price")
+    assert campaigns.running(tmp_path, DAY) == ([], [])
 
 
 def test_whom_the_control_group_holds_is_made_nothing(tmp_path):
