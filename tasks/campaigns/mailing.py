@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
 
@@ -195,7 +196,7 @@ def _permitted(
         elif not all(open_to[other] for other in behind[place]):
             left_out[SHARED_CLOSED] += 1
         keep.append(open_to[customer] and all(open_to[other] for other in behind[place]))
-    return frame[keep]
+    return frame[np.array(keep, bool)]
 
 
 def _not_kept_back(
@@ -244,7 +245,8 @@ def _within_caps(
         else:
             own.append(day)
         waves.append(0 if full else len(own))
-    return frame.assign(wave=waves)[[wave > 0 for wave in waves]]
+    numbers = np.array(waves, np.int64)
+    return frame.assign(wave=numbers)[numbers > 0]
 
 
 def _fits(days: list[date], day: date, weekly: int) -> bool:

@@ -98,6 +98,13 @@ def test_an_address_of_several_counts_as_one_and_who_is_kept_back_behind_it_spea
     assert [row.address for row in said.contacts] == ["+4930123456", "13800138000"]
 
 
+def test_a_campaign_whose_customers_have_no_address_has_no_line_and_says_why(home):
+    write(home / "exports/spring", [contact("4"), contact("1", channel="sms")])
+    made = mailing.mailing(home, "spring", "email")
+    assert (made.contacts, made.left_out) == ([], {mailing.UNUSABLE: 1})
+    assert mailing.lines(made, "mautic").count(b"\r\n") == 1
+
+
 def test_who_withdrew_since_is_left_out_with_everybody_of_the_address(home):
     (home / ".nightmarket/suppressions.csv").write_text("customer_id\n3\n")
     made = mailing.mailing(home, "spring", "email")
