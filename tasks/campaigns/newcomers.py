@@ -125,6 +125,7 @@ def _with_rows(data: Prepared, rows: list[NewProduct]) -> Extended:
         "item": np.arange(num, num + len(rows), dtype=np.int32),
         "product_id": [f"new {at}" for at in range(1, len(rows) + 1)],
         "text_id": np.array([text_ids[text] for text in texts], np.int32),
+        "group": data.catalogue.group.max(initial=-1) + 1 + np.arange(len(rows), dtype=np.int32),
         "first_day": NEVER,
         "from_day": NEVER,
         "until_day": NEVER,

@@ -48,8 +48,10 @@ class Prepared:
     def products(self) -> pd.DataFrame:
         """Row i is item i."""
         frame = catalogue.PRODUCTS.at(self._root).read().to_pandas()
-        title = frame["title"].astype(object)
-        return frame.assign(title=title.where(title.notna(), None))  # NaN would be taken for a text in a dozen places
+        if "title" in frame:  # None where it is missing: NaN would be taken for a text in a dozen places
+            title = frame["title"].astype(object)
+            frame["title"] = title.where(title.notna(), None)
+        return frame
 
     @cached_property
     def promotions(self) -> Promotions:

@@ -183,6 +183,7 @@ def write(name, content):
 def test_a_side_stage_that_leaves_a_broken_file_is_found_out_before_it_is_recorded(folder, damage, line):
     catalogue.FORECAST.write_empty()
     catalogue.PRICE_RESPONSE.write_empty()
+    catalogue.SUPPLY.write_empty()
     catalogue.DEMAND_METRICS.write({"share": 1.0})
     outputs.check(generate.stage("demand").writes)
     damage()

@@ -45,8 +45,9 @@ def test_an_empty_source_is_refused_unless_the_business_date_emptied_a_table_tha
         check_arrived(about(big=part(10), small=part(0, late=5)), EVENTS)
     reviews = BY_NAME["reviews"]
     check_arrived(about(table="reviews", big=part(10), small=part(0, late=5)), reviews)
+    check_arrived(about(table="reviews", big=part(10), small=part(0)), reviews)  # a header alone, as before
     with pytest.raises(InputError, match=r"reviews of small is empty .* or leave the table out"):
-        check_arrived(about(table="reviews", big=part(10), small=part(0)), reviews)
+        check_arrived(about({"big": 10, "small": 10}, table="reviews", big=part(10), small=part(0)), reviews)
 
 
 def test_a_number_column_that_one_source_brought_without_a_value_is_refused_and_one_that_it_lacks_is_not():
