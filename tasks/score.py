@@ -366,7 +366,7 @@ def _table(part: dict[str, NDArray], customers: pa.ChunkedArray, data: Prepared)
         "customer_id": customers.take(pa.array(part["customer"])),
         "rank": part["rank"],
         "product_id": products["product_id"].to_numpy()[part["item"]],
-        "title": pa.array(products["title"].to_numpy()[part["item"]], pa.string(), from_pandas=True),
+        "title": products["title"].to_numpy()[part["item"]],
         "score": pa.array(
             np.where(part["score"] > UNKNOWN, part["score"], np.nan).astype(np.float32), from_pandas=True
         ),

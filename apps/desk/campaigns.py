@@ -19,7 +19,7 @@ from flows.engine.approval.approval import WaitingPlan
 from nightmarket.contracts import InputError
 from nightmarket.copywriting.facts import LIMITS, Violation
 from nightmarket.reporting import readouts
-from tasks.campaigns import edited, export, mailing, stopping
+from tasks.campaigns import edited, export, exported, mailing
 from tasks.desk import journal, signature
 from tasks.files import storage
 from tasks.pipeline import settings
@@ -102,7 +102,7 @@ def show_campaign(visit: OfVisit, run: str, done: str = "") -> Response:
         digest=export.digest(plan.folder) if plan else "",
         files=_files(folder) if folder and not plan else {},
         channels=mailing.channels(folder) if folder and not plan else {},
-        stopped=stopping.stopped(folder) if folder and not plan else None,
+        stopped=exported.stopped(folder) if folder and not plan else None,
         brought=brought(visit, name),
     )  # fmt: skip
 
@@ -141,11 +141,10 @@ def decide(
 @router.get("/campaigns/{run}/files/{name}")
 def download(visit: OfVisit, run: str, name: str) -> Response:
     """One of the files that the receipt names."""
-    lines = [line for line in approval.decisions(visit.home) if line.get("run") == run]
-    folder = exported_folder(visit.home, lines)
-    if folder is None or name not in {*_files(folder), RECEIPT}:
+    folder = files_of(visit, run)
+    if name not in {*_files(folder), RECEIPT}:
         raise HTTPException(404)
-    stopping.check(folder)
+    exported.check_not_stopped(folder)
     visit.note("downloaded", run=run, name=folder.name, file=name)
     return FileResponse(folder / name, filename=f"{folder.name}-{name}")
 
@@ -283,6 +282,15 @@ def exported_folder(home: Path, lines: list[dict[str, Any]]) -> Path | None:
     folder = home / "exports" / line["name"]
     receipt = folder / RECEIPT
     return folder if receipt.exists() and storage.read_json(receipt).get("run") == line["run"] else None
+
+
+def files_of(visit: DeskVisit, run: str) -> Path:
+    """Where a run's files lie; 404 where it wrote none."""
+    lines = [line for line in approval.decisions(visit.home) if line.get("run") == run]
+    folder = exported_folder(visit.home, lines)
+    if folder is None:
+        raise HTTPException(404)
+    return folder
 
 
 def _files(folder: Path) -> dict[str, int | None]:

@@ -10,8 +10,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from apps.desk import campaigns
-from apps.desk.visit import DeskVisit, OfVisit
-from flows.engine.approval import approval
+from apps.desk.visit import OfVisit
 from nightmarket.contracts import InputError
 from tasks.campaigns import handover, mailing, stopping
 from tasks.campaigns.mailing import MailTool
@@ -24,7 +23,7 @@ Channel = Annotated[str, Query(max_length=60)]
 @router.get("/campaigns/{run}/mail")
 def ask_mail(visit: OfVisit, run: str, channel: Channel, done: str = "") -> Response:
     """What would go out on a channel at this moment, what falls and why, and the files of each tool."""
-    folder = _folder(visit, run)
+    folder = campaigns.files_of(visit, run)
     made = mailing.mailing(visit.home, folder.name, _channel(folder, channel))
     own = settings.desk(visit.home / settings.PARAMS)
     return visit.page(
@@ -49,7 +48,7 @@ def download_mail(
     excel: str = "",
 ) -> Response:
     """The file that a tool imports. Its addresses are kept nowhere; who took it is on record."""
-    folder = _folder(visit, run)
+    folder = campaigns.files_of(visit, run)
     made = mailing.mailing(visit.home, folder.name, _channel(folder, channel))
     content = mailing.lines(made, tool, wave, bool(excel))
     rows = content.count(b"\r\n") - 1
@@ -62,7 +61,7 @@ def download_mail(
 @router.post("/campaigns/{run}/handover")
 def hand_over(visit: OfVisit, run: str, channel: Annotated[str, Form(max_length=60)]) -> Response:
     """Post it to the mail tool, in the background; how far it is stands on the page."""
-    folder = _folder(visit, run)
+    folder = campaigns.files_of(visit, run)
     url = handover.address(settings.desk(visit.home / settings.PARAMS).handover)
     made = mailing.mailing(visit.home, folder.name, _channel(folder, channel))
     visit.note("handing over", run=run, name=folder.name, channel=channel, contacts=len(made.contacts))
@@ -82,19 +81,10 @@ def hand_over(visit: OfVisit, run: str, channel: Annotated[str, Form(max_length=
 @router.post("/campaigns/{run}/stop")
 def take_back(visit: OfVisit, run: str, why: Annotated[str, Form(max_length=500)]) -> Response:
     """It goes no further."""
-    folder = _folder(visit, run)
+    folder = campaigns.files_of(visit, run)
     stopping.stop(visit.home, folder.name, visit.who, why)
     visit.note("taken back", run=run, name=folder.name, why=" ".join(why.split()))
     return visit.to(f"/campaigns/{run}")
-
-
-def _folder(visit: DeskVisit, run: str) -> Path:
-    """Of the run's files; 404 where it wrote none."""
-    lines = [line for line in approval.decisions(visit.home) if line.get("run") == run]
-    folder = campaigns.exported_folder(visit.home, lines)
-    if folder is None:
-        raise HTTPException(404)
-    return folder
 
 
 def _channel(folder: Path, channel: str) -> str:

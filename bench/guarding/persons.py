@@ -6,7 +6,7 @@ the held-out half is never printed. A text is true when everything in it follows
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 from bench.guarding import later_false, later_true, persons_false, persons_true, seen_false, seen_true
@@ -146,7 +146,8 @@ OFFERS: dict[str, CopyFacts] = {
 }
 
 
-WRITTEN = (
+Written = Sequence[tuple[bool, Mapping[str, Sequence[str]]]]
+WRITTEN: Written = (
     (True, persons_true.TRUE),
     (False, persons_false.FALSE),
     (True, later_true.TRUE),
@@ -161,15 +162,16 @@ def held_out(text: str) -> bool:
 
 def texts() -> Iterator[tuple[bool, CopyFacts, str]]:
     """(whether it is true, facts, text)."""
-    for is_true, by_offer in WRITTEN:
-        for offer, written in by_offer.items():
-            for text in written:
-                yield is_true, OFFERS[offer], text
+    return _each(WRITTEN)
 
 
 def seen() -> Iterator[tuple[bool, CopyFacts, str]]:
     """(whether it is true, facts, text) of those that were all seen while the guard was written."""
-    for is_true, by_offer in ((True, seen_true.TRUE), (False, seen_false.FALSE)):
+    return _each(((True, seen_true.TRUE), (False, seen_false.FALSE)))
+
+
+def _each(collections: Written) -> Iterator[tuple[bool, CopyFacts, str]]:
+    for is_true, by_offer in collections:
         for offer, written in by_offer.items():
             for text in written:
                 yield is_true, OFFERS[offer], text

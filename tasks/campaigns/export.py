@@ -15,11 +15,12 @@ for, and whom it keeps back. Exports follow one after the other.
 The folder appears whole or not at all, and an exported name is never written over.
 """
 
+import contextlib
 import datetime
 import hashlib
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -107,11 +108,18 @@ def export(planned: Path, home: Path, name: str, *, approved: str, receipt: Mapp
     Raises InputError when the plan is not the one that was approved, the name is taken, nothing says that anybody may
     be contacted, or the lists of who may not cannot be read again.
     """
-    lock = home / ".nightmarket" / "export.lock"
-    lock.parent.mkdir(exist_ok=True)
-    with lock.open("w") as one_at_a_time:
-        locks.take(one_at_a_time)
+    with one_at_a_time(home):
         return _export(planned, home, name, approved=approved, receipt=receipt, excel=excel)
+
+
+@contextlib.contextmanager
+def one_at_a_time(home: Path) -> Iterator[None]:
+    """Nobody else exports, or takes an export back, meanwhile."""
+    path = home / ".nightmarket" / "export.lock"
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w") as lock:
+        locks.take(lock)
+        yield
 
 
 def _export(planned: Path, home: Path, name: str, *, approved: str, receipt: Mapping[str, Any], excel: bool) -> Path:

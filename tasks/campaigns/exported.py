@@ -26,10 +26,9 @@ from nightmarket.contracts.clock import local_day
 from nightmarket.delivery.campaign import HOLDOUT, SEND
 from nightmarket.delivery.timing import WEEK
 from nightmarket.evaluation.protocol import Windows
-from tasks.campaigns import stopping
 from tasks.files import catalogue, storage
 
-EXPORTS = "exports"
+EXPORTS, STOPPED = "exports", "stopped.json"
 FREE, OVER_LIMIT, KEPT_BACK, CONTROL = range(4)
 REASONS = {OVER_LIMIT: "contact limit", KEPT_BACK: "kept back for another campaign", CONTROL: "control group"}
 Days = dict[int, tuple[int, ...]]
@@ -73,6 +72,18 @@ def exported(home: Path, but: Collection[str] = ()) -> list[ExportedCampaign]:
     return [_read(receipt.parent) for receipt in receipts if receipt.parent.name not in but]
 
 
+def stopped(folder: Path) -> dict[str, Any] | None:
+    """{at, who, why} of an export that was taken back; `stopping` writes it."""
+    return dict(storage.read_json(folder / STOPPED)) if (folder / STOPPED).exists() else None
+
+
+def check_not_stopped(folder: Path) -> None:
+    """InputError for an export that was taken back."""
+    if known := stopped(folder):
+        by = f" by {known['who']}" if known["who"] else ""
+        raise InputError(f"{folder.name} was stopped{by} on {known['at'][:10]}, so nothing more of it is handed out")
+
+
 def _read(folder: Path) -> ExportedCampaign:
     files = {name: folder / f"{name}.parquet" for name in (SEND, HOLDOUT, "eligible")}
     if gone := [path.name for path in files.values() if not path.exists()]:
@@ -99,8 +110,8 @@ def _read(folder: Path) -> ExportedCampaign:
         {customer: tuple(sorted(its)) for customer, its in sent.items()},
         frozenset(kept) | frozenset(tables[HOLDOUT]["customer_id"].to_pylist()),
     )
-    ended = stopping.day_of(folder)
-    return campaign if ended is None else campaign.until(ended)
+    known = stopped(folder)
+    return campaign.until(date.fromisoformat(known["at"][:10])) if known else campaign
 
 
 @dataclass(frozen=True)

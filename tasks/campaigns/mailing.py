@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import io
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -27,7 +27,7 @@ import pyarrow.compute as pc
 from nightmarket.contracts import InputError
 from nightmarket.delivery import consent
 from nightmarket.delivery.timing import WEEK, slots
-from tasks.campaigns import addresses, control, export, exported, stopping, withdrawals
+from tasks.campaigns import addresses, control, edited, export, exported, withdrawals
 from tasks.campaigns.exported import ExportedCampaign
 from tasks.files import catalogue, storage
 from tasks.pipeline import settings
@@ -57,6 +57,8 @@ SHARED_CLOSED = "the address is also somebody's who may not be contacted"
 SHARED_HELD = "the address is also somebody's who is kept back"
 SHARED_FULL = "the address has as many contacts as one may get"
 Reasons = Counter[str]
+Behind = dict[str, frozenset[str]]
+"""Place → pseudonyms."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def mailing(home: Path, name: str, channel: str) -> Mailing:
     """
     export.check_name(name)
     folder = home / exported.EXPORTS / name
-    stopping.check(folder)
+    exported.check_not_stopped(folder)
     sent = catalogue.CONTACTS.at(folder).path.with_name("send.parquet")
     frame = storage.read_table(sent).to_pandas()
     frame = frame[frame["channel"] == channel].sort_values(
@@ -130,9 +132,12 @@ def mailing(home: Path, name: str, channel: str) -> Mailing:
     book = addresses.read(home, table, channel, frame["customer_id"].unique().tolist())
     left_out: Reasons = Counter()
     frame = _reachable(frame, book, left_out)
-    frame = _permitted(home, frame, book, summary, channel, left_out)
-    frame = _not_kept_back(home, name, frame, book, left_out)
-    frame = _within_caps(home, name, frame, book, summary, left_out)
+    behind = _behind(frame, book)
+    campaigns = exported.exported(home)
+    frame = _permitted(home, frame, behind, summary, channel, left_out)
+    frame = _not_kept_back(home, name, frame, behind, campaigns, left_out)
+    others = [campaign for campaign in campaigns if campaign.name != name]
+    frame = _within_caps(frame, behind, others, summary["campaign"], left_out)
     contacts = [*_written(home, folder, frame, book, summary, left_out)]
     return Mailing(channel, contacts, +left_out, set(frame["customer_id"]) <= book.own.keys(), book.known)
 
@@ -177,38 +182,39 @@ def _reachable(frame: pd.DataFrame, book: addresses.AddressBook, left_out: Reaso
 def _permitted(
     home: Path,
     frame: pd.DataFrame,
-    book: addresses.AddressBook,
+    behind: Behind,
     summary: Mapping[str, Any],
     channel: str,
     left_out: Reasons,
 ) -> pd.DataFrame:
     """Without those who may not be contacted by now, and without whoever shares an address with one of them."""
     said = summary["consent"]
-    behind = _behind(frame, book)
     lists = withdrawals.read_again(home, set(frame["customer_id"]).union(*behind.values()), said)
     codes = lists.codes[:, [*lists.channels].index(channel)]
-    open_to = dict(zip(lists.customers, (codes == consent.ALLOWED).tolist(), strict=True))
-    reason_of = dict(zip(lists.customers, codes.tolist(), strict=True))
+    code_of = dict(zip(lists.customers, codes.tolist(), strict=True))
     keep = []
     for customer, place in zip(frame["customer_id"], frame["place"], strict=True):
-        if not open_to[customer]:
-            left_out[consent.REASONS[reason_of[customer]]] += 1
-        elif not all(open_to[other] for other in behind[place]):
-            left_out[SHARED_CLOSED] += 1
-        keep.append(open_to[customer] and all(open_to[other] for other in behind[place]))
+        allowed = all(code_of[other] == consent.ALLOWED for other in behind[place])
+        if not allowed:
+            own = code_of[customer]
+            left_out[SHARED_CLOSED if own == consent.ALLOWED else consent.REASONS[own]] += 1
+        keep.append(allowed)
     return frame[np.array(keep, bool)]
 
 
 def _not_kept_back(
-    home: Path, name: str, frame: pd.DataFrame, book: addresses.AddressBook, left_out: Reasons
+    home: Path,
+    name: str,
+    frame: pd.DataFrame,
+    behind: Behind,
+    campaigns: Sequence[ExportedCampaign],
+    left_out: Reasons,
 ) -> pd.DataFrame:
     """Without addresses behind which somebody is kept back: by this campaign, another that runs, or for good."""
-    behind = _behind(frame, book)
-    others = set().union(*behind.values())
-    days = [*frame["day"]]
-    held = control.inside(home, others)
-    for campaign in exported.exported(home) if days else ():
-        if campaign.name == name or campaign.holds(min(days), max(days), _protect_days(home)):
+    days, protect = [*frame["day"]], _protect_days(home)
+    held = control.inside(home, set().union(*behind.values()))
+    for campaign in campaigns if days else ():
+        if campaign.name == name or campaign.holds(min(days), max(days), protect):
             held |= campaign.held
     shut = {place for place, names in behind.items() if names & held}
     lost = frame["place"].isin(shut)
@@ -217,18 +223,15 @@ def _not_kept_back(
 
 
 def _within_caps(
-    home: Path,
-    name: str,
     frame: pd.DataFrame,
-    book: addresses.AddressBook,
-    summary: Mapping[str, Any],
+    behind: Behind,
+    others: Sequence[ExportedCampaign],
+    asked: Mapping[str, Any],
     left_out: Reasons,
 ) -> pd.DataFrame:
     """The earliest contacts of each address, no more than one customer may get; with a column `wave`."""
-    asked = summary["campaign"]
     most, weekly = asked.get("max_per_customer"), asked.get("max_per_week")
-    behind = _behind(frame, book)
-    standing = _standing([campaign for campaign in exported.exported(home) if campaign.name != name], behind)
+    standing = _standing(others, behind)
     taken: defaultdict[str, list[date]] = defaultdict(list)
     waves: list[int] = []
     for place, day in zip(frame["place"], frame["day"], strict=True):
@@ -255,7 +258,7 @@ def _fits(days: list[date], day: date, weekly: int) -> bool:
     return all(sum(start <= other < start + timedelta(WEEK) for other in days) < weekly for start in starts)
 
 
-def _standing(others: list[ExportedCampaign], behind: Mapping[str, frozenset[str]]) -> dict[str, list[date]]:
+def _standing(others: Sequence[ExportedCampaign], behind: Behind) -> dict[str, list[date]]:
     """Days on which other campaigns contact somebody behind a place."""
     return {
         place: [day for campaign in others for customer in names for day in campaign.sent.get(customer, ())]
@@ -263,7 +266,7 @@ def _standing(others: list[ExportedCampaign], behind: Mapping[str, frozenset[str
     }
 
 
-def _behind(frame: pd.DataFrame, book: addresses.AddressBook) -> dict[str, frozenset[str]]:
+def _behind(frame: pd.DataFrame, book: addresses.AddressBook) -> Behind:
     """Everybody behind each place."""
     places = dict(zip(frame["place"], frame["customer_id"], strict=True))
     return {place: book.sharing.get(place, frozenset()) | {customer} for place, customer in places.items()}
@@ -313,11 +316,9 @@ def _written(
 def _texts(folder: Path) -> dict[tuple[str, str], dict[tuple[str, str], dict[str, str]]]:
     """(offer, channel) → (segment, locale) → {form: best text}."""
     table: defaultdict[tuple[str, str], dict[tuple[str, str], dict[str, str]]] = defaultdict(dict)
-    if (folder / export.TEXTS).exists():
-        for row in storage.read_table(folder / export.TEXTS).to_pylist():
-            if row["place"] == 1:
-                group = table[str(row["offer"]), str(row["channel"])]
-                group.setdefault((str(row["segment"]), str(row["locale"])), {})[row["form"]] = row["text"]
+    for message in edited.messages(folder):
+        group = table[str(message["offer"]), str(message["channel"])]
+        group[str(message["segment"]), str(message["locale"])] = message["texts"]
     return dict(table)
 
 

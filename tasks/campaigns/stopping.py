@@ -14,51 +14,31 @@ from pathlib import Path
 from typing import Any
 
 from nightmarket.contracts import InputError
-from tasks.files import locks, records, storage
+from tasks.campaigns import export, exported
+from tasks.files import records, storage
 
-STOPPED, RECEIPT = "stopped.json", "receipt.json"
+RECEIPT = "receipt.json"
 LEAST, MOST = 3, 500
 """Letters of a reason."""
 
 
 def stop(home: Path, name: str, who: str, why: str) -> dict[str, Any]:
     """Stop it; its receipt. Raises InputError for no such export, no reason, or one that was stopped already."""
-    from tasks.campaigns import export  # which asks this module
-
     export.check_name(name)
     folder, why = home / "exports" / name, " ".join(why.split())
     if not (folder / RECEIPT).exists():
         raise InputError(f"there is no exported campaign {name}")
     if not LEAST <= len(why) <= MOST:
         raise InputError("say why it is stopped: whoever planned it reads it")
-    with (home / ".nightmarket" / "export.lock").open("w") as one_at_a_time:
-        locks.take(one_at_a_time)
-        check(folder)
+    with export.one_at_a_time(home):
+        exported.check_not_stopped(folder)
         at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        storage.write_json({"at": at, "who": who, "why": why}, folder / STOPPED)
+        storage.write_json({"at": at, "who": who, "why": why}, folder / exported.STOPPED)
     receipt = dict(storage.read_json(folder / RECEIPT))
     known = {key: receipt.get(key, "") for key in ("flow", "name", "run", "commit", "plan_sha256")}
     line = {"at": at, "decision": "taken_back", **known, "name": name, "who": who, "why": why}
     records.append(home / ".nightmarket" / export.DECISIONS, line)
     return receipt
-
-
-def stopped(folder: Path) -> dict[str, Any] | None:
-    """{at, who, why} of an export that was stopped."""
-    return dict(storage.read_json(folder / STOPPED)) if (folder / STOPPED).exists() else None
-
-
-def day_of(folder: Path) -> datetime.date | None:
-    """The day on which it was stopped, UTC."""
-    known = stopped(folder)
-    return datetime.date.fromisoformat(known["at"][:10]) if known else None
-
-
-def check(folder: Path) -> None:
-    """InputError for an export that was stopped."""
-    if known := stopped(folder):
-        by = f" by {known['who']}" if known["who"] else ""
-        raise InputError(f"{folder.name} was stopped{by} on {known['at'][:10]}, so nothing more of it is handed out")
 
 
 def main(arguments: list[str] | None = None) -> int:

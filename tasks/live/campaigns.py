@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from nightmarket.contracts import InputError
 from nightmarket.delivery import consent
 from nightmarket.delivery.campaign import SEND
-from tasks.campaigns import control, exported, stopping, withdrawals
+from tasks.campaigns import control, exported, withdrawals
 from tasks.files import storage
 
 
@@ -75,7 +75,7 @@ def _channels(home: Path, folder: Path, today: date) -> list[RunningCampaign]:
         return []  # a launch
     first = date.fromisoformat(asked["start"])
     last = first + timedelta(asked["days"] - 1)
-    if not first <= today <= last or stopping.stopped(folder):
+    if not first <= today <= last or exported.stopped(folder):
         return []
     planned = storage.read_table(folder / f"{SEND}.parquet")
     left = _left(home, folder.name, planned, summary, today)
@@ -101,8 +101,7 @@ def _left(home: Path, name: str, planned: pa.Table, summary: Mapping[str, Any], 
     consent.check(said)
     assert said is not None  # else it raised
     customers = {*planned["customer_id"].to_pylist()}
-    lists = withdrawals.read_again(home, customers, said)
-    left = planned.filter(pa.array(lists.of(planned) == consent.ALLOWED))
+    left, _ = withdrawals.without(home, planned, said)
     known = summary.get("exported") or {"known": [], "protect_days": None}
     since = exported.exported(home, {*known["known"], name})
     at = left.schema.get_field_index("day")

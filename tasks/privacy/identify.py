@@ -16,7 +16,7 @@ import pyarrow.csv as pcsv
 
 from nightmarket.contracts import InputError
 from nightmarket.delivery import consent
-from tasks.campaigns import export, stopping, withdrawals
+from tasks.campaigns import export, exported, withdrawals
 from tasks.files import storage
 from tasks.files.spreadsheet import write_csv
 from tasks.privacy.pseudonyms import Pseudonyms, customer_keys
@@ -35,7 +35,7 @@ def identify(
     export.check_name(name)
     if shop and not shop.isalnum():
         raise InputError("--shop takes a name of snapshot.folders: letters or digits")
-    stopping.check(home / "exports" / name)
+    exported.check_not_stopped(home / "exports" / name)
     sent = storage.read_table(home / "exports" / name / "send.parquet")
     said = storage.read_json(home / "exports" / name / export.SUMMARY).get("consent")
     consent.check(said)

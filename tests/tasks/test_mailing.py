@@ -53,8 +53,8 @@ def write(folder, sent, held=(), most=2):
     storage.write_json({"consent": CONSENT, "campaign": campaign, "offers": offers}, folder / "summary.json")
     storage.write_json({"exported_at": "2026-11-30T10:00:00+00:00", "run": folder.name}, folder / "receipt.json")
     texts = [
-        {"brief": "b", "segment": segment, "offer": "o", "channel": channel, "locale": locale, "form": form, "place": 1,
-         "text": f"{form} of {segment} in {locale}", "writer": "template"}
+        {"brief": f"{segment}|o|{channel}|{locale}", "segment": segment, "offer": "o", "channel": channel,
+         "locale": locale, "form": form, "place": 1, "text": f"{form} of {segment} in {locale}", "writer": "template"}
         for segment, locale in (("1", "en"), ("1", "zh"), ("2", "en"))
         for channel, forms in (("email", ("subject", "body")), ("sms", ("sms",)))
         for form in forms
