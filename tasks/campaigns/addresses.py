@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightmarket.contracts import InputError
+from nightmarket.intake import headers
 from tasks.intake import now
 from tasks.intake.table_files import open_file
 from tasks.pipeline.settings import AddressTable
@@ -23,8 +24,9 @@ EMAIL = re.compile(r"[^\s@,;<>\"=+-][^\s@,;<>\"]*@[^\s@,;<>\"]+\.[^\s@,;<>\"]+")
 """None that a spreadsheet takes for a formula."""
 LEAST_DIGITS, MOST_DIGITS = 6, 15
 """Of a telephone number, E.164."""
-SPOKEN = ("sms", "phone", "whatsapp", "call")
-"""Channels whose addresses are telephone numbers."""
+MAILED = frozenset(("email", "mail", "newsletter", "邮件", "电子邮件", "邮箱", "电邮"))
+SPOKEN = frozenset(("sms", "text", "phone", "mobile", "whatsapp", "call", "短信", "电话", "手机"))
+"""Channels, as `headers.plain` has their names, whose addresses are e-mail addresses, and telephone numbers."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +82,18 @@ def read(home: Path, table: AddressTable | None, channel: str, asked: Collection
     return AddressBook(own, address, shared, len(unusable - address.keys()), known=True)
 
 
+def is_spoken(channel: str) -> bool:
+    """Whether its addresses are telephone numbers."""
+    return headers.plain(channel) in SPOKEN
+
+
 def usable(text: str, channel: str) -> str:
     """An address as one that several people write differently is one; "" for what is none."""
     plain = unicodedata.normalize("NFKC", text).strip().removeprefix("mailto:").strip()
-    if channel == "email":
+    if not is_spoken(channel):
+        if headers.plain(channel) not in MAILED and "@" not in plain:
+            return plain
         return plain.lower() if EMAIL.fullmatch(plain) else ""
-    if channel not in SPOKEN:
-        return plain
     digits = re.sub(r"\D", "", plain)
     if not LEAST_DIGITS <= len(digits) <= MOST_DIGITS or re.search(r"[^\d\s+()./-]", plain):
         return ""

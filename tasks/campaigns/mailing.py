@@ -145,7 +145,7 @@ def mailing(home: Path, name: str, channel: str) -> Mailing:
 def lines(made: Mailing, tool: MailTool, wave: int = 1, excel: bool = False) -> bytes:
     """A file that the tool imports, CSV in UTF-8; a generic one has every wave."""
     names = TOOLS[tool]
-    if tool != "generic" and made.channel in addresses.SPOKEN:
+    if tool != "generic" and addresses.is_spoken(made.channel):
         names = {**names, "address": TELEPHONE[tool]}
     columns = [column for column in Contact.__dataclass_fields__ if not names or column in names]
     if not made.addressed:

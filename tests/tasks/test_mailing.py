@@ -191,6 +191,11 @@ def test_a_table_that_cannot_be_used_is_said_in_one_line(home, change, said):
         ("+49-30/12 34 56", "sms", "+4930123456"),
         ("n/a", "sms", ""),
         ("device:AbC", "push", "device:AbC"),
+        ("Ann@Example.com", "E-Mail", "ann@example.com"),
+        ("nonsense", "Mail", ""),
+        ("Ann@Example.com", "crm", "ann@example.com"),
+        ("+49 30 123456", "短信", "+4930123456"),
+        ("+49 30 123456", "SMS", "+4930123456"),
     ],
 )
 def test_an_address_is_read_as_people_write_it(text, channel, right):
