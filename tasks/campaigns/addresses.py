@@ -117,6 +117,7 @@ def _rows(home: Path, table: AddressTable, channel: str) -> Iterator[tuple[str, 
 
 def _texts(values: pa.Array) -> list[str | None]:
     if pa.types.is_floating(values.type):  # whole numbers beside an empty cell
+        values = pc.if_else(pc.is_nan(values), None, values)
         whole = pc.cast(values, pa.int64(), safe=False)
         values = whole if pc.all(pc.equal(pc.cast(whole, values.type), values)).as_py() else values
     return pc.cast(values, pa.string()).to_pylist()

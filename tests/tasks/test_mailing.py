@@ -180,6 +180,11 @@ def test_a_table_that_cannot_be_used_is_said_in_one_line(home, change, said):
     assert "ann@example.com" not in str(raised.value)
 
 
+def test_numbers_beside_an_empty_cell_stay_whole():
+    for cells in ([13800138000.0, None], [13800138000.0, float("nan")]):
+        assert addresses._texts(pa.array(cells, pa.float64())) == ["13800138000", None]
+
+
 @pytest.mark.parametrize(
     ("text", "channel", "right"),
     [
